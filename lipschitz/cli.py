@@ -1,0 +1,193 @@
+"""The one face: sweep, report, status, list, schema. A command imports what it needs when it runs."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from lipschitz.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lipschitz.sweep.spec import Sweep
+    from lipschitz.sweep.store import SweepFolder
+    from lipschitz.sweep.worker import Job
+
+FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    help="A measured comparison of Lipschitz constraints: one backbone, one change at a time.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+# A pipe has no width: lines are left whole there, and tables get room.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+Folder = Annotated[Path, typer.Argument(help="Folder of a sweep's results.", show_default=False)]
+
+
+class Kind(StrEnum):
+    """What the project can list."""
+
+    constraints = "constraints"
+    datasets = "datasets"
+    models = "models"
+    losses = "losses"
+    metrics = "metrics"
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="Sweep file (YAML).", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Folder for the results.", show_default="results/<name>")] = None,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder of the data sets' files, in torchvision's layout.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or some of its devices: cuda:0,2.")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Runs at once.", show_default="one a CPU core or GPU")
+    ] = None,
+    limit_steps: Annotated[
+        int | None, typer.Option(min=1, help="Train every run this many steps, to try a sweep.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and write nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Go on in a folder made by another definition.")] = False,
+    then_report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write tables and plots at the end.")
+    ] = True,
+) -> None:
+    """Run what a sweep file says and is not finished yet, then write tables and plots."""
+    from lipschitz.sweep import runner
+    from lipschitz.sweep.devices import slots as slots_of
+    from lipschitz.sweep.spec import load_sweep
+    from lipschitz.sweep.store import SweepFolder
+
+    plan = load_sweep(file, limit_steps)
+    slots = slots_of(device, workers)
+    data = runner.check_data(plan, data_root)
+    path = out or Path("results", plan.name if limit_steps is None else f"{plan.name}-limit-{limit_steps}")
+    if dry_run:
+        _show_plan(plan, path)
+        for run in plan.runs:
+            console.print(f"{SweepFolder(path).run(run.id).status():9}{run.id}", soft_wrap=True)
+        _show_estimate(runner.estimate(plan, SweepFolder(path), data_root, slots), len(plan.runs), len(slots))
+        return
+    with runner.claimed(plan, path, force=force) as folder:
+        _show_plan(plan, path)
+        jobs = runner.jobs_of(plan, folder, data, data_root, slots)
+        try:
+            _train(jobs, plan, folder, slots)
+        except KeyboardInterrupt:
+            console.print(
+                "\nstopped: every run keeps its checkpoint. The same command goes on from there.", soft_wrap=True
+            )
+            raise typer.Exit(INTERRUPTED) from None
+        failed = [run.id for run in plan.runs if folder.run(run.id).status() not in runner.DONE]
+        if then_report and len(failed) < len(plan.runs):
+            _write_report(path)
+    for run_id in failed:
+        console.print(f"failed: {run_id}; traceback in {folder.run(run_id).error}", style="red", soft_wrap=True)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def report(folder: Folder) -> None:
+    """Write the tables, plots and page of a sweep's results again."""
+    _write_report(folder)
+
+
+@app.command()
+def status(folder: Folder) -> None:
+    """Say of each run whether it is finished, running, failed, diverged or waiting."""
+    from collections import Counter
+
+    from lipschitz.sweep.store import SweepFolder
+
+    sweep_folder = SweepFolder.open(folder)
+    counts: Counter[str] = Counter()
+    for run_id in sweep_folder.run_ids():
+        run = sweep_folder.run(run_id)
+        state = run.status()
+        counts[state] += 1
+        print(f"{state:9}{run_id}{f'  ({run.error})' if state == 'failed' else ''}")
+    print(f"{sum(counts.values())} runs: " + ", ".join(f"{n} {state}" for state, n in counts.most_common()))
+
+
+@app.command("list")
+def list_(kind: Annotated[Kind | None, typer.Argument(help="What to list; everything by default.")] = None) -> None:
+    """List constraints, datasets, models, losses and metrics: name, one line, source."""
+    from rich.table import Table
+
+    from lipschitz.listing import LISTINGS
+
+    for each in [kind] if kind else list(Kind):
+        table = Table(title=str(each), title_justify="left", title_style="bold", box=None, pad_edge=False)
+        for column in LISTINGS[each].columns:
+            table.add_column(column, overflow="fold", no_wrap=column == "name")
+        for row in LISTINGS[each].rows():
+            table.add_row(*row)
+        console.print(table, "")
+
+
+@app.command()
+def schema(out: Annotated[Path | None, typer.Option(help="File to write; the terminal by default.")] = None) -> None:
+    """Write the JSON Schema of sweep files, by which editors complete and check them."""
+    import json
+
+    from lipschitz.files import write_text
+    from lipschitz.sweep.spec import json_schema
+
+    text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    if out is None:
+        print(text, end="")
+    else:
+        write_text(out, text)
+
+
+def _show_plan(plan: "Sweep", path: Path) -> None:
+    steps = sum(run.training.steps for run in plan.runs)
+    configurations = len({run.configuration for run in plan.runs})
+    console.print(f"{plan.name}: {len(plan.runs)} runs of {configurations} configurations, {steps:,} steps -> {path}")
+
+
+def _show_estimate(seconds: float | None, runs: int, workers: int) -> None:
+    estimate = "time not measured" if seconds is None else f"about {seconds / workers / 60:.1f} min of training"
+    console.print(f"{runs} runs to go on {workers} workers: {estimate}, evaluation aside")
+
+
+def _train(jobs: "Sequence[Job]", plan: "Sweep", folder: "SweepFolder", slots: "Sequence[str]") -> None:
+    from lipschitz.sweep import runner
+    from lipschitz.sweep.local import run_jobs
+    from lipschitz.sweep.progress import RunsDisplay, TimingDisplay, display
+
+    if untimed := runner.untimed(jobs, folder):
+        with display(console, "configurations") as progress:
+            runner.time_configurations(untimed, TimingDisplay(progress, untimed))
+    if not jobs:
+        console.print("all runs are finished")
+        return
+    _show_estimate(runner.training_seconds(jobs, folder.timings()), len(jobs), len(slots))
+    with display(console, "steps") as progress:
+        run_jobs(jobs, slots, RunsDisplay(console, progress, jobs, len(plan.runs)))
+
+
+def _write_report(path: Path) -> None:
+    from lipschitz.report.write import report as write_report
+
+    for line in write_report(path):
+        console.print(f"warning: {line}", style="yellow", soft_wrap=True)
+    console.print(f"report: {path / 'index.html'}", soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command line: exit 0 where all is finished, 1 where a run failed, 2 where the input was wrong."""
+    try:
+        app()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(WRONG_INPUT) from None
