@@ -1,0 +1,1 @@
+"""Singular values of layers and Lipschitz bounds of networks: linear algebra only."""

@@ -1,0 +1,69 @@
+"""The layers that carry a weight, and the matrix that the literature makes of their kernels."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+WeightedLayer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d
+WEIGHTED: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
+
+
+def weighted_layers(net: nn.Module) -> Iterator[tuple[str, WeightedLayer]]:
+    """Yield the (name, layer) of every Linear, Conv1d, Conv2d and ConvTranspose2d of ``net``, as defined."""
+    for name, module in net.named_modules():
+        if isinstance(module, WEIGHTED):
+            yield name, module  # type: ignore[misc]  # isinstance with a tuple does not narrow to the union
+
+
+def raw_weight(layer: WeightedLayer) -> Tensor:
+    """Return the trained parameter behind ``layer.weight``: or what its reparametrisation starts from."""
+    if parametrize.is_parametrized(layer, "weight"):
+        original: Tensor = layer.parametrizations["weight"].original  # type: ignore[union-attr, index]
+        return original
+    return layer.weight
+
+
+def as_matrix(weight: Tensor, transposed: bool = False) -> Tensor:
+    """Reshape a kernel to ``(d_out, d_in k_1 k_2 ...)``, as in Sec. 2.1 of Miyato et al. 2018 (arXiv:1802.05957).
+
+    ``weight``: ``(d_out, d_in, ...)``; with ``transposed``, as transposed convolutions store it, ``(d_in, d_out,
+    ...)``. A view wherever strides allow.
+    """
+    if transposed:
+        weight = weight.transpose(0, 1)
+    return weight.flatten(1)
+
+
+def is_transposed(layer: nn.Module) -> bool:
+    """Say whether the layer stores its kernel with the input channels first."""
+    return isinstance(layer, nn.ConvTranspose2d)
+
+
+def reshaped_weight(layer: WeightedLayer) -> Tensor:
+    """Return the effective weight, the one that the forward pass uses, as a matrix ``(d_out, d_in k_1 k_2 ...)``."""
+    return as_matrix(layer.weight, is_transposed(layer))
+
+
+def input_shapes(net: nn.Module, example: Tensor) -> dict[str, torch.Size]:
+    """Return, for each weighted layer by name, the shape of what it is given when ``net`` sees ``example``.
+
+    ``example``: one batch ``(n, ...)`` in the network's dtype. Runs one forward pass in the network's current mode,
+    without gradients.
+    """
+    shapes: dict[str, torch.Size] = {}
+    handles = []
+    for name, layer in weighted_layers(net):
+
+        def remember(_: nn.Module, args: tuple[Tensor, ...], name: str = name) -> None:
+            shapes[name] = args[0].shape
+
+        handles.append(layer.register_forward_pre_hook(remember))
+    try:
+        with torch.no_grad():
+            net(example)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return shapes

@@ -1,0 +1,62 @@
+"""Layers of every kind that the tests of this room draw, and the dense matrix of what a layer does."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from hypothesis import assume
+from hypothesis import strategies as st
+from torch import nn
+
+from lipschitz.estimation.layers import WeightedLayer
+
+
+class Drawn(NamedTuple):
+    """A layer in float64 and the shape of one sample that it is given."""
+
+    layer: WeightedLayer
+    shape: torch.Size
+
+
+def dense(layer: WeightedLayer, shape: torch.Size) -> np.ndarray:
+    """Return the matrix of the layer without its bias: what it makes of the identity, less what it makes of zero."""
+    identity = torch.eye(shape.numel(), dtype=torch.float64).view(-1, *shape)
+    with torch.no_grad():
+        images = layer(identity) - layer(torch.zeros_like(identity[:1]))
+    return images.flatten(1).T.numpy()
+
+
+@st.composite
+def convolutions(draw: st.DrawFn, *, grouped: bool = True) -> Drawn:
+    """Conv1d and Conv2d over kernel, stride, padding, dilation and groups."""
+    kind, axes = draw(st.sampled_from([(nn.Conv1d, 1), (nn.Conv2d, 2)]))
+    kernel, padding, dilation = draw(st.integers(1, 4)), draw(st.integers(0, 2)), draw(st.integers(1, 2))
+    sizes = [draw(st.integers(1, 5)) for _ in range(axes)]
+    assume(min(sizes) + 2 * padding > dilation * (kernel - 1))
+    groups = draw(st.sampled_from([1, 2])) if grouped else 1
+    inputs, outputs = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
+    torch.manual_seed(draw(st.integers(0, 1000)))
+    options = {"stride": draw(st.integers(1, 3)), "padding": padding, "dilation": dilation, "groups": groups}
+    layer = kind(inputs, outputs, kernel, **options)
+    return Drawn(layer.double(), torch.Size((inputs, *sizes)))
+
+
+@st.composite
+def transposed_convolutions(draw: st.DrawFn) -> Drawn:
+    """ConvTranspose2d over the same, and output padding."""
+    kernel, padding, dilation = draw(st.integers(1, 4)), draw(st.integers(0, 2)), draw(st.integers(1, 2))
+    stride, size, groups = draw(st.integers(1, 3)), draw(st.integers(1, 4)), draw(st.sampled_from([1, 2]))
+    extra = draw(st.integers(0, max(stride, dilation) - 1))
+    assume((size - 1) * stride - 2 * padding + dilation * (kernel - 1) + extra + 1 > 0)
+    inputs, outputs = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
+    torch.manual_seed(draw(st.integers(0, 1000)))
+    layer = nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, extra, groups, dilation=dilation)
+    return Drawn(layer.double(), torch.Size((inputs, size, size)))
+
+
+@st.composite
+def linears(draw: st.DrawFn) -> Drawn:
+    """Linear, on one axis or with another before it."""
+    inputs, outputs, before = draw(st.integers(1, 6)), draw(st.integers(1, 6)), draw(st.sampled_from([(), (3,)]))
+    torch.manual_seed(draw(st.integers(0, 1000)))
+    return Drawn(nn.Linear(inputs, outputs).double(), torch.Size((*before, inputs)))

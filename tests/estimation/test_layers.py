@@ -1,0 +1,60 @@
+from collections import OrderedDict
+
+import pytest
+import torch
+from torch import nn
+
+from lipschitz.constraints.spectral_normalization import SpectralNormalization
+from lipschitz.estimation.layers import as_matrix, input_shapes, raw_weight, reshaped_weight, weighted_layers
+
+
+def net() -> nn.Sequential:
+    return nn.Sequential(
+        OrderedDict(
+            block=nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 2, 3, stride=2), norm=nn.BatchNorm2d(2))),
+            deconv=nn.ConvTranspose2d(2, 3, 2),
+            flatten=nn.Flatten(start_dim=2),
+            across=nn.Conv1d(3, 2, 1),
+            output=nn.Linear(9, 1),
+        )
+    )
+
+
+def test_weighted_layers_are_linear_and_convolutions_in_order_never_norms() -> None:
+    names = ["block.conv", "deconv", "across", "output"]
+    assert [name for name, _ in weighted_layers(net())] == names
+    assert [name for name, _ in weighted_layers(SpectralNormalization().wrap(net()))] == names
+
+
+def test_a_kernel_is_a_matrix_of_output_channels_by_everything_else() -> None:
+    kernel = torch.arange(24.0).view(2, 3, 2, 2)
+    assert torch.equal(as_matrix(kernel), torch.arange(24.0).view(2, 12))
+    stored = kernel.transpose(0, 1).contiguous()
+    assert torch.equal(as_matrix(stored, transposed=True), torch.arange(24.0).view(2, 12))
+
+
+def test_raw_and_effective_weight() -> None:
+    layer = nn.Linear(3, 2)
+    assert raw_weight(layer) is layer.weight
+    weight = layer.weight
+    SpectralNormalization().wrap(layer)
+    assert raw_weight(layer) is weight
+    assert torch.equal(reshaped_weight(layer), layer.weight)
+    assert not torch.equal(reshaped_weight(layer), weight)
+
+
+def test_input_shapes_are_those_of_the_forward_pass() -> None:
+    shapes = input_shapes(net().eval(), torch.zeros(5, 1, 5, 5))
+    assert shapes == {
+        "block.conv": (5, 1, 5, 5),
+        "deconv": (5, 2, 2, 2),
+        "across": (5, 3, 9),
+        "output": (5, 2, 9),
+    }
+
+
+def test_hooks_are_gone_after_a_forward_pass_that_fails() -> None:
+    ours = net()
+    with pytest.raises(RuntimeError):
+        input_shapes(ours, torch.zeros(5, 7, 5, 5))
+    assert not any(module._forward_pre_hooks for module in ours.modules())
