@@ -1,0 +1,1 @@
+"""Plain torch modules, built from records; they know no constraint."""

@@ -1,0 +1,77 @@
+"""The standard CNN of SN-GAN, for images of any size that is a multiple of eight."""
+
+from collections import OrderedDict
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+from pydantic import PositiveInt
+from torch import nn
+
+from lipschitz.models.base import Activation, Model, Networks, activation, initialise
+
+
+class DCGAN(Model):
+    """Standard CNN of Miyato et al. 2018: batch normalisation in the generator, no norm layer in the discriminator."""
+
+    source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, Table 3"
+    kind: ClassVar[Literal["points", "images"]] = "images"
+
+    width: PositiveInt = 64
+    """Channels of the discriminator's first block and the generator's last; the widest have eight times as many."""
+    latent: PositiveInt = 128
+    """Dimensions of the generator's Gaussian input."""
+    activation: Activation = "leaky_relu"
+    """Non-linearity of the discriminator; the generator's is ReLU."""
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise ValueError unless ``shape`` is ``(c, s, s)`` with s a multiple of 8."""
+        if len(shape) != 3:
+            raise ValueError(f"dcgan takes images, not points {shape}; allowed: mlp, auto")
+        _, height, width = shape
+        if height != width or width % 8:
+            raise ValueError(f"dcgan takes square images whose size is a multiple of 8, not {height}x{width}")
+
+    def build(self, shape: tuple[int, ...]) -> Networks:
+        """Build the pair for images of ``shape`` ``(c, s, s)``, s a multiple of 8."""
+        self.check(shape)
+        channels, size, _ = shape
+        return Networks(self._generator(channels, size // 8), self._discriminator(channels, size // 8), self.latent)
+
+    def _generator(self, channels: int, smallest: int) -> nn.Module:
+        widths = [8 * self.width, 4 * self.width, 2 * self.width, self.width]
+        net = nn.Sequential(
+            OrderedDict(
+                dense=nn.Linear(self.latent, widths[0] * smallest**2),
+                unflatten=nn.Unflatten(1, (widths[0], smallest, smallest)),
+                blocks=nn.Sequential(*(_upsample(a, b) for a, b in pairwise(widths))),
+                output=nn.Conv2d(self.width, channels, 3, padding=1),
+                tanh=nn.Tanh(),
+            )
+        )
+        initialise(net, "relu")
+        return net
+
+    def _discriminator(self, channels: int, smallest: int) -> nn.Module:
+        w = self.width
+        # (channels, stride): 3x3 kernels where the stride is 1, 4x4 where it is 2.
+        plan = [(w, 1), (w, 2), (2 * w, 1), (2 * w, 2), (4 * w, 1), (4 * w, 2), (8 * w, 1)]
+        inputs = [channels] + [width for width, _ in plan]
+        blocks = [self._block(i, o, stride) for i, (o, stride) in zip(inputs, plan, strict=False)]
+        net = nn.Sequential(
+            OrderedDict(
+                blocks=nn.Sequential(*blocks),
+                flatten=nn.Flatten(),
+                output=nn.Linear(8 * w * smallest**2, 1),
+            )
+        )
+        initialise(net, self.activation)
+        return net
+
+    def _block(self, inputs: int, outputs: int, stride: int) -> nn.Module:
+        conv = nn.Conv2d(inputs, outputs, 3 if stride == 1 else 4, stride, padding=1)
+        return nn.Sequential(OrderedDict(conv=conv, norm=nn.Identity(), activation=activation(self.activation)))
+
+
+def _upsample(inputs: int, outputs: int) -> nn.Module:
+    deconv = nn.ConvTranspose2d(inputs, outputs, 4, 2, padding=1)
+    return nn.Sequential(OrderedDict(deconv=deconv, norm=nn.BatchNorm2d(outputs), activation=nn.ReLU()))

@@ -1,0 +1,52 @@
+"""Multilayer perceptrons for points."""
+
+from collections import OrderedDict
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+from pydantic import PositiveInt
+from torch import nn
+
+from lipschitz.models.base import Activation, Model, Networks, activation, initialise
+
+
+class MLP(Model):
+    """Fully connected generator and discriminator for points, without normalisation layers.
+
+    The depth of the toy networks of Gulrajani et al. 2017, three hidden layers; they take width 512.
+    """
+
+    source: ClassVar[str] = "Gulrajani et al. 2017, arXiv:1704.00028, toy data"
+    kind: ClassVar[Literal["points", "images"]] = "points"
+
+    width: PositiveInt = 128
+    """Units of each hidden layer."""
+    depth: PositiveInt = 3
+    """Hidden layers."""
+    latent: PositiveInt = 2
+    """Dimensions of the generator's Gaussian input."""
+    activation: Activation = "relu"
+    """Non-linearity of both networks."""
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise ValueError unless ``shape`` is that of a point, ``(d,)``."""
+        if len(shape) != 1:
+            raise ValueError(f"mlp takes points, not images {shape}; allowed: dcgan, auto")
+
+    def build(self, shape: tuple[int, ...]) -> Networks:
+        """Build the pair for points of ``shape`` ``(d,)``."""
+        self.check(shape)
+        (dimension,) = shape
+        return Networks(self._perceptron(self.latent, dimension), self._perceptron(dimension, 1), self.latent)
+
+    def _perceptron(self, inputs: int, outputs: int) -> nn.Module:
+        sizes = [inputs] + [self.width] * self.depth
+        blocks = [self._block(a, b) for a, b in pairwise(sizes)]
+        net = nn.Sequential(OrderedDict(blocks=nn.Sequential(*blocks), output=nn.Linear(self.width, outputs)))
+        initialise(net, self.activation)
+        return net
+
+    def _block(self, inputs: int, outputs: int) -> nn.Module:
+        return nn.Sequential(
+            OrderedDict(linear=nn.Linear(inputs, outputs), norm=nn.Identity(), activation=activation(self.activation))
+        )

@@ -1,0 +1,37 @@
+"""What holds of every model, and which one a sweep's ``auto`` means."""
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from lipschitz.models.catalogue import CATALOGUE, auto
+from lipschitz.models.dcgan import DCGAN
+from lipschitz.models.mlp import MLP
+
+SHAPES = {"points": (2,), "images": (1, 8, 8)}
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_model_is_a_record_that_builds_the_same_pair_from_the_same_seed(name: str) -> None:
+    kind = CATALOGUE[name]
+    assert kind.name() == name
+    assert kind.source
+    assert kind.summary().endswith(".")
+    with pytest.raises(ValidationError, match="nonsense"):
+        kind(nonsense=1)
+    pairs = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        pairs.append(kind().build(SHAPES[kind.kind]))
+    for ours, theirs in zip(*(pair[:2] for pair in pairs), strict=True):
+        for (key, value), (other_key, other) in zip(
+            ours.state_dict().items(), theirs.state_dict().items(), strict=True
+        ):
+            assert key == other_key
+            assert torch.equal(value, other)
+
+
+def test_auto() -> None:
+    assert auto((2,)) == MLP()
+    assert auto((1, 8, 8)) == auto((3, 32, 32)) == DCGAN()
+    assert DCGAN().width == 64
