@@ -1,0 +1,1 @@
+"""One file per method: the ways to bound a discriminator's Lipschitz constant."""

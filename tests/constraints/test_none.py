@@ -1,0 +1,17 @@
+import torch
+from torch import nn
+
+from lipschitz.constraints.base import Batch
+from lipschitz.constraints.none import NoConstraint
+
+
+def test_nothing_is_wrapped_updated_penalised_or_projected() -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    constraint = NoConstraint()
+    assert constraint.wrap(net) is net
+    constraint.update(net)
+    assert constraint.penalty(net, Batch(torch.ones(1, 2), None), torch.Generator()) == 0
+    constraint.project(net)
+    assert net.state_dict().keys() == before.keys()
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())

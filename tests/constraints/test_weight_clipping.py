@@ -1,0 +1,80 @@
+"""Weight clipping: w <- clip(w, -c, c) of weighted layers, and of nothing else."""
+
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from pydantic import ValidationError
+from torch import nn
+
+from lipschitz.constraints.spectral_normalization import SpectralNormalization
+from lipschitz.constraints.weight_clipping import WeightClipping
+from lipschitz.estimation.layers import raw_weight, weighted_layers
+
+
+def net() -> nn.Sequential:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        OrderedDict(
+            conv=nn.Conv2d(2, 3, 3),
+            norm=nn.BatchNorm2d(3),
+            deconv=nn.ConvTranspose2d(3, 2, 2),
+            layer=nn.LayerNorm(4),
+            flatten=nn.Flatten(),
+            output=nn.Linear(32, 1, bias=False),
+        )
+    ).double()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.normal_()
+    return net
+
+
+def arrays(net: nn.Module) -> dict[str, np.ndarray]:
+    return {name: value.detach().numpy().copy() for name, value in net.named_parameters()}
+
+
+@pytest.mark.parametrize("biases", [True, False])
+def test_clamps_weights_and_biases_of_layers_never_of_norms(biases: bool) -> None:
+    ours = net()
+    before = arrays(ours)
+    WeightClipping(c=0.3, biases=biases).project(ours)
+    clipped = {"conv.weight", "deconv.weight", "output.weight"} | ({"conv.bias", "deconv.bias"} if biases else set())
+    for name, value in arrays(ours).items():
+        expected = np.clip(before[name], -0.3, 0.3) if name in clipped else before[name]
+        assert_array_equal(value, expected, err_msg=name)
+        assert np.abs(before[name]).max() > 0.3, "nothing would have been clipped"
+
+
+def test_clipping_twice_is_clipping_once() -> None:
+    ours = net()
+    WeightClipping(c=0.3).project(ours)
+    once = arrays(ours)
+    WeightClipping(c=0.3).project(ours)
+    for name, value in arrays(ours).items():
+        assert_array_equal(value, once[name])
+
+
+def test_values_within_the_bounds_stay_bit_for_bit() -> None:
+    layer = nn.Linear(5, 1, bias=False)
+    layer.weight.data = torch.tensor([[-0.5, -0.1, 0.02, 0.1, 0.5]])
+    WeightClipping(c=0.1).project(layer)
+    assert torch.equal(layer.weight, torch.tensor([[-0.1, -0.1, 0.02, 0.1, 0.1]]))
+
+
+def test_of_a_reparametrised_layer_the_trained_weight_is_clipped() -> None:
+    ours = SpectralNormalization().wrap(net())
+    before = {name: raw_weight(layer).detach().clone() for name, layer in weighted_layers(ours)}
+    WeightClipping(c=0.3).project(ours)
+    for name, layer in weighted_layers(ours):
+        assert torch.equal(raw_weight(layer), before[name].clamp(-0.3, 0.3))
+
+
+def test_the_papers_c_and_what_is_refused() -> None:
+    assert WeightClipping().c == 0.01
+    assert WeightClipping().biases
+    for c in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValidationError):
+            WeightClipping(c=c)

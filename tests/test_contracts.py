@@ -1,0 +1,204 @@
+"""What holds of every constraint on every model: found by discovery, so a new file is tested with no edit here."""
+
+import copy
+import pickle
+from collections.abc import Iterator
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from lipschitz.constraints.base import Batch, Constraint
+from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
+from lipschitz.estimation.layers import raw_weight, weighted_layers
+from lipschitz.models.catalogue import CATALOGUE as MODELS
+from lipschitz.streams import stream
+from lipschitz.tasks.measurement import measure_discriminator
+
+SHAPES = {"points": (2,), "images": (1, 8, 8)}
+SMALL = MappingProxyType({"dcgan": {"width": 4}})
+N = 6
+
+
+@pytest.fixture(params=CONSTRAINTS)
+def kind(request: pytest.FixtureRequest) -> type[Constraint]:
+    return CONSTRAINTS[request.param]
+
+
+@pytest.fixture
+def constraint(kind: type[Constraint]) -> Constraint:
+    return kind()
+
+
+@pytest.fixture(params=MODELS)
+def model(request: pytest.FixtureRequest) -> Any:
+    return MODELS[request.param](**SMALL.get(request.param, {}))
+
+
+def plain(model: Any, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return model.build(SHAPES[model.kind]).discriminator
+
+
+def wrapped(constraint: Constraint, model: Any, seed: int = 0) -> nn.Module:
+    return constraint.wrap(plain(model, seed))
+
+
+def samples(model: Any, seed: int = 0) -> Tensor:
+    return torch.randn(N, *SHAPES[model.kind], generator=torch.Generator().manual_seed(seed))
+
+
+def batch(model: Any, dtype: torch.dtype = torch.float32) -> Batch:
+    labels = torch.arange(N) % 2
+    return Batch(samples(model, 1).to(dtype), samples(model, 2).to(dtype), labels)
+
+
+def rng() -> torch.Generator:
+    return stream(0, "constraint")
+
+
+def train(constraint: Constraint, net: nn.Module, model: Any, steps: int = 1) -> None:
+    """Make discriminator steps in the order of the task: update, loss and penalty, optimiser, projection."""
+    seen = batch(model, next(net.parameters()).dtype)
+    assert seen.fake is not None
+    optimiser = torch.optim.Adam(net.parameters(), lr=1e-3)
+    generator = rng()
+    for _ in range(steps):
+        with torch.no_grad():
+            constraint.update(net)
+        loss = net(seen.fake).mean() - net(seen.real).mean() + constraint.penalty(net, seen, generator)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        with torch.no_grad():
+            constraint.project(net)
+
+
+def raw_parameters(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for name, layer in weighted_layers(net):
+        yield f"{name}.weight", raw_weight(layer)
+        if layer.bias is not None:
+            yield f"{name}.bias", layer.bias
+
+
+def buffers(net: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in net.named_buffers()}
+
+
+def test_the_five_methods_are_there() -> None:
+    expected = {"none", "weight_clipping", "gradient_penalty", "spectral_regularization", "spectral_normalization"}
+    assert expected <= set(CONSTRAINTS)
+
+
+def test_raw_parameters_at_step_0_are_those_of_the_bare_network(constraint: Constraint, model: Any) -> None:
+    bare = dict(raw_parameters(plain(model)))
+    for net in (wrapped(constraint, model), wrapped(constraint, model)):
+        raw = dict(raw_parameters(net))
+        assert raw.keys() == bare.keys()
+        assert all(torch.equal(raw[name], bare[name]) for name in bare)
+
+
+def test_a_step_moves_the_weights_and_keeps_them_finite(constraint: Constraint, model: Any) -> None:
+    net = wrapped(constraint, model)
+    before = {name: value.detach().clone() for name, value in raw_parameters(net)}
+    train(constraint, net, model)
+    for name, value in raw_parameters(net):
+        assert torch.isfinite(value).all()
+        if name.endswith("weight"):
+            assert not torch.equal(value, before[name]), name
+    assert torch.isfinite(net(samples(model))).all()
+
+
+def test_the_penalty_is_a_finite_scalar_of_the_batch_s_dtype(constraint: Constraint, model: Any) -> None:
+    for dtype in (torch.float32, torch.float64):
+        penalty = constraint.penalty(wrapped(constraint, model).to(dtype), batch(model, dtype), rng())
+        assert penalty.shape == ()
+        assert penalty.dtype == dtype
+        assert torch.isfinite(penalty)
+        assert penalty >= 0
+
+
+def test_the_penalty_is_a_function_of_network_batch_and_stream(constraint: Constraint, model: Any) -> None:
+    net, state = wrapped(constraint, model), torch.get_rng_state()
+    first, second = (constraint.penalty(net, batch(model), rng()) for _ in range(2))
+    assert torch.equal(first, second)
+    assert torch.equal(torch.get_rng_state(), state), "a penalty draws from its own stream alone"
+
+
+def test_the_state_goes_round(constraint: Constraint, model: Any) -> None:
+    net = wrapped(constraint, model)
+    train(constraint, net, model, steps=2)
+    other = wrapped(constraint, model, seed=1)
+    assert not torch.equal(net(samples(model)), other(samples(model)))
+    other.load_state_dict(net.state_dict())
+    assert torch.equal(net(samples(model)), other(samples(model)))
+    # What the state leaves out would show here.
+    for each in (net, other):
+        train(constraint, each, model)
+    assert torch.equal(net(samples(model)), other(samples(model)))
+
+
+def test_a_first_call_in_eval_mode_is_right_and_repeats(constraint: Constraint, model: Any) -> None:
+    evaluated = wrapped(constraint, model).eval()
+    first = evaluated(samples(model))
+    assert torch.equal(first, evaluated(samples(model)))
+    assert torch.equal(first, wrapped(constraint, model).train()(samples(model)))
+
+
+def test_a_deep_copy_is_equal_and_independent(constraint: Constraint, model: Any) -> None:
+    net = wrapped(constraint, model)
+    train(constraint, net, model)
+    twin = copy.deepcopy(net)
+    before = net(samples(model)).detach()
+    assert torch.equal(before, twin(samples(model)))
+    train(constraint, twin, model)
+    assert not torch.equal(before, twin(samples(model)))
+    assert torch.equal(before, net(samples(model)))
+
+
+def test_double_precision_before_or_after_wrapping(constraint: Constraint, model: Any) -> None:
+    single = wrapped(constraint, model)(samples(model))
+    for net in (constraint.wrap(plain(model).double()), wrapped(constraint, model).double()):
+        output = net(samples(model).double())
+        assert output.dtype == torch.float64
+        assert_close(output.float(), single, rtol=1e-4, atol=1e-5)
+        train(constraint, net, model)
+        assert all(value.dtype == torch.float64 for value in net.state_dict().values())
+
+
+def test_only_update_and_project_write_buffers(constraint: Constraint, model: Any) -> None:
+    net = wrapped(constraint, model)
+    # After a step the kept vectors are no longer those of the weights, so that advancing them would show.
+    train(constraint, net, model)
+    before = buffers(net)
+    (net(samples(model)).mean() + constraint.penalty(net, batch(model), rng())).backward()
+    net.eval()(samples(model))
+    measure_discriminator(net, dict.fromkeys(("real", "fake", "interpolated"), samples(model)))
+    after = buffers(net)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_record_is_frozen_strict_and_pickles(constraint: Constraint, kind: type[Constraint]) -> None:
+    with pytest.raises(ValidationError, match="nonsense"):
+        kind(nonsense=1)
+    for field, info in kind.model_fields.items():
+        with pytest.raises(ValidationError, match=field):
+            setattr(constraint, field, info.default)
+        with pytest.raises(ValidationError, match=field):
+            kind(**{field: str(info.default)})
+    again = pickle.loads(pickle.dumps(constraint))
+    assert again == constraint
+    assert hash(again) == hash(constraint)
+
+
+def test_the_record_says_what_it_is(constraint: Constraint, kind: type[Constraint]) -> None:
+    assert CONSTRAINTS[constraint.name()] is kind
+    assert "arXiv:" in kind.source
+    assert kind.promise in {"certified", "heuristic", "none"}
+    assert kind.summary().endswith(".")
+    assert constraint.label() == constraint.entry() == constraint.name()
