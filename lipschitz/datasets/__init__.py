@@ -1,0 +1,1 @@
+"""Points and images, held on the device, with their hashes."""

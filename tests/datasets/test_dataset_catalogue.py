@@ -1,0 +1,72 @@
+"""What holds of every data set, and that the content of each stays as it is: a changed hash is another data set."""
+
+import pytest
+import torch
+from mnist_files import contents, expect, write
+
+from lipschitz.datasets.catalogue import CATALOGUE
+
+CPU = torch.device("cpu")
+HASHES = {
+    "digits": "5cc96274a1402311c9439145e810da3725bdfbb31bafe098abdc398b9d20a517",
+    "eight_gaussians": "74e47c49b6bddcc1706aff5c933646ec1e5e67787cdcbb2358fb980b24ef8f93",
+    "swiss_roll": "7a892899863ac6c9a4666d40458b01b6bd75127f6cd682965a3441781398af1d",
+    "twenty_five_gaussians": "0e0a9599fd378353832c1e2531c7f66492790dc9176475ab72a55503d6a8e16c",
+}
+
+
+@pytest.fixture(params=CATALOGUE)
+def dataset(request):
+    return CATALOGUE[request.param]()
+
+
+@pytest.fixture
+def data(dataset, tmp_path, monkeypatch):
+    for name in ("MNIST", "FashionMNIST"):
+        expect(monkeypatch, name, contents())
+        write(tmp_path, name, contents(), packed=False)
+    return dataset.load(tmp_path, CPU)
+
+
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_names_are_those_of_the_files():
+    assert {"mnist", "fashion_mnist", *HASHES} <= set(CATALOGUE)
+    assert all(cls.name() == name for name, cls in CATALOGUE.items())
+
+
+def test_every_record_says_what_it_is_before_loading(dataset):
+    assert dataset.source
+    assert dataset.summary()
+    assert dataset.shape == (2,) if dataset.kind == "points" else len(dataset.shape) == 3
+
+
+def test_every_draw_has_the_promised_shape_and_is_a_function_of_the_generator(dataset, data):
+    assert data.shape == dataset.shape
+    for draw in (data.batch, data.reference, data.floor):
+        first, again, other = draw(5, rng(0)), draw(5, rng(0)), draw(5, rng(1))
+        assert first.shape == (5, *dataset.shape)
+        assert first.dtype == torch.float32
+        assert torch.equal(first, again)
+        assert not torch.equal(first, other)
+
+
+def test_a_draw_touches_no_global_generator(data):
+    before = torch.get_rng_state()
+    for draw in (data.batch, data.reference, data.floor):
+        draw(3, rng())
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_reference_and_floor_share_no_sample(data):
+    generator = rng()
+    n = min(100, data.reference_size or 100)
+    reference, floor = data.reference(n, generator).flatten(1), data.floor(n, generator).flatten(1)
+    assert float(torch.cdist(reference, floor).min()) > 0
+
+
+@pytest.mark.parametrize("name", HASHES)
+def test_content_is_pinned(name):
+    assert CATALOGUE[name]().load(None, CPU).hash == HASHES[name]
