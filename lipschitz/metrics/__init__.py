@@ -1,0 +1,1 @@
+"""Quality of what was generated: pure functions of arrays."""

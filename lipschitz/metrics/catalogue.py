@@ -1,0 +1,161 @@
+"""Every value that a run records: its name, its label, and which direction is good. Imports neither torch nor SciPy."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lipschitz.errors import InputError, nearest
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a reader must know of one recorded value."""
+
+    name: str
+    """Name in records; what follows a slash there (``sigma_operator/<layer>``) says where it was measured."""
+    title: str
+    """Label of an axis or a column, without the unit."""
+    better: Literal["lower", "higher"] | None
+    """Which direction is good; None for a value that describes rather than judges."""
+    unit: str
+    """Unit in which it is recorded; empty for a pure number."""
+    source: str
+    """Paper, arXiv number and equation or section; empty where it needs none."""
+    summary: str
+    """One line: what is measured, on what."""
+
+    @property
+    def label(self) -> str:
+        """Title with the unit, where there is one."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+
+_METRICS = (
+    Metric(
+        name="w1",
+        title="W1 to held-out data",
+        better="lower",
+        unit="",
+        source="Villani 2009, Optimal Transport, definition 6.1",
+        summary="Exact 1-Wasserstein distance between generated and held-out real points, equally many of each.",
+    ),
+    Metric(
+        name="modes",
+        title="Modes covered",
+        better="higher",
+        unit="",
+        source="Srivastava et al. 2017, arXiv:1705.07761, section 4.1",
+        summary="Mixture components that are nearest to at least one high-quality sample.",
+    ),
+    Metric(
+        name="high_quality",
+        title="High-quality samples",
+        better="higher",
+        unit="share",
+        source="Srivastava et al. 2017, arXiv:1705.07761, section 4.1",
+        summary="Share of generated points within three standard deviations of the nearest mode.",
+    ),
+    Metric(
+        name="frechet_classifier",
+        title="Fréchet distance, reference classifier",
+        better="lower",
+        unit="",
+        source="Dowson and Landau 1982; on features as Heusel et al. 2017, arXiv:1706.08500, eq. 6",
+        summary="Fréchet distance to held-out images in the features of a classifier of the same data; not the FID.",
+    ),
+    Metric(
+        name="w1_classifier",
+        title="W1, reference classifier",
+        better="lower",
+        unit="",
+        source="Villani 2009, Optimal Transport, definition 6.1",
+        summary="Exact 1-Wasserstein distance to held-out images in the features of a classifier of the same data.",
+    ),
+    Metric(
+        name="sigma_reshaped",
+        title="σ of the reshaped kernel",
+        better=None,
+        unit="",
+        source="Miyato et al. 2018, arXiv:1802.05957, section 4",
+        summary="Largest singular value of a layer's weight as a matrix; of a convolution, not the operator norm.",
+    ),
+    Metric(
+        name="sigma_operator",
+        title="σ of the true operator",
+        better=None,
+        unit="",
+        source="Sedghi et al. 2019, arXiv:1805.10408, for why the two differ",
+        summary="Largest singular value of the linear map that a layer applies, at its true input size and padding.",
+    ),
+    Metric(
+        name="lipschitz_lower",
+        title="Lower bound on Lip(D)",
+        better=None,
+        unit="",
+        source="Scaman and Virmaux 2018, arXiv:1805.10965",
+        summary="Largest input-gradient norm of the discriminator over real, generated and interpolated samples.",
+    ),
+    Metric(
+        name="gradient_norm",
+        title="Mean input-gradient norm of D",
+        better=None,
+        unit="",
+        source="Gulrajani et al. 2017, arXiv:1704.00028, section 4",
+        summary="Mean norm of the discriminator's input gradient where the samples after the slash lie.",
+    ),
+    Metric(
+        name="gradient_norm_max",
+        title="Largest input-gradient norm of D",
+        better=None,
+        unit="",
+        source="Gulrajani et al. 2017, arXiv:1704.00028, section 4",
+        summary="Largest norm of the discriminator's input gradient where the samples after the slash lie.",
+    ),
+    Metric(
+        name="loss",
+        title="Loss",
+        better=None,
+        unit="",
+        source="",
+        summary="Training loss of the network after the slash, its constraint's penalty left out.",
+    ),
+    Metric(
+        name="ms_discriminator_step",
+        title="Time of a discriminator step",
+        better="lower",
+        unit="ms",
+        source="",
+        summary="Median time of one discriminator update, synchronised, after warm-up, with the device otherwise idle.",
+    ),
+    Metric(
+        name="ms_generator_step",
+        title="Time of a generator step",
+        better="lower",
+        unit="ms",
+        source="",
+        summary="Median time of one generator update, synchronised, after warm-up, with the device otherwise idle.",
+    ),
+    Metric(
+        name="peak_memory",
+        title="Peak memory",
+        better="lower",
+        unit="MiB",
+        source="",
+        summary="Largest memory held during the timing pass: allocated on the device, or resident on the CPU.",
+    ),
+)
+
+CATALOGUE: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
+"""Every metric by name."""
+
+
+def metric_of(name: str) -> Metric:
+    """Return the metric behind a recorded name, with or without what follows the slash.
+
+    Raises:
+        InputError: no metric is called so; the message offers the nearest name.
+    """
+    head = name.partition("/")[0]
+    try:
+        return CATALOGUE[head]
+    except KeyError:
+        raise InputError(f"unknown metric '{head}'; {nearest(head, CATALOGUE)}") from None

@@ -1,0 +1,52 @@
+import subprocess
+import sys
+
+import pytest
+
+from lipschitz.errors import InputError
+from lipschitz.metrics.catalogue import CATALOGUE, metric_of
+
+
+def test_every_recorded_value_is_described():
+    assert set(CATALOGUE) == {
+        "w1",
+        "modes",
+        "high_quality",
+        "frechet_classifier",
+        "w1_classifier",
+        "sigma_reshaped",
+        "sigma_operator",
+        "lipschitz_lower",
+        "gradient_norm",
+        "gradient_norm_max",
+        "loss",
+        "ms_discriminator_step",
+        "ms_generator_step",
+        "peak_memory",
+    }
+    assert all(name == metric.name and metric.title and metric.summary for name, metric in CATALOGUE.items())
+
+
+def test_titles_tell_metrics_apart():
+    assert len({metric.label for metric in CATALOGUE.values()}) == len(CATALOGUE)
+
+
+def test_the_unit_is_part_of_the_label():
+    assert CATALOGUE["ms_discriminator_step"].label == "Time of a discriminator step (ms)"
+    assert CATALOGUE["w1"].label == "W1 to held-out data"
+
+
+def test_what_follows_the_slash_is_not_part_of_the_name():
+    assert metric_of("sigma_operator/blocks.0.conv") is CATALOGUE["sigma_operator"]
+    assert metric_of("w1") is CATALOGUE["w1"]
+
+
+def test_an_unknown_metric_is_answered_with_the_nearest():
+    with pytest.raises(InputError, match=r"unknown metric 'frechet'; did you mean 'frechet_classifier'\?"):
+        metric_of("frechet")
+
+
+def test_it_imports_neither_torch_nor_scipy():
+    code = "import sys, lipschitz.metrics.catalogue; print({'torch', 'scipy', 'numpy'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
