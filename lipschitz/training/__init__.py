@@ -1,0 +1,1 @@
+"""The loop, checkpoints and the clock; knows no task by name."""

@@ -1,0 +1,138 @@
+"""The loop: steps a task, measures it on schedule, keeps checkpoints, notices divergence, yields after each slice."""
+
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from lipschitz.training import checkpoint
+from lipschitz.training.clock import Stopwatch
+from lipschitz.training.task import Task
+
+SLICE = 50
+"""Steps between two looks at whether the run still is finite, and whether anybody asked it to stop."""
+
+
+class Journal(Protocol):
+    """Where a run's results go; the store's run folder is one."""
+
+    checkpoint: Path
+    previous_checkpoint: Path
+
+    def append_records(self, records: Iterable[dict[str, Any]]) -> int:
+        """Append records and return the journal's size in bytes."""
+
+    def cut_records(self, size: int) -> None:
+        """Cut the records back to ``size`` bytes."""
+
+    def finish(self, result: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Keep the result: the run is finished."""
+
+
+class Trainer:
+    """Trains one task for ``steps`` iterations, measuring it every ``every`` of them, at the start and at the end.
+
+    `run` may be abandoned after any slice; a new trainer on the same journal goes on from the last checkpoint, and its
+    numbers equal those of an undisturbed run.
+    """
+
+    def __init__(self, task: Task, journal: Journal, *, steps: int, every: int) -> None:
+        self.task = task
+        self.journal = journal
+        self.steps = steps
+        self.every = every
+        self.step = 0
+        self._size = 0
+        self._last: dict[str, float | None] = {}
+        self._best: dict[str, Any] | None = None
+        self._watch = Stopwatch(task.device)
+
+    def restore(self) -> list[str]:
+        """Go on from the newest checkpoint that can be read; return a line for each that could not be."""
+        state, broken = checkpoint.load(self.journal.checkpoint, self.journal.previous_checkpoint)
+        if state is not None:
+            self.task.load_state_dict(state["task"])
+            self.step, self._size = state["step"], state["size"]
+            self._last, self._best = state["last"], state["best"]
+            self._watch.seconds = state["seconds"]
+        self.journal.cut_records(self._size)
+        return broken
+
+    def save(self) -> None:
+        """Write a checkpoint of this moment."""
+        state = {
+            "step": self.step,
+            "seconds": self._watch.seconds,
+            "size": self._size,
+            "last": self._last,
+            "best": self._best,
+            "task": self.task.state_dict(),
+        }
+        checkpoint.save(state, self.journal.checkpoint, self.journal.previous_checkpoint)
+
+    def run(self) -> Iterator[int]:
+        """Train to the end, yielding the step reached after each slice; the result is written before the last yield."""
+        if self._size == 0:
+            self._measure()
+        while self.step < self.steps:
+            with self._watch:
+                for step in range(self.step, self._slice_end()):
+                    self.task.step(step / self.steps)
+            self.step = self._slice_end()
+            if not self.task.is_finite():
+                self._finish("diverged", {}, {})
+                yield self.step
+                return
+            if self._is_due():
+                self._measure()
+            yield self.step
+        self._finish_measured()
+        yield self.step
+
+    def _slice_end(self) -> int:
+        ends = [(self.step // period + 1) * period for period in (SLICE, self.every)]
+        return min(*ends, self.steps)
+
+    def _is_due(self) -> bool:
+        return self.step % self.every == 0 or self.step == self.steps
+
+    def _measure(self) -> None:
+        values = self.task.evaluate(f"step {self.step}")
+        self.task.end_interval()
+        self._last = _finite(values)
+        seconds = round(self._watch.seconds, 4)
+        self._size = self.journal.append_records(
+            {"step": self.step, "seconds": seconds, "metric": metric, "value": value}
+            for metric, value in self._last.items()
+        )
+        self._remember_best(values[self.task.selection.metric])
+        self.save()
+
+    def _remember_best(self, value: float) -> None:
+        if not math.isfinite(value) or self.step == 0:
+            return
+        if self._best is None or self.task.selection.improves(value, self._best["value"]):
+            self._best = {"step": self.step, "value": value, "networks": self.task.networks_state()}
+
+    def _finish_measured(self) -> None:
+        arrays = self.task.arrays()
+        best = None
+        if self._best is not None:
+            # Chosen on one draw, reported on another: the best of several noisy values is biased.
+            self.task.load_networks_state(self._best["networks"])
+            best = {
+                "step": self._best["step"],
+                "by": self.task.selection.metric,
+                "values": _finite(self.task.evaluate("best")),
+            }
+        self._finish("finished", {"last": self._last, "best": best, **self.task.facts()}, arrays)
+
+    def _finish(self, status: str, result: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        seconds = round(self._watch.seconds, 4)
+        self.journal.finish({"status": status, "step": self.step, "seconds": seconds, **result}, arrays)
+
+
+def _finite(values: dict[str, float]) -> dict[str, float | None]:
+    return {metric: value if math.isfinite(value) else None for metric, value in values.items()}

@@ -1,0 +1,58 @@
+"""What the loop asks of a task; the loop knows no task by name."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+
+class Selection(NamedTuple):
+    """The metric by which a run's best step is chosen."""
+
+    metric: str
+    better: Literal["lower", "higher"]
+
+    def improves(self, value: float, best: float) -> bool:
+        """Say whether ``value`` is better than ``best``."""
+        return value < best if self.better == "lower" else value > best
+
+
+class Task(Protocol):
+    """One run's networks, optimisers, data and random streams."""
+
+    device: torch.device
+    selection: Selection
+
+    def step(self, progress: float) -> None:
+        """Make one training iteration; ``progress`` in [0, 1) is the share of the run already done."""
+
+    def parts(self) -> Mapping[str, Callable[[], None]]:
+        """Return what an iteration is made of, by metric name (``ms_discriminator_step``, ...), to be timed."""
+
+    def is_finite(self) -> bool:
+        """Say whether the last losses and all parameters are finite."""
+
+    def evaluate(self, draw: str) -> dict[str, float]:
+        """Measure the networks as they are, on the draw of that name; the training state stays as it was."""
+
+    def end_interval(self) -> None:
+        """Keep what the next evaluation compares with the present one; called after each scheduled evaluation."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what qualifies the numbers: the floor (real against real) and each metric's protocol."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what the report draws: samples, surfaces, spectra."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the next step depends on: tensors, numbers, strings and containers of them."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a state, in place."""
+
+    def networks_state(self) -> dict[str, Any]:
+        """Return a copy of the networks' state alone."""
+
+    def load_networks_state(self, state: dict[str, Any]) -> None:
+        """Put networks back, in place; optimisers and streams stay."""

@@ -1,0 +1,143 @@
+"""The loop, driven by a task small enough to follow by hand: its state is a number that each step moves."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lipschitz.sweep.store import RunFolder
+from lipschitz.training.loop import SLICE, Trainer
+from lipschitz.training.task import Selection, Task
+
+
+class Counter(Task):
+    """Adds one a step; its metric falls to zero at step 120 and rises again; may diverge at a given step."""
+
+    def __init__(self, diverges_at: int = 10**9) -> None:
+        self.device = torch.device("cpu")
+        self.selection = Selection("distance", "lower")
+        self.value = torch.zeros(1)
+        self.diverges_at = diverges_at
+        self.progress: list[float] = []
+        self.draws: list[str] = []
+
+    def step(self, progress: float) -> None:
+        self.value += 1
+        self.progress.append(progress)
+        if self.value >= self.diverges_at:
+            self.value.fill_(torch.nan)
+
+    def parts(self) -> Mapping[str, Callable[[], None]]:
+        return {}
+
+    def is_finite(self) -> bool:
+        return bool(torch.isfinite(self.value).all())
+
+    def evaluate(self, draw: str) -> dict[str, float]:
+        self.draws.append(draw)
+        return {"distance": abs(float(self.value) - 120), "undefined": float("nan")}
+
+    def end_interval(self) -> None:
+        pass
+
+    def facts(self) -> dict[str, Any]:
+        return {"floor": {"distance": 0.0}, "protocols": {}}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"samples": self.value.numpy().copy()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"value": self.value}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.value.copy_(state["value"])
+
+    def networks_state(self) -> dict[str, Any]:
+        return {"value": self.value.clone()}
+
+    def load_networks_state(self, state: dict[str, Any]) -> None:
+        self.value.copy_(state["value"])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path)
+
+
+def values(records: Iterable[dict[str, Any]], metric: str = "distance") -> dict[int, float | None]:
+    return {record["step"]: record["value"] for record in records if record["metric"] == metric}
+
+
+def test_measures_the_start_every_interval_and_the_end(folder: RunFolder) -> None:
+    list(Trainer(Counter(), folder, steps=200, every=60).run())
+    assert values(folder.records()) == {0: 120, 60: 60, 120: 0, 180: 60, 200: 80}
+    assert set(values(folder.records(), "undefined").values()) == {None}
+
+
+def test_last_is_the_final_state_and_best_is_measured_afresh(folder: RunFolder) -> None:
+    task = Counter()
+    list(Trainer(task, folder, steps=200, every=60).run())
+    result = folder.result()
+    assert result is not None
+    assert (result["status"], result["step"]) == ("finished", 200)
+    assert result["last"] == {"distance": 80, "undefined": None}
+    assert result["best"] == {"step": 120, "by": "distance", "values": {"distance": 0, "undefined": None}}
+    assert result["floor"] == {"distance": 0}
+    assert task.draws.count("best") == 1
+    samples = folder.samples()
+    assert samples is not None
+    assert samples["samples"] == 200, "the arrays show the last networks, not the best"
+
+
+def test_every_step_is_told_how_far_the_run_is(folder: RunFolder) -> None:
+    task = Counter()
+    list(Trainer(task, folder, steps=120, every=50).run())
+    assert task.progress == [step / 120 for step in range(120)]
+
+
+def test_divergence_ends_the_run_and_keeps_its_records(folder: RunFolder) -> None:
+    reached = list(Trainer(Counter(diverges_at=70), folder, steps=200, every=60).run())
+    assert reached[-1] == 2 * SLICE
+    assert folder.status() == "diverged"
+    assert values(folder.records()) == {0: 120, 60: 60}
+    result = folder.result()
+    assert result is not None
+    assert result["step"] == 2 * SLICE
+
+
+@pytest.mark.parametrize("slices", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("saved", [True, False], ids=["told to stop", "killed"])
+def test_going_on_equals_an_undisturbed_run(tmp_path: Path, slices: int, saved: bool) -> None:
+    whole, parted = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parted")
+    for folder in (whole, parted):
+        folder.path.mkdir()
+    list(Trainer(Counter(), whole, steps=200, every=60).run())
+    first = Trainer(Counter(), parted, steps=200, every=60)
+    for _, _step in zip(range(slices), first.run(), strict=False):
+        pass
+    if saved and slices:
+        first.save()
+    second = Trainer(Counter(), parted, steps=200, every=60)
+    assert second.restore() == []
+    list(second.run())
+    assert values(parted.records()) == values(whole.records())
+    assert len(parted.records()) == len(whole.records())
+    ours, theirs = parted.result(), whole.result()
+    assert ours is not None
+    assert theirs is not None
+    assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
+
+
+def test_records_that_no_checkpoint_knows_of_are_cut(folder: RunFolder) -> None:
+    next(iter(Trainer(Counter(), folder, steps=200, every=50).run()))
+    folder.append_records([{"step": 99, "seconds": 0, "metric": "distance", "value": 1}])
+    with (folder.path / "records.jsonl").open("ab") as file:
+        file.write(b'{"step": 99, "torn')
+    again = Trainer(Counter(), folder, steps=200, every=50)
+    again.restore()
+    assert 99 not in values(folder.records())
+    list(again.run())
+    assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
