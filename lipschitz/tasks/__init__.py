@@ -1,0 +1,1 @@
+"""What is trained and judged: how one run is built, stepped and evaluated."""

@@ -1,0 +1,250 @@
+"""Generation: alternating training of a GAN, in which the discriminator's constraint is the one thing that changes."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from lipschitz.constraints.base import Batch, Constraint
+from lipschitz.datasets.base import Data, ImageData, PointData
+from lipschitz.estimation.layers import weighted_layers
+from lipschitz.estimation.sigma import spectrum
+from lipschitz.metrics.catalogue import CATALOGUE as METRICS
+from lipschitz.models.base import Model
+from lipschitz.streams import stream, stream_seed
+from lipschitz.tasks.losses import Loss
+from lipschitz.tasks.measurement import measure_discriminator
+from lipschitz.tasks.quality import Quality, quality_of, to_bytes
+from lipschitz.tasks.settings import Setting
+from lipschitz.training.task import Selection
+
+SHOWN_IMAGES = 64
+SHOWN_POINTS = 1000
+SURFACE = 96
+"""Points along each side of the grid on which a discriminator of points is drawn."""
+STREAMS = ("data", "latents_discriminator", "latents_generator", "constraint")
+
+
+class Generation:
+    """One GAN: a generator and a discriminator of ``model``, the discriminator bounded by ``constraints``.
+
+    Two of them that differ in their constraints alone start from bit-identical raw parameters, and see the same batches
+    and the same noise.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        model: Model,
+        constraints: Sequence[Constraint],
+        loss: Loss,
+        setting: Setting,
+        *,
+        seed: int,
+        batch_size: int,
+        samples: int,
+        gradient_samples: int,
+        selection: str,
+        device: torch.device,
+    ) -> None:
+        self.device = device
+        self._data, self._constraints, self._loss, self._setting = data, constraints, loss, setting
+        self._seed, self._batch_size, self._gradient_samples = seed, batch_size, gradient_samples
+        self._samples = min(samples, data.reference_size or samples)
+        self.selection = Selection(selection, METRICS[selection].better or "lower")
+        with _seeded(seed, "weights"):
+            networks = model.build(data.shape)
+        self._latent = networks.latent
+        self.generator, self.discriminator = networks.generator.to(device), networks.discriminator.to(device)
+        with _seeded(seed, "constraint"):
+            for constraint in constraints:
+                self.discriminator = constraint.wrap(self.discriminator)
+        self._optimisers = {
+            "generator": setting.build(self.generator.parameters()),
+            "discriminator": setting.build(self.discriminator.parameters()),
+        }
+        self._streams = {name: stream(seed, name, device) for name in STREAMS}
+        self._losses = {"discriminator": torch.zeros((), device=device), "generator": torch.zeros((), device=device)}
+        self._old = self._generate(gradient_samples, stream(seed, "evaluation/old", device))
+
+    @cached_property
+    def _quality(self) -> Quality:
+        # Made when first needed: a reference classifier may have to be trained, which timing a step can do without.
+        return quality_of(self._data, self._samples, self.device)
+
+    def step(self, progress: float) -> None:
+        """Make n_dis discriminator updates and one generator update."""
+        if self._setting.decay != "none":
+            for optimiser in self._optimisers.values():
+                for group in optimiser.param_groups:
+                    group["lr"] = self._setting.lr_at(progress)
+        for _ in range(self._setting.n_dis):
+            self.discriminator_step()
+        self.generator_step()
+
+    def discriminator_step(self) -> None:
+        """Make one update of the discriminator on a batch of real and a batch of freshly generated samples."""
+        self.discriminator.requires_grad_(True)
+        real = self._data.batch(self._batch_size, self._streams["data"])
+        with torch.no_grad():
+            latents = self._latents(self._batch_size, self._streams["latents_discriminator"])
+            generated = self.generator(latents)
+            batch = Batch(real, generated)
+            for constraint in self._constraints:
+                constraint.update(self.discriminator)
+        # Cached: a reparametrised weight is computed once, and the penalty sees the one that the loss saw.
+        with parametrize.cached():
+            # One batch of both: no module of a discriminator here depends on the batch.
+            outputs = self.discriminator(torch.cat([real, generated]))
+            loss = self._loss.discriminator(*outputs.chunk(2))
+            self._losses["discriminator"] = loss.detach()
+            for constraint in self._constraints:
+                loss = loss + constraint.penalty(self.discriminator, batch, self._streams["constraint"])
+        self._update("discriminator", loss)
+        with torch.no_grad():
+            for constraint in self._constraints:
+                constraint.project(self.discriminator)
+
+    def generator_step(self) -> None:
+        """Make one update of the generator; the discriminator, its buffers included, stays as it is."""
+        self.discriminator.requires_grad_(False)
+        latents = self._latents(self._batch_size, self._streams["latents_generator"])
+        loss = self._loss.generator(self.discriminator(self.generator(latents)))
+        self._losses["generator"] = loss.detach()
+        self._update("generator", loss)
+
+    def parts(self) -> Mapping[str, Callable[[], None]]:
+        """Return the two updates that an iteration is made of."""
+        return {"ms_discriminator_step": self.discriminator_step, "ms_generator_step": self.generator_step}
+
+    def is_finite(self) -> bool:
+        """Say whether the last losses and every parameter are finite."""
+        parameters = [*self.generator.parameters(), *self.discriminator.parameters(), *self._losses.values()]
+        return bool(torch.isfinite(torch.stack(torch._foreach_norm([p.detach() for p in parameters]))).all())
+
+    def evaluate(self, draw: str) -> dict[str, float]:
+        """Measure quality, σ, gradient norms and losses; randomness comes from the evaluation stream of ``draw``."""
+        rng = stream(self._seed, f"evaluation/{draw}", self.device)
+        generated = self._generate(self._samples, rng)
+        real = self._data.reference(self._samples, rng)
+        values = self._quality.measure(generated, real)
+        values |= measure_discriminator(self.discriminator, self._places(generated, real, rng))
+        return values | {f"loss/{player}": float(loss) for player, loss in self._losses.items()}
+
+    def end_interval(self) -> None:
+        """Remember samples of the present generator, as an old generator's for the next evaluation."""
+        self._old = self._generate(self._gradient_samples, stream(self._seed, "evaluation/old", self.device))
+
+    def facts(self) -> dict[str, Any]:
+        """Return the floor of each quality metric, real against real, and the metrics' protocols."""
+        rng = stream(self._seed, "evaluation/floor", self.device)
+        floor = self._data.floor(self._samples, rng)
+        values = self._quality.measure(floor, self._data.reference(self._samples, rng))
+        return {"floor": values, "protocols": self._quality.protocols}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return samples from fixed latents beside real ones, spectra by layer, and for points the value surface."""
+        shown = SHOWN_IMAGES if isinstance(self._data, ImageData) else SHOWN_POINTS
+        rng = stream(self._seed, "evaluation/shown", self.device)
+        arrays = {
+            "samples": self._drawable(self._generate(shown, rng)),
+            "real": self._drawable(self._data.reference(shown, rng)),
+        }
+        for name, layer in weighted_layers(self.discriminator):
+            arrays[f"spectrum/{name}"] = spectrum(layer).cpu().numpy()
+        if isinstance(self._data, PointData):
+            arrays |= self._surface(self._data.extent)
+        return arrays
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return networks, optimisers, random streams, last losses and the old generator's samples."""
+        return {
+            "networks": {name: net.state_dict() for name, net in self._networks().items()},
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self._optimisers.items()},
+            "streams": {name: rng.get_state() for name, rng in self._streams.items()},
+            "losses": self._losses,
+            "old": self._old,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a state that `state_dict` returned."""
+        self.load_networks_state(state["networks"])
+        for name, optimiser in self._optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        for name, rng in self._streams.items():
+            rng.set_state(state["streams"][name])
+        self._losses = {name: loss.to(self.device) for name, loss in state["losses"].items()}
+        self._old = state["old"].to(self.device)
+
+    def networks_state(self) -> dict[str, Any]:
+        """Return copies of both networks' states."""
+        return {
+            name: {key: value.detach().clone() for key, value in net.state_dict().items()}
+            for name, net in self._networks().items()
+        }
+
+    def load_networks_state(self, state: dict[str, Any]) -> None:
+        """Put both networks back."""
+        for name, net in self._networks().items():
+            net.load_state_dict(state[name])
+
+    def _networks(self) -> dict[str, nn.Module]:
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    def _update(self, player: str, loss: Tensor) -> None:
+        optimiser = self._optimisers[player]
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+    def _latents(self, n: int, rng: torch.Generator) -> Tensor:
+        return torch.randn(n, self._latent, generator=rng, device=self.device)
+
+    @torch.no_grad()
+    def _generate(self, n: int, rng: torch.Generator) -> Tensor:
+        self.generator.eval()
+        try:
+            return torch.cat([self.generator(z) for z in torch.split(self._latents(n, rng), 256)])
+        finally:
+            self.generator.train()
+
+    def _places(self, generated: Tensor, real: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        n = min(self._gradient_samples, len(real))
+        real, generated, old = real[:n], generated[:n], self._old[:n]
+        epsilon = torch.rand((n,) + (1,) * (real.dim() - 1), generator=rng, device=self.device)
+        noise = torch.rand(real.shape, generator=rng, device=self.device) * 2 - 1
+        if isinstance(self._data, PointData):
+            noise = noise * max(map(abs, self._data.extent))
+        return {
+            "real": real,
+            "fake": generated,
+            "interpolated": torch.lerp(generated, real, epsilon),
+            "old": torch.lerp(old, real, epsilon),
+            "noise": noise,
+        }
+
+    def _drawable(self, samples: Tensor) -> np.ndarray:
+        if isinstance(self._data, ImageData):
+            return to_bytes(samples).permute(0, 2, 3, 1).cpu().numpy()
+        return samples.cpu().numpy()
+
+    @torch.no_grad()
+    def _surface(self, extent: tuple[float, float, float, float]) -> dict[str, np.ndarray]:
+        x = torch.linspace(extent[0], extent[1], SURFACE, device=self.device)
+        y = torch.linspace(extent[2], extent[3], SURFACE, device=self.device)
+        grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).flatten(0, 1)
+        values = self.discriminator(grid).view(SURFACE, SURFACE)
+        return {"surface": values.cpu().numpy(), "surface_extent": np.array(extent, dtype=np.float32)}
+
+
+@contextmanager
+def _seeded(seed: int, name: str) -> Iterator[None]:
+    """Seed torch's global CPU generator by the stream ``name`` for the block, and put it back afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed(seed, name))
+        yield

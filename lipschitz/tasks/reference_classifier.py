@@ -1,0 +1,172 @@
+"""The feature space in which images are compared: a small classifier of the same data set, trained once and kept.
+
+It stands where the FID has an Inception network, and needs no weights from elsewhere. Its distances compare methods on
+one data set; they are no FID, and mean nothing across data sets.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from lipschitz.cache import cache_folder
+from lipschitz.datasets.images import ImageData, Split, to_floats
+from lipschitz.errors import InputError
+from lipschitz.files import lock, write_atomically
+from lipschitz.models.classifier import Classifier
+from lipschitz.streams import stream, stream_seed
+
+VERSION = 1
+"""Raised by every change to this file or to the network that changes the trained weights."""
+BATCH = 250
+"""Images whose features are computed at a time."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the classifier is trained: AdamW under a one-cycle schedule (Smith and Topin 2017, arXiv:1708.07120)."""
+
+    steps: int = 500
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    label_smoothing: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FeatureExtractor:
+    """A trained classifier, as a map from images to features."""
+
+    net: Classifier
+    """In float64: its features do not depend on the device, on TF32 or on how images are batched, beyond rounding."""
+    accuracy: float
+    """Share of held-out images that it classifies correctly."""
+    sha256: str
+    """SHA-256, in hex, of its weights."""
+
+    def features(self, images: Tensor) -> np.ndarray:
+        """Map float images ``(n, c, h, w)`` in [-1, 1] to float64 features ``(n, 64)``; draws no random number.
+
+        Generated images must be quantised to 8 bits before, as real ones are.
+        """
+        weight = self.net.head.weight
+        with torch.no_grad():
+            parts = [self.net.features(part.to(weight)) for part in torch.split(images, BATCH)]
+        return torch.cat(parts).cpu().numpy()
+
+
+def reference_classifier(data: ImageData, device: torch.device, cache: Path | None = None) -> FeatureExtractor:
+    """Return the classifier of ``data``, on ``device``, out of the folder ``cache`` (or the user's), or trained now.
+
+    It is trained on the CPU with one thread, whatever ``device``: runs on different devices are judged by one network.
+    Processes that ask for it at once train it once. A file that cannot be used is named in a warning and replaced.
+
+    Raises:
+        InputError: the cache folder cannot be written.
+    """
+    recipe = Recipe()
+    path = (cache or cache_folder("classifiers")) / f"{_key(data, recipe)}.pt"
+    try:
+        with lock(path.with_suffix(".lock"), wait=True):
+            saved = _load(path, data) or _train_and_save(path, data, recipe)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; set XDG_CACHE_HOME to another folder") from error
+    net, accuracy, sha256 = saved
+    return FeatureExtractor(net.to(device), accuracy, sha256)
+
+
+_Saved = tuple[Classifier, float, str]
+
+
+def _key(data: ImageData, recipe: Recipe) -> str:
+    """Return a name for everything that the weights follow from."""
+    facts = {"data": data.hash, "version": VERSION, "torch": torch.__version__, **asdict(recipe)}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _load(path: Path, data: ImageData) -> _Saved | None:
+    if not path.exists():
+        return None
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        if _hash(saved["weights"]) != saved["sha256"]:
+            raise ValueError("its weights do not have the hash recorded with them")
+        net = Classifier(_image_shape(data), data.classes)
+        net.load_state_dict(saved["weights"])
+        return net.double(), float(saved["accuracy"]), str(saved["sha256"])
+    # What a torn or foreign file raises depends on where it is torn.
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        _log.warning("training a reference classifier anew: %s cannot be used (%s)", path, reason)
+        return None
+
+
+def _train_and_save(path: Path, data: ImageData, recipe: Recipe) -> _Saved:
+    net = train(data, recipe)
+    weights = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    accuracy, sha256 = _accuracy(net, data.held_out), _hash(weights)
+    saved = {"weights": weights, "accuracy": accuracy, "sha256": sha256}
+    write_atomically(path, lambda file: torch.save(saved, file))
+    return net.double(), accuracy, sha256
+
+
+def train(data: ImageData, recipe: Recipe) -> Classifier:
+    """Train a classifier of ``data.train`` on the CPU: a function of its arguments; global state stays as it is."""
+    images, labels = data.train.to(torch.device("cpu"))
+    rng = stream(recipe.seed, "reference_classifier/batches")
+    with torch.random.fork_rng(devices=[]), _one_thread():
+        torch.manual_seed(stream_seed(recipe.seed, "reference_classifier/weights"))
+        net = Classifier(_image_shape(data), data.classes)
+        optimiser = torch.optim.AdamW(net.parameters(), weight_decay=recipe.weight_decay, fused=True)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=recipe.steps)
+        for _ in range(recipe.steps):
+            index = torch.randint(len(images), (recipe.batch_size,), generator=rng)
+            scores = net(to_floats(images[index]))
+            loss = cross_entropy(scores, labels[index], label_smoothing=recipe.label_smoothing)
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            optimiser.step()
+            schedule.step()
+    return net
+
+
+def _accuracy(net: Classifier, split: Split) -> float:
+    images, labels = split.to(torch.device("cpu"))
+    with torch.no_grad(), _one_thread():
+        guesses = [net(to_floats(part)).argmax(dim=1) for part in torch.split(images, BATCH)]
+    return float((torch.cat(guesses) == labels).double().mean())
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep the order of summation, and so the weights, independent of how many threads torch is given."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _hash(weights: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in weights.items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _image_shape(data: ImageData) -> tuple[int, int, int]:
+    channels, height, width = data.shape
+    return channels, height, width

@@ -1,0 +1,57 @@
+"""Settings: the optimiser's hyperparameters, an axis of their own."""
+
+from collections.abc import Iterable
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from pydantic import Field, PositiveFloat, PositiveInt, Strict
+
+from lipschitz.records import Record
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Setting(Record):
+    """Optimiser of both networks, and discriminator updates per generator update."""
+
+    source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, Table 1"
+
+    optimiser: Literal["adam", "rmsprop"] = "adam"
+    """Adam (arXiv:1412.6980), or RMSProp as in the WGAN paper (arXiv:1701.07875, Algorithm 1)."""
+    lr: PositiveFloat = 2e-4
+    """α, the learning rate."""
+    betas: Annotated[tuple[Beta, Beta], Strict(False)] = (0.5, 0.999)
+    """Adam's β1 and β2; RMSProp has none."""
+    n_dis: PositiveInt = 1
+    """Discriminator updates per generator update."""
+    decay: Literal["none", "linear"] = "none"
+    """``linear``: the learning rate falls linearly to zero over the run."""
+
+    def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        """Return the optimiser over ``parameters``, all of them updated at once."""
+        if self.optimiser == "rmsprop":
+            return torch.optim.RMSprop(parameters, lr=self.lr, foreach=True)
+        return torch.optim.Adam(parameters, lr=self.lr, betas=self.betas, fused=True)
+
+    def lr_at(self, progress: float) -> float:
+        """Return the learning rate after the share ``progress`` in [0, 1] of the run."""
+        return self.lr * (1 - progress) if self.decay == "linear" else self.lr
+
+    def label(self) -> str:
+        """Return the letter of SN-GAN's setting with these values, else the fields."""
+        for letter, setting in SETTINGS.items():
+            if setting == self:
+                return letter
+        shown = self.model_dump(mode="json", exclude_defaults=True, exclude={"optimiser"})
+        return f"{self.optimiser}({', '.join(f'{key}={value}' for key, value in shown.items())})"
+
+
+SETTINGS: dict[str, Setting] = {
+    "A": Setting(lr=1e-4, betas=(0.5, 0.9), n_dis=5),
+    "B": Setting(lr=1e-4, betas=(0.5, 0.999), n_dis=1),
+    "C": Setting(lr=2e-4, betas=(0.5, 0.999), n_dis=1),
+    "D": Setting(lr=1e-3, betas=(0.5, 0.9), n_dis=5),
+    "E": Setting(lr=1e-3, betas=(0.5, 0.999), n_dis=5),
+    "F": Setting(lr=1e-3, betas=(0.9, 0.999), n_dis=5),
+}
+"""SN-GAN's settings A to F."""

@@ -1,0 +1,194 @@
+"""The task of the comparison: one thing changes at a time, and measuring changes nothing."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from lipschitz.constraints.base import Constraint
+from lipschitz.constraints.gradient_penalty import GradientPenalty
+from lipschitz.constraints.none import NoConstraint
+from lipschitz.constraints.spectral_normalization import SpectralNormalization
+from lipschitz.constraints.weight_clipping import WeightClipping
+from lipschitz.datasets.base import Dataset
+from lipschitz.datasets.digits import Digits
+from lipschitz.datasets.eight_gaussians import EightGaussians
+from lipschitz.estimation.layers import raw_weight, weighted_layers
+from lipschitz.models.dcgan import DCGAN
+from lipschitz.models.mlp import MLP
+from lipschitz.tasks.generation import Generation
+from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.quality import metrics_of
+from lipschitz.tasks.settings import SETTINGS, Setting
+
+CPU = torch.device("cpu")
+
+
+def points(*constraints: Constraint, setting: Setting = SETTINGS["C"], seed: int = 0) -> Generation:
+    return generation(EightGaussians(), MLP(width=16, depth=2), constraints, setting, seed)
+
+
+def images(*constraints: Constraint) -> Generation:
+    return generation(Digits(), DCGAN(width=4), constraints, SETTINGS["C"], 0)
+
+
+def generation(dataset: Dataset, model: Any, constraints: Any, setting: Setting, seed: int) -> Generation:
+    return Generation(
+        dataset.load(None, CPU),
+        model,
+        constraints or (NoConstraint(),),
+        LOSSES["hinge"],
+        setting,
+        seed=seed,
+        batch_size=16,
+        samples=64,
+        gradient_samples=32,
+        selection=metrics_of(dataset)[0],
+        device=CPU,
+    )
+
+
+class Spy(Constraint):
+    """Remembers the batches that the discriminator saw."""
+
+    promise = "none"
+    source = "this test"
+
+    def penalty(self, net: Any, batch: Any, rng: torch.Generator) -> torch.Tensor:
+        SEEN.append((batch.real.clone(), batch.fake.clone()))
+        return super().penalty(net, batch, rng)
+
+
+SEEN: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+
+def seen_by(*constraints: Constraint) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    SEEN.clear()
+    task = points(*constraints, Spy(), setting=SETTINGS["A"])
+    task.step(0.0)
+    return list(SEEN)
+
+
+@pytest.mark.parametrize("constraint", [WeightClipping(), GradientPenalty(), SpectralNormalization()])
+def test_methods_see_the_same_batches_and_noise(constraint: Constraint) -> None:
+    ours, theirs = seen_by(constraint), seen_by(NoConstraint())
+    assert len(ours) == 5
+    for (real, generated), (other_real, other_generated) in zip(ours, theirs, strict=True):
+        assert torch.equal(real, other_real)
+        assert torch.equal(generated, other_generated), "until the first generator step the generators are the same"
+
+
+@pytest.mark.parametrize("constraint", [WeightClipping(), GradientPenalty(), SpectralNormalization()])
+def test_methods_start_from_the_same_raw_parameters(constraint: Constraint) -> None:
+    ours, theirs = images(constraint), images(NoConstraint())
+    pairs = zip(weighted_layers(ours.discriminator), weighted_layers(theirs.discriminator), strict=True)
+    for (_, layer), (_, other) in pairs:
+        assert torch.equal(raw_weight(layer), raw_weight(other))
+    for name, value in ours.generator.state_dict().items():
+        assert torch.equal(value, theirs.generator.state_dict()[name])
+
+
+def test_seeds_differ() -> None:
+    first, second = points(seed=0), points(seed=1)
+    assert not torch.equal(first.generator.output.weight, second.generator.output.weight)  # type: ignore[union-attr,arg-type]
+
+
+def test_an_iteration_is_n_dis_discriminator_updates_and_one_of_the_generator() -> None:
+    task = points(setting=SETTINGS["D"])
+    task.step(0.0)
+    state = task.state_dict()["optimisers"]
+    assert state["discriminator"]["state"][0]["step"] == 5
+    assert state["generator"]["state"][0]["step"] == 1
+
+
+def test_linear_decay_scales_the_learning_rate_of_both() -> None:
+    task = points(setting=Setting(lr=1e-3, decay="linear"))
+    task.step(0.75)
+    for state in task.state_dict()["optimisers"].values():
+        assert state["param_groups"][0]["lr"] == pytest.approx(2.5e-4)
+
+
+def test_a_generator_step_leaves_the_discriminator_alone() -> None:
+    task = points(SpectralNormalization())
+    task.discriminator_step()
+    before = {name: value.clone() for name, value in task.discriminator.state_dict().items()}
+    task.generator_step()
+    for name, value in task.discriminator.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+@pytest.mark.parametrize("make", [points, images])
+def test_measuring_changes_nothing(make: Any) -> None:
+    ours, theirs = make(SpectralNormalization()), make(SpectralNormalization())
+    for task in (ours, theirs):
+        task.step(0.0)
+    ours.evaluate("a")
+    ours.arrays()
+    ours.facts()
+    for task in (ours, theirs):
+        task.step(0.5)
+    for player in ("generator", "discriminator"):
+        other = theirs.networks_state()[player]
+        for name, value in ours.networks_state()[player].items():
+            assert torch.equal(value, other[name])
+
+
+def test_an_evaluation_draw_repeats_and_another_differs() -> None:
+    task = points()
+    assert task.evaluate("a") == task.evaluate("a")
+    assert task.evaluate("a")["w1"] != task.evaluate("b")["w1"]
+
+
+def test_what_is_measured_has_the_documented_names() -> None:
+    values = images().evaluate("a")
+    layers = [f"blocks.{index}.conv" for index in range(7)] + ["output"]
+    places = ["real", "fake", "interpolated", "old", "noise"]
+    expected = {"frechet_classifier", "w1_classifier", "lipschitz_lower", "loss/discriminator", "loss/generator"}
+    expected |= {f"sigma_{of}/{layer}" for of in ("reshaped", "operator") for layer in layers}
+    expected |= {f"{norm}/{place}" for norm in ("gradient_norm", "gradient_norm_max") for place in places}
+    assert set(values) == expected
+    assert values["lipschitz_lower"] == max(values[f"gradient_norm_max/{place}"] for place in places[:3])
+
+
+def test_state_round_trip_goes_on_bit_for_bit() -> None:
+    task = points(SpectralNormalization())
+    task.step(0.0)
+    task.end_interval()
+    state = copy.deepcopy(task.state_dict())
+    other = points(SpectralNormalization())
+    other.load_state_dict(state)
+    for one in (task, other):
+        one.step(0.5)
+    assert task.evaluate("a") == other.evaluate("a")
+
+
+def test_not_a_number_is_noticed() -> None:
+    task = points()
+    task.step(0.0)
+    assert task.is_finite()
+    with torch.no_grad():
+        task.generator.output.bias[0] = torch.nan  # type: ignore[union-attr,index]
+    assert not task.is_finite()
+
+
+def test_arrays_show_samples_spectra_and_the_surface() -> None:
+    arrays = points().arrays()
+    assert arrays["samples"].shape == arrays["real"].shape == (1000, 2)
+    assert arrays["surface"].shape == (96, 96)
+    spectrum = arrays["spectrum/blocks.0.linear"]
+    assert spectrum.shape == (2,)
+    assert spectrum[0] >= spectrum[1]
+    shown = images().arrays()
+    assert shown["samples"].dtype == np.uint8
+    assert shown["samples"].shape == (64, 8, 8, 1)
+
+
+def test_the_surface_is_the_discriminator_on_the_grid() -> None:
+    task = points()
+    arrays = task.arrays()
+    xmin, xmax, ymin, _ = map(float, arrays["surface_extent"])
+    corners = torch.tensor([[xmin, ymin], [xmax, ymin]])
+    assert_close(torch.from_numpy(arrays["surface"][0, [0, -1]]), task.discriminator(corners).flatten().detach())
