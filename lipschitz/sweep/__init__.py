@@ -1,0 +1,1 @@
+"""Sweep files, the store of runs, and the engines that run them."""

@@ -1,0 +1,89 @@
+"""What a sweep shows while it runs: one display for all of it on a terminal, a line per run elsewhere."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from lipschitz.sweep.store import SweepFolder
+from lipschitz.sweep.worker import Job
+
+
+class RunsDisplay:
+    """Follows the runs of a sweep: done, running, and the time that the rest will take."""
+
+    def __init__(self, console: Console, progress: Progress, jobs: Sequence[Job], total: int) -> None:
+        self._console, self._progress, self._total = console, progress, total
+        self._done, self._running = total - len(jobs), 0
+        self._steps: dict[str, int] = {}
+        self._bar = progress.add_task("", total=sum(job.run.training.steps for job in jobs))
+        self._show()
+
+    def started(self, job: Job) -> None:
+        """One more run is running."""
+        self._running += 1
+        self._show()
+
+    def stepped(self, job: Job, step: int) -> None:
+        """A run has gone on."""
+        # A resumed run starts where its checkpoint stood: what lies before was done earlier, and counts at once.
+        self._progress.advance(self._bar, step - self._steps.get(job.run.id, 0))
+        self._steps[job.run.id] = step
+
+    def warned(self, line: str) -> None:
+        """Print the warning above the display."""
+        self._console.print(f"warning: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+    def ended(self, job: Job) -> None:
+        """A run is over, one way or another."""
+        self.stepped(job, job.run.training.steps)
+        self._running -= 1
+        self._done += 1
+        self._show()
+        status = job.folder.status()
+        if not self._console.is_terminal or status not in ("finished", "waiting"):
+            self._console.print(f"{self._done}/{self._total} {status}: {job.run.id}", highlight=False, soft_wrap=True)
+
+    def _show(self) -> None:
+        self._progress.update(self._bar, description=f"{self._done}/{self._total} runs done, {self._running} running")
+
+
+class TimingDisplay:
+    """Follows the timing pass."""
+
+    def __init__(self, progress: Progress, jobs: Sequence[Job]) -> None:
+        self._progress = progress
+        self._bar = progress.add_task("timing each configuration alone", total=len(jobs))
+
+    def started(self, job: Job) -> None:
+        """Nothing to show yet."""
+
+    def stepped(self, job: Job, step: int) -> None:
+        """A timing has no steps to show."""
+
+    def warned(self, line: str) -> None:
+        """A timing warns of nothing."""
+
+    def ended(self, job: Job) -> None:
+        """One more configuration was timed."""
+        self._progress.advance(self._bar)
+        if job.run.configuration not in SweepFolder(job.sweep).timings():
+            self._progress.console.print(f"warning: not timed: {job.run.configuration}", highlight=False)
+
+
+@contextmanager
+def display(console: Console, unit: str) -> Iterator[Progress]:
+    """Show a progress display for the block, on a terminal; it counts ``unit``."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(f"{unit},"),
+        TimeElapsedColumn(),
+        TextColumn("elapsed,"),
+        TimeRemainingColumn(),
+        TextColumn("to go"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield progress

@@ -1,0 +1,121 @@
+"""A run: one training, wholly defined; its id is readable and hashes what defines it."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from pydantic import PositiveInt
+
+from lipschitz.constraints.base import Constraint
+from lipschitz.datasets.base import Dataset
+from lipschitz.models.base import Model
+from lipschitz.records import Record
+from lipschitz.tasks.settings import Setting
+
+TaskName = Literal["generation"]
+
+
+class Training(Record):
+    """How long a run trains, the same for every method of a product."""
+
+    steps: PositiveInt
+    """Iterations: n_dis discriminator updates and one generator update each."""
+    batch_size: PositiveInt = 64
+    """Samples of either kind, real and generated, per update."""
+
+
+class Evaluation(Record):
+    """When and on how much a run is measured."""
+
+    every: PositiveInt = 500
+    """Iterations between two evaluations; the start and the end are always measured."""
+    samples: PositiveInt = 2000
+    """Generated and real samples per evaluation; fewer where the data set's held-out part is smaller."""
+    gradient_samples: PositiveInt = 128
+    """Points of each kind at which the discriminator's input gradient is measured."""
+    select: str | None = None
+    """Metric that chooses a run's best step; by default w1 for points and frechet_classifier for images."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """task x dataset x model x constraints x loss x setting x seed, with its budget and evaluation."""
+
+    task: TaskName
+    dataset: Dataset
+    model: Model
+    constraints: tuple[Constraint, ...]
+    loss: str
+    setting: Setting
+    seed: int
+    training: Training
+    evaluation: Evaluation
+
+    def canonical(self) -> dict[str, Any]:
+        """Return what defines the run, without what equals its default: so new fields leave old ids alone."""
+        return {
+            "task": self.task,
+            "dataset": self.dataset.entry(),
+            "model": self.model.entry(),
+            "constraints": [constraint.entry() for constraint in self.constraints],
+            "loss": self.loss,
+            "setting": self.setting.changed(),
+            "seed": self.seed,
+            "training": self.training.changed(),
+            "evaluation": self.evaluation.changed(),
+        }
+
+    @property
+    def id(self) -> str:
+        """Return a readable name that ends in 8 hex digits of the SHA-256 of the canonical JSON."""
+        labels = self.labels()
+        parts = [labels[key] for key in ("dataset", "model", "constraint", "loss", "setting")]
+        readable = re.sub(r"[^A-Za-z0-9_.+=-]+", "_", "-".join(parts))[:150]
+        return f"{readable}-s{self.seed}-{_digest(self.canonical())}"
+
+    @property
+    def configuration(self) -> str:
+        """Return the id of the run without its seed: what is timed once."""
+        return replace(self, seed=0).id.replace("-s0-", "-")
+
+    def labels(self) -> dict[str, str]:
+        """Return how tables and plots call each axis: the bare name where hyperparameters are defaults."""
+        return {
+            "task": self.task,
+            "dataset": self.dataset.label(),
+            "model": self.model.label(),
+            "constraint": "+".join(constraint.label() for constraint in self.constraints),
+            "loss": self.loss,
+            "setting": self.setting.label(),
+        }
+
+    def definition(self) -> dict[str, Any]:
+        """Return ``run.json``: everything resolved, defaults included."""
+        return {
+            "id": self.id,
+            "configuration": self.configuration,
+            "labels": self.labels(),
+            "seed": self.seed,
+            "steps": self.training.steps,
+            "run": {
+                "task": self.task,
+                "dataset": _resolved(self.dataset),
+                "model": _resolved(self.model),
+                "constraints": [_resolved(constraint) for constraint in self.constraints],
+                "loss": self.loss,
+                "setting": self.setting.model_dump(mode="json"),
+                "training": self.training.model_dump(mode="json"),
+                "evaluation": self.evaluation.model_dump(mode="json"),
+            },
+        }
+
+
+def _resolved(record: Record) -> dict[str, Any]:
+    return {"name": record.name(), **record.model_dump(mode="json")}
+
+
+def _digest(value: dict[str, Any]) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]

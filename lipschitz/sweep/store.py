@@ -1,0 +1,179 @@
+"""Where a sweep's results lie: the only code that knows their paths. It imports no torch, so reading is quick."""
+
+import json
+import os
+import zipfile
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from lipschitz.errors import InputError
+from lipschitz.files import lock, write_atomically, write_json, write_text
+
+Status = Literal["finished", "diverged", "failed", "running", "waiting"]
+
+
+class RunFolder:
+    """One run's folder ``runs/<run id>/``. One process writes to it, the one that holds its lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoint = path / "checkpoint.pt"
+        self.previous_checkpoint = path / "checkpoint.prev.pt"
+        self.error = path / "error.txt"
+        self._records = path / "records.jsonl"
+        self._result = path / "result.json"
+        self._samples = path / "samples.npz"
+        self._lock = path / "lock"
+
+    def definition(self) -> dict[str, Any]:
+        """Return ``run.json``: id, configuration, labels, seed, steps and the resolved run."""
+        return _read_json(self.path / "run.json")
+
+    def define(self, definition: dict[str, Any]) -> None:
+        """Write ``run.json``."""
+        write_json(self.path / "run.json", definition)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return every whole record; a last line torn by a crash is left out."""
+        if not self._records.exists():
+            return []
+        whole, _, _torn = self._records.read_bytes().rpartition(b"\n")
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def append_records(self, records: Iterable[dict[str, Any]]) -> int:
+        """Append one line a record, force them to disk, and return the file's new size in bytes."""
+        lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
+        with self._records.open("ab") as file:
+            file.write(lines.encode())
+            file.flush()
+            os.fsync(file.fileno())
+            return file.tell()
+
+    def cut_records(self, size: int) -> None:
+        """Cut the records back to their first ``size`` bytes: what the checkpoint to go on from knows of."""
+        with self._records.open("ab") as file:
+            file.truncate(size)
+
+    def result(self) -> dict[str, Any] | None:
+        """Return ``result.json``, the mark of being finished, or None where there is none that can be read."""
+        try:
+            return _read_json(self._result)
+        except (OSError, ValueError):
+            return None
+
+    def finish(self, result: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Write ``samples.npz``, then ``result.json``, and drop the mark of an earlier failure."""
+        if arrays:
+            write_atomically(self._samples, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+        write_json(self._result, result)
+        self.error.unlink(missing_ok=True)
+
+    def fail(self, reason: str) -> None:
+        """Write ``error.txt``: why the run could not go on."""
+        write_text(self.error, reason.rstrip() + "\n")
+
+    def samples(self) -> dict[str, np.ndarray] | None:
+        """Return the arrays that the run left for the report, or None; nothing in the file is executed."""
+        try:
+            with np.load(self._samples, allow_pickle=False) as archive:
+                return dict(archive)
+        except (OSError, ValueError, zipfile.BadZipFile):
+            return None
+
+    def status(self) -> Status:
+        """Say how far the run is, from the files alone."""
+        if result := self.result():
+            return "diverged" if result["status"] == "diverged" else "finished"
+        if self.is_locked():
+            return "running"
+        return "failed" if self.error.exists() else "waiting"
+
+    def writing(self) -> AbstractContextManager[bool]:
+        """Hold the folder, which is made, for writing; waits for a holder that is on its way out."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        return lock(self._lock, wait=True)
+
+    def is_locked(self) -> bool:
+        """Say whether a process is writing to the folder now."""
+        if not self._lock.exists():
+            return False
+        with lock(self._lock, wait=False) as free:
+            return not free
+
+
+class SweepFolder:
+    """The folder of a sweep: its definition, where it came from, what was timed, and its runs."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._timing = path / "timing"
+
+    @classmethod
+    def open(cls, path: Path) -> "SweepFolder":
+        """Open the results of a sweep that was started.
+
+        Raises:
+            InputError: the folder is not there or holds no ``sweep.json`` that can be read.
+        """
+        folder = cls(path)
+        try:
+            folder.definition()
+        except FileNotFoundError:
+            raise InputError(f"{path}: no results of a sweep here (no sweep.json)") from None
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path / 'sweep.json'}: cannot be read: {error}") from None
+        return folder
+
+    def definition(self) -> dict[str, Any]:
+        """Return ``sweep.json``: name, task, the sweep file's content, and the ids of its runs as planned."""
+        return _read_json(self.path / "sweep.json")
+
+    def provenance(self) -> dict[str, Any]:
+        """Return ``provenance.json``: commit, command, versions, device and data hashes; empty where there is none."""
+        path = self.path / "provenance.json"
+        return _read_json(path) if path.exists() else {}
+
+    def timings(self) -> dict[str, dict[str, Any]]:
+        """Return what the serial timing pass measured, by configuration."""
+        return {path.stem: _read_json(path) for path in sorted(self._timing.glob("*.json"))}
+
+    def write_timing(self, configuration: str, timing: dict[str, Any]) -> None:
+        """Keep what the timing pass measured of one configuration."""
+        self._timing.mkdir(exist_ok=True)
+        write_json(self._timing / f"{configuration}.json", timing)
+
+    def define(self, definition: dict[str, Any]) -> None:
+        """Write ``sweep.json``."""
+        write_json(self.path / "sweep.json", definition)
+
+    def write_provenance(self, provenance: dict[str, Any]) -> None:
+        """Write ``provenance.json``."""
+        write_json(self.path / "provenance.json", provenance)
+
+    @cached_property
+    def _ids(self) -> list[str]:
+        return list(self.definition()["runs"])
+
+    def run_ids(self) -> list[str]:
+        """Return the ids of the sweep's runs, in the order of the plan."""
+        return self._ids
+
+    def run(self, run_id: str) -> RunFolder:
+        """Return the folder of one run, which need not exist yet."""
+        return RunFolder(self.path / "runs" / run_id)
+
+    def writing(self) -> AbstractContextManager[bool]:
+        """Hold the sweep: a context manager that yields False where another sweep is at work in this folder."""
+        return lock(self.path / "lock", wait=False)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    value = json.loads(path.read_text())
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: not a JSON object")
+    return value

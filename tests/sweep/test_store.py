@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lipschitz.errors import InputError
+from lipschitz.files import lock
+from lipschitz.sweep.store import RunFolder, SweepFolder
+
+
+def record(step: int) -> dict[str, object]:
+    return {"step": step, "seconds": 0.0, "metric": "w1", "value": 1.0}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path)
+
+
+def test_a_torn_last_line_is_left_out(folder: RunFolder) -> None:
+    folder.append_records([record(0), record(1)])
+    with (folder.path / "records.jsonl").open("ab") as file:
+        file.write(b'{"step": 2, "sec')
+    assert folder.records() == [record(0), record(1)]
+
+
+def test_records_are_cut_back_to_a_size(folder: RunFolder) -> None:
+    size = folder.append_records([record(0)])
+    folder.append_records([record(1)])
+    folder.cut_records(size)
+    assert folder.records() == [record(0)]
+
+
+def test_the_result_alone_marks_a_finished_run(folder: RunFolder) -> None:
+    assert folder.status() == "waiting"
+    folder.fail("boom")
+    assert folder.status() == "failed"
+    with folder.writing():
+        assert folder.status() == "running"
+    folder.finish({"status": "finished"}, {"samples": np.arange(3)})
+    assert folder.status() == "finished"
+    assert not folder.error.exists()
+    folder.finish({"status": "diverged"}, {})
+    assert folder.status() == "diverged"
+    samples = folder.samples()
+    assert samples is not None
+    assert list(samples["samples"]) == [0, 1, 2]
+
+
+def test_half_a_result_is_none(folder: RunFolder) -> None:
+    (folder.path / "result.json").write_text('{"status": "fini')
+    assert folder.result() is None
+    assert folder.status() == "waiting"
+
+
+def test_arrays_that_would_execute_code_are_not_loaded(folder: RunFolder) -> None:
+    with (folder.path / "samples.npz").open("wb") as file:
+        np.savez(file, samples=np.array([object()]))
+    assert folder.samples() is None
+
+
+def test_a_number_that_is_not_finite_is_never_written(folder: RunFolder) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        folder.finish({"status": "finished", "last": {"w1": float("nan")}}, {})
+    assert folder.status() == "waiting"
+    assert list(folder.path.iterdir()) == []
+
+
+def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
+    with lock(tmp_path / "lock", wait=False) as first, lock(tmp_path / "lock", wait=False) as second:
+        assert first
+        assert not second
+    with lock(tmp_path / "lock", wait=False) as third:
+        assert third
+
+
+def test_a_folder_without_a_sweep_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no results of a sweep here"):
+        SweepFolder.open(tmp_path)
+    (tmp_path / "sweep.json").write_text("{")
+    with pytest.raises(InputError, match=r"sweep\.json: cannot be read"):
+        SweepFolder.open(tmp_path)
