@@ -1,0 +1,1 @@
+"""Tables, plots and the page: functions of a DataFrame; never imports torch."""

@@ -1,0 +1,1 @@
+"""The figures: one module a family, each a function from one comparison's evidence to a figure."""

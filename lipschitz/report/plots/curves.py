@@ -1,0 +1,192 @@
+"""Curves over training: quality by step and by seconds, σ by layer, and the lower bound of the Lipschitz constant."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
+from matplotlib.ticker import MaxNLocator
+
+from lipschitz.report.plots.evidence import Evidence
+from lipschitz.report.plots.labels import label_ends, label_room
+from lipschitz.report.plots.panels import balanced, horizontal, panels, scale
+from lipschitz.report.style import REAL
+from lipschitz.report.titles import heading
+
+BAND = "Mean over n seeds, shaded: 95 % interval, cut at the panel's edge. A thin line ending in × is a diverged seed."
+
+
+def quality_by_step(evidence: Evidence) -> Figure | None:
+    """Return quality against training steps, one panel a metric."""
+    metrics = _quality(evidence)
+    return _curves(evidence, metrics, "Quality by training step", BAND, "Step") if metrics else None
+
+
+def quality_by_seconds(evidence: Evidence) -> Figure | None:
+    """Return quality against the seconds that the steps take when a run has the device to itself.
+
+    Seconds are steps times what the serial timing pass measured of n_dis discriminator steps and one generator step;
+    the elapsed time of runs that shared a device is not used. Constraints without a timing are left out and named.
+    """
+    per_step = {name: seconds_per_step(timing) for name, timing in evidence.timings.items()}
+    if not (_quality(evidence) and per_step):
+        return None
+    missing = [name for name in evidence.constraints if name not in per_step]
+    said = f"{BAND}\nSeconds = steps × time of one step alone on the device (serial timing pass)."
+    said += f" Not measured: {', '.join(missing)}." if missing else ""
+    return _curves(evidence, _quality(evidence), "Quality by training time", said, "Seconds of training", per_step)
+
+
+def lipschitz(evidence: Evidence) -> Figure | None:
+    """Return the empirical lower bound of the discriminator's Lipschitz constant against training steps."""
+    if "lipschitz_lower" not in evidence.metrics:
+        return None
+    said = "Largest input-gradient norm found over real, generated and interpolated samples."
+    return _curves(evidence, ["lipschitz_lower"], "Lower bound on Lip(D)", f"{said}\n{BAND}", "Step", unit_line=True)
+
+
+def sigma(evidence: Evidence) -> Figure | None:
+    """Return σ of each layer against steps: of the true operator (solid) and of the reshaped kernel (dashed)."""
+    layers = [name.partition("/")[2] for name in evidence.metrics if name.startswith("sigma_operator/")]
+    layers += [name.partition("/")[2] for name in evidence.metrics if name.startswith("sigma_reshaped/")]
+    layers = list(dict.fromkeys(layers))
+    if not layers:
+        return None
+    said = "Solid: of the true operator, shaded: 95 % interval over seeds. Dashed: of the reshaped kernel."
+    columns = balanced(len(layers), 4)
+    figure, axes = panels(
+        len(layers),
+        columns,
+        _title("σ by layer", evidence),
+        said,
+        size=(2.2, 1.7),
+        gap=(0.5, 0.62),
+        above=0.2,
+        right=_room(evidence),
+    )
+    curves = evidence.curves[evidence.curves["metric"].str.startswith(("sigma_operator/", "sigma_reshaped/"))]
+    by_metric = dict(list(curves.groupby("metric", sort=False)))
+    for index, (layer, panel) in enumerate(zip(layers, axes, strict=True)):
+        operator = by_metric.get(f"sigma_operator/{layer}", curves.iloc[:0])
+        reshaped = by_metric.get(f"sigma_reshaped/{layer}", curves.iloc[:0])
+        ends = _draw(panel, evidence, operator, evidence.broken[evidence.broken["metric"] == f"sigma_operator/{layer}"])
+        for name, group in reshaped.groupby("constraint", sort=False):
+            panel.plot(
+                group["step"],
+                group["mean"],
+                color=evidence.styles[str(name)].colour,
+                linewidth=1,
+                linestyle=(0, (3, 2)),
+            )
+        scale(panel, pd.concat([operator["mean"], reshaped["mean"]]))
+        panel.set_title(layer)
+        _axis(panel, "Step" if index + columns >= len(layers) else "", "σ" if index % columns == 0 else "")
+        if index == columns - 1:
+            _label(figure, panel, evidence, ends)
+    return figure
+
+
+def seconds_per_step(timing: dict[str, Any]) -> float:
+    """Return the seconds of one training step: n_dis discriminator updates and one generator update."""
+    discriminator, generator = (float(timing[f"ms_{name}_step"]["median"]) for name in ("discriminator", "generator"))
+    return (float(timing["n_dis"]) * discriminator + generator) / 1000
+
+
+def _curves(
+    evidence: Evidence,
+    metrics: list[str],
+    title: str,
+    said: str,
+    x_label: str,
+    per_step: dict[str, float] | None = None,
+    unit_line: bool = False,
+) -> Figure:
+    size = (3.0, 2.2) if len(metrics) > 1 else (4.2, 2.6)
+    figure, axes = panels(len(metrics), 3, _title(title, evidence), said, size=size, right=_room(evidence))
+    for index, (metric, panel) in enumerate(zip(metrics, axes, strict=True)):
+        curves = evidence.curves[evidence.curves["metric"] == metric]
+        broken = evidence.broken[evidence.broken["metric"] == metric]
+        if per_step is not None:
+            curves, broken = (
+                frame[frame["constraint"].isin(per_step)].assign(
+                    step=lambda rows: rows["step"] * rows["constraint"].map(per_step)
+                )
+                for frame in (curves, broken)
+            )
+        ends = _draw(panel, evidence, curves, broken)
+        floor = evidence.floors.get(metric)
+        scale(panel, [*curves["mean"], *broken["value"], *([floor] if floor is not None else [])])
+        if floor is not None:
+            horizontal(panel, floor, REAL)
+        if unit_line:
+            horizontal(panel, 1.0, "1")
+        _axis(panel, x_label, heading(metric))
+        if index == min(len(metrics), 3) - 1:
+            _label(figure, panel, evidence, ends)
+    return figure
+
+
+def _draw(panel: Axes, evidence: Evidence, curves: pd.DataFrame, broken: pd.DataFrame) -> dict[str, float]:
+    """Draw one line a constraint, and one a diverged seed; return where each constraint's line ends."""
+    ends: dict[str, float] = {}
+    for label, trace in broken.groupby(["constraint", "run"], sort=False):
+        name, style = str(label[0]), evidence.styles[str(label[0])]
+        panel.plot(trace["step"], trace["value"], color=style.colour, linewidth=0.8, alpha=0.8)
+        panel.plot(
+            trace["step"].iloc[-1:],
+            trace["value"].iloc[-1:],
+            color=style.colour,
+            marker="x",
+            markersize=7,
+            markeredgewidth=2,
+        )
+        ends[name] = float(trace["value"].iloc[-1])
+    by_constraint = {str(name): line for name, line in curves.groupby("constraint", sort=False)}
+    for name in evidence.constraints:
+        if name not in by_constraint:
+            continue
+        line, style = by_constraint[name], evidence.styles[name]
+        steps, mean, ci95 = (line[column].to_numpy(float) for column in ("step", "mean", "ci95"))
+        if (ci95 == ci95).any():
+            band = np.concatenate([np.stack([steps, mean - ci95], 1), np.stack([steps, mean + ci95], 1)[::-1]])
+            panel.add_artist(Polygon(band[np.isfinite(band[:, 1])], color=style.colour, alpha=0.15, linewidth=0))
+        every = max(1, len(steps) // 8)
+        panel.plot(
+            steps,
+            mean,
+            color=style.colour,
+            marker=style.marker,
+            markevery=every,
+            markeredgecolor="white",
+            markeredgewidth=0.5,
+        )
+        ends[name] = float(mean[-1])
+    return ends
+
+
+def _label(figure: Figure, panel: Axes, evidence: Evidence, ends: dict[str, float]) -> None:
+    label_ends(
+        figure, panel, [(evidence.names[name], evidence.styles[name], ends.get(name)) for name in evidence.constraints]
+    )
+
+
+def _axis(panel: Axes, x_label: str, y_label: str) -> None:
+    panel.set_xlabel(x_label)
+    panel.set_ylabel(y_label)
+    panel.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    panel.grid(axis="y", color="#e6e6e6", linewidth=0.6)
+    panel.set_axisbelow(True)
+
+
+def _title(what: str, evidence: Evidence) -> str:
+    return f"{what}  ·  {evidence.comparison.title()}"
+
+
+def _room(evidence: Evidence) -> float:
+    return label_room(list(evidence.names.values()))
+
+
+def _quality(evidence: Evidence) -> list[str]:
+    return [metric for metric in evidence.quality if metric in evidence.metrics]

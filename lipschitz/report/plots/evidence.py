@@ -1,0 +1,131 @@
+"""What the figures of one comparison are drawn from: aggregated over seeds before anything is drawn."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lipschitz.report.comparisons import COMPARISON, Comparison, comparisons, slugs
+from lipschitz.report.records import Sweep
+from lipschitz.report.statistics import aggregate
+from lipschitz.report.style import Style, ordered, styles
+from lipschitz.report.summary import floors, quality_metrics
+
+_TIMED = {"ms_discriminator_step", "ms_generator_step", "n_dis"}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The arrays that one run left, and which run it was."""
+
+    constraint: str
+    seed: int
+    status: str
+    arrays: dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One comparison.
+
+    Attributes:
+        curves: constraint, metric, step, n, mean, ci95, over the seeds that finished.
+        broken: run, constraint, metric, step, value of the runs that diverged, as long as they were finite.
+        runs: the rows of the sweep's runs.
+        floors: what each metric says of real data.
+        quality: metrics that judge what was learnt.
+        timings: by constraint, what the serial pass measured; only where it measured both networks' steps.
+    """
+
+    comparison: Comparison
+    slug: str
+    curves: pd.DataFrame
+    broken: pd.DataFrame
+    runs: pd.DataFrame
+    floors: dict[str, float]
+    quality: list[str]
+    timings: dict[str, dict[str, Any]]
+    styles: dict[str, Style]
+    sweep: Sweep
+
+    @cached_property
+    def constraints(self) -> list[str]:
+        """Every constraint of the comparison, in the fixed order."""
+        return ordered(self.runs["constraint"])
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """Every recorded metric, in the order of the records."""
+        return list(dict.fromkeys([*self.curves["metric"], *self.broken["metric"]]))
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """By constraint, its label with the number of seeds behind it."""
+        return {name: f"{name}  ({self._seeds(name)})" for name in self.constraints}
+
+    def _seeds(self, constraint: str) -> str:
+        status = self.runs.loc[self.runs["constraint"] == constraint, "status"]
+        finished, diverged = int((status == "finished").sum()), int((status == "diverged").sum())
+        return f"n = {finished}" + (f", {diverged} diverged" if diverged else "")
+
+    @cached_property
+    def pictures(self) -> list[Pictures]:
+        """The arrays of one run a constraint: its first seed that finished, or else its first that diverged."""
+        return list(self._pictures())
+
+    def _pictures(self) -> Iterator[Pictures]:
+        for constraint in self.constraints:
+            runs = self.runs[
+                (self.runs["constraint"] == constraint) & self.runs["status"].isin(["finished", "diverged"])
+            ]
+            runs = runs.sort_values(["status", "seed"], ascending=[False, True])
+            for run_id, seed, status in zip(runs.index, runs["seed"], runs["status"], strict=True):
+                arrays = self.sweep.folder.run(str(run_id)).samples()
+                if arrays:
+                    yield Pictures(constraint, int(seed), str(status), arrays)
+                    break
+
+
+def gather(sweep: Sweep) -> list[Evidence]:
+    """Return the evidence of every comparison of the sweep, in the order of its plan."""
+    columns = [*COMPARISON, "constraint"]
+    records = sweep.labelled(sweep.records, [*columns, "status"])
+    curves = aggregate(records[records["status"] == "finished"], [*columns, "metric", "step"])
+    broken = records[(records["status"] == "diverged") & np.isfinite(records["value"])]
+    looks = styles(sweep.runs["constraint"])
+    found = comparisons(sweep.runs)
+    names = slugs(found)
+    by_curves, by_broken, by_runs = (
+        dict(list(frame.groupby(COMPARISON, sort=False))) for frame in (curves, broken, sweep.runs)
+    )
+    quality, real = quality_metrics(sweep), floors(sweep)
+    return [
+        Evidence(
+            comparison,
+            names[comparison],
+            by_curves.get(tuple(comparison), curves.iloc[:0]),
+            by_broken.get(tuple(comparison), broken.iloc[:0]),
+            runs := by_runs[tuple(comparison)],
+            _floors(real, comparison),
+            quality,
+            _timings(sweep, runs),
+            looks,
+            sweep,
+        )
+        for comparison in found
+    ]
+
+
+def _floors(real: pd.DataFrame, comparison: Comparison) -> dict[str, float]:
+    rows = real[(real["task"] == comparison.task) & (real["dataset"] == comparison.dataset)]
+    return dict(zip(rows["metric"], rows["mean"], strict=True))
+
+
+def _timings(sweep: Sweep, runs: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    first = runs.drop_duplicates("constraint").set_index("constraint")["configuration"]
+    found = {str(name): sweep.timings.get(key, {}) for name, key in first.items()}
+    return {name: timing for name, timing in found.items() if timing.keys() >= _TIMED}

@@ -1,0 +1,98 @@
+"""Which figures a sweep gets, in which order, and which are left out where there are too many to draw at once."""
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from lipschitz.report.comparisons import Comparison
+from lipschitz.report.plots import curves, gradients, samples, spectra, surface
+from lipschitz.report.plots.evidence import Evidence
+from lipschitz.report.plots.panels import look, render
+
+PANELS = 54
+"""Panels that a report draws unless told otherwise: a few seconds of drawing."""
+
+FAMILIES: dict[str, tuple[str, Callable[[Evidence], Figure | None]]] = {
+    "quality_by_step": ("Quality by training step", curves.quality_by_step),
+    "quality_by_seconds": ("Quality by training time", curves.quality_by_seconds),
+    "samples": ("Samples by method", samples.samples),
+    "sigma": ("σ by layer and step", curves.sigma),
+    "lipschitz": ("Lower bound on the Lipschitz constant", curves.lipschitz),
+    "gradients": ("Input-gradient norms by place", gradients.gradients),
+    "spectra": ("Final singular values by layer", spectra.spectra),
+    "surface": ("Value surface of the discriminator", surface.surface),
+}
+"""By the beginning of its file names: what a family of figures shows, and the function that draws it."""
+
+HEADLINE = "quality_by_step"
+"""The family that no comparison should miss."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One drawn figure: the name of its files without their ending, and their content by ending."""
+
+    name: str
+    caption: str
+    comparison: Comparison
+    panels: int
+    files: dict[str, bytes]
+
+
+def gallery(found: list[Evidence], limit: int | None, warnings: list[str]) -> Iterator[Picture]:
+    """Draw the figures of every comparison, at most about ``limit`` panels in all (None: without limit).
+
+    Quality by step comes first, for as many comparisons as half of the limit allows; then all figures of the first
+    comparison of each data set, and so on. A warning says how many figures were left out.
+    """
+    drawn, left_out = 0, 0
+    with look():
+        for family, evidence in _in_turn(found):
+            allowed = limit if limit is None or family != HEADLINE else limit / 2
+            if allowed is not None and drawn >= allowed:
+                left_out += 1
+            elif (picture := _draw(family, evidence)) is not None:
+                drawn += picture.panels
+                yield picture
+    if left_out:
+        warnings.append(
+            f"{drawn} panels were drawn and up to {left_out} more figures left out, to keep the report quick; "
+            "the tables and csv files hold everything"
+        )
+
+
+def _draw(family: str, evidence: Evidence) -> Picture | None:
+    caption, draw = FAMILIES[family]
+    with _uncollected():
+        figure = draw(evidence)
+        if figure is None:
+            return None
+        name = f"{family}_{evidence.slug}"
+        return Picture(name, caption, evidence.comparison, len(figure.axes), render(figure))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Put off garbage collection: walking a half-built figure, all cycles, takes a sixth of the time of drawing it."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _in_turn(found: list[Evidence]) -> Iterator[tuple[str, Evidence]]:
+    yield from ((HEADLINE, evidence) for evidence in found)
+    rest = [family for family in FAMILIES if family != HEADLINE]
+    seen: dict[str, int] = {}
+    turns = []
+    for evidence in found:
+        seen[evidence.comparison.dataset] = seen.get(evidence.comparison.dataset, -1) + 1
+        turns.append(seen[evidence.comparison.dataset])
+    for _, evidence in sorted(zip(turns, found, strict=True), key=lambda pair: pair[0]):
+        yield from ((family, evidence) for family in rest)

@@ -1,0 +1,107 @@
+"""What each method generates: images as a mosaic, points over the real ones."""
+
+import re
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from lipschitz.report.plots.evidence import Evidence, Pictures
+from lipschitz.report.plots.panels import panels
+from lipschitz.report.style import GREY, REAL, Style
+
+_MOSAIC = (6, 6)
+_SIDE = 2.1
+_CHARACTERS = 33
+_POINTS = 1000
+"""Points drawn of each set: enough to see its shape, few enough for a light file."""
+
+
+def samples(evidence: Evidence) -> Figure | None:
+    """Return a panel of real data and one of each constraint's samples after its last step."""
+    pictures = [picture for picture in evidence.pictures if "samples" in picture.arrays]
+    if not pictures:
+        return None
+    images = pictures[0].arrays["samples"].ndim == 4
+    draw = _images if images else _points
+    title = f"Samples  ·  {evidence.comparison.title()}"
+    said = "After the last step." if images else "After the last step, over real points in grey."
+    titles = [panel_title(picture) for picture in pictures]
+    figure, axes = picture_panels([REAL, *titles], title, said)
+    real = pictures[0].arrays.get("real")
+    draw(axes[0], None, real, Style(GREY, "."))
+    for picture, panel in zip(pictures, axes[1:], strict=True):
+        draw(panel, picture.arrays["samples"], real, evidence.styles[picture.constraint])
+    return figure
+
+
+def picture_panels(titles: list[str], title: str, said: str) -> tuple[Figure, list[Axes]]:
+    """Return a figure with a square panel under each of ``titles``, with room for the longest of them."""
+    lines = 0.14 * (1 + max(text.count("\n") for text in titles))
+    columns = 3 if len(titles) < 7 else 4
+    figure, axes = panels(
+        len(titles),
+        columns,
+        title,
+        said,
+        size=(_SIDE, _SIDE),
+        gap=(0.25, 0.35 + lines),
+        left=0.2,
+        bottom=0.3,
+        above=lines,
+        below=0.06,
+    )
+    for text, panel in zip(titles, axes, strict=True):
+        panel.set_title(text, fontsize=8)
+    return figure, axes
+
+
+def panel_title(picture: Pictures) -> str:
+    """Return the constraint, the seed, and that it diverged where it did, in lines that fit a panel."""
+    said = f"{picture.constraint}, seed {picture.seed}" + (", diverged" if picture.status == "diverged" else "")
+    lines = [""]
+    for part in re.findall(r"[^ (+]+[ (+]*", said):
+        if len(lines[-1]) + len(part.rstrip()) > _CHARACTERS:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line for line in lines if line)
+
+
+def limits(real: NDArray[Any] | None) -> tuple[float, float]:
+    """Return the range, the same on both axes, that shows the real points with a margin of a third."""
+    extent = 1.35 * float(np.abs(real).max()) if real is not None and real.size else 1.0
+    return -extent, extent
+
+
+def _points(panel: Axes, generated: NDArray[Any] | None, real: NDArray[Any] | None, style: Style) -> None:
+    for points, colour, alpha in ((real, "#b9b9b9", 1.0 if generated is None else 0.6), (generated, style.colour, 0.6)):
+        if points is not None:
+            panel.scatter(
+                points[:_POINTS, 0], points[:_POINTS, 1], s=3, color=colour, alpha=alpha, linewidths=0, rasterized=True
+            )
+    low, high = limits(real)
+    panel.set(xlim=(low, high), ylim=(low, high), xticks=[], yticks=[])
+    if generated is not None and (outside := np.mean((np.abs(generated) > high).any(axis=1))) >= 0.01:
+        panel.set_xlabel(f"{outside:.0%} lie outside")
+    panel.spines[:].set_visible(False)
+
+
+def _images(panel: Axes, generated: NDArray[Any] | None, real: NDArray[Any] | None, style: Style) -> None:
+    shown = real if generated is None else generated
+    panel.set(xticks=[], yticks=[])
+    panel.spines[:].set(visible=True, color=style.colour, linewidth=1.5)
+    if shown is not None and len(shown):
+        panel.imshow(mosaic(shown), cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
+
+
+def mosaic(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the first images (n, h, w, c) as one picture (H, W) or (H, W, 3), a pixel of grey between them."""
+    rows, columns = _MOSAIC
+    _, height, width, channels = images.shape
+    sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, channels), 128, dtype=np.uint8)
+    for index, image in enumerate(images[: rows * columns]):
+        y, x = (place * (side + 1) for place, side in zip(divmod(index, columns), (height, width), strict=True))
+        sheet[y : y + height, x : x + width] = image
+    return sheet[..., 0] if channels == 1 else sheet[..., :3]

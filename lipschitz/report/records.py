@@ -1,0 +1,170 @@
+"""From the folder of a sweep to DataFrames: the only place of the report that reads runs."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lipschitz.errors import InputError
+from lipschitz.report.comparisons import LABELS, separate_configurations
+from lipschitz.report.protocols import separate_protocols
+from lipschitz.sweep.store import RunFolder, SweepFolder
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What one run measured: columns of its records, and rows of what its result says."""
+
+    steps: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+    metrics: list[str]
+    values: NDArray[np.float64]
+    outcomes: list[tuple[str, str, str, float | None]]
+    facts: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep left behind, as tables.
+
+    Attributes:
+        runs: one row a run that was started (index: run id): configuration, the labels, seed, steps, status.
+        records: run, step, seconds, metric, value (NaN where it was not finite).
+        outcomes: run, which (last, best or floor), metric, value: the ``result.json`` of each run that ended.
+        protocols: dataset, metric, facts (a dict): how each number of quality was measured.
+        timings: what the serial pass measured, by configuration.
+        waiting: runs of the plan that were not started.
+        warnings: one line for each thing that could not be read or must be known.
+    """
+
+    name: str
+    folder: SweepFolder
+    runs: pd.DataFrame
+    records: pd.DataFrame
+    outcomes: pd.DataFrame
+    protocols: pd.DataFrame
+    timings: dict[str, dict[str, Any]]
+    provenance: dict[str, Any]
+    waiting: int
+    warnings: list[str] = field(default_factory=list)
+
+    def labelled(self, frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+        """Return ``frame`` (one of its columns is ``run``) with ``columns`` of its runs."""
+        return frame.join(self.runs[columns], on="run")
+
+
+def load(path: Path) -> Sweep:
+    """Read the folder of a sweep.
+
+    A run that cannot be read is named in the warnings and left out; the others are reported.
+
+    Raises:
+        InputError: there is no sweep here, or none of its runs can be reported.
+    """
+    folder = SweepFolder.open(path)
+    warnings: list[str] = []
+    runs, read, waiting = [], [], 0
+    for run_id in folder.run_ids():
+        run = folder.run(run_id)
+        try:
+            if not run.path.exists():
+                waiting += 1
+                continue
+            row, content = _read_run(run_id, run)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            warnings.append(f"{run.path}: cannot be read and is left out ({_one_line(error)})")
+            continue
+        runs.append(row)
+        read.append(content)
+    if not runs:
+        raise InputError(f"{path}: nothing to report: no run was started{_unreadable(warnings)}")
+    table = separate_configurations(pd.DataFrame(runs).set_index("run"))
+    records, outcomes = _records(list(table.index), read), _outcomes(read)
+    facts = pd.DataFrame([row for content in read for row in content.facts], columns=["run", "metric", "facts"])
+    protocols = separate_protocols(table, records, outcomes, facts, warnings)
+    timings, provenance = _read_beside_runs(folder, warnings)
+    return Sweep(
+        str(folder.definition().get("name", path.name)),
+        folder,
+        table.drop(columns="definition"),
+        records,
+        outcomes,
+        protocols,
+        timings,
+        provenance,
+        waiting,
+        warnings,
+    )
+
+
+def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], _Content]:
+    definition = run.definition()
+    lines = run.records()
+    result = run.result() or {}
+    outcomes = {
+        "last": result.get("last"),
+        "best": (result.get("best") or {}).get("values"),
+        "floor": result.get("floor"),
+    }
+    content = _Content(
+        steps=np.array([line["step"] for line in lines], dtype=np.int64),
+        seconds=np.array([line["seconds"] for line in lines], dtype=np.float64),
+        metrics=[str(line["metric"]) for line in lines],
+        values=np.array([line["value"] for line in lines], dtype=np.float64),
+        outcomes=[
+            (run_id, which, name, value) for which, part in outcomes.items() for name, value in (part or {}).items()
+        ],
+        facts=[(run_id, name, json.dumps(fact, sort_keys=True)) for name, fact in result.get("protocols", {}).items()],
+    )
+    row = {
+        "run": run_id,
+        "configuration": str(definition["configuration"]),
+        **{name: str(definition["labels"][name]) for name in LABELS},
+        "seed": int(definition["seed"]),
+        "steps": int(definition["steps"]),
+        "status": run.status(),
+        "definition": definition.get("run", {}),
+    }
+    return row, content
+
+
+def _records(run_ids: list[str], read: list[_Content]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "run": np.repeat(np.array(run_ids, dtype=object), [len(content.steps) for content in read]),
+            "step": np.concatenate([content.steps for content in read]),
+            "seconds": np.concatenate([content.seconds for content in read]),
+            "metric": np.array([name for content in read for name in content.metrics], dtype=object),
+            "value": np.concatenate([content.values for content in read]),
+        }
+    )
+
+
+def _outcomes(read: list[_Content]) -> pd.DataFrame:
+    rows = [row for content in read for row in content.outcomes]
+    return pd.DataFrame(rows, columns=["run", "which", "metric", "value"]).astype({"value": np.float64})
+
+
+def _read_beside_runs(folder: SweepFolder, warnings: list[str]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    timings, provenance = {}, {}
+    try:
+        timings = folder.timings()
+    except (OSError, ValueError) as error:
+        warnings.append(f"{folder.path / 'timing'}: cannot be read; cost is not reported ({_one_line(error)})")
+    try:
+        provenance = folder.provenance()
+    except (OSError, ValueError) as error:
+        warnings.append(f"{folder.path / 'provenance.json'}: cannot be read ({_one_line(error)})")
+    return timings, provenance
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _unreadable(warnings: list[str]) -> str:
+    return f", or none can be read; the first: {warnings[0]}" if warnings else ""

@@ -1,0 +1,38 @@
+"""Mean and 95 % Student-t interval over training seeds: pure functions of a DataFrame."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+CONFIDENCE = 0.95
+
+
+def half_width(deviation: NDArray[np.float64], n: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the half-width of the two-sided 95 % Student-t interval of a mean, NaN where n < 2.
+
+    Args:
+        deviation: sample standard deviations (divisor n - 1), any shape.
+        n: numbers of independent values, the same shape.
+
+    Source: Student 1908, The probable error of a mean; t quantile with n - 1 degrees of freedom over sqrt(n).
+    """
+    several = n >= 2
+    freedom = np.where(several, n - 1, 1)
+    width = stdtrit(freedom, 0.5 + CONFIDENCE / 2) * deviation / np.sqrt(np.maximum(n, 1))
+    return np.where(several, width, np.nan)
+
+
+def aggregate(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Return one row for each group of ``by`` that has a finite ``value``: its n, mean and ci95 (NaN where n = 1).
+
+    Values that are not finite are left out of n. Groups keep the order of their first appearance, and
+    each row of ``frame`` must come from another training seed within its group.
+    """
+    finite = frame[np.isfinite(frame["value"])]
+    groups = finite.groupby(list(by), sort=False, observed=True)["value"]
+    table: pd.DataFrame = groups.agg(n="count", mean="mean", deviation="std").reset_index()
+    table["ci95"] = half_width(table.pop("deviation").to_numpy(float), table["n"].to_numpy())
+    return table

@@ -1,0 +1,102 @@
+"""What each configuration reached: one row a (configuration, metric, last or best), over its training seeds."""
+
+import pandas as pd
+
+from lipschitz.metrics.catalogue import CATALOGUE
+from lipschitz.report.comparisons import COMPARISON, LABELS
+from lipschitz.report.protocols import base
+from lipschitz.report.records import Sweep
+from lipschitz.report.statistics import aggregate
+from lipschitz.report.style import REAL, ordered
+
+COLUMNS = [*LABELS, "metric", "which", "n", "mean", "ci95", "diverged"]
+LARGEST = {"sigma_reshaped": "largest_sigma_reshaped", "sigma_operator": "largest_sigma_operator"}
+"""σ by layer, and the name of the largest over the layers of one network."""
+
+_TIMED = ("ms_discriminator_step", "ms_generator_step", "peak_memory")
+
+
+def quality_metrics(sweep: Sweep) -> list[str]:
+    """Return the metrics that judge what was learnt (those that real data has a floor of), in the catalogue's order."""
+    judged = sweep.outcomes[sweep.outcomes["which"] == "floor"]
+    known = list(CATALOGUE)
+    names = dict.fromkeys(judged["metric"])
+    return sorted(names, key=lambda name: known.index(base(name)) if base(name) in known else len(known))
+
+
+def summarise(sweep: Sweep) -> pd.DataFrame:
+    """Return the table that becomes ``summary.csv`` (columns `COLUMNS`).
+
+    Mean and ci95 (half-width, 95 % Student-t) are over the seeds that finished with a finite value, n of them; diverged
+    seeds are counted apart. Real data against real data stands under the constraint ``real data``. What the timing pass
+    measured has n = 1 and no interval: it is one serial pass a configuration, whatever the number of seeds.
+    """
+    rows = pd.concat([_measured(sweep), _timed(sweep), _floors(sweep)], ignore_index=True)
+    plan = sweep.runs[COMPARISON].drop_duplicates().reset_index(drop=True)
+    plan["comparison"] = plan.index
+    order = {name: place for place, name in enumerate([REAL, *ordered(sweep.runs["constraint"])])}
+    metrics = [*quality_metrics(sweep), *LARGEST.values(), *rows["metric"]]
+    places = {name: place for place, name in enumerate(dict.fromkeys(metrics))}
+    rows = rows.merge(plan, on=COMPARISON)
+    rows["place"], rows["of_metric"] = rows["constraint"].map(order), rows["metric"].map(places)
+    rows = rows.sort_values(["comparison", "place", "of_metric", "which"], ascending=[True, True, True, False])
+    return rows[COLUMNS].astype({"n": int, "diverged": int}).reset_index(drop=True)
+
+
+def counts(sweep: Sweep) -> pd.DataFrame:
+    """Return how many runs of each configuration (the index: its labels) are in each status, one column a status."""
+    table = sweep.runs.groupby([*LABELS, "status"], sort=False).size().unstack(fill_value=0)
+    return table.reindex(columns=["finished", "diverged", "failed", "running", "waiting"], fill_value=0)
+
+
+def overview(sweep: Sweep) -> dict[str, int]:
+    """Return how many runs of the plan are in each status."""
+    found = {str(status): int(number) for status, number in sweep.runs["status"].value_counts().items()}
+    found["waiting"] = found.get("waiting", 0) + sweep.waiting
+    order = ("finished", "diverged", "failed", "running", "waiting")
+    return {"planned": len(sweep.folder.run_ids())} | {status: found[status] for status in order if found.get(status)}
+
+
+def floors(sweep: Sweep) -> pd.DataFrame:
+    """Return what each metric says of real data, over seeds: task, dataset, metric, n, mean, ci95.
+
+    Runs with the same seed measure the same floor, so it counts once a seed.
+    """
+    floor = sweep.labelled(sweep.outcomes[sweep.outcomes["which"] == "floor"], ["task", "dataset", "seed"])
+    by_seed = floor.groupby(["task", "dataset", "metric", "seed"], sort=False)["value"].mean().reset_index()
+    return aggregate(by_seed, ["task", "dataset", "metric"])
+
+
+def _measured(sweep: Sweep) -> pd.DataFrame:
+    outcomes = sweep.outcomes[sweep.outcomes["which"] != "floor"]
+    outcomes = sweep.labelled(pd.concat([outcomes, _largest_sigma(outcomes)]), [*LABELS, "status"])
+    means = aggregate(outcomes[outcomes["status"] == "finished"], [*LABELS, "metric", "which"])
+    asked = outcomes[[*COMPARISON, "metric", "which"]].drop_duplicates()
+    tried = counts(sweep).reset_index()
+    tried = tried[tried["finished"] + tried["diverged"] > 0][[*LABELS, "diverged"]]
+    rows = tried.merge(asked, on=COMPARISON).merge(means, on=[*LABELS, "metric", "which"], how="left")
+    return rows.fillna({"n": 0})
+
+
+def _largest_sigma(outcomes: pd.DataFrame) -> pd.DataFrame:
+    kind = outcomes["metric"].map(base)
+    of_layers = outcomes[kind.isin(LARGEST)].assign(metric=kind.map(LARGEST))
+    return of_layers.groupby(["run", "which", "metric"], sort=False)["value"].max().reset_index()
+
+
+def _timed(sweep: Sweep) -> pd.DataFrame:
+    tried = counts(sweep)["diverged"].reset_index()
+    configurations = sweep.runs[["configuration", *LABELS]].drop_duplicates().merge(tried, on=LABELS)
+    rows = []
+    for row in configurations.to_dict("records"):
+        timing = sweep.timings.get(row.pop("configuration"), {})
+        for metric in _TIMED:
+            if metric in timing:
+                value = timing[metric]["median"] if isinstance(timing[metric], dict) else timing[metric]
+                rows.append(row | {"metric": metric, "which": "last", "n": 1, "mean": value, "ci95": float("nan")})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _floors(sweep: Sweep) -> pd.DataFrame:
+    plan = sweep.runs[COMPARISON].drop_duplicates()
+    return plan.merge(floors(sweep), on=["task", "dataset"]).assign(constraint=REAL, which="last", diverged=0)

@@ -1,0 +1,72 @@
+"""From the folder of a sweep to everything that people read and cite, written beside its runs."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from lipschitz.files import write_atomically, write_text
+from lipschitz.report.comparisons import LABELS
+from lipschitz.report.markup import latex, markdown
+from lipschitz.report.page import page
+from lipschitz.report.plots.evidence import gather
+from lipschitz.report.plots.gallery import PANELS, Picture, gallery
+from lipschitz.report.records import Sweep, load
+from lipschitz.report.summary import overview, summarise
+from lipschitz.report.tables import build
+
+RECORD_COLUMNS = ["run", *LABELS, "seed", "step", "seconds", "metric", "value"]
+
+
+def report(folder: Path, *, limit_panels: int | None = PANELS) -> list[str]:
+    """Write ``records.csv``, ``summary.csv``, ``table.md``, ``table.tex``, ``plots/`` and ``index.html`` into a folder.
+
+    The same runs give the same bytes. Each file is replaced atomically.
+
+    Args:
+        folder: the results folder of a sweep.
+        limit_panels: about how many panels to draw in all; None draws every figure of every comparison.
+
+    Returns:
+        Warnings, one clear line each: what could not be read, what did not finish, what was left out.
+
+    Raises:
+        InputError: there is no sweep in ``folder``, or it has no run to report.
+    """
+    sweep = load(folder)
+    warnings = [*sweep.warnings, *_unfinished(sweep)]
+    summary = summarise(sweep)
+    tables = build(sweep, summary)
+    write_text(folder / "records.csv", _records(sweep).to_csv(index=False, lineterminator="\n"))
+    write_text(folder / "summary.csv", summary.to_csv(index=False, lineterminator="\n"))
+    write_text(folder / "table.md", markdown(tables, sweep.name))
+    write_text(folder / "table.tex", latex(tables))
+    plots = folder / "plots"
+    plots.mkdir(exist_ok=True)
+    pictures = [_written(plots, picture) for picture in gallery(gather(sweep), limit_panels, warnings)]
+    write_text(folder / "index.html", page(sweep, tables, pictures, warnings))
+    return [*warnings, *_stale(plots, pictures)]
+
+
+def _records(sweep: Sweep) -> pd.DataFrame:
+    return sweep.labelled(sweep.records, [*LABELS, "seed"])[RECORD_COLUMNS]
+
+
+def _written(plots: Path, picture: Picture) -> Picture:
+    for kind, content in picture.files.items():
+        write_atomically(plots / f"{picture.name}.{kind}", lambda file, content=content: file.write(content))  # type: ignore[misc]
+    return picture
+
+
+def _unfinished(sweep: Sweep) -> list[str]:
+    found = overview(sweep)
+    said = ", ".join(f"{found[status]} {status}" for status in ("failed", "running", "waiting") if status in found)
+    return [f"of {found['planned']} runs, {said}: they are not in the tables"] if said else []
+
+
+def _stale(plots: Path, pictures: list[Picture]) -> list[str]:
+    drawn = {f"{picture.name}.{kind}" for picture in pictures for kind in picture.files}
+    found = sorted(path.name for path in plots.iterdir() if path.suffix in {".svg", ".pdf", ".png"})
+    old = [name for name in found if name not in drawn]
+    return (
+        [f"{plots}: {len(old)} files are not of this report and may be out of date, the first: {old[0]}"] if old else []
+    )

@@ -1,0 +1,44 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import t
+
+from lipschitz.report.statistics import aggregate, half_width
+
+
+def frame(values: list[float], group: str = "a") -> pd.DataFrame:
+    return pd.DataFrame({"group": group, "value": values})
+
+
+def test_interval_of_three_seeds_worked_out_by_hand() -> None:
+    row = aggregate(frame([1.0, 2.0, 3.0]), ["group"]).iloc[0]
+    assert (row["n"], row["mean"]) == (3, 2.0)
+    quantile = 0.95 / math.sqrt(2 * 0.975 * 0.025)  # of Student's t with two degrees of freedom, in closed form
+    assert row["ci95"] == pytest.approx(quantile * 1.0 / math.sqrt(3), rel=1e-12)
+
+
+def test_one_seed_has_a_mean_and_no_interval() -> None:
+    row = aggregate(frame([5.0]), ["group"]).iloc[0]
+    assert (row["n"], row["mean"]) == (1, 5.0)
+    assert math.isnan(row["ci95"])
+
+
+def test_values_that_are_not_finite_are_not_counted() -> None:
+    row = aggregate(frame([1.0, math.nan, 3.0, math.inf]), ["group"]).iloc[0]
+    assert (row["n"], row["mean"]) == (2, 2.0)
+
+
+def test_groups_keep_the_order_of_their_appearance() -> None:
+    table = aggregate(pd.concat([frame([1.0], "z"), frame([2.0], "a")]), ["group"])
+    assert list(table["group"]) == ["z", "a"]
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=12))
+def test_interval_is_that_of_scipy(values: list[float]) -> None:
+    deviation = np.array([np.std(values, ddof=1)])
+    expected = t.ppf(0.975, len(values) - 1) * deviation / np.sqrt(len(values))
+    np.testing.assert_allclose(half_width(deviation, np.array([len(values)])), expected, rtol=1e-9, atol=1e-12)

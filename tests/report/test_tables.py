@@ -1,0 +1,103 @@
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from synthetic import Plan, write_sweep
+
+from lipschitz.report.markup import latex, markdown
+from lipschitz.report.records import load
+from lipschitz.report.summary import summarise
+from lipschitz.report.tables import Table, build
+
+HOSTILE = r"a_b+c{d}(x=50%,y=#1)&|<i>$2^3~\z` 漢 é"
+
+
+def tables_of(folder: Path) -> list[Table]:
+    sweep = load(folder)
+    return build(sweep, summarise(sweep))
+
+
+def column(table: Table, over: str, head: str) -> dict[str, str]:
+    index = next(i for i, one in enumerate(table.columns) if one.head == head and one.over.startswith(over))
+    return {row[0].text: row[index].text for row in table.rows}
+
+
+def plan(**changes: object) -> Plan:
+    small = {"datasets": ("digits",), "constraints": ("none", "gradient_penalty", HOSTILE), "pictures": False}
+    return Plan(**(small | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> list[Table]:
+    return tables_of(write_sweep(tmp_path, plan()))
+
+
+def test_two_tables_a_dataset_with_the_floor_as_a_row(tables: list[Table]) -> None:
+    assert [table.title.partition(":")[0] for table in tables] == ["Quality", "Constraint and cost"]
+    assert [row[0].text for row in tables[0].rows] == ["none", "gradient_penalty", HOSTILE, "real data"]
+
+
+def test_cost_is_given_beside_none(tables: list[Table]) -> None:
+    assert column(tables[1], "Discriminator step", "× none") == {
+        "none": "1.00",
+        "gradient_penalty": "1.90",
+        HOSTILE: "1.00",
+    }
+
+
+def test_cost_on_another_device_is_not_compared(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path, plan())
+    path = folder / "timing" / "digits-hinge-C-gradient_penalty.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"device": "another"}))
+    assert column(tables_of(folder)[1], "Discriminator step", "× none")["gradient_penalty"] == "–"
+
+
+def test_the_best_is_bold_and_what_lies_outside_its_interval_is_not(tables: list[Table]) -> None:
+    bold = {row[0].text: row[3].bold for row in tables[0].rows}
+    assert bold == {"none": False, "gradient_penalty": True, HOSTILE: False, "real data": False}
+
+
+def test_losses_and_settings_are_columns_where_they_vary_and_in_the_title_where_not(tmp_path: Path) -> None:
+    table = tables_of(write_sweep(tmp_path, plan(losses=("hinge", "wasserstein"))))[0]
+    assert [one.head for one in table.columns][:3] == ["Constraint", "Loss", "n"]
+    assert "setting C" in table.title
+    assert "hinge" not in table.title
+
+
+def test_unfinished_runs_are_noted(tmp_path: Path) -> None:
+    ends = {("digits", "none", 0): "failed", ("digits", "none", 1): "running"}
+    table = tables_of(write_sweep(tmp_path, plan(ends=ends)))[0]
+    assert column(table, "", "n")["none"] == "1"
+    assert table.notes == ["Not in these numbers, because they did not end: 1 failed, 1 waiting."]
+
+
+def test_every_line_of_markdown_has_the_same_cells(tables: list[Table]) -> None:
+    text = markdown(tables, "a|b_c")
+    for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+    assert "| gradient_penalty |" in text
+    assert r"\<i\>" in text
+
+
+def test_every_row_of_latex_has_the_same_cells_and_nothing_unescaped(tables: list[Table]) -> None:
+    text = latex(tables)
+    body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
+    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 4
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(tables[0].columns) - 1}
+    assert not re.search(r"(?<!\\)[%#_]", body)
+    assert r"a\_b+c\{d\}(x=50\%,y=\#1)\&\textbar{}\textless{}i\textgreater{}\$2\textasciicircum{}3" in body
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.parametrize("alone", [True, False])
+def test_latex_compiles_alone_and_inside_a_document(tables: list[Table], tmp_path: Path, alone: bool) -> None:
+    (tmp_path / "table.tex").write_text(latex(tables))
+    document = r"\documentclass{article}\usepackage{booktabs}\begin{document}Before.\input{table}After.\end{document}"
+    (tmp_path / "document.tex").write_text(document)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex" if alone else "document.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
