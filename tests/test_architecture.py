@@ -1,0 +1,28 @@
+"""The rooms import downward only, and what must start fast does not import torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_imports_keep_their_contracts() -> None:
+    done = subprocess.run(["lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("module", ["lipschitz.cli", "lipschitz.sweep.store", "lipschitz.report.write"])
+def test_reading_results_needs_no_torch(module: str) -> None:
+    assert python(f"import sys, {module}; print('torch' in sys.modules)").strip() == "False"
+
+
+@pytest.mark.parametrize("module", ["lipschitz.sweep.worker", "lipschitz.sweep.runner", "lipschitz.listing"])
+def test_training_needs_no_pandas_and_no_matplotlib(module: str) -> None:
+    assert python(f"import sys, {module}; print({{'pandas', 'matplotlib'}} & set(sys.modules))").strip() == "set()"

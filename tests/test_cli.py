@@ -1,0 +1,269 @@
+"""The command line as a user meets it: exit codes, one clear line for each mistake, nothing lost."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from lipschitz.sweep.spec import load_sweep
+
+SMALL = """\
+name: small
+task: generation
+datasets: [eight_gaussians]
+models: [{mlp: {width: 8, depth: 1}}]
+constraints: [none, spectral_normalization]
+seeds: [0, 1]
+training: {steps: 120, batch_size: 8}
+evaluation: {every: 40, samples: 32, gradient_samples: 8}
+"""
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "lipschitz", *map(str, arguments)]
+
+
+def swept(path: Path, *options: object) -> subprocess.CompletedProcess[str]:
+    """Run a sweep in the folder of its file, without the report."""
+    return lipschitz("sweep", path, "--workers", 2, "--no-report", *options, cwd=path.parent)
+
+
+def lipschitz(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def write(folder: Path, text: str = SMALL, name: str = "small.yaml") -> Path:
+    path = folder / name
+    path.write_text(dedent(text))
+    return path
+
+
+def outcomes(folder: Path) -> dict[str, Any]:
+    """Return what each run measured, without what a clock says."""
+    found: dict[str, Any] = {}
+    for run in sorted((folder / "runs").iterdir()):
+        result = json.loads((run / "result.json").read_text())
+        records = [json.loads(line) for line in (run / "records.jsonl").read_text().splitlines()]
+        found[run.name] = (
+            {key: value for key, value in result.items() if key != "seconds"},
+            [(record["step"], record["metric"], record["value"]) for record in records],
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = lipschitz("sweep", write(folder), "--workers", 2, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "results" / "small"
+
+
+def test_a_sweep_ends_in_tables_plots_and_a_page(undisturbed: Path) -> None:
+    for name in ("records.csv", "summary.csv", "table.md", "table.tex", "index.html", "provenance.json"):
+        assert (undisturbed / name).stat().st_size > 0
+    for kind in ("svg", "pdf", "png"):
+        assert list((undisturbed / "plots").glob(f"quality_by_step*.{kind}"))
+    with (undisturbed / "summary.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "w1" and row["which"] == "last"]
+    assert {row["constraint"]: row["n"] for row in rows if row["constraint"] != "real data"} == {
+        "none": "2",
+        "spectral_normalization": "2",
+    }
+
+
+def test_a_finished_sweep_runs_nothing_again(undisturbed: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (undisturbed / "runs").rglob("*") if path.is_file()}
+    done = swept(undisturbed.parents[1] / "small.yaml")
+    assert done.returncode == 0
+    assert "all runs are finished" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.parametrize("moment", [0.1, 0.6])
+def test_kill_9_at_any_moment_loses_nothing(undisturbed: Path, tmp_path: Path, moment: float) -> None:
+    """Kill the sweep and its workers once a share of the records is written, go on, and compare bit for bit."""
+    expected = outcomes(undisturbed)
+    whole = sum(len(records) for _, records in expected.values())
+    path = write(tmp_path)
+    process = subprocess.Popen(
+        command("sweep", path, "--workers", 2, "--no-report"),
+        cwd=tmp_path,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+    )
+    folder = tmp_path / "results" / "small"
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        written = sum(file.read_text().count("\n") for file in folder.glob("runs/*/records.jsonl"))
+        if written >= moment * whole:
+            break
+    process.kill()
+    process.wait()
+    done = swept(path)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert outcomes(folder) == expected
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(undisturbed: Path, tmp_path: Path) -> None:
+    path = write(tmp_path)
+    process = subprocess.Popen(
+        command("sweep", path, "--workers", 1), cwd=tmp_path, start_new_session=True, stdout=subprocess.PIPE, text=True
+    )
+    folder = tmp_path / "results" / "small"
+    while process.poll() is None and not list(folder.glob("runs/*/records.jsonl")):
+        pass
+    # As a terminal does it: to every process of the group.
+    os.killpg(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "The same command goes on from there" in out
+    assert swept(path).returncode == 0
+    assert outcomes(folder) == outcomes(undisturbed)
+
+
+def test_a_broken_checkpoint_is_named_and_costs_only_what_came_after_the_one_before(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    path = write(tmp_path, SMALL.replace("[none, spectral_normalization]", "[none]").replace("[0, 1]", "[0]"))
+    assert swept(path).returncode == 0
+    folder = tmp_path / "results" / "small"
+    expected = outcomes(folder)
+    (run,) = (folder / "runs").iterdir()
+    (run / "result.json").unlink()
+    (run / "checkpoint.pt").write_bytes(b"torn")
+    done = swept(path)
+    assert done.returncode == 0
+    assert "checkpoint.pt: broken checkpoint" in done.stdout
+    assert outcomes(folder) == expected
+
+
+def test_two_sweeps_at_once_on_one_folder(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL.replace("steps: 120", "steps: 100000"))
+    folder = tmp_path / "results" / "small"
+    first = subprocess.Popen(command("sweep", path, "--workers", 1), cwd=tmp_path, stdout=subprocess.DEVNULL)
+    try:
+        while first.poll() is None and not (folder / "sweep.json").exists():
+            pass
+        second = lipschitz("sweep", path, cwd=tmp_path)
+        assert second.returncode == 2
+        assert "another sweep is at work in this folder" in second.stderr
+    finally:
+        first.kill()
+        first.wait()
+
+
+def test_a_failed_run_is_named_with_its_traceback_and_tried_again(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL.replace("[0, 1]", "[0]"))
+    folder = tmp_path / "results" / "small"
+    run_id = load_sweep(path).runs[0].id
+    obstacle = folder / "runs" / run_id / "records.jsonl"
+    obstacle.mkdir(parents=True)
+    done = swept(path)
+    assert done.returncode == 1
+    assert f"failed: {run_id}; traceback in results/small/runs/{run_id}/error.txt" in done.stdout
+    assert f"failed   {run_id}" in lipschitz("status", folder, cwd=tmp_path).stdout
+    obstacle.rmdir()
+    assert swept(path).returncode == 0
+    assert lipschitz("status", folder, cwd=tmp_path).stdout.splitlines()[-1] == "2 runs: 2 finished"
+
+
+def test_status_says_how_each_run_is(undisturbed: Path) -> None:
+    done = lipschitz("status", undisturbed, cwd=undisturbed)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert len([line for line in lines if line.startswith("finished ")]) == 4
+    assert lines[-1] == "4 runs: 4 finished"
+
+
+def test_a_dry_run_lists_the_runs_and_writes_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    done = lipschitz("sweep", path, "--dry-run", "--limit-steps", 20, cwd=tmp_path)
+    assert done.returncode == 0
+    assert len([line for line in done.stdout.splitlines() if line.startswith("waiting")]) == 4
+    assert "4 runs of 2 configurations, 80 steps -> results/small-limit-20" in done.stdout
+    assert "min of training" in done.stdout
+    assert list(tmp_path.iterdir()) == [path]
+
+
+MISTAKES = {
+    "an unknown constraint": (SMALL.replace("[none", "[nine"), [], "unknown constraint 'nine'; did you mean 'none'?"),
+    "no file": (None, [], "absent.yaml: cannot be read"),
+    "no data": (
+        SMALL.replace("[eight_gaussians]\nmodels: [{mlp: {width: 8, depth: 1}}]", "[mnist]"),
+        [],
+        "--data-root",
+    ),
+    "no CUDA": (SMALL, ["--device", "cuda:99"], "--device cuda:99"),
+    "an unknown device": (SMALL, ["--device", "tpu"], "no such device"),
+    "no place for results": (SMALL, ["--out", "/proc/nowhere"], "results cannot be written here"),
+    "negative steps": (SMALL.replace("120", "-5"), [], "greater than 0, found -5"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
+def test_a_mistake_is_one_line_exit_2_and_nothing_written(tmp_path: Path, mistake: str) -> None:
+    text, options, said = MISTAKES[mistake]
+    path = tmp_path / "absent.yaml" if text is None else write(tmp_path, text)
+    before = sorted(tmp_path.rglob("*"))
+    done = lipschitz("sweep", path, *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_another_definition_under_the_same_name(undisturbed: Path, tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL.replace("seeds: [0, 1]", "seeds: [0]"))
+    done = lipschitz("sweep", path, "--out", undisturbed, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "seeds was [0, 1], is [0]" in done.stderr
+    assert "--force" in done.stderr
+
+
+def test_force_keeps_the_runs_that_both_have(undisturbed: Path, tmp_path: Path) -> None:
+    path = write(tmp_path)
+    out = tmp_path / "out"
+    shutil.copytree(undisturbed, out)
+    path = write(tmp_path, SMALL.replace("seeds: [0, 1]", "seeds: [0]"))
+    done = swept(path, "--out", out, "--force")
+    assert done.returncode == 0
+    assert "all runs are finished" in done.stdout
+    assert lipschitz("status", out, cwd=tmp_path).stdout.splitlines()[-1] == "2 runs: 2 finished"
+
+
+@pytest.mark.parametrize("kind", ["constraints", "datasets", "models", "losses", "metrics"])
+def test_list(kind: str, tmp_path: Path) -> None:
+    known = {
+        "constraints": "1802.05957",
+        "datasets": "1704.00028",
+        "models": "1802.05957",
+        "losses": "1406.2661",
+        "metrics": "1706.08500",
+    }
+    done = lipschitz("list", kind, cwd=tmp_path)
+    assert done.returncode == 0
+    assert known[kind] in done.stdout
+
+
+def test_the_schema_is_written(tmp_path: Path) -> None:
+    assert lipschitz("schema", "--out", tmp_path / "sweep.schema.json", cwd=tmp_path).returncode == 0
+    assert "constraints" in json.loads((tmp_path / "sweep.schema.json").read_text())["properties"]
+
+
+@pytest.mark.parametrize("verb", ["report", "status"])
+def test_a_folder_without_results(verb: str, tmp_path: Path) -> None:
+    done = lipschitz(verb, tmp_path, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "sweep.json" in done.stderr
