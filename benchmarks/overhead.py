@@ -1,0 +1,127 @@
+"""What the loop adds to training: ``python benchmarks/overhead.py --help``.
+
+`Trainer.run` against a bare loop of `task.step`, over the same steps, in turn in one process of one thread. Evaluation
+is replaced by constants, so what is left is the loop's own: the finite check, records, checkpoints, the best networks'
+copy and the result, written to the file system that the results go to.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+from paired import compared, interval, pairs, watched, write
+
+from lipschitz.sweep.provenance import provenance
+from lipschitz.sweep.run import Run
+from lipschitz.sweep.runner import check_data
+from lipschitz.sweep.spec import load_sweep
+from lipschitz.sweep.store import RunFolder
+from lipschitz.sweep.worker import Job
+from lipschitz.tasks.generation import Generation
+from lipschitz.training.loop import Trainer
+
+ALLOWED = 1.03
+"""Largest ratio to the bare loop that the project allows itself."""
+HEADINGS = ("run", "steps", "ratio to a bare loop", "95 % interval", "allowed", "ms a step, bare", "pairs")
+
+
+def main() -> None:
+    options = _arguments()
+    torch.set_num_threads(1)
+    sweep = load_sweep(options.sweep, options.limit_steps)
+    origin = provenance(["cpu"], 1, check_data(sweep, options.data_root))
+    result: dict[str, Any] = {"sweep": sweep.name, "provenance": origin, "runs": {}}
+    options.out.mkdir(parents=True, exist_ok=True)
+    for run in _one_a_workload(sweep.runs):
+        result["runs"][run.configuration] = measure(run, options)
+        write(options.out, "overhead", result, _title(sweep.name), [HEADINGS, *_rows(result["runs"])])
+    print(options.out / "table.md")
+
+
+def measure(run: Run, options: argparse.Namespace) -> dict[str, Any]:
+    """Compare the trainer with a bare loop on two equal tasks, each going on training from pair to pair."""
+    steps = run.training.steps
+    bare, trained = (Job(run, options.out, options.data_root, "cpu", {}).build() for _ in range(2))
+    _measure_nothing(trained)
+    with tempfile.TemporaryDirectory(dir=options.out) as folder:
+        folders = (RunFolder(Path(folder, str(index))) for index in count())
+
+        def loop() -> None:
+            for step in range(steps):
+                bare.step(step / steps)
+
+        def trainer() -> None:
+            journal = next(folders)
+            with journal.writing():
+                for _ in Trainer(trained, journal, steps=steps, every=run.evaluation.every).run():
+                    pass
+
+        made = pairs(loop, trainer, options.pairs, warm_up=1)
+        return {"steps": steps, "allowed": ALLOWED, **compared(watched(made, run.id, options.pairs))}
+
+
+def _measure_nothing(task: Generation) -> None:
+    """Replace what the task measures by constants under the same names, each evaluation the best so far."""
+    values = task.evaluate("once")
+    sign = 1 if task.selection.better == "higher" else -1
+    rising = count()
+    facts, arrays = task.facts(), task.arrays()
+    constants = {
+        "evaluate": lambda _: {**values, task.selection.metric: float(sign * next(rising))},
+        "end_interval": lambda: None,
+        "facts": lambda: facts,
+        "arrays": lambda: arrays,
+    }
+    for name, constant in constants.items():
+        setattr(task, name, constant)
+
+
+def _one_a_workload(runs: list[Run]) -> Iterator[Run]:
+    """Yield the first run of each dataset and model: the cheapest constraint, where the sweep names `none` first."""
+    seen = set()
+    for run in runs:
+        workload = (run.dataset.label(), run.model.label())
+        if workload not in seen:
+            seen.add(workload)
+            yield run
+
+
+def _rows(measured: dict[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (
+            name,
+            str(row["steps"]),
+            f"{row['ratio']['median']:.4f}",
+            interval(row["ratio"], 4),
+            f"{row['allowed']:.2f}",
+            f"{row['ms_baseline']['median'] / row['steps']:.2f}",
+            str(row["ratio"]["n"]),
+        )
+        for name, row in measured.items()
+    ]
+
+
+def _title(sweep: str) -> str:
+    return (
+        "# Overhead of the loop\n\n"
+        f"The trainer on runs of the sweep {sweep}, evaluation left out, over a bare loop of the same steps, one "
+        "thread. Median over interleaved pairs, with the distribution-free 95 % interval of the median."
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Time the trainer against a bare loop of the same steps.")
+    parser.add_argument("--sweep", type=Path, default=Path("benchmarks/quickstart.yaml"), help="sweep file")
+    parser.add_argument("--data-root", type=Path, help="folder of the data sets' files")
+    parser.add_argument("--limit-steps", type=int, help="train this many steps a time")
+    parser.add_argument("--pairs", type=int, default=10, help="pairs of loops a workload")
+    parser.add_argument("--out", type=Path, default=Path("results/overhead"), help="folder of the results")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

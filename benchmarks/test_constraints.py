@@ -1,0 +1,29 @@
+"""The discriminator step of each constraint, for pytest-benchmark: ``pytest benchmarks --benchmark-enable``.
+
+Small enough to be watched for regressions from commit to commit; what is cited comes from ``step_cost.py``.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from discriminator import generation
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from lipschitz.constraints.catalogue import CATALOGUE
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.benchmark(group="discriminator step")
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_discriminator_step(benchmark: BenchmarkFixture, name: str) -> None:
+    task = generation(CATALOGUE[name](), width=8, size=32, batch_size=16)
+    benchmark.pedantic(task.discriminator_step, warmup_rounds=3, rounds=30)
+    assert task.is_finite()

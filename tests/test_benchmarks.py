@@ -1,0 +1,47 @@
+"""The benchmark scripts still run, and write what they say: how fast is not looked at here."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SWEEP = """
+name: tiny
+task: generation
+datasets: [eight_gaussians]
+models: [{mlp: {width: 4, depth: 1}}]
+constraints: [none, weight_clipping]
+training: {steps: 9}
+evaluation: {every: 3, samples: 8, gradient_samples: 4}
+"""
+
+
+def run(script: str, *arguments: object) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_step_cost(tmp_path: Path) -> None:
+    small = ["--width", 1, "--size", 8, "--batch-size", 2, "--pairs", 3]
+    run("step_cost.py", *small, "--constraints", "weight_clipping", "gradient_penalty", "--out", tmp_path)
+    result = json.loads((tmp_path / "step_cost.json").read_text())
+    assert result["workload"] == {"width": 1, "size": 8, "batch_size": 2}
+    assert set(result["constraints"]) == {"weight_clipping", "gradient_penalty"}
+    ratio = result["constraints"]["gradient_penalty"]["ratio"]
+    assert ratio["n"] == 3
+    assert 0 < ratio["low"] <= ratio["median"] <= ratio["high"]
+    assert "torch" in result["provenance"]["versions"]
+    assert "| gradient_penalty |" in (tmp_path / "table.md").read_text()
+
+
+def test_overhead(tmp_path: Path) -> None:
+    sweep = tmp_path / "tiny.yaml"
+    sweep.write_text(SWEEP)
+    run("overhead.py", "--sweep", sweep, "--pairs", 2, "--out", tmp_path / "out")
+    result = json.loads((tmp_path / "out" / "overhead.json").read_text())
+    (measured,) = result["runs"].values()
+    assert measured["steps"] == 9
+    assert measured["ratio"]["n"] == 2
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["overhead.json", "table.md"]
