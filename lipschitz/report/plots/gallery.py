@@ -12,7 +12,7 @@ from lipschitz.report.plots import curves, gradients, samples, spectra, surface
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.panels import look, render
 
-PANELS = 54
+PANELS = 80
 """Panels that a report draws unless told otherwise: a few seconds of drawing."""
 
 FAMILIES: dict[str, tuple[str, Callable[[Evidence], Figure | None]]] = {

@@ -1,6 +1,7 @@
 """Figures with margins in inches, so that nothing has to be laid out twice; axes and their scales."""
 
 import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -121,7 +122,7 @@ def scale(axes: Axes, values: Any) -> None:
         subs = (1.0, 3.0) if high < 150 * low else (1.0,)
         axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=7))
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(_power))
         margin = (high / low) ** 0.08
         axes.set_ylim(low / margin, high * margin)
     else:
@@ -159,3 +160,10 @@ def render(figure: Figure) -> dict[str, bytes]:
         figure.savefig(buffer, format=kind, dpi=110, metadata=metadata[kind], **options)
         files[kind] = buffer.getvalue()
     return files
+
+
+def _power(value: float, _: int) -> str:
+    """Return a tick of a logarithmic axis: a plain number near one, else a power of ten, which is never wide."""
+    if 0.01 <= value < 1000:
+        return f"{value:g}"
+    return f"$\\mathdefault{{10^{{{round(math.log10(value))}}}}}$" if math.log10(value).is_integer() else f"{value:g}"
