@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,22 +10,15 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lipschitz.constraints.base import Batch, Constraint
-from lipschitz.datasets.base import Data, ImageData, PointData
-from lipschitz.estimation.layers import weighted_layers
-from lipschitz.estimation.sigma import spectrum
+from lipschitz.datasets.base import Data
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model
 from lipschitz.streams import stream, stream_seed
+from lipschitz.tasks.evaluation import Evaluator
 from lipschitz.tasks.losses import Loss
-from lipschitz.tasks.measurement import measure_discriminator
-from lipschitz.tasks.quality import Quality, quality_of, to_bytes
 from lipschitz.tasks.settings import Setting
 from lipschitz.training.task import Selection
 
-SHOWN_IMAGES = 64
-SHOWN_POINTS = 1000
-SURFACE = 96
-"""Points along each side of the grid on which a discriminator of points is drawn."""
 STREAMS = ("data", "latents_discriminator", "latents_generator", "constraint")
 
 
@@ -53,10 +45,9 @@ class Generation:
         device: torch.device,
     ) -> None:
         self.device = device
-        self._data, self._constraints, self._loss, self._setting = data, constraints, loss, setting
-        self._seed, self._batch_size, self._gradient_samples = seed, batch_size, gradient_samples
-        self._samples = min(samples, data.reference_size or samples)
         self.selection = Selection(selection, METRICS[selection].better or "lower")
+        self._data, self._constraints, self._loss, self._setting = data, constraints, loss, setting
+        self._batch_size = batch_size
         with _seeded(seed, "weights"):
             networks = model.build(data.shape)
         self._latent = networks.latent
@@ -70,12 +61,15 @@ class Generation:
         }
         self._streams = {name: stream(seed, name, device) for name in STREAMS}
         self._losses = {"discriminator": torch.zeros((), device=device), "generator": torch.zeros((), device=device)}
-        self._old = self._generate(gradient_samples, stream(seed, "evaluation/old", device))
-
-    @cached_property
-    def _quality(self) -> Quality:
-        # Made when first needed: a reference classifier may have to be trained, which timing a step can do without.
-        return quality_of(self._data, self._samples, self.device)
+        self._evaluator = Evaluator(
+            data,
+            latent=networks.latent,
+            seed=seed,
+            samples=samples,
+            gradient_samples=gradient_samples,
+            device=device,
+        )
+        self._old = self._evaluator.remember(self.generator)
 
     def step(self, progress: float) -> None:
         """Make n_dis discriminator updates and one generator update."""
@@ -129,37 +123,20 @@ class Generation:
 
     def evaluate(self, draw: str) -> dict[str, float]:
         """Measure quality, σ, gradient norms and losses; randomness comes from the evaluation stream of ``draw``."""
-        rng = stream(self._seed, f"evaluation/{draw}", self.device)
-        generated = self._generate(self._samples, rng)
-        real = self._data.reference(self._samples, rng)
-        values = self._quality.measure(generated, real)
-        values |= measure_discriminator(self.discriminator, self._places(generated, real, rng))
+        values = self._evaluator.evaluate(self._networks(), self._old, draw)
         return values | {f"loss/{player}": float(loss) for player, loss in self._losses.items()}
 
     def end_interval(self) -> None:
         """Remember samples of the present generator, as an old generator's for the next evaluation."""
-        self._old = self._generate(self._gradient_samples, stream(self._seed, "evaluation/old", self.device))
+        self._old = self._evaluator.remember(self.generator)
 
     def facts(self) -> dict[str, Any]:
         """Return the floor of each quality metric, real against real, and the metrics' protocols."""
-        rng = stream(self._seed, "evaluation/floor", self.device)
-        floor = self._data.floor(self._samples, rng)
-        values = self._quality.measure(floor, self._data.reference(self._samples, rng))
-        return {"floor": values, "protocols": self._quality.protocols}
+        return self._evaluator.facts()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return samples from fixed latents beside real ones, spectra by layer, and for points the value surface."""
-        shown = SHOWN_IMAGES if isinstance(self._data, ImageData) else SHOWN_POINTS
-        rng = stream(self._seed, "evaluation/shown", self.device)
-        arrays = {
-            "samples": self._drawable(self._generate(shown, rng)),
-            "real": self._drawable(self._data.reference(shown, rng)),
-        }
-        for name, layer in weighted_layers(self.discriminator):
-            arrays[f"spectrum/{name}"] = spectrum(layer).cpu().numpy()
-        if isinstance(self._data, PointData):
-            arrays |= self._surface(self._data.extent)
-        return arrays
+        """Return samples, spectra and, for points, the value surface, as the report draws them."""
+        return self._evaluator.arrays(self._networks())
 
     def state_dict(self) -> dict[str, Any]:
         """Return networks, optimisers, random streams, last losses and the old generator's samples."""
@@ -204,42 +181,6 @@ class Generation:
 
     def _latents(self, n: int, rng: torch.Generator) -> Tensor:
         return torch.randn(n, self._latent, generator=rng, device=self.device)
-
-    @torch.no_grad()
-    def _generate(self, n: int, rng: torch.Generator) -> Tensor:
-        self.generator.eval()
-        try:
-            return torch.cat([self.generator(z) for z in torch.split(self._latents(n, rng), 256)])
-        finally:
-            self.generator.train()
-
-    def _places(self, generated: Tensor, real: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        n = min(self._gradient_samples, len(real))
-        real, generated, old = real[:n], generated[:n], self._old[:n]
-        epsilon = torch.rand((n,) + (1,) * (real.dim() - 1), generator=rng, device=self.device)
-        noise = torch.rand(real.shape, generator=rng, device=self.device) * 2 - 1
-        if isinstance(self._data, PointData):
-            noise = noise * max(map(abs, self._data.extent))
-        return {
-            "real": real,
-            "fake": generated,
-            "interpolated": torch.lerp(generated, real, epsilon),
-            "old": torch.lerp(old, real, epsilon),
-            "noise": noise,
-        }
-
-    def _drawable(self, samples: Tensor) -> np.ndarray:
-        if isinstance(self._data, ImageData):
-            return to_bytes(samples).permute(0, 2, 3, 1).cpu().numpy()
-        return samples.cpu().numpy()
-
-    @torch.no_grad()
-    def _surface(self, extent: tuple[float, float, float, float]) -> dict[str, np.ndarray]:
-        x = torch.linspace(extent[0], extent[1], SURFACE, device=self.device)
-        y = torch.linspace(extent[2], extent[3], SURFACE, device=self.device)
-        grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).flatten(0, 1)
-        values = self.discriminator(grid).view(SURFACE, SURFACE)
-        return {"surface": values.cpu().numpy(), "surface_extent": np.array(extent, dtype=np.float32)}
 
 
 @contextmanager

@@ -1,0 +1,122 @@
+"""What is measured of a GAN, and what the report draws of it; randomness is its own, and nothing is changed."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lipschitz.datasets.base import Data, ImageData, PointData
+from lipschitz.estimation.layers import weighted_layers
+from lipschitz.estimation.sigma import spectrum
+from lipschitz.streams import stream
+from lipschitz.tasks.measurement import measure_discriminator
+from lipschitz.tasks.quality import Quality, quality_of, to_bytes
+
+SHOWN_IMAGES = 64
+SHOWN_POINTS = 1000
+SURFACE = 96
+"""Points along each side of the grid on which a discriminator of points is drawn."""
+BATCH = 256
+"""Samples that are generated at a time."""
+
+
+class Evaluator:
+    """Measures a generator ``(n, latent)`` -> ``(n, *shape)`` and a discriminator of one data set, for one seed.
+
+    Args:
+        data: the data set, on the device of both networks.
+        latent: dimensions of the generator's Gaussian input.
+        seed: the run's; a draw is its stream ``evaluation/<draw>``.
+        samples: generated and real samples per evaluation; as many as are held out, where those are fewer.
+        gradient_samples: points of each kind at which the discriminator's gradient is measured.
+        device: where everything lives.
+    """
+
+    def __init__(
+        self, data: Data, *, latent: int, seed: int, samples: int, gradient_samples: int, device: torch.device
+    ) -> None:
+        self._data, self._latent, self._seed, self._device = data, latent, seed, device
+        self._samples = min(samples, data.reference_size or samples)
+        self._gradient_samples = min(gradient_samples, self._samples)
+
+    @cached_property
+    def _quality(self) -> Quality:
+        # Made when first needed: a reference classifier may have to be trained, which timing a step can do without.
+        return quality_of(self._data, self._samples, self._device)
+
+    def evaluate(self, networks: Mapping[str, nn.Module], old: Tensor, draw: str) -> dict[str, float]:
+        """Return quality, σ and gradient norms of ``networks``; ``old`` are samples of an earlier generator."""
+        rng = self._stream(draw)
+        fake = self._generate(networks["generator"], self._samples, rng)
+        real = self._data.reference(self._samples, rng)
+        values = self._quality.measure(fake, real)
+        return values | measure_discriminator(networks["discriminator"], self._places(fake, real, old, rng))
+
+    def facts(self) -> dict[str, Any]:
+        """Return the floor of each quality metric, real against real, and the metrics' protocols."""
+        rng = self._stream("floor")
+        floor = self._data.floor(self._samples, rng)
+        values = self._quality.measure(floor, self._data.reference(self._samples, rng))
+        return {"floor": values, "protocols": self._quality.protocols}
+
+    def remember(self, generator: nn.Module) -> Tensor:
+        """Return samples by which a later evaluation knows the present generator, from latents that stay the same."""
+        return self._generate(generator, self._gradient_samples, self._stream("old"))
+
+    def arrays(self, networks: Mapping[str, nn.Module]) -> dict[str, np.ndarray]:
+        """Return samples from fixed latents beside real ones, spectra by layer, and for points the value surface."""
+        shown = SHOWN_IMAGES if isinstance(self._data, ImageData) else SHOWN_POINTS
+        rng = self._stream("shown")
+        arrays = {
+            "samples": self._drawable(self._generate(networks["generator"], shown, rng)),
+            "real": self._drawable(self._data.reference(shown, rng)),
+        }
+        for name, layer in weighted_layers(networks["discriminator"]):
+            arrays[f"spectrum/{name}"] = spectrum(layer).cpu().numpy()
+        if isinstance(self._data, PointData):
+            arrays |= self._surface(networks["discriminator"], self._data.extent)
+        return arrays
+
+    def _stream(self, draw: str) -> torch.Generator:
+        return stream(self._seed, f"evaluation/{draw}", self._device)
+
+    @torch.no_grad()
+    def _generate(self, generator: nn.Module, n: int, rng: torch.Generator) -> Tensor:
+        latents = torch.randn(n, self._latent, generator=rng, device=self._device)
+        training = generator.training
+        generator.eval()
+        try:
+            return torch.cat([generator(z) for z in torch.split(latents, BATCH)])
+        finally:
+            generator.train(training)
+
+    def _places(self, fake: Tensor, real: Tensor, old: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        n = self._gradient_samples
+        real, fake = real[:n], fake[:n]
+        epsilon = torch.rand((n,) + (1,) * (real.dim() - 1), generator=rng, device=self._device)
+        noise = torch.rand(real.shape, generator=rng, device=self._device) * 2 - 1
+        if isinstance(self._data, PointData):
+            noise = noise * max(map(abs, self._data.extent))
+        return {
+            "real": real,
+            "fake": fake,
+            "interpolated": torch.lerp(fake, real, epsilon),
+            "old": torch.lerp(old, real, epsilon),
+            "noise": noise,
+        }
+
+    def _drawable(self, samples: Tensor) -> np.ndarray:
+        if isinstance(self._data, ImageData):
+            return to_bytes(samples).permute(0, 2, 3, 1).cpu().numpy()
+        return samples.cpu().numpy()
+
+    @torch.no_grad()
+    def _surface(self, discriminator: nn.Module, extent: tuple[float, float, float, float]) -> dict[str, np.ndarray]:
+        x = torch.linspace(extent[0], extent[1], SURFACE, device=self._device)
+        y = torch.linspace(extent[2], extent[3], SURFACE, device=self._device)
+        grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).flatten(0, 1)
+        values = discriminator(grid).view(SURFACE, SURFACE)
+        return {"surface": values.cpu().numpy(), "surface_extent": np.array(extent, dtype=np.float32)}
