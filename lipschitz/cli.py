@@ -1,5 +1,6 @@
 """The one face: sweep, report, status, list, schema. A command imports what it needs when it runs."""
 
+import errno
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from lipschitz.sweep.store import SweepFolder
     from lipschitz.sweep.worker import Job
 
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
@@ -190,4 +192,9 @@ def main() -> None:
         app()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(WRONG_INPUT) from None
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        print(f"error: {error.filename}: cannot be written: {error.strerror}", file=sys.stderr)
         raise SystemExit(WRONG_INPUT) from None
