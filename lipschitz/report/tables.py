@@ -83,8 +83,8 @@ def build(sweep: Sweep, summary: pd.DataFrame) -> list[Table]:
 
 def _configurations(sweep: Sweep) -> pd.DataFrame:
     """One row a configuration, in the plan's order of comparisons and the fixed order of constraints."""
-    table = counts(sweep).reset_index()
-    table["steps"] = sweep.runs.groupby(LABELS, sort=False)["steps"].max().to_numpy()
+    # Joined by label: unstacking the counts has sorted them.
+    table = counts(sweep).join(sweep.runs.groupby(LABELS)["steps"].max()).reset_index()
     place = {name: index for index, name in enumerate(ordered(table["constraint"]))}
     columns = ["task", "dataset", "model", "loss", "setting"]
     table["comparison"] = table.groupby(columns, sort=False).ngroup()

@@ -101,3 +101,13 @@ def test_latex_compiles_alone_and_inside_a_document(tables: list[Table], tmp_pat
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex" if alone else "document.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_steps_stand_beside_the_configuration_that_made_them(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path, plan(constraints=("weight_clipping", "none"), seeds=(0,)))
+    for path in folder.glob("runs/*/run.json"):
+        definition = json.loads(path.read_text())
+        definition["steps"] = {"none": 10, "weight_clipping": 20}[definition["labels"]["constraint"]]
+        path.write_text(json.dumps(definition))
+    steps = column(tables_of(folder)[0], "", "Steps")
+    assert {name: steps[name] for name in ("none", "weight_clipping")} == {"none": "10", "weight_clipping": "20"}
