@@ -1,6 +1,5 @@
 """The one face: sweep, report, status, list, schema. A command imports what it needs when it runs."""
 
-import errno
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from lipschitz.sweep.store import SweepFolder
     from lipschitz.sweep.worker import Job
 
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
@@ -76,7 +74,8 @@ def sweep(
         _show_plan(plan, path)
         for run in plan.runs:
             console.print(f"{SweepFolder(path).run(run.id).status():9}{run.id}", soft_wrap=True)
-        _show_estimate(runner.estimate(plan, SweepFolder(path), data_root, slots), len(plan.runs), len(slots))
+        todo = [run for run in plan.runs if SweepFolder(path).run(run.id).status() not in runner.DONE]
+        _show_estimate(runner.estimate(plan, SweepFolder(path), data_root, slots), len(todo), len(slots))
         return
     with runner.claimed(plan, path, force=force) as folder:
         _show_plan(plan, path)
@@ -89,10 +88,12 @@ def sweep(
             )
             raise typer.Exit(INTERRUPTED) from None
         failed = [run.id for run in plan.runs if folder.run(run.id).status() not in runner.DONE]
+        for run_id in failed:
+            error = folder.run(run_id).error
+            where = f"; traceback in {error}" if error.exists() else ""
+            console.print(f"failed: {run_id}{where}", style="red", soft_wrap=True)
         if then_report and len(failed) < len(plan.runs):
             _write_report(path)
-    for run_id in failed:
-        console.print(f"failed: {run_id}; traceback in {folder.run(run_id).error}", style="red", soft_wrap=True)
     if failed:
         raise typer.Exit(FAILED)
 
@@ -194,7 +195,7 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(WRONG_INPUT) from None
     except OSError as error:
-        if error.errno not in UNWRITABLE:
+        if error.filename is None:
             raise
-        print(f"error: {error.filename}: cannot be written: {error.strerror}", file=sys.stderr)
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         raise SystemExit(WRONG_INPUT) from None

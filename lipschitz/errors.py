@@ -9,7 +9,7 @@ class InputError(Exception):
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the closest allowed name, followed by all that is allowed."""
+    """Return ``did you mean 'x'?`` for the closest allowed name, where one is close, and all that is allowed."""
     names = sorted(allowed)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""

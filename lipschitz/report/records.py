@@ -1,6 +1,7 @@
 """From the folder of a sweep to DataFrames: the only place of the report that reads runs."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,8 @@ def load(path: Path) -> Sweep:
         read.append(content)
     if not runs:
         raise InputError(f"{path}: nothing to report: no run was started{_unreadable(warnings)}")
-    table = separate_configurations(pd.DataFrame(runs).set_index("run"))
+    warnings += _mixed_origins(row["origins"] for row in runs)
+    table = separate_configurations(pd.DataFrame(runs).set_index("run").drop(columns="origins"))
     records, outcomes = _records(list(table.index), read), _outcomes(read)
     facts = pd.DataFrame([row for content in read for row in content.facts], columns=["run", "metric", "facts"])
     protocols = separate_protocols(table, records, outcomes, facts, warnings)
@@ -99,6 +101,17 @@ def load(path: Path) -> Sweep:
         waiting,
         warnings,
     )
+
+
+def _mixed_origins(origins: Iterable[list[dict[str, Any]]]) -> list[str]:
+    """Return a warning where runs were made, or gone on with, by different code, versions or devices."""
+    seen = {
+        f"commit {str(origin.get('commit'))[:8]}{' with changes' if origin.get('dirty') else ''}, "
+        f"torch {origin.get('versions', {}).get('torch')}, {origin.get('device')}"
+        for made in origins
+        for origin in made
+    }
+    return [f"runs of different origin stand in one table: {'; '.join(sorted(seen))}"] if len(seen) > 1 else []
 
 
 def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], _Content]:
@@ -126,8 +139,10 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], _Content]:
         **{name: str(definition["labels"][name]) for name in LABELS},
         "seed": int(definition["seed"]),
         "steps": int(definition["steps"]),
+        "batch_size": int(definition["run"]["training"]["batch_size"]),
         "status": run.status(),
-        "definition": definition.get("run", {}),
+        "definition": definition["run"],
+        "origins": definition.get("provenance", []),
     }
     return row, content
 

@@ -19,9 +19,9 @@ CAPTION = (
     "Mean ± 95 % Student-t interval over training seeds; n is the seeds that finished; those that diverged are counted "
     "apart. "
     "Last: after the last step. Best: at the step that one evaluation draw chose, measured on a fresh draw. "
-    "Bold: the best mean of its comparison, and those within its interval."
+    "Bold: the best mean of its comparison, which need not differ significantly from the next."
 )
-_VARYING = {"loss": "Loss", "setting": "Setting", "steps": "Steps"}
+_VARYING = {"loss": "Loss", "setting": "Setting", "steps": "Steps", "batch_size": "Batch"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def build(sweep: Sweep, summary: pd.DataFrame) -> list[Table]:
 def _configurations(sweep: Sweep) -> pd.DataFrame:
     """One row a configuration, in the plan's order of comparisons and the fixed order of constraints."""
     # Joined by label: unstacking the counts has sorted them.
-    table = counts(sweep).join(sweep.runs.groupby(LABELS)["steps"].max()).reset_index()
+    table = counts(sweep).join(sweep.runs.groupby(LABELS)[["steps", "batch_size"]].max()).reset_index()
     place = {name: index for index, name in enumerate(ordered(table["constraint"]))}
     columns = ["task", "dataset", "model", "loss", "setting"]
     table["comparison"] = table.groupby(columns, sort=False).ngroup()
@@ -135,17 +135,16 @@ def _quality(group: pd.DataFrame, lookup: _Lookup, metrics: list[str]) -> tuple[
 
 
 def _leaders(rows: pd.DataFrame, lookup: _Lookup, metric: str, which: str) -> set[str]:
-    """Return the constraint with the best mean and those within its interval; none where the metric judges nothing."""
+    """Return the constraint with the best mean of those without a diverged seed; none if the metric judges nothing."""
     known = CATALOGUE.get(base(metric))
     if known is None or known.better is None:
         return set()
-    found = {row["constraint"]: lookup(row, metric, which)[:2] for _, row in rows.iterrows()}
-    found = {name: (mean, ci95) for name, (mean, ci95) in found.items() if math.isfinite(mean)}
-    if len(found) < 2:
+    means = {row["constraint"]: lookup(row, metric, which)[0] for _, row in rows.iterrows() if not row["diverged"]}
+    means = {name: mean for name, mean in means.items() if math.isfinite(mean)}
+    if len(means) < 2:
         return set()
-    best, ci95 = (min if known.better == "lower" else max)(found.values(), key=lambda pair: pair[0])
-    reach = ci95 if math.isfinite(ci95) else 0.0
-    return {name for name, (mean, _) in found.items() if abs(mean - best) <= reach}
+    best = (min if known.better == "lower" else max)(means.values())
+    return {name for name, mean in means.items() if mean == best}
 
 
 def _cost(group: pd.DataFrame, lookup: _Lookup) -> tuple[list[Column], list[list[Cell]]]:

@@ -10,6 +10,13 @@ from lipschitz.errors import InputError
 ALLOWED = "allowed: auto, cpu, cuda, cuda:0, cuda:0,2"
 
 
+def cpu_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def slots(device: str, workers: int | None) -> list[str]:
     """Return the torch device of each worker.
 
@@ -20,7 +27,7 @@ def slots(device: str, workers: int | None) -> list[str]:
         InputError: no such device.
     """
     devices = _devices(device)
-    count = workers or (len(devices) if devices[0] != "cpu" else len(os.sched_getaffinity(0)))
+    count = workers or (len(devices) if devices[0] != "cpu" else cpu_cores())
     return [devices[index % len(devices)] for index in range(count)]
 
 

@@ -40,7 +40,8 @@ class Document:
         node, line = self._tree, 0
         for key in place:
             if isinstance(node, CommentedMap) and key in node:
-                line = node.lc.key(key)[0]
+                # A key that came through a merge (<<) has no line of its own here.
+                line = node.lc.key(key)[0] if key in (node.lc.data or {}) else line
             elif isinstance(node, CommentedSeq) and isinstance(key, int) and key < len(node):
                 line = node.lc.item(key)[0]
             else:

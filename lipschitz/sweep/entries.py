@@ -83,15 +83,15 @@ def _fields_schema(kind: type[Record]) -> dict[str, Any]:
 def _setting(entry: Any) -> Setting:
     if isinstance(entry, dict):
         return fields_of(Setting, "setting", entry)
-    if entry not in SETTINGS:
+    if not isinstance(entry, str) or entry not in SETTINGS:
         raise invalid(f"unknown setting {entry!r}; {nearest(str(entry), SETTINGS)}, or a record of fields")
     return SETTINGS[entry]
 
 
 def _loss(entry: Any) -> str:
-    if entry not in LOSSES:
+    if not isinstance(entry, str) or entry not in LOSSES:
         raise invalid(f"unknown loss {entry!r}; {nearest(str(entry), LOSSES)}")
-    return str(entry)
+    return entry
 
 
 def _model(entry: Any) -> Model | Literal["auto"]:
@@ -106,7 +106,10 @@ def _constraints(entry: Any) -> tuple[Constraint, ...]:
     entries = entry if isinstance(entry, list) else [entry]
     if not entries:
         raise invalid("an empty combination; say none for no constraint")
-    return tuple(record_of("constraint", CONSTRAINTS, one) for one in entries)
+    combination = _unique(tuple(record_of("constraint", CONSTRAINTS, one) for one in entries))
+    if len(combination) > 1 and any(one.name() == "none" for one in combination):
+        raise invalid("none cannot be combined with a constraint")
+    return combination
 
 
 def _unique(values: tuple[T, ...]) -> tuple[T, ...]:

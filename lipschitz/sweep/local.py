@@ -74,6 +74,8 @@ def run_jobs(
                     free.append(one.slot)
                     observer.ended(one.job)
     finally:
+        if active:
+            observer.warned("stopping: workers write their checkpoints")
         for one in active:
             one.process.terminate()
         for one in active:

@@ -52,9 +52,10 @@ class RunsDisplay:
 class TimingDisplay:
     """Follows the timing pass."""
 
-    def __init__(self, progress: Progress, jobs: Sequence[Job]) -> None:
+    def __init__(self, progress: Progress, groups: Sequence[Sequence[Job]]) -> None:
         self._progress = progress
-        self._bar = progress.add_task("timing each configuration alone", total=len(jobs))
+        self._groups = {group[0].run.id: group for group in groups}
+        self._bar = progress.add_task("timing each configuration alone", total=sum(map(len, groups)))
 
     def started(self, job: Job) -> None:
         """Nothing to show yet."""
@@ -66,10 +67,13 @@ class TimingDisplay:
         """A timing warns of nothing."""
 
     def ended(self, job: Job) -> None:
-        """One more configuration was timed."""
-        self._progress.advance(self._bar)
-        if job.run.configuration not in SweepFolder(job.sweep).timings():
-            self._progress.console.print(f"warning: not timed: {job.run.configuration}", highlight=False)
+        """One more group of configurations was timed."""
+        group = self._groups[job.run.id]
+        self._progress.advance(self._bar, len(group))
+        timed = SweepFolder(job.sweep).timings()
+        for one in group:
+            if one.run.configuration not in timed:
+                self._progress.console.print(f"warning: not timed: {one.run.configuration}", highlight=False)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Where numbers come from: commit, versions, device, data."""
 
-import os
 import platform
 import shlex
 import subprocess
@@ -13,6 +12,8 @@ from typing import Any
 
 import torch
 
+from lipschitz.sweep.devices import cpu_cores
+
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib")
 
 
@@ -21,8 +22,8 @@ def provenance(devices: Iterable[str], workers: int, data: Mapping[str, str]) ->
     commit = _git("rev-parse", "HEAD")
     return {
         "commit": commit,
-        # Results are rewritten by the very sweep that asks; what counts is whether the code is as committed.
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results"))
+        # What counts is whether the code is as committed; a new file in the package, a method say, is code.
+        "dirty": bool(_git("status", "--porcelain", "--", "lipschitz", "benchmarks", "pyproject.toml"))
         if commit
         else None,
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -38,7 +39,7 @@ def device_name(device: str) -> str:
     """Return the kind of a torch device and the model behind it."""
     if torch.device(device).type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"
-    return f"cpu: {_cpu_model()}, {len(os.sched_getaffinity(0))} cores"
+    return f"cpu: {_cpu_model()}, {cpu_cores()} cores"
 
 
 def _workers(count: int) -> str:

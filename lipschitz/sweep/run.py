@@ -3,10 +3,10 @@
 import hashlib
 import json
 import re
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from lipschitz.constraints.base import Constraint
 from lipschitz.datasets.base import Dataset
@@ -31,7 +31,7 @@ class Evaluation(Record):
 
     every: PositiveInt = 500
     """Iterations between two evaluations; the start and the end are always measured."""
-    samples: PositiveInt = 2000
+    samples: Annotated[int, Field(ge=2)] = 2000
     """Generated and real samples per evaluation; fewer where the data set's held-out part is smaller."""
     gradient_samples: PositiveInt = 128
     """Points of each kind at which the discriminator's input gradient is measured."""
@@ -70,15 +70,19 @@ class Run:
     @property
     def id(self) -> str:
         """Return a readable name that ends in 8 hex digits of the SHA-256 of the canonical JSON."""
-        labels = self.labels()
-        parts = [labels[key] for key in ("dataset", "model", "constraint", "loss", "setting")]
-        readable = re.sub(r"[^A-Za-z0-9_.+=-]+", "_", "-".join(parts))[:150]
-        return f"{readable}-s{self.seed}-{_digest(self.canonical())}"
+        return f"{self._readable()}-s{self.seed}-{_digest(self.canonical())}"
 
     @property
     def configuration(self) -> str:
         """Return the id of the run without its seed: what is timed once."""
-        return replace(self, seed=0).id.replace("-s0-", "-")
+        canonical = self.canonical()
+        del canonical["seed"]
+        return f"{self._readable()}-{_digest(canonical)}"
+
+    def _readable(self) -> str:
+        labels = self.labels()
+        parts = [labels[key] for key in ("dataset", "model", "constraint", "loss", "setting")]
+        return re.sub(r"[^A-Za-z0-9_.+=-]+", "_", "-".join(parts))[:150]
 
     def labels(self) -> dict[str, str]:
         """Return how tables and plots call each axis: the bare name where hyperparameters are defaults."""

@@ -1,8 +1,10 @@
 """Running a sweep: check everything, then write; time each configuration alone; run what is not finished."""
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from lipschitz.sweep.local import Observer, run_jobs
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.spec import Sweep
 from lipschitz.sweep.store import SweepFolder
-from lipschitz.sweep.worker import Job, time_configuration, timing_of
+from lipschitz.sweep.worker import Job, time_together, timings_of
 
 PATIENCE = 30.0
 """Seconds that a dry run may spend on timing."""
@@ -69,20 +71,21 @@ def jobs_of(
     return [Job(run, folder.path, data_root, slots[0], origin) for run in todo]
 
 
-def untimed(jobs: Sequence[Job], folder: SweepFolder) -> list[Job]:
-    """Return one job for each configuration that was not timed yet."""
+def untimed(jobs: Sequence[Job], folder: SweepFolder) -> list[list[Job]]:
+    """Return one job for each configuration that was not timed yet, in groups that differ in the constraint alone."""
     known = folder.timings()
-    first: dict[str, Job] = {}
+    groups: dict[str, dict[str, Job]] = {}
     for job in jobs:
         if job.run.configuration not in known:
-            first.setdefault(job.run.configuration, job)
-    return list(first.values())
+            rest = {**job.run.canonical(), "constraints": None, "seed": None}
+            groups.setdefault(json.dumps(rest), {}).setdefault(job.run.configuration, job)
+    return [list(group.values()) for group in groups.values()]
 
 
-def time_configurations(jobs: Sequence[Job], observer: Observer) -> None:
-    """Time one configuration after the other, the device otherwise idle."""
-    for job in jobs:
-        run_jobs([job], [job.device], observer, target=time_configuration)
+def time_configurations(groups: Sequence[Sequence[Job]], observer: Observer) -> None:
+    """Time one group after the other, the device otherwise idle; inside a group the configurations take turns."""
+    for group in groups:
+        run_jobs([group[0]], [group[0].device], observer, target=partial(time_together, group))
 
 
 def training_seconds(jobs: Sequence[Job], timings: dict[str, dict[str, Any]]) -> float | None:
@@ -98,17 +101,20 @@ def training_seconds(jobs: Sequence[Job], timings: dict[str, dict[str, Any]]) ->
 
 
 def estimate(sweep: Sweep, folder: SweepFolder, data_root: Path | None, slots: Sequence[str]) -> float | None:
-    """Return the training time of the whole sweep on one worker, writing nothing.
+    """Return the training time of what is not finished on one worker, writing nothing.
 
     What the timing pass did not measure is timed here and now by a few calls; None once that takes `PATIENCE` seconds.
     """
     timings = folder.timings()
-    jobs = [Job(run, folder.path, data_root, slots[0], {}) for run in sweep.runs]
+    todo = [run for run in sweep.runs if folder.run(run.id).status() not in DONE]
+    jobs = [Job(run, folder.path, data_root, slots[0], {}) for run in todo]
     deadline = time.monotonic() + PATIENCE
-    for job in untimed(jobs, folder):
+    torch.set_num_threads(1)
+    for group in untimed(jobs, folder):
         if time.monotonic() > deadline:
             return None
-        timings[job.run.configuration] = timing_of(job, warm_up=1, repeats=3)
+        for job, timing in zip(group, timings_of(group, warm_up=1, repeats=3), strict=True):
+            timings[job.run.configuration] = timing
     return training_seconds(jobs, timings)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import zipfile
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property
@@ -38,6 +37,13 @@ class RunFolder:
         """Write ``run.json``."""
         write_json(self.path / "run.json", definition)
 
+    def origins(self) -> list[dict[str, Any]]:
+        """Return the provenance of each process that worked on the run so far, first to last."""
+        try:
+            return list(self.definition()["provenance"])
+        except (OSError, ValueError, KeyError):
+            return []
+
     def records(self) -> list[dict[str, Any]]:
         """Return every whole record; a last line torn by a crash is left out."""
         if not self._records.exists():
@@ -56,10 +62,13 @@ class RunFolder:
             os.fsync(file.fileno())
             return file.tell()
 
+    def records_size(self) -> int:
+        """Return the size of the records in bytes, a torn last line included."""
+        return self._records.stat().st_size if self._records.exists() else 0
+
     def cut_records(self, size: int) -> None:
         """Cut the records back to their first ``size`` bytes: what the checkpoint to go on from knows of."""
-        with self._records.open("ab") as file:
-            file.truncate(size)
+        os.truncate(self._records, size)
 
     def result(self) -> dict[str, Any] | None:
         """Return ``result.json``, the mark of being finished, or None where there is none that can be read."""
@@ -85,7 +94,8 @@ class RunFolder:
         try:
             with np.load(self._samples, allow_pickle=False) as archive:
                 return dict(archive)
-        except (OSError, ValueError, zipfile.BadZipFile):
+        except Exception:
+            # Damaged bytes make zip, zlib and NumPy raise nearly anything; a report can do without the pictures.
             return None
 
     def status(self) -> Status:
@@ -103,7 +113,7 @@ class RunFolder:
 
     def is_locked(self) -> bool:
         """Say whether a process is writing to the folder now."""
-        if not self._lock.exists():
+        if not os.access(self._lock, os.W_OK):
             return False
         with lock(self._lock, wait=False) as free:
             return not free
@@ -125,7 +135,8 @@ class SweepFolder:
         """
         folder = cls(path)
         try:
-            folder.definition()
+            if not isinstance(folder.definition().get("runs"), list):
+                raise ValueError("it lists no runs")
         except FileNotFoundError:
             raise InputError(f"{path}: no results of a sweep here (no sweep.json)") from None
         except (OSError, ValueError) as error:

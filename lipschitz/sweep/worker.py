@@ -3,8 +3,10 @@
 import os
 import resource
 import signal
+import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -19,7 +21,7 @@ from lipschitz.sweep.store import RunFolder, SweepFolder
 from lipschitz.tasks.generation import Generation
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.quality import metrics_of
-from lipschitz.training.clock import time_calls
+from lipschitz.training.clock import median_interval, milliseconds, time_calls
 from lipschitz.training.loop import Trainer
 
 WARM_UP, REPEATS = 5, 40
@@ -62,55 +64,65 @@ class Job:
 def work(job: Job, channel: Connection) -> None:
     """Train ``job.run`` to its end from wherever it stands, sending ("step", n) after each slice and ("warning", line).
 
-    A SIGTERM ends it after the slice in hand, with a checkpoint. What goes wrong is written to ``error.txt``; exit
+    A SIGTERM ends it after the step in hand, with a checkpoint. What goes wrong is written to ``error.txt``; exit
     status 1.
     """
-    stopping = _prepare_process()
+    _prepare_process()
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     folder = job.folder
     with folder.writing():
         folder.error.unlink(missing_ok=True)
         try:
-            folder.define({**job.run.definition(), "provenance": job.provenance})
+            folder.define({**job.run.definition(), "provenance": [*folder.origins(), job.provenance]})
             trainer = Trainer(job.build(), folder, steps=job.run.training.steps, every=job.run.evaluation.every)
             for line in trainer.restore():
                 channel.send(("warning", line))
-            for step in trainer.run():
+            for step in trainer.run(stopping.is_set):
                 channel.send(("step", step))
-                if stopping.is_set() and step < trainer.steps:
-                    trainer.save()
-                    return
         except Exception as error:
             folder.fail(str(error) if isinstance(error, InputError) else traceback.format_exc())
             raise SystemExit(1) from None
 
 
-def time_configuration(job: Job, channel: Connection) -> None:
-    """Time one iteration of ``job.run``, alone on the device, and keep it under the run's configuration."""
+def time_together(jobs: Sequence[Job], _: Job, channel: Connection) -> None:
+    """Time one iteration of each of ``jobs`` in turn, alone on the device; keep it under the configuration."""
     _prepare_process()
-    before = _peak_memory(job.device)
-    timing = timing_of(job, warm_up=WARM_UP, repeats=REPEATS)
-    facts = {"peak_memory": _peak_memory(job.device) - before, "device": job.provenance["device"]}
-    SweepFolder(job.sweep).write_timing(job.run.configuration, {**timing, **facts, "labels": job.run.labels()})
+    for job, timing in zip(jobs, timings_of(jobs, warm_up=WARM_UP, repeats=REPEATS), strict=True):
+        facts = {"device": job.provenance["device"], "labels": job.run.labels()}
+        SweepFolder(job.sweep).write_timing(job.run.configuration, {**timing, **facts})
 
 
-def timing_of(job: Job, *, warm_up: int, repeats: int) -> dict[str, Any]:
-    """Return the time of each part of an iteration, by metric name, and ``n_dis``."""
-    task = job.build()
-    timings = {
-        metric: time_calls(part, task.device, warm_up=warm_up, repeats=repeats)._asdict()
-        for metric, part in task.parts().items()
-    }
-    return {**timings, "n_dis": job.run.setting.n_dis}
+def timings_of(jobs: Sequence[Job], *, warm_up: int, repeats: int) -> list[dict[str, Any]]:
+    """Return, for each job, the time of each part of an iteration by metric name, ``peak_memory`` and ``n_dis``.
+
+    The jobs take turns, so that a machine whose speed drifts is as fast or slow for one as for the other. Memory is
+    what building a job and its first iterations add to the largest so far.
+    """
+    tasks, memory = [], []
+    for job in jobs:
+        before = _peak_memory(job.device)
+        tasks.append(job.build())
+        for part in tasks[-1].parts().values():
+            time_calls(part, tasks[-1].device, warm_up=0, repeats=warm_up)
+        memory.append(_peak_memory(job.device) - before)
+    values: list[dict[str, list[float]]] = [{name: [] for name in task.parts()} for task in tasks]
+    for _ in range(repeats):
+        for task, seen in zip(tasks, values, strict=True):
+            for name, part in task.parts().items():
+                seen[name].append(milliseconds(part, task.device))
+    return [
+        {name: median_interval(calls)._asdict() for name, calls in seen.items()}
+        | {"peak_memory": peak, "n_dis": job.run.setting.n_dis}
+        for job, seen, peak in zip(jobs, values, memory, strict=True)
+    ]
 
 
-def _prepare_process() -> threading.Event:
-    """Set up a worker: one thread, deaf to the terminal's Ctrl-C, told to stop by SIGTERM, dead when its parent is."""
+def _prepare_process() -> None:
+    """Set up a worker: one thread, deaf to the terminal's Ctrl-C, dead when its parent is."""
     torch.set_num_threads(1)
-    stopping = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    return stopping
 
 
 def _die_with_parent() -> None:
@@ -125,4 +137,6 @@ def _peak_memory(device: str) -> float:
     """Return the largest memory so far in MiB: allocated by torch on CUDA, the process's resident set on the CPU."""
     if torch.device(device).type == "cuda":
         return float(torch.cuda.max_memory_allocated(device)) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

@@ -150,25 +150,26 @@ class Generation:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to a state that `state_dict` returned."""
-        self.load_networks_state(state["networks"])
+        self.load_snapshot(state)
         for name, optimiser in self._optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
         for name, rng in self._streams.items():
             rng.set_state(state["streams"][name])
-        self._losses = {name: loss.to(self.device) for name, loss in state["losses"].items()}
-        self._old = state["old"].to(self.device)
 
-    def networks_state(self) -> dict[str, Any]:
-        """Return copies of both networks' states."""
-        return {
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of all that `evaluate` looks at: networks, last losses, the old generator's samples."""
+        networks = {
             name: {key: value.detach().clone() for key, value in net.state_dict().items()}
             for name, net in self._networks().items()
         }
+        return {"networks": networks, "losses": dict(self._losses), "old": self._old}
 
-    def load_networks_state(self, state: dict[str, Any]) -> None:
-        """Put both networks back."""
+    def load_snapshot(self, snapshot: dict[str, Any]) -> None:
+        """Put back what a snapshot holds; optimisers and streams stay."""
         for name, net in self._networks().items():
-            net.load_state_dict(state[name])
+            net.load_state_dict(snapshot["networks"][name])
+        self._losses = {name: loss.to(self.device) for name, loss in snapshot["losses"].items()}
+        self._old = snapshot["old"].to(self.device)
 
     def _networks(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "discriminator": self.discriminator}

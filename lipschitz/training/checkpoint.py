@@ -31,7 +31,9 @@ def load(path: Path, previous: Path) -> tuple[dict[str, Any] | None, list[str]]:
         except Exception as error:
             # Damaged bytes make the unpickler raise nearly anything; whatever it is, the file cannot be read.
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            broken.append(f"{candidate}: broken checkpoint, going on from the one before it ({reason})")
+            # Set aside: the next save must not put a broken file in the place of the last good one.
+            candidate.replace(candidate.with_name(f"{candidate.name}.broken"))
+            broken.append(f"{candidate}: broken checkpoint, set aside as {candidate.name}.broken ({reason})")
             continue
         return state, broken
     return None, broken

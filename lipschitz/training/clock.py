@@ -38,14 +38,16 @@ def time_calls(call: Callable[[], None], device: torch.device, *, warm_up: int, 
     """Time each of ``repeats`` calls, the device synchronised before and after, once ``warm_up`` are made."""
     for _ in range(warm_up):
         call()
-    values = []
-    for _ in range(repeats):
-        synchronize(device)
-        start = time.perf_counter()
-        call()
-        synchronize(device)
-        values.append(1e3 * (time.perf_counter() - start))
-    return median_interval(values)
+    return median_interval([milliseconds(call, device) for _ in range(repeats)])
+
+
+def milliseconds(call: Callable[[], None], device: torch.device) -> float:
+    """Return the time that ``call`` takes, the device synchronised before and after."""
+    synchronize(device)
+    start = time.perf_counter()
+    call()
+    synchronize(device)
+    return 1e3 * (time.perf_counter() - start)
 
 
 class Stopwatch:

@@ -1,7 +1,8 @@
 """The loop: steps a task, measures it on schedule, keeps checkpoints, notices divergence, yields after each slice."""
 
 import math
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +13,9 @@ from lipschitz.training.clock import Stopwatch
 from lipschitz.training.task import Task
 
 SLICE = 50
-"""Steps between two looks at whether the run still is finite, and whether anybody asked it to stop."""
+"""Steps between two looks at whether the run still is finite."""
+CHECKPOINT_SECONDS = 300.0
+"""Longest time between two checkpoints, give or take a slice: what a kill can cost where evaluations are rare."""
 
 
 class Journal(Protocol):
@@ -23,6 +26,9 @@ class Journal(Protocol):
 
     def append_records(self, records: Iterable[dict[str, Any]]) -> int:
         """Append records and return the journal's size in bytes."""
+
+    def records_size(self) -> int:
+        """Return the size of the records in bytes."""
 
     def cut_records(self, size: int) -> None:
         """Cut the records back to ``size`` bytes."""
@@ -48,17 +54,24 @@ class Trainer:
         self._last: dict[str, float | None] = {}
         self._best: dict[str, Any] | None = None
         self._watch = Stopwatch(task.device)
+        self._saved = time.monotonic()
 
     def restore(self) -> list[str]:
-        """Go on from the newest checkpoint that can be read; return a line for each that could not be."""
-        state, broken = checkpoint.load(self.journal.checkpoint, self.journal.previous_checkpoint)
+        """Go on from the newest checkpoint that can be read; return a line for whatever was lost."""
+        state, warnings = checkpoint.load(self.journal.checkpoint, self.journal.previous_checkpoint)
+        written = self.journal.records_size()
+        if state is not None and written < state["size"]:
+            warnings.append(f"{self.journal.checkpoint}: knows more records than there are; starting again")
+            state = None
         if state is not None:
             self.task.load_state_dict(state["task"])
             self.step, self._size = state["step"], state["size"]
             self._last, self._best = state["last"], state["best"]
             self._watch.seconds = state["seconds"]
-        self.journal.cut_records(self._size)
-        return broken
+        if written > self._size:
+            warnings.append(f"{self.journal.checkpoint}: going on from step {self.step}; later records are cut")
+            self.journal.cut_records(self._size)
+        return warnings
 
     def save(self) -> None:
         """Write a checkpoint of this moment."""
@@ -71,22 +84,32 @@ class Trainer:
             "task": self.task.state_dict(),
         }
         checkpoint.save(state, self.journal.checkpoint, self.journal.previous_checkpoint)
+        self._saved = time.monotonic()
 
-    def run(self) -> Iterator[int]:
-        """Train to the end, yielding the step reached after each slice; the result is written before the last yield."""
+    def run(self, stopping: Callable[[], bool] = lambda: False) -> Iterator[int]:
+        """Train to the end, yielding the step reached after each slice; the result is written before the last yield.
+
+        ``stopping`` is asked after each step; once it says so, a checkpoint is written and the run goes no further.
+        """
         if self._size == 0:
             self._measure()
         while self.step < self.steps:
+            end = self._slice_end()
             with self._watch:
-                for step in range(self.step, self._slice_end()):
-                    self.task.step(step / self.steps)
-            self.step = self._slice_end()
+                while self.step < end and not stopping():
+                    self.task.step(self.step / self.steps)
+                    self.step += 1
+            if self.step < end:
+                self.save()
+                return
             if not self.task.is_finite():
                 self._finish("diverged", {}, {})
                 yield self.step
                 return
             if self._is_due():
                 self._measure()
+            elif time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+                self.save()
             yield self.step
         self._finish_measured()
         yield self.step
@@ -100,6 +123,7 @@ class Trainer:
 
     def _measure(self) -> None:
         values = self.task.evaluate(f"step {self.step}")
+        self._remember_best(values[self.task.selection.metric])
         self.task.end_interval()
         self._last = _finite(values)
         seconds = round(self._watch.seconds, 4)
@@ -107,21 +131,20 @@ class Trainer:
             {"step": self.step, "seconds": seconds, "metric": metric, "value": value}
             for metric, value in self._last.items()
         )
-        self._remember_best(values[self.task.selection.metric])
         self.save()
 
     def _remember_best(self, value: float) -> None:
         if not math.isfinite(value) or self.step == 0:
             return
         if self._best is None or self.task.selection.improves(value, self._best["value"]):
-            self._best = {"step": self.step, "value": value, "networks": self.task.networks_state()}
+            self._best = {"step": self.step, "value": value, "snapshot": self.task.snapshot()}
 
     def _finish_measured(self) -> None:
         arrays = self.task.arrays()
         best = None
         if self._best is not None:
             # Chosen on one draw, reported on another: the best of several noisy values is biased.
-            self.task.load_networks_state(self._best["networks"])
+            self.task.load_snapshot(self._best["snapshot"])
             best = {
                 "step": self._best["step"],
                 "by": self.task.selection.metric,

@@ -51,8 +51,8 @@ class Task(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to a state, in place."""
 
-    def networks_state(self) -> dict[str, Any]:
-        """Return a copy of the networks' state alone."""
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of all that `evaluate` looks at."""
 
-    def load_networks_state(self, state: dict[str, Any]) -> None:
-        """Put networks back, in place; optimisers and streams stay."""
+    def load_snapshot(self, snapshot: dict[str, Any]) -> None:
+        """Put back what a snapshot holds, so that `evaluate` sees that moment; optimisers and streams stay."""

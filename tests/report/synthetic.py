@@ -102,7 +102,7 @@ def write_timing(folder: Path, configuration: str, labels: dict[str, str]) -> No
 def write_run(path: Path, configuration: str, labels: dict[str, str], seed: int, plan: Plan, end: str) -> None:
     steps = plan.evaluations * plan.every
     identity = {"id": path.name, "configuration": configuration, "labels": labels, "seed": seed, "steps": steps}
-    dump(path / "run.json", identity | {"run": {"training": {"steps": steps}}})
+    dump(path / "run.json", identity | {"run": {"training": {"steps": steps, "batch_size": 64}}})
     if end == "waiting":
         return
     rng = np.random.default_rng(abs(hash_of(path.name)))

@@ -68,7 +68,7 @@ def test_same_labels_but_another_definition_are_kept_apart(folder: Path) -> None
         definition["run"]["training"]["batch_size"] = 7
         (run / "run.json").write_text(json.dumps(definition))
     settings = load(folder).runs["setting"]
-    assert settings[NONE] == "C [training.batch_size=unset]"
+    assert settings[NONE] == "C [training.batch_size=64]"
     assert settings[NONE.replace("none-0", "none-1")] == "C [training.batch_size=7]"
     assert settings["eight_gaussians-hinge-C-spectral_normalization-0"] == "C"
 

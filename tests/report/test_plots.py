@@ -121,3 +121,16 @@ def test_a_long_title_is_broken_where_a_reader_would() -> None:
     assert "".join(lines) == f"{label}, seed 3, diverged"
     assert max(map(len, lines)) <= 34
     assert lines[:2] == ["spectral_normalization(", "power_iterations=5, "]
+
+
+def test_ticks_of_a_logarithmic_axis_are_read_as_they_stand() -> None:
+    from lipschitz.report.plots.panels import _power
+
+    assert [_power(value, 0) for value in (1e-10, 1e-4, 0.01, 0.3, 100.0, 1e5)] == [
+        "10⁻¹⁰",
+        "10⁻⁴",
+        "0.01",
+        "0.3",
+        "100",
+        "10⁵",
+    ]

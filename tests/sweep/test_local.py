@@ -1,7 +1,10 @@
 """The engine: one worker's death leaves the others alone."""
 
+import json
 import os
 import signal
+from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from sweeps import write
 
 from lipschitz.sweep.local import run_jobs
 from lipschitz.sweep.spec import load_sweep
-from lipschitz.sweep.worker import Job, time_configuration, work
+from lipschitz.sweep.worker import Job, time_together, work
 
 
 class Diary:
@@ -68,7 +71,13 @@ def test_an_exception_is_kept_with_its_traceback(jobs: list[Job]) -> None:
     assert "IsADirectoryError" in jobs[0].folder.error.read_text()
 
 
-def test_a_configuration_is_timed(jobs: list[Job], tmp_path: Path) -> None:
-    run_jobs(jobs[:1], ["cpu"], Diary(), target=time_configuration)
-    (timing,) = (tmp_path / "out" / "timing").iterdir()
-    assert timing.stem == jobs[0].run.configuration
+def test_configurations_are_timed_in_turn(jobs: list[Job], tmp_path: Path) -> None:
+    other = load_sweep(write(tmp_path)).runs[2]
+    group = [jobs[0], replace(jobs[0], run=other)]
+    run_jobs(group[:1], ["cpu"], Diary(), target=partial(time_together, group))
+    timings = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "out" / "timing").iterdir()}
+    assert set(timings) == {job.run.configuration for job in group}
+    for timing in timings.values():
+        assert timing["ms_discriminator_step"]["n"] == timing["ms_generator_step"]["n"] == 40
+        assert timing["ms_discriminator_step"]["low"] <= timing["ms_discriminator_step"]["median"]
+        assert timing["n_dis"] == 1

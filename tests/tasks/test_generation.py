@@ -131,8 +131,8 @@ def test_measuring_changes_nothing(make: Any) -> None:
     for task in (ours, theirs):
         task.step(0.5)
     for player in ("generator", "discriminator"):
-        other = theirs.networks_state()[player]
-        for name, value in ours.networks_state()[player].items():
+        other = theirs.snapshot()["networks"][player]
+        for name, value in ours.snapshot()["networks"][player].items():
             assert torch.equal(value, other[name])
 
 
@@ -192,3 +192,14 @@ def test_the_surface_is_the_discriminator_on_the_grid() -> None:
     xmin, xmax, ymin, _ = map(float, arrays["surface_extent"])
     corners = torch.tensor([[xmin, ymin], [xmax, ymin]])
     assert_close(torch.from_numpy(arrays["surface"][0, [0, -1]]), task.discriminator(corners).flatten().detach())
+
+
+def test_a_snapshot_brings_back_all_that_is_measured() -> None:
+    task = points(SpectralNormalization())
+    task.step(0.0)
+    before, snapshot = task.evaluate("a"), task.snapshot()
+    for _ in range(3):
+        task.step(0.5)
+    task.end_interval()
+    task.load_snapshot(snapshot)
+    assert task.evaluate("a") == before

@@ -34,6 +34,8 @@ def test_a_broken_one_is_named_and_the_one_before_it_loaded(paths: tuple[Path, P
     assert state == {"step": 1}
     assert len(broken) == 1
     assert "checkpoint.pt: broken checkpoint" in broken[0]
+    checkpoint.save({"step": 3}, *paths)
+    assert torch.load(paths[1], weights_only=True)["step"] == 1, "the broken file did not take the good one's place"
     assert "\n" not in broken[0]
 
 

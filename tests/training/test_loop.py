@@ -55,11 +55,11 @@ class Counter(Task):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.value.copy_(state["value"])
 
-    def networks_state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         return {"value": self.value.clone()}
 
-    def load_networks_state(self, state: dict[str, Any]) -> None:
-        self.value.copy_(state["value"])
+    def load_snapshot(self, snapshot: dict[str, Any]) -> None:
+        self.value.copy_(snapshot["value"])
 
 
 @pytest.fixture
@@ -141,3 +141,22 @@ def test_records_that_no_checkpoint_knows_of_are_cut(folder: RunFolder) -> None:
     assert 99 not in values(folder.records())
     list(again.run())
     assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
+
+
+def test_a_checkpoint_that_knows_more_records_than_there_are_is_not_used(folder: RunFolder) -> None:
+    next(iter(Trainer(Counter(), folder, steps=200, every=50).run()))
+    folder.cut_records(10)
+    again = Trainer(Counter(), folder, steps=200, every=50)
+    (warning, _) = again.restore()
+    assert "knows more records than there are" in warning
+    list(again.run())
+    assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
+
+
+def test_a_run_that_is_told_to_stop_does_so_after_the_step_in_hand(folder: RunFolder) -> None:
+    task = Counter()
+    list(Trainer(task, folder, steps=200, every=50).run(lambda: task.value >= 17))
+    assert task.value == 17
+    again = Trainer(Counter(), folder, steps=200, every=50)
+    again.restore()
+    assert again.step == 17

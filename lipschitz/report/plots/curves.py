@@ -150,7 +150,11 @@ def _draw(panel: Axes, evidence: Evidence, curves: pd.DataFrame, broken: pd.Data
         line, style = by_constraint[name], evidence.styles[name]
         steps, mean, ci95 = (line[column].to_numpy(float) for column in ("step", "mean", "ci95"))
         if (ci95 == ci95).any():
-            band = np.concatenate([np.stack([steps, mean - ci95], 1), np.stack([steps, mean + ci95], 1)[::-1]])
+            low = mean - ci95
+            if panel.get_yscale() == "log":
+                # An interval that reaches zero has no lower edge here: shade what lies above the mean.
+                low = np.where(low > 0, low, mean)
+            band = np.concatenate([np.stack([steps, low], 1), np.stack([steps, mean + ci95], 1)[::-1]])
             panel.add_artist(Polygon(band[np.isfinite(band[:, 1])], color=style.colour, alpha=0.15, linewidth=0))
         every = max(1, len(steps) // 8)
         panel.plot(

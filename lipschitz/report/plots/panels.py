@@ -162,8 +162,12 @@ def render(figure: Figure) -> dict[str, bytes]:
     return files
 
 
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def _power(value: float, _: int) -> str:
     """Return a tick of a logarithmic axis: a plain number near one, else a power of ten, which is never wide."""
     if 0.01 <= value < 1000:
         return f"{value:g}"
-    return f"$\\mathdefault{{10^{{{round(math.log10(value))}}}}}$" if math.log10(value).is_integer() else f"{value:g}"
+    exponent = math.log10(value)
+    return "10" + f"{round(exponent)}".translate(SUPERSCRIPT) if exponent.is_integer() else f"{value:g}"
