@@ -124,7 +124,7 @@ _METRICS = (
         better="lower",
         unit="ms",
         source="",
-        summary="Median time of one discriminator update, synchronised, after warm-up, with the device otherwise idle.",
+        summary="Median time of one discriminator update, synchronised and warm, methods in turn, no run beside it.",
     ),
     Metric(
         name="ms_generator_step",
@@ -132,7 +132,7 @@ _METRICS = (
         better="lower",
         unit="ms",
         source="",
-        summary="Median time of one generator update, synchronised, after warm-up, with the device otherwise idle.",
+        summary="Median time of one generator update, synchronised and warm, methods in turn, no run beside it.",
     ),
     Metric(
         name="peak_memory",
@@ -140,7 +140,7 @@ _METRICS = (
         better="lower",
         unit="MiB",
         source="",
-        summary="Largest memory held during the timing pass: allocated on the device, or resident on the CPU.",
+        summary="What a run adds to the largest memory during the timing pass: allocated on CUDA, resident on the CPU.",
     ),
 )
 

@@ -21,7 +21,7 @@ from lipschitz.sweep.store import RunFolder, SweepFolder
 from lipschitz.tasks.generation import Generation
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.quality import metrics_of
-from lipschitz.training.clock import median_interval, milliseconds, time_calls
+from lipschitz.training.clock import median_interval, milliseconds
 from lipschitz.training.loop import Trainer
 
 WARM_UP, REPEATS = 5, 40
@@ -99,12 +99,12 @@ def timings_of(jobs: Sequence[Job], *, warm_up: int, repeats: int) -> list[dict[
     The jobs take turns, so that a machine whose speed drifts is as fast or slow for one as for the other. Memory is
     what building a job and its first iterations add to the largest so far.
     """
+    # One more of the first stays alive, so that no job is charged with what a process loads once.
+    _spare = _warm(jobs[0], warm_up)
     tasks, memory = [], []
     for job in jobs:
         before = _peak_memory(job.device)
-        tasks.append(job.build())
-        for part in tasks[-1].parts().values():
-            time_calls(part, tasks[-1].device, warm_up=0, repeats=warm_up)
+        tasks.append(_warm(job, warm_up))
         memory.append(_peak_memory(job.device) - before)
     values: list[dict[str, list[float]]] = [{name: [] for name in task.parts()} for task in tasks]
     for _ in range(repeats):
@@ -116,6 +116,14 @@ def timings_of(jobs: Sequence[Job], *, warm_up: int, repeats: int) -> list[dict[
         | {"peak_memory": peak, "n_dis": job.run.setting.n_dis}
         for job, seen, peak in zip(jobs, values, memory, strict=True)
     ]
+
+
+def _warm(job: Job, calls: int) -> Generation:
+    task = job.build()
+    for part in task.parts().values():
+        for _ in range(calls):
+            part()
+    return task
 
 
 def _prepare_process() -> None:

@@ -34,13 +34,6 @@ def median_interval(values: list[float]) -> Timing:
     return Timing(float(np.median(ordered)), float(low), float(high), n)
 
 
-def time_calls(call: Callable[[], None], device: torch.device, *, warm_up: int, repeats: int) -> Timing:
-    """Time each of ``repeats`` calls, the device synchronised before and after, once ``warm_up`` are made."""
-    for _ in range(warm_up):
-        call()
-    return median_interval([milliseconds(call, device) for _ in range(repeats)])
-
-
 def milliseconds(call: Callable[[], None], device: torch.device) -> float:
     """Return the time that ``call`` takes, the device synchronised before and after."""
     synchronize(device)

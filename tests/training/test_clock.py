@@ -7,7 +7,7 @@ import torch
 from scipy.stats import binom
 
 from lipschitz.training import clock
-from lipschitz.training.clock import Stopwatch, Timing, median_interval, time_calls
+from lipschitz.training.clock import Stopwatch, Timing, median_interval, milliseconds
 
 CPU = torch.device("cpu")
 
@@ -56,11 +56,8 @@ def test_of_few_values_the_interval_is_their_range() -> None:
     assert median_interval([4.0, 1.0, 2.0]) == Timing(2, 1, 4, 3)
 
 
-def test_calls_are_timed_one_by_one_after_the_warm_up(sleep: Callable[[float], None]) -> None:
-    durations = iter([9.0, 9.0, 0.001, 0.002, 0.005, 0.003, 0.004])
-    timing = time_calls(lambda: sleep(next(durations)), CPU, warm_up=2, repeats=5)
-    assert next(durations, None) is None, "seven calls were made"
-    assert timing == pytest.approx(Timing(3, 1, 5, 5))
+def test_a_call_is_timed_in_milliseconds(sleep: Callable[[float], None]) -> None:
+    assert milliseconds(lambda: sleep(0.004), CPU) == pytest.approx(4)
 
 
 def test_a_stopwatch_adds_up_and_goes_on_from_an_earlier_total(sleep: Callable[[float], None]) -> None:
