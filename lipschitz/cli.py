@@ -52,7 +52,7 @@ def sweep(
         int | None, typer.Option(min=1, help="Runs at once.", show_default="one a CPU core or GPU")
     ] = None,
     limit_steps: Annotated[
-        int | None, typer.Option(min=1, help="Train every run this many steps, to try a sweep.")
+        int | None, typer.Option(min=1, help="Train every run this many steps; results go to <name>-limit-N.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and write nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Go on in a folder made by another definition.")] = False,
