@@ -1,19 +1,21 @@
 """What the loop adds to training: ``python benchmarks/overhead.py --help``.
 
-`Trainer.run` against a bare loop of `task.step`, over the same steps, in turn in one process of one thread. Evaluation
-is replaced by constants, so what is left is the loop's own: the finite check, records, checkpoints, the best networks'
+`Trainer.run` against a bare loop of `task.step`, over the same steps, in turn slice by slice in one process of one
+thread, so that a machine whose speed drifts weighs on both alike; a pair is a whole run of either. Evaluation is
+replaced by constants, so what is left is the loop's own: the finite check, records, checkpoints, the best networks'
 copy and the result, written to the file system that the results go to.
 """
 
 import argparse
 import tempfile
-from collections.abc import Iterator
-from itertools import count
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import count, cycle, islice, pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
 import torch
-from paired import compared, interval, pairs, watched, write
+from paired import Pair, compared, interval, pairs, watched, write
 
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.run import Run
@@ -22,7 +24,7 @@ from lipschitz.sweep.spec import load_sweep
 from lipschitz.sweep.store import RunFolder
 from lipschitz.sweep.worker import Job
 from lipschitz.tasks.generation import Generation
-from lipschitz.training.loop import Trainer
+from lipschitz.training.loop import SLICE, Trainer
 
 ALLOWED = 1.03
 """Largest ratio to the bare loop that the project allows itself."""
@@ -47,21 +49,36 @@ def measure(run: Run, options: argparse.Namespace) -> dict[str, Any]:
     steps = run.training.steps
     bare, trained = (Job(run, options.out, options.data_root, "cpu", {}).build() for _ in range(2))
     _measure_nothing(trained)
+    ends = [*range(SLICE, steps, SLICE), steps]
+    bare_slices = cycle(pairwise([0, *ends]))
     with tempfile.TemporaryDirectory(dir=options.out) as folder:
-        folders = (RunFolder(Path(folder, str(index))) for index in count())
+        trainer_slices = _trained(trained, run, Path(folder))
 
         def loop() -> None:
-            for step in range(steps):
+            for step in range(*next(bare_slices)):
                 bare.step(step / steps)
 
-        def trainer() -> None:
-            journal = next(folders)
-            with journal.writing():
-                for _ in Trainer(trained, journal, steps=steps, every=run.evaluation.every).run():
-                    pass
-
-        made = pairs(loop, trainer, options.pairs, warm_up=1)
+        slices = pairs(loop, lambda: next(trainer_slices), (1 + options.pairs) * len(ends), warm_up=0)
+        made = islice(_runs(slices, len(ends)), 1, None)
         return {"steps": steps, "allowed": ALLOWED, **compared(watched(made, run.id, options.pairs))}
+
+
+def _trained(task: Generation, run: Run, folder: Path) -> Iterator[int]:
+    """Yield the step reached after each slice of one run after another, the last slice's with what finishing costs."""
+    steps = run.training.steps
+    for index in count():
+        journal = RunFolder(folder / str(index))
+        with journal.writing():
+            trainer = Trainer(task, journal, steps=steps, every=run.evaluation.every).run()
+            yield from takewhile(lambda step: step < steps, trainer)
+            yield from deque(trainer, maxlen=1)
+
+
+def _runs(slices: Iterable[Pair], size: int) -> Iterator[Pair]:
+    """Yield the seconds of whole runs: sums over ``size`` slices."""
+    rest = iter(slices)
+    while batch := list(islice(rest, size)):
+        yield Pair(*map(sum, zip(*batch, strict=True)))
 
 
 def _measure_nothing(task: Generation) -> None:
@@ -109,7 +126,8 @@ def _title(sweep: str) -> str:
     return (
         "# Overhead of the loop\n\n"
         f"The trainer on runs of the sweep {sweep}, evaluation left out, over a bare loop of the same steps, one "
-        "thread. Median over interleaved pairs, with the distribution-free 95 % interval of the median."
+        "thread. Median over pairs of whole runs, interleaved slice by slice, with the distribution-free 95 % interval "
+        "of the median."
     )
 
 
@@ -118,7 +136,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sweep", type=Path, default=Path("benchmarks/quickstart.yaml"), help="sweep file")
     parser.add_argument("--data-root", type=Path, help="folder of the data sets' files")
     parser.add_argument("--limit-steps", type=int, help="train this many steps a time")
-    parser.add_argument("--pairs", type=int, default=10, help="pairs of loops a workload")
+    parser.add_argument("--pairs", type=int, default=20, help="pairs of whole runs a workload")
     parser.add_argument("--out", type=Path, default=Path("results/overhead"), help="folder of the results")
     return parser.parse_args()
 
