@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from lipschitz.constraints.base import Batch, Constraint
+from lipschitz.constraints.base import Batch, Constraint, constrain
 from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
 from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.models.catalogue import CATALOGUE as MODELS
@@ -45,7 +45,7 @@ def plain(model: Any, seed: int = 0) -> nn.Module:
 
 
 def wrapped(constraint: Constraint, model: Any, seed: int = 0) -> nn.Module:
-    return constraint.wrap(plain(model, seed))
+    return constrain(plain(model, seed), [constraint], SHAPES[model.kind])
 
 
 def samples(model: Any, seed: int = 0) -> Tensor:
@@ -162,7 +162,10 @@ def test_a_deep_copy_is_equal_and_independent(constraint: Constraint, model: Any
 
 def test_double_precision_before_or_after_wrapping(constraint: Constraint, model: Any) -> None:
     single = wrapped(constraint, model)(samples(model))
-    for net in (constraint.wrap(plain(model).double()), wrapped(constraint, model).double()):
+    for net in (
+        constrain(plain(model).double(), [constraint], SHAPES[model.kind]),
+        wrapped(constraint, model).double(),
+    ):
         output = net(samples(model).double())
         assert output.dtype == torch.float64
         assert_close(output.float(), single, rtol=1e-4, atol=1e-5)

@@ -1,5 +1,6 @@
-"""What a constraint is: a frozen record with four hooks into a discriminator's training, each a no-op by default."""
+"""What a constraint is: a frozen record with hooks into a discriminator's training, each a no-op by default."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -19,6 +20,10 @@ class Batch(NamedTuple):
     """``(n,)`` int64 class labels, where there are any."""
 
 
+class Refusal(ValueError):
+    """What a method cannot bound: one line that names the method, the layer and the reason."""
+
+
 class Constraint(Record):
     """A way to bound a network's Lipschitz constant.
 
@@ -33,9 +38,23 @@ class Constraint(Record):
     double_backward: ClassVar[bool] = False
     """Whether the penalty differentiates a gradient, which costs a second backward pass."""
 
-    def wrap(self, net: nn.Module) -> nn.Module:
-        """Reparametrise ``net`` or register state on it, once, before the optimiser is built; return what to train."""
+    def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+        """Reparametrise ``net`` or register state on it, once, before the optimiser is built; return what to train.
+
+        ``shape`` is that of one sample. A sweep is checked by wrapping networks on the meta device, so no hook may
+        branch on a tensor's values here. Parameters keep their names.
+
+        Raises:
+            Refusal: a layer that this method promises to bound and cannot.
+        """
         return net
+
+    def check(self, net: nn.Module) -> None:
+        """Refuse a network that this method cannot work on, once every constraint of the run has wrapped it.
+
+        Raises:
+            Refusal: the network cannot be had together with this method.
+        """
 
     def update(self, net: nn.Module) -> None:
         """Advance the method's state, once before each discriminator update; called without gradients."""
@@ -46,3 +65,16 @@ class Constraint(Record):
 
     def project(self, net: nn.Module) -> None:
         """Put the weights back into the method's set, after each optimiser step; called without gradients."""
+
+
+def constrain(net: nn.Module, constraints: Sequence[Constraint], shape: tuple[int, ...]) -> nn.Module:
+    """Wrap ``net``, which takes samples of ``shape``, by each constraint in turn; return what to train.
+
+    Raises:
+        Refusal: one of them cannot bound this network, or cannot be combined with the others.
+    """
+    for constraint in constraints:
+        net = constraint.wrap(net, shape)
+    for constraint in constraints:
+        constraint.check(net)
+    return net

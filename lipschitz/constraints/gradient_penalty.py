@@ -7,6 +7,7 @@ from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
 from lipschitz.constraints.base import Batch, Constraint
+from lipschitz.constraints.batch_dependence import refuse_batch_dependence
 
 
 class GradientPenalty(Constraint):
@@ -25,6 +26,10 @@ class GradientPenalty(Constraint):
     """λ, the factor of the penalty."""
     one_sided: bool = False
     """Penalise only norms above 1 (Petzka et al. 2018, arXiv:1709.08894, eq. 8)."""
+
+    def check(self, net: nn.Module) -> None:
+        """Refuse batch normalisation: the gradient of one sample's output is then not a function of that sample."""
+        refuse_batch_dependence(self.name(), net)
 
     def penalty(self, net: nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return λ times the mean squared excess of the gradient norm over one."""

@@ -26,7 +26,7 @@ class SpectralNormalization(Constraint):
     power_iterations: PositiveInt = 1
     """Steps of power iteration before each discriminator update."""
 
-    def wrap(self, net: nn.Module) -> nn.Module:
+    def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """Reparametrise the weight of each layer."""
         for _, layer in list(weighted_layers(net)):
             normalized = NormalizedWeight(layer.weight, is_transposed(layer))

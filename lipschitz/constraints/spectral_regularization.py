@@ -26,7 +26,7 @@ class SpectralRegularization(Constraint):
     power_iterations: PositiveInt = 1
     """Steps of power iteration before each update."""
 
-    def wrap(self, net: nn.Module) -> nn.Module:
+    def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """Register the singular vectors of each layer as buffers ``regularization_u`` and ``regularization_v``."""
         for _, layer in weighted_layers(net):
             u, v = leading_vectors(reshaped_weight(layer))

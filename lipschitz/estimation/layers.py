@@ -46,24 +46,28 @@ def reshaped_weight(layer: WeightedLayer) -> Tensor:
     return as_matrix(layer.weight, is_transposed(layer))
 
 
-def input_shapes(net: nn.Module, example: Tensor) -> dict[str, torch.Size]:
-    """Return, for each weighted layer by name, the shape of what it is given when ``net`` sees ``example``.
+def input_shapes(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Size]:
+    """Return, for each weighted layer by name, the shape of what one sample of ``shape`` makes it see, without batch.
 
-    ``example``: one batch ``(n, ...)`` in the network's dtype. Runs one forward pass in the network's current mode,
-    without gradients.
+    Runs one forward pass on zeros in eval mode and without gradients, and puts every module's mode back. A layer that
+    the pass does not use is left out.
     """
     shapes: dict[str, torch.Size] = {}
     handles = []
     for name, layer in weighted_layers(net):
 
         def remember(_: nn.Module, args: tuple[Tensor, ...], name: str = name) -> None:
-            shapes[name] = args[0].shape
+            shapes[name] = args[0].shape[1:]
 
         handles.append(layer.register_forward_pre_hook(remember))
+    modes = [(module, module.training) for module in net.modules()]
+    like = next(net.parameters())
     try:
         with torch.no_grad():
-            net(example)
+            net.eval()(torch.zeros(1, *shape, dtype=like.dtype, device=like.device))
     finally:
+        for module, training in modes:
+            module.training = training
         for handle in handles:
             handle.remove()
     return shapes

@@ -48,8 +48,9 @@ def layer_sigmas(net: nn.Module, example: Tensor, *, tolerance: float = 1e-4) ->
 
     No buffer of any method is read: the effective weight alone decides. Pass a float64 network and example.
     """
-    shapes = input_shapes(net, example[:1])
+    shapes = input_shapes(net, tuple(example.shape[1:]))
     return {
-        name: LayerSigma(float(spectrum(layer)[0]), operator_sigma(layer, shapes[name][1:], tolerance=tolerance))
+        name: LayerSigma(float(spectrum(layer)[0]), operator_sigma(layer, shapes[name], tolerance=tolerance))
         for name, layer in weighted_layers(net)
+        if name in shapes
     }

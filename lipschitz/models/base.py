@@ -3,11 +3,11 @@
 from abc import abstractmethod
 from typing import ClassVar, Literal, NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from lipschitz.records import Record
 
-Activation = Literal["relu", "leaky_relu"]
+Activation = Literal["relu", "leaky_relu", "group_sort", "full_sort"]
 
 LEAK = 0.1
 """Negative slope of the leaky ReLU of Miyato et al. 2018 (arXiv:1802.05957, Table 3)."""
@@ -39,9 +39,45 @@ class Model(Record):
         """
 
 
+class GroupSort(nn.Module):
+    """Sort the channels of each group, ascending; ``group_size`` None sorts all of them (arXiv:1811.05381, Sec. 4.1).
+
+    A permutation at every point, so its Lipschitz constant is one and it keeps the gradient's norm.
+    """
+
+    lipschitz_constant = 1.0
+
+    def __init__(self, group_size: int | None = 2) -> None:
+        super().__init__()
+        self.group_size = group_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Sort along the first axis after the batch's; ``x``: ``(n, c, ...)``, c a multiple of the group size."""
+        groups = x.reshape(len(x), -1, self.group_size or x.shape[1], *x.shape[2:])
+        return groups.sort(dim=2).values.reshape(x.shape)
+
+    def extra_repr(self) -> str:
+        """Say the group's size."""
+        return f"group_size={self.group_size}"
+
+
 def activation(name: Activation) -> nn.Module:
     """Return the activation module called ``name``."""
-    return nn.ReLU() if name == "relu" else nn.LeakyReLU(LEAK)
+    match name:
+        case "relu":
+            return nn.ReLU()
+        case "leaky_relu":
+            return nn.LeakyReLU(LEAK)
+        case "group_sort":
+            return GroupSort()
+        case "full_sort":
+            return GroupSort(None)
+
+
+def check_activation(name: Activation, width: int) -> None:
+    """Raise ValueError unless ``width`` channels can be given to the activation ``name``."""
+    if name == "group_sort" and width % 2:
+        raise ValueError(f"group_sort sorts pairs of channels: width is {width}; allowed: even ones")
 
 
 def initialise(net: nn.Module, name: Activation) -> None:
@@ -50,7 +86,8 @@ def initialise(net: nn.Module, name: Activation) -> None:
     The papers compared here do not state an initialisation. This one keeps the scale of activations through a network
     without normalisation layers, so that no constraint starts from vanishing outputs.
     """
-    slope = 0.0 if name == "relu" else LEAK
+    # Sorting keeps the norm, as a linear map does: a slope of one.
+    slope = {"relu": 0.0, "leaky_relu": LEAK, "group_sort": 1.0, "full_sort": 1.0}[name]
     for module in net.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             # A transposed convolution stores its kernel input-first, so its fan-in reads as torch's "fan_out".

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import PositiveInt
 from torch import nn
 
-from lipschitz.models.base import Activation, Model, Networks, activation, initialise
+from lipschitz.models.base import Activation, Model, Networks, activation, check_activation, initialise
 
 
 class DCGAN(Model):
@@ -30,6 +30,7 @@ class DCGAN(Model):
         _, height, width = shape
         if height != width or width % 8:
             raise ValueError(f"dcgan takes square images whose size is a multiple of 8, not {height}x{width}")
+        check_activation(self.activation, self.width)
 
     def build(self, shape: tuple[int, ...]) -> Networks:
         """Build the pair for images of ``shape`` ``(c, s, s)``, s a multiple of 8."""

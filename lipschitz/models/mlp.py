@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import PositiveInt
 from torch import nn
 
-from lipschitz.models.base import Activation, Model, Networks, activation, initialise
+from lipschitz.models.base import Activation, Model, Networks, activation, check_activation, initialise
 
 
 class MLP(Model):
@@ -32,6 +32,7 @@ class MLP(Model):
         """Raise ValueError unless ``shape`` is that of a point, ``(d,)``."""
         if len(shape) != 1:
             raise ValueError(f"mlp takes points, not images {shape}; allowed: dcgan, auto")
+        check_activation(self.activation, self.width)
 
     def build(self, shape: tuple[int, ...]) -> Networks:
         """Build the pair for points of ``shape`` ``(d,)``."""

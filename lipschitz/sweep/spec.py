@@ -2,14 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, Strict, ValidationError
 
+from lipschitz.constraints.base import Constraint, Refusal, constrain
+from lipschitz.datasets.base import Dataset
 from lipschitz.errors import nearest
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
+from lipschitz.models.base import Model
 from lipschitz.models.catalogue import auto
 from lipschitz.sweep.document import Document, Place
 from lipschitz.sweep.entries import (
@@ -184,7 +189,19 @@ def _expand(document: Document, axes: Product, part: Place) -> Iterator[Run]:
         except ValueError as error:
             place: Place = ("datasets", at_dataset) if entry == "auto" else ("models", at_model)
             raise document.error(_at(document, part, place), f"{dataset.label()}: {error}") from None
+        try:
+            _check_constraints(dataset, model, constraints)
+        except Refusal as error:
+            place = ("constraints", axes.constraints.index(constraints))
+            raise document.error(_at(document, part, place), f"{dataset.label()}, {model.label()}: {error}") from None
         yield Run(axes.task, dataset, model, constraints, loss, setting, seed, axes.training, axes.evaluation)
+
+
+@cache
+def _check_constraints(dataset: Dataset, model: Model, constraints: tuple[Constraint, ...]) -> None:
+    """Raise Refusal where the constraints cannot bound the model: tried on a network without values."""
+    with torch.device("meta"):
+        constrain(model.build(dataset.shape).discriminator, constraints, dataset.shape)
 
 
 def _at(document: Document, part: Place, place: Place) -> Place:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipschitz.constraints.base import Batch, Constraint
+from lipschitz.constraints.base import Batch, Constraint, constrain
+from lipschitz.constraints.batch_dependence import batch_dependent
 from lipschitz.datasets.base import Data
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model
@@ -53,8 +54,8 @@ class Generation:
         self._latent = networks.latent
         self.generator, self.discriminator = networks.generator.to(device), networks.discriminator.to(device)
         with _seeded(seed, "constraint"):
-            for constraint in constraints:
-                self.discriminator = constraint.wrap(self.discriminator)
+            self.discriminator = constrain(self.discriminator, constraints, data.shape)
+        self._mixes = any(batch_dependent(self.discriminator))
         self._optimisers = {
             "generator": setting.build(self.generator.parameters()),
             "discriminator": setting.build(self.discriminator.parameters()),
@@ -93,9 +94,7 @@ class Generation:
                 constraint.update(self.discriminator)
         # Cached: a reparametrised weight is computed once, and the penalty sees the one that the loss saw.
         with parametrize.cached():
-            # One batch of both: no module of a discriminator here depends on the batch.
-            outputs = self.discriminator(torch.cat([real, generated]))
-            loss = self._loss.discriminator(*outputs.chunk(2))
+            loss = self._loss.discriminator(*self._judged(real, generated))
             self._losses["discriminator"] = loss.detach()
             for constraint in self._constraints:
                 loss = loss + constraint.penalty(self.discriminator, batch, self._streams["constraint"])
@@ -179,6 +178,13 @@ class Generation:
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
+
+    def _judged(self, real: Tensor, generated: Tensor) -> Sequence[Tensor]:
+        """Return D(real) and D(generated): from one pass, unless a module would then mix the two."""
+        if self._mixes:
+            return self.discriminator(real), self.discriminator(generated)
+        outputs: Tensor = self.discriminator(torch.cat([real, generated]))
+        return outputs.chunk(2)
 
     def _latents(self, n: int, rng: torch.Generator) -> Tensor:
         return torch.randn(n, self._latent, generator=rng, device=self.device)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import torch
 from numpy.testing import assert_allclose
 from torch import Tensor, nn
 
-from lipschitz.constraints.base import Batch
+from lipschitz.constraints.base import Batch, Constraint, Refusal, constrain
 from lipschitz.constraints.gradient_penalty import GradientPenalty, interpolate
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 
@@ -113,9 +112,9 @@ def smooth_net() -> nn.Module:
     return nn.Sequential(conv, nn.Flatten(), nn.Linear(2 * 6 * 6, 1)).double()
 
 
-@pytest.mark.parametrize("wrap", [lambda net: net, SpectralNormalization().wrap], ids=["bare", "normalised"])
-def test_the_parameters_gradient_equals_finite_differences(wrap: Any) -> None:
-    net = wrap(smooth_net())
+@pytest.mark.parametrize("others", [(), (SpectralNormalization(),)], ids=["bare", "normalised"])
+def test_the_parameters_gradient_equals_finite_differences(others: tuple[Constraint, ...]) -> None:
+    net = constrain(smooth_net(), others, (1, 3, 3))
     with torch.no_grad():
         # Off the singular vectors of the weights, where σ = uᵀWv is not stationary in u and v.
         for parameter in net.parameters():
@@ -152,3 +151,11 @@ def test_the_papers_weight() -> None:
     assert GradientPenalty().weight == 10
     assert not GradientPenalty().one_sided
     assert GradientPenalty.double_backward
+
+
+def test_batch_normalisation_is_refused_with_the_reason() -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+    with pytest.raises(Refusal, match=r"gradient of each sample, which batch normalisation in '1' makes depend on"):
+        constrain(net, [GradientPenalty()], (2,))
+    net[1] = nn.LayerNorm(3)
+    constrain(net, [GradientPenalty()], (2,))

@@ -9,7 +9,7 @@ def test_nothing_is_wrapped_updated_penalised_or_projected() -> None:
     net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     before = {name: value.clone() for name, value in net.state_dict().items()}
     constraint = NoConstraint()
-    assert constraint.wrap(net) is net
+    assert constraint.wrap(net, (2,)) is net
     constraint.update(net)
     assert constraint.penalty(net, Batch(torch.ones(1, 2), None), torch.Generator()) == 0
     constraint.project(net)

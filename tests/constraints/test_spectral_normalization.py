@@ -58,7 +58,7 @@ def as_numpy_matrix(layer: WeightedLayer, weight: Tensor) -> np.ndarray:
 
 
 def test_every_layer_starts_at_sigma_one() -> None:
-    ours = SpectralNormalization().wrap(convolutions())
+    ours = SpectralNormalization().wrap(convolutions(), (2, 4, 4))
     for name, layer in weighted_layers(ours):
         effective, raw = as_numpy_matrix(layer, layer.weight), as_numpy_matrix(layer, raw_weight(layer))
         assert np.linalg.norm(effective, 2) == pytest.approx(1, abs=1e-12), name
@@ -66,7 +66,7 @@ def test_every_layer_starts_at_sigma_one() -> None:
 
 
 def test_biases_stay_and_the_kernel_keeps_its_shape() -> None:
-    ours, bare = SpectralNormalization().wrap(convolutions()), convolutions()
+    ours, bare = SpectralNormalization().wrap(convolutions(), (2, 4, 4)), convolutions()
     for (_, one), (_, other) in zip(weighted_layers(ours), weighted_layers(bare), strict=True):
         assert one.weight.shape == other.weight.shape
         assert torch.equal(one.bias, other.bias)
@@ -102,7 +102,7 @@ def test_training_equals_a_plain_writing_of_algorithm_1_step_by_step() -> None:
     vs = [torch.from_numpy(vh[0].copy()) for _, _, vh in svds]
 
     constraint = SpectralNormalization()
-    constraint.wrap(net)
+    constraint.wrap(net, (2, 4, 4))
     raw = [raw_weight(layer) for _, layer in weighted_layers(net)]
     optimiser = torch.optim.SGD(raw, lr=0.5)
     x = draw(4, 2, 4, 4)
@@ -138,7 +138,7 @@ def test_the_gradient_is_that_of_equation_12() -> None:
 def test_by_its_own_direction_the_weight_has_no_gradient() -> None:
     # W / σ(W) does not change with W's scale (homogeneous of degree 0), so <gradient, W> = 0 by Euler.
     weight = draw(4, 6).requires_grad_()
-    normalize = SpectralNormalization().wrap(nn.Linear(6, 4).double())
+    normalize = SpectralNormalization().wrap(nn.Linear(6, 4).double(), (6,))
     with torch.no_grad():
         raw_weight(normalize).copy_(weight)
     normalize(draw(3, 6)).square().sum().backward()
@@ -158,7 +158,7 @@ def test_gradcheck_and_gradgradcheck() -> None:
 def test_a_transposed_convolution_is_normalised_by_output_channel() -> None:
     layer = nn.ConvTranspose2d(3, 2, 2).double()
     raw = layer.weight.detach().clone()
-    SpectralNormalization().wrap(layer)
+    SpectralNormalization().wrap(layer, (3, 2, 2))
     expected = np.linalg.norm(raw.transpose(0, 1).reshape(2, -1).numpy(), 2)
     assert_allclose(layer.weight.detach(), raw / expected, rtol=1e-12)
     gradient = draw(3, 2, 2, 2, seed=1)
@@ -177,7 +177,7 @@ def test_parity_with_torch() -> None:
     ours.load_state_dict(theirs.state_dict())
     # In eval mode torch's does not advance its vectors, which are set to ours: off those of the SVD.
     parametrizations.spectral_norm(theirs, n_power_iterations=1).eval()
-    SpectralNormalization().wrap(ours)
+    SpectralNormalization().wrap(ours, (6,))
     u, v = unit(draw(4, seed=1)), unit(draw(6, seed=2))
     for module, names in ((normalized(ours), ("u", "v")), (theirs.parametrizations.weight[0], ("_u", "_v"))):
         for name, value in zip(names, (u, v), strict=True):
@@ -195,7 +195,7 @@ def test_parity_with_torch() -> None:
 
 
 def test_updates_bring_sigma_back_to_one() -> None:
-    ours = SpectralNormalization().wrap(convolutions())
+    ours = SpectralNormalization().wrap(convolutions(), (2, 4, 4))
     with torch.no_grad():
         for parameter in ours.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -207,7 +207,7 @@ def test_updates_bring_sigma_back_to_one() -> None:
 
 
 def test_power_iterations_are_as_many_updates() -> None:
-    ours, theirs = (SpectralNormalization().wrap(convolutions()) for _ in range(2))
+    ours, theirs = (SpectralNormalization().wrap(convolutions(), (2, 4, 4)) for _ in range(2))
     for net in (ours, theirs):
         with torch.no_grad():
             for parameter in net.parameters():
@@ -221,7 +221,7 @@ def test_power_iterations_are_as_many_updates() -> None:
 
 
 def test_a_cached_weight_is_computed_once_and_keeps_its_gradient() -> None:
-    ours = SpectralNormalization().wrap(convolutions())
+    ours = SpectralNormalization().wrap(convolutions(), (2, 4, 4))
     x = draw(2, 2, 4, 4)
     ours(x).mean().backward()
     expected = [parameter.grad.clone() for parameter in ours.parameters() if parameter.grad is not None]

@@ -48,7 +48,7 @@ def move(net: nn.Module, scale: float = 0.3) -> None:
 
 def test_the_penalty_is_half_lambda_times_the_sum_of_squares() -> None:
     constraint = SpectralRegularization(weight=0.25)
-    ours = constraint.wrap(net())
+    ours = constraint.wrap(net(), (2, 4, 4))
     expected = 0.25 / 2 * sum(leading(layer)[1] ** 2 for _, layer in weighted_layers(ours))
     assert constraint.penalty(ours, BATCH, NO_DRAWS).item() == pytest.approx(expected, rel=1e-12)
 
@@ -57,7 +57,7 @@ def test_a_diagonal_matrix_by_hand() -> None:
     layer = nn.Linear(2, 2).double()
     layer.weight.data = torch.diag(torch.tensor([1.0, -3.0], dtype=torch.float64))
     constraint = SpectralRegularization(weight=2.0)
-    penalty = constraint.penalty(constraint.wrap(layer), BATCH, NO_DRAWS)
+    penalty = constraint.penalty(constraint.wrap(layer, (2,)), BATCH, NO_DRAWS)
     assert penalty.item() == pytest.approx(9)
     penalty.backward()
     assert_allclose(layer.weight.grad, [[0, 0], [0, -6]], atol=1e-12)
@@ -66,7 +66,7 @@ def test_a_diagonal_matrix_by_hand() -> None:
 
 def test_the_gradient_is_lambda_sigma_u_v() -> None:
     constraint = SpectralRegularization(weight=0.25)
-    ours = constraint.wrap(net())
+    ours = constraint.wrap(net(), (2, 4, 4))
     constraint.penalty(ours, BATCH, NO_DRAWS).backward()
     for name, layer in weighted_layers(ours):
         u, sigma, v = leading(layer)
@@ -79,7 +79,7 @@ def test_the_gradient_is_lambda_sigma_u_v() -> None:
 
 def test_the_vectors_move_in_update_alone_by_one_step_of_power_iteration() -> None:
     constraint = SpectralRegularization()
-    ours = constraint.wrap(net())
+    ours = constraint.wrap(net(), (2, 4, 4))
     move(ours)
     before = {name: [vector.copy() for vector in kept(layer)] for name, layer in weighted_layers(ours)}
     constraint.penalty(ours, BATCH, NO_DRAWS).backward()
@@ -99,7 +99,7 @@ def test_the_vectors_move_in_update_alone_by_one_step_of_power_iteration() -> No
 
 
 def test_power_iterations_are_as_many_updates() -> None:
-    ours, theirs = SpectralRegularization().wrap(net()), SpectralRegularization().wrap(net())
+    ours, theirs = SpectralRegularization().wrap(net(), (2, 4, 4)), SpectralRegularization().wrap(net(), (2, 4, 4))
     move(ours)
     move(theirs)
     for _ in range(3):
@@ -111,7 +111,7 @@ def test_power_iterations_are_as_many_updates() -> None:
 
 def test_updates_converge_to_the_singular_vectors_of_weights_that_have_moved() -> None:
     constraint = SpectralRegularization(power_iterations=500)
-    ours = constraint.wrap(net())
+    ours = constraint.wrap(net(), (2, 4, 4))
     move(ours)
     constraint.update(ours)
     for _, layer in weighted_layers(ours):

@@ -65,7 +65,7 @@ def test_values_within_the_bounds_stay_bit_for_bit() -> None:
 
 
 def test_of_a_reparametrised_layer_the_trained_weight_is_clipped() -> None:
-    ours = SpectralNormalization().wrap(net())
+    ours = SpectralNormalization().wrap(net(), (2, 4, 4))
     before = {name: raw_weight(layer).detach().clone() for name, layer in weighted_layers(ours)}
     WeightClipping(c=0.3).project(ours)
     for name, layer in weighted_layers(ours):

@@ -23,7 +23,7 @@ def net() -> nn.Sequential:
 def test_weighted_layers_are_linear_and_convolutions_in_order_never_norms() -> None:
     names = ["block.conv", "deconv", "across", "output"]
     assert [name for name, _ in weighted_layers(net())] == names
-    assert [name for name, _ in weighted_layers(SpectralNormalization().wrap(net()))] == names
+    assert [name for name, _ in weighted_layers(SpectralNormalization().wrap(net(), (1, 5, 5)))] == names
 
 
 def test_a_kernel_is_a_matrix_of_output_channels_by_everything_else() -> None:
@@ -37,24 +37,33 @@ def test_raw_and_effective_weight() -> None:
     layer = nn.Linear(3, 2)
     assert raw_weight(layer) is layer.weight
     weight = layer.weight
-    SpectralNormalization().wrap(layer)
+    SpectralNormalization().wrap(layer, (3,))
     assert raw_weight(layer) is weight
     assert torch.equal(reshaped_weight(layer), layer.weight)
     assert not torch.equal(reshaped_weight(layer), weight)
 
 
 def test_input_shapes_are_those_of_the_forward_pass() -> None:
-    shapes = input_shapes(net().eval(), torch.zeros(5, 1, 5, 5))
+    shapes = input_shapes(net(), (1, 5, 5))
     assert shapes == {
-        "block.conv": (5, 1, 5, 5),
-        "deconv": (5, 2, 2, 2),
-        "across": (5, 3, 9),
-        "output": (5, 2, 9),
+        "block.conv": (1, 5, 5),
+        "deconv": (2, 2, 2),
+        "across": (3, 9),
+        "output": (2, 9),
     }
+
+
+def test_looking_at_input_shapes_leaves_modes_and_batch_statistics_alone() -> None:
+    ours = net().train()
+    ours.get_submodule("deconv").eval()
+    before = {name: value.clone() for name, value in ours.state_dict().items()}
+    input_shapes(ours, (1, 5, 5))
+    assert [name for name, module in ours.named_modules() if not module.training] == ["deconv"]
+    assert all(torch.equal(value, before[name]) for name, value in ours.state_dict().items())
 
 
 def test_hooks_are_gone_after_a_forward_pass_that_fails() -> None:
     ours = net()
     with pytest.raises(RuntimeError):
-        input_shapes(ours, torch.zeros(5, 7, 5, 5))
+        input_shapes(ours, (7, 5, 5))
     assert not any(module._forward_pre_hooks for module in ours.modules())

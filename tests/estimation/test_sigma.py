@@ -125,7 +125,7 @@ def test_every_layer_is_measured_at_the_size_it_is_given() -> None:
 
 
 def test_the_effective_weight_is_measured_not_the_raw_one_nor_the_method_s_word() -> None:
-    ours = SpectralNormalization().wrap(net())
+    ours = SpectralNormalization().wrap(net(), (1, 4, 4))
     assert all(sigma.reshaped == pytest.approx(1, abs=1e-9) for sigma in layer_sigmas(ours, EXAMPLE).values())
     with torch.no_grad():
         raw_weight(ours.output).copy_(torch.arange(18.0).view(1, 18))
@@ -133,7 +133,7 @@ def test_the_effective_weight_is_measured_not_the_raw_one_nor_the_method_s_word(
 
 
 def test_measuring_leaves_mode_gradients_buffers_and_random_numbers_alone() -> None:
-    ours = SpectralNormalization().wrap(net())
+    ours = SpectralNormalization().wrap(net(), (1, 4, 4))
     ours(EXAMPLE).sum().backward()
     gradients = [parameter.grad.clone() for parameter in ours.parameters() if parameter.grad is not None]
     before = {name: value.clone() for name, value in ours.state_dict().items()}

@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 from sweeps import SMALL, write
+from torch import nn
 
+from lipschitz.constraints.base import Refusal
+from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
+from lipschitz.constraints.weight_clipping import WeightClipping
 from lipschitz.errors import InputError
 from lipschitz.sweep.spec import json_schema, load_sweep
 
@@ -165,3 +169,19 @@ def test_the_schema_knows_every_name_and_documents_every_field() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_committed_sweeps_expand(path: Path) -> None:
     assert load_sweep(path).runs
+
+
+def test_what_a_constraint_refuses_is_refused_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Picky(WeightClipping):
+        """Refuses convolutions."""
+
+        __module__ = "lipschitz.constraints.weight_clipping"
+
+        def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+            assert next(net.parameters()).is_meta, "a plan builds no weights"
+            raise Refusal(f"cannot bound samples of {shape}")
+
+    monkeypatch.setitem(CONSTRAINTS, "weight_clipping", Picky)
+    path = write(tmp_path, SMALL.replace("[none", "[none, weight_clipping"))
+    with pytest.raises(InputError, match=r"small.yaml:\d+: constraints\[1\]: .*: cannot bound samples of \(2,\)"):
+        load_sweep(path)

@@ -1,7 +1,7 @@
 """The task of the comparison: one thing changes at a time, and measuring changes nothing."""
 
 import copy
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -89,6 +89,26 @@ def test_methods_start_from_the_same_raw_parameters(constraint: Constraint) -> N
         assert torch.equal(raw_weight(layer), raw_weight(other))
     for name, value in ours.generator.state_dict().items():
         assert torch.equal(value, theirs.generator.state_dict()[name])
+
+
+class InNorm(Constraint):
+    """Batch normalisation in the discriminator, as some method may put it there."""
+
+    source: ClassVar[str] = "arXiv:1502.03167"
+    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "none"
+
+    def wrap(self, net: torch.nn.Module, shape: tuple[int, ...]) -> torch.nn.Module:
+        return torch.nn.Sequential(net, torch.nn.BatchNorm1d(1))
+
+
+def test_real_and_generated_samples_are_normalised_apart_where_a_module_depends_on_the_batch() -> None:
+    seen: list[int] = []
+    for constraint, batches in ((InNorm(), [16, 16]), (NoConstraint(), [32])):
+        task = points(constraint)
+        task.discriminator.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+        task.discriminator_step()
+        assert seen == batches
+        seen.clear()
 
 
 def test_seeds_differ() -> None:
