@@ -25,13 +25,16 @@ def run(script: str, *arguments: object) -> None:
 
 def test_step_cost(tmp_path: Path) -> None:
     small = ["--width", 1, "--size", 8, "--batch-size", 2, "--pairs", 3]
-    run("step_cost.py", *small, "--constraints", "weight_clipping", "gradient_penalty", "--out", tmp_path)
-    result = json.loads((tmp_path / "step_cost.json").read_text())
+    run("step_cost.py", *small, "--constraints", "gradient_penalty", "torch_spectral_norm", "--out", tmp_path)
+    result = json.loads((tmp_path / "cost.json").read_text())
     assert result["workload"] == {"width": 1, "size": 8, "batch_size": 2}
-    assert set(result["constraints"]) == {"weight_clipping", "gradient_penalty"}
+    assert set(result["constraints"]) == {"gradient_penalty", "torch_spectral_norm"}
     ratio = result["constraints"]["gradient_penalty"]["ratio"]
     assert ratio["n"] == 3
     assert 0 < ratio["low"] <= ratio["median"] <= ratio["high"]
+    # A penalty on a gradient: the network once more forward, and back twice.
+    assert 1.5 < result["constraints"]["gradient_penalty"]["gflop"] / result["none"]["gflop"] < 2.5
+    assert result["constraints"]["gradient_penalty"]["aten_calls"] > result["none"]["aten_calls"] > 50
     assert "torch" in result["provenance"]["versions"]
     assert "| gradient_penalty |" in (tmp_path / "table.md").read_text()
 
