@@ -7,7 +7,9 @@ _PLAIN = range(-4, 6)
 
 
 def show(value: float, digits: int = 3) -> str:
-    """Return ``value`` to ``digits`` significant digits, or a dash where it is not finite."""
+    """Return ``value`` to ``digits`` significant digits, ∞ where it has no bound, or a dash where it is missing."""
+    if value == math.inf:
+        return "∞"
     if not math.isfinite(value):
         return MISSING
     if value == int(value) and abs(value) < 10**digits:

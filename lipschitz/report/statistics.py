@@ -26,13 +26,14 @@ def half_width(deviation: NDArray[np.float64], n: NDArray[np.int64]) -> NDArray[
 
 
 def aggregate(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Return one row for each group of ``by`` that has a finite ``value``: its n, mean and ci95 (NaN where n = 1).
+    """Return one row for each group of ``by`` that has a ``value``: its n, mean and ci95 (NaN where n = 1).
 
-    Values that are not finite are left out of n. Groups keep the order of their first appearance, and
-    each row of ``frame`` must come from another training seed within its group.
+    Missing values (NaN) are left out of n. An infinite one (a bound that does not exist) makes the mean infinite, its
+    interval NaN. Groups keep the order of their first appearance, and each row of ``frame`` must come from another
+    training seed within its group.
     """
-    finite = frame[np.isfinite(frame["value"])]
-    groups = finite.groupby(list(by), sort=False, observed=True)["value"]
+    there = frame[frame["value"].notna()]
+    groups = there.groupby(list(by), sort=False, observed=True)["value"]
     table: pd.DataFrame = groups.agg(n="count", mean="mean", deviation="std").reset_index()
     table["ci95"] = half_width(table.pop("deviation").to_numpy(float), table["n"].to_numpy())
     return table

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-KNOWN = ("none", "weight_clipping", "gradient_penalty", "spectral_regularization", "spectral_normalization")
-
 GREY = "#6b6b6b"
 INK = "#222222"
 
@@ -19,15 +17,35 @@ class Style(NamedTuple):
     marker: str
 
 
-# Okabe and Ito 2008, "Color universal design"; its yellow is left out, being too faint for a line on white.
-_FIXED = (
-    Style("#000000", "o"),
-    Style("#E69F00", "s"),
-    Style("#0072B2", "^"),
-    Style("#009E73", "D"),
-    Style("#D55E00", "v"),
-)
-_COLOURS = ("#CC79A7", "#56B4E9", "#7F7F7F", "#882255", "#44AA99", "#332288", "#999933")
+# Okabe and Ito 2008, "Color universal design"; its yellow is left out, being too faint for a line on white. The colour
+# says where a method acts, the marker which one it is.
+_PROJECTED, _GRADIENTS, _PENALISED, _NORMALISED = "#E69F00", "#0072B2", "#009E73", "#D55E00"
+_CERTIFIED, _LAYERS = "#CC79A7", "#7F7F7F"
+_FIXED = {
+    "none": Style("#000000", "o"),
+    "weight_clipping": Style(_PROJECTED, "s"),
+    "frobenius_clipping": Style(_PROJECTED, "P"),
+    "spectral_projection": Style(_PROJECTED, "X"),
+    "gouk_projection": Style(_PROJECTED, "*"),
+    "gradient_penalty": Style(_GRADIENTS, "^"),
+    "zero_centered_penalty": Style(_GRADIENTS, "<"),
+    "wasserstein_divergence": Style(_GRADIENTS, ">"),
+    "gradient_normalization": Style(_GRADIENTS, "h"),
+    "spectral_regularization": Style(_PENALISED, "D"),
+    "orthonormal_regularization": Style(_PENALISED, "p"),
+    "frobenius_penalty": Style(_PENALISED, "d"),
+    "spectral_normalization": Style(_NORMALISED, "v"),
+    "weight_normalization": Style(_NORMALISED, "P"),
+    "frobenius_normalization": Style(_NORMALISED, "X"),
+    "bjorck": Style(_CERTIFIED, "s"),
+    "aol": Style(_CERTIFIED, "^"),
+    "gram_normalization": Style(_CERTIFIED, "v"),
+    "layer_normalization": Style(_LAYERS, "s"),
+    "batch_normalization": Style(_LAYERS, "o"),
+}
+KNOWN = tuple(_FIXED)
+"""Methods in the order in which they are shown."""
+_COLOURS = ("#56B4E9", "#882255", "#44AA99", "#332288", "#999933", "#AA4499", "#117733")
 _MARKERS = ("P", "X", "*", "<", ">", "h", "p", "d")
 
 
@@ -43,8 +61,7 @@ def ordered(constraints: Iterable[str]) -> list[str]:
 
 def styles(constraints: Iterable[str]) -> dict[str, Style]:
     """Return the style of each label: fixed for the known methods, by stable order for the others."""
-    fixed = dict(zip(KNOWN, _FIXED, strict=True))
     labels = ordered(constraints)
-    others = [label for label in labels if label not in fixed]
+    others = [label for label in labels if label not in _FIXED]
     free = {label: Style(_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)]) for i, label in enumerate(others)}
-    return {label: fixed.get(label) or free[label] for label in labels}
+    return {label: _FIXED.get(label) or free[label] for label in labels}

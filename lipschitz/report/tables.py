@@ -152,11 +152,12 @@ def _cost(group: pd.DataFrame, lookup: _Lookup) -> tuple[list[Column], list[list
         Column("kernel", "Largest σ of a layer"),
         Column("operator", "Largest σ of a layer"),
         Column("at least", "Lip(D)"),
+        Column("at most", "Lip(D)"),
         Column("ms", "Discriminator step"),
         Column("× none", "Discriminator step"),
         Column("MiB", "Peak memory"),
     ]
-    measured = [*LARGEST.values(), "lipschitz_lower"]
+    measured = [*LARGEST.values(), "lipschitz_lower", "lipschitz_upper"]
     cells = []
     for _, row in group.iterrows():
         plain = row.copy()

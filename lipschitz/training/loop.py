@@ -51,7 +51,7 @@ class Trainer:
         self.every = every
         self.step = 0
         self._size = 0
-        self._last: dict[str, float | None] = {}
+        self._last: dict[str, float | str | None] = {}
         self._best: dict[str, Any] | None = None
         self._watch = Stopwatch(task.device)
         self._saved = time.monotonic()
@@ -125,7 +125,7 @@ class Trainer:
         values = self.task.evaluate(f"step {self.step}")
         self._remember_best(values[self.task.selection.metric])
         self.task.end_interval()
-        self._last = _finite(values)
+        self._last = _recorded(values)
         seconds = round(self._watch.seconds, 4)
         self._size = self.journal.append_records(
             {"step": self.step, "seconds": seconds, "metric": metric, "value": value}
@@ -148,7 +148,7 @@ class Trainer:
             best = {
                 "step": self._best["step"],
                 "by": self.task.selection.metric,
-                "values": _finite(self.task.evaluate("best")),
+                "values": _recorded(self.task.evaluate("best")),
             }
         self._finish("finished", {"last": self._last, "best": best, **self.task.facts()}, arrays)
 
@@ -157,5 +157,9 @@ class Trainer:
         self.journal.finish({"status": status, "step": self.step, "seconds": seconds, **result}, arrays)
 
 
-def _finite(values: dict[str, float]) -> dict[str, float | None]:
-    return {metric: value if math.isfinite(value) else None for metric, value in values.items()}
+def _recorded(values: dict[str, float]) -> dict[str, float | str | None]:
+    """Return what stands in JSON, which knows no infinity: a bound that does not exist is "inf", NaN is null."""
+    return {
+        metric: value if math.isfinite(value) else "inf" if value == math.inf else None
+        for metric, value in values.items()
+    }

@@ -1,6 +1,7 @@
 """Folders as a sweep leaves them, made without training: methods differ in the way that the literature says they do."""
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -111,7 +112,10 @@ def write_run(path: Path, configuration: str, labels: dict[str, str], seed: int,
     for index in reached:
         values = evaluate(labels, index / plan.evaluations, rng)
         step, seconds = index * plan.every, round(index * plan.every * 0.006 * rng.uniform(1, 2), 3)
-        lines += [{"step": step, "seconds": seconds, "metric": name, "value": value} for name, value in values.items()]
+        lines += [
+            {"step": step, "seconds": seconds, "metric": name, "value": recorded(value)}
+            for name, value in values.items()
+        ]
     if end == "diverged":
         lines.append({"step": step + 7, "seconds": seconds, "metric": "loss/discriminator", "value": None})
     (path / "records.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -125,7 +129,7 @@ def write_run(path: Path, configuration: str, labels: dict[str, str], seed: int,
         "status": end,
         "step": lines[-1]["step"],
         "seconds": seconds,
-        "last": values if end == "finished" else dict.fromkeys(values),
+        "last": {k: recorded(v) for k, v in values.items()} if end == "finished" else dict.fromkeys(values),
         "best": {"step": step, "by": next(iter(quality)), "values": {k: v * 0.98 for k, v in quality.items()}},
         "floor": {"w1": 0.06 + 0.003 * seed, "modes": 8.0, "high_quality": 0.99}
         if "w1" in quality
@@ -135,6 +139,11 @@ def write_run(path: Path, configuration: str, labels: dict[str, str], seed: int,
     dump(path / "result.json", result)
     if plan.pictures:
         np.savez_compressed(path / "samples.npz", **arrays(labels, rng))
+
+
+def recorded(value: float) -> float | str:
+    """A bound that does not exist stands in JSON as a word."""
+    return "inf" if value == math.inf else value
 
 
 def hash_of(text: str) -> int:
@@ -167,6 +176,7 @@ def evaluate(labels: dict[str, str], progress: float, rng: np.random.Generator) 
         values[f"sigma_operator/{layer}"] = sigma * (1.7 if "conv" in layer else 1.0)
     bound = (1.2 * (sigma_end / 1.2) ** progress) ** 1.5
     values["lipschitz_lower"] = bound * noise() * 1.2
+    values["lipschitz_upper"] = math.inf if method == "gradient_penalty" else 40 * bound * noise()
     for where in WHERE:
         outside = where in ("old", "noise") and method == "gradient_penalty"
         norm = (1.0 if method == "gradient_penalty" else bound) * (3.5 if outside else 0.8) * noise()

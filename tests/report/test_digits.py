@@ -15,6 +15,7 @@ from lipschitz.report.digits import show, show_interval
         (0.0, "0"),
         (1.2345e-7, "1.23e-07"),
         (math.nan, "–"),
+        (math.inf, "∞"),
     ],
 )
 def test_a_number_alone_has_three_digits(value: float, text: str) -> None:

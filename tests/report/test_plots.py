@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from synthetic import METHODS, Plan, write_sweep
 
 from lipschitz.report.plots import curves
+from lipschitz.report.plots.brackets import brackets
 from lipschitz.report.plots.evidence import Evidence, Pictures, gather
 from lipschitz.report.plots.gallery import FAMILIES, gallery
 from lipschitz.report.plots.labels import spread
@@ -44,6 +45,30 @@ def test_every_figure_comes_in_three_formats(reported: Reported) -> None:
     assert files == {f"{stem}.{kind}" for stem in stems for kind in ("svg", "pdf", "png")}
     assert {"samples_digits", "samples_eight_gaussians", "surface_eight_gaussians"} <= stems
     assert "surface_digits" not in stems
+
+
+def test_a_bracket_goes_from_the_geometric_mean_of_the_lower_to_that_of_the_upper_bounds(tmp_path: Path) -> None:
+    evidence = evidence_of(write_sweep(tmp_path, PLAN))
+    last = evidence.sweep.outcomes[evidence.sweep.outcomes["which"] == "last"]
+    with look():
+        figure = brackets(evidence)
+    assert figure is not None
+    (axes,) = figure.axes
+    right = axes.get_xlim()[1]
+    marks = {
+        (round(line.get_ydata()[0]), float(line.get_xdata()[0])) for line in axes.lines if len(line.get_xdata()) == 1
+    }
+    expected = set()
+    for place, name in enumerate(PLAN.constraints):
+        of_runs = last[last["run"].isin(evidence.runs.index[evidence.runs["constraint"] == name])]
+        for bound in ("lipschitz_lower", "lipschitz_upper"):
+            mean = float(np.exp(np.log(of_runs.loc[of_runs["metric"] == bound, "value"]).mean()))
+            expected.add((place, mean if np.isfinite(mean) else right))
+    assert {
+        (place, pytest.approx(value)) == found
+        for (place, value), found in zip(sorted(expected), sorted(marks), strict=True)
+    } == {True}
+    assert [text.get_text() for text in axes.texts][1] == "× ∞"
 
 
 def test_seconds_are_steps_times_what_the_serial_pass_measured(tmp_path: Path) -> None:
@@ -124,9 +149,9 @@ def test_a_long_title_is_broken_where_a_reader_would() -> None:
 
 
 def test_ticks_of_a_logarithmic_axis_are_read_as_they_stand() -> None:
-    from lipschitz.report.plots.panels import _power
+    from lipschitz.report.plots.panels import power
 
-    assert [_power(value, 0) for value in (1e-10, 1e-4, 0.01, 0.3, 100.0, 1e5)] == [
+    assert [power(value, 0) for value in (1e-10, 1e-4, 0.01, 0.3, 100.0, 1e5)] == [
         "10⁻¹⁰",
         "10⁻⁴",
         "0.01",

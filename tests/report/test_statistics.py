@@ -27,9 +27,15 @@ def test_one_seed_has_a_mean_and_no_interval() -> None:
     assert math.isnan(row["ci95"])
 
 
-def test_values_that_are_not_finite_are_not_counted() -> None:
-    row = aggregate(frame([1.0, math.nan, 3.0, math.inf]), ["group"]).iloc[0]
+def test_missing_values_are_not_counted() -> None:
+    row = aggregate(frame([1.0, math.nan, 3.0]), ["group"]).iloc[0]
     assert (row["n"], row["mean"]) == (2, 2.0)
+
+
+def test_a_bound_that_does_not_exist_makes_the_mean_infinite() -> None:
+    row = aggregate(frame([1.0, math.inf]), ["group"]).iloc[0]
+    assert (row["n"], row["mean"]) == (2, math.inf)
+    assert math.isnan(row["ci95"])
 
 
 def test_groups_keep_the_order_of_their_appearance() -> None:

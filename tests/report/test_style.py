@@ -6,6 +6,12 @@ def test_known_methods_look_the_same_in_every_company() -> None:
     assert styles([*KNOWN, "lipschitz_dropout", "a+b(c=0.5)"]).items() >= alone.items()
 
 
+def test_no_two_known_methods_look_the_same_and_the_colour_is_the_family_s() -> None:
+    looks = styles(KNOWN)
+    assert len(set(looks.values())) == len(KNOWN)
+    assert looks["bjorck"].colour == looks["aol"].colour != looks["none"].colour
+
+
 def test_no_two_methods_of_a_sweep_look_the_same() -> None:
     labels = [*KNOWN, *(f"spectral_normalization(power_iterations={i})" for i in range(2, 30))]
     assert len(set(styles(labels).values())) == len(labels)

@@ -10,7 +10,7 @@ from matplotlib.patches import Polygon
 from matplotlib.ticker import MaxNLocator
 
 from lipschitz.report.plots.evidence import Evidence
-from lipschitz.report.plots.labels import label_ends, label_room
+from lipschitz.report.plots.labels import LINE, label_ends, label_room
 from lipschitz.report.plots.panels import balanced, horizontal, panels, scale
 from lipschitz.report.style import REAL
 from lipschitz.report.titles import heading
@@ -103,7 +103,9 @@ def _curves(
     per_step: dict[str, float] | None = None,
     unit_line: bool = False,
 ) -> Figure:
-    size = (3.0, 2.2) if len(metrics) > 1 else (4.2, 2.6)
+    # Tall enough for a label a constraint.
+    labels = LINE * len(evidence.constraints)
+    size = (3.0, max(2.2, labels)) if len(metrics) > 1 else (4.2, max(2.6, labels))
     figure, axes = panels(len(metrics), 3, _title(title, evidence), said, size=size, right=_room(evidence))
     for index, (metric, panel) in enumerate(zip(metrics, axes, strict=True)):
         curves = evidence.curves[evidence.curves["metric"] == metric]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from lipschitz.report.comparisons import Comparison
-from lipschitz.report.plots import curves, gradients, samples, spectra, surface
+from lipschitz.report.plots import brackets, curves, gradients, samples, spectra, surface
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.panels import look, render
 
@@ -20,6 +20,7 @@ FAMILIES: dict[str, tuple[str, Callable[[Evidence], Figure | None]]] = {
     "quality_by_seconds": ("Quality by training time", curves.quality_by_seconds),
     "samples": ("Samples by method", samples.samples),
     "sigma": ("σ by layer and step", curves.sigma),
+    "brackets": ("Bracket around the Lipschitz constant", brackets.brackets),
     "lipschitz": ("Lower bound on the Lipschitz constant", curves.lipschitz),
     "gradients": ("Input-gradient norms by place", gradients.gradients),
     "spectra": ("Final singular values by layer", spectra.spectra),

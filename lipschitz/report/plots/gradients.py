@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lipschitz.report.plots.evidence import Evidence
-from lipschitz.report.plots.labels import label_ends, label_room
+from lipschitz.report.plots.labels import LINE, label_ends, label_room
 from lipschitz.report.plots.panels import horizontal, panels, scale
 from lipschitz.report.style import Style
 
@@ -28,7 +28,9 @@ def gradients(evidence: Evidence) -> Figure | None:
     )
     room = label_room(list(evidence.names.values()))
     title = f"Input-gradient norm of D, by place  ·  {evidence.comparison.title()}"
-    figure, axes = panels(len(kinds), 2, title, said, size=(3.9, 2.4), right=room)
+    figure, axes = panels(
+        len(kinds), 2, title, said, size=(3.9, max(2.4, LINE * len(evidence.constraints))), right=room
+    )
     for kind, panel in zip(kinds, axes, strict=True):
         rows = final[final["metric"].str.startswith(f"{kind}/")]
         table = rows.assign(where=rows["metric"].str.partition("/")[2]).set_index(["constraint", "where"])

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from lipschitz.report.style import Style
 
 _INCH_PER_CHARACTER = 0.062
-_LINE = 0.17
+LINE = 0.17
 """Height of a line of a label, in inches."""
 
 
@@ -30,7 +30,7 @@ def label_ends(figure: Figure, axes: Axes, entries: Sequence[tuple[str, Style, f
     to_axes = axes.transData + axes.transAxes.inverted()
     x = axes.get_xlim()[1]
     wanted = [-1.0 if y is None else float(np.clip(to_axes.transform((x, y))[1], 0, 1)) for _, _, y in entries]
-    places = spread(wanted, _LINE / height)
+    places = spread(wanted, LINE / height)
     for (label, style, y), want, place in zip(entries, wanted, places, strict=True):
         if y is not None:
             axes.add_artist(

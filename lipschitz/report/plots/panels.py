@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from lipschitz.report.style import GREY, INK
 
 FORMATS = ("svg", "pdf", "png")
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LOOK: dict[str, Any] = {
     "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
@@ -122,7 +123,7 @@ def scale(axes: Axes, values: Any) -> None:
         subs = (1.0, 3.0) if high < 150 * low else (1.0,)
         axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=7))
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(_power))
+        axes.yaxis.set_major_formatter(FuncFormatter(power))
         margin = (high / low) ** 0.08
         axes.set_ylim(low / margin, high * margin)
     else:
@@ -162,12 +163,9 @@ def render(figure: Figure) -> dict[str, bytes]:
     return files
 
 
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def _power(value: float, _: int) -> str:
+def power(value: float, _: int) -> str:
     """Return a tick of a logarithmic axis: a plain number near one, else a power of ten, which is never wide."""
     if 0.01 <= value < 1000:
         return f"{value:g}"
     exponent = math.log10(value)
-    return "10" + f"{round(exponent)}".translate(SUPERSCRIPT) if exponent.is_integer() else f"{value:g}"
+    return "10" + f"{round(exponent)}".translate(_SUPERSCRIPT) if exponent.is_integer() else f"{value:g}"

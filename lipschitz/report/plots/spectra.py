@@ -16,7 +16,13 @@ def spectra(evidence: Evidence) -> Figure | None:
     """Return the descending singular values of each layer, one line a constraint, of one seed each."""
     found = {picture.constraint: picture for picture in evidence.pictures}
     prefix = "spectrum/"
-    layers = dict.fromkeys(key for picture in found.values() for key in picture.arrays if key.startswith(prefix))
+    # A layer with one output has one singular value: nothing to draw.
+    layers = dict.fromkeys(
+        key
+        for picture in found.values()
+        for key, values in picture.arrays.items()
+        if key.startswith(prefix) and values.size > 1
+    )
     if not layers:
         return None
     seeds = sorted({picture.seed for picture in found.values()})
