@@ -1,7 +1,6 @@
 """Where each method's discriminator lies between what was found and what is certified of its Lipschitz constant."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,7 +37,8 @@ def brackets(evidence: Evidence) -> Figure | None:
     figure, (axes,) = panels(1, 1, title, said, size=size, left=room, right=1.0)
     _limits(axes, ends)
     for place, name in enumerate(names):
-        _bar(axes, place, ends.loc[name], evidence.styles[name])
+        lower, upper = (float(value) for value in ends.loc[name].to_numpy(float))
+        _bar(axes, place, lower, upper, evidence.styles[name])
     axes.axvline(1.0, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks(range(len(names)), [evidence.names[name] for name in names])
@@ -57,7 +57,8 @@ def _ends(evidence: Evidence) -> pd.DataFrame:
     with np.errstate(divide="ignore"):
         logs = last.assign(value=np.log(last["value"]), constraint=last["run"].map(evidence.runs["constraint"]))
     table = logs.pivot_table(index="constraint", columns="metric", values="value", aggfunc="mean", sort=False)
-    return np.exp(table.reindex(columns=list(BOUNDS))).dropna(subset=BOUNDS[0])
+    ends = table.reindex(columns=list(BOUNDS)).apply(np.exp)
+    return ends[ends[BOUNDS[0]].notna()]
 
 
 def _limits(axes: Axes, ends: pd.DataFrame) -> None:
@@ -71,8 +72,7 @@ def _limits(axes: Axes, ends: pd.DataFrame) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(power))
 
 
-def _bar(axes: Axes, place: int, ends: "pd.Series[Any]", style: Style) -> None:
-    lower, upper = (float(ends[name]) for name in BOUNDS)
+def _bar(axes: Axes, place: int, lower: float, upper: float, style: Style) -> None:
     right = axes.get_xlim()[1]
     if math.isfinite(upper):
         axes.hlines(place, lower, upper, color=style.colour, linewidth=3, alpha=0.35)
