@@ -104,7 +104,7 @@ class Generation:
                 constraint.project(self.discriminator)
 
     def generator_step(self) -> None:
-        """Make one update of the generator; the discriminator, its buffers included, stays as it is."""
+        """Make one update of the generator; the discriminator's parameters and its method's state stay as they are."""
         self.discriminator.requires_grad_(False)
         latents = self._latents(self._batch_size, self._streams["latents_generator"])
         loss = self._loss.generator(self.discriminator(self.generator(latents)))

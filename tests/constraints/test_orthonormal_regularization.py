@@ -1,0 +1,140 @@
+"""Orthonormal regularization: both papers' terms against NumPy, and their gradients by finite differences."""
+
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from lipschitz.constraints.base import Batch, constrain
+from lipschitz.constraints.orthonormal_regularization import (
+    OrthonormalRegularization,
+    entrywise_distance,
+    squared_frobenius_distance,
+)
+from lipschitz.constraints.spectral_normalization import SpectralNormalization
+from lipschitz.estimation.layers import WeightedLayer, weighted_layers
+
+BATCH = Batch(torch.zeros(1, 2, dtype=torch.float64), None)
+NO_DRAWS = torch.Generator()
+SHAPES = [(2, 5), (5, 2), (3, 3), (1, 4), (4, 1)]
+
+
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        OrderedDict(conv=nn.Conv2d(2, 3, 3), deconv=nn.ConvTranspose2d(3, 4, 2), linear=nn.Linear(5, 6))
+    ).double()
+
+
+def matrix(layer: WeightedLayer) -> np.ndarray:
+    weight = layer.weight.detach().numpy()
+    if isinstance(layer, nn.ConvTranspose2d):
+        weight = weight.transpose(1, 0, 2, 3)
+    return weight.reshape(len(weight), -1)
+
+
+def penalty(constraint: OrthonormalRegularization, net: nn.Module) -> Tensor:
+    return constraint.penalty(net, BATCH, NO_DRAWS)
+
+
+def test_a_diagonal_matrix_by_hand() -> None:
+    layer = nn.Linear(2, 2).double()
+    layer.weight.data = torch.diag(torch.tensor([2.0, 0.5], dtype=torch.float64))
+    # W Wᵀ - I = diag(3, -3/4)
+    assert penalty(OrthonormalRegularization(weight=2.0), layer).item() == pytest.approx(2 * (9 + 9 / 16))
+    entrywise = OrthonormalRegularization(weight=2.0, norm="entrywise")
+    assert penalty(entrywise, layer).item() == pytest.approx(2 * (3 + 3 / 4))
+
+
+def test_the_frobenius_form_is_the_sum_over_layers_of_squared_sigmas_from_one() -> None:
+    ours = net()
+    sigmas = [np.linalg.svd(matrix(layer), compute_uv=False) for _, layer in weighted_layers(ours)]
+    expected = 0.25 * sum(((s**2 - 1) ** 2).sum() for s in sigmas)
+    assert penalty(OrthonormalRegularization(weight=0.25), ours).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_entrywise_form_sums_absolute_values_of_the_gram_matrix_of_the_filters() -> None:
+    ours = net()
+    matrices = [matrix(layer) for _, layer in weighted_layers(ours)]
+    assert {len(m) > m.shape[1] for m in matrices} == {True, False}, "tall and wide ones"
+    expected = 0.25 * sum(np.abs(m @ m.T - np.eye(len(m))).sum() for m in matrices)
+    entrywise = OrthonormalRegularization(weight=0.25, norm="entrywise")
+    assert penalty(entrywise, ours).item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_either_gram_matrix_gives_the_frobenius_form_up_to_a_constant(shape: tuple[int, int]) -> None:
+    w = draw(*shape).numpy()
+    rows, columns = shape
+    ours = squared_frobenius_distance(torch.from_numpy(w)).item()
+    assert ((w.T @ w - np.eye(columns)) ** 2).sum() == pytest.approx(ours + max(columns - rows, 0), rel=1e-12)
+    assert ((w @ w.T - np.eye(rows)) ** 2).sum() == pytest.approx(ours + max(rows - columns, 0), rel=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_frobenius_form_has_the_gradient_of_the_papers(shape: tuple[int, int]) -> None:
+    weight = draw(*shape).requires_grad_()
+    (gradient,) = torch.autograd.grad(squared_frobenius_distance(weight), weight)
+    w = weight.detach().numpy()
+    assert_allclose(gradient, 4 * w @ (w.T @ w - np.eye(shape[1])), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("distance", [squared_frobenius_distance, entrywise_distance])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_gradient_is_that_of_finite_differences(distance: object, shape: tuple[int, int]) -> None:
+    assert torch.autograd.gradcheck(distance, (draw(*shape, seed=3).requires_grad_(),))
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 1000))
+def test_it_vanishes_at_orthonormal_weights_and_only_there(rows: int, columns: int, seed: int) -> None:
+    u, s, vh = np.linalg.svd(draw(rows, columns, seed=seed).numpy(), full_matrices=False)
+    orthonormal = torch.from_numpy(u @ vh)
+    assert squared_frobenius_distance(orthonormal).item() == pytest.approx(0, abs=1e-20)
+    if rows <= columns:
+        assert entrywise_distance(orthonormal).item() == pytest.approx(0, abs=1e-12)
+    s[0] = 1.5
+    away = torch.from_numpy(u @ np.diag(s) @ vh)
+    assert squared_frobenius_distance(away).item() >= 1.25**2 * (1 - 1e-9)
+    assert entrywise_distance(away).item() >= 1.25 * (1 - 1e-9)
+
+
+def test_of_a_reparametrised_layer_the_effective_weight_counts() -> None:
+    constraints = [OrthonormalRegularization(weight=1.0), SpectralNormalization()]
+    layer = nn.Linear(2, 2).double()
+    layer.weight.data = torch.diag(torch.tensor([4.0, 1.0], dtype=torch.float64))
+    ours = constrain(layer, constraints, (2,))
+    value = penalty(constraints[0], ours)
+    assert value.item() == pytest.approx((1 / 16 - 1) ** 2, rel=1e-12)
+    value.backward()
+    assert layer.parametrizations["weight"].original.grad.norm() > 0
+
+
+def test_descent_on_it_brings_every_singular_value_to_one() -> None:
+    layer = net().conv
+    constraint = OrthonormalRegularization(weight=0.05)
+    optimiser = torch.optim.SGD([layer.weight], lr=1.0)
+    before = np.linalg.svd(matrix(layer), compute_uv=False)
+    for _ in range(200):
+        optimiser.zero_grad()
+        penalty(constraint, layer).backward()
+        optimiser.step()
+    assert np.abs(before - 1).max() > 0.1
+    assert_allclose(np.linalg.svd(matrix(layer), compute_uv=False), 1, atol=1e-6)
+
+
+def test_the_defaults_and_what_is_refused() -> None:
+    assert OrthonormalRegularization().weight == 1e-3
+    assert OrthonormalRegularization().norm == "frobenius"
+    for wrong in ({"weight": -1.0}, {"norm": "spectral"}):
+        with pytest.raises(ValidationError):
+            OrthonormalRegularization(**wrong)
