@@ -36,7 +36,7 @@ class Constraint(Record):
     promise: ClassVar[Literal["certified", "heuristic", "none"]]
     """``certified``: every wrapped layer is bounded as an operator; ``heuristic``: pushed towards a bound; ``none``."""
     double_backward: ClassVar[bool] = False
-    """Whether the penalty differentiates a gradient, which costs a second backward pass."""
+    """Whether the penalty or the forward pass differentiates a gradient, which costs a second backward pass."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """Reparametrise ``net`` or register state on it, once, before the optimiser is built; return what to train.

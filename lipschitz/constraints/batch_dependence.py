@@ -16,9 +16,9 @@ def batch_dependent(net: nn.Module) -> Iterator[str]:
 
 
 def refuse_batch_dependence(method: str, net: nn.Module) -> None:
-    """Raise Refusal where a penalty on each sample's input gradient has no meaning (arXiv:1704.00028, Sec. 4)."""
+    """Raise Refusal where the input gradient of a single sample has no meaning (arXiv:1704.00028, Sec. 4)."""
     for name in batch_dependent(net):
         raise Refusal(
-            f"{method} penalises the gradient of each sample, which batch normalisation in '{name}' makes depend on "
+            f"{method} works with the gradient of each sample, which batch normalisation in '{name}' makes depend on "
             "the whole batch; allowed: layer_normalization"
         )

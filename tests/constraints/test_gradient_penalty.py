@@ -1,40 +1,24 @@
 """Gradient penalty: closed values, the ways in which it is often got wrong, and its gradient by finite differences."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from pydantic import ValidationError
+from smooth_nets import HalfSquare, check_parameter_gradients, dead_net, draw, linear, rng, smooth_net
 from torch import Tensor, nn
 
 from lipschitz.constraints.base import Batch, Constraint, Refusal, constrain
-from lipschitz.constraints.gradient_penalty import GradientPenalty, interpolate
+from lipschitz.constraints.gradient_penalty import GradientPenalty, perturb
+from lipschitz.constraints.input_gradients import interpolate
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 
-
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+POINTS = ("interpolates", "real", "generated", "perturbed_real")
 
 
-def draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=rng(seed), dtype=torch.float64)
-
-
-def linear(weight: list[float]) -> nn.Module:
-    layer = nn.Linear(len(weight), 1).double()
-    layer.weight.data = torch.tensor([weight], dtype=torch.float64)
-    return layer
-
-
-class HalfSquare(nn.Module):
-    """D(x) = |x|²/2, whose gradient is x: other in every sample."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.flatten(1).square().sum(dim=1, keepdim=True) / 2
-
-
+@pytest.mark.parametrize("points", POINTS)
 @pytest.mark.parametrize(
     ("weight", "one_sided", "expected"),
     [
@@ -45,9 +29,11 @@ class HalfSquare(nn.Module):
         ([0.3, 0.4], True, 0.0),
     ],
 )
-def test_a_linear_discriminator_has_a_known_penalty(weight: list[float], one_sided: bool, expected: float) -> None:
+def test_a_linear_discriminator_has_a_known_penalty(
+    weight: list[float], one_sided: bool, expected: float, points: str
+) -> None:
     batch = Batch(draw(7, 2), draw(7, 2, seed=1))
-    penalty = GradientPenalty(one_sided=one_sided).penalty(linear(weight), batch, rng())
+    penalty = GradientPenalty(one_sided=one_sided, points=points).penalty(linear(weight), batch, rng())
     assert penalty.item() == pytest.approx(expected, abs=1e-12)
 
 
@@ -66,25 +52,76 @@ def test_the_norm_is_per_sample_over_all_other_axes() -> None:
     assert one_sided.item() == pytest.approx((np.maximum(norms / 8 - 1, 0) ** 2).mean(), rel=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(2,), (3, 4, 4)])
-def test_there_is_one_epsilon_a_sample_and_it_weighs_the_real_one(shape: tuple[int, ...]) -> None:
-    real, generated = torch.ones(50, *shape), torch.zeros(50, *shape)
-    points = interpolate(real, generated, rng()).flatten(1)
-    assert points.dtype == torch.float32
-    assert torch.equal(points, points[:, :1].expand_as(points))
-    assert torch.equal(points[:, 0], torch.rand(50, generator=rng()))
+@pytest.mark.parametrize("points", POINTS)
+def test_the_gradient_is_taken_at_the_points_that_are_named(points: str) -> None:
+    real, generated = draw(6, 3, 2), draw(6, 3, 2, seed=1)
+    expected = {
+        "interpolates": interpolate(real, generated, rng()),
+        "real": real,
+        "generated": generated,
+        "perturbed_real": perturb(real, 0.5, rng()),
+    }[points]
+    norms = np.linalg.norm(expected.flatten(1).numpy(), axis=1)
+    penalty = GradientPenalty(weight=1.0, points=points).penalty(HalfSquare(), Batch(real, generated), rng())
+    assert penalty.item() == pytest.approx(((norms - 1) ** 2).mean(), rel=1e-12)
+    assert not real.requires_grad
+    assert not generated.requires_grad
 
 
-def test_interpolates_lie_on_the_segment_of_their_own_pair() -> None:
-    real, generated = draw(20, 3, 2), draw(20, 3, 2, seed=1)
-    points = interpolate(real, generated, rng())
-    to_real, to_generated = (points - real).flatten(1).norm(dim=1), (points - generated).flatten(1).norm(dim=1)
-    assert_allclose(to_real + to_generated, (real - generated).flatten(1).norm(dim=1), rtol=1e-12)
+def test_the_default_is_the_penalty_of_wgan_gp_to_the_last_bit() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))
+    real, generated = draw(16, 2).float(), draw(16, 2, seed=1).float()
+    epsilon = torch.rand(16, 1, generator=rng())
+    points = torch.lerp(generated, real, epsilon).requires_grad_()
+    (gradient,) = torch.autograd.grad(net(points).sum(), points, create_graph=True)
+    expected = 10.0 * (torch.linalg.vector_norm(gradient, dim=1) - 1).square().mean()
+    assert torch.equal(GradientPenalty().penalty(net, Batch(real, generated), rng()), expected)
+
+
+# DRAGAN's noise.
+
+
+def test_the_noise_is_half_a_standard_deviation_at_most_and_upward() -> None:
+    real = 3 + draw(200, 3, 5) * torch.tensor([1.0, 1.0, 2.0, 4.0, 8.0])
+    shift = (perturb(real, 0.5, rng()) - real).numpy()
+    deviation = real.numpy().std()
+    assert shift.min() >= 0
+    assert shift.max() < 0.5 * deviation
+    # Uniform per entry: 600 draws a column come near both ends, whatever the column's own deviation.
+    assert shift.min(axis=(0, 1)).max() < 0.01 * deviation
+    assert shift.max(axis=(0, 1)).min() > 0.49 * deviation
+    assert shift.mean() == pytest.approx(0.25 * deviation, rel=0.05)
+    assert len(np.unique(shift.round(12))) == shift.size
+
+
+def test_the_noise_scales_and_comes_from_the_methods_own_stream() -> None:
+    real, state = draw(10, 2), torch.get_rng_state()
+    unit = perturb(real, 1.0, rng(3)) - real
+    assert_allclose(perturb(real, 0.25, rng(3)), real + unit / 4, rtol=1e-12)
+    assert torch.equal(perturb(real, 1.0, rng(3)), perturb(real, 1.0, rng(3)))
+    assert not torch.equal(perturb(real, 1.0, rng(3)), perturb(real, 1.0, rng(4)))
+    assert torch.equal(perturb(real, 0.0, rng(3)), real)
+    assert perturb(real.float(), 1.0, rng()).dtype == torch.float32
+    assert torch.equal(torch.get_rng_state(), state)
+    penalties = [
+        GradientPenalty(points="perturbed_real", noise=noise).penalty(HalfSquare(), Batch(real, None), rng()).item()
+        for noise in (0.5, 0.5, 2.0)
+    ]
+    assert penalties[0] == penalties[1] != penalties[2]
+
+
+def test_noise_that_would_move_nothing_is_an_error() -> None:
+    assert GradientPenalty(points="perturbed_real", noise=0.1).noise == 0.1
+    with pytest.raises(ValidationError, match="noise moves perturbed_real points alone, not real"):
+        GradientPenalty(points="real", noise=0.1)
+
+
+# What differentiation must get right.
 
 
 def test_where_the_discriminator_is_constant_the_gradient_is_zero_not_nan() -> None:
-    net = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1)).double()
-    nn.init.constant_(net[0].bias, -1e6)
+    net = dead_net()
     penalty = GradientPenalty().penalty(net, Batch(draw(3, 2), draw(3, 2, seed=1)), rng())
     assert penalty.item() == pytest.approx(10)
     penalty.backward()
@@ -93,47 +130,37 @@ def test_where_the_discriminator_is_constant_the_gradient_is_zero_not_nan() -> N
     assert net[0].weight.grad is not None
 
 
-def finite_differences(value: Callable[[], Tensor], parameter: Tensor, step: float = 1e-5) -> np.ndarray:
-    flat, gradient = parameter.detach().view(-1), np.zeros(parameter.numel())
-    for i in range(len(flat)):
-        kept = flat[i].item()
-        ends = []
-        for sign in (1, -1):
-            flat[i] = kept + sign * step
-            ends.append(value().item())
-        flat[i] = kept
-        gradient[i] = (ends[0] - ends[1]) / (2 * step)
-    return gradient.reshape(parameter.shape)
-
-
-def smooth_net() -> nn.Module:
-    torch.manual_seed(0)
-    conv = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Tanh(), nn.ConvTranspose2d(2, 2, 2, 2), nn.Tanh())
-    return nn.Sequential(conv, nn.Flatten(), nn.Linear(2 * 6 * 6, 1)).double()
-
-
 @pytest.mark.parametrize("others", [(), (SpectralNormalization(),)], ids=["bare", "normalised"])
-def test_the_parameters_gradient_equals_finite_differences(others: tuple[Constraint, ...]) -> None:
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        GradientPenalty(),
+        GradientPenalty(points="real"),
+        GradientPenalty(points="generated"),
+        GradientPenalty(points="perturbed_real"),
+        GradientPenalty(one_sided=True),
+    ],
+    ids=GradientPenalty.label,
+)
+def test_the_parameters_gradient_equals_finite_differences(
+    constraint: GradientPenalty, others: tuple[Constraint, ...]
+) -> None:
     net = constrain(smooth_net(), others, (1, 3, 3))
     with torch.no_grad():
         # Off the singular vectors of the weights, where σ = uᵀWv is not stationary in u and v.
         for parameter in net.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng(3), dtype=torch.float64))
+            if constraint.one_sided:
+                # Steep enough for norms above one, which this side alone sees.
+                parameter.mul_(4)
     batch = Batch(draw(3, 1, 3, 3), draw(3, 1, 3, 3, seed=1))
 
     def penalty() -> Tensor:
-        return GradientPenalty().penalty(net, batch, rng())
+        return constraint.penalty(net, batch, rng())
 
-    penalty().backward()
-    checked = 0
-    for name, parameter in net.named_parameters():
-        if parameter.grad is None:
-            assert name.endswith("bias"), "only the last bias leaves the input's gradient alone"
-            continue
-        expected = finite_differences(penalty, parameter)
-        assert_allclose(parameter.grad.numpy(), expected, rtol=1e-6, atol=1e-7, err_msg=name)
-        checked += 1
-    assert checked >= 5
+    if constraint.one_sided and not others:
+        assert penalty() > 1
+    assert check_parameter_gradients(net, penalty) >= 5
 
 
 def test_the_discriminators_parameters_are_not_given_gradients_by_the_first_backward() -> None:
@@ -142,15 +169,32 @@ def test_the_discriminators_parameters_are_not_given_gradients_by_the_first_back
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
-def test_a_task_without_generated_samples_is_told_so() -> None:
-    with pytest.raises(ValueError, match="interpolates between real and generated samples"):
-        GradientPenalty().penalty(linear([1.0]), Batch(draw(3, 1), None), rng())
+# What it can be had with.
 
 
-def test_the_papers_weight() -> None:
-    assert GradientPenalty().weight == 10
-    assert not GradientPenalty().one_sided
+@pytest.mark.parametrize("points", ["interpolates", "generated"])
+def test_a_task_without_generated_samples_is_told_so(points: str) -> None:
+    expected = f"gradient_penalty on {points} needs generated samples, .* allowed: points: real or perturbed_real"
+    with pytest.raises(ValueError, match=expected):
+        GradientPenalty(points=points).penalty(linear([1.0]), Batch(draw(3, 1), None), rng())
+
+
+@pytest.mark.parametrize("points", ["real", "perturbed_real"])
+def test_real_points_need_no_generated_samples(points: str) -> None:
+    penalty = GradientPenalty(points=points).penalty(linear([3.0]), Batch(draw(3, 1), None), rng())
+    assert penalty.item() == pytest.approx(40)
+
+
+def test_the_papers_hyperparameters() -> None:
+    default = GradientPenalty()
+    assert (default.weight, default.one_sided, default.points, default.noise) == (10, False, "interpolates", 0.5)
+    assert default.changed() == {}
     assert GradientPenalty.double_backward
+
+
+def test_unknown_points_are_an_error() -> None:
+    with pytest.raises(ValidationError, match="points"):
+        GradientPenalty(points="fake")
 
 
 def test_batch_normalisation_is_refused_with_the_reason() -> None:
