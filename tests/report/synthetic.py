@@ -173,6 +173,7 @@ def evaluate(labels: dict[str, str], progress: float, rng: np.random.Generator) 
     for depth, layer in enumerate(layers):
         sigma = start * (sigma_end / start) ** progress * noise() ** 0.3 * (1 + 0.1 * depth)
         values[f"sigma_reshaped/{layer}"] = sigma
+        values[f"effective_rank/{layer}"] = 10.0 * 2**depth / sigma**0.2
         values[f"sigma_operator/{layer}"] = sigma * (1.7 if "conv" in layer else 1.0)
     bound = (1.2 * (sigma_end / 1.2) ** progress) ** 1.5
     values["lipschitz_lower"] = bound * noise() * 1.2

@@ -69,7 +69,7 @@ def test_warnings_count_what_did_not_end(reported: Reported) -> None:
 def test_page_shows_everything_from_disk(reported: Reported) -> None:
     page = (reported.folder / "index.html").read_text()
     sources = re.findall(r'src="([^"]+)"', page)
-    assert len(sources) == 17
+    assert len(sources) == 19
     assert all((reported.folder / source).is_file() for source in sources)
     links = [link for link in re.findall(r'href="([^"]+)"', page) if not link.startswith("#")]
     assert all((reported.folder / link).is_file() for link in links)

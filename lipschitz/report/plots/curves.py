@@ -1,4 +1,4 @@
-"""Curves over training: quality by step and by seconds, σ by layer, and the lower bound of the Lipschitz constant."""
+"""Curves over training: quality by step and by seconds, and the lower bound of the Lipschitz constant."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.labels import LINE, label_ends, label_room
-from lipschitz.report.plots.panels import balanced, horizontal, panels, scale
+from lipschitz.report.plots.panels import horizontal, panels, scale
 from lipschitz.report.style import REAL
 from lipschitz.report.titles import heading
 
@@ -47,47 +47,6 @@ def lipschitz(evidence: Evidence) -> Figure | None:
     return _curves(evidence, ["lipschitz_lower"], "Lower bound on Lip(D)", f"{said}\n{BAND}", "Step", unit_line=True)
 
 
-def sigma(evidence: Evidence) -> Figure | None:
-    """Return σ of each layer against steps: of the true operator (solid) and of the reshaped kernel (dashed)."""
-    layers = [name.partition("/")[2] for name in evidence.metrics if name.startswith("sigma_operator/")]
-    layers += [name.partition("/")[2] for name in evidence.metrics if name.startswith("sigma_reshaped/")]
-    layers = list(dict.fromkeys(layers))
-    if not layers:
-        return None
-    said = "Solid: of the true operator, shaded: 95 % interval over seeds. Dashed: of the reshaped kernel."
-    columns = balanced(len(layers), 4)
-    figure, axes = panels(
-        len(layers),
-        columns,
-        _title("σ by layer", evidence),
-        said,
-        size=(2.2, 1.7),
-        gap=(0.5, 0.62),
-        above=0.2,
-        right=_room(evidence),
-    )
-    curves = evidence.curves[evidence.curves["metric"].str.startswith(("sigma_operator/", "sigma_reshaped/"))]
-    by_metric = dict(list(curves.groupby("metric", sort=False)))
-    for index, (layer, panel) in enumerate(zip(layers, axes, strict=True)):
-        operator = by_metric.get(f"sigma_operator/{layer}", curves.iloc[:0])
-        reshaped = by_metric.get(f"sigma_reshaped/{layer}", curves.iloc[:0])
-        ends = _draw(panel, evidence, operator, evidence.broken[evidence.broken["metric"] == f"sigma_operator/{layer}"])
-        for name, group in reshaped.groupby("constraint", sort=False):
-            panel.plot(
-                group["step"],
-                group["mean"],
-                color=evidence.styles[str(name)].colour,
-                linewidth=1,
-                linestyle=(0, (3, 2)),
-            )
-        scale(panel, pd.concat([operator["mean"], reshaped["mean"]]))
-        panel.set_title(layer)
-        _axis(panel, "Step" if index + columns >= len(layers) else "", "σ" if index % columns == 0 else "")
-        if index == columns - 1:
-            _label(figure, panel, evidence, ends)
-    return figure
-
-
 def seconds_per_step(timing: dict[str, Any]) -> float:
     """Return the seconds of one training step: n_dis discriminator updates and one generator update."""
     discriminator, generator = (float(timing[f"ms_{name}_step"]["median"]) for name in ("discriminator", "generator"))
@@ -106,7 +65,7 @@ def _curves(
     # Tall enough for a label a constraint.
     labels = LINE * len(evidence.constraints)
     size = (3.0, max(2.2, labels)) if len(metrics) > 1 else (4.2, max(2.6, labels))
-    figure, axes = panels(len(metrics), 3, _title(title, evidence), said, size=size, right=_room(evidence))
+    figure, axes = panels(len(metrics), 3, heading_of(title, evidence), said, size=size, right=room(evidence))
     for index, (metric, panel) in enumerate(zip(metrics, axes, strict=True)):
         curves = evidence.curves[evidence.curves["metric"] == metric]
         broken = evidence.broken[evidence.broken["metric"] == metric]
@@ -117,20 +76,20 @@ def _curves(
                 )
                 for frame in (curves, broken)
             )
-        ends = _draw(panel, evidence, curves, broken)
+        ends = draw(panel, evidence, curves, broken)
         floor = evidence.floors.get(metric)
         scale(panel, [*curves["mean"], *broken["value"], *([floor] if floor is not None else [])])
         if floor is not None:
             horizontal(panel, floor, REAL)
         if unit_line:
             horizontal(panel, 1.0, "1")
-        _axis(panel, x_label, heading(metric))
+        axis(panel, x_label, heading(metric))
         if index == min(len(metrics), 3) - 1:
-            _label(figure, panel, evidence, ends)
+            label(figure, panel, evidence, ends)
     return figure
 
 
-def _draw(panel: Axes, evidence: Evidence, curves: pd.DataFrame, broken: pd.DataFrame) -> dict[str, float]:
+def draw(panel: Axes, evidence: Evidence, curves: pd.DataFrame, broken: pd.DataFrame) -> dict[str, float]:
     """Draw one line a constraint, and one a diverged seed; return where each constraint's line ends."""
     ends: dict[str, float] = {}
     for label, trace in broken.groupby(["constraint", "run"], sort=False):
@@ -172,13 +131,15 @@ def _draw(panel: Axes, evidence: Evidence, curves: pd.DataFrame, broken: pd.Data
     return ends
 
 
-def _label(figure: Figure, panel: Axes, evidence: Evidence, ends: dict[str, float]) -> None:
+def label(figure: Figure, panel: Axes, evidence: Evidence, ends: dict[str, float]) -> None:
+    """Name each constraint right of the panel, where its line ends."""
     label_ends(
         figure, panel, [(evidence.names[name], evidence.styles[name], ends.get(name)) for name in evidence.constraints]
     )
 
 
-def _axis(panel: Axes, x_label: str, y_label: str) -> None:
+def axis(panel: Axes, x_label: str, y_label: str) -> None:
+    """Label the axes of a panel of curves."""
     panel.set_xlabel(x_label)
     panel.set_ylabel(y_label)
     panel.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
@@ -186,11 +147,13 @@ def _axis(panel: Axes, x_label: str, y_label: str) -> None:
     panel.set_axisbelow(True)
 
 
-def _title(what: str, evidence: Evidence) -> str:
+def heading_of(what: str, evidence: Evidence) -> str:
+    """Return the title of a figure: what it shows, of which comparison."""
     return f"{what}  ·  {evidence.comparison.title()}"
 
 
-def _room(evidence: Evidence) -> float:
+def room(evidence: Evidence) -> float:
+    """Return the right margin, in inches, that the constraints' names need."""
     return label_room(list(evidence.names.values()))
 
 

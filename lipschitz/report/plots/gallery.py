@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from lipschitz.report.comparisons import Comparison
-from lipschitz.report.plots import brackets, curves, gradients, samples, spectra, surface
+from lipschitz.report.plots import brackets, curves, gradients, layers, samples, spectra, surface
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.panels import look, render
 
@@ -19,10 +19,11 @@ FAMILIES: dict[str, tuple[str, Callable[[Evidence], Figure | None]]] = {
     "quality_by_step": ("Quality by training step", curves.quality_by_step),
     "quality_by_seconds": ("Quality by training time", curves.quality_by_seconds),
     "samples": ("Samples by method", samples.samples),
-    "sigma": ("σ by layer and step", curves.sigma),
+    "sigma": ("σ by layer and step", layers.sigma),
     "brackets": ("Bracket around the Lipschitz constant", brackets.brackets),
     "lipschitz": ("Lower bound on the Lipschitz constant", curves.lipschitz),
     "gradients": ("Input-gradient norms by place", gradients.gradients),
+    "effective_rank": ("Effective rank by layer and step", layers.effective_rank),
     "spectra": ("Final singular values by layer", spectra.spectra),
     "surface": ("Value surface of the discriminator", surface.surface),
 }
