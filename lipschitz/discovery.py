@@ -20,7 +20,7 @@ def discover(package: ModuleType | str, base: type[T]) -> dict[str, type[T]]:
     package = importlib.import_module(package) if isinstance(package, str) else package
     found = {}
     for name in sorted(module.name for module in pkgutil.iter_modules(package.__path__)):
-        classes = _defined(importlib.import_module(f"{package.__name__}.{name}"), base)
+        classes = defined(importlib.import_module(f"{package.__name__}.{name}"), base)
         if len(classes) > 1:
             names = ", ".join(cls.__name__ for cls in classes)
             raise TypeError(f"{package.__name__}.{name} defines {names}; allowed: one public {base.__name__} a module")
@@ -29,7 +29,7 @@ def discover(package: ModuleType | str, base: type[T]) -> dict[str, type[T]]:
     return found
 
 
-def _defined(module: ModuleType, base: type[T]) -> list[type[T]]:
+def defined(module: ModuleType, base: type[T]) -> list[type[T]]:
     """Return the public concrete subclasses of ``base`` that ``module`` itself defines, not those that it imports."""
     return [
         value

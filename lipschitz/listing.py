@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
+from lipschitz.constraints.catalogue import REFUSED
+from lipschitz.constraints.outside import origin_of
 from lipschitz.datasets.catalogue import CATALOGUE as DATASETS
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.catalogue import CATALOGUE as MODELS
@@ -23,7 +25,11 @@ class Listing(NamedTuple):
 def _constraints() -> Iterable[Row]:
     for name, kind in CONSTRAINTS.items():
         cost = "second backward" if kind.double_backward else "-"
-        yield name, kind.promise, cost, kind.summary(), kind.source
+        origin = origin_of(kind)
+        outside = f" ({', '.join(origin.facts().values())})" if origin else ""
+        yield name, kind.promise, cost, kind.summary(), kind.source + outside
+    for name, reason in REFUSED.items():
+        yield name, "-", "-", f"Refused: {reason}.", ""
 
 
 def _records(catalogue: Mapping[str, type[Record]]) -> Iterable[Row]:

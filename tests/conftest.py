@@ -1,4 +1,7 @@
-"""What every test gets: one torch thread, and a cache folder of its own that one session shares."""
+"""What every test gets: one torch thread, and a cache folder of its own that one session shares.
+
+``pytest tests/test_contracts.py --constraint path/to/file.py:ClassName`` runs the contract over a method of one's own.
+"""
 
 import os
 from pathlib import Path
@@ -7,6 +10,42 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--constraint",
+        action="append",
+        default=[],
+        metavar="FILE.py:CLASS",
+        help="Test this method, whose file is run, and no other; may be given several times.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the given methods into the catalogue, where the contract finds them; a mistake in one is one line."""
+    for reference in config.getoption("--constraint"):
+        from lipschitz.constraints.catalogue import CATALOGUE, constraint_called
+        from lipschitz.errors import InputError
+
+        try:
+            kind = constraint_called(reference)
+        except InputError as error:
+            raise pytest.UsageError(str(error)) from None
+        CATALOGUE[kind.name()] = kind
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the tests that run over every constraint, leave those of the given ones."""
+    given = {reference.rpartition(":")[2] for reference in config.getoption("--constraint")}
+    if not given:
+        return
+    from lipschitz.constraints.catalogue import CATALOGUE
+
+    others = set(CATALOGUE) - given
+    kinds = [item.callspec.params.get("kind") if hasattr(item, "callspec") else None for item in items]
+    config.hook.pytest_deselected(items=[item for item, kind in zip(items, kinds, strict=True) if kind in others])
+    items[:] = [item for item, kind in zip(items, kinds, strict=True) if kind not in others]
 
 
 @pytest.fixture(scope="session", autouse=True)

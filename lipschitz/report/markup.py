@@ -1,6 +1,7 @@
 """The tables as Markdown and as LaTeX."""
 
 import re
+from collections.abc import Iterable
 from itertools import groupby
 
 from lipschitz.report.tables import CAPTION, Cell, Column, Table
@@ -66,9 +67,10 @@ def markdown(tables: list[Table], title: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def latex(tables: list[Table]) -> str:
+def latex(tables: list[Table], comments: Iterable[str] = ()) -> str:
     r"""Return the tables as LaTeX with booktabs: a file that compiles alone and can be ``\input``."""
-    return _OPENING + "\n".join(_latex_table(table) for table in tables) + _CLOSING
+    said = "".join(f"% {' '.join(line.split())}\n" for line in comments)
+    return _OPENING + said + "\n".join(_latex_table(table) for table in tables) + _CLOSING
 
 
 def spans(columns: list[Column]) -> list[tuple[str, int, int]]:
@@ -85,18 +87,18 @@ def _latex_table(table: Table) -> str:
     upper = spans(table.columns)
     form = "".join("r" if column.numeric else "l" for column in table.columns)
     over = " & ".join(
-        rf"\multicolumn{{{width}}}{{c}}{{{_tex(text)}}}" if text else " & " * (width - 1) for text, _, width in upper
+        rf"\multicolumn{{{width}}}{{c}}{{{tex(text)}}}" if text else " & " * (width - 1) for text, _, width in upper
     )
     rules = " ".join(rf"\cmidrule(lr){{{start}-{start + width - 1}}}" for text, start, width in upper if text)
     lines = [
         r"\begin{table}[ht]",
         r"  \centering\scriptsize\setlength{\tabcolsep}{3pt}",
-        rf"  \caption{{{_tex(table.title)}. {_tex(' '.join([CAPTION, *table.notes]))}}}",
+        rf"  \caption{{{tex(table.title)}. {tex(' '.join([CAPTION, *table.notes]))}}}",
         rf"  \begin{{tabular}}{{{form}}}",
         r"    \toprule",
         rf"    {over} \\",
         f"    {rules}",
-        "    " + " & ".join(_tex(column.head) for column in table.columns) + r" \\",
+        "    " + " & ".join(tex(column.head) for column in table.columns) + r" \\",
         r"    \midrule",
         *("    " + " & ".join(_latex_cell(cell) for cell in row) + r" \\" for row in table.rows),
         r"    \bottomrule",
@@ -108,7 +110,7 @@ def _latex_table(table: Table) -> str:
 
 
 def _latex_cell(cell: Cell) -> str:
-    text = _tex(cell.text)
+    text = tex(cell.text)
     return rf"\textbf{{{text}}}" if cell.bold else text
 
 
@@ -121,7 +123,7 @@ def _plain(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
 
 
-def _tex(text: str) -> str:
+def tex(text: str) -> str:
     """Escape for LaTeX; a character that pdfLaTeX's own fonts lack is written as its code point."""
     return "".join(
         _LATEX.get(letter) or (letter if ord(letter) < 256 else f"U+{ord(letter):04X}")

@@ -7,17 +7,22 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lipschitz.metrics.catalogue import CATALOGUE, Metric
 from lipschitz.report.comparisons import comparisons
 from lipschitz.report.markup import spans
 from lipschitz.report.plots.gallery import Picture
-from lipschitz.report.protocols import base
 from lipschitz.report.records import Sweep
-from lipschitz.report.summary import overview
+from lipschitz.report.references import Citation
+from lipschitz.report.summary import measured_metrics, overview
 from lipschitz.report.tables import CAPTION, Table
 
 
-def page(sweep: Sweep, tables: Sequence[Table], pictures: Sequence[Picture], warnings: Sequence[str]) -> str:
+def page(
+    sweep: Sweep,
+    tables: Sequence[Table],
+    pictures: Sequence[Picture],
+    cited: Sequence[Citation],
+    warnings: Sequence[str],
+) -> str:
     """Return the whole page; it shows the figures from ``plots/`` beside it."""
     environment = Environment(
         loader=PackageLoader("lipschitz.report"),
@@ -31,7 +36,9 @@ def page(sweep: Sweep, tables: Sequence[Table], pictures: Sequence[Picture], war
         overview=overview(sweep),
         sections=_sections(sweep, tables, pictures),
         protocols=_protocols(sweep.protocols),
-        metrics=_metrics(sweep),
+        metrics=measured_metrics(sweep),
+        references=[citation for citation in cited if citation.role != "metric"],
+        outside={name: _flat(facts) for name, facts in sweep.outside.items()},
         provenance=_flat(sweep.provenance),
         devices=sorted({str(timing["device"]) for timing in sweep.timings.values() if "device" in timing}),
         warnings=warnings,
@@ -64,14 +71,6 @@ def _sections(sweep: Sweep, tables: Sequence[Table], pictures: Sequence[Picture]
 def _protocols(protocols: pd.DataFrame) -> list[tuple[str, str, str]]:
     said = protocols["facts"].map(lambda facts: ", ".join(f"{key}: {_plain(value)}" for key, value in facts.items()))
     return list(zip(protocols["dataset"], protocols["metric"], said, strict=True))
-
-
-def _metrics(sweep: Sweep) -> list[Metric]:
-    measured = {base(name) for name in sweep.outcomes["metric"]} | {
-        base(name) for name in sweep.records["metric"].unique()
-    }
-    timed = {name for timing in sweep.timings.values() for name in timing}
-    return [metric for name, metric in CATALOGUE.items() if name in measured | timed]
 
 
 def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:

@@ -37,6 +37,8 @@ class Sweep:
         records: run, step, seconds, metric, value (NaN where it was not finite).
         outcomes: run, which (last, best or floor), metric, value: the ``result.json`` of each run that ended.
         protocols: dataset, metric, facts (a dict): how each number of quality was measured.
+        sources: by axis and name, the paper or publisher of what the runs are made of; empty where they do not say.
+        outside: by name, where a method from outside the package comes from.
         timings: what the serial pass measured, by configuration.
         waiting: runs of the plan that were not started.
         warnings: one line for each thing that could not be read or must be known.
@@ -48,6 +50,8 @@ class Sweep:
     records: pd.DataFrame
     outcomes: pd.DataFrame
     protocols: pd.DataFrame
+    sources: dict[str, dict[str, str]]
+    outside: dict[str, dict[str, str]]
     timings: dict[str, dict[str, Any]]
     provenance: dict[str, Any]
     waiting: int
@@ -84,7 +88,8 @@ def load(path: Path) -> Sweep:
     if not runs:
         raise InputError(f"{path}: nothing to report: no run was started{_unreadable(warnings)}")
     warnings += _mixed_origins(row["origins"] for row in runs)
-    table = separate_configurations(pd.DataFrame(runs).set_index("run").drop(columns="origins"))
+    said = ["origins", "sources", "outside"]
+    table = separate_configurations(pd.DataFrame(runs).set_index("run").drop(columns=said))
     records, outcomes = _records(list(table.index), read), _outcomes(read)
     facts = pd.DataFrame([row for content in read for row in content.facts], columns=["run", "metric", "facts"])
     protocols = separate_protocols(table, records, outcomes, facts, warnings)
@@ -96,6 +101,8 @@ def load(path: Path) -> Sweep:
         records,
         outcomes,
         protocols,
+        _merged(row["sources"] for row in runs),
+        _merged(row["outside"] for row in runs),
         timings,
         provenance,
         waiting,
@@ -112,6 +119,15 @@ def _mixed_origins(origins: Iterable[list[dict[str, Any]]]) -> list[str]:
         for origin in made
     }
     return [f"runs of different origin stand in one table: {'; '.join(sorted(seen))}"] if len(seen) > 1 else []
+
+
+def _merged(said: Iterable[dict[str, dict[str, str]]]) -> dict[str, dict[str, str]]:
+    """Return what the runs say together, each name once."""
+    merged: dict[str, dict[str, str]] = {}
+    for part in said:
+        for name, facts in part.items():
+            merged.setdefault(name, {}).update(facts)
+    return merged
 
 
 def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], _Content]:
@@ -143,6 +159,8 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], _Content]:
         "status": run.status(),
         "definition": definition["run"],
         "origins": definition.get("provenance", []),
+        # Runs of early versions say neither.
+        **{key: {name: dict(said) for name, said in definition.get(key, {}).items()} for key in ("sources", "outside")},
     }
     return row, content
 

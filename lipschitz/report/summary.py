@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lipschitz.metrics.catalogue import CATALOGUE
+from lipschitz.metrics.catalogue import CATALOGUE, Metric
 from lipschitz.report.comparisons import COMPARISON, LABELS
 from lipschitz.report.protocols import base
 from lipschitz.report.records import Sweep
@@ -22,6 +22,15 @@ def quality_metrics(sweep: Sweep) -> list[str]:
     known = list(CATALOGUE)
     names = dict.fromkeys(judged["metric"])
     return sorted(names, key=lambda name: known.index(base(name)) if base(name) in known else len(known))
+
+
+def measured_metrics(sweep: Sweep) -> list[Metric]:
+    """Return everything in the catalogue that was measured or timed, in the catalogue's order."""
+    measured = {base(name) for name in sweep.outcomes["metric"]} | {
+        base(name) for name in sweep.records["metric"].unique()
+    }
+    timed = {name for timing in sweep.timings.values() for name in timing}
+    return [metric for name, metric in CATALOGUE.items() if name in measured | timed]
 
 
 def summarise(sweep: Sweep) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from lipschitz.report.page import page
 from lipschitz.report.plots.evidence import gather
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
 from lipschitz.report.records import Sweep, load
+from lipschitz.report.references import bibliography, citations, latex_comments
 from lipschitz.report.summary import overview, summarise
 from lipschitz.report.tables import build
 
@@ -18,7 +19,7 @@ RECORD_COLUMNS = ["run", *LABELS, "seed", "step", "seconds", "metric", "value"]
 
 
 def report(folder: Path, *, limit_panels: int | None = PANELS) -> list[str]:
-    """Write ``records.csv``, ``summary.csv``, ``table.md``, ``table.tex``, ``plots/`` and ``index.html`` into a folder.
+    """Write ``records.csv``, ``summary.csv``, tables, ``references.bib``, ``plots/`` and ``index.html`` into a folder.
 
     The same runs give the same bytes. Each file is replaced atomically.
 
@@ -39,11 +40,13 @@ def report(folder: Path, *, limit_panels: int | None = PANELS) -> list[str]:
     write_text(folder / "records.csv", _records(sweep).to_csv(index=False, lineterminator="\n"))
     write_text(folder / "summary.csv", summary.to_csv(index=False, lineterminator="\n"))
     write_text(folder / "table.md", markdown(tables, sweep.name))
-    write_text(folder / "table.tex", latex(tables))
+    cited = citations(sweep)
+    write_text(folder / "references.bib", bibliography(cited))
+    write_text(folder / "table.tex", latex(tables, latex_comments(cited)))
     plots = folder / "plots"
     plots.mkdir(exist_ok=True)
     pictures = [_written(plots, picture) for picture in gallery(gather(sweep), limit_panels, warnings)]
-    write_text(folder / "index.html", page(sweep, tables, pictures, warnings))
+    write_text(folder / "index.html", page(sweep, tables, pictures, cited, warnings))
     return [*warnings, *_stale(plots, pictures)]
 
 

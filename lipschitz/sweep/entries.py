@@ -1,16 +1,18 @@
 """Entries of a sweep's axes: a name, or a name with hyperparameters, made into validated records."""
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, PlainSerializer, PlainValidator, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, PlainSerializer, PlainValidator, ValidationError, ValidationInfo, WithJsonSchema
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
+from lipschitz.constraints.catalogue import constraint_called
 from lipschitz.datasets.base import Dataset
 from lipschitz.datasets.catalogue import CATALOGUE as DATASETS
-from lipschitz.errors import nearest
+from lipschitz.errors import InputError, nearest
 from lipschitz.models.base import Model
 from lipschitz.models.catalogue import CATALOGUE as MODELS
 from lipschitz.records import Record
@@ -42,15 +44,19 @@ def invalid(message: str) -> PydanticCustomError:
 
 def record_of(kind: str, catalogue: Mapping[str, type[R]], entry: Any) -> R:
     """Make the record that ``entry`` stands for; raises a pydantic error with one clear line."""
-    if isinstance(entry, str):
-        name, fields = entry, None
-    elif isinstance(entry, dict) and len(entry) == 1:
-        ((name, fields),) = entry.items()
-    else:
-        raise invalid(f"a {kind} is a name, or one name with its fields ({{name: {{field: value}}}}), found {entry!r}")
+    name, fields = _name_and_fields(kind, entry)
     if name not in catalogue:
         raise invalid(f"unknown {kind} '{name}'; {nearest(name, catalogue)}")
-    return fields_of(catalogue[name], name, {} if fields is None else fields)
+    return fields_of(catalogue[name], name, fields)
+
+
+def _name_and_fields(kind: str, entry: Any) -> tuple[str, Any]:
+    if isinstance(entry, str):
+        return entry, {}
+    if isinstance(entry, dict) and len(entry) == 1:
+        ((name, fields),) = entry.items()
+        return name, {} if fields is None else fields
+    raise invalid(f"a {kind} is a name, or one name with its fields ({{name: {{field: value}}}}), found {entry!r}")
 
 
 def fields_of(kind: type[R], name: str, fields: Any) -> R:
@@ -65,7 +71,7 @@ def fields_of(kind: type[R], name: str, fields: Any) -> R:
 
 
 def _schema(catalogue: Mapping[str, type[Record]], *more: str) -> dict[str, Any]:
-    names = {"enum": [*more, *catalogue]}
+    names: dict[str, Any] = {"enum": [*more, *catalogue]}
     with_fields = {
         "type": "object",
         "properties": {name: _fields_schema(kind) for name, kind in catalogue.items()},
@@ -102,21 +108,42 @@ def _model(entry: Any) -> Model | Literal["auto"]:
     return record_of("model", MODELS, entry)
 
 
-def _constraints(entry: Any) -> tuple[Constraint, ...]:
+def _constraints(entry: Any, info: ValidationInfo) -> tuple[Constraint, ...]:
     entries = entry if isinstance(entry, list) else [entry]
     if not entries:
         raise invalid("an empty combination; say none for no constraint")
-    combination = _unique(tuple(record_of("constraint", CONSTRAINTS, one) for one in entries))
+    folder = (info.context or {}).get("folder", Path())
+    combination = _unique(tuple(_constraint(one, folder) for one in entries))
     if len(combination) > 1 and any(one.name() == "none" for one in combination):
         raise invalid("none cannot be combined with a constraint")
     return combination
+
+
+def _constraint(entry: Any, folder: Path) -> Constraint:
+    """Make a constraint; a relative path to a file of a method starts from ``folder``, the sweep file's own."""
+    name, fields = _name_and_fields("constraint", entry)
+    try:
+        kind = constraint_called(name, folder)
+    except InputError as error:
+        raise invalid(str(error)) from None
+    return fields_of(kind, kind.name(), fields)
 
 
 def _unique(values: tuple[T, ...]) -> tuple[T, ...]:
     for index, value in enumerate(values):
         if value in values[:index]:
             raise invalid(f"{_shown(value)} stands twice")
+    _refuse_namesakes(values)
     return values
+
+
+def _refuse_namesakes(values: tuple[Any, ...]) -> None:
+    """Classes in different files may bear one name; in a table nobody could tell them apart."""
+    kinds: dict[str, type[Record]] = {}
+    for value in values:
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, Record) and kinds.setdefault(one.name(), type(one)) is not type(one):
+                raise invalid(f"two different classes are called {one.name()}; rename one")
 
 
 def _shown(value: Any) -> str:
@@ -129,7 +156,10 @@ def _entry(parse: Callable[[Any], Any], schema: dict[str, Any]) -> Any:
     return (PlainValidator(parse), PlainSerializer(_shown), WithJsonSchema(schema))
 
 
-_CONSTRAINT_SCHEMA = _schema(CONSTRAINTS)
+_IN_FILE = {"type": "string", "pattern": r"\.py:[A-Za-z_]\w*$", "description": "A class in a file, whose code is run."}
+_NAMED, _WITH_FIELDS = _schema(CONSTRAINTS)["anyOf"]
+_WITH_FIELDS["patternProperties"] = {_IN_FILE["pattern"]: {"type": "object"}}
+_CONSTRAINT_SCHEMA = {"anyOf": [_NAMED, _IN_FILE, _WITH_FIELDS]}
 DatasetEntry = Annotated[Dataset, *_entry(lambda entry: record_of("dataset", DATASETS, entry), _schema(DATASETS))]
 ModelEntry = Annotated[Model | Literal["auto"], *_entry(_model, _schema(MODELS, "auto"))]
 ConstraintEntry = Annotated[

@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt
 
 from lipschitz.constraints.base import Constraint
+from lipschitz.constraints.outside import origin_of
 from lipschitz.datasets.base import Dataset
 from lipschitz.models.base import Model
 from lipschitz.records import Record
-from lipschitz.tasks.settings import Setting
+from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.settings import SETTINGS, Setting
 
 TaskName = Literal["generation"]
 
@@ -59,7 +61,7 @@ class Run:
             "task": self.task,
             "dataset": self.dataset.entry(),
             "model": self.model.entry(),
-            "constraints": [constraint.entry() for constraint in self.constraints],
+            "constraints": [_identified(constraint) for constraint in self.constraints],
             "loss": self.loss,
             "setting": self.setting.changed(),
             "seed": self.seed,
@@ -113,7 +115,30 @@ class Run:
                 "training": self.training.model_dump(mode="json"),
                 "evaluation": self.evaluation.model_dump(mode="json"),
             },
+            "sources": self.sources(),
+            "outside": {
+                constraint.name(): origin.facts()
+                for constraint in self.constraints
+                if (origin := origin_of(type(constraint)))
+            },
         }
+
+    def sources(self) -> dict[str, dict[str, str]]:
+        """Return, by axis and name, the paper or publisher of everything that the run is made of."""
+        return {
+            "dataset": {self.dataset.name(): self.dataset.source},
+            "model": {self.model.name(): self.model.source},
+            "constraint": {constraint.name(): constraint.source for constraint in self.constraints},
+            "loss": {self.loss: LOSSES[self.loss].source},
+            # Hyperparameters of one's own are from nowhere.
+            "setting": {label: self.setting.source} if (label := self.setting.label()) in SETTINGS else {},
+        }
+
+
+def _identified(constraint: Constraint) -> Any:
+    """Return a constraint's entry, with what tells it from another of the same name where it is from outside."""
+    origin = origin_of(type(constraint))
+    return {"entry": constraint.entry(), **origin.identity()} if origin else constraint.entry()
 
 
 def _resolved(record: Record) -> dict[str, Any]:

@@ -47,7 +47,10 @@ class Product(BaseModel):
     models: Annotated[tuple[ModelEntry, ...], *_Axis] = ("auto",)
     """Networks (``lipschitz list models``); ``auto`` is mlp for points and dcgan for images."""
     constraints: Annotated[tuple[ConstraintEntry, ...], *_Axis]
-    """Constraints on the discriminator (``lipschitz list constraints``); a list inside the list is a combination."""
+    """Constraints on the discriminator (``lipschitz list constraints``); a list inside the list is a combination.
+
+    ``path/to/file.py:ClassName`` names a class in a file, whose code is run.
+    """
     losses: Annotated[tuple[LossEntry, ...], *_Axis] = ("hinge",)
     """GAN losses (``lipschitz list losses``)."""
     settings: Annotated[tuple[SettingEntry, ...], *_Axis] = Field(default=("C",), validate_default=True)
@@ -150,7 +153,7 @@ def _merged(common: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
 
 def _validated(document: Document, values: dict[str, Any], part: Place) -> Product:
     try:
-        axes = Product.model_validate(values)
+        axes = Product.model_validate(values, context={"folder": document.path.parent})
     except ValidationError as failure:
         # A misspelt key is missing, too: what is there says more.
         error = sorted(failure.errors(), key=lambda error: error["type"] == "missing")[0]

@@ -1,9 +1,9 @@
-"""Methods from outside the package, as files and as installed packages, for tests."""
+"""A method from outside the package, as a file and as an installed package, for tests."""
 
 from pathlib import Path
 from textwrap import dedent
 
-DECAY = '''\
+METHOD = '''\
     """A method of one's own."""
 
     from typing import ClassVar, Literal
@@ -13,13 +13,13 @@ DECAY = '''\
     from torch import Tensor, nn
 
     from lipschitz.constraints.base import Batch, Constraint
-    from lipschitz.constraints.weight_clipping import WeightClipping
+    from lipschitz.constraints.weight_clipping import WeightClipping as Another
 
 
     class Decay(Constraint):
         """Add λ Σ ‖W‖² to the loss."""
 
-        source: ClassVar[str] = "Krogh & Hertz 1991; Doe 2031, arXiv:3101.00001, 100 % of eq. 1"
+        source: ClassVar[str] = "Doe 2031, arXiv:3101.00001"
         promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
 
         weight: NonNegativeFloat = 0.01
@@ -31,7 +31,7 @@ DECAY = '''\
     '''
 
 
-def write_method(folder: Path, text: str = DECAY, name: str = "mine.py") -> Path:
+def write_method(folder: Path, text: str = METHOD, name: str = "mine.py") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     path.write_text(dedent(text))

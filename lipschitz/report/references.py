@@ -1,0 +1,92 @@
+"""The works to cite for a sweep: what its runs are made of and what judges them, as BibTeX."""
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from lipschitz.report.markup import tex
+from lipschitz.report.records import Sweep
+from lipschitz.report.summary import measured_metrics
+
+_FILE = Path(__file__).parent / "templates" / "references.bib"
+_ENTRY = re.compile(r"^@\w+\{([^,]+),\n(.*?)^\}$", re.MULTILINE | re.DOTALL)
+_FIELD = re.compile(r"^  (\w+) = \{(.*)\},$", re.MULTILINE)
+_ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
+
+
+class Work(NamedTuple):
+    """An entry of a bibliography, and the words that a source has, all of them, where it names this work."""
+
+    key: str
+    bibtex: str
+    words: tuple[str, ...]
+
+
+class Citation(NamedTuple):
+    """One thing that a sweep used, as what (its axis, or metric), and the works that its source names."""
+
+    role: str
+    name: str
+    source: str
+    works: tuple[Work, ...]
+
+
+@cache
+def known_works() -> tuple[Work, ...]:
+    """Return the bibliography of everything that the package itself offers."""
+    return tuple(
+        Work(match[1], match[0], _words(dict(_FIELD.findall(match[2])))) for match in _ENTRY.finditer(_FILE.read_text())
+    )
+
+
+def works_of(name: str, source: str) -> tuple[Work, ...]:
+    """Return the works that the ``source`` of ``name`` names; what the bibliography does not know becomes a note."""
+    known = tuple(work for work in known_works() if all(word in source for word in work.words))
+    unknown = [
+        number for number in _ARXIV.findall(source) if not any(f"arXiv:{number}" in work.words for work in known)
+    ]
+    if known and not unknown:
+        return known
+    return (*known, _note(name, source, unknown))
+
+
+def citations(sweep: Sweep) -> list[Citation]:
+    """Return what the runs say they are made of and the metrics that judge them, without what has no source."""
+    used = [(role, name, source) for role, names in sweep.sources.items() for name, source in names.items()]
+    used += [("metric", metric.name, metric.source) for metric in measured_metrics(sweep)]
+    return [Citation(role, name, source, works_of(name, source)) for role, name, source in used if source]
+
+
+def bibliography(cited: Iterable[Citation]) -> str:
+    """Return ``references.bib``: each work once, by key."""
+    entries = {work.key: work.bibtex for citation in cited for work in citation.works}
+    return "\n\n".join(entries[key] for key in sorted(entries, key=str.lower)) + "\n"
+
+
+def latex_comments(cited: Iterable[Citation]) -> list[str]:
+    r"""Return lines for the head of ``table.tex`` that give the ``\cite`` of each of its rows."""
+    rows = [
+        rf"{citation.name}: \cite{{{','.join(work.key for work in citation.works)}}}"
+        for citation in cited
+        if citation.role == "constraint"
+    ]
+    return ["What the rows are from is in references.bib:", *rows]
+
+
+def _words(fields: dict[str, str]) -> tuple[str, ...]:
+    if "eprint" in fields:
+        return (f"arXiv:{fields['eprint']}",)
+    if "doi" in fields:
+        return (f"doi:{fields['doi']}",)
+    return (fields["author"].partition(",")[0], fields["year"])
+
+
+def _note(name: str, source: str, numbers: list[str]) -> Work:
+    key = re.sub(r"[^A-Za-z0-9_-]+", "-", name)
+    fields = {"title": f"{{{tex(name)}}}", "note": tex(source)}
+    if len(numbers) == 1:
+        fields |= {"eprint": numbers[0], "archivePrefix": "arXiv"}
+    lines = [f"  {field} = {{{value}}}," for field, value in fields.items()]
+    return Work(key, "\n".join([f"@misc{{{key},", *lines, "}"]), ())
