@@ -1,7 +1,27 @@
-"""Power iteration on a layer's reshaped kernel, its vectors kept in buffers from one update to the next."""
+"""Power iteration on many layers at once, its vectors kept in buffers from one update to the next."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from lipschitz.estimation.lanczos import LinearMap
+
+EPSILON = 1e-12
+"""Smallest norm that is divided by, as in `torch.nn.functional.normalize`."""
+
+
+class Operator(NamedTuple):
+    """A linear map by its action: x -> A x and y -> Aᵀ y, on tensors of any shape."""
+
+    forward: LinearMap
+    adjoint: LinearMap
+
+
+def matrix_operator(matrix: Tensor) -> Operator:
+    """Return the operator of ``matrix`` ``(m, n)``, from vectors ``(n,)`` to vectors ``(m,)``."""
+    return Operator(matrix.mv, matrix.T.mv)
 
 
 @torch.no_grad()
@@ -16,8 +36,26 @@ def leading_vectors(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def advance(matrix: Tensor, u: Tensor, v: Tensor, iterations: int) -> None:
-    """Take steps of power iteration in place: v <- Wᵀu/‖Wᵀu‖, then u <- Wv/‖Wv‖ (arXiv:1802.05957, Algorithm 1)."""
+def advance(operators: Sequence[Operator], us: Sequence[Tensor], vs: Sequence[Tensor], iterations: int) -> list[Tensor]:
+    """Take steps of power iteration on each operator, its u and v in place: v <- Aᵀu/‖Aᵀu‖, then u <- Av/‖Av‖.
+
+    This is the order of Algorithm 1 of arXiv:1802.05957. Norms and divisions of all operators are single calls, since
+    on a GPU run eagerly these small kernels cost what their launches do.
+
+    Returns:
+        σ of each operator, scalars: ‖Av‖ of the last half step, which is uᵀAv and never above the true σ.
+    """
+    sigmas: list[Tensor] = []
     for _ in range(iterations):
-        torch.nn.functional.normalize(torch.mv(matrix.T, u), dim=0, out=v)
-        torch.nn.functional.normalize(torch.mv(matrix, v), dim=0, out=u)
+        _normalise(vs, [operator.adjoint(u) for operator, u in zip(operators, us, strict=True)])
+        sigmas = _normalise(us, [operator.forward(v) for operator, v in zip(operators, vs, strict=True)])
+    return sigmas
+
+
+def _normalise(out: Sequence[Tensor], tensors: list[Tensor]) -> list[Tensor]:
+    """Write each tensor divided by its norm to ``out``; return the norms."""
+    norms = list(torch._foreach_norm(tensors))
+    torch._foreach_clamp_min_(norms, EPSILON)
+    torch._foreach_div_(tensors, norms)
+    torch._foreach_copy_(list(out), tensors)
+    return norms

@@ -1,19 +1,24 @@
 """Spectral normalization: every weight is divided by its σ in the forward pass."""
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterator
+from typing import ClassVar, Literal
 
 import torch
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipschitz.constraints.base import Constraint
-from lipschitz.constraints.power_iteration import advance, leading_vectors
-from lipschitz.estimation.layers import as_matrix, is_transposed, raw_weight, weighted_layers
+from lipschitz.constraints.base import Constraint, Refusal
+from lipschitz.constraints.convolution_operator import convolution_of, maps_shape
+from lipschitz.constraints.normalized_weight import NormalizedConvolution, NormalizedWeight
+from lipschitz.constraints.power_iteration import advance
+from lipschitz.estimation.layers import WeightedLayer, input_shapes, is_transposed, raw_weight, weighted_layers
+
+Normalized = NormalizedWeight | NormalizedConvolution
 
 
 class SpectralNormalization(Constraint):
-    """Replace every weight by W / σ(W), σ by power iteration on the reshaped kernel.
+    """Replace every weight by W / σ(W), σ by power iteration on the reshaped kernel or the true convolution.
 
     Miyato et al. 2018, Algorithm 1: before each discriminator update the kept u takes a step of power iteration; from
     then on σ = uᵀ W v is a function of the current W alone, in every mode, with the gradient of eq. 12. A generator
@@ -23,68 +28,63 @@ class SpectralNormalization(Constraint):
     source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, Algorithm 1"
     promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
 
+    operator: Literal["reshaped", "convolution"] = "reshaped"
+    """Whose σ: that of the kernel as a matrix, or of the convolution at its true input size, stride and padding."""
+    coefficient: PositiveFloat = 1.0
+    """c, the σ that each weight is given: W is replaced by c W / σ(W)."""
     power_iterations: PositiveInt = 1
     """Steps of power iteration before each discriminator update."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
-        """Reparametrise the weight of each layer."""
-        for _, layer in list(weighted_layers(net)):
-            normalized = NormalizedWeight(layer.weight, is_transposed(layer))
-            parametrize.register_parametrization(layer, "weight", normalized)
+        """Reparametrise the weight of each layer.
+
+        Raises:
+            Refusal: ``operator`` is convolution and that of a layer is not known: it is not used, or pads otherwise
+                than by zeros.
+        """
+        shapes = input_shapes(net, shape) if self.operator == "convolution" else {}
+        for name, layer in list(weighted_layers(net)):
+            module: Normalized
+            if self.operator == "reshaped" or isinstance(layer, nn.Linear):
+                module = NormalizedWeight(layer.weight, is_transposed(layer), self.coefficient)
+            else:
+                maps, convolution = maps_shape(self.name(), name, shapes), convolution_of(self.name(), name, layer)
+                module = NormalizedConvolution(layer.weight, convolution, maps, self.coefficient)
+            parametrize.register_parametrization(layer, "weight", module)
         return net
 
+    def check(self, net: nn.Module) -> None:
+        """Refuse a weight that is normalised twice: an update would advance the vectors of both, twice."""
+        for name, layer in weighted_layers(net):
+            if len(list(_normalizations(layer))) > 1:
+                raise Refusal(f"{self.name()} normalises '{name}' twice; allowed: one in a combination")
+
+    @torch.no_grad()
     def update(self, net: nn.Module) -> None:
-        """Advance the singular vectors of each layer from its current raw weight."""
-        for _, layer in weighted_layers(net):
-            for module in layer.parametrizations["weight"]:  # type: ignore[index]
-                if isinstance(module, NormalizedWeight):
-                    module.advance(raw_weight(layer), self.power_iterations)
+        """Advance the singular vectors of all layers, each from its weight as it reaches the normalization."""
+        found = [
+            (module, _reaching(layer, module)) for _, layer in weighted_layers(net) for module in _normalizations(layer)
+        ]
+        operators = [module.operator(weight) for module, weight in found]
+        advance(operators, [module.u for module, _ in found], [module.v for module, _ in found], self.power_iterations)
+        for module, _ in found:
+            if isinstance(module, NormalizedConvolution):
+                module.follow()
 
 
-class NormalizedWeight(nn.Module):
-    """W -> W / (uᵀ W v), with u ``(d_out,)`` and v ``(d_in k k,)`` in buffers that only `advance` writes."""
-
-    u: Tensor
-    v: Tensor
-
-    def __init__(self, weight: Tensor, transposed: bool) -> None:
-        super().__init__()
-        self.transposed = transposed
-        u, v = leading_vectors(as_matrix(weight, transposed))
-        self.register_buffer("u", u)
-        self.register_buffer("v", v)
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """Return the normalised kernel, in the shape of ``weight``."""
-        matrix = as_matrix(weight, self.transposed)
-        normalized: Tensor = DivideBySigma.apply(matrix, self.u, self.v)  # type: ignore[no-untyped-call]
-        if self.transposed:
-            return normalized.view(weight.shape[1], weight.shape[0], *weight.shape[2:]).transpose(0, 1)
-        return normalized.view_as(weight)
-
-    def advance(self, weight: Tensor, iterations: int) -> None:
-        """Take steps of power iteration on ``weight``, in place."""
-        advance(as_matrix(weight.detach(), self.transposed), self.u, self.v, iterations)
+def _normalizations(layer: WeightedLayer) -> Iterator[Normalized]:
+    """Yield the modules of this method in the stack of reparametrisations of the layer's weight."""
+    if parametrize.is_parametrized(layer, "weight"):
+        for module in layer.parametrizations["weight"]:  # type: ignore[index]
+            if isinstance(module, Normalized):
+                yield module
 
 
-class DivideBySigma(torch.autograd.Function):
-    """W -> W / σ with σ = uᵀ W v and u, v constant; the backward pass in closed form, itself differentiable.
-
-    With W̄ = W/σ and G the gradient by W̄, the gradient by W is (G - <G, W̄> u vᵀ) / σ (arXiv:1802.05957, eq. 9-12).
-    One node and one rank-one update instead of the graph of a product, a dot product and a division.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, matrix: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        """Return ``matrix / (u @ matrix @ v)``; shapes ``(m, n)``, ``(m,)``, ``(n,)``."""
-        ctx.save_for_backward(matrix, u, v)
-        return matrix / torch.dot(u, torch.mv(matrix, v))
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        """Return the gradient by ``matrix``; σ is recomputed so that a double backward sees its dependence on W."""
-        (grad,) = grads
-        matrix, u, v = ctx.saved_tensors
-        sigma = torch.dot(u, torch.mv(matrix, v))
-        along = torch.dot(grad.flatten(), matrix.flatten()) / sigma
-        return torch.addr(grad, u * -along, v) / sigma, None, None
+def _reaching(layer: WeightedLayer, module: nn.Module) -> Tensor:
+    """Return the weight as the reparametrisations before ``module`` hand it on."""
+    weight = raw_weight(layer).detach()
+    for earlier in layer.parametrizations["weight"]:  # type: ignore[index]
+        if earlier is module:
+            break
+        weight = earlier(weight)
+    return weight

@@ -7,7 +7,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from lipschitz.constraints.base import Batch, Constraint
-from lipschitz.constraints.power_iteration import advance, leading_vectors
+from lipschitz.constraints.power_iteration import advance, leading_vectors, matrix_operator
 from lipschitz.estimation.layers import reshaped_weight, weighted_layers
 
 
@@ -36,9 +36,10 @@ class SpectralRegularization(Constraint):
 
     def update(self, net: nn.Module) -> None:
         """Advance the singular vectors."""
-        for _, layer in weighted_layers(net):
-            u, v = layer.get_buffer("regularization_u"), layer.get_buffer("regularization_v")
-            advance(reshaped_weight(layer).detach(), u, v, self.power_iterations)
+        layers = [layer for _, layer in weighted_layers(net)]
+        operators = [matrix_operator(reshaped_weight(layer).detach()) for layer in layers]
+        us, vs = ([layer.get_buffer(f"regularization_{side}") for layer in layers] for side in "uv")
+        advance(operators, us, vs, self.power_iterations)
 
     def penalty(self, net: nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return λ/2 Σ (uᵀ W v)² with u and v constant."""

@@ -1,0 +1,158 @@
+"""The projection of Gouk et al. against the SVD of what each layer truly applies, in float64."""
+
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from drawn_layers import Drawn, convolutions, dense, linears, transposed_convolutions
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from lipschitz.constraints.base import Refusal, constrain
+from lipschitz.constraints.gouk_projection import GoukProjection
+from lipschitz.constraints.spectral_projection import SpectralProjection
+from lipschitz.estimation.layers import raw_weight, weighted_layers
+from lipschitz.estimation.sigma import layer_sigmas
+
+SHAPE = (2, 6, 6)
+CONVERGED = 300
+
+
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        OrderedDict(
+            conv=nn.Conv2d(2, 3, 4, stride=2, padding=1),
+            relu=nn.ReLU(),
+            deconv=nn.ConvTranspose2d(3, 4, 2),
+            flatten=nn.Flatten(),
+            output=nn.Linear(4 * 16, 3),
+        )
+    ).double()
+
+
+def operators(net: nn.Module) -> dict[str, float]:
+    example = torch.zeros(1, *SHAPE, dtype=torch.float64)
+    return {name: sigma.operator for name, sigma in layer_sigmas(net, example, tolerance=1e-10).items()}
+
+
+def scale(net: nn.Module, *factors: float) -> None:
+    """Multiply the weights so that the true σ of each is the given factor."""
+    with torch.no_grad():
+        for (name, layer), factor in zip(list(weighted_layers(net)), factors, strict=True):
+            raw_weight(layer).mul_(factor / operators(net)[name])
+
+
+def weights(net: nn.Module) -> list[Tensor]:
+    return [raw_weight(layer).detach().clone() for _, layer in weighted_layers(net)]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.one_of(convolutions(), transposed_convolutions(), linears()), st.sampled_from([0.5, 3.0]))
+def test_once_converged_no_layer_exceeds_lambda(drawn: Drawn, factor: float) -> None:
+    layer, shape = drawn
+    exact = np.linalg.norm(dense(layer, shape), 2)
+    assume(exact > 1e-6)
+    old = layer.weight.detach().clone()
+    # λ is a multiple of σ of the operator: below one the weight must shrink to it, above it must stay.
+    constraint = GoukProjection(lambda_conv=factor * exact, lambda_dense=factor * exact, power_iterations=200)
+    constraint.wrap(layer, tuple(shape))
+    constraint.project(layer)
+    if factor > 1:
+        assert torch.equal(layer.weight, old)
+    else:
+        assert factor * exact * (1 - 1e-9) <= np.linalg.norm(dense(layer, shape), 2) <= factor * exact * (1 + 1e-3)
+
+
+def test_each_kind_of_layer_has_its_own_lambda() -> None:
+    ours = net()
+    constraint = GoukProjection(lambda_conv=2.0, lambda_dense=0.5, power_iterations=CONVERGED)
+    constraint.wrap(ours, SHAPE)
+    scale(ours, 5.0, 1.5, 3.0)
+    before = weights(ours)
+    constraint.project(ours)
+    assert_allclose(list(operators(ours).values()), [2.0, 1.5, 0.5], rtol=1e-6)
+    for weight, old, ratio in zip(weights(ours), before, [2 / 5, 1, 0.5 / 3], strict=True):
+        assert_allclose(weight, ratio * old, rtol=1e-6)
+
+
+def test_projecting_twice_is_projecting_once() -> None:
+    ours = net()
+    constraint = GoukProjection(power_iterations=CONVERGED)
+    constraint.wrap(ours, SHAPE)
+    scale(ours, 5.0, 0.5, 3.0)
+    constraint.project(ours)
+    once = weights(ours)
+    constraint.project(ours)
+    for weight, other in zip(weights(ours), once, strict=True):
+        assert_allclose(weight, other, rtol=1e-6)
+
+
+def test_the_reshaped_kernel_would_leave_the_operator_outside() -> None:
+    largest = []
+    for constraint in (SpectralProjection(mode="clip"), GoukProjection(power_iterations=CONVERGED)):
+        ours = net()
+        constraint.wrap(ours, SHAPE)
+        scale(ours, 5.0, 5.0, 5.0)
+        constraint.project(ours)
+        largest.append(operators(ours)["conv"])
+    assert largest[0] > 1.1
+    assert largest[1] == pytest.approx(1, rel=1e-6)
+
+
+def test_the_vectors_are_kept_from_one_projection_to_the_next() -> None:
+    ours = net()
+    constraint = GoukProjection(power_iterations=1)
+    constraint.wrap(ours, SHAPE)
+    # A kernel far from the one that the vectors were found for.
+    with torch.no_grad():
+        for layer in (layer for _, layer in weighted_layers(ours)):
+            layer.weight.copy_(torch.randn(layer.weight.shape, generator=torch.Generator().manual_seed(1)))
+    addresses = [buffer.data_ptr() for buffer in ours.buffers()]
+    constraint.project(ours)
+    assert max(operators(ours).values()) > 1.01, "one step would be enough: the test sees nothing"
+    for _ in range(CONVERGED):
+        constraint.project(ours)
+    assert_allclose(list(operators(ours).values()), 1, rtol=1e-6)
+    assert [buffer.data_ptr() for buffer in ours.buffers()] == addresses
+
+
+@pytest.mark.parametrize(("bound", "factor"), [(1.5, 0.5), (None, 1.0), (4.0, 1.0)])
+def test_gamma_is_scaled_by_its_own_lambda(bound: float | None, factor: float) -> None:
+    # γ / √(Var + ε) is (1, -3, 0.5).
+    ours = nn.Sequential(nn.Linear(1, 3), nn.BatchNorm1d(3, eps=0.0)).double()
+    ours[1].weight.data = torch.tensor([2.0, -3.0, 2.5], dtype=torch.float64)
+    ours[1].running_var.copy_(torch.tensor([4.0, 1.0, 25.0]))
+    constraint = GoukProjection(lambda_bn=bound)
+    constrain(ours, [constraint], (1,))
+    constraint.project(ours)
+    assert_allclose(ours[1].weight.detach(), factor * np.array([2.0, -3.0, 2.5]))
+
+
+def test_gamma_that_cannot_be_scaled_is_refused_unless_left_alone() -> None:
+    ours = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, affine=False))
+    with pytest.raises(Refusal, match="gouk_projection scales γ of batch normalisation, and '1' trains none"):
+        constrain(ours, [GoukProjection()], (2,))
+    constrain(ours, [GoukProjection(lambda_bn=None)], (2,))
+
+
+def test_a_convolution_whose_operator_is_unknown_is_refused() -> None:
+    circular = nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular")
+    with pytest.raises(Refusal, match="gouk_projection knows no operator of ''"):
+        GoukProjection().wrap(circular, SHAPE)
+    unused = nn.Sequential(nn.Conv2d(2, 2, 1), nn.Identity())
+    unused[1].register_module("spare", nn.Conv2d(2, 2, 1))
+    with pytest.raises(Refusal, match=r"gouk_projection needs the size of what '1\.spare' is given"):
+        GoukProjection().wrap(unused, SHAPE)
+
+
+def test_the_defaults_and_what_is_refused() -> None:
+    default = GoukProjection()
+    assert (default.lambda_conv, default.lambda_dense, default.lambda_bn) == (1.0, 1.0, 1.0)
+    for field in ("lambda_conv", "lambda_dense", "lambda_bn", "power_iterations"):
+        with pytest.raises(ValidationError, match=field):
+            GoukProjection(**{field: 0})
