@@ -1,0 +1,272 @@
+"""What holds of every certified method: layers against the SVD of their dense matrix, networks over pairs, refusals."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from drawn_layers import Drawn, convolutions, dense, linears, transposed_convolutions
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from lipschitz.constraints.aol import AOL
+from lipschitz.constraints.base import Constraint, Refusal, constrain
+from lipschitz.constraints.bjorck import Bjorck
+from lipschitz.constraints.catalogue import CATALOGUE
+from lipschitz.constraints.gradient_normalization import GradientNormalization
+from lipschitz.constraints.gram_normalization import GramNormalization
+from lipschitz.constraints.layer_normalization import LayerNormalization
+from lipschitz.constraints.weight_clipping import WeightClipping
+from lipschitz.constraints.weight_normalization import WeightNormalization
+from lipschitz.estimation.layers import raw_weight, weighted_layers
+from lipschitz.models.dcgan import DCGAN
+from lipschitz.models.mlp import MLP
+
+METHODS = [Bjorck, AOL, GramNormalization]
+ANY = st.one_of(convolutions(), transposed_convolutions(), linears())
+RAW = "parametrizations.weight.original"
+SHAPES = {"points": (2,), "images": (1, 8, 8)}
+NETS = [MLP(width=16, activation="group_sort"), MLP(width=16), DCGAN(width=4)]
+
+
+class Spread(nn.Module):
+    """One pixel made 4x4, of the same norm."""
+
+    lipschitz_constant = 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.expand(-1, -1, 4, 4) / 4
+
+
+@pytest.fixture(params=METHODS, ids=lambda kind: kind.name(), scope="module")
+def kind(request: pytest.FixtureRequest) -> type[Constraint]:
+    return request.param
+
+
+def test_these_are_the_certified_methods() -> None:
+    assert {name for name, each in CATALOGUE.items() if each.promise == "certified"} == {m.name() for m in METHODS}
+
+
+def bare(net: nn.Module) -> nn.Module:
+    """A copy in float64 that has the effective weights as plain parameters."""
+    net = copy.deepcopy(net)
+    for _, layer in weighted_layers(net):
+        if parametrize.is_parametrized(layer, "weight"):
+            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+    return net.double().requires_grad_(False)
+
+
+@pytest.mark.parametrize("coefficient", [1.0, 0.3])
+@settings(deadline=None, max_examples=40)
+@given(drawn=ANY, single=st.booleans(), exponent=st.integers(-3, 3))
+def test_every_layer_is_bounded_as_an_operator(
+    kind: type[Constraint], coefficient: float, drawn: Drawn, single: bool, exponent: int
+) -> None:
+    layer, shape = drawn
+    with torch.no_grad():
+        layer.weight.mul_(10.0**exponent)
+    raw = layer.weight.detach().clone()
+    net = constrain(layer.float() if single else layer, [kind(coefficient=coefficient)], tuple(shape))
+    assert torch.equal(raw_weight(net), raw.float() if single else raw)
+    assert np.linalg.norm(dense(bare(net), shape), 2) <= coefficient
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_rounding_the_weight_does_not_break_the_bound(kind: type[Constraint], dtype: torch.dtype) -> None:
+    # 1 / √n, in half precision often rounded up, and then in all n weights.
+    for n in range(1, 40):
+        layer = nn.Linear(n, 1, dtype=dtype)
+        nn.init.ones_(layer.weight)
+        norm = torch.linalg.vector_norm(constrain(layer, [kind()], (n,)).weight.double()).item()
+        assert 1 - 8 * math.sqrt(n) * torch.finfo(dtype).eps - 1e-6 <= norm <= 1
+
+
+def test_a_kernel_that_meets_nothing_but_padding_stays_finite(kind: type[Constraint]) -> None:
+    net = constrain(nn.Conv1d(1, 1, 1, stride=2, padding=1), [kind()], (1, 1))
+    assert torch.isfinite(net.weight).all()
+
+
+def trained(method: Constraint, model: MLP | DCGAN) -> nn.Module:
+    """A discriminator in float32 after steps long enough to leave its initial weights."""
+    torch.manual_seed(0)
+    shape = SHAPES[model.kind]
+    net = constrain(model.build(shape).discriminator, [method], shape)
+    x = torch.randn(64, *shape)
+    optimiser = torch.optim.Adam(net.parameters(), lr=3e-2)
+    for _ in range(10):
+        loss = (net(x) * torch.linspace(-1, 1, 64)[:, None]).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return net
+
+
+def quotients(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    return (net(x) - net(y)).flatten(1).norm(dim=1) / (x - y).flatten(1).norm(dim=1)
+
+
+def ascended(net: nn.Module, x: Tensor, y: Tensor, steps: int = 40) -> tuple[Tensor, Tensor]:
+    """Pairs moved apart or together so that their difference quotient grows."""
+    pair = torch.stack([x, y]).requires_grad_()
+    optimiser = torch.optim.Adam([pair], lr=0.05)
+    for _ in range(steps):
+        (gradient,) = torch.autograd.grad(-quotients(net, pair[0], pair[1]).sum(), pair)
+        pair.grad = gradient
+        optimiser.step()
+    return pair.detach()[0], pair.detach()[1]
+
+
+@pytest.mark.parametrize("model", NETS, ids=lambda model: model.label())
+def test_no_pair_of_points_comes_apart(kind: type[Constraint], model: MLP | DCGAN) -> None:
+    net = bare(trained(kind(), model))
+    shape = SHAPES[model.kind]
+    rng = torch.Generator().manual_seed(1)
+
+    def draw(n: int) -> Tensor:
+        return torch.randn(n, *shape, generator=rng, dtype=torch.float64)
+
+    x, y = draw(10_000), draw(10_000)
+    x[:1000] = y[:1000] + 1e-3 * draw(1000)
+    before = quotients(net, x, y)
+    assert before.max() <= 1
+    after = quotients(net, *ascended(net, x[-50:], y[-50:]))
+    assert before[-50:].mean() < after.mean() <= after.max() <= 1
+
+
+@pytest.mark.parametrize("model", NETS, ids=lambda model: model.label())
+def test_nor_in_single_precision_but_for_the_rounding_of_the_outputs(
+    kind: type[Constraint], model: MLP | DCGAN
+) -> None:
+    net = trained(kind(), model).requires_grad_(False)
+    torch.manual_seed(1)
+    x, y = torch.randn(2, 10_000, *SHAPES[model.kind])
+    assert quotients(net, x, y).max() <= 1 + 1e-6
+
+
+def test_a_network_has_the_product_of_its_layers_bounds(kind: type[Constraint]) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)).double()
+    matrices = []
+    for coefficient in (1.0, 2.0):
+        ours = constrain(copy.deepcopy(net), [kind(coefficient=coefficient)], (3,))
+        matrices.append(ours[1].weight @ ours[0].weight)
+    assert torch.allclose(matrices[1], 4 * matrices[0], rtol=1e-9)
+
+
+def test_a_zero_weight_stays_zero_with_a_finite_gradient(kind: type[Constraint]) -> None:
+    for layer, shape in ((nn.Linear(3, 2), (3,)), (nn.Conv2d(2, 4, 3, padding=1, groups=2), (2, 4, 4))):
+        nn.init.zeros_(layer.weight)
+        net = constrain(layer, [kind()], shape)
+        assert torch.equal(net.weight, torch.zeros_like(net.weight))
+        net.weight.sum().backward()
+        assert torch.isfinite(raw_weight(net).grad).all()
+
+
+def test_the_meta_device_is_enough(kind: type[Constraint]) -> None:
+    with torch.device("meta"):
+        net = constrain(DCGAN(width=4).build((3, 16, 16)).discriminator, [kind()], (3, 16, 16))
+        assert net(torch.empty(2, 3, 16, 16)).shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "message"),
+    [
+        (nn.Conv3d(1, 1, 1), (1, 2, 2, 2), r"'1' \(Conv3d\): nothing bounds its parameters"),
+        (nn.BatchNorm1d(3), (3,), r"'1' \(BatchNorm1d\): it divides by a deviation"),
+        (nn.LayerNorm(3), (3,), r"'1' \(LayerNorm\): it divides by a deviation"),
+        (nn.RNN(3, 3), (3,), r"'1' \(RNN\): nothing bounds its parameters"),
+        (nn.SiLU(), (3,), r"'1' \(SiLU\): its Lipschitz constant 1\.1 exceeds one"),
+        (
+            nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"),
+            (1, 4, 4),
+            r"'1' \(Conv2d\): its padding mode is 'refl",
+        ),
+        (nn.Sequential(nn.ReLU(), nn.GELU()), (3,), r"'1\.1' \(GELU\)"),
+    ],
+    ids=str,
+)
+def test_what_it_cannot_bound_is_refused_by_name(
+    kind: type[Constraint], module: nn.Module, shape: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(Refusal, match=f"^{kind.name()} cannot bound {message}.*; allowed: Linear, Conv1d") as raised:
+        constrain(nn.Sequential(nn.Identity(), module), [kind()], shape)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_class_that_may_add_what_its_children_return_is_refused(kind: type[Constraint]) -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.branch = nn.Linear(3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.branch(x)
+
+    for net, where in ((Residual(), "'Residual'"), (nn.Sequential(Residual()), "'0'")):
+        with pytest.raises(Refusal, match=rf"{where} \(Residual\): what its forward makes of its children"):
+            constrain(net, [kind()], (3,))
+
+
+def test_a_layer_with_a_forward_of_its_own_is_refused(kind: type[Constraint]) -> None:
+    class Doubled(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * super().forward(x)
+
+    with pytest.raises(Refusal, match=r"'0' \(Doubled\): its forward is its own"):
+        constrain(nn.Sequential(Doubled(3, 3)), [kind()], (3,))
+
+
+def test_a_layer_that_stands_twice_is_bounded_at_each_of_its_sizes(kind: type[Constraint]) -> None:
+    # At 4x4 all taps of a 3x3 kernel act, at 1x1 only the centre, here the smallest.
+    for sizes in ((4, 1), (1, 4)):
+        layer = nn.Conv2d(1, 1, 3, padding=1).double()
+        layer.weight.data = torch.ones_like(layer.weight)
+        layer.weight.data[..., 1, 1] = 0.1
+        between = nn.AdaptiveAvgPool2d(1) if sizes[0] == 4 else Spread()
+        net = constrain(nn.Sequential(layer, between, layer), [kind()], (1, sizes[0], sizes[0]))
+        assert set(net.state_dict()) == {f"{i}.{each}" for i in (0, 2) for each in ("bias", RAW)}
+        for size in sizes:
+            assert np.linalg.norm(dense(bare(net)[0], torch.Size((1, size, size))), 2) <= 1
+
+
+def test_a_declared_module_keeps_its_inside(kind: type[Constraint]) -> None:
+    class Quarter(nn.Module):
+        lipschitz_constant = 0.25
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inside = nn.Linear(3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return 0.25 * torch.sin(x)
+
+    net = constrain(nn.Sequential(nn.Linear(3, 3), Quarter()), [kind()], (3,))
+    assert parametrize.is_parametrized(net[0], "weight")
+    assert not parametrize.is_parametrized(net[1].inside)
+
+
+def test_a_method_that_changes_the_weight_afterwards_is_refused(kind: type[Constraint]) -> None:
+    others = [each for each in METHODS if each is not kind] + [WeightNormalization]
+    for other in others:
+        with pytest.raises(Refusal, match=rf"^{kind.name()} no longer bounds the weight of 'blocks\.0\.linear'"):
+            constrain(MLP(width=4).build((2,)).discriminator, [kind(), other()], (2,))
+
+
+def test_a_method_that_changes_it_before_is_bounded(kind: type[Constraint]) -> None:
+    net = constrain(MLP(width=4).build((2,)).discriminator, [WeightNormalization(), kind()], (2,))
+    for _, layer in weighted_layers(net):
+        assert torch.linalg.matrix_norm(layer.weight.double(), 2) <= 1
+
+
+def test_one_that_puts_an_unbounded_module_in_is_refused(kind: type[Constraint]) -> None:
+    for other, module in ((LayerNormalization(), "GroupNorm"), (GradientNormalization(), "GradientNormal")):
+        with pytest.raises(Refusal, match=rf"^{kind.name()} cannot bound .*{module}"):
+            constrain(MLP(width=4).build((2,)).discriminator, [kind(), other], (2,))
+
+
+def test_one_that_leaves_the_effective_weight_alone_is_welcome(kind: type[Constraint]) -> None:
+    net = constrain(MLP(width=4).build((2,)).discriminator, [kind(), WeightClipping()], (2,))
+    assert all(parametrize.is_parametrized(layer, "weight") for _, layer in weighted_layers(net))
