@@ -10,6 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.testing import assert_close
 
 from lipschitz.constraints.base import Batch, Constraint, constrain
@@ -163,6 +164,20 @@ def test_a_deep_copy_is_equal_and_independent(constraint: Constraint, model: Any
     train(constraint, twin, model)
     assert not torch.equal(before, twin(samples(model)))
     assert torch.equal(before, net(samples(model)))
+
+
+def test_an_average_of_weights_takes_the_method_s_state_as_it_is(constraint: Constraint, model: Any) -> None:
+    net = wrapped(constraint, model)
+    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.5))
+    for _ in range(2):
+        train(constraint, net, model)
+        average.update_parameters(net)
+    ours = dict(average.module.named_buffers())
+    # Half of one singular vector and half of another is none.
+    assert all(torch.equal(ours[name], value) for name, value in buffers(net).items())
+    assert torch.isfinite(average(samples(model))).all()
+    raw, averaged = (dict(raw_parameters(one)) for one in (net, average.module))
+    assert any(not torch.equal(averaged[name], value) for name, value in raw.items())
 
 
 def test_double_precision_before_or_after_wrapping(constraint: Constraint, model: Any) -> None:
