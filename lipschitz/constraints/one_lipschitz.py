@@ -32,7 +32,10 @@ def why_unbounded(module: nn.Module) -> str | None:
 
 def _known(module: nn.Module, kinds: Container[type[nn.Module]]) -> type[nn.Module] | None:
     """Return the class among ``kinds`` whose forward the module has."""
-    return next((kind for kind in type(module).__mro__ if kind in kinds and type(module).forward is kind.forward), None)
+    for kind in type(module).__mro__:
+        if kind in kinds and type(module).forward is kind.forward:  # type: ignore[attr-defined]
+            return kind
+    return None
 
 
 def _in_mode(module: nn.Module, training: bool) -> nn.Module:

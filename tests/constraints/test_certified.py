@@ -51,7 +51,7 @@ def test_these_are_the_certified_methods() -> None:
 
 
 def bare(net: nn.Module) -> nn.Module:
-    """A copy in float64 that has the effective weights as plain parameters."""
+    """A copy in float64 that has the effective weights as plain parameters; ``net`` is of no more use afterwards."""
     net = copy.deepcopy(net)
     for _, layer in weighted_layers(net):
         if parametrize.is_parametrized(layer, "weight"):
@@ -228,8 +228,9 @@ def test_a_layer_that_stands_twice_is_bounded_at_each_of_its_sizes(kind: type[Co
         between = nn.AdaptiveAvgPool2d(1) if sizes[0] == 4 else Spread()
         net = constrain(nn.Sequential(layer, between, layer), [kind()], (1, sizes[0], sizes[0]))
         assert set(net.state_dict()) == {f"{i}.{each}" for i in (0, 2) for each in ("bias", RAW)}
+        effective = bare(net)[0]
         for size in sizes:
-            assert np.linalg.norm(dense(bare(net)[0], torch.Size((1, size, size))), 2) <= 1
+            assert np.linalg.norm(dense(effective, torch.Size((1, size, size))), 2) <= 1
 
 
 def test_a_declared_module_keeps_its_inside(kind: type[Constraint]) -> None:
