@@ -1,66 +1,106 @@
 """The largest singular value of a linear operator that is known only by its action."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 LinearMap = Callable[[Tensor], Tensor]
 
+FEWEST = 24
+"""Steps before which it does not stop: a start may by chance be nearly a singular vector, but not of the largest σ."""
+ROUNDING = 100
+"""Units of rounding, relative to the largest Ritz value, at which the next vector of a basis is taken for zero."""
+FILTER = 64
+"""Power of a Ritz value, relative to the largest, by which its vector is weighted in what is kept for the next run."""
 
-def largest_singular_value(
-    forward: LinearMap,
-    adjoint: LinearMap,
-    start: Tensor,
-    *,
-    tolerance: float = 1e-4,
-    max_steps: int = 100,
-) -> float:
-    """Estimate ``max |A x| / |x|`` from below by Golub-Kahan-Lanczos bidiagonalisation.
+
+class Leading(NamedTuple):
+    """What a run of the Lanczos process found."""
+
+    sigma: float
+    """The largest Ritz value: never above the true σ but for rounding."""
+    kept: Tensor
+    """Where a run on a slightly different operator best starts: of norm one, in the shape of the start."""
+    converged: bool
+    """Whether it stopped for its tolerance, not for ``max_steps``."""
+
+
+def leading(
+    forward: LinearMap, adjoint: LinearMap, start: Tensor, *, tolerance: float = 1e-3, max_steps: int = 200
+) -> Leading:
+    """Approximate ``max |A x| / |x|`` from below by Golub-Kahan-Lanczos bidiagonalisation.
 
     The bidiagonal recurrence of Golub & Kahan 1965 (SIAM J. Numer. Anal. B 2(2), Sec. 2) with full reorthogonalisation
-    of the right vectors. It stops when the residual of the leading Ritz triple is below ``tolerance`` times its value,
-    which puts a singular value of A within that relative distance, or when the Krylov space is exhausted.
+    of the right vectors. Each Ritz triple has A v = θ u and Aᵀ u = θ v + e; so ‖AᵀA v - θ² v‖ = θ ‖e‖, and A has a
+    singular value whose square lies within θ ‖e‖ of θ². The process stops when the interval of the largest θ reaches no
+    further down than (1 - ``tolerance``) θ, and that of none reaches further up than (1 + ``tolerance``) times the
+    largest; or when the Krylov space is exhausted.
+
+    The second condition and `FEWEST` are what makes a warm start safe: where the start is a singular vector, of
+    whatever singular value, its own residual is zero at once. What no residual can exclude is a leading singular vector
+    to which the start is orthogonal: mix a random vector into a start that is not one. So the relative error is below
+    ``tolerance`` unless the leading singular vectors are all but absent from the start.
+
+    What is kept for the next start is not the leading Ritz vector but a sum of those near it, each weighted by
+    (θ / θ₁)^`FILTER`: which of them leads may change with the operator.
 
     Args:
         forward: x -> A x; any shapes, floating dtype.
         adjoint: y -> Aᵀ y.
         start: where the Krylov space starts, in the shape, dtype and device of A's input; not zero.
-        tolerance: relative residual at which to stop.
+        tolerance: relative, of residuals.
         max_steps: largest number of applications of A.
-
-    Returns:
-        The estimate, never above the true value but for rounding; 0 for the zero operator.
     """
-    right = [(start / torch.linalg.vector_norm(start)).flatten()]
-    diagonal: list[Tensor] = []
-    upper: list[Tensor] = []
-    left = forward(right[0].view_as(start))
+    basis = torch.empty(min(16, max_steps), start.numel(), dtype=start.dtype, device=start.device)
+    basis[0] = start.flatten() / torch.linalg.vector_norm(start)
+    diagonal: list[float] = []
+    upper: list[float] = []
+    left = forward(basis[0].view_as(start))
     while True:
-        alpha = torch.linalg.vector_norm(left)
+        steps = len(diagonal) + 1
+        alpha = float(torch.linalg.vector_norm(left))
         diagonal.append(alpha)
-        p, s, _ = torch.linalg.svd(_bidiagonal(diagonal, upper))
-        sigma = s[0]
-        if alpha == 0:
-            break
-        left = left / alpha
-        basis = torch.stack(right)
-        residual = adjoint(left).flatten() - alpha * right[-1]
-        # Twice is enough (Kahan, in Parlett 1980, Sec. 6.9): one pass leaves what cancellation hid.
-        for _ in range(2):
-            residual = residual - basis.T @ (basis @ residual)
-        beta = torch.linalg.vector_norm(residual)
-        exhausted = len(right) == min(max_steps, start.numel())
-        if exhausted or beta * p[-1, 0].abs() <= tolerance * sigma:
-            break
-        right.append(residual / beta)
+        p, theta, qh = torch.linalg.svd(_bidiagonal(diagonal, upper))
+        noise = ROUNDING * torch.finfo(start.dtype).eps * float(theta[0])
+        residual, beta = basis[0], 0.0
+        if alpha > noise:
+            left = left / alpha
+            residual = adjoint(left).flatten() - alpha * basis[steps - 1]
+            beta = float(torch.linalg.vector_norm(residual))
+            # Once is enough unless much cancels, then twice (Kahan, in Parlett 1980, Sec. 6.9).
+            for _ in range(2):
+                before = beta
+                residual = torch.addmv(residual, basis[:steps].T, basis[:steps] @ residual, alpha=-1)
+                beta = float(torch.linalg.vector_norm(residual))
+                if beta > 0.7 * before:
+                    break
+        squares, errors = theta.square(), theta * beta * p[-1].abs()
+        known = squares[0] - errors[0] >= (1 - tolerance) ** 2 * squares[0]
+        highest = (squares + errors).max() <= (1 + tolerance) ** 2 * squares[0]
+        settled = steps >= FEWEST and bool(known) and bool(highest)
+        exhausted = beta <= noise or steps == start.numel()
+        if settled or exhausted or steps >= max_steps:
+            weights = (theta / theta[0]) ** FILTER if theta[0] > 0 else torch.ones_like(theta)
+            kept = (weights / torch.linalg.vector_norm(weights) @ qh).to(basis) @ basis[:steps]
+            return Leading(float(theta[0]), kept.view_as(start), settled or exhausted)
+        if steps == len(basis):
+            basis = torch.cat([basis, torch.empty_like(basis)])
+        basis[steps] = residual / beta
         upper.append(beta)
-        left = forward(right[-1].view_as(start)) - beta * left
-    return float(sigma)
+        left = forward(basis[steps].view_as(start)) - beta * left
 
 
-def _bidiagonal(diagonal: list[Tensor], upper: list[Tensor]) -> Tensor:
-    matrix = torch.diag(torch.stack(diagonal))
+def largest_singular_value(
+    forward: LinearMap, adjoint: LinearMap, start: Tensor, *, tolerance: float = 1e-3, max_steps: int = 200
+) -> float:
+    """Return the σ of `leading`, alone."""
+    return leading(forward, adjoint, start, tolerance=tolerance, max_steps=max_steps).sigma
+
+
+def _bidiagonal(diagonal: list[float], upper: list[float]) -> Tensor:
+    matrix = torch.diag(torch.tensor(diagonal, dtype=torch.float64))
     if upper:
-        matrix = matrix + torch.diag(torch.stack(upper), 1)
+        matrix = matrix + torch.diag(torch.tensor(upper, dtype=torch.float64), 1)
     return matrix

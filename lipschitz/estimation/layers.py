@@ -50,18 +50,21 @@ def input_shapes(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Size
     """Return, for each weighted layer by name, the shape of what one sample of ``shape`` makes it see, without batch.
 
     Runs one forward pass on zeros in eval mode and without gradients, and puts every module's mode back. A layer that
-    the pass does not use is left out.
+    the pass does not use is left out. Of one that it uses at several sizes the largest along each axis is returned: a
+    convolution's operator at a smaller size is part of the one at a larger, so that its norm there bounds every use.
     """
     shapes: dict[str, torch.Size] = {}
     handles = []
     for name, layer in weighted_layers(net):
 
         def remember(_: nn.Module, args: tuple[Tensor, ...], name: str = name) -> None:
-            shapes[name] = args[0].shape[1:]
+            seen = args[0].shape[1:]
+            before = shapes.get(name, seen)
+            shapes[name] = torch.Size(map(max, before, seen)) if len(before) == len(seen) else seen
 
         handles.append(layer.register_forward_pre_hook(remember))
     modes = [(module, module.training) for module in net.modules()]
-    like = next(net.parameters())
+    like = next(net.parameters(), torch.empty(0))
     try:
         with torch.no_grad():
             net.eval()(torch.zeros(1, *shape, dtype=like.dtype, device=like.device))

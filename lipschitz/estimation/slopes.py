@@ -111,7 +111,9 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
 MODULES: dict[type[nn.Module], Callable[[Any], float]] = {
     **dict.fromkeys((nn.Identity, nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Tanh), lambda _: 1.0),
     **dict.fromkeys((nn.Softsign, nn.Tanhshrink, nn.Softshrink, nn.LogSigmoid), lambda _: 1.0),
-    **dict.fromkeys((nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout), lambda m: _dropout(training=m.training)),
+    **dict.fromkeys(
+        (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout), lambda m: _dropout(training=m.training)
+    ),
     **dict.fromkeys((nn.Softmax, nn.Softmin, nn.Softmax2d), lambda _: _softmax()),
     nn.LeakyReLU: lambda m: _leaky_relu(m.negative_slope),
     nn.RReLU: lambda m: UNKNOWN if m.training else _leaky_relu((m.lower + m.upper) / 2),
