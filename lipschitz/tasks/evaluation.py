@@ -1,18 +1,17 @@
 """What is measured of a GAN, and what the report draws of it; randomness is its own, and nothing is changed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lipschitz.datasets.base import Data, ImageData, PointData
-from lipschitz.estimation.layers import weighted_layers
-from lipschitz.estimation.sigma import spectrum
 from lipschitz.streams import stream
-from lipschitz.tasks.measurement import measure_discriminator
+from lipschitz.tasks.measurement import Measured, measure_discriminator
 from lipschitz.tasks.quality import Quality, quality_of, to_bytes
 
 SHOWN_IMAGES = 64
@@ -21,6 +20,25 @@ SURFACE = 96
 """Points along each side of the grid on which a discriminator of points is drawn."""
 BATCH = 256
 """Samples that are generated at a time."""
+
+
+class Memory(NamedTuple):
+    """What one evaluation leaves for the next, and for the report."""
+
+    old: Tensor
+    """Samples of the generator as it was then, ``(n, ...)``."""
+    starts: dict[str, Tensor]
+    """By layer, from where to look for σ."""
+    spectra: dict[str, Tensor]
+    """By layer, its singular values at each evaluation so far, ``(evaluations, k)`` float32."""
+
+    def after(self, old: Tensor, measured: Measured) -> "Memory":
+        """Return what the evaluation that ``measured`` leaves."""
+        rows = {name: values.float().cpu()[None] for name, values in measured.spectra.items()}
+        spectra = {
+            name: torch.cat([self.spectra[name], row]) if name in self.spectra else row for name, row in rows.items()
+        }
+        return Memory(old, measured.starts, spectra)
 
 
 class Evaluator:
@@ -47,13 +65,16 @@ class Evaluator:
         # Made when first needed: a reference classifier may have to be trained, which timing a step can do without.
         return quality_of(self._data, self._samples, self._device)
 
-    def evaluate(self, networks: Mapping[str, nn.Module], old: Tensor, draw: str) -> dict[str, float]:
-        """Return quality, σ and gradient norms of ``networks``; ``old`` are samples of an earlier generator."""
+    def evaluate(self, networks: Mapping[str, nn.Module], memory: Memory, draw: str) -> Measured:
+        """Measure the quality of ``networks`` and the discriminator; ``memory`` is what earlier evaluations left."""
         rng = self._stream(draw)
         fake = self._generate(networks["generator"], self._samples, rng)
         real = self._data.reference(self._samples, rng)
-        values = self._quality.measure(fake, real)
-        return values | measure_discriminator(networks["discriminator"], self._places(fake, real, old, rng))
+        quality = self._quality.measure(fake, real)
+        places = self._places(fake, real, memory.old, rng)
+        search = stream(self._seed, f"evaluation/{draw}/lipschitz")
+        measured = measure_discriminator(networks["discriminator"], places, memory.starts, search)
+        return measured._replace(values=quality | measured.values)
 
     def facts(self) -> dict[str, Any]:
         """Return the floor of each quality metric, real against real, and the metrics' protocols."""
@@ -66,16 +87,20 @@ class Evaluator:
         """Return samples by which a later evaluation knows the present generator, from latents that stay the same."""
         return self._generate(generator, self._gradient_samples, self._stream("old"))
 
-    def arrays(self, networks: Mapping[str, nn.Module]) -> dict[str, np.ndarray]:
-        """Return samples from fixed latents beside real ones, spectra by layer, and for points the value surface."""
+    def arrays(self, networks: Mapping[str, nn.Module], memory: Memory) -> dict[str, np.ndarray]:
+        """Return samples from fixed latents beside real ones, spectra by layer, and for points the value surface.
+
+        ``spectrum/<layer>`` is that of the last evaluation, ``spectra/<layer>`` has a row for each.
+        """
         shown = SHOWN_IMAGES if isinstance(self._data, ImageData) else SHOWN_POINTS
         rng = self._stream("shown")
         arrays = {
             "samples": self._drawable(self._generate(networks["generator"], shown, rng)),
             "real": self._drawable(self._data.reference(shown, rng)),
         }
-        for name, layer in weighted_layers(networks["discriminator"]):
-            arrays[f"spectrum/{name}"] = spectrum(layer).cpu().numpy()
+        for name, spectra in memory.spectra.items():
+            arrays[f"spectrum/{name}"] = spectra[-1].numpy()
+            arrays[f"spectra/{name}"] = spectra.numpy()
         if isinstance(self._data, PointData):
             arrays |= self._surface(networks["discriminator"], self._data.extent)
         return arrays
@@ -86,12 +111,8 @@ class Evaluator:
     @torch.no_grad()
     def _generate(self, generator: nn.Module, n: int, rng: torch.Generator) -> Tensor:
         latents = torch.randn(n, self._latent, generator=rng, device=self._device)
-        training = generator.training
-        generator.eval()
-        try:
+        with _evaluated(generator):
             return torch.cat([generator(z) for z in torch.split(latents, BATCH)])
-        finally:
-            generator.train(training)
 
     def _places(self, fake: Tensor, real: Tensor, old: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
         n = self._gradient_samples
@@ -118,5 +139,17 @@ class Evaluator:
         x = torch.linspace(extent[0], extent[1], SURFACE, device=self._device)
         y = torch.linspace(extent[2], extent[3], SURFACE, device=self._device)
         grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).flatten(0, 1)
-        values = discriminator(grid).view(SURFACE, SURFACE)
+        with _evaluated(discriminator):
+            values = discriminator(grid).view(SURFACE, SURFACE)
         return {"surface": values.cpu().numpy(), "surface_extent": np.array(extent, dtype=np.float32)}
+
+
+@contextmanager
+def _evaluated(net: nn.Module) -> Iterator[None]:
+    """Put ``net`` in eval mode for the block."""
+    training = net.training
+    net.eval()
+    try:
+        yield
+    finally:
+        net.train(training)

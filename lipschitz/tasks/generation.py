@@ -15,8 +15,9 @@ from lipschitz.datasets.base import Data
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model
 from lipschitz.streams import stream, stream_seed
-from lipschitz.tasks.evaluation import Evaluator
+from lipschitz.tasks.evaluation import Evaluator, Memory
 from lipschitz.tasks.losses import Loss
+from lipschitz.tasks.measurement import Measured
 from lipschitz.tasks.settings import Setting
 from lipschitz.training.task import Selection
 
@@ -70,7 +71,8 @@ class Generation:
             gradient_samples=gradient_samples,
             device=device,
         )
-        self._old = self._evaluator.remember(self.generator)
+        self._memory = Memory(self._evaluator.remember(self.generator), {}, {})
+        self._measured = Measured({}, {}, {})
 
     def step(self, progress: float) -> None:
         """Make n_dis discriminator updates and one generator update."""
@@ -116,18 +118,23 @@ class Generation:
         return {"ms_discriminator_step": self.discriminator_step, "ms_generator_step": self.generator_step}
 
     def is_finite(self) -> bool:
-        """Say whether the last losses and every parameter are finite."""
-        parameters = [*self.generator.parameters(), *self.discriminator.parameters(), *self._losses.values()]
-        return bool(torch.isfinite(torch.stack(torch._foreach_norm([p.detach() for p in parameters]))).all())
+        """Say whether the last losses, every parameter and all that a method or a norm layer keeps are finite."""
+        networks = self._networks().values()
+        tensors = [
+            *self._losses.values(),
+            *(value for net in networks for value in (*net.parameters(), *net.buffers())),
+        ]
+        floating = [value.detach() for value in tensors if value.is_floating_point()]
+        return bool(torch.isfinite(torch.stack(torch._foreach_norm(floating))).all())
 
     def evaluate(self, draw: str) -> dict[str, float]:
         """Measure quality, σ, gradient norms and losses; randomness comes from the evaluation stream of ``draw``."""
-        values = self._evaluator.evaluate(self._networks(), self._old, draw)
-        return values | {f"loss/{player}": float(loss) for player, loss in self._losses.items()}
+        self._measured = self._evaluator.evaluate(self._networks(), self._memory, draw)
+        return self._measured.values | {f"loss/{player}": float(loss) for player, loss in self._losses.items()}
 
     def end_interval(self) -> None:
-        """Remember samples of the present generator, as an old generator's for the next evaluation."""
-        self._old = self._evaluator.remember(self.generator)
+        """Keep for the next evaluation what the last one left, and samples of the generator as it is now."""
+        self._memory = self._memory.after(self._evaluator.remember(self.generator), self._measured)
 
     def facts(self) -> dict[str, Any]:
         """Return the floor of each quality metric, real against real, and the metrics' protocols."""
@@ -135,16 +142,16 @@ class Generation:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return samples, spectra and, for points, the value surface, as the report draws them."""
-        return self._evaluator.arrays(self._networks())
+        return self._evaluator.arrays(self._networks(), self._memory)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return networks, optimisers, random streams, last losses and the old generator's samples."""
+        """Return networks, optimisers, random streams, last losses, and what evaluations left."""
         return {
             "networks": {name: net.state_dict() for name, net in self._networks().items()},
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self._optimisers.items()},
             "streams": {name: rng.get_state() for name, rng in self._streams.items()},
             "losses": self._losses,
-            "old": self._old,
+            "memory": self._memory._asdict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -156,19 +163,20 @@ class Generation:
             rng.set_state(state["streams"][name])
 
     def snapshot(self) -> dict[str, Any]:
-        """Return a copy of all that `evaluate` looks at: networks, last losses, the old generator's samples."""
+        """Return a copy of all that `evaluate` looks at: networks, last losses, what earlier evaluations left."""
         networks = {
             name: {key: value.detach().clone() for key, value in net.state_dict().items()}
             for name, net in self._networks().items()
         }
-        return {"networks": networks, "losses": dict(self._losses), "old": self._old}
+        return {"networks": networks, "losses": dict(self._losses), "memory": self._memory._asdict()}
 
     def load_snapshot(self, snapshot: dict[str, Any]) -> None:
         """Put back what a snapshot holds; optimisers and streams stay."""
         for name, net in self._networks().items():
             net.load_state_dict(snapshot["networks"][name])
         self._losses = {name: loss.to(self.device) for name, loss in snapshot["losses"].items()}
-        self._old = snapshot["old"].to(self.device)
+        memory = Memory(**snapshot["memory"])
+        self._memory = memory._replace(old=memory.old.to(self.device))
 
     def _networks(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "discriminator": self.discriminator}

@@ -1,37 +1,83 @@
-"""What is measured of every discriminator, whatever its constraint: σ per layer, and input-gradient norms by place."""
+"""What is measured of every discriminator, whatever its constraint: its layers, its bracket, its gradients by place."""
 
-import copy
+import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
+from lipschitz.estimation.ascent import lower_bound
+from lipschitz.estimation.bounds import layer_bounds
+from lipschitz.estimation.composition import upper_bound
+from lipschitz.estimation.exact import exact
 from lipschitz.estimation.gradients import gradient_norms
-from lipschitz.estimation.sigma import layer_sigmas
+from lipschitz.estimation.layers import input_shapes, weighted_layers
+from lipschitz.estimation.sigma import effective_rank, layer_sigmas, spectrum
 
 BOUNDED_BY = ("real", "fake", "interpolated")
-"""Places whose gradients make ``lipschitz_lower``."""
+"""Places from which ``lipschitz_lower`` is searched."""
 
 
-def measure_discriminator(net: nn.Module, places: Mapping[str, Tensor]) -> dict[str, float]:
+class Measured(NamedTuple):
+    """What was measured of a discriminator."""
+
+    values: dict[str, float]
+    """By metric name."""
+    spectra: dict[str, Tensor]
+    """All singular values of each layer's reshaped kernel, descending, float64."""
+    starts: dict[str, Tensor]
+    """From where the next measurement best looks for each layer's σ."""
+
+
+def measure_discriminator(
+    net: nn.Module,
+    places: Mapping[str, Tensor],
+    starts: Mapping[str, Tensor] | None = None,
+    rng: torch.Generator | None = None,
+) -> Measured:
     """Measure a copy of ``net`` in float64 and eval mode; the network itself is left alone.
 
     Args:
         net: the discriminator, ``(n, ...)`` -> ``(n, 1)``.
         places: named points ``(n, ...)``; those of `BOUNDED_BY` must be among them.
+        starts: what an earlier measurement returned.
+        rng: of the search for the lower bound, on the CPU; one seeded by zero where none is given.
 
     Returns:
-        ``sigma_reshaped/<layer>``, ``sigma_operator/<layer>``, ``gradient_norm/<place>`` (mean),
-        ``gradient_norm_max/<place>``, and ``lipschitz_lower``: the largest gradient norm met, a lower bound of the
-        Lipschitz constant.
+        Values ``sigma_reshaped/<layer>``, ``sigma_operator/<layer>``, ``sigma_upper/<layer>``,
+        ``effective_rank/<layer>``, ``gradient_norm/<place>`` (mean), ``gradient_norm_max/<place>``,
+        ``lipschitz_lower``, ``lipschitz_upper`` and ``lipschitz_ratio``.
     """
-    exact = copy.deepcopy(net).double().eval().requires_grad_(False)
-    values: dict[str, float] = {}
-    for layer, sigma in layer_sigmas(exact, places["real"].double()).items():
+    with exact(net) as twin:
+        points = {place: where.double() for place, where in places.items()}
+        layers, spectra, kept = _layers(twin, points["real"], dict(starts or {}))
+        return Measured(layers | _network(twin, points, rng or torch.Generator().manual_seed(0)), spectra, kept)
+
+
+def _layers(
+    net: nn.Module, example: Tensor, kept: dict[str, Tensor]
+) -> tuple[dict[str, float], dict[str, Tensor], dict[str, Tensor]]:
+    sigmas = layer_sigmas(net, example, starts=kept)
+    spectra = {name: spectrum(layer) for name, layer in weighted_layers(net) if name in sigmas}
+    values = {}
+    for layer, sigma in sigmas.items():
         values[f"sigma_reshaped/{layer}"] = sigma.reshaped
         values[f"sigma_operator/{layer}"] = sigma.operator
-    for place, points in places.items():
-        norms = gradient_norms(exact, points.double())
+        values[f"effective_rank/{layer}"] = effective_rank(spectra[layer])
+    return values, spectra, kept
+
+
+def _network(net: nn.Module, points: Mapping[str, Tensor], rng: torch.Generator) -> dict[str, float]:
+    values = {}
+    for place, where in points.items():
+        norms = gradient_norms(net, where)
         values[f"gradient_norm/{place}"] = float(norms.mean())
         values[f"gradient_norm_max/{place}"] = float(norms.max())
-    values["lipschitz_lower"] = max(values[f"gradient_norm_max/{place}"] for place in BOUNDED_BY)
-    return values
+    shape = tuple(points["real"].shape[1:])
+    bounds = layer_bounds(net, input_shapes(net, shape))
+    values |= {f"sigma_upper/{layer}": bound.constant for layer, bound in bounds.items()}
+    lower = lower_bound(net, torch.cat([points[place] for place in BOUNDED_BY]), rng)
+    upper = upper_bound(net, shape, bounds).constant
+    ratio = upper / lower if lower > 0 else math.inf
+    return values | {"lipschitz_lower": lower, "lipschitz_upper": upper, "lipschitz_ratio": ratio}

@@ -166,17 +166,23 @@ def test_what_is_measured_has_the_documented_names() -> None:
     values = images().evaluate("a")
     layers = [f"blocks.{index}.conv" for index in range(7)] + ["output"]
     places = ["real", "fake", "interpolated", "old", "noise"]
-    expected = {"frechet_classifier", "w1_classifier", "lipschitz_lower", "loss/discriminator", "loss/generator"}
-    expected |= {f"sigma_{of}/{layer}" for of in ("reshaped", "operator") for layer in layers}
+    expected = {"frechet_classifier", "w1_classifier", "loss/discriminator", "loss/generator"}
+    expected |= {"lipschitz_lower", "lipschitz_upper", "lipschitz_ratio"}
+    of_layers = ("sigma_reshaped", "sigma_operator", "sigma_upper", "effective_rank")
+    expected |= {f"{metric}/{layer}" for metric in of_layers for layer in layers}
     expected |= {f"{norm}/{place}" for norm in ("gradient_norm", "gradient_norm_max") for place in places}
     assert set(values) == expected
-    assert values["lipschitz_lower"] == max(values[f"gradient_norm_max/{place}"] for place in places[:3])
+    steepest = max(values[f"gradient_norm_max/{place}"] for place in places[:3])
+    assert steepest * (1 - 1e-8) <= values["lipschitz_lower"] <= values["lipschitz_upper"]
+    assert all(values[f"sigma_operator/{layer}"] <= values[f"sigma_upper/{layer}"] for layer in layers)
 
 
 def test_state_round_trip_goes_on_bit_for_bit() -> None:
     task = points(SpectralNormalization())
     task.step(0.0)
+    task.evaluate("a")
     task.end_interval()
+    task.step(0.1)
     state = copy.deepcopy(task.state_dict())
     other = points(SpectralNormalization())
     other.load_state_dict(state)
@@ -195,12 +201,21 @@ def test_not_a_number_is_noticed() -> None:
 
 
 def test_arrays_show_samples_spectra_and_the_surface() -> None:
-    arrays = points().arrays()
+    task = points()
+    for draw in ("a", "b"):
+        task.evaluate(draw)
+        task.end_interval()
+        task.step(0.0)
+    arrays = task.arrays()
     assert arrays["samples"].shape == arrays["real"].shape == (1000, 2)
     assert arrays["surface"].shape == (96, 96)
     spectrum = arrays["spectrum/blocks.0.linear"]
     assert spectrum.shape == (2,)
     assert spectrum[0] >= spectrum[1]
+    spectra = arrays["spectra/blocks.0.linear"]
+    assert spectra.shape == (2, 2)
+    assert np.array_equal(spectra[1], spectrum)
+    assert not np.array_equal(spectra[0], spectrum)
     shown = images().arrays()
     assert shown["samples"].dtype == np.uint8
     assert shown["samples"].shape == (64, 8, 8, 1)

@@ -1,5 +1,7 @@
 """What is measured of a discriminator, on one whose gradients are known."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -29,11 +31,14 @@ PLACES = {
 
 
 def test_values_by_hand() -> None:
-    values = measure_discriminator(HalfSquare(), PLACES)
+    values = measure_discriminator(HalfSquare(), PLACES).values
+    # Steeper the further out, so that the search leaves the points, and no constant holds.
+    assert values.pop("lipschitz_lower") > 10
     assert values == pytest.approx(
         {
             "sigma_reshaped/scale": 2,
             "sigma_operator/scale": 2,
+            "effective_rank/scale": 1,
             "gradient_norm/real": 6,
             "gradient_norm_max/real": 10,
             "gradient_norm/fake": 2,
@@ -42,7 +47,9 @@ def test_values_by_hand() -> None:
             "gradient_norm_max/interpolated": 2,
             "gradient_norm/noise": 50,
             "gradient_norm_max/noise": 100,
-            "lipschitz_lower": 10,
+            "sigma_upper/scale": 2,
+            "lipschitz_upper": math.inf,
+            "lipschitz_ratio": math.inf,
         }
     )
 
@@ -58,9 +65,31 @@ def test_it_is_measured_in_double_and_in_eval_mode_and_the_network_is_left_alone
     net = nn.Sequential(Witness(), nn.BatchNorm1d(2), nn.Linear(2, 1))
     before = {name: value.clone() for name, value in net.state_dict().items()}
     measure_discriminator(net, PLACES)
-    assert set(seen) == {(torch.float64, False)}
+    # Tracing the graph passes proxies.
+    assert {(dtype, training) for dtype, training in seen if isinstance(dtype, torch.dtype)} == {(torch.float64, False)}
     assert all(module.training for module in net.modules())
     assert all(parameter.requires_grad and parameter.grad is None for parameter in net.parameters())
     for name, value in net.state_dict().items():
         assert value.dtype == before[name].dtype
         assert torch.equal(value, before[name])
+
+
+def test_a_linear_discriminator_s_constant_is_its_weight_s_norm() -> None:
+    net = nn.Linear(2, 1)
+    net.weight.data = torch.tensor([[3.0, 4.0]])
+    values = measure_discriminator(net, PLACES).values
+    assert values["lipschitz_lower"] == pytest.approx(5, rel=1e-6)
+    assert values["lipschitz_upper"] == pytest.approx(5, rel=1e-6)
+    assert values["lipschitz_ratio"] >= 1
+
+
+def test_what_a_measurement_leaves_makes_the_next_one_start_where_it_ended() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Flatten(), nn.Linear(32, 1))
+    places = dict.fromkeys(("real", "fake", "interpolated"), torch.randn(3, 1, 4, 4))
+    first = measure_discriminator(net, places)
+    again = measure_discriminator(net, places, first.starts)
+    assert list(first.starts) == ["0"]
+    assert not torch.equal(again.starts["0"], first.starts["0"])
+    assert again.values["sigma_operator/0"] == pytest.approx(first.values["sigma_operator/0"], rel=1e-3)
+    assert first.spectra["0"].shape == (2,)
