@@ -48,3 +48,20 @@ def test_overhead(tmp_path: Path) -> None:
     assert measured["steps"] == 9
     assert measured["ratio"]["n"] == 2
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["overhead.json", "table.md"]
+
+
+def test_estimators(tmp_path: Path) -> None:
+    small = ["--width", 2, "--size", 8, "--steps", 2, "--repeats", 1, "--layers", "blocks.1.conv"]
+    run("estimators.py", *small, "--out", tmp_path)
+    estimates = json.loads((tmp_path / "estimators.json").read_text())["estimates"]
+    by_name = {(row["of"], row["estimator"], row["iterations"]): row["error"] for row in estimates}
+    assert abs(by_name["reshaped", "SVD", None]) < 1e-12
+    assert abs(by_name["reshaped", "eigenvalues of WWᵀ", None]) < 1e-9
+    assert all(error > -1e-9 for (_, name, _), error in by_name.items() if "certified" in name)
+    assert all(error < 1e-9 for (_, name, _), error in by_name.items() if name.startswith(("power", "Lanczos")))
+    assert by_name["operator", "power iteration, warm", 1] > by_name["operator", "power iteration, random", 1]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "estimators.json",
+        "table.md",
+        *(f"estimators.{kind}" for kind in ("svg", "pdf", "png")),
+    }
