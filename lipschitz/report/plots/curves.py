@@ -1,4 +1,4 @@
-"""Curves over training: quality by step and by seconds, and the lower bound of the Lipschitz constant."""
+"""Curves over training: quality by step and by seconds, and the bracket around the Lipschitz constant."""
 
 from typing import Any
 
@@ -15,6 +15,7 @@ from lipschitz.report.plots.panels import horizontal, panels, scale
 from lipschitz.report.style import REAL
 from lipschitz.report.titles import heading
 
+DASHES = (0, (3, 2))
 BAND = "Mean over n seeds, shaded: 95 % interval, cut at the panel's edge. A thin line ending in × is a diverged seed."
 
 
@@ -40,11 +41,23 @@ def quality_by_seconds(evidence: Evidence) -> Figure | None:
 
 
 def lipschitz(evidence: Evidence) -> Figure | None:
-    """Return the empirical lower bound of the discriminator's Lipschitz constant against training steps."""
+    """Return the bracket around the discriminator's Lipschitz constant against training steps."""
     if "lipschitz_lower" not in evidence.metrics:
         return None
-    said = "Largest input-gradient norm found over real, generated and interpolated samples."
-    return _curves(evidence, ["lipschitz_lower"], "Lower bound on Lip(D)", f"{said}\n{BAND}", "Step", unit_line=True)
+    said = (
+        "Solid: largest gradient norm or difference quotient found. Dashed: certified layer bounds, composed; "
+        f"none where D is not Lipschitz.\n{BAND}"
+    )
+    figure = _curves(evidence, ["lipschitz_lower"], "Bracket around Lip(D)", said, "Step", unit_line=True)
+    (panel,) = figure.axes
+    upper = evidence.curves[(evidence.curves["metric"] == "lipschitz_upper") & np.isfinite(evidence.curves["mean"])]
+    for name, line in upper.groupby("constraint", sort=False):
+        colour = evidence.styles[str(name)].colour
+        panel.plot(line["step"], line["mean"], color=colour, linewidth=1, linestyle=DASHES)
+    lower = evidence.curves.loc[evidence.curves["metric"] == "lipschitz_lower", "mean"]
+    scale(panel, [*lower, *upper["mean"]])
+    panel.set_ylabel("Lipschitz constant of D")
+    return figure
 
 
 def seconds_per_step(timing: dict[str, Any]) -> float:

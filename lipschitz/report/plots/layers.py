@@ -1,13 +1,15 @@
 """Curves by layer: σ of the true operator and of the reshaped kernel, and the effective rank, against steps."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lipschitz.report.plots.curves import axis, draw, heading_of, label, room
+from lipschitz.report.plots.curves import DASHES, axis, draw, heading_of, label, room
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.panels import balanced, panels, scale
-
-_DASHES = (0, (3, 2))
 
 
 def sigma(evidence: Evidence) -> Figure | None:
@@ -17,12 +19,25 @@ def sigma(evidence: Evidence) -> Figure | None:
 
 
 def effective_rank(evidence: Evidence) -> Figure | None:
-    """Return the effective rank of each layer's reshaped kernel against steps."""
+    """Return the effective rank of each layer's reshaped kernel against steps, on axes that start at zero."""
     said = "Exponential of the entropy of the singular values of the reshaped kernel; shaded: 95 % interval over seeds."
-    return _by_layer(evidence, "effective_rank", None, "Effective rank by layer", said, "Rank")
+    return _by_layer(evidence, "effective_rank", None, "Effective rank by layer", said, "Rank", _from_zero)
 
 
-def _by_layer(evidence: Evidence, solid: str, dashed: str | None, what: str, said: str, y_label: str) -> Figure | None:
+def _from_zero(panel: Axes, values: Any) -> None:
+    # A change of a hundredth of a rank is none.
+    panel.set_ylim(0, 1.1 * max(values, default=1.0))
+
+
+def _by_layer(
+    evidence: Evidence,
+    solid: str,
+    dashed: str | None,
+    what: str,
+    said: str,
+    y_label: str,
+    scaled: Callable[[Axes, Any], None] = scale,
+) -> Figure | None:
     heads = tuple(f"{metric}/" for metric in (solid, dashed) if metric)
     layers = list(dict.fromkeys(name.partition("/")[2] for name in evidence.metrics if name.startswith(heads)))
     if not layers:
@@ -46,8 +61,8 @@ def _by_layer(evidence: Evidence, solid: str, dashed: str | None, what: str, sai
         ends = draw(panel, evidence, lines, evidence.broken[evidence.broken["metric"] == f"{solid}/{layer}"])
         for name, group in others.groupby("constraint", sort=False):
             colour = evidence.styles[str(name)].colour
-            panel.plot(group["step"], group["mean"], color=colour, linewidth=1, linestyle=_DASHES)
-        scale(panel, pd.concat([lines["mean"], others["mean"]]))
+            panel.plot(group["step"], group["mean"], color=colour, linewidth=1, linestyle=DASHES)
+        scaled(panel, pd.concat([lines["mean"], others["mean"]]))
         panel.set_title(layer)
         axis(panel, "Step" if index + columns >= len(layers) else "", y_label if index % columns == 0 else "")
         if index == columns - 1:
