@@ -1,4 +1,4 @@
-"""The one face: sweep, report, status, list, schema. A command imports what it needs when it runs."""
+"""The one face: sweep, report, status, measure, list, schema. A command imports what it needs when it runs."""
 
 import sys
 from enum import StrEnum
@@ -119,6 +119,27 @@ def status(folder: Folder) -> None:
         counts[state] += 1
         print(f"{state:9}{run_id}{f'  ({run.error})' if state == 'failed' else ''}")
     print(f"{sum(counts.values())} runs: " + ", ".join(f"{n} {state}" for state, n in counts.most_common()))
+
+
+@app.command()
+def measure(
+    module: Annotated[str, typer.Option(help="What makes the network: package.module:factory.", show_default=False)],
+    sizes: Annotated[str, typer.Option("--input", help="Shape of one sample, such as 3,32,32.", show_default=False)],
+    weights: Annotated[Path | None, typer.Option(help="State dict to load, written by torch.save.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the factory's random weights and of the search.")] = 0,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON alone; null stands for infinity, and stderr says why.")
+    ] = False,
+) -> None:
+    """Measure σ of every layer of a network of yours, and bracket its Lipschitz constant."""
+    from lipschitz import measuring
+
+    measurement = measuring.measured(module, sizes, weights, seed)
+    if json:
+        print(measuring.as_json(measurement))
+        print(*measurement.reasons, sep="\n", end="\n" if measurement.reasons else "", file=sys.stderr)
+    else:
+        measuring.show(measurement, console)
 
 
 @app.command("list")

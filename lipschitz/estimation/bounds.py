@@ -46,7 +46,7 @@ def _applies_its_weight(layer: nn.Module) -> bool:
 
 
 def _dense_bound(layer: WeightedLayer, shape: torch.Size) -> float:
-    """Bound the operator by its own matrix, where that is small: a circle holds more than a small map, and is looser."""
+    """Bound the operator by its own matrix, where that is small: a circle holds more than a small map, and is loose."""
     forward = linear_part(layer)
     inputs, outputs = shape.numel(), forward(layer.weight.new_zeros((1, *shape))).numel()
     if inputs**2 > DENSE or inputs * outputs > DENSE:

@@ -72,9 +72,10 @@ class Walk:
         """Return what the graph returns."""
         for node in graph.nodes:
             if node.op == "output":
-                live = _ancestors(node)
+                returned = self._current(node, node.args[0])
+                live = {node, *_ancestors(node)}
                 self._notes = {step: note for step, note in self._notes.items() if step in live}
-                return self._values[node.args[0]]
+                return returned
             self._keep(node, self._step(node))
         raise AssertionError("a graph ends in its output")
 
@@ -94,13 +95,10 @@ class Walk:
         inputs: list[Traced] = []
 
         def take(argument: fx.Node) -> Any:
-            traced = self._values[argument]
-            inputs.append(Traced(traced.value, math.inf) if self._is_stale(argument) else traced)
-            return traced.value
+            inputs.append(self._current(node, argument))
+            return inputs[-1].value
 
         arguments, keywords = fx.node.map_arg(node.args, take), fx.node.map_arg(node.kwargs, take)
-        if any(self._is_stale(argument) for argument in node.all_input_nodes):
-            self._notes[node] = "uses a value that was changed in place since it was computed"
         function = self._function(node)
         output = function(*arguments, **keywords)
         dependent = tuple(traced for traced in inputs if traced.constant != 0)
@@ -119,8 +117,13 @@ class Walk:
                 self._keep(argument, traced)
         return traced
 
-    def _is_stale(self, node: fx.Node) -> bool:
-        return self._versions[node] != [value._version for value in tensors(self._values[node].value)]
+    def _current(self, node: fx.Node, argument: fx.Node) -> Traced:
+        """Return the value of ``argument`` for ``node``; without a constant where it is no longer what was computed."""
+        traced = self._values[argument]
+        if self._versions[argument] == [value._version for value in tensors(traced.value)]:
+            return traced
+        self._notes[node] = "uses a value that was changed in place, by another name, since it was computed"
+        return Traced(traced.value, math.inf)
 
     def _function(self, node: fx.Node) -> Callable[..., Any]:
         if node.op == "call_module":

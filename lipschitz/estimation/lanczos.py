@@ -58,8 +58,7 @@ def leading(
     diagonal: list[float] = []
     upper: list[float] = []
     left = forward(basis[0].view_as(start))
-    while True:
-        steps = len(diagonal) + 1
+    for steps in range(1, max_steps + 1):
         alpha = float(torch.linalg.vector_norm(left))
         diagonal.append(alpha)
         p, theta, qh = torch.linalg.svd(_bidiagonal(diagonal, upper))
@@ -67,29 +66,22 @@ def leading(
         residual, beta = basis[0], 0.0
         if alpha > noise:
             left = left / alpha
-            residual = adjoint(left).flatten() - alpha * basis[steps - 1]
-            beta = float(torch.linalg.vector_norm(residual))
-            # Once is enough unless much cancels, then twice (Kahan, in Parlett 1980, Sec. 6.9).
-            for _ in range(2):
-                before = beta
-                residual = torch.addmv(residual, basis[:steps].T, basis[:steps] @ residual, alpha=-1)
-                beta = float(torch.linalg.vector_norm(residual))
-                if beta > 0.7 * before:
-                    break
+            residual, beta = _orthogonal(adjoint(left).flatten() - alpha * basis[steps - 1], basis[:steps])
         squares, errors = theta.square(), theta * beta * p[-1].abs()
-        known = squares[0] - errors[0] >= (1 - tolerance) ** 2 * squares[0]
-        highest = (squares + errors).max() <= (1 + tolerance) ** 2 * squares[0]
-        settled = steps >= FEWEST and bool(known) and bool(highest)
+        known = bool(squares[0] - errors[0] >= (1 - tolerance) ** 2 * squares[0])
+        leads = bool((squares + errors).max() <= (1 + tolerance) ** 2 * squares[0])
         exhausted = beta <= noise or steps == start.numel()
-        if settled or exhausted or steps >= max_steps:
-            weights = (theta / theta[0]) ** FILTER if theta[0] > 0 else torch.ones_like(theta)
-            kept = (weights / torch.linalg.vector_norm(weights) @ qh).to(basis) @ basis[:steps]
-            return Leading(float(theta[0]), kept.view_as(start), settled or exhausted)
+        converged = exhausted or (known and leads and steps >= FEWEST)
+        if converged or steps == max_steps:
+            break
         if steps == len(basis):
             basis = torch.cat([basis, torch.empty_like(basis)])
         basis[steps] = residual / beta
         upper.append(beta)
         left = forward(basis[steps].view_as(start)) - beta * left
+    weights = (theta / theta[0]) ** FILTER if theta[0] > 0 else torch.ones_like(theta)
+    kept = (weights / torch.linalg.vector_norm(weights) @ qh).to(basis) @ basis[:steps]
+    return Leading(float(theta[0]), kept.view_as(start), converged)
 
 
 def largest_singular_value(
@@ -97,6 +89,21 @@ def largest_singular_value(
 ) -> float:
     """Return the σ of `leading`, alone."""
     return leading(forward, adjoint, start, tolerance=tolerance, max_steps=max_steps).sigma
+
+
+def _orthogonal(vector: Tensor, basis: Tensor) -> tuple[Tensor, float]:
+    """Take from ``vector`` ``(n,)`` what lies in the span of the orthonormal ``basis`` ``(k, n)``; return its norm too.
+
+    Once is enough unless much cancels, and then twice (Kahan, in Parlett 1980, Sec. 6.9).
+    """
+    after = float(torch.linalg.vector_norm(vector))
+    for _ in range(2):
+        before = after
+        vector = torch.addmv(vector, basis.T, basis @ vector, alpha=-1)
+        after = float(torch.linalg.vector_norm(vector))
+        if after > 0.7 * before:
+            break
+    return vector, after
 
 
 def _bidiagonal(diagonal: list[float], upper: list[float]) -> Tensor:

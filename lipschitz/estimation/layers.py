@@ -63,8 +63,10 @@ def input_shapes(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Size
             shapes[name] = torch.Size(map(max, before, seen)) if len(before) == len(seen) else seen
 
         handles.append(layer.register_forward_pre_hook(remember))
+    if not handles:
+        return {}
     modes = [(module, module.training) for module in net.modules()]
-    like = next(net.parameters(), torch.empty(0))
+    like = next(net.parameters())
     try:
         with torch.no_grad():
             net.eval()(torch.zeros(1, *shape, dtype=like.dtype, device=like.device))

@@ -79,5 +79,5 @@ def nonnegative_norm(affine: Callable[[Tensor], Any], like: Tensor) -> float:
             (columns,) = torch.autograd.grad([output.sum() for output in outputs], ones)
     with torch.no_grad():
         shifts = list(tensors(affine(torch.zeros_like(like))))
-    rows = [float((a - b).max()) for a, b in zip(outputs, shifts, strict=True) if a.numel()]
+    rows = [float((a.detach() - b).max()) for a, b in zip(outputs, shifts, strict=True) if a.numel()]
     return math.sqrt(float(columns.max()) * max(rows, default=0.0))

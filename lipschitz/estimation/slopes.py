@@ -19,7 +19,7 @@ def _leaky_relu(negative_slope: float = 0.01, inplace: bool = False) -> float:
 
 
 def _prelu(weight: Tensor) -> float:
-    return max(1.0, float(weight.abs().max()))
+    return max(1.0, float(weight.detach().abs().max()))
 
 
 def _elu(alpha: float = 1.0, inplace: bool = False) -> float:

@@ -4,7 +4,7 @@ import torch
 from numpy.testing import assert_allclose
 from torch import Tensor, nn
 
-from lipschitz.estimation.gradients import gradient_norms
+from lipschitz.estimation.gradients import gradient_norms, steepest
 
 
 def test_a_linear_network_has_the_norm_of_its_weight_everywhere() -> None:
@@ -41,3 +41,50 @@ def test_frozen_parameters_are_no_obstacle() -> None:
     net = nn.Linear(2, 1).requires_grad_(False)
     expected = net.weight.norm().item()
     assert gradient_norms(net, torch.ones(1, 2)).item() == pytest.approx(expected)
+
+
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def test_the_steepest_way_of_one_output_is_the_gradient() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 1)).double()
+    weight = net[1].weight.detach()
+    found = steepest(net, torch.zeros(3, 2, 2, dtype=torch.float64), rng())
+    assert_allclose(found.norms, np.full(3, weight.norm()), rtol=1e-12)
+    assert_allclose(found.directions.flatten(1), (weight / weight.norm()).expand(3, -1), rtol=1e-12)
+
+
+def test_of_several_outputs_it_is_the_leading_singular_vector_of_the_jacobian() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3)).double()
+    points = torch.randn(5, 4, dtype=torch.float64)
+    found = steepest(net, points, rng())
+    for point, norm, direction in zip(points, found.norms, found.directions, strict=True):
+        _, sigmas, right = np.linalg.svd(torch.autograd.functional.jacobian(net, point).detach().numpy())
+        assert float(norm) <= sigmas[0] * (1 + 1e-12)
+        assert float(norm) == pytest.approx(sigmas[0], rel=1e-3)
+        assert abs(direction.numpy() @ right[0]) == pytest.approx(1, rel=1e-2)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_a_constant_network_has_no_steepest_way(outputs: int) -> None:
+    found = steepest(lambda x: x.new_ones(len(x), outputs) + 0 * x.sum(1, keepdim=True), torch.ones(2, 4), rng())
+    assert found.norms.tolist() == [0, 0]
+    assert not found.directions.any()
+
+
+def test_a_gradient_that_is_not_a_number_counts_as_none() -> None:
+    found = steepest(lambda x: x.sqrt().sum(1, keepdim=True), torch.tensor([[-1.0, 4.0]]), rng())
+    assert found.norms.tolist() == [0.25]
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_a_network_may_change_its_input_in_place(outputs: int) -> None:
+    points = -torch.ones(2, 3)
+    net = nn.Sequential(nn.LeakyReLU(0.5, inplace=True), nn.Linear(3, outputs))
+    sigma = float(torch.linalg.matrix_norm(net[1].weight.detach(), 2))
+    assert steepest(net, points, rng()).norms.tolist() == pytest.approx([0.5 * sigma] * 2, rel=1e-4)
+    if outputs == 1:
+        assert gradient_norms(net, points).tolist() == pytest.approx([0.5 * sigma] * 2)
+    assert torch.equal(points, -torch.ones(2, 3))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lipschitz.estimation.lanczos import largest_singular_value
+from lipschitz.estimation.lanczos import Leading, largest_singular_value, leading
 
 SIZES = st.integers(1, 9)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -85,3 +85,59 @@ def test_any_shape_of_input_and_output() -> None:
         lambda x: (matrix @ x.flatten()).view(3, 2), lambda y: (matrix.T @ y.flatten()).view(2, 4), start
     )
     assert value == pytest.approx(np.linalg.norm(matrix.numpy(), 2), rel=1e-4)
+
+
+def run(matrix: NDArray[np.float64], start: NDArray[np.float64], **options: float) -> Leading:
+    a = torch.from_numpy(matrix)
+    return leading(lambda x: a @ x, lambda y: a.T @ y, torch.from_numpy(start), **options)
+
+
+def steps(matrix: NDArray[np.float64], start: NDArray[np.float64]) -> int:
+    a, calls = torch.from_numpy(matrix), []
+    leading(lambda x: calls.append(1) or a @ x, lambda y: a.T @ y, torch.from_numpy(start))
+    return len(calls)
+
+
+def clustered() -> NDArray[np.float64]:
+    """Return a diagonal matrix of many singular values up to 0.995, and one that leads by a little."""
+    return np.diag(np.concatenate([np.linspace(0.0, 0.995, 999), [1.0]]))
+
+
+@pytest.mark.parametrize("second", [0, 500, 998])
+def test_a_start_that_is_nearly_another_singular_vector_is_left(second: int) -> None:
+    # Its own residual is small at once; that of the search for others is not.
+    start = np.random.default_rng(0).normal(size=1000) / np.sqrt(1000) * 0.003
+    start[second] += 1
+    found = run(clustered(), start)
+    assert found.converged
+    assert found.sigma == pytest.approx(1, rel=1e-3)
+
+
+def test_what_is_kept_makes_the_next_run_shorter_and_finds_another_leading_value() -> None:
+    rng = np.random.default_rng(0)
+    random = rng.normal(size=1000) / np.sqrt(1000)
+    matrix = np.diag(np.linspace(0.0, 1.0, 1000))
+    kept = run(matrix, random).kept.numpy()
+    assert np.linalg.norm(kept) == pytest.approx(1)
+    moved = matrix + 1e-3 * rng.normal(size=matrix.shape) / np.sqrt(1000)
+    assert steps(moved, kept + 0.1 * random) < steps(moved, random) / 1.5
+    moved[900, 900] = 1.01
+    assert run(moved, kept + 0.1 * random).sigma == pytest.approx(1.01, rel=1e-3)
+
+
+def test_it_says_whether_it_met_its_tolerance() -> None:
+    start = np.ones(1000)
+    assert not run(clustered(), start, max_steps=10).converged
+    assert run(clustered(), start).converged
+    assert run(np.zeros((3, 4)), np.ones(4)).converged
+
+
+def test_the_zero_operator_keeps_a_start() -> None:
+    assert run(np.zeros((3, 4)), np.ones(4)).kept.numpy() == pytest.approx(np.full(4, 0.5))
+
+
+def test_a_single_precision_operator() -> None:
+    matrix = torch.from_numpy(np.random.default_rng(0).normal(size=(40, 60))).float()
+    found = leading(lambda x: matrix @ x, lambda y: matrix.T @ y, torch.ones(60))
+    assert found.kept.dtype == torch.float32
+    assert found.sigma == pytest.approx(np.linalg.norm(matrix.numpy(), 2), rel=1e-3)

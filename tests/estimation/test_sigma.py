@@ -10,17 +10,19 @@ from drawn_layers import Drawn, convolutions, dense, linears, transposed_convolu
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from torch import nn
+from torch import Tensor, nn
 
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
-from lipschitz.estimation.layers import raw_weight, reshaped_weight
+from lipschitz.estimation import sigma
+from lipschitz.estimation.lanczos import Leading, LinearMap, leading
+from lipschitz.estimation.layers import as_matrix, raw_weight, reshaped_weight
 from lipschitz.estimation.operators import adjoint, linear_part
-from lipschitz.estimation.sigma import layer_sigmas, operator_sigma, spectrum
+from lipschitz.estimation.sigma import effective_rank, layer_sigmas, operator_sigma, reshaped_sigma, spectrum
 
 ANY = st.one_of(convolutions(), transposed_convolutions(), linears())
 
 
-def reshaped_sigma(layer: nn.Module) -> float:
+def kernel_sigma(layer: nn.Module) -> float:
     return float(np.linalg.norm(reshaped_weight(layer).detach().numpy(), 2))
 
 
@@ -59,7 +61,7 @@ def has_interior_output(layer: nn.Conv1d | nn.Conv2d, shape: torch.Size) -> bool
 def test_with_an_interior_output_the_reshaped_sigma_is_a_lower_bound(drawn: Drawn) -> None:
     layer, shape = drawn
     assume(has_interior_output(layer, shape))
-    assert reshaped_sigma(layer) <= np.linalg.norm(dense(layer, shape), 2) * (1 + 1e-9)
+    assert kernel_sigma(layer) <= np.linalg.norm(dense(layer, shape), 2) * (1 + 1e-9)
 
 
 def test_without_one_it_is_no_bound() -> None:
@@ -119,7 +121,7 @@ def test_every_layer_is_measured_at_the_size_it_is_given() -> None:
     assert list(sigmas) == list(shapes)
     for name, shape in shapes.items():
         layer = ours.get_submodule(name)
-        assert sigmas[name].reshaped == pytest.approx(reshaped_sigma(layer))
+        assert sigmas[name].reshaped == pytest.approx(kernel_sigma(layer), rel=1e-10)
         exact = np.linalg.norm(dense(layer, torch.Size(shape)), 2)
         assert sigmas[name].operator == pytest.approx(exact, rel=1e-8)
 
@@ -151,10 +153,20 @@ def test_measuring_leaves_mode_gradients_buffers_and_random_numbers_alone() -> N
 
 
 @pytest.mark.parametrize("mode", ["circular", "reflect", "replicate"])
-def test_another_padding_is_refused(mode: str) -> None:
-    layer = nn.Conv2d(1, 1, 3, padding=1, padding_mode=mode)
-    with pytest.raises(ValueError, match=f"padding mode '{mode}' is not measured; allowed: zeros"):
-        operator_sigma(layer, torch.Size((1, 4, 4)))
+@pytest.mark.parametrize("padding", [1, "same"])
+def test_every_padding_mode_is_linear_and_measured(mode: str, padding: int | str) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(2, 3, 3, padding=padding, padding_mode=mode).double()
+    shape = torch.Size((2, 4, 4))
+    exact = np.linalg.norm(dense(layer, shape), 2)
+    assert operator_sigma(layer, shape, tolerance=1e-9) == pytest.approx(exact, rel=1e-8)
+    assert exact != pytest.approx(np.linalg.norm(dense(with_zeros(layer), shape), 2), rel=1e-3)
+
+
+def with_zeros(layer: nn.Conv2d) -> nn.Conv2d:
+    other = nn.Conv2d(2, 3, 3, padding=layer.padding).double()
+    other.load_state_dict(layer.state_dict())
+    return other
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
@@ -163,3 +175,101 @@ def test_padding_by_name(padding: str) -> None:
     shape = torch.Size((1, 4, 4))
     exact = np.linalg.norm(dense(layer, shape), 2)
     assert operator_sigma(layer, shape, tolerance=1e-9) == pytest.approx(exact, rel=1e-8)
+
+
+@settings(deadline=None, max_examples=100)
+@given(ANY, st.floats(1e-20, 1e20))
+def test_the_eigenvalue_of_the_gram_matrix_is_the_square_of_sigma(drawn: Drawn, scale: float) -> None:
+    layer = drawn.layer
+    layer.weight.data *= scale
+    matrix = as_matrix(layer.weight.detach(), isinstance(layer, nn.ConvTranspose2d)).numpy()
+    assert reshaped_sigma(layer) == pytest.approx(np.linalg.norm(matrix, 2), rel=1e-10)
+
+
+def test_a_single_precision_weight_is_measured_in_double() -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(300, 40)
+    assert reshaped_sigma(layer) == pytest.approx(np.linalg.norm(layer.weight.detach().double().numpy(), 2), rel=1e-12)
+    layer.weight.data.zero_()
+    assert reshaped_sigma(layer) == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "rank"),
+    [
+        ([3.0, 3.0, 3.0, 0.0], 3.0),
+        ([2.0], 1.0),
+        # Shares 1/2, 1/4, 1/4: an entropy of 3/2 ln 2.
+        ([2.0, 1.0, 1.0], 2.0**1.5),
+        ([0.0, 0.0], 0.0),
+    ],
+)
+def test_effective_rank_by_hand(values: list[float], rank: float) -> None:
+    assert effective_rank(torch.tensor(values, dtype=torch.float64)) == pytest.approx(rank)
+
+
+def test_starts_are_kept_by_layer_and_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+
+    def watched(forward: LinearMap, adjoint: LinearMap, start: Tensor, **options: float) -> Leading:
+        begun.append(start)
+        return leading(forward, adjoint, start, **options)
+
+    monkeypatch.setattr(sigma, "leading", watched)
+    ours, starts = net(), {}
+    cold = layer_sigmas(ours, EXAMPLE, starts=starts)
+    # Maps of the smaller side of each convolution; a Linear layer needs none.
+    assert {name: start.shape for name, start in starts.items()} == {"conv": (1, 3, 2, 2), "deconv": (1, 3, 2, 2)}
+    before = {name: start.clone() for name, start in starts.items()}
+    ours.conv.weight.data *= 3
+    warm = layer_sigmas(ours, EXAMPLE, starts=starts)
+    assert warm["conv"].operator == pytest.approx(3 * cold["conv"].operator, rel=1e-3)
+    assert warm["deconv"].operator == pytest.approx(cold["deconv"].operator, rel=1e-3)
+    assert starts.keys() == before.keys()
+    # What was kept, and a tenth of the random map from which the cold run began.
+    for cold_start, warm_start, kept in zip(begun[:2], begun[2:], before.values(), strict=True):
+        assert_allclose(warm_start, kept + 0.1 * cold_start, atol=1e-12)
+
+
+def test_a_start_that_stuck_to_another_singular_vector_does_no_harm() -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(4, 4, 3, padding=1).double()
+    shape = torch.Size((4, 8, 8))
+    _, sigmas, right = np.linalg.svd(dense(layer, shape))
+    starts = {"": torch.from_numpy(right[2]).view(1, *shape)}
+    assert sigmas[2] < (1 - 1e-3) * sigmas[0]
+    example = torch.zeros(1, *shape, dtype=torch.float64)
+    assert layer_sigmas(layer, example, starts=starts)[""].operator == pytest.approx(sigmas[0], rel=1e-3)
+
+
+def test_a_start_of_another_network_is_passed_over() -> None:
+    starts = {"conv": torch.ones(1, 7, 2, 2, dtype=torch.float64)}
+    layer_sigmas(net(), EXAMPLE, starts=starts)
+    assert starts["conv"].shape == (1, 3, 2, 2)
+
+
+def test_a_layer_used_at_two_sizes_is_measured_at_the_larger() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 1, 3, padding=1)
+            self.unused = nn.Linear(2, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.conv(nn.functional.avg_pool2d(self.conv(x), 2)).flatten(1).sum(1, keepdim=True)
+
+    torch.manual_seed(0)
+    ours = Twice().double()
+    sigmas = layer_sigmas(ours, EXAMPLE, tolerance=1e-9)
+    assert list(sigmas) == ["conv"]
+    large, small = (np.linalg.norm(dense(ours.conv, torch.Size((1, n, n))), 2) for n in (4, 2))
+    assert sigmas["conv"].operator == pytest.approx(large, rel=1e-8)
+    assert small < large
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.one_of(convolutions(), transposed_convolutions()), st.data())
+def test_an_operator_at_a_smaller_size_is_part_of_that_at_a_larger(drawn: Drawn, data: st.DataObject) -> None:
+    layer, shape = drawn
+    larger = torch.Size((shape[0], *(size + data.draw(st.integers(0, 3)) for size in shape[1:])))
+    assert np.linalg.norm(dense(layer, shape), 2) <= np.linalg.norm(dense(layer, larger), 2) * (1 + 1e-12)

@@ -1,0 +1,277 @@
+"""The upper bound of a network: values by hand, and everything that has none by its name."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipschitz.constraints.spectral_normalization import SpectralNormalization
+from lipschitz.estimation.bounds import layer_bounds
+from lipschitz.estimation.composition import Upper, upper_bound
+from lipschitz.estimation.exact import exact
+from lipschitz.estimation.layers import input_shapes
+from lipschitz.models.base import GroupSort
+
+
+def upper(net: nn.Module, shape: tuple[int, ...]) -> Upper:
+    with exact(net) as twin:
+        return upper_bound(twin, shape, layer_bounds(twin, input_shapes(twin, shape)))
+
+
+def times(*factors: float) -> nn.Linear:
+    """Return a diagonal layer, whose σ is its largest factor."""
+    layer = nn.Linear(len(factors), len(factors))
+    layer.weight.data = torch.diag(torch.tensor(factors, dtype=torch.float32))
+    return layer
+
+
+class Function(nn.Module):
+    """Applies a function to its input and the layers that it is given."""
+
+    def __init__(self, function: Callable[..., Tensor], *layers: nn.Module) -> None:
+        super().__init__()
+        self.function, self.layers = function, nn.ModuleList(layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x, *self.layers)
+
+
+def inplace(x: Tensor, f: nn.Module) -> Tensor:
+    h = f(x)
+    return F.silu(h, inplace=True) + h
+
+
+CONSTANT = torch.tensor([[1.0, -3.0], [0.5, 2.0]], dtype=torch.float64)
+SILU = 1.09984
+
+BY_HAND = {
+    "one after the other": (nn.Sequential(times(2, 1), nn.ReLU(), times(1, 3)), (2,), 6),
+    "a network that is one layer": (times(2, 5), (2,), 5),
+    "a network that is one activation": (nn.Sigmoid(), (2,), 1 / 4),
+    "skip and branch": (Function(lambda x, f: x + f(x), times(2, 2)), (2,), 3),
+    "a branch that is subtracted": (Function(lambda x, f: x - f(x), times(2, 2)), (2,), 3),
+    "parts side by side": (Function(lambda x, f, g: torch.cat([f(x), g(x)], 1), times(3, 1), times(4, 1)), (2,), 5),
+    "stacked parts": (Function(lambda x, f, g: torch.stack([f(x), g(x)], 1), times(3, 1), times(4, 1)), (2,), 5),
+    "the larger of two": (Function(lambda x, f, g: torch.maximum(f(x), g(x)), times(3, 1), times(4, 1)), (2,), 5),
+    "a part alone": (Function(lambda x, f: f(x).chunk(2, 1)[0], times(2, 2)), (2,), 2),
+    "a layer twice": (Function(lambda x, f: f(f(x)), times(3, 1)), (2,), 9),
+    "a number times": (Function(lambda x: 3 * x / 2 - 1), (2,), 1.5),
+    "a constant tensor times": (Function(lambda x: x * CONSTANT), (2, 2), 3),
+    "a constant matrix": (Function(lambda x: x @ CONSTANT), (2, 2), float(np.linalg.norm(CONSTANT.numpy(), 2))),
+    "a number less": (Function(lambda x: 1 - x), (2,), 1),
+    "repeated by a sum": (Function(lambda x: x.unsqueeze(1) + torch.zeros(3, 1)), (2,), math.sqrt(3)),
+    "a mean and a sum": (Function(lambda x: x.mean((2, 3)) + x.sum(dim=(2, 3))), (1, 2, 2), 1 / 2 + 2),
+    "functions": (Function(lambda x: F.leaky_relu(F.avg_pool2d(x, 2), 0.2).flatten(1)), (1, 4, 4), 1 / 2),
+    "methods": (Function(lambda x: x.view(x.size(0), -1).relu().permute(1, 0).clamp(0, 1)), (1, 2, 2), 1),
+    "max pooling with overlap": (Function(lambda x: F.max_pool2d(x, 3, 1)), (1, 5, 5), 3),
+    "pooling modules": (nn.Sequential(nn.MaxPool2d(2), nn.AdaptiveMaxPool2d(1), nn.AdaptiveAvgPool2d(1)), (1, 4, 4), 1),
+    "sorting": (
+        nn.Sequential(GroupSort(), Function(lambda x: x.sort(1).values + x.amax(1, keepdim=True))),
+        (2,),
+        1 + 2**0.5,
+    ),
+    "the largest": (Function(lambda x: x.max(dim=1)[0]), (3,), 1),
+    "changed in place": (nn.Sequential(times(2, 1), nn.LeakyReLU(3.0, inplace=True)), (2,), 6),
+    "used again after a change in place": (Function(inplace, times(1, 1)), (2,), 2 * SILU),
+    "nothing but zeros": (Function(lambda x: torch.zeros_like(x) + x.new_zeros(1)), (2,), 0),
+    "softmax of a value": (Function(lambda x: torch.softmax(x, dim=1)), (3,), 1 / 2),
+    "layer norm": (nn.LayerNorm(3, eps=0.25), (3,), 2),
+    "group norm": (nn.GroupNorm(1, 3, eps=0.25), (3, 2), 2),
+    "instance norm": (nn.InstanceNorm1d(3, eps=0.25), (3, 2), 2),
+    "a bound that is not finite in a branch that is not used": (Function(lambda x: (x.exp(), x)[1]), (2,), 1),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_by_hand(name: str) -> None:
+    net, shape, expected = BY_HAND[name]
+    found = upper(net, shape)
+    assert found.constant == pytest.approx(expected, rel=1e-9)
+    assert found.reasons == []
+
+
+def test_batch_normalisation_counts_in_eval_mode_and_says_so() -> None:
+    norm = nn.BatchNorm2d(2, eps=0.0)
+    norm.weight.data = torch.tensor([-3.0, 1.0])
+    norm.running_var = torch.tensor([4.0, 1.0])
+    found = upper(nn.Sequential(norm), (2, 3, 3))
+    assert found.constant == pytest.approx(1.5)
+    assert len(found.reasons) == 1
+    assert "'0' (BatchNorm2d) counts in eval mode" in found.reasons[0]
+
+
+def test_layer_normalisation_is_as_steep_as_its_bound_where_values_are_equal() -> None:
+    torch.manual_seed(0)
+    norm = nn.LayerNorm(4, eps=1e-3).double()
+    norm.weight.data = torch.tensor([1.0, -2.0, 0.5, 2.0], dtype=torch.float64)
+    jacobians = [torch.autograd.functional.jacobian(norm, x) for x in (torch.ones(4).double(), torch.randn(4).double())]
+    sigmas = [float(torch.linalg.matrix_norm(jacobian, 2)) for jacobian in jacobians]
+    bound = upper(norm, (4,)).constant
+    assert sigmas[1] < sigmas[0] <= bound * (1 + 1e-9)
+    assert sigmas[0] > bound / 2
+
+
+def test_a_reparametrised_layer_is_bounded_by_its_effective_weight() -> None:
+    net = SpectralNormalization().wrap(nn.Sequential(times(2, 1), nn.ReLU(), times(1, 3)), (2,))
+    assert upper(net, (2,)).constant == pytest.approx(1, rel=1e-6)
+
+
+def test_a_reparametrised_module_of_one_s_own_is_traced() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gain = nn.Parameter(torch.tensor([1.0, -2.0]))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.gain * x
+
+    class Halved(nn.Module):
+        def forward(self, gain: Tensor) -> Tensor:
+            return gain / 2
+
+    net = Scaled()
+    assert upper(net, (2,)).constant == 2
+    nn.utils.parametrize.register_parametrization(net, "gain", Halved())
+    assert upper(net, (2,)).constant == 1
+
+
+class Declared(nn.Module):
+    lipschitz_constant = 3.0
+
+    def __init__(self, constant: float = 3.0, reason: str | None = None) -> None:
+        super().__init__()
+        self.lipschitz_constant = constant
+        if reason is not None:
+            self.lipschitz_reason = reason
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.exp() if x.sum() > 0 else x
+
+
+def test_a_module_says_its_own_constant_also_as_the_network() -> None:
+    assert upper(nn.Sequential(times(2, 1), Declared()), (2,)) == Upper(pytest.approx(6), [])
+    assert upper(Declared(), (2,)) == Upper(3, [])
+    found = upper(nn.Sequential(Declared(math.inf, "it jumps")), (2,))
+    assert found == Upper(math.inf, ["'0' (Declared) declares a Lipschitz constant of inf: it jumps"])
+    assert upper(Declared(2.0, "of the paper's lemma"), (2,)).reasons == [
+        "the network (Declared) declares a Lipschitz constant of 2: of the paper's lemma"
+    ]
+    for nonsense in (-1.0, math.nan):
+        assert upper(Declared(nonsense), (2,)).constant == math.inf
+
+
+class Attention(nn.Module):
+    """Self-attention written out, as in SAGAN."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (nn.Conv1d(2, 2, 1) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = torch.bmm(self.query(x).permute(0, 2, 1), self.key(x))
+        return x + torch.bmm(self.value(x), torch.softmax(scores, dim=-1).permute(0, 2, 1))
+
+
+class MultiHead(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(2, 1, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.attention(x, x, x)[0]
+
+
+class Branching(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.sum() > 0 else -x
+
+
+class Loud(nn.ReLU):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).exp()
+
+
+class Drawing(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.randn(2, dtype=x.dtype)
+
+
+def hooked() -> nn.Module:
+    net = nn.Sequential(times(1, 1))
+    net[0].register_forward_hook(lambda module, args, output: 2 * output)
+    return net
+
+
+def alias(x: Tensor, f: nn.Module) -> Tensor:
+    h = f(x)
+    view = h.view(-1)
+    view.mul_(2)
+    return h
+
+
+def augmented(x: Tensor, f: nn.Module) -> Tensor:
+    h = f(x)
+    before = h
+    h += f(x)
+    return h + before
+
+
+KIM = "arXiv:2006.04710"
+UNBOUNDED = {
+    "attention": (nn.Sequential(Attention()), (2, 3), ["bmm in '0'", KIM]),
+    "multi-head attention": (MultiHead(), (3, 2), ["'attention' (MultiheadAttention)", KIM]),
+    "fused attention": (Function(lambda x: F.scaled_dot_product_attention(x, x, x)), (3, 2), [KIM]),
+    "a transformer": (nn.TransformerEncoderLayer(2, 1, 4, batch_first=True), (3, 2), [KIM]),
+    "a gate": (Function(lambda x: x * torch.sigmoid(x)), (2,), ["mul in the network multiplies two values"]),
+    "an unknown function": (nn.Sequential(Function(torch.square)), (2,), ["square in '0' is not known"]),
+    "an unknown module of torch": (nn.Sequential(nn.Conv3d(1, 1, 1)), (1, 2, 2, 2), ["'0' (Conv3d) is not known"]),
+    "what cannot be traced": (nn.Sequential(times(1, 1), Branching()), (2,), ["'1' (Branching) cannot be traced"]),
+    "a network that cannot be traced": (Branching(), (2,), ["the network (Branching) cannot be traced"]),
+    "a forward of its own": (nn.Sequential(Loud()), (2,), ["exp in '0' is not known"]),
+    "randomness": (Drawing(), (2,), ["does not return what the network returns"]),
+    "a hook": (hooked(), (2,), ["'0' has a hook"]),
+    "statistics of the batch": (nn.BatchNorm1d(2, track_running_stats=False), (2, 2), ["statistics of its batch"]),
+    "a view that is changed": (Function(alias, times(1, 1)), (2,), ["changed in place"]),
+    "an addition in place to what is used again": (Function(augmented, times(1, 1)), (2,), ["does not return"]),
+    "integers": (Function(lambda x: x.max(1, keepdim=True)[1] * 1.0), (2,), ["returns integers"]),
+    "division by a value": (Function(lambda x: 1 / x), (2,), ["divides by a value"]),
+    "division by zero": (Function(lambda x: (x / torch.zeros(2)).nan_to_num() + x), (2,), ["nan_to_num"]),
+    "a value repeated by a bound": (Function(lambda x: torch.clamp(x, torch.zeros(3, 2))), (2,), ["clamp in"]),
+    "the larger of repeated values": (Function(lambda x: torch.max(x, torch.zeros(3, 2))), (2,), ["max in"]),
+    "negative weights": (nn.Upsample(scale_factor=2, mode="bicubic"), (1, 4, 4), ["(Upsample) is not known"]),
+    "a jump": (nn.Sequential(nn.Threshold(0.5, 0.0)), (2,), ["'0' (Threshold) is not known"]),
+}
+
+
+@pytest.mark.parametrize("name", UNBOUNDED)
+def test_what_is_not_known_is_named_and_never_guessed(name: str) -> None:
+    net, shape, said = UNBOUNDED[name]
+    found = upper(net, shape)
+    assert found.constant == math.inf
+    for each in said:
+        assert any(each in reason for reason in found.reasons), found.reasons
+
+
+def test_all_that_is_unknown_is_named_once() -> None:
+    odd = Function(torch.square)
+    reasons = upper(nn.Sequential(odd, times(1, 1), Branching(), odd), (2,)).reasons
+    assert [reason.partition(" is")[0].partition(" cannot")[0] for reason in reasons] == [
+        "square in '0'",
+        "'2' (Branching)",
+    ]
+
+
+def test_the_shared_weights_of_unused_modules_do_not_count() -> None:
+    class Partly(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.unused = times(2, 1), nn.Conv3d(1, 1, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.used(x)
+
+    assert upper(Partly(), (2,)) == Upper(pytest.approx(2), [])
