@@ -65,3 +65,10 @@ def test_estimators(tmp_path: Path) -> None:
         "table.md",
         *(f"estimators.{kind}" for kind in ("svg", "pdf", "png")),
     }
+
+
+def test_measurement(tmp_path: Path) -> None:
+    run("measurement.py", "--width", 2, "--size", 8, "--batch-size", 2, "--steps", 2, "--out", tmp_path)
+    seconds = json.loads((tmp_path / "measurement.json").read_text())["seconds"]
+    assert 0 < seconds["σ of kernels and operators, warm"] < seconds["whole measurement of the discriminator"]
+    assert "| share of training |" in (tmp_path / "table.md").read_text()

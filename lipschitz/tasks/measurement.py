@@ -79,5 +79,5 @@ def _network(net: nn.Module, points: Mapping[str, Tensor], rng: torch.Generator)
     values |= {f"sigma_upper/{layer}": bound.constant for layer, bound in bounds.items()}
     lower = lower_bound(net, torch.cat([points[place] for place in BOUNDED_BY]), rng)
     upper = upper_bound(net, shape, bounds).constant
-    ratio = upper / lower if lower > 0 else math.inf
+    ratio = 1.0 if upper == lower else upper / lower if lower > 0 else math.inf
     return values | {"lipschitz_lower": lower, "lipschitz_upper": upper, "lipschitz_ratio": ratio}

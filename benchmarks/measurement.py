@@ -1,0 +1,102 @@
+"""What measuring a discriminator takes, part by part, and what share of training that is: see ``--help``."""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from discriminator import generation, noise_images
+from paired import write
+
+from lipschitz.constraints.catalogue import CATALOGUE
+from lipschitz.estimation.bounds import layer_bounds
+from lipschitz.estimation.exact import exact
+from lipschitz.estimation.layers import input_shapes
+from lipschitz.estimation.sigma import layer_sigmas
+from lipschitz.sweep.provenance import provenance
+from lipschitz.sweep.run import Evaluation
+from lipschitz.tasks.measurement import measure_discriminator
+
+CADENCE = Evaluation().every
+POINTS = Evaluation().gradient_samples
+PLACES = ("real", "fake", "interpolated", "old", "noise")
+ALLOWED = {"σ of kernels and operators, warm": "1 s", "certified bounds of layers": "4 s", "share of training": "5 %"}
+HEADINGS = ("what", "measured", "allowed")
+
+
+def main() -> None:
+    options = _arguments()
+    torch.set_num_threads(1)
+    workload = {"width": options.width, "size": options.size, "batch_size": options.batch_size}
+    result: dict[str, Any] = {
+        "workload": {**workload, "constraint": options.constraint, "steps": options.steps, "every": CADENCE},
+        "provenance": provenance(["cpu"], 1, {"noise images": noise_images(options.size).hash}),
+        "seconds": measure(options, workload),
+    }
+    write(options.out, "measurement", result, _title(result["workload"]), [HEADINGS, *_rows(result["seconds"])])
+    print(options.out / "table.md")
+
+
+def measure(options: argparse.Namespace, workload: dict[str, int]) -> dict[str, float]:
+    """Return seconds by part; a warm measurement starts from what one ``steps`` training steps before kept."""
+    task = generation(CATALOGUE[options.constraint](), **workload)
+    shape = (3, options.size, options.size)
+    example = torch.zeros(1, *shape, dtype=torch.float64)
+    places = {place: torch.randn(POINTS, *shape) for place in PLACES}
+    starts: dict[str, torch.Tensor] = {}
+    seconds: dict[str, float] = {}
+    with exact(task.discriminator) as net:
+        seconds["σ of kernels and operators, cold"] = _seconds(lambda: layer_sigmas(net, example, starts=starts))
+    steps = [_seconds(lambda: task.step(0.0)) for _ in range(options.steps)]
+    with exact(task.discriminator) as net:
+        shapes = input_shapes(net, shape)
+        kept = dict(starts)
+        seconds["σ of kernels and operators, warm"] = _seconds(lambda: layer_sigmas(net, example, starts=kept))
+        seconds["certified bounds of layers"] = _seconds(lambda: layer_bounds(net, shapes))
+    whole = _seconds(lambda: measure_discriminator(task.discriminator, places, starts))
+    seconds["whole measurement of the discriminator"] = whole
+    seconds["training step"] = median(steps)
+    seconds["share of training"] = whole / (CADENCE * median(steps))
+    return seconds
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _rows(seconds: dict[str, float]) -> list[tuple[str, ...]]:
+    return [
+        (name, f"{100 * value:.1f} %" if name.startswith("share") else f"{value:.2f} s", ALLOWED.get(name, "-"))
+        for name, value in seconds.items()
+    ]
+
+
+def _title(workload: dict[str, Any]) -> str:
+    return (
+        "# Cost of measuring\n\n"
+        f"SN-GAN's standard discriminator at width {workload['width']}, images of {workload['size']}x"
+        f"{workload['size']}, batch {workload['batch_size']}, {workload['constraint']}, one thread. Warm: "
+        f"{workload['steps']} training steps after the measurement whose vectors it starts from. The whole measurement "
+        f"adds spectra, gradients at {POINTS} points of each of {len(PLACES)} kinds and the bracket; its share is of "
+        f"{CADENCE} training steps, the default between two evaluations."
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Time the measurement of a discriminator, part by part.")
+    parser.add_argument("--width", type=int, default=64, help="channels of the first block")
+    parser.add_argument("--size", type=int, default=32, help="pixels along a side, a multiple of 8")
+    parser.add_argument("--batch-size", type=int, default=64, help="samples a step")
+    parser.add_argument("--constraint", choices=CATALOGUE, default="none", metavar="NAME", help="of the discriminator")
+    parser.add_argument("--steps", type=int, default=20, help="training steps between the two measurements")
+    parser.add_argument("--out", type=Path, default=Path("results/measurement"), help="folder of the results")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
