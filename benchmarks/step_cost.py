@@ -101,7 +101,8 @@ def _title(workload: dict[str, int]) -> str:
         f"SN-GAN's standard CNN at width {workload['width']}, images 3x{workload['size']}x{workload['size']}, batch "
         f"{workload['batch_size']}, float32, one thread. A step is the task's own: it draws a batch, generates as many "
         "images, and updates the discriminator once. Median over interleaved pairs of steps, one with the constraint "
-        "and one without, with the distribution-free 95 % interval of the median. GFLOP are those of convolutions and "
+        "and one without, with the distribution-free 95 % interval of the median: compare milliseconds within a "
+        "row, since rows were measured one after the other. GFLOP are those of convolutions and "
         "products with a matrix, FFTs aside; ATen calls are what a GPU run eagerly has to launch; peak MiB is what a "
         "step holds beyond what was held before it. torch_spectral_norm is torch's own parametrization."
     )
