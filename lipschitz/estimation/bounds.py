@@ -28,7 +28,7 @@ def layer_bounds(net: nn.Module, shapes: Mapping[str, torch.Size]) -> dict[str, 
 
 
 def _bound(layer: WeightedLayer, shape: torch.Size) -> Factor:
-    if not _applies_its_weight(layer):
+    if not applies_its_weight(layer):
         declared = getattr(layer, "lipschitz_constant", None)
         why = "has a forward pass of its own, which its weight alone does not describe"
         return Factor(math.inf, why) if declared is None else Factor(float(declared))
@@ -38,7 +38,7 @@ def _bound(layer: WeightedLayer, shape: torch.Size) -> Factor:
     return Factor(min(float(bound), _dense_bound(layer, shape)))
 
 
-def _applies_its_weight(layer: nn.Module) -> bool:
+def applies_its_weight(layer: nn.Module) -> bool:
     """Say whether the layer's forward pass is torch's own, in an instance and in a subclass."""
     kind = next(kind for kind in WEIGHTED if isinstance(layer, kind))
     passes = ("forward", "_conv_forward") if hasattr(kind, "_conv_forward") else ("forward",)

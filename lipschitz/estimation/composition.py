@@ -107,7 +107,9 @@ class Walk:
         name = str(node.target) if isinstance(node.target, str) else torch_name(node.target)
         factor = self._factor(node, Call(name or "", function, arguments, keywords, dependent, output))
         if factor.constant > 0 and isinstance(output, Tensor) and not output.is_floating_point():
-            factor = Factor(math.inf, "returns integers, which jump")
+            factor = Factor(
+                math.inf, "returns complex numbers" if output.is_complex() else "returns integers, which jump"
+            )
         if factor.note:
             self._notes.setdefault(node, factor.note)
         traced = Traced(output, factor.constant)
@@ -139,7 +141,9 @@ class Walk:
             return function_rule(call) if call.name else UNKNOWN
         name = str(node.target)
         if isinstance(call.function, WEIGHTED) and (bound := self._layers.get(_in_net(name))) is not None:
-            return Factor(call.times(bound.constant), bound.note) if call.unary() else UNKNOWN
+            if not call.unary():
+                return UNKNOWN
+            return _WITH_ARGUMENTS if _is_told_more(call) else Factor(call.times(bound.constant), bound.note)
         if (rule := module_rule(call.function)) is not None:
             return rule(call)
         return Factor(math.inf, self._failures.get(name, UNKNOWN.note))
@@ -153,6 +157,14 @@ class Walk:
         owner = quoted(_in_net(stack[-1][0] if stack else ""))
         called = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.name)
         return f"{called} in {owner}"
+
+
+_WITH_ARGUMENTS = Factor(math.inf, "is called with more than its input, which may change what it applies")
+
+
+def _is_told_more(call: Call) -> bool:
+    """Say whether a layer is given anything but its input, such as a transposed convolution's ``output_size``."""
+    return any(value is not None for value in (*call.arguments[1:], *call.keywords.values()))
 
 
 def _in_net(name: str) -> str:

@@ -51,18 +51,25 @@ def input_shapes(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Size
 
     Runs one forward pass on zeros in eval mode and without gradients, and puts every module's mode back. A layer that
     the pass does not use is left out. Of one that it uses at several sizes the largest along each axis is returned: a
-    convolution's operator at a smaller size is part of the one at a larger, so that its norm there bounds every use.
+    zero-padded convolution's operator at a smaller size is part of the one at a larger, so that its norm there bounds
+    every use.
+
+    Raises:
+        ValueError: a convolution whose padding is not with zeros is used at several sizes, of which none bounds all.
     """
     shapes: dict[str, torch.Size] = {}
     handles = []
     for name, layer in weighted_layers(net):
 
-        def remember(_: nn.Module, args: tuple[Tensor, ...], name: str = name) -> None:
-            seen = args[0].shape[1:]
+        def remember(module: nn.Module, args: tuple[Tensor, ...], named: dict[str, Tensor], name: str = name) -> None:
+            seen = (args[0] if args else named["input"]).shape[1:]
             before = shapes.get(name, seen)
+            mode = getattr(module, "padding_mode", "zeros")
+            if before != seen and mode != "zeros":
+                raise ValueError(f"'{name}', padded by mode '{mode}', is used at {tuple(before)} and {tuple(seen)}")
             shapes[name] = torch.Size(map(max, before, seen)) if len(before) == len(seen) else seen
 
-        handles.append(layer.register_forward_pre_hook(remember))
+        handles.append(layer.register_forward_pre_hook(remember, with_kwargs=True))
     if not handles:
         return {}
     modes = [(module, module.training) for module in net.modules()]

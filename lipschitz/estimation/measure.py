@@ -1,6 +1,5 @@
 """Anyone's network: σ of each layer, and a bracket of the network's Lipschitz constant."""
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -8,6 +7,7 @@ from torch import Tensor, nn
 
 from lipschitz.estimation.ascent import lower_bound
 from lipschitz.estimation.bounds import layer_bounds
+from lipschitz.estimation.bracket import in_order, ratio
 from lipschitz.estimation.composition import upper_bound
 from lipschitz.estimation.exact import exact
 from lipschitz.estimation.gradients import Network
@@ -48,9 +48,7 @@ class Measurement(NamedTuple):
     @property
     def ratio(self) -> float:
         """How many times ``upper`` is ``lower``: one where the constant is known, infinite where nothing is."""
-        if self.upper == self.lower:
-            return 1.0
-        return self.upper / self.lower if self.lower > 0 else math.inf
+        return ratio(self.lower, self.upper)
 
 
 def measure(
@@ -93,7 +91,8 @@ def measure(
             lower = lower_bound(_one_by_one(twin), points, rng)
         else:
             lower = lower_bound(twin, points, rng)
-    return Measurement(tuple(layers), lower, upper.constant, (*upper.reasons, *reasons))
+    lower, at_most, said = in_order(lower, upper.constant)
+    return Measurement(tuple(layers), lower, at_most, (*upper.reasons, *reasons, *([said] if said else [])))
 
 
 def _check(net: nn.Module, shape: tuple[int, ...], points: Tensor) -> None:

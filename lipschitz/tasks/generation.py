@@ -106,7 +106,10 @@ class Generation:
                 constraint.project(self.discriminator)
 
     def generator_step(self) -> None:
-        """Make one update of the generator; the discriminator's parameters and its method's state stay as they are."""
+        """Make one update of the generator; the discriminator's parameters and its method's state stay as they are.
+
+        Only the running statistics of batch normalisation see these samples too, as in any forward pass of training.
+        """
         self.discriminator.requires_grad_(False)
         latents = self._latents(self._batch_size, self._streams["latents_generator"])
         loss = self._loss.generator(self.discriminator(self.generator(latents)))

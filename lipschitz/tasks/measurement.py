@@ -1,22 +1,22 @@
 """What is measured of every discriminator, whatever its constraint: its layers, its bracket, its gradients by place."""
 
-import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from lipschitz.estimation.ascent import lower_bound
+from lipschitz.estimation.ascent import ROUNDING, lower_bound
 from lipschitz.estimation.bounds import layer_bounds
+from lipschitz.estimation.bracket import in_order, ratio
 from lipschitz.estimation.composition import upper_bound
 from lipschitz.estimation.exact import exact
 from lipschitz.estimation.gradients import gradient_norms
 from lipschitz.estimation.layers import input_shapes, weighted_layers
 from lipschitz.estimation.sigma import effective_rank, layer_sigmas, spectrum
 
-BOUNDED_BY = ("real", "fake", "interpolated")
-"""Places from which ``lipschitz_lower`` is searched."""
+SEARCHED_FROM = ("real", "fake", "interpolated")
+"""Places from which the search for ``lipschitz_lower`` starts."""
 
 
 class Measured(NamedTuple):
@@ -40,7 +40,7 @@ def measure_discriminator(
 
     Args:
         net: the discriminator, ``(n, ...)`` -> ``(n, 1)``.
-        places: named points ``(n, ...)``; those of `BOUNDED_BY` must be among them.
+        places: named points ``(n, ...)``; those of `SEARCHED_FROM` must be among them.
         starts: what an earlier measurement returned.
         rng: of the search for the lower bound, on the CPU; one seeded by zero where none is given.
 
@@ -77,7 +77,8 @@ def _network(net: nn.Module, points: Mapping[str, Tensor], rng: torch.Generator)
     shape = tuple(points["real"].shape[1:])
     bounds = layer_bounds(net, input_shapes(net, shape))
     values |= {f"sigma_upper/{layer}": bound.constant for layer, bound in bounds.items()}
-    lower = lower_bound(net, torch.cat([points[place] for place in BOUNDED_BY]), rng)
-    upper = upper_bound(net, shape, bounds).constant
-    ratio = 1.0 if upper == lower else upper / lower if lower > 0 else math.inf
-    return values | {"lipschitz_lower": lower, "lipschitz_upper": upper, "lipschitz_ratio": ratio}
+    lower = lower_bound(net, torch.cat([points[place] for place in SEARCHED_FROM]), rng)
+    # Any point will do for a lower bound.
+    lower = max(lower, *(values[f"gradient_norm_max/{place}"] * (1 - ROUNDING) for place in points))
+    lower, upper, _ = in_order(lower, upper_bound(net, shape, bounds).constant)
+    return values | {"lipschitz_lower": lower, "lipschitz_upper": upper, "lipschitz_ratio": ratio(lower, upper)}

@@ -42,10 +42,14 @@ def convolutions(draw: st.DrawFn, *, grouped: bool = True) -> Drawn:
 
 
 @st.composite
-def transposed_convolutions(draw: st.DrawFn) -> Drawn:
+def transposed_convolutions(draw: st.DrawFn, *, grouped: bool = True) -> Drawn:
     """ConvTranspose2d over the same, and output padding."""
     kernel, padding, dilation = draw(st.integers(1, 4)), draw(st.integers(0, 2)), draw(st.integers(1, 2))
-    stride, size, groups = draw(st.integers(1, 3)), draw(st.integers(1, 4)), draw(st.sampled_from([1, 2]))
+    stride, size, groups = (
+        draw(st.integers(1, 3)),
+        draw(st.integers(1, 4)),
+        draw(st.sampled_from([1, 2])) if grouped else 1,
+    )
     extra = draw(st.integers(0, max(stride, dilation) - 1))
     assume((size - 1) * stride - 2 * padding + dilation * (kernel - 1) + extra + 1 > 0)
     inputs, outputs = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))

@@ -229,3 +229,58 @@ def test_wrong_points_and_outputs() -> None:
 )
 def test_the_ratio(lower: float, upper: float, ratio: float) -> None:
     assert Measurement((), lower, upper, ()).ratio == ratio
+
+
+def test_an_output_size_given_to_a_transposed_convolution_is_no_guess() -> None:
+    class Sized(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up = nn.ConvTranspose2d(1, 1, 3, 2, 1, bias=False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.up(x, output_size=(2, 2))
+
+    measurement = measure(Sized(), (1, 1, 1))
+    assert measurement.upper == math.inf
+    assert any("'up'" in reason and "called with more than its input" in reason for reason in measurement.reasons)
+
+
+def test_copied_padding_at_two_sizes_is_refused_by_name() -> None:
+    class Crop(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[..., :3]
+
+    conv = nn.Conv1d(1, 1, 5, padding=2, padding_mode="circular")
+    with pytest.raises(ValueError, match=r"'0', padded by mode 'circular', is used at \(1, 4\) and \(1, 3\)"):
+        measure(nn.Sequential(conv, Crop(), conv), (1, 4))
+
+
+@pytest.mark.parametrize("offset", [1e4, 1e8, 1e12])
+def test_large_values_between_layers_do_not_turn_the_bracket_around(offset: float) -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1)).double()
+    with torch.no_grad():
+        net[0].weight.copy_(0.01 * torch.eye(4))
+        net[0].bias.fill_(offset)
+        net[1].bias.fill_(-offset * float(net[1].weight.sum()))
+    measurement = measure(net, (4,))
+    assert measurement.lower <= measurement.upper
+
+
+def test_complex_values_are_called_so() -> None:
+    class Transform(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.fft.fft(x).abs()
+
+    assert any("complex" in reason for reason in measure(Transform(), (4,)).reasons)
+
+
+def test_an_input_by_keyword_is_an_input() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(3, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.linear(input=x)
+
+    assert [layer.name for layer in measure(Named(), (3,)).layers] == ["linear"]
