@@ -73,6 +73,10 @@ def constrain(net: nn.Module, constraints: Sequence[Constraint], shape: tuple[in
     Raises:
         Refusal: one of them cannot bound this network, or cannot be combined with the others.
     """
+    stateful = [type(one) for one in constraints if type(one).wrap is not Constraint.wrap]
+    for kind in stateful:
+        if stateful.count(kind) > 1:
+            raise Refusal(f"{kind.name()} stands twice: both would keep their state in the same place; allowed: once")
     for constraint in constraints:
         net = constraint.wrap(net, shape)
     for constraint in constraints:

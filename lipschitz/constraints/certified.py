@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 
 from lipschitz.constraints.base import Refusal
 from lipschitz.constraints.one_lipschitz import why_unbounded
+from lipschitz.estimation.bounds import applies_its_weight
 from lipschitz.estimation.layers import WEIGHTED, WeightedLayer, input_shapes
 
 MARGIN = 1e-7
@@ -80,16 +81,18 @@ def check_certified(method: str, net: nn.Module, kind: type[CertifiedWeight]) ->
 def boundable_layers(method: str, net: nn.Module) -> dict[str, WeightedLayer]:
     """Return the weighted layers by name of a network that is else made of 1-Lipschitz modules, one after the other.
 
-    Modules are judged by their class and fields: a forward hook is not seen. A class with a forward of its own is
-    refused, since it may add what its children return, unless it declares ``lipschitz_constant``; its inside is then
-    its own affair.
+    Modules are judged by their class and fields. A hook is refused, since it may change anything; so is a class with a
+    forward of its own, since it may add what its children return, unless it declares ``lipschitz_constant``: its inside
+    is then its own affair.
 
     Raises:
         Refusal: naming ``method``, the module, the reason and what is allowed.
     """
     layers: dict[str, WeightedLayer] = {}
     for name, module in _leaves(net):
-        reason = _why_no_layer(module) if isinstance(module, WEIGHTED) else why_unbounded(module)
+        reason = _why_changed(module) or (
+            _why_no_layer(module) if isinstance(module, WEIGHTED) else why_unbounded(module)
+        )
         if reason is not None:
             kind = parametrize.type_before_parametrizations(module).__name__
             raise Refusal(f"{method} cannot bound '{name or kind}' ({kind}): {reason}; allowed: {ALLOWED}")
@@ -108,8 +111,14 @@ def _leaves(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]
         yield from _leaves(child, f"{name}.{key}" if name else key)
 
 
+def _why_changed(module: nn.Module) -> str | None:
+    if module._forward_hooks or module._forward_pre_hooks:
+        return "a hook may change what it is given or returns"
+    return "its forward was replaced" if "forward" in vars(module) else None
+
+
 def _why_no_layer(layer: nn.Module) -> str | None:
-    if type(layer).forward not in {kind.forward for kind in WEIGHTED}:
+    if not applies_its_weight(layer):
         return "its forward is its own"
     mode = getattr(layer, "padding_mode", "zeros")
     return None if mode == "zeros" else f"its padding mode is '{mode}'"

@@ -65,11 +65,16 @@ def convolution_of(method: str, name: str, layer: WeightedLayer) -> Convolution:
     """Return the operator of the layer called ``name``, a Conv1d, Conv2d or ConvTranspose2d, for ``method``.
 
     Raises:
-        Refusal: its padding is not with zeros, or not the same on both sides.
+        Refusal: it has groups, or its padding is not with zeros, or not the same on both sides.
     """
     if isinstance(layer, nn.Linear):
         raise TypeError(f"'{name}' is no convolution")
     padding = _padding(layer)
+    if layer.groups > 1:
+        raise Refusal(
+            f"{method} knows no operator of '{name}' with {layer.groups} groups: power iteration stays in the "
+            "group that leads at first; allowed: one group"
+        )
     if layer.padding_mode != "zeros" or padding is None:
         raise Refusal(
             f"{method} knows no operator of '{name}', padding {layer.padding} in mode '{layer.padding_mode}'; "

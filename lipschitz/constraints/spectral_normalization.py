@@ -8,7 +8,7 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipschitz.constraints.base import Constraint, Refusal
+from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.convolution_operator import convolution_of, maps_shape
 from lipschitz.constraints.normalized_weight import NormalizedConvolution, NormalizedWeight
 from lipschitz.constraints.power_iteration import advance
@@ -52,12 +52,6 @@ class SpectralNormalization(Constraint):
                 module = NormalizedConvolution(layer.weight, convolution, maps, self.coefficient)
             parametrize.register_parametrization(layer, "weight", module)
         return net
-
-    def check(self, net: nn.Module) -> None:
-        """Refuse a weight that is normalised twice: an update would advance the vectors of both, twice."""
-        for name, layer in weighted_layers(net):
-            if len(list(_normalizations(layer))) > 1:
-                raise Refusal(f"{self.name()} normalises '{name}' twice; allowed: one in a combination")
 
     @torch.no_grad()
     def update(self, net: nn.Module) -> None:

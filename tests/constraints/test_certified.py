@@ -25,7 +25,7 @@ from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP
 
-METHODS = [Bjorck, AOL, GramNormalization]
+METHODS = [kind for kind in CATALOGUE.values() if kind.promise == "certified"]
 ANY = st.one_of(convolutions(), transposed_convolutions(), linears())
 RAW = "parametrizations.weight.original"
 SHAPES = {"points": (2,), "images": (1, 8, 8)}
@@ -46,8 +46,8 @@ def kind(request: pytest.FixtureRequest) -> type[Constraint]:
     return request.param
 
 
-def test_these_are_the_certified_methods() -> None:
-    assert {name for name, each in CATALOGUE.items() if each.promise == "certified"} == {m.name() for m in METHODS}
+def test_these_are_certified() -> None:
+    assert {Bjorck, AOL, GramNormalization} <= set(METHODS)
 
 
 def bare(net: nn.Module) -> nn.Module:
@@ -271,3 +271,27 @@ def test_one_that_puts_an_unbounded_module_in_is_refused(kind: type[Constraint])
 def test_one_that_leaves_the_effective_weight_alone_is_welcome(kind: type[Constraint]) -> None:
     net = constrain(MLP(width=4).build((2,)).discriminator, [kind(), WeightClipping()], (2,))
     assert all(parametrize.is_parametrized(layer, "weight") for _, layer in weighted_layers(net))
+
+
+def test_what_a_hook_or_a_replaced_forward_may_change_is_refused(kind: type[Constraint]) -> None:
+    class Tripled(nn.Conv2d):
+        def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+            return 3 * super()._conv_forward(x, weight, bias)
+
+    with pytest.raises(Refusal, match=r"'0' \(Tripled\): its forward is its own"):
+        constrain(nn.Sequential(Tripled(1, 1, 1)), [kind()], (1, 2, 2))
+    for index, module in enumerate((nn.Linear(2, 2), nn.ReLU())):
+        net = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+        net[index] = module
+        module.forward = lambda x: 9 * x  # type: ignore[method-assign]
+        with pytest.raises(Refusal, match=f"'{index}' .*forward"):
+            constrain(net, [kind()], (2,))
+    hooked = nn.Sequential(nn.Linear(2, 2))
+    hooked[0].register_forward_hook(lambda _, __, output: 5 * output)
+    with pytest.raises(Refusal, match="a hook may change"):
+        constrain(hooked, [kind()], (2,))
+
+
+def test_a_method_does_not_stand_twice(kind: type[Constraint]) -> None:
+    with pytest.raises(Refusal, match=f"{kind.name()} stands twice"):
+        constrain(nn.Linear(2, 2), [kind(), kind(coefficient=3.0)], (2,))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lipschitz.constraints.base import Refusal
 from lipschitz.constraints.convolution_operator import Convolution, convolution_of, maps_shape
 
-ANY = st.one_of(convolutions(), transposed_convolutions())
+ANY = st.one_of(convolutions(grouped=False), transposed_convolutions(grouped=False))
 
 
 def draw(shape: torch.Size, seed: int = 0) -> Tensor:
@@ -92,3 +92,8 @@ def test_an_unknown_size_is_refused() -> None:
     assert maps_shape("method", "used", shapes) == (1, 3, 4, 4)
     with pytest.raises(Refusal, match="method needs the size of what 'spare' is given"):
         maps_shape("method", "spare", shapes)
+
+
+def test_groups_are_refused() -> None:
+    with pytest.raises(Refusal, match=r"'layer' with 2 groups: power iteration stays in the group that leads at first"):
+        convolution_of("method", "layer", nn.Conv1d(2, 2, 1, groups=2))

@@ -52,7 +52,10 @@ def weights(net: nn.Module) -> list[Tensor]:
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.one_of(convolutions(), transposed_convolutions(), linears()), st.sampled_from([0.5, 3.0]))
+@given(
+    st.one_of(convolutions(grouped=False), transposed_convolutions(grouped=False), linears()),
+    st.sampled_from([0.5, 3.0]),
+)
 def test_once_converged_no_layer_exceeds_lambda(drawn: Drawn, factor: float) -> None:
     layer, shape = drawn
     exact = np.linalg.norm(dense(layer, shape), 2)

@@ -272,5 +272,8 @@ def test_a_gan_trains_with_it() -> None:
     assert task.is_finite()
     assert not all(map(torch.equal, before["generator"], task.generator.parameters()))
     assert not all(map(torch.equal, before["discriminator"], task.discriminator.parameters()))
-    assert task.evaluate("a")["lipschitz_lower"] <= 1
+    values = task.evaluate("a")
+    # Inside a linear region the slope is below one; across a jump a quotient is not.
+    assert max(value for name, value in values.items() if name.startswith("gradient_norm_max/")) <= 1
+    assert values["lipschitz_upper"] == math.inf
     assert np.abs(task.arrays()["surface"]).max() <= 1
