@@ -93,7 +93,8 @@ def _layer(net: nn.Module, name: str) -> WeightedLayer:
 def _truth(layer: WeightedLayer, of: str, shape: torch.Size) -> float:
     if of == "reshaped":
         return float(torch.linalg.svdvals(reshaped_weight(layer))[0])
-    forward, start = linear_part(layer), _random(shape)
+    # Another start than that of any estimator below.
+    forward, start = linear_part(layer), _random(shape, seed=1)
     return largest_singular_value(forward, adjoint(forward, start), start, tolerance=1e-10, max_steps=400)
 
 
@@ -158,9 +159,9 @@ def _gram(matrix: Tensor) -> Tensor:
     return matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix
 
 
-def _random(shape: torch.Size) -> Tensor:
+def _random(shape: torch.Size, seed: int = 0) -> Tensor:
     size = shape if len(shape) == 1 else (1, *shape)
-    return torch.randn(size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return torch.randn(size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def _measured(layer: str, of: str, way: Way, truth: float, repeats: int) -> Estimate:

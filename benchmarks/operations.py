@@ -29,6 +29,10 @@ def _matrix_vector(matrix: Tensor, *_: Any, **__: Any) -> int:
 _FORMULAS = {**flop_registry, torch.ops.aten.mv: _matrix_vector}
 
 
+_EMPTY = {torch.ops.aten.empty, torch.ops.aten.empty_like, torch.ops.aten.empty_strided, torch.ops.aten.new_empty}
+"""Calls that allocate and launch nothing."""
+
+
 class _Counter(TorchDispatchMode):
     """Counts by torch's own formulas. Its `FlopCounterMode` also tracks modules, which a double backward breaks."""
 
@@ -38,10 +42,12 @@ class _Counter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **kwargs or {})
-        self.calls += not func.is_view
+        self.calls += not (func.is_view or func._overloadpacket in _EMPTY)
         formula = _FORMULAS.get(func._overloadpacket)
         if formula is not None:
-            self.flops += formula(*args, **kwargs or {}, out_val=out)
+            # A complex product is four real ones, and as many additions.
+            factor = 4 if any(isinstance(value, Tensor) and value.is_complex() for value in args) else 1
+            self.flops += factor * formula(*args, **kwargs or {}, out_val=out)
         return out
 
 

@@ -116,7 +116,7 @@ _METRICS = (
         better=None,
         unit="",
         source="Szegedy et al. 2013, arXiv:1312.6199, section 4.3",
-        summary="Certified bounds of all layers, composed over the graph of D; ∞ where a module is not Lipschitz.",
+        summary="Certified bounds of all layers, composed over D in eval mode; ∞ where a module is not Lipschitz.",
     ),
     Metric(
         name="lipschitz_ratio",

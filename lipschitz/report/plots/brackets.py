@@ -28,8 +28,8 @@ def brackets(evidence: Evidence) -> Figure | None:
         return None
     names = [name for name in evidence.constraints if name in ends.index]
     said = (
-        "Lip(D) lies inside the bar. Filled: largest gradient norm or difference quotient found. Open: certified\n"
-        "layer bounds, composed; an arrow: not Lipschitz. After the last step, geometric mean over n seeds. Dashed: 1."
+        "Lip(D), D in eval mode, lies inside the bar. Filled: largest gradient norm or difference quotient found.\n"
+        "Open: certified layer bounds, composed; an arrow: not Lipschitz. After the last step, geometric mean of seeds."
     )
     room = 0.25 + 0.066 * max(len(evidence.names[name]) for name in names)
     size = (4.6, _ROW * len(names) + 0.1)
