@@ -30,7 +30,8 @@ def show_interval(mean: float, ci95: float) -> str:
     if ci95 == 0 or ci95 < abs(mean) * 1e-6:
         return f"{show(mean)} ± 0"
     if {_magnitude(mean), _magnitude(ci95)} - set(_PLAIN) and mean != 0:
-        return f"{mean:.2e} ± {ci95:.1e}"
+        said = _fixed(mean, 4 - _magnitude(mean)) if _magnitude(mean) in _PLAIN else f"{mean:.2e}"
+        return f"{said} ± {ci95:.1e}"
     places = 1 - _magnitude(ci95)
     return f"{_fixed(mean, places)} ± {_fixed(ci95, places)}"
 

@@ -34,6 +34,7 @@ def test_a_number_alone_has_three_digits(value: float, text: str) -> None:
         (0.5, math.nan, "0.500"),
         (math.nan, math.nan, "–"),
         (1.5e-7, 2e-8, "1.50e-07 ± 2.0e-08"),
+        (1.0000001, 2.2e-6, "1.0000 ± 2.2e-06"),
     ],
 )
 def test_the_interval_governs_the_digits(mean: float, ci95: float, text: str) -> None:

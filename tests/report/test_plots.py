@@ -7,6 +7,7 @@ import pytest
 from conftest import Reported
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.patches import Polygon
 from synthetic import METHODS, Plan, write_sweep
 
 from lipschitz.report.plots import curves
@@ -130,6 +131,17 @@ def test_labels_keep_their_order_and_their_distance(wanted: list[float], gap: fl
 @pytest.mark.parametrize(("number", "columns"), [(1, 1), (4, 4), (5, 3), (6, 3), (7, 4), (8, 4), (9, 3)])
 def test_panels_are_balanced(number: int, columns: int) -> None:
     assert balanced(number, 4) == columns
+
+
+def test_many_methods_are_drawn_without_intervals_and_it_says_so(tmp_path: Path) -> None:
+    for count, banded in ((8, True), (9, False)):
+        names = tuple(f"gradient_penalty(weight={weight}.0)" for weight in range(count))
+        evidence = evidence_of(write_sweep(tmp_path / str(count), Plan(("eight_gaussians",), names, seeds=(0, 1))))
+        with look():
+            figure = curves.quality_by_step(evidence)
+        assert figure is not None
+        assert any("95 % interval" in text.get_text() for text in figure.texts) is banded
+        assert any(isinstance(artist, Polygon) for artist in figure.axes[0].get_children()) is banded
 
 
 def test_mosaic_places_images_row_by_row() -> None:

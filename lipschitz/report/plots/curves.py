@@ -16,13 +16,20 @@ from lipschitz.report.style import REAL
 from lipschitz.report.titles import heading
 
 DASHES = (0, (3, 2))
-BAND = "Mean over n seeds, shaded: 95 % interval, cut at the panel's edge. A thin line ending in × is a diverged seed."
+MOST_BANDS = 8
+"""Constraints whose intervals are drawn together; of more, the shades of one another hide them all."""
+
+
+def explained(evidence: Evidence) -> str:
+    """Say what the lines and bands of curves are."""
+    shaded = ", shaded: 95 % interval, cut at the panel's edge" if _has_bands(evidence) else ""
+    return f"Mean over n seeds{shaded}. A thin line ending in × is a diverged seed."
 
 
 def quality_by_step(evidence: Evidence) -> Figure | None:
     """Return quality against training steps, one panel a metric."""
     metrics = _quality(evidence)
-    return _curves(evidence, metrics, "Quality by training step", BAND, "Step") if metrics else None
+    return _curves(evidence, metrics, "Quality by training step", explained(evidence), "Step") if metrics else None
 
 
 def quality_by_seconds(evidence: Evidence) -> Figure | None:
@@ -35,7 +42,7 @@ def quality_by_seconds(evidence: Evidence) -> Figure | None:
     if not (_quality(evidence) and per_step):
         return None
     missing = [name for name in evidence.constraints if name not in per_step]
-    said = f"{BAND}\nSeconds = steps × time of one step alone on the device (serial timing pass)."
+    said = f"{explained(evidence)}\nSeconds = steps × time of one step alone on the device (serial timing pass)."
     said += f" Not measured: {', '.join(missing)}." if missing else ""
     return _curves(evidence, _quality(evidence), "Quality by training time", said, "Seconds of training", per_step)
 
@@ -46,7 +53,7 @@ def lipschitz(evidence: Evidence) -> Figure | None:
         return None
     said = (
         "Solid: largest gradient norm or difference quotient found. Dashed: certified layer bounds, composed; "
-        f"none where D is not Lipschitz.\n{BAND}"
+        f"none where D is not Lipschitz.\n{explained(evidence)}"
     )
     figure = _curves(evidence, ["lipschitz_lower"], "Bracket around Lip(D)", said, "Step", unit_line=True)
     (panel,) = figure.axes
@@ -123,7 +130,7 @@ def draw(panel: Axes, evidence: Evidence, curves: pd.DataFrame, broken: pd.DataF
             continue
         line, style = by_constraint[name], evidence.styles[name]
         steps, mean, ci95 = (line[column].to_numpy(float) for column in ("step", "mean", "ci95"))
-        if (ci95 == ci95).any():
+        if (ci95 == ci95).any() and _has_bands(evidence):
             low = mean - ci95
             if panel.get_yscale() == "log":
                 # An interval that reaches zero has no lower edge here: shade what lies above the mean.
@@ -172,3 +179,7 @@ def room(evidence: Evidence) -> float:
 
 def _quality(evidence: Evidence) -> list[str]:
     return [metric for metric in evidence.quality if metric in evidence.metrics]
+
+
+def _has_bands(evidence: Evidence) -> bool:
+    return len(evidence.constraints) <= MOST_BANDS

@@ -29,8 +29,8 @@ FAMILIES: dict[str, tuple[str, Callable[[Evidence], Figure | None]]] = {
 }
 """By the beginning of its file names: what a family of figures shows, and the function that draws it."""
 
-HEADLINE = "quality_by_step"
-"""The family that no comparison should miss."""
+HEADLINES = ("quality_by_step", "brackets")
+"""The families that no comparison should miss."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class Picture:
 def gallery(found: list[Evidence], limit: int | None, warnings: list[str]) -> Iterator[Picture]:
     """Draw the figures of every comparison, at most about ``limit`` panels in all (None: without limit).
 
-    Quality by step comes first, for as many comparisons as half of the limit allows; then all figures of the first
-    comparison of each data set, and so on. A warning says how many figures were left out.
+    Quality by step and the bracket come first, for as many comparisons as half of the limit allows; then all figures
+    of the first comparison of each data set, and so on. A warning says how many figures were left out.
     """
     drawn, left_out = 0, 0
     with look():
         for family, evidence in _in_turn(found):
-            allowed = limit if limit is None or family != HEADLINE else limit / 2
+            allowed = limit if limit is None or family not in HEADLINES else limit / 2
             if allowed is not None and drawn >= allowed:
                 left_out += 1
             elif (picture := _draw(family, evidence)) is not None:
@@ -89,8 +89,8 @@ def _uncollected() -> Iterator[None]:
 
 
 def _in_turn(found: list[Evidence]) -> Iterator[tuple[str, Evidence]]:
-    yield from ((HEADLINE, evidence) for evidence in found)
-    rest = [family for family in FAMILIES if family != HEADLINE]
+    yield from ((family, evidence) for evidence in found for family in HEADLINES)
+    rest = [family for family in FAMILIES if family not in HEADLINES]
     seen: dict[str, int] = {}
     turns = []
     for evidence in found:

@@ -7,20 +7,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lipschitz.report.plots.curves import DASHES, axis, draw, heading_of, label, room
+from lipschitz.report.plots.curves import DASHES, axis, draw, explained, heading_of, label, room
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.panels import balanced, panels, scale
 
 
 def sigma(evidence: Evidence) -> Figure | None:
     """Return σ of each layer against steps: of the true operator (solid) and of the reshaped kernel (dashed)."""
-    said = "Solid: of the true operator, shaded: 95 % interval over seeds. Dashed: of the reshaped kernel."
+    said = f"Solid: of the true operator. Dashed: of the reshaped kernel. {explained(evidence)}"
     return _by_layer(evidence, "sigma_operator", "sigma_reshaped", "σ by layer", said, "σ")
 
 
 def effective_rank(evidence: Evidence) -> Figure | None:
     """Return the effective rank of each layer's reshaped kernel against steps, on axes that start at zero."""
-    said = "Exponential of the entropy of the singular values of the reshaped kernel; shaded: 95 % interval over seeds."
+    said = f"Exponential of the entropy of the singular values of the reshaped kernel. {explained(evidence)}"
     return _by_layer(evidence, "effective_rank", None, "Effective rank by layer", said, "Rank", _from_zero)
 
 
