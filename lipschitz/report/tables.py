@@ -55,7 +55,7 @@ class Table:
 
 
 def build(sweep: Sweep, summary: pd.DataFrame) -> list[Table]:
-    """Return two tables for each (task, data set, model): quality, and what the constraint did to D at what cost."""
+    """Return three tables for each (task, data set, model): an overview, quality, and what D became at what cost."""
     configurations = _configurations(sweep)
     tables = []
     for key, group in configurations.groupby(["task", "dataset", "model"], sort=False):
@@ -68,9 +68,11 @@ def build(sweep: Sweep, summary: pd.DataFrame) -> list[Table]:
         lookup = _Lookup(rows_of(summary, {"task": task, "dataset": dataset, "model": model}), sweep)
         of_group = [name for name in quality_metrics(sweep) if lookup.has(name)]
         notes = _notes(group)
+        quality, cost = _quality(group, lookup, of_group), _cost(group, lookup)
         for title, columns, cells in (
-            (f"Quality: {where}", *_quality(group, lookup, of_group)),
-            (f"Constraint and cost: {where}", *_cost(group, lookup)),
+            (f"Overview: {where}", *_overview(quality, cost)),
+            (f"Quality: {where}", *quality),
+            (f"Constraint and cost: {where}", *cost),
         ):
             heads = [Column("Constraint", numeric=False), *(Column(head, numeric=False) for head in varying.values())]
             rows = [[Cell(str(row[name])) for name in ["constraint", *varying]] for row in group.to_dict("records")]
@@ -132,6 +134,15 @@ def _quality(group: pd.DataFrame, lookup: _Lookup, metrics: list[str]) -> tuple[
                 line.append(Cell(text, row["constraint"] in leaders[row["loss"], row["setting"], metric, which]))
         cells.append(line)
     return columns, cells
+
+
+_Part = tuple[list[Column], list[list[Cell]]]
+
+
+def _overview(quality: _Part, cost: _Part) -> _Part:
+    """Return n, diverged and the first metric after the last step, and of the cost all but the memory."""
+    columns = [*quality[0][:3], *cost[0][:-1]]
+    return columns, [[*left[:3], *right[:-1]] for left, right in zip(quality[1], cost[1], strict=True)]
 
 
 def _leaders(rows: pd.DataFrame, lookup: _Lookup, metric: str, which: str) -> set[str]:

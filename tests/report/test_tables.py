@@ -35,13 +35,24 @@ def tables(tmp_path: Path) -> list[Table]:
     return tables_of(write_sweep(tmp_path, plan()))
 
 
-def test_two_tables_a_dataset_with_the_floor_as_a_row(tables: list[Table]) -> None:
-    assert [table.title.partition(":")[0] for table in tables] == ["Quality", "Constraint and cost"]
-    assert [row[0].text for row in tables[0].rows] == ["none", "gradient_penalty", HOSTILE, "real data"]
+def test_the_overview_shows_at_a_glance_what_the_other_tables_hold(tables: list[Table]) -> None:
+    overview, quality, cost = tables
+    assert [column.head for column in overview.columns] == [
+        *(column.head for column in quality.columns[:4]),
+        *(column.head for column in cost.columns[1:-1]),
+    ]
+    for row, of_quality, of_cost in zip(overview.rows, quality.rows, cost.rows, strict=False):
+        assert row == [*of_quality[:4], *of_cost[1:-1]]
+    assert "real data" not in column(overview, "Lip(D)", "at most")
+
+
+def test_tables_of_a_dataset_with_the_floor_as_a_row(tables: list[Table]) -> None:
+    assert [table.title.partition(":")[0] for table in tables] == ["Overview", "Quality", "Constraint and cost"]
+    assert [row[0].text for row in tables[1].rows] == ["none", "gradient_penalty", HOSTILE, "real data"]
 
 
 def test_cost_is_given_beside_none(tables: list[Table]) -> None:
-    assert column(tables[1], "Discriminator step", "× none") == {
+    assert column(tables[2], "Discriminator step", "× none") == {
         "none": "1.00",
         "gradient_penalty": "1.90",
         HOSTILE: "1.00",
@@ -52,11 +63,11 @@ def test_cost_on_another_device_is_not_compared(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, plan())
     path = folder / "timing" / "digits-hinge-C-gradient_penalty.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"device": "another"}))
-    assert column(tables_of(folder)[1], "Discriminator step", "× none")["gradient_penalty"] == "–"
+    assert column(tables_of(folder)[2], "Discriminator step", "× none")["gradient_penalty"] == "–"
 
 
 def test_the_best_is_bold_and_what_lies_outside_its_interval_is_not(tables: list[Table]) -> None:
-    bold = {row[0].text: row[3].bold for row in tables[0].rows}
+    bold = {row[0].text: row[3].bold for row in tables[1].rows}
     assert bold == {"none": False, "gradient_penalty": True, HOSTILE: False, "real data": False}
 
 
@@ -83,11 +94,12 @@ def test_every_line_of_markdown_has_the_same_cells(tables: list[Table]) -> None:
 
 
 def test_every_row_of_latex_has_the_same_cells_and_nothing_unescaped(tables: list[Table]) -> None:
-    text = latex(tables)
+    # The overview has no row of real data: four rows are those of quality.
+    text = latex(tables[1:])
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
     assert len(rows) == 4
-    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(tables[0].columns) - 1}
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(tables[1].columns) - 1}
     assert not re.search(r"(?<!\\)[%#_]", body)
     assert r"a\_b+c\{d\}(x=50\%,y=\#1)\&\textbar{}\textless{}i\textgreater{}\$2\textasciicircum{}3" in body
 
@@ -109,5 +121,5 @@ def test_steps_stand_beside_the_configuration_that_made_them(tmp_path: Path) -> 
         definition = json.loads(path.read_text())
         definition["steps"] = {"none": 10, "weight_clipping": 20}[definition["labels"]["constraint"]]
         path.write_text(json.dumps(definition))
-    steps = column(tables_of(folder)[0], "", "Steps")
+    steps = column(tables_of(folder)[1], "", "Steps")
     assert {name: steps[name] for name in ("none", "weight_clipping")} == {"none": "10", "weight_clipping": "20"}
