@@ -23,7 +23,7 @@ FAMILIES: dict[str, tuple[str, Callable[[Evidence], Figure | None]]] = {
     "brackets": ("Bracket around the Lipschitz constant, at the end", brackets.brackets),
     "lipschitz": ("Bracket around the Lipschitz constant, by training step", curves.lipschitz),
     "gradients": ("Input-gradient norms by place", gradients.gradients),
-    "effective_rank": ("Effective rank by layer and step", layers.effective_rank),
+    "effective_rank": ("Effective rank by layer", layers.effective_rank),
     "spectra": ("Final singular values by layer", spectra.spectra),
     "surface": ("Value surface of the discriminator", surface.surface),
 }

@@ -1,14 +1,12 @@
-"""Curves by layer: σ of the true operator and of the reshaped kernel, and the effective rank, against steps."""
+"""By layer: σ of the true operator and of the reshaped kernel through training, and the effective rank at its end."""
 
-from collections.abc import Callable
-from typing import Any
-
+import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lipschitz.report.plots.curves import DASHES, axis, draw, explained, heading_of, label, room
 from lipschitz.report.plots.evidence import Evidence
+from lipschitz.report.plots.labels import LINE
 from lipschitz.report.plots.panels import balanced, panels, scale
 
 
@@ -19,14 +17,36 @@ def sigma(evidence: Evidence) -> Figure | None:
 
 
 def effective_rank(evidence: Evidence) -> Figure | None:
-    """Return the effective rank of each layer's reshaped kernel against steps, on axes that start at zero."""
-    said = f"Exponential of the entropy of the singular values of the reshaped kernel. {explained(evidence)}"
-    return _by_layer(evidence, "effective_rank", None, "Effective rank by layer", said, "Rank", _from_zero)
-
-
-def _from_zero(panel: Axes, values: Any) -> None:
-    # A change of a hundredth of a rank is none.
-    panel.set_ylim(0, 1.1 * max(values, default=1.0))
+    """Return the effective rank of each layer's reshaped kernel after the last step, in one panel from zero up."""
+    curves = evidence.curves
+    final = curves[(curves["step"] == curves["step"].max()) & curves["metric"].str.startswith("effective_rank/")]
+    if final.empty:
+        return None
+    layers = [name.partition("/")[2] for name in dict.fromkeys(final["metric"])]
+    said = (
+        "Exponential of the entropy of the singular values of the reshaped kernel, after the last step; mean of seeds."
+    )
+    size = (max(3.4, 0.75 * len(layers)), max(2.4, LINE * len(evidence.constraints)))
+    figure, (panel,) = panels(
+        1, 1, heading_of("Effective rank by layer", evidence), said, size=size, right=room(evidence)
+    )
+    ends: dict[str, float] = {}
+    offsets = np.linspace(-0.26, 0.26, len(evidence.constraints))
+    for offset, name in zip(offsets, evidence.constraints, strict=True):
+        rows = final[final["constraint"] == name].set_index("metric")["mean"]
+        if rows.empty:
+            continue
+        means = rows.reindex([f"effective_rank/{layer}" for layer in layers]).to_numpy(float)
+        style = evidence.styles[name]
+        panel.plot(np.arange(len(layers)) + offset, means, color=style.colour, marker=style.marker, linestyle="")
+        ends[name] = float(means[-1])
+    panel.set_ylim(0, 1.1 * float(final["mean"].max()))
+    panel.set_xlim(-0.5, len(layers) - 0.5)
+    panel.set_xticks(range(len(layers)), [layer.removeprefix("blocks.") for layer in layers])
+    panel.grid(axis="y", color="#e6e6e6", linewidth=0.6)
+    panel.set_ylabel("Rank")
+    label(figure, panel, evidence, ends)
+    return figure
 
 
 def _by_layer(
@@ -36,7 +56,6 @@ def _by_layer(
     what: str,
     said: str,
     y_label: str,
-    scaled: Callable[[Axes, Any], None] = scale,
 ) -> Figure | None:
     heads = tuple(f"{metric}/" for metric in (solid, dashed) if metric)
     layers = list(dict.fromkeys(name.partition("/")[2] for name in evidence.metrics if name.startswith(heads)))
@@ -62,7 +81,7 @@ def _by_layer(
         for name, group in others.groupby("constraint", sort=False):
             colour = evidence.styles[str(name)].colour
             panel.plot(group["step"], group["mean"], color=colour, linewidth=1, linestyle=DASHES)
-        scaled(panel, pd.concat([lines["mean"], others["mean"]]))
+        scale(panel, pd.concat([lines["mean"], others["mean"]]))
         panel.set_title(layer)
         axis(panel, "Step" if index + columns >= len(layers) else "", y_label if index % columns == 0 else "")
         if index == columns - 1:
