@@ -99,9 +99,12 @@ def sweep(
 
 
 @app.command()
-def report(folder: Folder) -> None:
+def report(
+    folder: Folder,
+    all_figures: Annotated[bool, typer.Option("--all-figures", help="Draw every figure, however many.")] = False,
+) -> None:
     """Write the tables, plots and page of a sweep's results again."""
-    _write_report(folder)
+    _write_report(folder, all_figures)
 
 
 @app.command()
@@ -200,10 +203,11 @@ def _train(jobs: "Sequence[Job]", plan: "Sweep", folder: "SweepFolder", slots: "
         run_jobs(jobs, slots, RunsDisplay(console, progress, jobs, len(plan.runs)))
 
 
-def _write_report(path: Path) -> None:
+def _write_report(path: Path, all_figures: bool = False) -> None:
+    from lipschitz.report.plots.gallery import PANELS
     from lipschitz.report.write import report as write_report
 
-    for line in write_report(path):
+    for line in write_report(path, limit_panels=None if all_figures else PANELS):
         console.print(f"warning: {line}", style="yellow", soft_wrap=True)
     console.print(f"report: {path / 'index.html'}", soft_wrap=True)
 

@@ -55,16 +55,9 @@ def lipschitz(evidence: Evidence) -> Figure | None:
         "Solid: largest gradient norm or difference quotient found. Dashed: certified layer bounds, composed; "
         f"none where D is not Lipschitz.\n{explained(evidence)}"
     )
-    figure = _curves(evidence, ["lipschitz_lower"], "Bracket around Lip(D)", said, "Step", unit_line=True)
-    (panel,) = figure.axes
-    upper = evidence.curves[(evidence.curves["metric"] == "lipschitz_upper") & np.isfinite(evidence.curves["mean"])]
-    for name, line in upper.groupby("constraint", sort=False):
-        colour = evidence.styles[str(name)].colour
-        panel.plot(line["step"], line["mean"], color=colour, linewidth=1, linestyle=DASHES)
-    lower = evidence.curves.loc[evidence.curves["metric"] == "lipschitz_lower", "mean"]
-    scale(panel, [*lower, *upper["mean"]])
-    panel.set_ylabel("Lipschitz constant of D")
-    return figure
+    return _curves(
+        evidence, ["lipschitz_lower"], "Bracket around Lip(D)", said, "Step", unit_line=True, dashed="lipschitz_upper"
+    )
 
 
 def seconds_per_step(timing: dict[str, Any]) -> float:
@@ -81,6 +74,7 @@ def _curves(
     x_label: str,
     per_step: dict[str, float] | None = None,
     unit_line: bool = False,
+    dashed: str | None = None,
 ) -> Figure:
     # Tall enough for a label a constraint.
     labels = LINE * len(evidence.constraints)
@@ -97,13 +91,17 @@ def _curves(
                 for frame in (curves, broken)
             )
         ends = draw(panel, evidence, curves, broken)
+        others = evidence.curves[(evidence.curves["metric"] == dashed) & np.isfinite(evidence.curves["mean"])]
+        for name, line in others.groupby("constraint", sort=False):
+            colour = evidence.styles[str(name)].colour
+            panel.plot(line["step"], line["mean"], color=colour, linewidth=1, linestyle=DASHES)
         floor = evidence.floors.get(metric)
-        scale(panel, [*curves["mean"], *broken["value"], *([floor] if floor is not None else [])])
+        scale(panel, [*curves["mean"], *others["mean"], *broken["value"], *([floor] if floor is not None else [])])
         if floor is not None:
             horizontal(panel, floor, REAL)
         if unit_line:
             horizontal(panel, 1.0, "1")
-        axis(panel, x_label, heading(metric))
+        axis(panel, x_label, heading(metric) if dashed is None else "Lipschitz constant of D")
         if index == min(len(metrics), 3) - 1:
             label(figure, panel, evidence, ends)
     return figure

@@ -62,7 +62,7 @@ def gallery(found: list[Evidence], limit: int | None, warnings: list[str]) -> It
     if left_out:
         warnings.append(
             f"{drawn} panels were drawn and up to {left_out} more figures left out, to keep the report quick; "
-            "the tables and csv files hold everything"
+            "the tables and csv files hold everything, `lipschitz report DIR --all-figures` draws them"
         )
 
 
