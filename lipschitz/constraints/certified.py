@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 from lipschitz.constraints.base import Refusal
 from lipschitz.constraints.one_lipschitz import why_unbounded
 from lipschitz.estimation.bounds import applies_its_weight
-from lipschitz.estimation.layers import WEIGHTED, WeightedLayer, input_shapes
+from lipschitz.estimation.layers import WeightedLayer, input_shapes, reparametrizations
 
 MARGIN = 1e-7
 """By how much a kernel in float64 may exceed its bound by rounding."""
@@ -71,7 +71,7 @@ def check_certified(method: str, net: nn.Module, kind: type[CertifiedWeight]) ->
         Refusal: naming ``method`` and the layer.
     """
     for name, layer in boundable_layers(method, net).items():
-        if not (parametrize.is_parametrized(layer, "weight") and isinstance(_last_step(layer), kind)):
+        if not isinstance(next(reversed(reparametrizations(layer)), None), kind):
             raise Refusal(
                 f"{method} no longer bounds the weight of '{name}', which another method changes afterwards; allowed: "
                 f"{method} as the last method that reparametrises"
@@ -91,13 +91,13 @@ def boundable_layers(method: str, net: nn.Module) -> dict[str, WeightedLayer]:
     layers: dict[str, WeightedLayer] = {}
     for name, module in _leaves(net):
         reason = _why_changed(module) or (
-            _why_no_layer(module) if isinstance(module, WEIGHTED) else why_unbounded(module)
+            _why_no_layer(module) if isinstance(module, WeightedLayer) else why_unbounded(module)
         )
         if reason is not None:
             kind = parametrize.type_before_parametrizations(module).__name__
             raise Refusal(f"{method} cannot bound '{name or kind}' ({kind}): {reason}; allowed: {ALLOWED}")
-        if isinstance(module, WEIGHTED) and module not in layers.values():
-            layers[name] = module  # type: ignore[assignment]  # isinstance with a tuple does not narrow to the union
+        if isinstance(module, WeightedLayer) and module not in layers.values():
+            layers[name] = module
     return layers
 
 
@@ -122,9 +122,3 @@ def _why_no_layer(layer: nn.Module) -> str | None:
         return "its forward is its own"
     mode = getattr(layer, "padding_mode", "zeros")
     return None if mode == "zeros" else f"its padding mode is '{mode}'"
-
-
-def _last_step(layer: nn.Module) -> nn.Module:
-    """Return the last map on the way from the trained parameter to ``layer.weight``."""
-    steps: nn.ModuleList = layer.parametrizations["weight"]  # type: ignore[index, assignment]
-    return steps[-1]

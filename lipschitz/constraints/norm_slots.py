@@ -1,12 +1,14 @@
 """The empty ``norm`` slots of a network's blocks: the shapes that they see, and filling them."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lipschitz.constraints.base import Refusal
+from lipschitz.estimation.probe import probe
 
 
 def fill_norm_slots(
@@ -37,28 +39,15 @@ def fill_norm_slots(
 def slot_shapes(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Size]:
     """Return, for each empty norm slot by name, the shape of what one sample of ``shape`` makes it see, without batch.
 
-    Runs one forward pass on zeros in eval mode and without gradients, and puts every module's mode back. A slot that
-    the pass does not use is left out.
+    Seen by a `probe`, which changes nothing. A slot that the forward pass does not use is left out.
     """
     shapes: dict[str, torch.Size] = {}
-    handles = []
-    for name, module in net.named_modules():
-        if isinstance(module, nn.Identity) and name.rpartition(".")[2] == "norm":
-
-            def remember(_: nn.Module, args: tuple[Tensor, ...], name: str = name) -> None:
-                shapes[name] = args[0].shape[1:]
-
-            handles.append(module.register_forward_pre_hook(remember))
-    modes = [(module, module.training) for module in net.modules()]
-    like = next(net.parameters())
-    try:
-        with torch.no_grad():
-            net.eval()(torch.zeros(1, *shape, dtype=like.dtype, device=like.device))
-    finally:
-        for module, training in modes:
-            module.training = training
-        for handle in handles:
-            handle.remove()
+    slots = [
+        (module, partial(shapes.__setitem__, name))
+        for name, module in net.named_modules()
+        if isinstance(module, nn.Identity) and name.rpartition(".")[2] == "norm"
+    ]
+    probe(net, shape, slots)
     return shapes
 
 

@@ -31,11 +31,10 @@ class NormalizedWeight(nn.Module):
         """Return the normalised kernel, in the shape of ``weight``."""
         u = self.u if self.coefficient == 1 else self.u / self.coefficient
         matrix = as_matrix(weight, self.transposed)
-        normalized, _ = DivideBySigma.apply(matrix, u, self.v)  # type: ignore[no-untyped-call]
+        normalized = divided_by_sigma(matrix, u, self.v)
         if self.transposed:
             normalized = normalized.view(weight.shape[1], weight.shape[0], *weight.shape[2:]).transpose(0, 1)
-        kernel: Tensor = normalized.view(weight.shape)
-        return kernel
+        return normalized.view(weight.shape)
 
 
 class NormalizedConvolution(nn.Module):
@@ -71,9 +70,13 @@ class NormalizedConvolution(nn.Module):
         """Return the normalised kernel, in the shape of ``weight``."""
         # <K, W> is uᵀ W v for W as a single row, u = 1 and v = K.
         row, one = weight.reshape(1, -1), self.gradient.new_full((1,), 1 / self.coefficient)
-        normalized, _ = DivideBySigma.apply(row, one, self.gradient.flatten())  # type: ignore[no-untyped-call]
-        kernel: Tensor = normalized.view(weight.shape)
-        return kernel
+        return divided_by_sigma(row, one, self.gradient.flatten()).view(weight.shape)
+
+
+def divided_by_sigma(matrix: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """Return ``matrix / (u @ matrix @ v)``, see `DivideBySigma`; shapes ``(m, n)``, ``(m,)``, ``(n,)``."""
+    normalized: Tensor = DivideBySigma.apply(matrix, u, v)[0]  # type: ignore[no-untyped-call]
+    return normalized
 
 
 class DivideBySigma(torch.autograd.Function):

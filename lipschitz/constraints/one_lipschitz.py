@@ -2,11 +2,12 @@
 
 import copy
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
+from lipschitz.estimation.kinds import torch_kind
 from lipschitz.estimation.slopes import MODULES as ACTIVATIONS
 
 
@@ -19,23 +20,15 @@ def why_unbounded(module: nn.Module) -> str | None:
     constant = getattr(module, "lipschitz_constant", None)
     if constant is not None:
         return _why_above_one(constant)
-    if (kind := _known(module, OTHERS)) is not None:
+    if (kind := torch_kind(module, OTHERS)) is not None:
         return OTHERS[kind](module)
     if next(module.children(), None) is not None:
         return "what its forward makes of its children is not known: it may add them"
     if next(module.parameters(), None) is not None:
         return "nothing bounds its parameters"
-    if (kind := _known(module, ACTIVATIONS)) is not None:
+    if (kind := torch_kind(module, ACTIVATIONS)) is not None:
         return _why_above_one(max(ACTIVATIONS[kind](_in_mode(module, training)) for training in (False, True)))
     return "no Lipschitz constant of it is known"
-
-
-def _known(module: nn.Module, kinds: Container[type[nn.Module]]) -> type[nn.Module] | None:
-    """Return the class among ``kinds`` whose forward the module has."""
-    for kind in type(module).__mro__:
-        if kind in kinds and type(module).forward is kind.forward:  # type: ignore[attr-defined]
-            return kind
-    return None
 
 
 def _in_mode(module: nn.Module, training: bool) -> nn.Module:

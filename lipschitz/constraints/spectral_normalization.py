@@ -1,6 +1,5 @@
 """Spectral normalization: every weight is divided by its σ in the forward pass."""
 
-from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 import torch
@@ -12,7 +11,14 @@ from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.convolution_operator import convolution_of, maps_shape
 from lipschitz.constraints.normalized_weight import NormalizedConvolution, NormalizedWeight
 from lipschitz.constraints.power_iteration import advance
-from lipschitz.estimation.layers import WeightedLayer, input_shapes, is_transposed, raw_weight, weighted_layers
+from lipschitz.estimation.layers import (
+    WeightedLayer,
+    input_shapes,
+    is_transposed,
+    raw_weight,
+    reparametrizations,
+    weighted_layers,
+)
 
 Normalized = NormalizedWeight | NormalizedConvolution
 
@@ -56,9 +62,8 @@ class SpectralNormalization(Constraint):
     @torch.no_grad()
     def update(self, net: nn.Module) -> None:
         """Advance the singular vectors of all layers, each from its weight as it reaches the normalization."""
-        found = [
-            (module, _reaching(layer, module)) for _, layer in weighted_layers(net) for module in _normalizations(layer)
-        ]
+        layers = (_normalization(layer) for _, layer in weighted_layers(net))
+        found = [one for one in layers if one is not None]
         operators = [module.operator(weight) for module, weight in found]
         advance(operators, [module.u for module, _ in found], [module.v for module, _ in found], self.power_iterations)
         for module, _ in found:
@@ -66,19 +71,11 @@ class SpectralNormalization(Constraint):
                 module.follow()
 
 
-def _normalizations(layer: WeightedLayer) -> Iterator[Normalized]:
-    """Yield the modules of this method in the stack of reparametrisations of the layer's weight."""
-    if parametrize.is_parametrized(layer, "weight"):
-        for module in layer.parametrizations["weight"]:  # type: ignore[index]
-            if isinstance(module, Normalized):
-                yield module
-
-
-def _reaching(layer: WeightedLayer, module: nn.Module) -> Tensor:
-    """Return the weight as the reparametrisations before ``module`` hand it on."""
+def _normalization(layer: WeightedLayer) -> tuple[Normalized, Tensor] | None:
+    """Return this method's module in the layer's stack, and the weight as those before it hand it on."""
     weight = raw_weight(layer).detach()
-    for earlier in layer.parametrizations["weight"]:  # type: ignore[index]
-        if earlier is module:
-            break
-        weight = earlier(weight)
-    return weight
+    for module in reparametrizations(layer):
+        if isinstance(module, Normalized):
+            return module, weight
+        weight = module(weight)
+    return None

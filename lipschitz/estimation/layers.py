@@ -1,10 +1,14 @@
 """The layers that carry a weight, and the matrix that the literature makes of their kernels."""
 
 from collections.abc import Iterator
+from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+
+from lipschitz.estimation.probe import probe
 
 WeightedLayer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d
 WEIGHTED: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
@@ -13,8 +17,8 @@ WEIGHTED: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Con
 def weighted_layers(net: nn.Module) -> Iterator[tuple[str, WeightedLayer]]:
     """Yield the (name, layer) of every Linear, Conv1d, Conv2d and ConvTranspose2d of ``net``, as defined."""
     for name, module in net.named_modules():
-        if isinstance(module, WEIGHTED):
-            yield name, module  # type: ignore[misc]  # isinstance with a tuple does not narrow to the union
+        if isinstance(module, WeightedLayer):
+            yield name, module
 
 
 def raw_weight(layer: WeightedLayer) -> Tensor:
@@ -23,6 +27,15 @@ def raw_weight(layer: WeightedLayer) -> Tensor:
         original: Tensor = layer.parametrizations["weight"].original  # type: ignore[union-attr, index]
         return original
     return layer.weight
+
+
+def reparametrizations(layer: nn.Module) -> tuple[nn.Module, ...]:
+    """Return the maps from `raw_weight` to ``layer.weight``, in the order in which they are applied."""
+    if not parametrize.is_parametrized(layer, "weight"):
+        return ()
+    # torch types the stack of any module as an optional attribute.
+    stacks = cast(nn.ModuleDict, layer.parametrizations)
+    return tuple(cast(nn.ModuleList, stacks["weight"]))
 
 
 def as_matrix(weight: Tensor, transposed: bool = False) -> Tensor:
@@ -49,37 +62,21 @@ def reshaped_weight(layer: WeightedLayer) -> Tensor:
 def input_shapes(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Size]:
     """Return, for each weighted layer by name, the shape of what one sample of ``shape`` makes it see, without batch.
 
-    Runs one forward pass on zeros in eval mode and without gradients, and puts every module's mode back. A layer that
-    the pass does not use is left out. Of one that it uses at several sizes the largest along each axis is returned: a
-    zero-padded convolution's operator at a smaller size is part of the one at a larger, so that its norm there bounds
-    every use.
+    Seen by a `probe`, which changes nothing. A layer that the forward pass does not use is left out. Of one that it
+    uses at several sizes the largest along each axis is returned: a zero-padded convolution's operator at a smaller
+    size is part of the one at a larger, so that its norm there bounds every use.
 
     Raises:
         ValueError: a convolution whose padding is not with zeros is used at several sizes, of which none bounds all.
     """
     shapes: dict[str, torch.Size] = {}
-    handles = []
-    for name, layer in weighted_layers(net):
 
-        def remember(module: nn.Module, args: tuple[Tensor, ...], named: dict[str, Tensor], name: str = name) -> None:
-            seen = (args[0] if args else named["input"]).shape[1:]
-            before = shapes.get(name, seen)
-            mode = getattr(module, "padding_mode", "zeros")
-            if before != seen and mode != "zeros":
-                raise ValueError(f"'{name}', padded by mode '{mode}', is used at {tuple(before)} and {tuple(seen)}")
-            shapes[name] = torch.Size(map(max, before, seen)) if len(before) == len(seen) else seen
+    def remember(name: str, mode: str, seen: torch.Size) -> None:
+        before = shapes.get(name, seen)
+        if before != seen and mode != "zeros":
+            raise ValueError(f"'{name}', padded by mode '{mode}', is used at {tuple(before)} and {tuple(seen)}")
+        shapes[name] = torch.Size(map(max, before, seen)) if len(before) == len(seen) else seen
 
-        handles.append(layer.register_forward_pre_hook(remember, with_kwargs=True))
-    if not handles:
-        return {}
-    modes = [(module, module.training) for module in net.modules()]
-    like = next(net.parameters())
-    try:
-        with torch.no_grad():
-            net.eval()(torch.zeros(1, *shape, dtype=like.dtype, device=like.device))
-    finally:
-        for module, training in modes:
-            module.training = training
-        for handle in handles:
-            handle.remove()
+    layers = weighted_layers(net)
+    probe(net, shape, [(one, partial(remember, name, getattr(one, "padding_mode", "zeros"))) for name, one in layers])
     return shapes

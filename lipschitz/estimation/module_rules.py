@@ -1,7 +1,7 @@
 """The Lipschitz constants of modules without a measured weight, by their class or by their own word."""
 
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import nn
 from lipschitz.estimation import linear_maps, slopes
 from lipschitz.estimation.calls import UNKNOWN, Call, Factor
 from lipschitz.estimation.combinations import attention
+from lipschitz.estimation.kinds import torch_kind
 from lipschitz.estimation.linear_maps import linear
 from lipschitz.estimation.pooling import adaptive_max_pool, max_pool
 
@@ -26,27 +27,17 @@ def module_rule(module: nn.Module) -> Rule | None:
     if declared is not None:
         factor = _declared(float(declared), str(getattr(module, "lipschitz_reason", "")))
         return lambda call: _times(call, factor)
-    if (kind := _known(module, slopes.MODULES)) is not None:
+    if (kind := torch_kind(module, slopes.MODULES)) is not None:
         slope = slopes.MODULES[kind](module)
         return lambda call: _times(call, UNKNOWN if slope == math.inf else Factor(slope))
-    if (kind := _known(module, NORMS)) is not None:
+    if (kind := torch_kind(module, NORMS)) is not None:
         norm = NORMS[kind](module)
         return lambda call: _times(call, norm)
-    if (kind := _known(module, POOLS)) is not None:
+    if (kind := torch_kind(module, POOLS)) is not None:
         return POOLS[kind](module)
-    if _known(module, linear_maps.MODULES) is not None:
+    if torch_kind(module, linear_maps.MODULES) is not None:
         return linear
     return attention if isinstance(module, ATTENTIVE) else None
-
-
-def _known(module: nn.Module, classes: Container[type[nn.Module]]) -> type[nn.Module] | None:
-    """Return the class among ``classes`` whose forward the module has."""
-    if "forward" in vars(module):
-        return None
-    for kind in type(module).__mro__:
-        if kind in classes and type(module).forward is kind.forward:  # type: ignore[attr-defined]
-            return kind
-    return None
 
 
 def _times(call: Call, factor: Factor) -> Factor:
