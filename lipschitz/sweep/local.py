@@ -13,6 +13,8 @@ from lipschitz.sweep.worker import Job, work
 
 PRELOAD = ["lipschitz.sweep.worker", "torch._dynamo", "scipy.optimize", "scipy.spatial.distance", "sklearn.datasets"]
 """What every worker would import sooner or later; torch imports its compiler as soon as it makes an optimiser."""
+ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+"""glibc keeps what torch frees: else each tensor above 128 KiB is mapped anew, and its pages are cleared one by one."""
 GRACE = 60.0
 """Seconds that workers have to finish a slice and write a checkpoint once told to stop."""
 
@@ -88,6 +90,8 @@ def _context() -> multiprocessing.context.ForkServerContext:
     # One thread each: two threads on a busy machine cost many times what they save.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = "1"
+    for variable, value in ALLOCATION.items():
+        os.environ.setdefault(variable, value)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     return context
