@@ -19,10 +19,13 @@ from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
 from lipschitz.estimation.ascent import lower_bound
 from lipschitz.estimation.exact import exact
 from lipschitz.estimation.layers import raw_weight, weighted_layers
-from lipschitz.models.catalogue import CATALOGUE as MODELS
+from lipschitz.models.base import PairModel
+from lipschitz.models.catalogue import CATALOGUE
 from lipschitz.streams import stream
 from lipschitz.tasks.measurement import measure_discriminator
 
+# The critic is made of the perceptron's modules.
+MODELS = {name: kind for name, kind in CATALOGUE.items() if issubclass(kind, PairModel)}
 SHAPES = {"points": (2,), "images": (1, 8, 8)}
 SMALL = MappingProxyType({"dcgan": {"width": 4}})
 N = 6

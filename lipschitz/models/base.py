@@ -1,10 +1,11 @@
-"""What every model is: a record that builds a generator and a discriminator for one shape of data."""
+"""What every model is: a record that builds a discriminator, or a GAN pair, for one shape of data."""
 
 from abc import abstractmethod
 from typing import ClassVar, Literal, NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
+from lipschitz.models.group_sort import GroupSort
 from lipschitz.records import Record
 
 Activation = Literal["relu", "leaky_relu", "group_sort", "full_sort"]
@@ -25,10 +26,23 @@ class Model(Record):
     """A backbone shared by every constraint: plain modules with a named ``norm`` slot in each block."""
 
     kind: ClassVar[Literal["points", "images"]]
+    """What a sample is: a vector, or an image."""
 
     @abstractmethod
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError, saying what is allowed, for a shape that this model cannot take."""
+
+    @abstractmethod
+    def build_discriminator(self, shape: tuple[int, ...]) -> nn.Module:
+        """Build the discriminator ``(n, *shape)`` -> ``(n, 1)``, its weights from torch's global generator.
+
+        Raises:
+            ValueError: a shape that this model cannot take.
+        """
+
+
+class PairModel(Model):
+    """A backbone for both networks of a GAN."""
 
     @abstractmethod
     def build(self, shape: tuple[int, ...]) -> Networks:
@@ -37,28 +51,6 @@ class Model(Record):
         Raises:
             ValueError: a shape that this model cannot take.
         """
-
-
-class GroupSort(nn.Module):
-    """Sort the channels of each group, ascending; ``group_size`` None sorts all of them (arXiv:1811.05381, Sec. 4.1).
-
-    A permutation at every point, so its Lipschitz constant is one and it keeps the gradient's norm.
-    """
-
-    lipschitz_constant = 1.0
-
-    def __init__(self, group_size: int | None = 2) -> None:
-        super().__init__()
-        self.group_size = group_size
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Sort along the first axis after the batch's; ``x``: ``(n, c, ...)``, c a multiple of the group size."""
-        groups = x.reshape(len(x), -1, self.group_size or x.shape[1], *x.shape[2:])
-        return groups.sort(dim=2).values.reshape(x.shape)
-
-    def extra_repr(self) -> str:
-        """Say the group's size."""
-        return f"group_size={self.group_size}"
 
 
 def activation(name: Activation) -> nn.Module:

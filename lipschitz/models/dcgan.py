@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 from pydantic import PositiveInt
 from torch import nn
 
-from lipschitz.models.base import Activation, Model, Networks, activation, check_activation, initialise
+from lipschitz.models.base import Activation, Networks, PairModel, activation, check_activation, initialise
 
 
-class DCGAN(Model):
+class DCGAN(PairModel):
     """Standard CNN of Miyato et al. 2018: batch normalisation in the generator, no norm layer in the discriminator."""
 
     source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, Table 3"
@@ -36,7 +36,13 @@ class DCGAN(Model):
         """Build the pair for images of ``shape`` ``(c, s, s)``, s a multiple of 8."""
         self.check(shape)
         channels, size, _ = shape
-        return Networks(self._generator(channels, size // 8), self._discriminator(channels, size // 8), self.latent)
+        return Networks(self._generator(channels, size // 8), self.build_discriminator(shape), self.latent)
+
+    def build_discriminator(self, shape: tuple[int, ...]) -> nn.Module:
+        """Build the discriminator of images of ``shape`` ``(c, s, s)``, s a multiple of 8."""
+        self.check(shape)
+        channels, size, _ = shape
+        return self._discriminator(channels, size // 8)
 
     def _generator(self, channels: int, smallest: int) -> nn.Module:
         widths = [8 * self.width, 4 * self.width, 2 * self.width, self.width]

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 from pydantic import PositiveInt
 from torch import nn
 
-from lipschitz.models.base import Activation, Model, Networks, activation, check_activation, initialise
+from lipschitz.models.base import Activation, Networks, PairModel, activation, check_activation, initialise
 
 
-class MLP(Model):
+class MLP(PairModel):
     """Fully connected generator and discriminator for points, without normalisation layers.
 
     The depth of the toy networks of Gulrajani et al. 2017, three hidden layers; they take width 512.
@@ -38,7 +38,12 @@ class MLP(Model):
         """Build the pair for points of ``shape`` ``(d,)``."""
         self.check(shape)
         (dimension,) = shape
-        return Networks(self._perceptron(self.latent, dimension), self._perceptron(dimension, 1), self.latent)
+        return Networks(self._perceptron(self.latent, dimension), self.build_discriminator(shape), self.latent)
+
+    def build_discriminator(self, shape: tuple[int, ...]) -> nn.Module:
+        """Build the discriminator of points of ``shape`` ``(d,)``."""
+        self.check(shape)
+        return self._perceptron(shape[0], 1)
 
     def _perceptron(self, inputs: int, outputs: int) -> nn.Module:
         sizes = [inputs] + [self.width] * self.depth

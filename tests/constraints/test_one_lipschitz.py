@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lipschitz.constraints.one_lipschitz import why_unbounded
-from lipschitz.models.base import GroupSort
+from lipschitz.models.group_sort import GroupSort
 
 KNOWN = [
     nn.Identity(),

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from lipschitz.constraints.gradient_normalization import GradientNormalization
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.estimation.measure import Measurement, measure
-from lipschitz.models.base import GroupSort
 from lipschitz.models.dcgan import DCGAN
+from lipschitz.models.group_sort import GroupSort
 
 CHANNELS, SIZE = 4, 6
 

@@ -14,7 +14,7 @@ from lipschitz.estimation.bounds import layer_bounds
 from lipschitz.estimation.composition import Upper, upper_bound
 from lipschitz.estimation.exact import exact
 from lipschitz.estimation.layers import input_shapes
-from lipschitz.models.base import GroupSort
+from lipschitz.models.group_sort import GroupSort
 
 
 def upper(net: nn.Module, shape: tuple[int, ...]) -> Upper:

@@ -1,0 +1,49 @@
+"""The critic of the continuous Wasserstein-1 benchmark: a perceptron from points to a potential."""
+
+from collections import OrderedDict
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+from pydantic import PositiveInt
+from torch import nn
+
+from lipschitz.models.base import Activation, Model, activation, check_activation
+
+
+class Critic(Model):
+    """Fully connected potential with two hidden layers of max(2 d, 128) units, for the task transport.
+
+    Weights and biases start as torch's Linear draws them, uniform within ±1/√fan_in: so did the published critics.
+    """
+
+    source: ClassVar[str] = "Korotin et al. 2022, arXiv:2206.07767, continuous Wasserstein-1 benchmark"
+    kind: ClassVar[Literal["points", "images"]] = "points"
+
+    width: PositiveInt | None = None
+    """Units of each hidden layer; null for max(2 d, 128) at dimension d, as published."""
+    depth: PositiveInt = 2
+    """Hidden layers."""
+    activation: Activation = "relu"
+    """Non-linearity; ``full_sort`` for sorting out."""
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise ValueError unless ``shape`` is that of a point, ``(d,)``."""
+        if len(shape) != 1:
+            raise ValueError(f"critic takes points, not images {shape}; allowed: dcgan, auto")
+        check_activation(self.activation, self._width(shape[0]))
+
+    def build_discriminator(self, shape: tuple[int, ...]) -> nn.Module:
+        """Build the critic of points of ``shape`` ``(d,)``."""
+        self.check(shape)
+        (dimension,) = shape
+        width = self._width(dimension)
+        blocks = [self._block(a, b) for a, b in pairwise([dimension] + [width] * self.depth)]
+        return nn.Sequential(OrderedDict(blocks=nn.Sequential(*blocks), output=nn.Linear(width, 1)))
+
+    def _width(self, dimension: int) -> int:
+        return self.width or max(2 * dimension, 128)
+
+    def _block(self, inputs: int, outputs: int) -> nn.Module:
+        return nn.Sequential(
+            OrderedDict(linear=nn.Linear(inputs, outputs), norm=nn.Identity(), activation=activation(self.activation))
+        )
