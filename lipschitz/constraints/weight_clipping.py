@@ -24,6 +24,14 @@ class WeightClipping(Constraint):
     """Largest absolute value of a weight."""
     biases: bool = True
     """Whether the biases of the same layers are clipped too, as in the paper's algorithm."""
+    initial: bool = False
+    """Whether the initial weights are clipped too; else the first update starts from those of every other method."""
+
+    def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+        """Clamp the initial weights where ``initial`` says so."""
+        if self.initial:
+            self.project(net)
+        return net
 
     def project(self, net: nn.Module) -> None:
         """Clamp in place, all layers in two fused calls."""

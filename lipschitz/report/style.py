@@ -37,6 +37,7 @@ _FIXED = {
     "spectral_normalization": Style(_NORMALISED, "v"),
     "weight_normalization": Style(_NORMALISED, "P"),
     "frobenius_normalization": Style(_NORMALISED, "X"),
+    "orthogonal": Style(_CERTIFIED, "D"),
     "bjorck": Style(_CERTIFIED, "s"),
     "aol": Style(_CERTIFIED, "^"),
     "gram_normalization": Style(_CERTIFIED, "v"),

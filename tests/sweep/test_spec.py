@@ -32,7 +32,7 @@ def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
             SMALL.replace("[none, spectral_normalization]", "[{weight_clipping: {c: 1e-3}}]").replace("[0, 1]", "[0]"),
         )
     ).runs
-    assert run.constraints[0].model_dump() == {"c": 0.001, "biases": True}
+    assert run.constraints[0].model_dump() == {"c": 0.001, "biases": True, "initial": False}
     assert run.labels()["constraint"] == "weight_clipping(c=0.001)"
 
 
