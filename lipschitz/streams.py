@@ -1,6 +1,8 @@
 """Named random streams: what one method draws never shifts what another sees."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -14,3 +16,11 @@ def stream_seed(seed: int, name: str) -> int:
 def stream(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a generator on ``device`` for the stream called ``name`` of the run seeded by ``seed``."""
     return torch.Generator(device).manual_seed(stream_seed(seed, name))
+
+
+@contextmanager
+def seeded(seed: int, name: str) -> Iterator[None]:
+    """Seed torch's global CPU generator by the stream ``name`` for the block, and put it back afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed(seed, name))
+        yield

@@ -1,7 +1,6 @@
 """What is measured of a GAN, and what the report draws of it; randomness is its own, and nothing is changed."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -11,13 +10,12 @@ from torch import Tensor, nn
 
 from lipschitz.datasets.base import Data, ImageData, PointData
 from lipschitz.streams import stream
-from lipschitz.tasks.measurement import Measured, measure_discriminator
+from lipschitz.tasks.drawing import evaluated, spectrum_arrays, surface
+from lipschitz.tasks.measurement import Measured, measure_discriminator, with_row
 from lipschitz.tasks.quality import Quality, quality_of, to_bytes
 
 SHOWN_IMAGES = 64
 SHOWN_POINTS = 1000
-SURFACE = 96
-"""Points along each side of the grid on which a discriminator of points is drawn."""
 BATCH = 256
 """Samples that are generated at a time."""
 
@@ -34,11 +32,7 @@ class Memory(NamedTuple):
 
     def after(self, old: Tensor, measured: Measured) -> "Memory":
         """Return what the evaluation that ``measured`` leaves."""
-        rows = {name: values.float().cpu()[None] for name, values in measured.spectra.items()}
-        spectra = {
-            name: torch.cat([self.spectra[name], row]) if name in self.spectra else row for name, row in rows.items()
-        }
-        return Memory(old, measured.starts, spectra)
+        return Memory(old, measured.starts, with_row(self.spectra, measured.spectra))
 
 
 class Evaluator:
@@ -98,11 +92,9 @@ class Evaluator:
             "samples": self._drawable(self._generate(networks["generator"], shown, rng)),
             "real": self._drawable(self._data.reference(shown, rng)),
         }
-        for name, spectra in memory.spectra.items():
-            arrays[f"spectrum/{name}"] = spectra[-1].numpy()
-            arrays[f"spectra/{name}"] = spectra.numpy()
+        arrays |= spectrum_arrays(memory.spectra)
         if isinstance(self._data, PointData):
-            arrays |= self._surface(networks["discriminator"], self._data.extent)
+            arrays |= surface(networks["discriminator"], self._data.extent, self._device)
         return arrays
 
     def _stream(self, draw: str) -> torch.Generator:
@@ -111,7 +103,7 @@ class Evaluator:
     @torch.no_grad()
     def _generate(self, generator: nn.Module, n: int, rng: torch.Generator) -> Tensor:
         latents = torch.randn(n, self._latent, generator=rng, device=self._device)
-        with _evaluated(generator):
+        with evaluated(generator):
             return torch.cat([generator(z) for z in torch.split(latents, BATCH)])
 
     def _places(self, fake: Tensor, real: Tensor, old: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
@@ -133,23 +125,3 @@ class Evaluator:
         if isinstance(self._data, ImageData):
             return to_bytes(samples).permute(0, 2, 3, 1).cpu().numpy()
         return samples.cpu().numpy()
-
-    @torch.no_grad()
-    def _surface(self, discriminator: nn.Module, extent: tuple[float, float, float, float]) -> dict[str, np.ndarray]:
-        x = torch.linspace(extent[0], extent[1], SURFACE, device=self._device)
-        y = torch.linspace(extent[2], extent[3], SURFACE, device=self._device)
-        grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).flatten(0, 1)
-        with _evaluated(discriminator):
-            values = discriminator(grid).view(SURFACE, SURFACE)
-        return {"surface": values.cpu().numpy(), "surface_extent": np.array(extent, dtype=np.float32)}
-
-
-@contextmanager
-def _evaluated(net: nn.Module) -> Iterator[None]:
-    """Put ``net`` in eval mode for the block."""
-    training = net.training
-    net.eval()
-    try:
-        yield
-    finally:
-        net.train(training)

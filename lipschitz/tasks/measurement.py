@@ -55,6 +55,12 @@ def measure_discriminator(
         return Measured(layers | _network(twin, points, rng or torch.Generator().manual_seed(0)), spectra, kept)
 
 
+def with_row(spectra: Mapping[str, Tensor], row: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return ``spectra``, by layer ``(evaluations, k)`` float32, with the singular values of one more evaluation."""
+    rows = {name: values.float().cpu()[None] for name, values in row.items()}
+    return {name: torch.cat([spectra[name], last]) if name in spectra else last for name, last in rows.items()}
+
+
 def _layers(
     net: nn.Module, example: Tensor, kept: dict[str, Tensor]
 ) -> tuple[dict[str, float], dict[str, Tensor], dict[str, Tensor]]:

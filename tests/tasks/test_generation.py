@@ -119,16 +119,16 @@ def test_seeds_differ() -> None:
 def test_an_iteration_is_n_dis_discriminator_updates_and_one_of_the_generator() -> None:
     task = points(setting=SETTINGS["D"])
     task.step(0.0)
-    state = task.state_dict()["optimisers"]
-    assert state["discriminator"]["state"][0]["step"] == 5
-    assert state["generator"]["state"][0]["step"] == 1
+    players = task.state_dict()["players"]
+    assert players["discriminator"]["optimiser"]["state"][0]["step"] == 5
+    assert players["generator"]["optimiser"]["state"][0]["step"] == 1
 
 
 def test_linear_decay_scales_the_learning_rate_of_both() -> None:
     task = points(setting=Setting(lr=1e-3, decay="linear"))
     task.step(0.75)
-    for state in task.state_dict()["optimisers"].values():
-        assert state["param_groups"][0]["lr"] == pytest.approx(2.5e-4)
+    for player in task.state_dict()["players"].values():
+        assert player["optimiser"]["param_groups"][0]["lr"] == pytest.approx(2.5e-4)
 
 
 def test_a_generator_step_leaves_the_discriminator_alone() -> None:
@@ -151,8 +151,8 @@ def test_measuring_changes_nothing(make: Any) -> None:
     for task in (ours, theirs):
         task.step(0.5)
     for player in ("generator", "discriminator"):
-        other = theirs.snapshot()["networks"][player]
-        for name, value in ours.snapshot()["networks"][player].items():
+        other = theirs.snapshot()["players"][player]["net"]
+        for name, value in ours.snapshot()["players"][player]["net"].items():
             assert torch.equal(value, other[name])
 
 

@@ -1,0 +1,110 @@
+"""A network in training: its optimiser, its last loss, and how a discriminator bounded by constraints is updated."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from lipschitz.constraints.base import Batch, Constraint, constrain
+from lipschitz.constraints.batch_dependence import batch_dependent
+from lipschitz.streams import seeded
+from lipschitz.tasks.losses import Loss
+from lipschitz.tasks.settings import Setting
+
+
+class Player:
+    """A network, its optimiser and its last loss."""
+
+    def __init__(self, net: nn.Module, setting: Setting, device: torch.device) -> None:
+        self.net = net
+        self.optimiser = setting.build(net.parameters())
+        self.loss = torch.zeros((), device=device)
+        self._setting = setting
+
+    def decay(self, progress: float) -> None:
+        """Set the learning rate that the setting has after the share ``progress`` of the run."""
+        if self._setting.decay != "none":
+            for group in self.optimiser.param_groups:
+                group["lr"] = self._setting.lr_at(progress)
+
+    def update(self, loss: Tensor) -> None:
+        """Make one step of the optimiser down ``loss``."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of the network and the last loss."""
+        net = {key: value.detach().clone() for key, value in self.net.state_dict().items()}
+        return {"net": net, "loss": self.loss}
+
+    def load_snapshot(self, snapshot: dict[str, Any]) -> None:
+        """Put back what `snapshot` returned; the optimiser stays."""
+        self.net.load_state_dict(snapshot["net"])
+        self.loss = snapshot["loss"].to(self.loss.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return network, last loss and optimiser."""
+        return {"net": self.net.state_dict(), "loss": self.loss, "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to what `state_dict` returned, in place."""
+        self.load_snapshot(state)
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+class Discriminator(Player):
+    """A discriminator of samples of ``shape``, bounded by ``constraints``, whose randomness is ``rng``."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        constraints: Sequence[Constraint],
+        shape: tuple[int, ...],
+        loss: Loss,
+        setting: Setting,
+        *,
+        seed: int,
+        rng: torch.Generator,
+        device: torch.device,
+    ) -> None:
+        with seeded(seed, "constraint"):
+            net = constrain(net.to(device), constraints, shape)
+        super().__init__(net, setting, device)
+        self._constraints, self._objective, self._rng = constraints, loss, rng
+        self._mixes = any(batch_dependent(net))
+
+    def step(self, real: Tensor, generated: Tensor) -> None:
+        """Make one update on samples ``(n, *shape)`` of either kind."""
+        self.net.requires_grad_(True)
+        with torch.no_grad():
+            for constraint in self._constraints:
+                constraint.update(self.net)
+        # Cached: a reparametrised weight is computed once, and the penalty sees the one that the loss saw.
+        with parametrize.cached():
+            loss = self._objective.discriminator(*self._judged(real, generated))
+            self.loss = loss.detach()
+            for constraint in self._constraints:
+                loss = loss + constraint.penalty(self.net, Batch(real, generated), self._rng)
+        self.update(loss)
+        with torch.no_grad():
+            for constraint in self._constraints:
+                constraint.project(self.net)
+
+    def _judged(self, real: Tensor, generated: Tensor) -> Sequence[Tensor]:
+        """Return D(real) and D(generated): from one pass, unless a module would then mix the two."""
+        if self._mixes:
+            return self.net(real), self.net(generated)
+        outputs: Tensor = self.net(torch.cat([real, generated]))
+        return outputs.chunk(2)
+
+
+def are_finite(players: Iterable[Player]) -> bool:
+    """Say whether the last losses, every parameter and all that a method or a norm layer keeps are finite."""
+    tensors = [
+        tensor for player in players for tensor in (player.loss, *player.net.parameters(), *player.net.buffers())
+    ]
+    floating = [value.detach() for value in tensors if value.is_floating_point()]
+    return bool(torch.isfinite(torch.stack(torch._foreach_norm(floating))).all())
