@@ -177,9 +177,11 @@ def schema(out: Annotated[Path | None, typer.Option(help="File to write; the ter
 
 
 def _show_plan(plan: "Sweep", path: Path) -> None:
-    steps = sum(run.training.steps for run in plan.runs)
     configurations = len({run.configuration for run in plan.runs})
-    console.print(f"{plan.name}: {len(plan.runs)} runs of {configurations} configurations, {steps:,} steps -> {path}")
+    steps = sum(run.training.steps or 0 for run in plan.runs)
+    seconds = sum(run.training.seconds or 0 for run in plan.runs)
+    budget = " and ".join([f"{steps:,} steps"] * bool(steps) + [f"{seconds:,.0f} seconds"] * bool(seconds))
+    console.print(f"{plan.name}: {len(plan.runs)} runs of {configurations} configurations, {budget} -> {path}")
 
 
 def _show_estimate(seconds: float | None, runs: int, workers: int) -> None:

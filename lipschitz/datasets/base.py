@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from lipschitz.datasets.images import ImageData
+from lipschitz.datasets.pairs import PairData
 from lipschitz.datasets.points import PointData
 from lipschitz.records import Record
 
-__all__ = ["Data", "Dataset", "ImageData", "PointData"]
+__all__ = ["Data", "Dataset", "ImageData", "PairData", "PointData"]
 
 
 class Data(Protocol):
@@ -56,7 +57,8 @@ class Dataset(Record):
 
     source: ClassVar[str]
     """Paper, arXiv number or publisher."""
-    kind: ClassVar[Literal["points", "images"]]
+    kind: ClassVar[Literal["points", "images", "pairs"]]
+    """What it loads: `PointData`, `ImageData`, or `PairData` for the task transport."""
     has_modes: ClassVar[bool] = False
     """Whether it is a mixture, of whose modes a generator may cover more or fewer."""
 
@@ -66,7 +68,7 @@ class Dataset(Record):
         """Shape of one sample, ``(2,)`` or ``(c, h, w)``: a sweep is checked before anything loads."""
 
     @abstractmethod
-    def load(self, data_root: Path | None, device: torch.device) -> Data:
+    def load(self, data_root: Path | None, device: torch.device) -> Data | PairData:
         """Load onto ``device``, from files below ``data_root`` where the data set is made of files.
 
         Raises:

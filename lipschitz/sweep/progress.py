@@ -17,7 +17,8 @@ class RunsDisplay:
         self._console, self._progress, self._total = console, progress, total
         self._done, self._running = total - len(jobs), 0
         self._steps: dict[str, int] = {}
-        self._bar = progress.add_task("", total=sum(job.run.training.steps for job in jobs))
+        self._budgets = {job.run.id: job.steps for job in jobs}
+        self._bar = progress.add_task("", total=sum(self._budgets.values()))
         self._show()
 
     def started(self, job: Job) -> None:
@@ -37,7 +38,7 @@ class RunsDisplay:
 
     def ended(self, job: Job) -> None:
         """A run is over, one way or another."""
-        self.stepped(job, job.run.training.steps)
+        self.stepped(job, self._budgets[job.run.id])
         self._running -= 1
         self._done += 1
         self._show()

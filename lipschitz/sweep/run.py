@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.outside import origin_of
@@ -16,16 +18,38 @@ from lipschitz.records import Record
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import SETTINGS, Setting
 
-TaskName = Literal["generation"]
+TaskName = Literal["generation", "transport"]
 
 
 class Training(Record):
     """How long a run trains, the same for every method of a product."""
 
-    steps: PositiveInt
+    steps: PositiveInt | None = None
     """Iterations: n_dis discriminator updates and one generator update each."""
+    seconds: PositiveFloat | None = None
+    """Time instead of iterations: as many steps as fit, by the timing pass; written into each run's definition."""
     batch_size: PositiveInt = 64
     """Samples of either kind, real and generated, per update."""
+
+    @model_validator(mode="after")
+    def _has_one_budget(self) -> Self:
+        if (self.steps is None) == (self.seconds is None):
+            raise ValueError("training has either steps or seconds")
+        return self
+
+    def steps_of(self, timing: Mapping[str, Any] | None) -> int:
+        """Return the number of iterations; ``timing`` is what the timing pass measured, which seconds need."""
+        if self.steps is not None:
+            return self.steps
+        if self.seconds is None or timing is None:
+            raise ValueError("seconds become steps only by what was timed")
+        return max(1, math.floor(1000 * self.seconds / iteration_ms(timing)))
+
+
+def iteration_ms(timing: Mapping[str, Any]) -> float:
+    """Return the milliseconds of one iteration, n_dis discriminator steps and a generator step where there is one."""
+    generator = timing["ms_generator_step"]["median"] if "ms_generator_step" in timing else 0.0
+    return float(timing["n_dis"] * timing["ms_discriminator_step"]["median"] + generator)
 
 
 class Evaluation(Record):
@@ -38,7 +62,8 @@ class Evaluation(Record):
     gradient_samples: PositiveInt = 128
     """Points of each kind at which the discriminator's input gradient is measured."""
     select: str | None = None
-    """Metric that chooses a run's best step; by default w1 for points and frechet_classifier for images."""
+    """Metric that chooses a run's best step; by default w1 for points, frechet_classifier for images, cosine for
+    transport."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +122,14 @@ class Run:
             "setting": self.setting.label(),
         }
 
-    def definition(self) -> dict[str, Any]:
-        """Return ``run.json``: everything resolved, defaults included."""
+    def definition(self, steps: int) -> dict[str, Any]:
+        """Return ``run.json``: everything resolved, defaults and the number of ``steps`` included."""
         return {
             "id": self.id,
             "configuration": self.configuration,
             "labels": self.labels(),
             "seed": self.seed,
-            "steps": self.training.steps,
+            "steps": steps,
             "run": {
                 "task": self.task,
                 "dataset": _resolved(self.dataset),

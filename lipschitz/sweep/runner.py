@@ -14,6 +14,7 @@ from lipschitz.datasets.base import Dataset
 from lipschitz.errors import InputError
 from lipschitz.sweep.local import Observer, run_jobs
 from lipschitz.sweep.provenance import provenance
+from lipschitz.sweep.run import iteration_ms
 from lipschitz.sweep.spec import Sweep
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.worker import Job, time_together, timings_of
@@ -95,8 +96,7 @@ def training_seconds(jobs: Sequence[Job], timings: dict[str, dict[str, Any]]) ->
         timing = timings.get(job.run.configuration)
         if timing is None:
             return None
-        step = timing["n_dis"] * timing["ms_discriminator_step"]["median"] + timing["ms_generator_step"]["median"]
-        total += job.run.training.steps * step / 1000
+        total += job.run.training.steps_of(timing) * iteration_ms(timing) / 1000
     return total
 
 

@@ -15,7 +15,6 @@ from lipschitz.datasets.base import Dataset
 from lipschitz.errors import nearest
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model
-from lipschitz.models.catalogue import auto
 from lipschitz.sweep.document import Document, Place
 from lipschitz.sweep.entries import (
     ConstraintEntry,
@@ -27,7 +26,7 @@ from lipschitz.sweep.entries import (
     unique,
 )
 from lipschitz.sweep.run import Evaluation, Run, TaskName, Training
-from lipschitz.tasks.quality import metrics_of
+from lipschitz.tasks.catalogue import TASKS, Unsuitable
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _Axis = (Strict(False), Field(min_length=1), unique)
@@ -45,7 +44,7 @@ class Product(BaseModel):
     datasets: Annotated[tuple[DatasetEntry, ...], *_Axis]
     """Data sets (``lipschitz list datasets``)."""
     models: Annotated[tuple[ModelEntry, ...], *_Axis] = ("auto",)
-    """Networks (``lipschitz list models``); ``auto`` is mlp for points and dcgan for images."""
+    """Networks (``lipschitz list models``); ``auto`` is mlp for points, dcgan for images, critic for transport."""
     constraints: Annotated[tuple[ConstraintEntry, ...], *_Axis]
     """Constraints on the discriminator (``lipschitz list constraints``); a list inside the list is a combination.
 
@@ -94,6 +93,7 @@ def load_sweep(path: Path, limit_steps: int | None = None) -> Sweep:
     products = list(_products(document))
     for values, part in products:
         if limit_steps is not None and isinstance(values.get("training"), dict):
+            values["training"].pop("seconds", None)
             values["training"]["steps"] = limit_steps
         axes = _validated(document, values, part)
         for run in _expand(document, axes, part):
@@ -175,7 +175,7 @@ def _check_selection(document: Document, axes: Product, part: Place) -> None:
         return
     place = _at(document, part, ("evaluation", "select"))
     for dataset in axes.datasets:
-        allowed = metrics_of(dataset)
+        allowed = TASKS[axes.task].metrics_of(dataset)
         if metric not in METRICS:
             raise document.error(place, f"unknown metric '{metric}'; {nearest(metric, allowed)}")
         if metric not in allowed:
@@ -186,7 +186,11 @@ def _expand(document: Document, axes: Product, part: Place) -> Iterator[Run]:
     pairs = product(enumerate(axes.datasets), enumerate(axes.models))
     choices = product(pairs, axes.losses, axes.settings, axes.constraints, axes.seeds)
     for ((at_dataset, dataset), (at_model, entry)), loss, setting, constraints, seed in choices:
-        model = auto(dataset.shape) if entry == "auto" else entry
+        model = TASKS[axes.task].auto(dataset.shape) if entry == "auto" else entry
+        try:
+            TASKS[axes.task].check(dataset, model, loss, setting)
+        except Unsuitable as error:
+            raise document.error(_at(document, part, (error.axis,)), str(error)) from None
         try:
             model.check(dataset.shape)
         except ValueError as error:
@@ -204,7 +208,7 @@ def _expand(document: Document, axes: Product, part: Place) -> Iterator[Run]:
 def _check_constraints(dataset: Dataset, model: Model, constraints: tuple[Constraint, ...]) -> None:
     """Raise Refusal where the constraints cannot bound the model: tried on a network without values."""
     with torch.device("meta"):
-        constrain(model.build(dataset.shape).discriminator, constraints, dataset.shape)
+        constrain(model.build_discriminator(dataset.shape), constraints, dataset.shape)
 
 
 def _at(document: Document, part: Place, place: Place) -> Place:

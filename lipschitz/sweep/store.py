@@ -156,6 +156,13 @@ class SweepFolder:
         """Return what the serial timing pass measured, by configuration."""
         return {path.stem: _read_json(path) for path in sorted(self._timing.glob("*.json"))}
 
+    def timing(self, configuration: str) -> dict[str, Any] | None:
+        """Return what the serial timing pass measured of one configuration, or None."""
+        try:
+            return _read_json(self._timing / f"{configuration}.json")
+        except (OSError, ValueError):
+            return None
+
     def write_timing(self, configuration: str, timing: dict[str, Any]) -> None:
         """Keep what the timing pass measured of one configuration."""
         self._timing.mkdir(exist_ok=True)

@@ -7,6 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -18,11 +19,11 @@ import torch
 from lipschitz.errors import InputError
 from lipschitz.sweep.run import Run
 from lipschitz.sweep.store import RunFolder, SweepFolder
-from lipschitz.tasks.generation import Generation
+from lipschitz.tasks.catalogue import TASKS
 from lipschitz.tasks.losses import LOSSES
-from lipschitz.tasks.quality import metrics_of
 from lipschitz.training.clock import median_interval, milliseconds
 from lipschitz.training.loop import Trainer
+from lipschitz.training.task import Task
 
 WARM_UP, REPEATS = 5, 40
 """Calls of each part of an iteration before it is timed, and timed."""
@@ -43,10 +44,18 @@ class Job:
         """The folder of the run's results."""
         return SweepFolder(self.sweep).run(self.run.id)
 
-    def build(self) -> Generation:
+    @property
+    def steps(self) -> int:
+        """How many iterations the run has: by its budget, or, of seconds, as frozen when it began."""
+        if self.run.training.steps is None:
+            with suppress(OSError, ValueError, KeyError):
+                return int(self.folder.definition()["steps"])
+        return self.run.training.steps_of(SweepFolder(self.sweep).timing(self.run.configuration))
+
+    def build(self) -> Task:
         """Load the data and build the task on the job's device."""
-        run, device = self.run, torch.device(self.device)
-        return Generation(
+        run, device, task = self.run, torch.device(self.device), TASKS[self.run.task]
+        return task.build(
             run.dataset.load(self.data_root, device),
             run.model,
             run.constraints,
@@ -56,7 +65,7 @@ class Job:
             batch_size=run.training.batch_size,
             samples=run.evaluation.samples,
             gradient_samples=run.evaluation.gradient_samples,
-            selection=run.evaluation.select or metrics_of(run.dataset)[0],
+            selection=run.evaluation.select or task.metrics_of(run.dataset)[0],
             device=device,
         )
 
@@ -74,8 +83,9 @@ def work(job: Job, channel: Connection) -> None:
     with folder.writing():
         folder.error.unlink(missing_ok=True)
         try:
-            folder.define({**job.run.definition(), "provenance": [*folder.origins(), job.provenance]})
-            trainer = Trainer(job.build(), folder, steps=job.run.training.steps, every=job.run.evaluation.every)
+            steps = job.steps
+            folder.define({**job.run.definition(steps), "provenance": [*folder.origins(), job.provenance]})
+            trainer = Trainer(job.build(), folder, steps=steps, every=job.run.evaluation.every)
             for line in trainer.restore():
                 channel.send(("warning", line))
             for step in trainer.run(stopping.is_set):
@@ -118,7 +128,7 @@ def timings_of(jobs: Sequence[Job], *, warm_up: int, repeats: int) -> list[dict[
     ]
 
 
-def _warm(job: Job, calls: int) -> Generation:
+def _warm(job: Job, calls: int) -> Task:
     task = job.build()
     for part in task.parts().values():
         for _ in range(calls):

@@ -5,11 +5,13 @@ import torch
 from mnist_files import contents, expect, write
 
 from lipschitz.datasets.catalogue import CATALOGUE
+from lipschitz.datasets.pairs import PairData
 
 CPU = torch.device("cpu")
 HASHES = {
     "digits": "5cc96274a1402311c9439145e810da3725bdfbb31bafe098abdc398b9d20a517",
     "eight_gaussians": "74e47c49b6bddcc1706aff5c933646ec1e5e67787cdcbb2358fb980b24ef8f93",
+    "funnels": "2cc8b4f36bee1faca987f225f160766db3be383fc28e56975836c03463ff3359",
     "swiss_roll": "7a892899863ac6c9a4666d40458b01b6bd75127f6cd682965a3441781398af1d",
     "twenty_five_gaussians": "0e0a9599fd378353832c1e2531c7f66492790dc9176475ab72a55503d6a8e16c",
 }
@@ -28,6 +30,12 @@ def data(dataset, tmp_path, monkeypatch):
     return dataset.load(tmp_path, CPU)
 
 
+def draws(data):
+    if isinstance(data, PairData):
+        return data.source, data.target
+    return data.batch, data.reference, data.floor
+
+
 def rng(seed=0):
     return torch.Generator().manual_seed(seed)
 
@@ -40,12 +48,12 @@ def test_names_are_those_of_the_files():
 def test_every_record_says_what_it_is_before_loading(dataset):
     assert dataset.source
     assert dataset.summary()
-    assert dataset.shape == (2,) if dataset.kind == "points" else len(dataset.shape) == 3
+    assert len(dataset.shape) == (3 if dataset.kind == "images" else 1)
 
 
 def test_every_draw_has_the_promised_shape_and_is_a_function_of_the_generator(dataset, data):
     assert data.shape == dataset.shape
-    for draw in (data.batch, data.reference, data.floor):
+    for draw in draws(data):
         first, again, other = draw(5, rng(0)), draw(5, rng(0)), draw(5, rng(1))
         assert first.shape == (5, *dataset.shape)
         assert first.dtype == torch.float32
@@ -55,12 +63,14 @@ def test_every_draw_has_the_promised_shape_and_is_a_function_of_the_generator(da
 
 def test_a_draw_touches_no_global_generator(data):
     before = torch.get_rng_state()
-    for draw in (data.batch, data.reference, data.floor):
+    for draw in draws(data):
         draw(3, rng())
     assert torch.equal(before, torch.get_rng_state())
 
 
 def test_reference_and_floor_share_no_sample(data):
+    if isinstance(data, PairData):
+        pytest.skip("a pair of distributions has no held-out part")
     generator = rng()
     n = min(100, data.reference_size or 100)
     reference, floor = data.reference(n, generator).flatten(1), data.floor(n, generator).flatten(1)

@@ -67,7 +67,7 @@ def test_the_id_hashes_the_file_s_content(folder: Path) -> None:
 
 
 def test_run_json_says_where_everything_is_from(folder: Path) -> None:
-    own, clipped = (run.definition() for run in runs_of(folder, "[mine.py:Decay, weight_clipping]"))
+    own, clipped = (run.definition(1) for run in runs_of(folder, "[mine.py:Decay, weight_clipping]"))
     assert own["outside"]["Decay"]["file"] == str((folder / "mine.py").resolve())
     assert len(own["outside"]["Decay"]["sha256"]) == 64
     assert clipped["outside"] == {}
@@ -94,7 +94,7 @@ def test_an_entry_point_s_id_says_what_it_names(folder: Path, monkeypatch: pytes
     assert run.canonical()["constraints"] == [
         {"entry": {"weight_decay": {"weight": 1.0}}, "entry_point": "decay_package:Decay"}
     ]
-    assert run.definition()["outside"] == {
+    assert run.definition(1)["outside"] == {
         "weight_decay": {"entry_point": "decay_package:Decay", "distribution": "decay 1.0"}
     }
 

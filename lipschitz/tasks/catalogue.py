@@ -1,0 +1,59 @@
+"""The tasks by the names that sweep files use: how a run of each is built, and what it can be made of."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from lipschitz.datasets.base import Dataset
+from lipschitz.models.base import Model, PairModel
+from lipschitz.models.catalogue import auto
+from lipschitz.models.critic import Critic
+from lipschitz.tasks import potential, quality
+from lipschitz.tasks.generation import Generation
+from lipschitz.tasks.settings import Setting
+from lipschitz.tasks.transport import Transport
+from lipschitz.training.task import Task
+
+
+class Unsuitable(ValueError):
+    """What a task cannot be made of: one line, and the axis of a sweep file that it is about."""
+
+    def __init__(self, axis: str, message: str) -> None:
+        super().__init__(message)
+        self.axis = axis
+
+
+class TaskKind(NamedTuple):
+    """A task as a sweep knows it."""
+
+    build: Callable[..., Task]
+    """From data, model, constraints, loss and setting, and by name seed, batch_size, samples, gradient_samples,
+    selection and device."""
+    auto: Callable[[tuple[int, ...]], Model]
+    """The model that suits samples of a shape."""
+    metrics_of: Callable[[Dataset], tuple[str, ...]]
+    """What judges runs on a data set; by the first a run's best step is chosen by default."""
+    check: Callable[[Dataset, Model, str, Setting], None]
+    """Raises Unsuitable for a data set, model, loss or setting that the task has no use for."""
+
+
+def _check_generation(dataset: Dataset, model: Model, loss: str, setting: Setting) -> None:
+    if dataset.kind == "pairs":
+        raise Unsuitable("datasets", f"{dataset.label()} is a pair of distributions; allowed: task: transport")
+    if not isinstance(model, PairModel):
+        raise Unsuitable("models", f"{model.name()} has no generator; allowed: mlp, dcgan, auto")
+
+
+def _check_transport(dataset: Dataset, model: Model, loss: str, setting: Setting) -> None:
+    if dataset.kind != "pairs":
+        raise Unsuitable("datasets", f"{dataset.label()} has no known transport; allowed: task: generation")
+    if loss != "wasserstein":
+        raise Unsuitable("losses", f"transport maximises the Wasserstein dual, not {loss}; allowed: wasserstein")
+    if setting.n_dis != 1:
+        raise Unsuitable("settings", f"transport has no generator, and n_dis is {setting.n_dis}; allowed: 1")
+
+
+TASKS: dict[str, TaskKind] = {
+    "generation": TaskKind(Generation, auto, quality.metrics_of, _check_generation),
+    "transport": TaskKind(Transport, lambda shape: Critic(), lambda dataset: potential.METRICS, _check_transport),
+}
+"""Every task by name."""
