@@ -167,7 +167,7 @@ def schema(out: Annotated[Path | None, typer.Option(help="File to write; the ter
     import json
 
     from lipschitz.files import write_text
-    from lipschitz.sweep.spec import json_schema
+    from lipschitz.sweep.product import json_schema
 
     text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
     if out is None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, Strict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from lipschitz.constraints.base import Constraint, Refusal, constrain
 from lipschitz.datasets.base import Dataset
@@ -16,50 +16,12 @@ from lipschitz.errors import nearest
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model
 from lipschitz.sweep.document import Document, Place
-from lipschitz.sweep.entries import (
-    ConstraintEntry,
-    DatasetEntry,
-    LossEntry,
-    ModelEntry,
-    SettingEntry,
-    describe,
-    unique,
-)
+from lipschitz.sweep.entries import describe
+from lipschitz.sweep.product import Product
 from lipschitz.sweep.run import Evaluation, Run, TaskName, Training
 from lipschitz.tasks.catalogue import TASKS, Unsuitable
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
-_Axis = (Strict(False), Field(min_length=1), unique)
-
-
-class Product(BaseModel):
-    """Axes whose product is a set of runs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
-
-    name: Annotated[str, Field(pattern=NAME)]
-    """Name of the sweep; its results go to ``results/<name>`` by default."""
-    task: TaskName
-    """What is trained and judged."""
-    datasets: Annotated[tuple[DatasetEntry, ...], *_Axis]
-    """Data sets (``lipschitz list datasets``)."""
-    models: Annotated[tuple[ModelEntry, ...], *_Axis] = ("auto",)
-    """Networks (``lipschitz list models``); ``auto`` is mlp for points, dcgan for images, critic for transport."""
-    constraints: Annotated[tuple[ConstraintEntry, ...], *_Axis]
-    """Constraints on the discriminator (``lipschitz list constraints``); a list inside the list is a combination.
-
-    ``path/to/file.py:ClassName`` names a class in a file, whose code is run.
-    """
-    losses: Annotated[tuple[LossEntry, ...], *_Axis] = ("hinge",)
-    """GAN losses (``lipschitz list losses``)."""
-    settings: Annotated[tuple[SettingEntry, ...], *_Axis] = Field(default=("C",), validate_default=True)
-    """Optimiser hyperparameters: SN-GAN's A to F, or a record."""
-    seeds: Annotated[tuple[NonNegativeInt, ...], *_Axis] = (0, 1, 2)
-    """Training seeds; what is reported is the spread over them."""
-    training: Training
-    """The budget, the same for every run of the product."""
-    evaluation: Evaluation = Evaluation()
-    """When and on how much a run is measured."""
+BUDGETS = {"steps", "seconds"}
 
 
 @dataclass(frozen=True)
@@ -102,25 +64,6 @@ def load_sweep(path: Path, limit_steps: int | None = None) -> Sweep:
     return Sweep(axes.name, axes.task, tuple(runs.values()), content)
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a sweep file, by which editors complete and check it."""
-    schema = Product.model_json_schema()
-    for key, field in Product.model_fields.items():
-        # pydantic leaves it out beside a reference that has a default.
-        schema["properties"][key].setdefault("description", field.description)
-    axes = {key: value for key, value in schema["properties"].items() if key not in ("name", "task")}
-    part = {"type": "object", "properties": axes, "additionalProperties": False}
-    schema["properties"]["parts"] = {
-        "type": "array",
-        "minItems": 1,
-        "items": part,
-        "description": "Products that make up the sweep, each overriding keys of the file.",
-    }
-    # What every part brings need not stand at the top.
-    schema["required"] = ["name", "task"]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Sweep of lipschitz"}
-
-
 def _products(document: Document) -> Iterator[tuple[dict[str, Any], Place]]:
     """Yield each product's values and the place of its part in the file, () without parts."""
     common = {key: value for key, value in document.values.items() if key != "parts"}
@@ -146,6 +89,11 @@ def _merged(common: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
     for key in ("training", "evaluation"):
         if isinstance(common.get(key), dict) and isinstance(part.get(key), dict):
             merged[key] = {**common[key], **part[key]}
+            # A part's budget in seconds takes the place of one in steps, and the other way round.
+            if len(BUDGETS & part[key].keys()) == 1:
+                merged[key] = {
+                    name: value for name, value in merged[key].items() if name not in BUDGETS - part[key].keys()
+                }
         elif isinstance(merged.get(key), dict):
             merged[key] = dict(merged[key])
     return merged
@@ -184,7 +132,8 @@ def _check_selection(document: Document, axes: Product, part: Place) -> None:
 
 def _expand(document: Document, axes: Product, part: Place) -> Iterator[Run]:
     pairs = product(enumerate(axes.datasets), enumerate(axes.models))
-    choices = product(pairs, axes.losses, axes.settings, axes.constraints, axes.seeds)
+    losses = axes.losses or (TASKS[axes.task].loss,)
+    choices = product(pairs, losses, axes.settings, axes.constraints, axes.seeds)
     for ((at_dataset, dataset), (at_model, entry)), loss, setting, constraints, seed in choices:
         model = TASKS[axes.task].auto(dataset.shape) if entry == "auto" else entry
         try:

@@ -30,6 +30,8 @@ class TaskKind(NamedTuple):
     selection and device."""
     auto: Callable[[tuple[int, ...]], Model]
     """The model that suits samples of a shape."""
+    loss: str
+    """The loss of a sweep that names none."""
     metrics_of: Callable[[Dataset], tuple[str, ...]]
     """What judges runs on a data set; by the first a run's best step is chosen by default."""
     check: Callable[[Dataset, Model, str, Setting], None]
@@ -53,7 +55,9 @@ def _check_transport(dataset: Dataset, model: Model, loss: str, setting: Setting
 
 
 TASKS: dict[str, TaskKind] = {
-    "generation": TaskKind(Generation, auto, quality.metrics_of, _check_generation),
-    "transport": TaskKind(Transport, lambda shape: Critic(), lambda dataset: potential.METRICS, _check_transport),
+    "generation": TaskKind(Generation, auto, "hinge", quality.metrics_of, _check_generation),
+    "transport": TaskKind(
+        Transport, lambda shape: Critic(), "wasserstein", lambda dataset: potential.METRICS, _check_transport
+    ),
 }
 """Every task by name."""

@@ -14,8 +14,9 @@ from lipschitz.constraints.catalogue import CATALOGUE
 from lipschitz.constraints.outside import offered
 from lipschitz.errors import InputError
 from lipschitz.sweep.entries import ConstraintEntry
+from lipschitz.sweep.product import json_schema
 from lipschitz.sweep.run import Run
-from lipschitz.sweep.spec import json_schema, load_sweep
+from lipschitz.sweep.spec import load_sweep
 
 
 @pytest.fixture(autouse=True)

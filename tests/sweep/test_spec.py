@@ -11,7 +11,8 @@ from lipschitz.constraints.base import Refusal
 from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
 from lipschitz.constraints.weight_clipping import WeightClipping
 from lipschitz.errors import InputError
-from lipschitz.sweep.spec import json_schema, load_sweep
+from lipschitz.sweep.product import json_schema
+from lipschitz.sweep.spec import load_sweep
 
 ROOT = Path(__file__).parents[2]
 
