@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 from pydantic import ValidationError
 from torch import nn
 
+from lipschitz.constraints.base import constrain
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.constraints.weight_clipping import WeightClipping
 from lipschitz.estimation.layers import raw_weight, weighted_layers
@@ -72,9 +73,47 @@ def test_of_a_reparametrised_layer_the_trained_weight_is_clipped() -> None:
         assert torch.equal(raw_weight(layer), before[name].clamp(-0.3, 0.3))
 
 
+@pytest.mark.parametrize("biases", [True, False])
+def test_the_initial_weights_are_clipped_where_that_is_asked_for(biases: bool) -> None:
+    ours, expected, untouched = net(), net(), arrays(net())
+    constrain(ours, [WeightClipping(c=0.3, biases=biases, initial=True)], (2, 4, 4))
+    WeightClipping(c=0.3, biases=biases).project(expected)
+    for name, value in arrays(ours).items():
+        assert_array_equal(value, arrays(expected)[name], err_msg=name)
+    assert np.abs(arrays(ours)["conv.weight"]).max() == 0.3
+    assert (np.abs(arrays(ours)["conv.bias"]).max() <= 0.3) == biases
+    assert_array_equal(arrays(ours)["norm.weight"], untouched["norm.weight"])
+
+
+def test_else_the_first_update_starts_from_the_weights_of_every_other_method() -> None:
+    ours, before = net(), arrays(net())
+    assert constrain(ours, [WeightClipping(c=0.3)], (2, 4, 4)) is ours
+    for name, value in arrays(ours).items():
+        assert_array_equal(value, before[name])
+
+
+def test_initial_values_within_the_bounds_stay_bit_for_bit_and_are_trained_on() -> None:
+    layer = nn.Linear(5, 1, bias=False)
+    layer.weight.data = torch.tensor([[-0.5, -0.1, 0.02, 0.1, 0.5]])
+    parameter = layer.weight
+    constrain(layer, [WeightClipping(c=0.1, initial=True)], (5,))
+    assert torch.equal(layer.weight, torch.tensor([[-0.1, -0.1, 0.02, 0.1, 0.1]]))
+    assert layer.weight is parameter
+    assert layer.weight.requires_grad
+    assert layer.weight.grad_fn is None
+
+
+def test_a_plan_clips_what_has_no_values() -> None:
+    with torch.device("meta"):
+        layer = nn.Linear(5, 1)
+    constrain(layer, [WeightClipping(initial=True)], (5,))
+    assert layer.weight.is_meta
+
+
 def test_the_papers_c_and_what_is_refused() -> None:
     assert WeightClipping().c == 0.01
     assert WeightClipping().biases
+    assert not WeightClipping().initial
     for c in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValidationError):
             WeightClipping(c=c)
