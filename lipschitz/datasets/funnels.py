@@ -1,25 +1,23 @@
 """Funnels: the pairs of the continuous Wasserstein-1 benchmark, by formula or as published."""
 
-import hashlib
-import math
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor
 
 from lipschitz.datasets.base import Dataset
 from lipschitz.datasets.pairs import PairData, uniform
 from lipschitz.datasets.points import square
+from lipschitz.datasets.rays import HALF, Geometry
+from lipschitz.datasets.torchvision_images import DEFAULT_DATA_ROOT
 from lipschitz.errors import InputError
 from lipschitz.streams import stream
 
-HALF, BIAS = 2.5, 0.1
-"""Half the side of the cube, and the standard deviation of the funnels' heights."""
-W1_SAMPLES = 2**18
-"""Points by which the true W1 is integrated."""
-CHUNK = 2**13
+BIAS = 0.1
+"""Standard deviation of the funnels' heights."""
+PUBLISHED_DIMS, PUBLISHED_WIDTHS = (2, 4, 8, 16, 32, 64, 128), (4, 16, 64, 256)
 
 
 class Funnels(Dataset):
@@ -44,14 +42,31 @@ class Funnels(Dataset):
     published: bool = False
     """Read the funnels from ``funnels/dim_<dim>/width_<width>.pt`` below ``--data-root``, as published."""
 
+    @model_validator(mode="after")
+    def _is_published(self) -> Self:
+        if not self.published:
+            return self
+        if meaningless := sorted({"degree", "seed"} & set(self.changed())):
+            raise ValueError(f"published funnels have degree 8 and no seed; leave out {' and '.join(meaningless)}")
+        if self.dim not in PUBLISHED_DIMS or self.width not in PUBLISHED_WIDTHS:
+            raise ValueError(
+                f"no funnels of dim {self.dim} and width {self.width} were published; allowed: "
+                f"dim {', '.join(map(str, PUBLISHED_DIMS))}, width {', '.join(map(str, PUBLISHED_WIDTHS))}"
+            )
+        return self
+
     @property
     def shape(self) -> tuple[int, ...]:
         """``(dim,)``."""
         return (self.dim,)
 
     def load(self, data_root: Path | None, device: torch.device) -> PairData:
-        """Return the pair; ``data_root`` is read where the funnels are the published ones."""
-        centers, biases = self._read(data_root) if self.published else self._drawn()
+        """Return the pair; ``data_root``, by default ``data``, is read where the funnels are the published ones.
+
+        Raises:
+            InputError: the published funnels are missing, unreadable or no such funnels.
+        """
+        centers, biases = self._read(data_root or DEFAULT_DATA_ROOT) if self.published else self._drawn()
         geometry = Geometry(centers.to(device), biases.to(device), self.degree)
         w1, error = geometry.w1()
         half = torch.full((self.dim,), HALF, dtype=torch.float64, device=device)
@@ -72,105 +87,40 @@ class Funnels(Dataset):
         centers = torch.rand(self.width, self.dim, generator=rng, dtype=torch.float64).mul(2).sub(1).mul(HALF)
         return centers, torch.randn(self.width, generator=rng, dtype=torch.float64) * BIAS
 
-    def _read(self, data_root: Path | None) -> tuple[Tensor, Tensor]:
-        """Read ``net.centers`` ``(width, dim)`` and ``net.bias`` ``(width,)`` of a published pair."""
-        if data_root is None:
-            raise InputError(f"{self.label()}: reads published funnels: say where they are by --data-root DIR")
+    def _read(self, data_root: Path) -> tuple[Tensor, Tensor]:
+        """Read ``net.centers`` ``(width, dim)`` and ``net.bias`` ``(width,)`` of a published pair, as float64."""
         path = data_root / "funnels" / f"dim_{self.dim}" / f"width_{self.width}.pt"
         if not path.exists():
             raise InputError(
-                f"{path}: not there; put benchmarks/nd/dim_{self.dim}/width_{self.width}/deg_8_seed_987.pt of "
-                "github.com/justkolesov/Wasserstein1Benchmark there, or leave out published"
+                f"{path}: not there (below --data-root); put benchmarks/nd/dim_{self.dim}/width_{self.width}/"
+                "deg_8_seed_987.pt of github.com/justkolesov/Wasserstein1Benchmark there, or leave out published"
             )
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            # Damaged bytes make the unpickler raise nearly anything.
-            raise InputError(
-                f"{path}: cannot be read: {str(error).splitlines()[0] if str(error) else error!r}"
-            ) from None
-        wanted = {"net.centers": (self.width, self.dim), "net.bias": (self.width,)}
-        found = {key: tuple(value.shape) for key, value in state.items()} if isinstance(state, dict) else type(state)
-        if found != wanted:
-            raise InputError(f"{path}: holds {found}; allowed: {wanted}")
-        return state["net.centers"].double(), state["net.bias"].double()
+        state = _load(path)
+        shapes = {"net.centers": (self.width, self.dim), "net.bias": (self.width,)}
+        if not isinstance(state, dict) or state.keys() != shapes.keys():
+            found = ", ".join(map(str, state)) if isinstance(state, dict) else f"a {type(state).__name__}"
+            raise InputError(f"{path}: holds {found or 'nothing'}; allowed: {' and '.join(shapes)} and no more")
+        for name, shape in shapes.items():
+            value = state[name]
+            if not (isinstance(value, Tensor) and value.is_floating_point() and value.shape == shape):
+                found = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+                raise InputError(f"{path}: {name} is {found}; allowed: floating-point numbers {shape}")
+        centers, biases = (state[name].detach().double() for name in shapes)
+        # Also false of what is not a number.
+        if not bool((centers.abs() <= HALF).all()):
+            raise InputError(f"{path}: net.centers leaves the cube; allowed: finite numbers from -{HALF} to {HALF}")
+        if not bool(biases.isfinite().all()):
+            raise InputError(f"{path}: net.bias is not finite; allowed: finite numbers")
+        return centers, biases
 
 
-class Ray(NamedTuple):
-    """Where points ``(n, d)`` lie on their transport rays."""
-
-    center: Tensor
-    """``(n, d)``: the lower end, a centre."""
-    direction: Tensor
-    """``(n, d)``, of norm one: away from it."""
-    distance: Tensor
-    """``(n,)``: of the point from the lower end."""
-    length: Tensor
-    """``(n,)``: of the ray."""
-
-
-class Geometry:
-    """f(x) = min_n (‖x - a_n‖ + b_n) with its rays inside the cube, for ``centers`` ``(width, d)``, in float64."""
-
-    def __init__(self, centers: Tensor, biases: Tensor, degree: float) -> None:
-        self.centers, self.biases, self.degree = centers, biases, degree
-        # On a ray u of funnel n, funnel m becomes active at (‖d‖² - c²) / 2 (c - <d, u>): d = a_n - a_m, c = b_n - b_m.
-        self._c = biases[:, None] - biases[None, :]
-        apart = torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist")
-        # A funnel never takes over from itself, whatever rounding makes of 0 / 0; nor does one that is active nowhere.
-        numerator = ((apart**2 - self._c**2) / 2).fill_diagonal_(math.inf)
-        self._numerator = torch.where(numerator > 0, numerator, math.inf)
-        self._as: dict[torch.dtype, tuple[Tensor, ...]] = {}
-
-    def height(self, x: Tensor) -> Tensor:
-        """Return f(x) ``(n,)``."""
-        centers, biases, *_ = self._cast(x.dtype)
-        return (torch.cdist(x, centers, compute_mode="donot_use_mm_for_euclid_dist") + biases).amin(dim=1)
-
-    def ray(self, x: Tensor) -> Ray:
-        """Return the ray of each of ``x`` ``(n, d)``, all inside the cube."""
-        centers, biases, c, numerator = self._cast(x.dtype)
-        active = (torch.cdist(x, centers) + biases).min(dim=1).indices
-        center = centers.index_select(0, active)
-        away = x - center
-        distance = torch.linalg.vector_norm(away, dim=1)
-        direction = away / distance.clamp_min(torch.finfo(x.dtype).tiny)[:, None]
-        along = (center * direction).sum(dim=1, keepdim=True) - direction @ centers.T
-        # Where the gap is not positive the other funnel never becomes active: at infinity.
-        gap = (c.index_select(0, active) - along).clamp_min_(0)
-        other = numerator.index_select(0, active) / gap
-        wall = (torch.copysign(direction.new_tensor(HALF), direction) - center) / direction
-        length = torch.minimum(other.amin(dim=1), wall.nan_to_num(nan=math.inf).amin(dim=1))
-        # Rounding must not put a point beyond the end of its own ray.
-        return Ray(center, direction, distance, torch.maximum(length, distance))
-
-    def move(self, x: Tensor) -> Tensor:
-        """Return T(x): the relative position t on the ray becomes t^degree."""
-        ray = self.ray(x)
-        position = ray.length * (ray.distance / ray.length) ** self.degree
-        return ray.center + position[:, None] * ray.direction
-
-    def w1(self) -> tuple[float, float]:
-        """Return W1(P, Q) and its standard error, by integration over uniform points of the cube.
-
-        On a ray of length s the density of the relative position t is d t^(d-1), whatever the direction: the mean of
-        s (t - t^degree) is s (d / (d + 1) - d / (d + degree)), and only E s is left to integrate.
-        """
-        dimension = self.centers.shape[1]
-        rng = stream(0, "funnels/w1", self.centers.device)
-        half = torch.full((dimension,), HALF, dtype=torch.float64, device=self.centers.device)
-        lengths = torch.cat(
-            [self.ray(uniform(CHUNK, -half, half, rng, torch.float64)).length for _ in range(W1_SAMPLES // CHUNK)]
-        )
-        factor = dimension / (dimension + 1) - dimension / (dimension + self.degree)
-        return factor * float(lengths.mean()), factor * float(lengths.std()) / math.sqrt(len(lengths))
-
-    def hash(self) -> str:
-        """Return the SHA-256, in hex, of what defines the pair, as little-endian float64."""
-        numbers = torch.cat([self.centers.flatten(), self.biases, self.biases.new_tensor([self.degree, HALF])])
-        return hashlib.sha256(numbers.cpu().numpy().astype("<f8").tobytes()).hexdigest()
-
-    def _cast(self, dtype: torch.dtype) -> tuple[Tensor, ...]:
-        if dtype not in self._as:
-            self._as[dtype] = tuple(value.to(dtype) for value in (self.centers, self.biases, self._c, self._numerator))
-        return self._as[dtype]
+def _load(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except Exception as error:
+        # Damaged bytes make the unpickler raise nearly anything, and torch then recommends to run the file's code.
+        raise InputError(
+            f"{path}: damaged, or no state dict of torch.save ({type(error).__name__}); fetch it again"
+        ) from None

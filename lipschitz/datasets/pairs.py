@@ -33,7 +33,10 @@ class PairData:
     potential: Callable[[Tensor], Tensor]
     """u, an optimal potential: ``(n, d)`` -> ``(n,)``."""
     slope: Callable[[Tensor], Tensor]
-    """∇u at T(y) for y of Q, ``(n, d)`` -> ``(n, d)``: the direction from y to T(y), of norm one."""
+    """∇u at T(y) for y of Q, ``(n, d)`` -> ``(n, d)``: the direction from y to T(y), of norm one.
+
+    Where T keeps y, which of Q happens with probability zero, it is any finite vector no longer than that.
+    """
     w1: float
     """W1(P, Q)."""
     w1_error: float
