@@ -9,10 +9,13 @@ from lipschitz.datasets.pairs import PairData
 
 CPU = torch.device("cpu")
 HASHES = {
+    "ball_to_ring": "1c58581a6da215c7b549404a561a35f5aff82dbf92f1d7b3a43031d7af18c153",
     "digits": "5cc96274a1402311c9439145e810da3725bdfbb31bafe098abdc398b9d20a517",
     "eight_gaussians": "74e47c49b6bddcc1706aff5c933646ec1e5e67787cdcbb2358fb980b24ef8f93",
     "funnels": "2cc8b4f36bee1faca987f225f160766db3be383fc28e56975836c03463ff3359",
+    "line": "aa54ce7148673351e522619b1d49bba5c9b54bf6b555024583303de96690667e",
     "swiss_roll": "7a892899863ac6c9a4666d40458b01b6bd75127f6cd682965a3441781398af1d",
+    "translation": "e22a6ae792ce13b5b3238b65529e0d996832109132d6a52f14aae4be48241aae",
     "twenty_five_gaussians": "0e0a9599fd378353832c1e2531c7f66492790dc9176475ab72a55503d6a8e16c",
 }
 
