@@ -13,8 +13,12 @@ from lipschitz.sweep.worker import Job, work
 
 PRELOAD = ["lipschitz.sweep.worker", "torch._dynamo", "scipy.optimize", "scipy.spatial.distance", "sklearn.datasets"]
 """What every worker would import sooner or later; torch imports its compiler as soon as it makes an optimiser."""
-ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
-"""glibc keeps what torch frees: else each tensor above 128 KiB is mapped anew, and its pages are cleared one by one."""
+ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+"""glibc keeps what torch frees, tensors up to 32 MiB: else each step gives memory back and gets it again page by page.
+
+Before 2.35 glibc ignores a higher first threshold, and the second alone, which stops the first from adapting, makes a
+step slower than neither does.
+"""
 GRACE = 60.0
 """Seconds that workers have to finish a slice and write a checkpoint once told to stop."""
 
