@@ -15,6 +15,7 @@ from lipschitz.constraints.outside import origin_of
 from lipschitz.datasets.base import Dataset
 from lipschitz.models.base import Model
 from lipschitz.records import Record
+from lipschitz.sweep.entries import invalid
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import SETTINGS, Setting
 
@@ -33,16 +34,18 @@ class Training(Record):
 
     @model_validator(mode="after")
     def _has_one_budget(self) -> Self:
-        if (self.steps is None) == (self.seconds is None):
-            raise ValueError("training has either steps or seconds")
+        if self.steps is None and self.seconds is None:
+            raise invalid("no budget; allowed: steps or seconds")
+        if self.steps is not None and self.seconds is not None:
+            raise invalid(f"steps {self.steps} and seconds {self.seconds:g} are two budgets; allowed: one of them")
         return self
 
     def steps_of(self, timing: Mapping[str, Any] | None) -> int:
-        """Return the number of iterations; ``timing`` is what the timing pass measured, which seconds need."""
+        """Return the number of iterations; zero where a budget in seconds lacks ``timing``, what the pass measured."""
         if self.steps is not None:
             return self.steps
         if self.seconds is None or timing is None:
-            raise ValueError("seconds become steps only by what was timed")
+            return 0
         return max(1, math.floor(1000 * self.seconds / iteration_ms(timing)))
 
 

@@ -46,7 +46,10 @@ class Job:
 
     @property
     def steps(self) -> int:
-        """How many iterations the run has: by its budget, or, of seconds, as frozen when it began."""
+        """How many iterations the run has: by its budget, or, of seconds, as frozen when it began.
+
+        Zero where there is nothing that was timed, by which seconds would become steps.
+        """
         if self.run.training.steps is None:
             with suppress(OSError, ValueError, KeyError):
                 return int(self.folder.definition()["steps"])
@@ -84,6 +87,8 @@ def work(job: Job, channel: Connection) -> None:
         folder.error.unlink(missing_ok=True)
         try:
             steps = job.steps
+            if not steps:
+                raise InputError(f"{job.run.configuration}: not timed, and only by its time do seconds become steps")
             folder.define({**job.run.definition(steps), "provenance": [*folder.origins(), job.provenance]})
             trainer = Trainer(job.build(), folder, steps=steps, every=job.run.evaluation.every)
             for line in trainer.restore():
