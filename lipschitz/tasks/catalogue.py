@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from lipschitz.datasets.base import Dataset
+from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model, PairModel
+from lipschitz.models.catalogue import CATALOGUE as MODELS
 from lipschitz.models.catalogue import auto
 from lipschitz.models.critic import Critic
 from lipschitz.tasks import potential, quality
@@ -42,7 +44,8 @@ def _check_generation(dataset: Dataset, model: Model, loss: str, setting: Settin
     if dataset.kind == "pairs":
         raise Unsuitable("datasets", f"{dataset.label()} is a pair of distributions; allowed: task: transport")
     if not isinstance(model, PairModel):
-        raise Unsuitable("models", f"{model.name()} has no generator; allowed: mlp, dcgan, auto")
+        pairs = [name for name, kind in MODELS.items() if issubclass(kind, PairModel)]
+        raise Unsuitable("models", f"{model.name()} has no generator; allowed: {', '.join(['auto', *pairs])}")
 
 
 def _check_transport(dataset: Dataset, model: Model, loss: str, setting: Setting) -> None:
@@ -54,10 +57,13 @@ def _check_transport(dataset: Dataset, model: Model, loss: str, setting: Setting
         raise Unsuitable("settings", f"transport has no generator, and n_dis is {setting.n_dis}; allowed: 1")
 
 
+def _judging_transport(dataset: Dataset) -> tuple[str, ...]:
+    """Leave out what describes a critic and judges none, such as the dual value of one that may be too steep."""
+    return tuple(name for name in potential.METRICS if METRICS[name].better)
+
+
 TASKS: dict[str, TaskKind] = {
     "generation": TaskKind(Generation, auto, "hinge", quality.metrics_of, _check_generation),
-    "transport": TaskKind(
-        Transport, lambda shape: Critic(), "wasserstein", lambda dataset: potential.METRICS, _check_transport
-    ),
+    "transport": TaskKind(Transport, lambda shape: Critic(), "wasserstein", _judging_transport, _check_transport),
 }
 """Every task by name."""
