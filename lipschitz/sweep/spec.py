@@ -139,11 +139,13 @@ def _expand(document: Document, axes: Product, part: Place) -> Iterator[Run]:
         try:
             TASKS[axes.task].check(dataset, model, loss, setting)
         except Unsuitable as error:
-            raise document.error(_at(document, part, (error.axis,)), str(error)) from None
+            chosen = {"datasets": dataset, "models": entry, "losses": loss, "settings": setting}[error.axis]
+            place: Place = (error.axis, getattr(axes, error.axis).index(chosen))
+            raise document.error(_at(document, part, place), str(error)) from None
         try:
             model.check(dataset.shape)
         except ValueError as error:
-            place: Place = ("datasets", at_dataset) if entry == "auto" else ("models", at_model)
+            place = ("datasets", at_dataset) if entry == "auto" else ("models", at_model)
             raise document.error(_at(document, part, place), f"{dataset.label()}: {error}") from None
         try:
             _check_constraints(dataset, model, constraints)
