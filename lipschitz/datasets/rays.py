@@ -38,8 +38,8 @@ class Geometry:
         # On a ray u of funnel n, funnel m becomes active at (‖d‖² - c²) / 2 (c - <d, u>): d = a_n - a_m, c = b_n - b_m.
         self._c = biases[:, None] - biases[None, :]
         apart = torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist")
-        # A funnel never takes over from itself, whatever rounding makes of 0 / 0; nor does one that is active nowhere.
-        numerator = ((apart**2 - self._c**2) / 2).fill_diagonal_(math.inf)
+        # A funnel never takes over from itself, nor does one that is active nowhere.
+        numerator = (apart**2 - self._c**2) / 2
         self._numerator = torch.where(numerator > 0, numerator, math.inf)
         self._as: dict[torch.dtype, tuple[Tensor, ...]] = {}
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.testing import assert_close
 
 from lipschitz.datasets.rays import HALF, Geometry
 
@@ -61,6 +62,17 @@ def test_a_ray_ends_at_the_wall_or_where_another_funnel_takes_over(dim, width):
     # Its own funnel is active all the way.
     own = (end - ray.center).norm(dim=1).numpy() + funnels.biases.numpy()[heights(x, funnels).argmin(-1)]
     assert np.allclose(own, two[:, 0])
+
+
+@pytest.mark.parametrize("dim", [2, 16])
+def test_rounding_puts_no_point_beyond_the_end_of_its_ray(dim):
+    funnels, x = geometry(dim, 8), cube(5000, dim).float()
+    x[:, 0] = x[:, 0].sign() * HALF
+    ray = funnels.ray(x)
+    assert (ray.distance <= ray.length).all()
+    at_end = ray.distance == ray.length
+    assert at_end.any()
+    assert_close(funnels.move(x)[at_end], x[at_end], rtol=0, atol=1e-5)
 
 
 def test_the_move_is_a_power_of_the_position_on_the_ray():
