@@ -254,6 +254,46 @@ def test_the_loss_is_the_negative_dual_on_the_last_batch() -> None:
     assert task.evaluate("a")["loss/discriminator"] == pytest.approx(expected.item(), rel=1e-5)
 
 
+class Hooked(Constraint):
+    """Says when it was called, with what weight, and whether gradients were recorded."""
+
+    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "none"
+    source: ClassVar[str] = "this test"
+
+    def update(self, net: nn.Module) -> None:
+        self._called("update", net)
+
+    def penalty(self, net: nn.Module, batch: Any, rng: torch.Generator) -> Tensor:
+        self._called("penalty", net)
+        return net.output.weight.sum() * 1e3  # type: ignore[union-attr,operator,return-value]
+
+    def project(self, net: nn.Module) -> None:
+        self._called("project", net)
+        net.output.weight.add_(100)  # type: ignore[union-attr,operator]
+
+    def _called(self, hook: str, net: nn.Module) -> None:
+        CALLS.append((hook, net.output.weight.detach().clone(), torch.is_grad_enabled()))  # type: ignore[union-attr,operator]
+
+
+CALLS: list[tuple[str, Tensor, bool]] = []
+
+
+def test_a_method_s_hooks_stand_around_the_optimiser_s_step() -> None:
+    CALLS.clear()
+    task = transport(Hooked())
+    before = task.critic.output.weight.detach().clone()  # type: ignore[union-attr,operator]
+    task.step(0.0)
+    assert [hook for hook, *_ in CALLS] == ["update", "penalty", "project"]
+    assert [recorded for *_, recorded in CALLS] == [False, True, False]
+    (_, at_update, _), (_, at_penalty, _), (_, at_projection, _) = CALLS
+    assert torch.equal(at_update, before)
+    assert torch.equal(at_penalty, before)
+    # Adam's first step is by the learning rate, here down the penalty's slope, which outweighs all else.
+    torch.testing.assert_close(at_projection, before - 1e-3)
+    assert torch.equal(task.critic.output.weight, at_projection + 100)  # type: ignore[union-attr]
+    assert abs(task.evaluate("a")["loss/discriminator"]) < 10, "the loss that is shown has no penalty"
+
+
 def test_an_iteration_is_one_update() -> None:
     task = transport()
     for steps in (1, 2):
@@ -350,13 +390,15 @@ def test_a_snapshot_brings_back_all_that_is_measured(method: Callable[[], Constr
     task.step(0.0)
     task.evaluate("first")
     task.end_interval()
-    before, snapshot = task.evaluate("a"), task.snapshot()
+    before, drawn, snapshot = task.evaluate("a"), task.arrays(), task.snapshot()
     for _ in range(3):
         task.step(0.5)
     task.end_interval()
     assert task.evaluate("a") != before
     task.load_snapshot(snapshot)
     assert task.evaluate("a") == before
+    assert drawn.keys() == task.arrays().keys()
+    assert all(np.array_equal(drawn[name], array) for name, array in task.arrays().items())
     # The optimiser and the streams go on.
     assert task.state_dict()["critic"]["optimiser"]["state"][0]["step"] == 4
 
@@ -370,13 +412,14 @@ def test_not_a_number_is_noticed() -> None:
     assert not task.is_finite()
 
 
-def test_a_loss_that_is_not_finite_is_noticed() -> None:
+@pytest.mark.parametrize("loss", [torch.nan, torch.inf, -torch.inf])
+def test_a_loss_that_is_not_finite_is_noticed(loss: float) -> None:
     task = transport()
-    with torch.no_grad():
-        task.critic.output.weight.mul_(3e38)  # type: ignore[union-attr,operator]
-        task.critic.output.weight.mul_(10)  # type: ignore[union-attr,operator]
-    task.step(0.0)
+    snapshot = task.snapshot()
+    task.load_snapshot({**snapshot, "critic": {**snapshot["critic"], "loss": torch.tensor(loss)}})
     assert not task.is_finite()
+    task.load_snapshot(snapshot)
+    assert task.is_finite()
 
 
 def test_a_run_is_judged_by_its_metric_s_own_direction() -> None:
