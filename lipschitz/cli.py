@@ -45,7 +45,11 @@ def sweep(
     file: Annotated[Path, typer.Argument(help="Sweep file (YAML).", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="Folder for the results.", show_default="results/<name>")] = None,
     data_root: Annotated[
-        Path | None, typer.Option(help="Folder of the data sets' files, in torchvision's layout.")
+        Path | None,
+        typer.Option(
+            help="Folder of files: torchvision's data sets as it keeps them, funnels/dim_D/width_N.pt.",
+            show_default="data",
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or some of its devices: cuda:0,2.")] = "auto",
     workers: Annotated[

@@ -12,7 +12,10 @@ from lipschitz.datasets.pairs import PairData
 from lipschitz.datasets.points import PointData
 from lipschitz.records import Record
 
-__all__ = ["Data", "Dataset", "ImageData", "PairData", "PointData"]
+DEFAULT_DATA_ROOT = Path("data")
+"""Where files are looked for unless the user says where they are."""
+
+__all__ = ["DEFAULT_DATA_ROOT", "Data", "Dataset", "ImageData", "PairData", "PointData"]
 
 
 class Data(Protocol):

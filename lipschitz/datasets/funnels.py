@@ -7,11 +7,10 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor
 
-from lipschitz.datasets.base import Dataset
+from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset
 from lipschitz.datasets.pairs import PairData, uniform
 from lipschitz.datasets.points import square
 from lipschitz.datasets.rays import HALF, Geometry
-from lipschitz.datasets.torchvision_images import DEFAULT_DATA_ROOT
 from lipschitz.errors import InputError
 from lipschitz.streams import stream
 

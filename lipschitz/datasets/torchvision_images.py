@@ -11,12 +11,12 @@ import torch
 from torch.nn.functional import pad
 
 from lipschitz.cache import cache_folder
+from lipschitz.datasets.base import DEFAULT_DATA_ROOT
 from lipschitz.datasets.images import ImageData, Split
 from lipschitz.datasets.torchvision_import import import_torchvision
 from lipschitz.errors import InputError
 from lipschitz.files import write_atomically
 
-DEFAULT_DATA_ROOT = Path("data")
 PUBLISHED_SIZE = 28
 
 

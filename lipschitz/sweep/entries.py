@@ -33,6 +33,9 @@ def describe(error: ErrorDetails, allowed: Iterable[str] = ()) -> str:
             return f"unknown key '{key}'; {nearest(str(key), allowed)}"
         case "invalid_entry":
             return error["msg"]
+        case "value_error":
+            # A record's own words say what was found; pydantic would add all of its fields.
+            return str(error["ctx"]["error"])
     message = error["msg"][0].lower() + error["msg"][1:]
     return f"{message}, found {error['input']!r}"
 

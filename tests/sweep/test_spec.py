@@ -109,6 +109,8 @@ WRONG = {
     "a string for a number": ("steps: 120", "steps: many", 7, ["training.steps", "'many'"]),
     "a quoted number": ("steps: 120", "steps: '120'", 7, ["training.steps", "'120'"]),
     "duplicate seeds": ("[0, 1]", "[0, 1, 0]", 6, ["seeds", "0 stands twice"]),
+    "a field without a use": ("[none,", "[{gradient_penalty: {noise: 0.1}},", 5, ["gradient_penalty: noise moves perturbed_real points alone, not interpolates"]),
+    "two budgets": ("steps: 120", "steps: 120, seconds: 2", 7, ["training", "two budgets; allowed: one of them"]),
     "a duplicate constraint": ("[none,", "[none, none,", 5, ["constraints", "none stands twice"]),
     "no seeds": ("[0, 1]", "[]", 6, ["seeds", "at least 1"]),
     "a model that does not suit": ("{mlp: {width: 8, depth: 1}}", "dcgan", 4, ["models[0]", "eight_gaussians", "dcgan takes images"]),
