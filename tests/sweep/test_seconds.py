@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from sweeps import write
+from test_local import Diary
 
 from lipschitz.cli import main
 from lipschitz.errors import InputError
@@ -32,25 +33,6 @@ TEXT = """\
     evaluation: {every: 20, samples: 32, gradient_samples: 8}
 """
 GAN = TEXT.replace("transport", "generation").replace("[funnels]", "[eight_gaussians]").replace("critic:", "mlp:")
-
-
-class Silent:
-    """Watches a sweep and says nothing."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def started(self, job: Job) -> None:
-        pass
-
-    def stepped(self, job: Job, step: int) -> None:
-        pass
-
-    def warned(self, line: str) -> None:
-        self.warnings.append(line)
-
-    def ended(self, job: Job) -> None:
-        pass
 
 
 def timed(discriminator: float, generator: float | None = None, n_dis: int = 1) -> dict[str, Any]:
@@ -98,7 +80,7 @@ def work_to_20(job: Job, channel: Connection) -> None:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
     jobs = jobs_in(tmp_path_factory.mktemp("undisturbed") / "out")
-    run_jobs(jobs, ["cpu", "cpu"], Silent())
+    run_jobs(jobs, ["cpu", "cpu"], Diary())
     return jobs
 
 
@@ -198,12 +180,12 @@ def test_an_interrupted_run_equals_an_undisturbed_one_whatever_is_timed_meanwhil
     undisturbed: list[Job], tmp_path: Path
 ) -> None:
     job, _ = jobs_in(tmp_path / "interrupted")
-    run_jobs([job], ["cpu"], Silent(), target=work_to_20)
+    run_jobs([job], ["cpu"], Diary(), target=work_to_20)
     assert job.folder.status() == "waiting"
     assert {record["step"] for record in job.folder.records()} == {0, 20}
     assert job.folder.definition()["steps"] == 60
     SweepFolder(job.sweep).write_timing(job.run.configuration, timed(3))
-    run_jobs([job], ["cpu"], Silent())
+    run_jobs([job], ["cpu"], Diary())
     assert outcome(job) == outcome(undisturbed[0])
     assert {step for step, *_ in outcome(job)[1]} == {0, 20, 40, 60}
     definition = job.folder.definition()
@@ -213,7 +195,7 @@ def test_an_interrupted_run_equals_an_undisturbed_one_whatever_is_timed_meanwhil
 
 def test_a_run_of_seconds_equals_a_run_of_as_many_steps(undisturbed: list[Job], tmp_path: Path) -> None:
     job, _ = jobs_in(tmp_path / "steps", TEXT.replace("seconds: 0.6", "steps: 60"))
-    run_jobs([job], ["cpu"], Silent())
+    run_jobs([job], ["cpu"], Diary())
     assert outcome(job) == outcome(undisturbed[0])
 
 
@@ -226,7 +208,7 @@ def test_generation_counts_both_updates(tmp_path: Path) -> None:
 def test_a_run_that_was_not_timed_fails_alone_and_says_why(tmp_path: Path) -> None:
     jobs = jobs_in(tmp_path / "out", TEXT.replace("0.6", "0.2"), (timed(10),))
     assert [job.steps for job in jobs] == [20, 0]
-    run_jobs(jobs, ["cpu", "cpu"], Silent())
+    run_jobs(jobs, ["cpu", "cpu"], Diary())
     assert [job.folder.status() for job in jobs] == ["finished", "failed"]
     said = jobs[1].folder.error.read_text()
     assert said == f"{jobs[1].run.configuration}: not timed, and only by its time do seconds become steps\n"
