@@ -21,8 +21,9 @@ class Orthogonal(Constraint):
     tenth. Together with sorting activations (a model's ``activation: full_sort``) this is the "sorting out" of Anil
     et al. 2019 as Korotin et al. 2022 train it.
 
-    Where `bjorck` finds the orthonormal matrix nearest to the present weight, here every direction of the manifold is
-    reached at the same rate. A convolution is divided as `bjorck` does.
+    Where `bjorck` finds the orthonormal matrix nearest to the present weight, here the parameter moves on the manifold
+    itself: at the start at the same rate in every direction, in the canonical metric; the further away, the slower.
+    A convolution is divided as `bjorck` does.
     """
 
     source: ClassVar[str] = (
@@ -64,7 +65,11 @@ class OrthogonalWeight(CertifiedWeight):
         self.register_buffer("frame", nearest_frame(start.double()))
 
     def bounded(self, weight: Tensor) -> Tensor:
-        """Return Q C(S) / f, in float64: its rows or columns are orthonormal to within 1e-14."""
+        """Return Q C(S) / f, in float64: its rows or columns are orthonormal to within 1e-13.
+
+        Rounding grows with the square of the change: to 1e-9 where an entry of W has moved by 1e4; beyond 1e5 it may
+        exceed the certificate's margin, and the bound with it.
+        """
         moved = cayley((self._tall(weight) - self.start).double().tril(-1))
         matrix = self.frame @ moved
         if matrix.shape[1] != weight.shape[0] // self.groups:
