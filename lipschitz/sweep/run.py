@@ -26,7 +26,7 @@ class Training(Record):
     """How long a run trains, the same for every method of a product."""
 
     steps: PositiveInt | None = None
-    """Iterations: n_dis discriminator updates and one generator update each."""
+    """Iterations: n_dis discriminator updates and one generator update each; of transport, an update of the critic."""
     seconds: PositiveFloat | None = None
     """Time instead of iterations: as many steps as fit, by the timing pass; written into each run's definition."""
     batch_size: PositiveInt = 64
