@@ -19,10 +19,28 @@ def half_width(deviation: NDArray[np.float64], n: NDArray[np.int64]) -> NDArray[
 
     Source: Student 1908, The probable error of a mean; t quantile with n - 1 degrees of freedom over sqrt(n).
     """
-    several = n >= 2
-    freedom = np.where(several, n - 1, 1)
-    width = stdtrit(freedom, 0.5 + CONFIDENCE / 2) * deviation / np.sqrt(np.maximum(n, 1))
-    return np.where(several, width, np.nan)
+    return _quantile(n) * deviation / np.sqrt(np.maximum(n, 1))
+
+
+def prediction_half_width(deviation: NDArray[np.float64], n: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the half-width of the 95 % interval for one new value around the mean of n others, NaN where n < 2.
+
+    t s √(1 + 1/n), with the t quantile of n - 1 degrees of freedom: one more value of the same normal distribution lies
+    within it of the mean of n with probability 0.95.
+
+    Args:
+        deviation: sample standard deviations s (divisor n - 1), any shape.
+        n: numbers of independent values, the same shape.
+
+    Source: Hahn and Meeker 1991, Statistical Intervals; the prediction interval for one future observation.
+    """
+    return _quantile(n) * deviation * np.sqrt(1 + 1 / np.maximum(n, 1))
+
+
+def _quantile(n: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return Student's t at 0.975 with n - 1 degrees of freedom, NaN where there are none."""
+    quantile: NDArray[np.float64] = stdtrit(np.where(n >= 2, n - 1, 1), 0.5 + CONFIDENCE / 2)
+    return np.where(n >= 2, quantile, np.nan)
 
 
 def aggregate(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -32,8 +50,14 @@ def aggregate(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     interval NaN. Groups keep the order of their first appearance, and each row of ``frame`` must come from another
     training seed within its group.
     """
+    table = describe(frame, by)
+    table["ci95"] = half_width(table.pop("deviation").to_numpy(float), table["n"].to_numpy())
+    return table
+
+
+def describe(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Return one row for each group of ``by`` that has a ``value``: its n, mean and deviation (divisor n - 1)."""
     there = frame[frame["value"].notna()]
     groups = there.groupby(list(by), sort=False, observed=True)["value"]
     table: pd.DataFrame = groups.agg(n="count", mean="mean", deviation="std").reset_index()
-    table["ci95"] = half_width(table.pop("deviation").to_numpy(float), table["n"].to_numpy())
     return table
