@@ -61,8 +61,20 @@ def ordered(constraints: Iterable[str]) -> list[str]:
 
 
 def styles(constraints: Iterable[str]) -> dict[str, Style]:
-    """Return the style of each label: fixed for the known methods, by stable order for the others."""
+    """Return the style of each label: fixed for the known methods, by stable order for the others.
+
+    A variant of a known method, ``weight_clipping(c=0.04)``, looks like the method where it is the only one of it.
+    """
     labels = ordered(constraints)
-    others = [label for label in labels if label not in _FIXED]
+    alike = [_method(label) for label in labels]
+    known = {label: _FIXED[name] for label, name in zip(labels, alike, strict=True) if alike.count(name) == 1 and name}
+    known |= {label: _FIXED[label] for label in labels if label in _FIXED}
+    others = [label for label in labels if label not in known]
     free = {label: Style(_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)]) for i, label in enumerate(others)}
-    return {label: _FIXED.get(label) or free[label] for label in labels}
+    return {label: known.get(label) or free[label] for label in labels}
+
+
+def _method(label: str) -> str:
+    """Return the known method that ``label`` is, or is a variant of; nothing where it is another or a combination."""
+    name = label.partition("(")[0]
+    return name if name in _FIXED and "+" not in label else ""

@@ -17,6 +17,20 @@ def test_no_two_methods_of_a_sweep_look_the_same() -> None:
     assert len(set(styles(labels).values())) == len(labels)
 
 
+def test_the_only_variant_of_a_method_looks_like_it_and_two_do_not() -> None:
+    clipping, other = "weight_clipping(c=0.04)", "weight_clipping(c=0.1)"
+    fixed = styles(["weight_clipping"])["weight_clipping"]
+    assert styles([clipping, "none"])[clipping] == fixed
+    assert fixed not in styles([clipping, other]).values()
+    assert (
+        styles(["weight_clipping", clipping])["weight_clipping"]
+        == fixed
+        != styles(["weight_clipping", clipping])[clipping]
+    )
+    combined = "weight_clipping(c=0.04)+gradient_penalty"
+    assert styles([combined])[combined] != fixed
+
+
 def test_order_is_fixed_and_variants_follow_their_method() -> None:
     labels = ["zeta", "spectral_normalization", "gradient_penalty(one_sided=True)", "gradient_penalty", "none", "alpha"]
     assert ordered(reversed(labels)) == [
