@@ -42,7 +42,12 @@ def known_works() -> tuple[Work, ...]:
 
 
 def works_of(name: str, source: str) -> tuple[Work, ...]:
-    """Return the works that the ``source`` of ``name`` names; what the bibliography does not know becomes a note."""
+    """Return the works that the ``source`` of ``name`` names; what the bibliography does not know becomes a note.
+
+    A source without a year or a number, ``Closed form``, names no work.
+    """
+    if not re.search(r"\d", source):
+        return ()
     known = tuple(work for work in known_works() if all(word in source for word in work.words))
     unknown = [
         number for number in _ARXIV.findall(source) if not any(f"arXiv:{number}" in work.words for work in known)
@@ -70,7 +75,7 @@ def latex_comments(cited: Iterable[Citation]) -> list[str]:
     rows = [
         rf"{citation.name}: \cite{{{','.join(work.key for work in citation.works)}}}"
         for citation in cited
-        if citation.role == "constraint"
+        if citation.role == "constraint" and citation.works
     ]
     return ["What the rows are from is in references.bib:", *rows]
 

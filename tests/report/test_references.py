@@ -107,6 +107,10 @@ def test_an_unknown_source_becomes_a_note() -> None:
     assert [work.key for work in partly] == ["gulrajani2017improved", "mine"]
 
 
+def test_a_source_without_a_year_or_a_number_names_no_work() -> None:
+    assert works_of("line", "Closed form") == ()
+
+
 def test_the_report_writes_the_entries_of_what_the_sweep_used(folder: Path) -> None:
     report(folder, limit_panels=0)
     text = (folder / "references.bib").read_text()
