@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -23,9 +23,9 @@ class Comparison(NamedTuple):
     loss: str
     setting: str
 
-    def title(self) -> str:
-        """Return the line that heads everything drawn of this comparison."""
-        return f"{self.dataset}  ·  {self.model}, {self.loss} loss, setting {self.setting}"
+    def title(self, shown: Callable[[str], str]) -> str:
+        """Return the line that heads everything drawn of this comparison, its labels as they are ``shown``."""
+        return f"{shown(self.dataset)}  ·  {shown(self.model)}, {self.loss} loss, setting {shown(self.setting)}"
 
 
 def rows_of(frame: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
@@ -42,20 +42,23 @@ def comparisons(runs: pd.DataFrame) -> list[Comparison]:
     return [Comparison(*map(str, row)) for row in distinct.itertuples(index=False)]
 
 
-def slugs(found: list[Comparison]) -> dict[Comparison, str]:
+def slugs(found: list[Comparison], shown: Callable[[str], str]) -> dict[Comparison, str]:
     """Return the end of the file names of each comparison: its data set, and what else is needed to tell it apart."""
     names: dict[Comparison, str] = {}
     for comparison in found:
         rivals = [other for other in found if other.dataset == comparison.dataset]
         telling = [part for part in COMPARISON if len({getattr(other, part) for other in rivals}) > 1]
-        name = "_".join(
-            re.sub(r"[^\w.-]+", "-", getattr(comparison, part)).strip("-") for part in ["dataset", *telling]
-        )
+        name = "_".join(slug(shown(getattr(comparison, part))) for part in ["dataset", *telling])
         taken = set(names.values())
         names[comparison] = next(
             new for new in (name, *(f"{name}_{i}" for i in range(2, len(found) + 2))) if new not in taken
         )
     return names
+
+
+def slug(text: str) -> str:
+    """Return ``text`` as a part of a file's name."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-")
 
 
 def separate_configurations(runs: pd.DataFrame) -> pd.DataFrame:

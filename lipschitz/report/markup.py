@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from itertools import groupby
 
-from lipschitz.report.tables import CAPTION, Cell, Column, Table
+from lipschitz.report.table import CAPTION, Cell, Column, Table
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -63,7 +63,8 @@ def markdown(tables: list[Table], title: str) -> str:
         rows = [[_markdown_cell(cell) for cell in row] for row in table.rows]
         lines = ["| " + " | ".join(row) + " |" for row in (heads, rules, *rows)]
         parts += [f"## {_plain(table.title)}", "\n".join(lines)]
-        parts += [_plain(note) for note in table.notes]
+        own = [table.caption] if table.caption != CAPTION else []
+        parts += [_plain(said) for said in [*own, *table.notes]]
     return "\n\n".join(parts) + "\n"
 
 
@@ -93,7 +94,7 @@ def _latex_table(table: Table) -> str:
     lines = [
         r"\begin{table}[ht]",
         r"  \centering\scriptsize\setlength{\tabcolsep}{3pt}",
-        rf"  \caption{{{tex(table.title)}. {tex(' '.join([CAPTION, *table.notes]))}}}",
+        rf"  \caption{{{tex(table.title)}. {tex(' '.join([table.caption, *table.notes]))}}}",
         rf"  \begin{{tabular}}{{{form}}}",
         r"    \toprule",
         rf"    {over} \\",

@@ -4,26 +4,37 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lipschitz.report.comparisons import comparisons
+from lipschitz.report.comparisons import Comparison, comparisons
 from lipschitz.report.markup import spans
 from lipschitz.report.plots.gallery import Picture
 from lipschitz.report.records import Sweep
 from lipschitz.report.references import Citation
 from lipschitz.report.summary import measured_metrics, overview
-from lipschitz.report.tables import CAPTION, Table
+from lipschitz.report.table import CAPTION, Table
+from lipschitz.report.tasks import told
 
 
 def page(
     sweep: Sweep,
     tables: Sequence[Table],
+    across: Sequence[Table],
     pictures: Sequence[Picture],
     cited: Sequence[Citation],
     warnings: Sequence[str],
 ) -> str:
-    """Return the whole page; it shows the figures from ``plots/`` beside it."""
+    """Return the whole page; it shows the figures from ``plots/`` beside it.
+
+    Args:
+        sweep: what was run.
+        tables: of its data sets and models.
+        across: of the whole sweep, across data sets and models.
+        pictures: of its comparisons, and of the whole sweep.
+        cited: what it is made of.
+        warnings: one line each.
+    """
+    tasks = [told(task) for task in dict.fromkeys(sweep.runs["task"])]
     environment = Environment(
         loader=PackageLoader("lipschitz.report"),
         autoescape=True,
@@ -33,9 +44,12 @@ def page(
     )
     return environment.get_template("index.html.j2").render(
         name=sweep.name,
+        tasks=tasks,
+        across=across,
+        wholes=[picture for picture in pictures if picture.comparison is None],
         overview=overview(sweep),
         sections=_sections(sweep, tables, pictures),
-        protocols=_protocols(sweep.protocols),
+        protocols=_protocols(sweep),
         metrics=measured_metrics(sweep),
         references=[citation for citation in cited if citation.role != "metric"],
         outside={name: _flat(facts) for name, facts in sweep.outside.items()},
@@ -53,24 +67,35 @@ def _sections(sweep: Sweep, tables: Sequence[Table], pictures: Sequence[Picture]
     sections: dict[tuple[str, str, str], dict[str, Any]] = {}
     for table in tables:
         key = (table.task, table.dataset, table.model)
-        covered = [one for one in found if (one.task, one.dataset, one.model) == key]
+        covered = [one for one in found if key in {(one.task, one.dataset, model) for model in (one.model, "")}]
         section = sections.setdefault(
             key,
             {
-                "dataset": table.dataset,
-                "model": table.model,
-                "task": table.task,
+                "title": ", ".join(filter(None, [sweep.shown(table.dataset), table.model])),
                 "tables": [],
-                "galleries": [(one, [picture for picture in pictures if picture.comparison == one]) for one in covered],
+                "galleries": [
+                    (_heading(sweep, one, table.model), [picture for picture in pictures if picture.comparison == one])
+                    for one in covered
+                ],
             },
         )
         section["tables"].append(table)
     return list(sections.values())
 
 
-def _protocols(protocols: pd.DataFrame) -> list[tuple[str, str, str]]:
-    said = protocols["facts"].map(lambda facts: ", ".join(f"{key}: {_plain(value)}" for key, value in facts.items()))
-    return list(zip(protocols["dataset"], protocols["metric"], said, strict=True))
+def _heading(sweep: Sweep, comparison: Comparison, model: str) -> str:
+    """Return what tells the figures of a comparison from those of others in its section, which may be of one model."""
+    said = f"{comparison.loss} loss, setting {sweep.shown(comparison.setting)}"
+    return said if model else f"{sweep.shown(comparison.model)}, {said}"
+
+
+def _protocols(sweep: Sweep) -> list[tuple[str, str, str]]:
+    """Return data set, metric and facts; the metrics of a pair, whose protocols hardly differ, share rows."""
+    said: dict[tuple[str, str, str], list[str]] = {}
+    for dataset, metric, facts in sweep.protocols.itertuples(index=False):
+        text = ", ".join(f"{key}: {_plain(value)}" for key, value in facts.items())
+        said.setdefault((dataset, text, "" if dataset in sweep.names else metric), []).append(metric)
+    return [(sweep.shown(dataset), ", ".join(metrics), text) for (dataset, text, _), metrics in said.items()]
 
 
 def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:

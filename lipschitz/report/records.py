@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lipschitz.errors import InputError
 from lipschitz.report.comparisons import LABELS, separate_configurations
+from lipschitz.report.names import names
 from lipschitz.report.protocols import separate_protocols
 from lipschitz.sweep.store import RunFolder, SweepFolder
 
@@ -39,6 +40,8 @@ class Sweep:
         protocols: dataset, metric, facts (a dict): how each number of quality was measured.
         sources: by axis and name, the paper or publisher of what the runs are made of; empty where they do not say.
         outside: by name, where a method from outside the package comes from.
+        definitions: by configuration, the resolved run as one of its runs has it.
+        names: by label, what people read in its place; a label that is not here is read as it is.
         timings: what the serial pass measured, by configuration.
         waiting: runs of the plan that were not started.
         warnings: one line for each thing that could not be read or must be known.
@@ -52,6 +55,8 @@ class Sweep:
     protocols: pd.DataFrame
     sources: dict[str, dict[str, str]]
     outside: dict[str, dict[str, str]]
+    definitions: dict[str, dict[str, Any]]
+    names: dict[str, str]
     timings: dict[str, dict[str, Any]]
     provenance: dict[str, Any]
     waiting: int
@@ -60,6 +65,10 @@ class Sweep:
     def labelled(self, frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         """Return ``frame`` (one of its columns is ``run``) with ``columns`` of its runs."""
         return frame.join(self.runs[columns], on="run")
+
+    def shown(self, label: str) -> str:
+        """Return what people read in the place of ``label``."""
+        return self.names.get(label, label)
 
 
 def load(path: Path) -> Sweep:
@@ -103,6 +112,8 @@ def load(path: Path) -> Sweep:
         protocols,
         _merged(row["sources"] for row in runs),
         _merged(row["outside"] for row in runs),
+        {row["configuration"]: row["definition"] for row in reversed(runs)},
+        names({str(key): value for key, value in row.items()} for row in table.to_dict("records")),
         timings,
         provenance,
         waiting,

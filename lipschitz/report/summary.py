@@ -7,20 +7,32 @@ from lipschitz.report.comparisons import COMPARISON, LABELS
 from lipschitz.report.protocols import base
 from lipschitz.report.records import Sweep
 from lipschitz.report.statistics import aggregate
-from lipschitz.report.style import REAL, ordered
+from lipschitz.report.style import ordered
+from lipschitz.report.tasks import FLOORS, told
 
 COLUMNS = [*LABELS, "metric", "which", "n", "mean", "ci95", "diverged"]
 LARGEST = {"sigma_reshaped": "largest_sigma_reshaped", "sigma_operator": "largest_sigma_operator"}
 """σ by layer, and the name of the largest over the layers of one network."""
 
+BESIDE = ("w1_dual", "w1_over_lower", "w1_over_upper")
+"""Metrics with a floor that judge nothing by themselves: they are read beside the true value and the two bounds."""
+
 _TIMED = ("ms_discriminator_step", "ms_generator_step", "peak_memory")
 
 
 def quality_metrics(sweep: Sweep) -> list[str]:
-    """Return the metrics that judge what was learnt (those that real data has a floor of), in the catalogue's order."""
-    judged = sweep.outcomes[sweep.outcomes["which"] == "floor"]
+    """Return the metrics that judge what was learnt, in the catalogue's order: those with a floor, but for `BESIDE`."""
+    return [name for name in _with_floor(sweep) if base(name) not in BESIDE]
+
+
+def metrics_beside(sweep: Sweep) -> list[str]:
+    """Return the metrics of `BESIDE` that were measured, in the catalogue's order."""
+    return [name for name in _with_floor(sweep) if base(name) in BESIDE]
+
+
+def _with_floor(sweep: Sweep) -> list[str]:
     known = list(CATALOGUE)
-    names = dict.fromkeys(judged["metric"])
+    names = dict.fromkeys(sweep.outcomes.loc[sweep.outcomes["which"] == "floor", "metric"])
     return sorted(names, key=lambda name: known.index(base(name)) if base(name) in known else len(known))
 
 
@@ -37,14 +49,15 @@ def summarise(sweep: Sweep) -> pd.DataFrame:
     """Return the table that becomes ``summary.csv`` (columns `COLUMNS`).
 
     Mean and ci95 (half-width, 95 % Student-t) are over the seeds that finished with a finite value, n of them; diverged
-    seeds are counted apart. Real data against real data stands under the constraint ``real data``. What the timing pass
-    measured has n = 1 and no interval: it is one serial pass a configuration, whatever the number of seeds.
+    seeds are counted apart. Real data against real data stands under the constraint ``real data``, or what else a task
+    calls its floor. What the timing pass measured has n = 1 and no interval: it is one serial pass a configuration,
+    whatever the number of seeds.
     """
     rows = pd.concat([_measured(sweep), _timed(sweep), _floors(sweep)], ignore_index=True)
     plan = sweep.runs[COMPARISON].drop_duplicates().reset_index(drop=True)
     plan["comparison"] = plan.index
-    order = {name: place for place, name in enumerate([REAL, *ordered(sweep.runs["constraint"])])}
-    metrics = [*quality_metrics(sweep), *LARGEST.values(), *rows["metric"]]
+    order = {name: place for place, name in enumerate([*FLOORS, *ordered(sweep.runs["constraint"])])}
+    metrics = [*quality_metrics(sweep), *metrics_beside(sweep), *LARGEST.values(), *rows["metric"]]
     places = {name: place for place, name in enumerate(dict.fromkeys(metrics))}
     rows = rows.merge(plan, on=COMPARISON)
     rows["place"], rows["of_metric"] = rows["constraint"].map(order), rows["metric"].map(places)
@@ -67,9 +80,9 @@ def overview(sweep: Sweep) -> dict[str, int]:
 
 
 def floors(sweep: Sweep) -> pd.DataFrame:
-    """Return what each metric says of real data, over seeds: task, dataset, metric, n, mean, ci95.
+    """Return what each metric says of real data, or of an optimal potential: task, dataset, metric, n, mean, ci95.
 
-    Runs with the same seed measure the same floor, so it counts once a seed.
+    Means are over seeds. Runs with the same seed measure the same floor, so it counts once a seed.
     """
     floor = sweep.labelled(sweep.outcomes[sweep.outcomes["which"] == "floor"], ["task", "dataset", "seed"])
     by_seed = floor.groupby(["task", "dataset", "metric", "seed"], sort=False)["value"].mean().reset_index()
@@ -108,4 +121,6 @@ def _timed(sweep: Sweep) -> pd.DataFrame:
 
 def _floors(sweep: Sweep) -> pd.DataFrame:
     plan = sweep.runs[COMPARISON].drop_duplicates()
-    return plan.merge(floors(sweep), on=["task", "dataset"]).assign(constraint=REAL, which="last", diverged=0)
+    floor = plan["task"].map(lambda task: told(task).floor)
+    rows = plan.assign(constraint=floor).merge(floors(sweep), on=["task", "dataset"])
+    return rows.assign(which="last", diverged=0)

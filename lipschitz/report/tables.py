@@ -1,8 +1,7 @@
 """The tables: what each method reached, and what its constraint did to the network at what cost."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -11,75 +10,59 @@ from lipschitz.report.comparisons import LABELS, rows_of
 from lipschitz.report.digits import MISSING, show, show_interval
 from lipschitz.report.protocols import base
 from lipschitz.report.records import Sweep
-from lipschitz.report.style import REAL, ordered
-from lipschitz.report.summary import LARGEST, counts, quality_metrics
+from lipschitz.report.style import ordered
+from lipschitz.report.summary import BESIDE, LARGEST, counts, metrics_beside, quality_metrics
+from lipschitz.report.table import Cell, Column, Table
+from lipschitz.report.tasks import told
 from lipschitz.report.titles import heading
 
-CAPTION = (
-    "Mean ± 95 % Student-t interval over training seeds; n is the seeds that finished; those that diverged are counted "
-    "apart. "
-    "Last: after the last step. Best: at the step that one evaluation draw chose, measured on a fresh draw. "
-    "Bold: the best mean of its comparison, which need not differ significantly from the next."
-)
-_VARYING = {"loss": "Loss", "setting": "Setting", "steps": "Steps", "batch_size": "Batch"}
+_VARYING = {"model": "Model", "loss": "Loss", "setting": "Setting", "steps": "Steps", "batch_size": "Batch"}
+_RIVALS = ["model", "loss", "setting"]
+"""What rows must share for one to be the best of them."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One number or word of a table."""
-
-    text: str
-    bold: bool = False
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column's head; neighbours with the same ``over`` share it."""
-
-    head: str
-    over: str = ""
-    numeric: bool = True
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as plain cells, ready for any markup; ``notes`` say what is not in it."""
-
-    task: str
-    dataset: str
-    model: str
-    title: str
-    columns: list[Column]
-    rows: list[list[Cell]]
-    notes: list[str]
+_Part = tuple[list[Column], list[list[Cell]]]
 
 
 def build(sweep: Sweep, summary: pd.DataFrame) -> list[Table]:
-    """Return three tables for each (task, data set, model): an overview, quality, and what D became at what cost."""
+    """Return the tables of each (task, data set, model): an overview, quality, and what D became at what cost.
+
+    Where the task is told so, a table holds all models; a distance that a critic estimates has a table of its own.
+    """
     configurations = _configurations(sweep)
+    shared_tables = configurations["task"].map(lambda task: told(task).shares_tables)
+    configurations["section"] = configurations["model"].mask(shared_tables, "")
     tables = []
-    for key, group in configurations.groupby(["task", "dataset", "model"], sort=False):
+    for key, group in configurations.groupby(["task", "dataset", "section"], sort=False):
         task, dataset, model = map(str, key)
-        varying = {name: head for name, head in _VARYING.items() if group[name].nunique() > 1}
+        there = {name: head for name, head in _VARYING.items() if name != "model" or not model}
+        varying = {name: head for name, head in there.items() if group[name].nunique() > 1}
         shared = ", ".join(
-            f"{head.lower()} {group[name].iloc[0]}" for name, head in _VARYING.items() if name not in varying
+            f"{head.lower()} {sweep.shown(str(group[name].iloc[0]))}"
+            for name, head in there.items()
+            if name not in varying
         )
-        where = f"{dataset}, {model}" + (f" ({shared})" if shared else "")
-        lookup = _Lookup(rows_of(summary, {"task": task, "dataset": dataset, "model": model}), sweep)
-        of_group = [name for name in quality_metrics(sweep) if lookup.has(name)]
-        notes = _notes(group)
-        quality, cost = _quality(group, lookup, of_group), _cost(group, lookup)
-        for title, columns, cells in (
-            (f"Overview: {where}", *_overview(quality, cost)),
-            (f"Quality: {where}", *quality),
-            (f"Constraint and cost: {where}", *cost),
-        ):
-            heads = [Column("Constraint", numeric=False), *(Column(head, numeric=False) for head in varying.values())]
-            rows = [[Cell(str(row[name])) for name in ["constraint", *varying]] for row in group.to_dict("records")]
-            rows = [left + right for left, right in zip(rows, cells, strict=False)]
-            if title.startswith("Quality") and of_group:
-                rows.append([Cell(REAL), *[Cell("")] * len(varying), *_floor(lookup, of_group)])
-            tables.append(Table(task, dataset, model, title, heads + columns, rows, notes))
+        where = ", ".join(filter(None, [sweep.shown(dataset), model])) + (f" ({shared})" if shared else "")
+        labels = {"task": task, "dataset": dataset} | ({"model": model} if model else {})
+        lookup = _Lookup(rows_of(summary, labels), sweep)
+        judging = [name for name in quality_metrics(sweep) if lookup.has(name)]
+        quality, cost = _quality(group, lookup, judging), _cost(group, lookup)
+        floor = partial(_floor, group, lookup, len(varying))
+        parts = [
+            (f"Overview: {where}", _overview(quality, cost), []),
+            (f"Quality: {where}", quality, floor(judging, ["last", "best"]) if judging else []),
+        ]
+        if beside := [name for name in metrics_beside(sweep) if lookup.has(name)]:
+            title = f"W1 by the critic after the last step{_true_w1(sweep, dataset)}: {where}"
+            parts.append((title, _distance(group, lookup, beside), floor(beside, ["last"])))
+        parts.append((f"Constraint and cost: {where}", cost, []))
+        heads = [Column("Constraint", numeric=False), *(Column(head, numeric=False) for head in varying.values())]
+        rows = [
+            [Cell(sweep.shown(str(row[name]))) for name in ["constraint", *varying]] for row in group.to_dict("records")
+        ]
+        for title, (columns, cells), last in parts:
+            body = [left + right for left, right in zip(rows, cells, strict=True)]
+            tables.append(Table(task, dataset, model, title, heads + columns, [*body, *last], _notes(group)))
     return tables
 
 
@@ -98,7 +81,7 @@ class _Lookup:
     """Rows of the summary by what they are asked for."""
 
     def __init__(self, summary: pd.DataFrame, sweep: Sweep) -> None:
-        keys = summary[["loss", "setting", "constraint", "metric", "which"]].itertuples(index=False, name=None)
+        keys = summary[[*_RIVALS, "constraint", "metric", "which"]].itertuples(index=False, name=None)
         values = summary[["mean", "ci95", "n"]].itertuples(index=False, name=None)
         self._rows = dict(zip(keys, values, strict=True))
         self._metrics = set(summary["metric"])
@@ -111,32 +94,51 @@ class _Lookup:
         return metric in self._metrics
 
     def __call__(self, row: pd.Series, metric: str, which: str = "last") -> tuple[float, float, int]:
-        key = (row["loss"], row["setting"], row["constraint"], metric, which)
+        key = (*(row[name] for name in _RIVALS), row["constraint"], metric, which)
         return self._rows.get(key, (float("nan"), float("nan"), 0))
 
+    def of(self, constraint: str, metric: str) -> tuple[float, float, int] | None:
+        """Return what any comparison says of ``constraint``; None where nothing was measured."""
+        return next((row for key, row in self._rows.items() if key[3:5] == (constraint, metric)), None)
 
-def _quality(group: pd.DataFrame, lookup: _Lookup, metrics: list[str]) -> tuple[list[Column], list[list[Cell]]]:
+
+def _quality(group: pd.DataFrame, lookup: _Lookup, metrics: list[str]) -> _Part:
+    return _measured(group, lookup, metrics, ["last", "best"])
+
+
+def _distance(group: pd.DataFrame, lookup: _Lookup, metrics: list[str]) -> _Part:
+    """Return the critics' W1 after the last step, as it is and over either bound on Lip(D)."""
+    columns, cells = _measured(group, lookup, metrics, ["last"])
+    bound = "over the {} bound on Lip(D)"
+    heads = {
+        "w1_dual": "as it is",
+        "w1_over_lower": bound.format("lower"),
+        "w1_over_upper": bound.format("upper") + " ↑",
+    }
+    said = [Column(heads[base(name)] + name.removeprefix(base(name)), "W1 by the critic") for name in metrics]
+    return [*columns[:2], *said], cells
+
+
+def _measured(group: pd.DataFrame, lookup: _Lookup, metrics: list[str], whichs: list[str]) -> _Part:
     columns = [Column("n"), Column("Diverged")]
-    columns += [Column(which, heading(metric)) for metric in metrics for which in ("last", "best")]
+    columns += [Column(which, heading(metric)) for metric in metrics for which in whichs]
     leaders = {
-        (loss, setting, metric, which): _leaders(rival_rows, lookup, metric, which)
-        for (loss, setting), rival_rows in group.groupby(["loss", "setting"], sort=False)
+        (*map(str, rivals), metric, which): _leaders(rows, lookup, metric, which)
+        for rivals, rows in group.groupby(_RIVALS, sort=False)
         for metric in metrics
-        for which in ("last", "best")
+        for which in whichs
     }
     cells = []
     for _, row in group.iterrows():
         line = [Cell(str(row["finished"])), Cell(str(row["diverged"]))]
         for metric in metrics:
-            for which in ("last", "best"):
+            for which in whichs:
                 mean, ci95, n = lookup(row, metric, which)
                 text = show_interval(mean, ci95) + (f" (n = {n})" if 0 < n < row["finished"] else "")
-                line.append(Cell(text, row["constraint"] in leaders[row["loss"], row["setting"], metric, which]))
+                best = leaders[(*(str(row[name]) for name in _RIVALS), metric, which)]
+                line.append(Cell(text, row["constraint"] in best))
         cells.append(line)
     return columns, cells
-
-
-_Part = tuple[list[Column], list[list[Cell]]]
 
 
 def _overview(quality: _Part, cost: _Part) -> _Part:
@@ -158,14 +160,15 @@ def _leaders(rows: pd.DataFrame, lookup: _Lookup, metric: str, which: str) -> se
     return {name for name, mean in means.items() if mean == best}
 
 
-def _cost(group: pd.DataFrame, lookup: _Lookup) -> tuple[list[Column], list[list[Cell]]]:
+def _cost(group: pd.DataFrame, lookup: _Lookup) -> _Part:
+    step = f"{told(str(group['task'].iloc[0])).network} step"
     columns = [
         Column("kernel", "Largest σ of a layer"),
         Column("operator", "Largest σ of a layer"),
         Column("at least", "Lip(D)"),
         Column("at most", "Lip(D)"),
-        Column("ms", "Discriminator step"),
-        Column("× none", "Discriminator step"),
+        Column("ms", step),
+        Column("× none", step),
         Column("MiB", "Peak memory"),
     ]
     measured = [*LARGEST.values(), "lipschitz_lower", "lipschitz_upper"]
@@ -182,14 +185,23 @@ def _cost(group: pd.DataFrame, lookup: _Lookup) -> tuple[list[Column], list[list
     return columns, cells
 
 
-def _floor(lookup: _Lookup, metrics: list[str]) -> Iterable[Cell]:
-    values = [
-        next((row for key, row in lookup._rows.items() if key[2:4] == (REAL, metric)), None) for metric in metrics
-    ]
-    seeds = max((row[2] for row in values if row), default=0)
-    yield from (Cell(str(seeds)), Cell(""))
-    for row in values:
-        yield from (Cell(show_interval(*row[:2]) if row else MISSING), Cell(""))
+def _floor(
+    group: pd.DataFrame, lookup: _Lookup, varying: int, metrics: list[str], whichs: list[str]
+) -> list[list[Cell]]:
+    """Return the row of real data, or of an optimal potential: it was never trained, so it has no best step."""
+    name = told(str(group["task"].iloc[0])).floor
+    found = [lookup.of(name, metric) for metric in metrics]
+    seeds = max((one[2] for one in found if one), default=0)
+    said = [Cell(show_interval(*one[:2]) if one else MISSING) for one in found]
+    values = [cell for one in said for cell in [one, *[Cell("")] * (len(whichs) - 1)]]
+    return [[Cell(name), *[Cell("")] * varying, Cell(str(seeds)), Cell(""), *values]]
+
+
+def _true_w1(sweep: Sweep, dataset: str) -> str:
+    """Return the true W1 of a pair as a part of a title, or nothing where no run says it."""
+    rows = sweep.protocols[(sweep.protocols["dataset"] == dataset) & sweep.protocols["metric"].map(base).isin(BESIDE)]
+    facts: dict[str, float] = next(iter(rows["facts"]), {})
+    return f", true W1 {show(facts['w1'])}" if "w1" in facts else ""
 
 
 def _notes(group: pd.DataFrame) -> list[str]:

@@ -8,8 +8,10 @@ from lipschitz.files import write_atomically, write_text
 from lipschitz.report.comparisons import LABELS
 from lipschitz.report.markup import latex, markdown
 from lipschitz.report.page import page
+from lipschitz.report.pairs import families
 from lipschitz.report.plots.evidence import gather
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
+from lipschitz.report.plots.whole import whole
 from lipschitz.report.records import Sweep, load
 from lipschitz.report.references import bibliography, citations, latex_comments
 from lipschitz.report.summary import overview, summarise
@@ -36,7 +38,7 @@ def report(folder: Path, *, limit_panels: int | None = PANELS) -> list[str]:
     sweep = load(folder)
     warnings = [*sweep.warnings, *_unfinished(sweep)]
     summary = summarise(sweep)
-    tables = build(sweep, summary)
+    tables, groups = build(sweep, summary), families(sweep)
     write_text(folder / "records.csv", _records(sweep).to_csv(index=False, lineterminator="\n"))
     write_text(folder / "summary.csv", summary.to_csv(index=False, lineterminator="\n"))
     write_text(folder / "table.md", markdown(tables, sweep.name))
@@ -45,8 +47,8 @@ def report(folder: Path, *, limit_panels: int | None = PANELS) -> list[str]:
     write_text(folder / "table.tex", latex(tables, latex_comments(cited)))
     plots = folder / "plots"
     plots.mkdir(exist_ok=True)
-    pictures = [_written(plots, picture) for picture in gallery(gather(sweep), limit_panels, warnings)]
-    write_text(folder / "index.html", page(sweep, tables, pictures, cited, warnings))
+    pictures = [_written(plots, picture) for picture in gallery(gather(sweep), limit_panels, warnings, whole(groups))]
+    write_text(folder / "index.html", page(sweep, tables, [], pictures, cited, warnings))
     return [*warnings, *_stale(plots, pictures)]
 
 

@@ -33,7 +33,7 @@ def brackets(evidence: Evidence) -> Figure | None:
     )
     room = 0.25 + 0.066 * max(len(evidence.names[name]) for name in names)
     size = (4.6, _ROW * len(names) + 0.1)
-    title = f"Bracket around Lip(D)  ·  {evidence.comparison.title()}"
+    title = f"Bracket around Lip(D)  ·  {evidence.title}"
     figure, (axes,) = panels(1, 1, title, said, size=size, left=room, right=1.0)
     _limits(axes, ends)
     for place, name in enumerate(names):

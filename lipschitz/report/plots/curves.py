@@ -1,5 +1,6 @@
 """Curves over training: quality by step and by seconds, and the bracket around the Lipschitz constant."""
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,15 @@ from matplotlib.ticker import MaxNLocator
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.labels import LINE, label_ends, label_room
 from lipschitz.report.plots.panels import horizontal, panels, scale
-from lipschitz.report.style import REAL
+from lipschitz.report.protocols import base
+from lipschitz.report.tasks import told
 from lipschitz.report.titles import heading
 
 DASHES = (0, (3, 2))
+_LINEAR = {"cosine"}
+"""Metrics whose axis is never logarithmic, however small the first of their values."""
+_WIDE = 40
+"""Characters that a label can have beside a panel of the usual height."""
 MOST_BANDS = 8
 """Constraints whose intervals are drawn together; of more, the shades of one another hide them all."""
 
@@ -35,8 +41,9 @@ def quality_by_step(evidence: Evidence) -> Figure | None:
 def quality_by_seconds(evidence: Evidence) -> Figure | None:
     """Return quality against the seconds that the steps take when a run has the device to itself.
 
-    Seconds are steps times what the serial timing pass measured of n_dis discriminator steps and one generator step;
-    the elapsed time of runs that shared a device is not used. Constraints without a timing are left out and named.
+    Seconds are steps times what the serial timing pass measured of n_dis discriminator steps and, where there is a
+    generator, one generator step; the elapsed time of runs that shared a device is not used. Constraints without a
+    timing are left out and named.
     """
     per_step = {name: seconds_per_step(timing) for name, timing in evidence.timings.items()}
     if not (_quality(evidence) and per_step):
@@ -61,9 +68,9 @@ def lipschitz(evidence: Evidence) -> Figure | None:
 
 
 def seconds_per_step(timing: dict[str, Any]) -> float:
-    """Return the seconds of one training step: n_dis discriminator updates and one generator update."""
-    discriminator, generator = (float(timing[f"ms_{name}_step"]["median"]) for name in ("discriminator", "generator"))
-    return (float(timing["n_dis"]) * discriminator + generator) / 1000
+    """Return the seconds of one training step: n_dis discriminator updates and the generator's, where there is one."""
+    generator = float(timing["ms_generator_step"]["median"]) if "ms_generator_step" in timing else 0.0
+    return (float(timing["n_dis"]) * float(timing["ms_discriminator_step"]["median"]) + generator) / 1000
 
 
 def _curves(
@@ -79,7 +86,19 @@ def _curves(
     # Tall enough for a label a constraint.
     labels = LINE * len(evidence.constraints)
     size = (3.0, max(2.2, labels)) if len(metrics) > 1 else (4.2, max(2.6, labels))
-    figure, axes = panels(len(metrics), 3, heading_of(title, evidence), said, size=size, right=room(evidence))
+    headings = [heading(metric) if dashed is None else "Lipschitz constant of D" for metric in metrics]
+    # A label of two lines needs more room on its left.
+    margin = 0.9 if max(map(len, headings)) > _WIDE else 0.75
+    figure, axes = panels(
+        len(metrics),
+        3,
+        heading_of(title, evidence),
+        said,
+        size=size,
+        gap=(margin, 0.75),
+        left=margin,
+        right=room(evidence),
+    )
     for index, (metric, panel) in enumerate(zip(metrics, axes, strict=True)):
         curves = evidence.curves[evidence.curves["metric"] == metric]
         broken = evidence.broken[evidence.broken["metric"] == metric]
@@ -95,13 +114,16 @@ def _curves(
         for name, line in others.groupby("constraint", sort=False):
             colour = evidence.styles[str(name)].colour
             panel.plot(line["step"], line["mean"], color=colour, linewidth=1, linestyle=DASHES)
-        floor = evidence.floors.get(metric)
-        scale(panel, [*curves["mean"], *others["mean"], *broken["value"], *([floor] if floor is not None else [])])
-        if floor is not None:
-            horizontal(panel, floor, REAL)
+        shown = [*curves["mean"], *others["mean"], *broken["value"]]
+        linear = base(metric) in _LINEAR
+        task, floor = told(evidence.comparison.task), evidence.floors.get(metric, np.nan)
+        scale(panel, [*shown, floor if task.axes_reach_floor or linear else np.nan], linear=linear)
+        low, high = panel.get_ylim()
+        if low <= floor <= high:
+            horizontal(panel, floor, task.floor)
         if unit_line:
             horizontal(panel, 1.0, "1")
-        axis(panel, x_label, heading(metric) if dashed is None else "Lipschitz constant of D")
+        axis(panel, x_label, headings[index])
         if index == min(len(metrics), 3) - 1:
             label(figure, panel, evidence, ends)
     return figure
@@ -159,7 +181,7 @@ def label(figure: Figure, panel: Axes, evidence: Evidence, ends: dict[str, float
 def axis(panel: Axes, x_label: str, y_label: str) -> None:
     """Label the axes of a panel of curves."""
     panel.set_xlabel(x_label)
-    panel.set_ylabel(y_label)
+    panel.set_ylabel(fill(y_label, len(y_label) // 2 + 5) if len(y_label) > _WIDE else y_label)
     panel.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     panel.grid(axis="y", color="#e6e6e6", linewidth=0.6)
     panel.set_axisbelow(True)
@@ -167,7 +189,7 @@ def axis(panel: Axes, x_label: str, y_label: str) -> None:
 
 def heading_of(what: str, evidence: Evidence) -> str:
     """Return the title of a figure: what it shows, of which comparison."""
-    return f"{what}  ·  {evidence.comparison.title()}"
+    return f"{what}  ·  {evidence.title}"
 
 
 def room(evidence: Evidence) -> float:

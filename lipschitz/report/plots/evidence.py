@@ -14,8 +14,7 @@ from lipschitz.report.records import Sweep
 from lipschitz.report.statistics import aggregate
 from lipschitz.report.style import Style, ordered, styles
 from lipschitz.report.summary import floors, quality_metrics
-
-_TIMED = {"ms_discriminator_step", "ms_generator_step", "n_dis"}
+from lipschitz.report.tasks import told
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,9 @@ class Evidence:
         curves: constraint, metric, step, n, mean, ci95, over the seeds that finished.
         broken: run, constraint, metric, step, value of the runs that diverged, as long as they were finite.
         runs: the rows of the sweep's runs.
-        floors: what each metric says of real data.
+        floors: what each metric says of real data, or of an optimal potential.
         quality: metrics that judge what was learnt.
-        timings: by constraint, what the serial pass measured; only where it measured both networks' steps.
+        timings: by constraint, what the serial pass measured; only where it measured all parts of a step.
     """
 
     comparison: Comparison
@@ -51,6 +50,17 @@ class Evidence:
     timings: dict[str, dict[str, Any]]
     styles: dict[str, Style]
     sweep: Sweep
+
+    @cached_property
+    def title(self) -> str:
+        """The line that heads everything drawn of the comparison."""
+        return self.comparison.title(self.sweep.shown)
+
+    @cached_property
+    def final(self) -> pd.DataFrame:
+        """The rows of the curves after each constraint's last step: budgets may differ."""
+        last = self.curves.groupby("constraint", sort=False)["step"].transform("max")
+        return self.curves[self.curves["step"] == last]
 
     @cached_property
     def constraints(self) -> list[str]:
@@ -79,15 +89,19 @@ class Evidence:
 
     def _pictures(self) -> Iterator[Pictures]:
         for constraint in self.constraints:
-            runs = self.runs[
-                (self.runs["constraint"] == constraint) & self.runs["status"].isin(["finished", "diverged"])
-            ]
-            runs = runs.sort_values(["status", "seed"], ascending=[False, True])
-            for run_id, seed, status in zip(runs.index, runs["seed"], runs["status"], strict=True):
-                arrays = self.sweep.folder.run(str(run_id)).samples()
-                if arrays:
-                    yield Pictures(constraint, int(seed), str(status), arrays)
-                    break
+            found = pictures_of(self.sweep, self.runs[self.runs["constraint"] == constraint])
+            if found is not None:
+                yield found
+
+
+def pictures_of(sweep: Sweep, runs: pd.DataFrame) -> Pictures | None:
+    """Return the arrays of the first seed of ``runs`` that finished, or else of the first that diverged."""
+    ended = runs[runs["status"].isin(["finished", "diverged"])]
+    ended = ended.sort_values(["status", "seed"], ascending=[False, True])
+    for run_id, row in ended.iterrows():
+        if arrays := sweep.folder.run(str(run_id)).samples():
+            return Pictures(str(row["constraint"]), int(row["seed"]), str(row["status"]), arrays)
+    return None
 
 
 def gather(sweep: Sweep) -> list[Evidence]:
@@ -98,7 +112,7 @@ def gather(sweep: Sweep) -> list[Evidence]:
     broken = records[(records["status"] == "diverged") & np.isfinite(records["value"])]
     looks = styles(sweep.runs["constraint"])
     found = comparisons(sweep.runs)
-    names = slugs(found)
+    names = slugs(found, sweep.shown)
     by_curves, by_broken, by_runs = (
         dict(list(frame.groupby(COMPARISON, sort=False))) for frame in (curves, broken, sweep.runs)
     )
@@ -128,4 +142,5 @@ def _floors(real: pd.DataFrame, comparison: Comparison) -> dict[str, float]:
 def _timings(sweep: Sweep, runs: pd.DataFrame) -> dict[str, dict[str, Any]]:
     first = runs.drop_duplicates("constraint").set_index("constraint")["configuration"]
     found = {str(name): sweep.timings.get(key, {}) for name, key in first.items()}
-    return {name: timing for name, timing in found.items() if timing.keys() >= _TIMED}
+    needed = {"n_dis", *told(str(runs["task"].iloc[0])).timed}
+    return {name: timing for name, timing in found.items() if timing.keys() >= needed}

@@ -1,9 +1,11 @@
 """Which figures a sweep gets, in which order, and which are left out where there are too many to draw at once."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -11,6 +13,7 @@ from lipschitz.report.comparisons import Comparison
 from lipschitz.report.plots import brackets, curves, gradients, layers, samples, spectra, surface
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.panels import look, render
+from lipschitz.report.plots.whole import Whole
 
 PANELS = 80
 """Panels that a report draws unless told otherwise: a few seconds of drawing."""
@@ -39,24 +42,41 @@ class Picture:
 
     name: str
     caption: str
-    comparison: Comparison
+    title: str
+    """What it is of."""
+    comparison: Comparison | None
+    """None for a figure of the whole sweep."""
     panels: int
     files: dict[str, bytes]
 
 
-def gallery(found: list[Evidence], limit: int | None, warnings: list[str]) -> Iterator[Picture]:
-    """Draw the figures of every comparison, at most about ``limit`` panels in all (None: without limit).
+class _Turn(NamedTuple):
+    """A figure that waits to be drawn."""
 
-    Quality by step and the bracket come first, for as many comparisons as half of the limit allows; then all figures
-    of the first comparison of each data set, and so on. A warning says how many figures were left out.
+    name: str
+    caption: str
+    title: str
+    comparison: Comparison | None
+    is_headline: bool
+    draw: Callable[[], Figure | None]
+
+
+def gallery(
+    found: list[Evidence], limit: int | None, warnings: list[str], wholes: Iterable[Whole] = ()
+) -> Iterator[Picture]:
+    """Draw the figures of a sweep, at most about ``limit`` panels in all (None: without limit).
+
+    Those of the whole sweep come first, then quality by step and the bracket, for as many comparisons as half of the
+    limit allows; then all figures of the first comparison of each data set, and so on. A warning says how many figures
+    were left out.
     """
     drawn, left_out = 0, 0
     with look():
-        for family, evidence in _in_turn(found):
-            allowed = limit if limit is None or family not in HEADLINES else limit / 2
+        for turn in (*_of_whole(wholes), *_in_turn(found)):
+            allowed = limit if limit is None or not turn.is_headline else limit / 2
             if allowed is not None and drawn >= allowed:
                 left_out += 1
-            elif (picture := _draw(family, evidence)) is not None:
+            elif (picture := _draw(turn)) is not None:
                 drawn += picture.panels
                 yield picture
     if left_out:
@@ -66,14 +86,12 @@ def gallery(found: list[Evidence], limit: int | None, warnings: list[str]) -> It
         )
 
 
-def _draw(family: str, evidence: Evidence) -> Picture | None:
-    caption, draw = FAMILIES[family]
+def _draw(turn: _Turn) -> Picture | None:
     with _uncollected():
-        figure = draw(evidence)
+        figure = turn.draw()
         if figure is None:
             return None
-        name = f"{family}_{evidence.slug}"
-        return Picture(name, caption, evidence.comparison, len(figure.axes), render(figure))
+        return Picture(turn.name, turn.caption, turn.title, turn.comparison, len(figure.axes), render(figure))
 
 
 @contextmanager
@@ -88,8 +106,13 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _in_turn(found: list[Evidence]) -> Iterator[tuple[str, Evidence]]:
-    yield from ((family, evidence) for evidence in found for family in HEADLINES)
+def _of_whole(wholes: Iterable[Whole]) -> Iterator[_Turn]:
+    for one in wholes:
+        yield _Turn(one.name, one.caption, one.title, None, True, one.draw)
+
+
+def _in_turn(found: list[Evidence]) -> Iterator[_Turn]:
+    yield from (_turn(family, evidence) for evidence in found for family in HEADLINES)
     rest = [family for family in FAMILIES if family not in HEADLINES]
     seen: dict[str, int] = {}
     turns = []
@@ -97,4 +120,10 @@ def _in_turn(found: list[Evidence]) -> Iterator[tuple[str, Evidence]]:
         seen[evidence.comparison.dataset] = seen.get(evidence.comparison.dataset, -1) + 1
         turns.append(seen[evidence.comparison.dataset])
     for _, evidence in sorted(zip(turns, found, strict=True), key=lambda pair: pair[0]):
-        yield from ((family, evidence) for family in rest)
+        yield from (_turn(family, evidence) for family in rest)
+
+
+def _turn(family: str, evidence: Evidence) -> _Turn:
+    caption, draw = FAMILIES[family]
+    name = f"{family}_{evidence.slug}"
+    return _Turn(name, caption, evidence.title, evidence.comparison, family in HEADLINES, partial(draw, evidence))

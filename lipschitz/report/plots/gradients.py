@@ -8,6 +8,7 @@ from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.labels import LINE, label_ends, label_room
 from lipschitz.report.plots.panels import horizontal, panels, scale
 from lipschitz.report.style import Style
+from lipschitz.report.tasks import told
 
 WHERE = ("real", "interpolated", "fake", "old", "noise")
 """From where a gradient penalty looks to where it never does."""
@@ -17,17 +18,19 @@ _KINDS = {"gradient_norm": "Mean norm", "gradient_norm_max": "Largest norm"}
 
 def gradients(evidence: Evidence) -> Figure | None:
     """Return the mean and the largest input-gradient norm after the last step, by where the samples lie."""
-    last = evidence.curves["step"] == evidence.curves["step"].max()
-    final = evidence.curves[last & evidence.curves["metric"].str.startswith("gradient_norm")]
+    final = evidence.final[evidence.final["metric"].str.startswith("gradient_norm")]
     kinds = [kind for kind in _KINDS if final["metric"].str.startswith(f"{kind}/").any()]
     if not kinds:
         return None
+    task = told(evidence.comparison.task)
+    has_old = bool((final["metric"] == "gradient_norm/old").any())
+    old = " Old: between real and an earlier generator's samples." if has_old else ""
     said = (
-        "After the last step: mean over seeds, 95 % interval. Old: between real and an earlier generator's samples.\n"
-        "A gradient penalty asks for norm 1 between real and generated samples, and nowhere else."
+        f"After the last step: mean over seeds, 95 % interval.{old}\n"
+        f"A gradient penalty asks for norm 1 between {task.real} and {task.fake} samples, and nowhere else."
     )
     room = label_room(list(evidence.names.values()))
-    title = f"Input-gradient norm of D, by place  ·  {evidence.comparison.title()}"
+    title = f"Input-gradient norm of D, by place  ·  {evidence.title}"
     figure, axes = panels(
         len(kinds), 2, title, said, size=(3.9, max(2.4, LINE * len(evidence.constraints))), right=room
     )
@@ -45,7 +48,7 @@ def gradients(evidence: Evidence) -> Figure | None:
         scale(panel, rows["mean"])
         horizontal(panel, 1.0, "")
         panel.set_xlim(-0.5, len(places) - 0.5)
-        panel.set_xticks(range(len(places)), places)
+        panel.set_xticks(range(len(places)), [task.places.get(str(place), str(place)) for place in places])
         for edge in range(1, len(places)):
             panel.axvline(edge - 0.5, color="#e6e6e6", linewidth=0.6, zorder=0)
         panel.set_ylabel(_KINDS[kind])

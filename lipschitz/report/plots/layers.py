@@ -18,8 +18,7 @@ def sigma(evidence: Evidence) -> Figure | None:
 
 def effective_rank(evidence: Evidence) -> Figure | None:
     """Return the effective rank of each layer's reshaped kernel after the last step, in one panel from zero up."""
-    curves = evidence.curves
-    final = curves[(curves["step"] == curves["step"].max()) & curves["metric"].str.startswith("effective_rank/")]
+    final = evidence.final[evidence.final["metric"].str.startswith("effective_rank/")]
     if final.empty:
         return None
     layers = [name.partition("/")[2] for name in dict.fromkeys(final["metric"])]

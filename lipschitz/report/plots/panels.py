@@ -110,15 +110,15 @@ def balanced(number: int, columns: int) -> int:
     return -(-number // rows)
 
 
-def scale(axes: Axes, values: Any) -> None:
+def scale(axes: Axes, values: Any, *, linear: bool = False) -> None:
     """Set the y axis by ``values``, and only by them: an interval of two seeds may be cut, so that it flattens no line.
 
-    The axis is logarithmic where positive values span more than a factor of 20.
+    The axis is logarithmic where positive values span more than a factor of 20, unless it has to be ``linear``.
     """
     finite = np.asarray(values, dtype=float)
     finite = finite[np.isfinite(finite)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    if low > 0 and high > 20 * low:
+    if low > 0 and high > 20 * low and not linear:
         axes.set_yscale("log")
         subs = (1.0, 3.0) if high < 150 * low else (1.0,)
         axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=7))

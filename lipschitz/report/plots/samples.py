@@ -26,7 +26,7 @@ def samples(evidence: Evidence) -> Figure | None:
         return None
     images = pictures[0].arrays["samples"].ndim == 4
     draw = _images if images else _points
-    title = f"Samples  ·  {evidence.comparison.title()}"
+    title = f"Samples  ·  {evidence.title}"
     said = "After the last step." if images else "After the last step, over real points in grey."
     titles = [panel_title(picture) for picture in pictures]
     figure, axes = picture_panels([REAL, *titles], title, said)
@@ -60,9 +60,18 @@ def picture_panels(titles: list[str], title: str, said: str) -> tuple[Figure, li
 
 def panel_title(picture: Pictures) -> str:
     """Return the constraint, the seed, and that it diverged where it did, in lines that fit a panel."""
-    said = f"{picture.constraint}, seed {picture.seed}" + (", diverged" if picture.status == "diverged" else "")
+    return wrapped(f"{picture.constraint}, {seed_of(picture)}")
+
+
+def seed_of(picture: Pictures) -> str:
+    """Return which run a picture is of, and that it diverged where it did."""
+    return f"seed {picture.seed}" + (", diverged" if picture.status == "diverged" else "")
+
+
+def wrapped(text: str) -> str:
+    """Return ``text`` in lines that fit a panel, broken where a reader would break it."""
     lines = [""]
-    for part in re.findall(r"[^ (+]+[ (+]*", said):
+    for part in re.findall(r"[^ (+]+[ (+]*", text):
         if len(lines[-1]) + len(part.rstrip()) > _CHARACTERS:
             lines.append("")
         lines[-1] += part

@@ -28,7 +28,7 @@ def spectra(evidence: Evidence) -> Figure | None:
     seeds = sorted({picture.seed for picture in found.values()})
     said = f"Reshaped kernels after the last step, largest first (seed {', '.join(map(str, seeds))})."
     columns = balanced(len(layers), 4)
-    title = f"Singular values by layer  ·  {evidence.comparison.title()}"
+    title = f"Singular values by layer  ·  {evidence.title}"
     room = label_room(list(found))
     figure, axes = panels(len(layers), columns, title, said, size=(2.2, 1.7), gap=(0.5, 0.62), above=0.2, right=room)
     for index, (layer, panel) in enumerate(zip(layers, axes, strict=True)):

@@ -1,7 +1,11 @@
 """The discriminator's values over the plane, with the points it has to tell apart."""
 
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from lipschitz.report.digits import show
 from lipschitz.report.plots.evidence import Evidence
@@ -15,28 +19,57 @@ def surface(evidence: Evidence) -> Figure | None:
 
     Each panel has its own range of values, written below it: what a constraint bounds is how steep the surface is.
     """
-    pictures = [picture for picture in evidence.pictures if "surface" in picture.arrays]
+    pictures = [picture for picture in evidence.pictures if "samples" in picture.arrays and "surface" in picture.arrays]
     if not pictures:
         return None
-    title = f"Value surface of D  ·  {evidence.comparison.title()}"
+    title = f"Value surface of D  ·  {evidence.title}"
     said = "D after the last step as colour and level lines, each over its own range. Black: real. White: generated."
     figure, axes = picture_panels([panel_title(picture) for picture in pictures], title, said)
     for picture, panel in zip(pictures, axes, strict=True):
-        values = picture.arrays["surface"]
-        left, right, low, high = map(float, picture.arrays["surface_extent"])
-        extent = (left, right, low, high)
-        panel.imshow(values, origin="lower", extent=extent, cmap="cividis", interpolation="bilinear")
-        if np.isfinite(values).all() and np.ptp(values) > 0:
-            panel.contour(values, levels=8, origin="lower", extent=extent, colors="white", linewidths=0.4, alpha=0.6)
-        for key, colour, edge in (("real", "black", "none"), ("samples", "white", "black")):
-            if key in picture.arrays:
-                points = picture.arrays[key][:_POINTS]
-                panel.scatter(
-                    points[:, 0], points[:, 1], s=5, color=colour, edgecolors=edge, linewidths=0.3, rasterized=True
-                )
-        panel.set(xlim=(left, right), ylim=(low, high), xticks=[], yticks=[])
-        finite = values[np.isfinite(values)]
-        panel.set_xlabel(
-            f"D from {show(float(finite.min()))} to {show(float(finite.max()))}" if finite.size else "D not finite"
-        )
+        points = {key: picture.arrays.get(key) for key in ("real", "samples")}
+        draw(panel, picture.arrays["surface"], picture.arrays["surface_extent"], points["real"], points["samples"])
     return figure
+
+
+def draw(
+    panel: Axes,
+    values: NDArray[Any],
+    frame: NDArray[Any],
+    dark: NDArray[Any] | None,
+    light: NDArray[Any] | None,
+    name: str = "D",
+    lines: str | None = None,
+) -> None:
+    """Draw values over the plane as colour and level lines, and points dark and light, if any, over them.
+
+    Args:
+        panel: where to draw.
+        values: ``(rows, columns)``; rows go up.
+        frame: ``(xmin, xmax, ymin, ymax)``.
+        dark: ``(n, 2)``.
+        light: ``(n, 2)``.
+        name: of the function, for the line below that says its range.
+        lines: style of the level lines; by default solid above zero and dashed below.
+    """
+    left, right, low, high = map(float, frame)
+    extent = (left, right, low, high)
+    panel.imshow(values, origin="lower", extent=extent, cmap="cividis", interpolation="bilinear")
+    if np.isfinite(values).all() and np.ptp(values) > 0:
+        panel.contour(
+            values, levels=8, origin="lower", extent=extent, colors="white", linestyles=lines, linewidths=0.4, alpha=0.6
+        )
+    for points, colour, edge in ((dark, "black", "none"), (light, "white", "black")):
+        if points is not None:
+            panel.scatter(
+                points[:_POINTS, 0],
+                points[:_POINTS, 1],
+                s=5,
+                color=colour,
+                edgecolors=edge,
+                linewidths=0.3,
+                rasterized=True,
+            )
+    panel.set(xlim=(left, right), ylim=(low, high), xticks=[], yticks=[])
+    finite = values[np.isfinite(values)]
+    said = f"from {show(float(finite.min()))} to {show(float(finite.max()))}" if finite.size else "not finite"
+    panel.set_xlabel(f"{name} {said}")

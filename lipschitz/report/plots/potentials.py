@@ -1,0 +1,46 @@
+"""The critics' values over the plane beside the optimal potential's: how much of it each method finds."""
+
+from collections.abc import Iterator
+
+from matplotlib.figure import Figure
+
+from lipschitz.report.pairs import Family
+from lipschitz.report.plots.evidence import Pictures, pictures_of
+from lipschitz.report.plots.samples import picture_panels, seed_of, wrapped
+from lipschitz.report.plots.surface import draw
+from lipschitz.report.tasks import told
+
+
+def potentials(family: Family, dataset: str) -> Figure | None:
+    """Return one panel a critic of the pair ``dataset``, then one of the optimal potential; None off the plane."""
+    found = list(_pictures(family, dataset))
+    if not found:
+        return None
+    sweep = family.sweep
+    title = f"Critics and optimal potential  ·  {sweep.shown(dataset)}"
+    seeds = {picture.seed for _, picture in found}
+    alike = len(seeds) == 1 and all(picture.status == "finished" for _, picture in found)
+    said = (
+        "After the last step, as colour and level lines, each over its own range. Black: P. White: Q.\n"
+        "On the way from Q to P the optimal potential climbs at slope one."
+    ) + (f" Seed {min(seeds)}." if alike else "")
+    titles = [wrapped(name if alike else f"{name}, {seed_of(picture)}") for name, picture in found]
+    figure, axes = picture_panels([*titles, told("transport").floor], title, said)
+    shared = found[0][1].arrays
+    frame, source, target = (shared[key] for key in ("surface_extent", "source", "target"))
+    for (_, picture), panel in zip(found, axes, strict=False):
+        # A potential is known but for a constant: zero is nothing special.
+        draw(panel, picture.arrays["surface"], frame, source, target, lines="solid")
+    draw(axes[-1], shared["surface_true"], frame, source, target, name="Potential", lines="solid")
+    return figure
+
+
+def _pictures(family: Family, dataset: str) -> Iterator[tuple[str, Pictures]]:
+    """Yield each series' name and the arrays of one of its runs on the pair."""
+    runs = family.sweep.runs
+    runs = runs[runs["configuration"].isin(family.cells.index) & (runs["dataset"] == dataset)]
+    for constraint, model in family.series:
+        of_series = runs[(runs["constraint"] == constraint) & (runs["model"] == model)]
+        found = pictures_of(family.sweep, of_series)
+        if found is not None and "surface_true" in found.arrays:
+            yield family.series_names[constraint, model], found

@@ -1,0 +1,51 @@
+"""The figures of a whole sweep, in the order in which they are shown: they compare across dimensions and models."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from lipschitz.report.comparisons import slug
+from lipschitz.report.pairs import Family
+from lipschitz.report.plots.dimensions import cosine_by_dimension, w1_by_dimension
+from lipschitz.report.plots.potentials import potentials
+
+_PLANAR = (0, 2)
+"""Dimensions of pairs that may lie in the plane; zero where they do not say."""
+
+
+class Whole(NamedTuple):
+    """A figure to draw: the name of its files, what it shows, of what, and the function that draws it."""
+
+    name: str
+    caption: str
+    title: str
+    draw: Callable[[], Figure | None]
+
+
+def whole(found: list[Family]) -> Iterator[Whole]:
+    """Yield every figure of the families of a sweep; one that has nothing to show is None when drawn."""
+    for family in found:
+        yield Whole(
+            f"cosine_by_dimension_{slug(family.kind)}{family.suffix}",
+            "Cosine to the optimal gradient by dimension",
+            family.title,
+            partial(cosine_by_dimension, family),
+        )
+        yield Whole(
+            f"w1_by_dimension_{slug(family.kind)}{family.suffix}",
+            "W1 by the critic over the true W1, by dimension",
+            family.title,
+            partial(w1_by_dimension, family),
+        )
+    for family in found:
+        planar = family.cells[family.cells["dim"].isin(_PLANAR)]
+        for dataset in dict.fromkeys(planar["dataset"]):
+            shown = family.sweep.shown(dataset)
+            yield Whole(
+                f"potentials_{slug(shown)}{family.suffix}",
+                "Critics and optimal potential over the plane",
+                shown,
+                partial(potentials, family, dataset),
+            )
