@@ -12,6 +12,7 @@ from lipschitz.report.pairs import families
 from lipschitz.report.plots.evidence import gather
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
 from lipschitz.report.plots.whole import whole
+from lipschitz.report.published import agreement, ranks
 from lipschitz.report.records import Sweep, load
 from lipschitz.report.references import bibliography, citations, latex_comments
 from lipschitz.report.summary import overview, summarise
@@ -39,16 +40,17 @@ def report(folder: Path, *, limit_panels: int | None = PANELS) -> list[str]:
     warnings = [*sweep.warnings, *_unfinished(sweep)]
     summary = summarise(sweep)
     tables, groups = build(sweep, summary), families(sweep)
+    across = [table for group in groups for table in (*agreement.tables(group), *ranks.tables(group))]
     write_text(folder / "records.csv", _records(sweep).to_csv(index=False, lineterminator="\n"))
     write_text(folder / "summary.csv", summary.to_csv(index=False, lineterminator="\n"))
-    write_text(folder / "table.md", markdown(tables, sweep.name))
+    write_text(folder / "table.md", markdown([*across, *tables], sweep.name))
     cited = citations(sweep)
     write_text(folder / "references.bib", bibliography(cited))
-    write_text(folder / "table.tex", latex(tables, latex_comments(cited)))
+    write_text(folder / "table.tex", latex([*across, *tables], latex_comments(cited)))
     plots = folder / "plots"
     plots.mkdir(exist_ok=True)
     pictures = [_written(plots, picture) for picture in gallery(gather(sweep), limit_panels, warnings, whole(groups))]
-    write_text(folder / "index.html", page(sweep, tables, [], pictures, cited, warnings))
+    write_text(folder / "index.html", page(sweep, tables, across, pictures, cited, warnings))
     return [*warnings, *_stale(plots, pictures)]
 
 

@@ -1,0 +1,136 @@
+"""In which order the methods come, published and ours: what seeds cannot tell apart is not ranked apart."""
+
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lipschitz.report.digits import MISSING
+from lipschitz.report.pairs import Family
+from lipschitz.report.published.notes import notes
+from lipschitz.report.published.work import flatten, published
+from lipschitz.report.table import Cell, Column, Table
+
+METRIC = "cosine"
+CAPTION = (
+    "Rank by cosine, 1 the best, among the methods that have one of ours here. Published: by the values of one seed. "
+    "Ours: two methods are ranked apart only where the 95 % intervals of their means over seeds do not overlap; where "
+    "k of m methods are above a method in this sense and l below it, its rank is k + 1 to m - l. Methods with fewer "
+    "than two finished seeds have none. Pairs of methods: alike, where both orders are the same; not apart, where our "
+    "seeds or equal published values leave it open; reversed, where ours are apart in the other order."
+)
+
+
+class Order(NamedTuple):
+    """How pairs of methods are ordered, published and ours; ``reversed`` are indices, ours better first."""
+
+    alike: int
+    not_apart: int
+    reversed: list[tuple[int, int]]
+
+
+def ranks(low: NDArray[np.float64], high: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Return the best and the worst rank that each of several methods may have, of which higher is better.
+
+    Args:
+        low: lower ends of their intervals, ``(m,)``.
+        high: upper ends, ``(m,)``; a value that is known is an interval of no width.
+    """
+    above = (low[None, :] > high[:, None]).sum(axis=1)
+    below = (high[None, :] < low[:, None]).sum(axis=1)
+    return [(1 + int(better), len(low) - int(worse)) for better, worse in zip(above, below, strict=True)]
+
+
+def compare(values: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> Order:
+    """Compare the order of published ``values`` ``(m,)`` with that of our intervals, pair by pair."""
+    alike, not_apart, turned = 0, 0, []
+    for first, second in combinations(range(len(values)), 2):
+        ours = int(low[first] > high[second]) - int(low[second] > high[first])
+        theirs = int(np.sign(values[first] - values[second]))
+        if ours * theirs == 0:
+            not_apart += 1
+        elif ours == theirs:
+            alike += 1
+        else:
+            turned.append((first, second) if ours > 0 else (second, first))
+    return Order(alike, not_apart, turned)
+
+
+def tables(family: Family) -> list[Table]:
+    """Return one table, a row for each dimension and number of funnels, where two or more methods can be ranked."""
+    rows = _ranked(family)
+    groups = [group for _, group in rows.groupby(["dim", "width"]) if len(group) > 1]
+    if not groups:
+        return []
+    ranked = pd.concat(groups)
+    names = [method.name for method in published().methods if method.name in set(ranked["method"])]
+    columns = [Column("Dim"), Column("Funnels")]
+    columns += [Column(which, name, numeric=False) for name in names for which in ("published", "ours")]
+    columns += [Column(which, "Pairs") for which in ("alike", "not apart", "reversed")]
+    orders = [_order(group) for group in groups]
+    cells = [_cells(group, order, names) for group, order in zip(groups, orders, strict=True)]
+    said = [*_reversed(groups, orders), _steps(ranked, names), *notes(family, ranked)]
+    return [Table("", "", "", f"Ranks, published and ours: {family.title}", columns, cells, said, CAPTION)]
+
+
+def _reversed(groups: list[pd.DataFrame], orders: list[Order]) -> list[str]:
+    """Return a line that names every pair of methods whose order ours turns round."""
+    said = []
+    for group, order in zip(groups, orders, strict=True):
+        methods, first = list(group["method"]), group.iloc[0]
+        pairs = ", ".join(f"{methods[better]} above {methods[worse]}" for better, worse in order.reversed)
+        said += [f"dim {first['dim']}, {first['width']} funnels: {pairs}"] if pairs else []
+    return [f"Reversed, in ours: {'; '.join(said)}."] if said else []
+
+
+def _steps(ranked: pd.DataFrame, names: list[str]) -> str:
+    iterations = {method.name: method.iterations for method in published().methods}
+    ours = {name: sorted(set(ranked.loc[ranked["method"] == name, "steps"])) for name in names}
+    said = (f"{name} {iterations[name]} and {' or '.join(map(str, steps))}" for name, steps in ours.items())
+    return f"Steps, published and ours: {', '.join(said)}."
+
+
+def _ranked(family: Family) -> pd.DataFrame:
+    """Return one row a (dim, width, method) that has an interval.
+
+    Of several configurations of a method the one that was run most like the published one stands for it.
+    """
+    rows = family.published_values(METRIC).join(family.values(METRIC)[["n", "mean", "ci95"]])
+    rows = rows[rows["ci95"].notna()]
+    methods = {method.name: method for method in published().methods}
+    runs = family.sweep.definitions
+    off = [
+        len(methods[name].differences(flatten(runs[str(configuration)])))
+        for configuration, name in zip(rows.index, rows["method"], strict=True)
+    ]
+    places = {name: place for place, name in enumerate(methods)}
+    rows = rows.assign(off=off, place=rows["method"].map(places)).sort_values("off", kind="stable")
+    return rows.drop_duplicates(["dim", "width", "method"]).sort_values("place", kind="stable")
+
+
+def _columns(group: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the published values, and the ends of our intervals."""
+    values, mean, ci95 = (group[column].to_numpy(float) for column in ("published", "mean", "ci95"))
+    return values, mean - ci95, mean + ci95
+
+
+def _order(group: pd.DataFrame) -> Order:
+    return compare(*_columns(group))
+
+
+def _cells(group: pd.DataFrame, order: Order, names: list[str]) -> list[Cell]:
+    values, low, high = _columns(group)
+    methods = list(group["method"])
+    theirs, ours = (dict(zip(methods, found, strict=True)) for found in (ranks(values, values), ranks(low, high)))
+    texts = [str(group["dim"].iloc[0]), str(group["width"].iloc[0])]
+    texts += [_said(found.get(name)) for name in names for found in (theirs, ours)]
+    texts += [str(order.alike), str(order.not_apart), str(len(order.reversed))]
+    return [Cell(text) for text in texts]
+
+
+def _said(rank: tuple[int, int] | None) -> str:
+    if rank is None:
+        return MISSING
+    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]} to {rank[1]}"

@@ -1,0 +1,252 @@
+"""Published numbers beside ours: the statistics worked out by hand, and configurations known by what they are."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic import Plan, write_sweep
+from synthetic_transport import (
+    CLIPPING,
+    METHODS,
+    NORMALIZATION,
+    ONE_SIDED,
+    PENALTY,
+    SORTING,
+    Method,
+    Pairs,
+    write_pairs,
+)
+
+from lipschitz.report.pairs import Family, families
+from lipschitz.report.published import agreement, ranks
+from lipschitz.report.published.agreement import verdict
+from lipschitz.report.published.ranks import compare
+from lipschitz.report.published.work import TRUE, published
+from lipschitz.report.records import load
+from lipschitz.report.table import Table
+
+NAMES = ["clipping", "gradient penalty", "one-sided (LP)", "spectral normalization", "sorting out"]
+T2 = 0.95 / math.sqrt(2 * 0.975 * 0.025)
+"""Student's t at 0.975 with two degrees of freedom, in closed form."""
+
+
+def family_of(folder: Path, plan: Pairs) -> Family:
+    (family,) = families(load(write_pairs(folder, plan)))
+    return family
+
+
+def lines(table: Table) -> list[dict[str, str]]:
+    heads = [f"{column.over}: {column.head}" if column.over else column.head for column in table.columns]
+    return [dict(zip(heads, (cell.text for cell in row), strict=True)) for row in table.rows]
+
+
+def run_of(method: Method) -> dict[str, object]:
+    return {
+        "dataset": {"name": "funnels", "dim": 2, "width": 4, "degree": 8.0, "published": True},
+        "model": {"name": "critic", "width": None, "depth": 2, "activation": method.activation},
+        "constraints": [method.constraint],
+    }
+
+
+def test_every_published_value_is_there() -> None:
+    values = published().values
+    cosines = values[values["metric"] == "cosine"]
+    assert len(cosines) == 5 * 5 * 2 == len(cosines.drop_duplicates(["dim", "width", "method"]))
+    assert set(values["method"]) == {*NAMES, TRUE}
+    table = values.set_index(["metric", "dim", "width", "method"])["value"]
+    assert table["cosine", 2, 64, "gradient penalty"] == 0.355
+    assert table["cosine", 128, 4, "one-sided (LP)"] == 0.926
+    assert table["cosine", 64, 64, "sorting out"] == 0.834
+    assert table["l2", 16, 4, "clipping"] == 6.90
+    assert (table["w1_dual", 64, 64, TRUE], table["w1_dual", 16, 4, TRUE]) == (1.32, 1.94)
+    budgets = {method.name: method.iterations for method in published().methods}
+    assert budgets == dict(zip(NAMES, (5000, 60000, 60000, 10000, 25000), strict=True))
+
+
+@pytest.mark.parametrize(("method", "name"), list(zip(METHODS, NAMES, strict=True)), ids=NAMES)
+def test_a_run_is_known_by_what_it_is(method: Method, name: str) -> None:
+    found = published().method_of(run_of(method))
+    assert found is not None
+    assert found.name == name
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        run_of(replace(SORTING, activation="relu")),
+        run_of(replace(PENALTY, activation="full_sort")),
+        run_of(Method("none", {"name": "none"})),
+        run_of(PENALTY) | {"constraints": [PENALTY.constraint | {"points": "real"}]},
+        run_of(PENALTY) | {"constraints": [PENALTY.constraint, NORMALIZATION.constraint]},
+        run_of(CLIPPING) | {"dataset": {"name": "funnels", "dim": 2, "width": 4, "degree": 8.0, "published": False}},
+        run_of(CLIPPING) | {"dataset": {"name": "translation", "dim": 2}},
+    ],
+)
+def test_what_was_not_published_is_no_published_method(run: dict[str, object]) -> None:
+    assert published().method_of(run) is None
+
+
+@pytest.mark.parametrize(
+    ("difference", "half_width", "near", "word"),
+    [
+        (0.02, 0.5, 0.03, "within .03"),
+        (-0.02, 0.001, 0.03, "within .03"),
+        (-0.2, 0.3, 0.03, "in the interval"),
+        (0.2, 0.1, 0.03, "outside"),
+        (0.02, 0.01, 0.0, "outside"),
+        (0.0, 0.01, 0.0, "in the interval"),
+        (0.2, math.nan, 0.03, "no interval"),
+        (0.02, math.nan, 0.03, "within .03"),
+    ],
+)
+def test_verdicts(difference: float, half_width: float, near: float, word: str) -> None:
+    assert verdict(difference, half_width, near) == word
+
+
+def test_a_row_worked_out_by_hand(tmp_path: Path) -> None:
+    """Seeds .7, .8 and .9 at dimension 2 with 4 funnels, where .845 was published: s = .1, so t s √(4/3) = .497."""
+    plan = Pairs((PENALTY,), (2,), (4,), cosines={(PENALTY.label, 2, 4): (0.7, 0.8, 0.9)})
+    cosine, *others = agreement.tables(family_of(tmp_path, plan))
+    assert others == [], "no L2 or W1 was published there"
+    half = T2 * 0.1 * math.sqrt(4 / 3)
+    assert lines(cosine) == [
+        {
+            "Dim": "2",
+            "Funnels": "4",
+            "Method": "gradient penalty",
+            "Steps: published": "60000",
+            "Steps: ours": "2000",
+            "Published": "0.845",
+            "Ours: mean": "0.800",
+            "Ours: ± one new seed": f"{half:.3f}",
+            "Ours: interval": f"{0.8 - half:.3f} to {0.8 + half:.3f}",
+            "Ours: n": "3",
+            "Published - ours": "+0.045",
+            "Verdict": "in the interval",
+        }
+    ]
+    assert "1 rows: 1 in the interval." in cosine.notes
+    assert any("2206.07767" in note for note in cosine.notes)
+    assert "after the last step" in cosine.caption
+
+
+def test_the_last_step_counts_and_not_the_best(tmp_path: Path) -> None:
+    folder = write_pairs(tmp_path, Pairs((PENALTY,), (2,), (4,), seeds=(0,), cosines={(PENALTY.label, 2, 4): (0.5,)}))
+    path = next(folder.glob("runs/*/result.json"))
+    result = json.loads(path.read_text())
+    result["best"]["values"]["cosine"] = 0.9
+    path.write_text(json.dumps(result))
+    (family,) = families(load(folder))
+    (row,) = lines(agreement.tables(family)[0])
+    assert (row["Ours: mean"], row["Ours: ± one new seed"], row["Verdict"]) == ("0.500", "–", "no interval")
+
+
+def test_only_seeds_that_finished_count_and_those_that_diverged_are_named(tmp_path: Path) -> None:
+    ends = {
+        (PENALTY.label, 2, 4, 1): "diverged",
+        (PENALTY.label, 2, 4, 2): "running",
+        **{(CLIPPING.label, 2, 4, seed): "diverged" for seed in (0, 1, 2)},
+        **{(SORTING.label, 2, 4, seed): "running" for seed in (0, 1, 2)},
+    }
+    plan = Pairs((CLIPPING, PENALTY, SORTING), (2,), (4,), cosines={(PENALTY.label, 2, 4): (0.84, 0.1, 0.1)}, ends=ends)
+    family = family_of(tmp_path, plan)
+    clipping, penalty = lines(agreement.tables(family)[0])
+    assert (penalty["Ours: mean"], penalty["Ours: n"], penalty["Verdict"]) == ("0.840", "1", "within .03")
+    assert (clipping["Ours: mean"], clipping["Ours: n"], clipping["Verdict"]) == ("–", "0", "none finished")
+    named = "clipping at dim 2, 4 funnels (seed 0, 1, 2); gradient penalty at dim 2, 4 funnels (seed 1)"
+    assert f"Diverged, and in no mean: {named}." in agreement.tables(family)[0].notes
+
+
+def test_l2_and_w1_stand_beside_theirs_and_the_true_w1s(tmp_path: Path) -> None:
+    plan = Pairs((CLIPPING, SORTING), (16,), (4,), cosines={(CLIPPING.label, 16, 4): (0.3, 0.3, 0.3)})
+    _, distance, w1 = agreement.tables(family_of(tmp_path, plan))
+    clipping, sorting = lines(distance)
+    assert (clipping["Published"], clipping["Ours: mean"], clipping["Verdict"]) == ("6.90", "0.910", "outside")
+    assert sorting["Published"] == "0.059", "as it was printed"
+    # The synthetic critic's W1 is its cosine times the true one, 1.5.
+    assert next(row["Ours: mean"] for row in lines(w1)) == "0.450"
+    assert "The true W1, published and ours: dim 16, 4 funnels: 1.94 and 1.500." in w1.notes
+
+
+def test_what_was_run_otherwise_is_said(tmp_path: Path) -> None:
+    folder = write_pairs(tmp_path, Pairs((PENALTY,), (2,), (4,)))
+    for path in folder.glob("runs/*/run.json"):
+        definition = json.loads(path.read_text())
+        definition["run"]["training"]["batch_size"] = 256
+        definition["run"]["constraints"][0]["weight"] = 1.0
+        path.write_text(json.dumps(definition))
+    (family,) = families(load(folder))
+    said = "Other than published in more than steps: gradient penalty: batch_size 256 for 1024, weight 1.0 for 10.0."
+    assert said in agreement.tables(family)[0].notes
+
+
+def test_two_constraints_of_one_method_are_told_apart(tmp_path: Path) -> None:
+    other = replace(CLIPPING, label="weight_clipping(c=0.1)", constraint={**CLIPPING.constraint, "c": 0.1})
+    cosines = {(CLIPPING.label, 2, 4): (0.07, 0.08, 0.09), (other.label, 2, 4): (0.01, 0.02, 0.03)}
+    family = family_of(tmp_path, Pairs((other, CLIPPING, SORTING), (2,), (4,), cosines=cosines))
+    rows = lines(agreement.tables(family)[0])
+    assert [row["Constraint"] for row in rows] == [other.label, CLIPPING.label, SORTING.label]
+    (row,) = lines(ranks.tables(family)[0])
+    assert row["clipping: ours"] == "2"
+    assert "c 0.1 for 0.04" not in " ".join(ranks.tables(family)[0].notes), "the run with the published c is ranked"
+
+
+def test_ranks_are_apart_only_where_intervals_are() -> None:
+    """A is above all, B overlaps C, C overlaps D, and D lies wholly below B."""
+    low, high = np.array([0.9, 0.6, 0.5, 0.4]), np.array([0.95, 0.7, 0.65, 0.55])
+    assert ranks.ranks(low, high) == [(1, 1), (2, 3), (2, 4), (3, 4)]
+    published_values = np.array([0.949, 0.949, 0.964])
+    assert ranks.ranks(published_values, published_values) == [(2, 3), (2, 3), (1, 1)]
+
+
+def test_pairs_are_alike_reversed_or_not_apart() -> None:
+    low, high = np.array([0.9, 0.6, 0.5, 0.4]), np.array([0.95, 0.7, 0.65, 0.55])
+    order = compare(np.array([0.1, 0.2, 0.3, 0.2]), low, high)
+    # A is below B, C and D there and above them here; B and D are equal there; B and C, C and D overlap here.
+    assert order == (0, 3, [(0, 1), (0, 2), (0, 3)])
+    assert compare(np.array([4.0, 3.0, 2.0, 1.0]), low, high) == (4, 2, [])
+
+
+def test_the_ranks_of_a_sweep_worked_out_by_hand(tmp_path: Path) -> None:
+    """Published with 64 funnels in the plane: one-sided .676, sorting out .661, gradient penalty .355."""
+    cosines = {
+        (PENALTY.label, 2, 64): (0.700, 0.701, 0.702),
+        (ONE_SIDED.label, 2, 64): (0.600, 0.601, 0.602),
+        (SORTING.label, 2, 64): (0.5, 0.6, 0.7),
+        (CLIPPING.label, 2, 64): (0.9, 0.9, 0.9),
+    }
+    ends = {(CLIPPING.label, 2, 64, seed): "diverged" for seed in (0, 1)}
+    plan = Pairs((CLIPPING, PENALTY, ONE_SIDED, SORTING), (2,), (64,), cosines=cosines, ends=ends)
+    (table,) = ranks.tables(family_of(tmp_path, plan))
+    assert lines(table) == [
+        {
+            "Dim": "2",
+            "Funnels": "64",
+            "gradient penalty: published": "3",
+            "gradient penalty: ours": "1 to 2",
+            "one-sided (LP): published": "1",
+            "one-sided (LP): ours": "2 to 3",
+            "sorting out: published": "2",
+            "sorting out: ours": "1 to 3",
+            "Pairs: alike": "0",
+            "Pairs: not apart": "2",
+            "Pairs: reversed": "1",
+        }
+    ]
+    assert "Reversed, in ours: dim 2, 64 funnels: gradient penalty above one-sided (LP)." in table.notes
+    steps = "Steps, published and ours: gradient penalty 60000 and 2000, one-sided (LP) 60000 and 2000"
+    assert any(note.startswith(steps) for note in table.notes)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_one_seed_ranks_nothing(tmp_path: Path, seeds: tuple[int, ...]) -> None:
+    assert bool(ranks.tables(family_of(tmp_path, Pairs(seeds=seeds, pictures=False)))) is (len(seeds) > 1)
+
+
+def test_nothing_is_compared_where_nothing_matches(tmp_path: Path) -> None:
+    family = family_of(tmp_path / "formula", Pairs(published=False, pictures=False))
+    assert agreement.tables(family) == ranks.tables(family) == []
+    assert families(load(write_sweep(tmp_path / "generation", Plan(("digits",), seeds=(0,), pictures=False)))) == []
