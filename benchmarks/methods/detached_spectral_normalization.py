@@ -14,8 +14,8 @@ from lipschitz.estimation.layers import raw_weight, weighted_layers
 class DetachedSpectralNormalization(Constraint):
     """Replace every weight of a perceptron by W / σ(W), without the gradient of σ.
 
-    The gradient by W is then G / σ, where Miyato et al. 2018 (eq. 12) have (G - <G, W̄> u vᵀ) / σ: its part along W, which
-    cannot change W̄, is not taken away, so that W grows with every step down a loss that a longer critic would lower.
+    The gradient by W is then G / σ, where Miyato et al. 2018 (eq. 12) have (G - <G, W̄> u vᵀ) / σ. Without the second
+    term W grows with every step, as if the loss could be lowered by its length, and W̄ moves less and less.
     """
 
     source: ClassVar[str] = "Korotin et al. 2022, arXiv:2206.07767, its published code"
