@@ -17,7 +17,8 @@ from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.run import iteration_ms
 from lipschitz.sweep.spec import Sweep
 from lipschitz.sweep.store import SweepFolder
-from lipschitz.sweep.worker import Job, time_together, timings_of
+from lipschitz.sweep.timing import time_together, timings_of
+from lipschitz.sweep.worker import Job
 
 PATIENCE = 30.0
 """Seconds that a dry run may spend on timing."""
@@ -114,7 +115,8 @@ def estimate(sweep: Sweep, folder: SweepFolder, data_root: Path | None, slots: S
         if time.monotonic() > deadline:
             return None
         for job, timing in zip(group, timings_of(group, warm_up=1, repeats=3), strict=True):
-            timings[job.run.configuration] = timing
+            if timing is not None:
+                timings[job.run.configuration] = timing
     return training_seconds(jobs, timings)
 
 

@@ -1,12 +1,9 @@
-"""One process, one run: what an engine starts for each run, and for each configuration to be timed."""
+"""One process, one run: what an engine starts for each run."""
 
 import os
-import resource
 import signal
-import sys
 import threading
 import traceback
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
@@ -21,12 +18,8 @@ from lipschitz.sweep.run import Run
 from lipschitz.sweep.store import RunFolder, SweepFolder
 from lipschitz.tasks.catalogue import TASKS
 from lipschitz.tasks.losses import LOSSES
-from lipschitz.training.clock import median_interval, milliseconds
 from lipschitz.training.loop import Trainer
 from lipschitz.training.task import Task
-
-WARM_UP, REPEATS = 5, 40
-"""Calls of each part of an iteration before it is timed, and timed."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +72,7 @@ def work(job: Job, channel: Connection) -> None:
     A SIGTERM ends it after the step in hand, with a checkpoint. What goes wrong is written to ``error.txt``; exit
     status 1.
     """
-    _prepare_process()
+    prepare_process()
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     folder = job.folder
@@ -100,48 +93,7 @@ def work(job: Job, channel: Connection) -> None:
             raise SystemExit(1) from None
 
 
-def time_together(jobs: Sequence[Job], _: Job, channel: Connection) -> None:
-    """Time one iteration of each of ``jobs`` in turn, alone on the device; keep it under the configuration."""
-    _prepare_process()
-    for job, timing in zip(jobs, timings_of(jobs, warm_up=WARM_UP, repeats=REPEATS), strict=True):
-        facts = {"device": job.provenance["device"], "labels": job.run.labels()}
-        SweepFolder(job.sweep).write_timing(job.run.configuration, {**timing, **facts})
-
-
-def timings_of(jobs: Sequence[Job], *, warm_up: int, repeats: int) -> list[dict[str, Any]]:
-    """Return, for each job, the time of each part of an iteration by metric name, ``peak_memory`` and ``n_dis``.
-
-    The jobs take turns, so that a machine whose speed drifts is as fast or slow for one as for the other. Memory is
-    what building a job and its first iterations add to the largest so far.
-    """
-    # One more of the first stays alive, so that no job is charged with what a process loads once.
-    _spare = _warm(jobs[0], warm_up)
-    tasks, memory = [], []
-    for job in jobs:
-        before = _peak_memory(job.device)
-        tasks.append(_warm(job, warm_up))
-        memory.append(_peak_memory(job.device) - before)
-    values: list[dict[str, list[float]]] = [{name: [] for name in task.parts()} for task in tasks]
-    for _ in range(repeats):
-        for task, seen in zip(tasks, values, strict=True):
-            for name, part in task.parts().items():
-                seen[name].append(milliseconds(part, task.device))
-    return [
-        {name: median_interval(calls)._asdict() for name, calls in seen.items()}
-        | {"peak_memory": peak, "n_dis": job.run.setting.n_dis}
-        for job, seen, peak in zip(jobs, values, memory, strict=True)
-    ]
-
-
-def _warm(job: Job, calls: int) -> Task:
-    task = job.build()
-    for part in task.parts().values():
-        for _ in range(calls):
-            part()
-    return task
-
-
-def _prepare_process() -> None:
+def prepare_process() -> None:
     """Set up a worker: one thread, deaf to the terminal's Ctrl-C, dead when its parent is."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -154,12 +106,3 @@ def _die_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
-
-
-def _peak_memory(device: str) -> float:
-    """Return the largest memory so far in MiB: allocated by torch on CUDA, the process's resident set on the CPU."""
-    if torch.device(device).type == "cuda":
-        return float(torch.cuda.max_memory_allocated(device)) / 2**20
-    # Linux counts in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

@@ -13,7 +13,8 @@ from sweeps import write
 
 from lipschitz.sweep.local import run_jobs
 from lipschitz.sweep.spec import load_sweep
-from lipschitz.sweep.worker import Job, time_together, work
+from lipschitz.sweep.timing import time_together
+from lipschitz.sweep.worker import Job, work
 
 
 class Diary:
