@@ -90,7 +90,7 @@ class PotentialEvaluator:
         with torch.no_grad():
             dual = float((potential(plan.source) - potential(plan.target)).mean())
         return {
-            "cosine": float(cosine_similarity(gradient, slope, dim=1).mean()),
+            "cosine": float(cosine_similarity(gradient, slope, dim=1, eps=torch.finfo(gradient.dtype).tiny).mean()),
             "l2": float((gradient - slope).square().sum(dim=1).mean()),
             "w1_dual": dual,
             "w1_error": abs(dual - self._data.w1) / self._data.w1,
