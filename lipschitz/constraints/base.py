@@ -76,7 +76,7 @@ def constrain(net: nn.Module, constraints: Sequence[Constraint], shape: tuple[in
     stateful = [type(one) for one in constraints if type(one).wrap is not Constraint.wrap]
     for kind in stateful:
         if stateful.count(kind) > 1:
-            raise Refusal(f"{kind.name()} stands twice: both would keep their state in the same place; allowed: once")
+            raise Refusal(f"{kind.name()} stands twice, and both would begin with the same weights; allowed: once")
     for constraint in constraints:
         net = constraint.wrap(net, shape)
     for constraint in constraints:
