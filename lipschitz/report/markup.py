@@ -37,6 +37,9 @@ _LATEX = {
 _MARKDOWN = re.compile(r"([\\`*{}\[\]<>|#~$]|(?<![^\W_])_|_(?![^\W_]))")
 """What Markdown would take for markup; an underscore inside a word is none."""
 
+_MANY_ROWS = 40
+"""Above which the rows of a table stand closer in LaTeX, so that it fits a page with its caption."""
+
 # \@nodocument is \relax once a document has begun: the file knows whether it was \input or is compiled by itself.
 _OPENING = r"""% \input this into a document that loads booktabs, or compile it alone.
 \makeatletter
@@ -93,7 +96,8 @@ def _latex_table(table: Table) -> str:
     rules = " ".join(rf"\cmidrule(lr){{{start}-{start + width - 1}}}" for text, start, width in upper if text)
     lines = [
         r"\begin{table}[ht]",
-        r"  \centering\scriptsize\setlength{\tabcolsep}{3pt}",
+        r"  \centering\scriptsize\setlength{\tabcolsep}{3pt}"
+        + (r"\renewcommand{\arraystretch}{0.85}" if len(table.rows) > _MANY_ROWS else ""),
         rf"  \caption{{{tex(table.title)}. {tex(' '.join([table.caption, *table.notes]))}}}",
         rf"  \begin{{tabular}}{{{form}}}",
         r"    \toprule",

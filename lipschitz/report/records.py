@@ -113,12 +113,18 @@ def load(path: Path) -> Sweep:
         _merged(row["sources"] for row in runs),
         _merged(row["outside"] for row in runs),
         {row["configuration"]: row["definition"] for row in reversed(runs)},
-        names({str(key): value for key, value in row.items()} for row in table.to_dict("records")),
+        _names(table),
         timings,
         provenance,
         waiting,
         warnings,
     )
+
+
+def _names(runs: pd.DataFrame) -> dict[str, str]:
+    """Return what people read in place of labels, by one run of each configuration."""
+    distinct = runs.drop_duplicates("configuration").to_dict("records")
+    return names({str(key): value for key, value in row.items()} for row in distinct)
 
 
 def _mixed_origins(origins: Iterable[list[dict[str, Any]]]) -> list[str]:

@@ -2,6 +2,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,13 @@ def test_every_row_of_latex_has_the_same_cells_and_nothing_unescaped(tables: lis
     assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(tables[1].columns) - 1}
     assert not re.search(r"(?<!\\)[%#_]", body)
     assert r"a\_b+c\{d\}(x=50\%,y=\#1)\&\textbar{}\textless{}i\textgreater{}\$2\textasciicircum{}3" in body
+
+
+def test_the_rows_of_a_long_table_stand_closer_so_that_it_fits_a_page(tables: list[Table]) -> None:
+    short = tables[1]
+    long = replace(short, rows=short.rows * 13)
+    assert r"\arraystretch" in latex([long])
+    assert r"\arraystretch" not in latex([short])
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

@@ -309,6 +309,7 @@ def test_the_page_begins_with_what_compares_across_dimensions(folder: Path) -> N
     assert sum("published and ours" in table for table in tables) == 4
     assert "mean ± t s sqrt(1 + 1/n)" in page
     assert "critic, wasserstein loss, setting adam, betas 0.0/0.9" in tables
+    assert f"<td>{PAIR}</td><td>cosine, l2</td><td>of: the optimal plan, samples: 4096</td>" in page
     assert not list((folder / "plots").glob("samples*"))
     assert not list((folder / "plots").glob("surface*"))
     assert all((folder / source).is_file() for source in re.findall(r'src="([^"]+)"', page))
