@@ -67,7 +67,8 @@ class Funnels(Dataset):
         """
         centers, biases = self._read(data_root or DEFAULT_DATA_ROOT) if self.published else self._drawn()
         geometry = Geometry(centers.to(device), biases.to(device), self.degree)
-        w1, error = geometry.w1()
+        # On the CPU, so that it is the same number whatever the device.
+        w1, error = Geometry(centers, biases, self.degree).w1()
         half = torch.full((self.dim,), HALF, dtype=torch.float64, device=device)
         return PairData(
             self.dim,

@@ -80,7 +80,7 @@ _METRICS = (
     ),
     Metric(
         name="l2",
-        title="Squared distance to the optimal gradient",
+        title="Squared gradient error",
         better="lower",
         unit="",
         source="Korotin et al. 2022, arXiv:2206.07767, section 4",

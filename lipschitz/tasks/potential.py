@@ -56,7 +56,11 @@ class PotentialEvaluator:
     def facts(self) -> dict[str, Any]:
         """Return what the metrics say of the optimal potential itself, and their protocols."""
         floor = self._quality(self._data.potential, self._stream("floor"))
-        true = {"w1": self._data.w1, "w1_standard_error": self._data.w1_error}
+        # Rounded: another processor's last digits are the same protocol.
+        true = {
+            name: float(f"{value:.6g}")
+            for name, value in (("w1", self._data.w1), ("w1_standard_error", self._data.w1_error))
+        }
         protocol = {"samples": self._samples, "of": "the optimal plan"}
         protocols = {name: protocol if name in ("cosine", "l2") else protocol | true for name in METRICS}
         return {"floor": floor | {f"w1_over_{bound}": floor["w1_dual"] for bound in ("lower", "upper")}} | {
