@@ -117,7 +117,7 @@ def test_tables_hold_all_models_and_the_distance_has_its_own(tmp_path: Path) -> 
     ]
     assert [column.over.rstrip(" ↑↓") for column in quality.columns[5::2]] == [
         "Cosine to the optimal gradient",
-        "Squared distance to the optimal gradient",
+        "Squared gradient error",
         "Relative error of W1",
     ]
     said = {row[0].text: [cell.text for cell in row[1:3]] for row in quality.rows}
@@ -276,8 +276,8 @@ def test_axes_show_the_methods_and_a_floor_of_zero_flattens_none(sweep: Sweep) -
     cosine, l2, error = figure.axes
     assert [axes.get_ylabel().replace("\n", " ") for axes in (cosine, l2, error)] == [
         "Cosine to the optimal gradient ↑",
-        "Squared distance to the optimal gradient ↓",
-        "Relative error of W1 ↓",
+        "Squared gradient error ↓",
+        "Relative error of W1",
     ]
     # All cosines begin at zero; the floor, one, is worth an axis that reaches it.
     assert cosine.get_yscale() == "linear"
