@@ -10,13 +10,14 @@ from torch import Tensor
 from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset
 from lipschitz.datasets.pairs import PairData, uniform
 from lipschitz.datasets.points import square
+from lipschitz.datasets.published_funnels import PINNED
 from lipschitz.datasets.rays import HALF, Geometry
 from lipschitz.errors import InputError
 from lipschitz.streams import stream
 
+_ORIGIN = "benchmarks/nd/dim_{}/width_{}/deg_8_seed_987.pt of github.com/justkolesov/Wasserstein1Benchmark"
 BIAS = 0.1
 """Standard deviation of the funnels' heights."""
-PUBLISHED_DIMS, PUBLISHED_WIDTHS = (2, 4, 8, 16, 32, 64, 128), (4, 16, 64, 256)
 
 
 class Funnels(Dataset):
@@ -47,10 +48,11 @@ class Funnels(Dataset):
             return self
         if meaningless := sorted({"degree", "seed"} & set(self.changed())):
             raise ValueError(f"published funnels have degree 8 and no seed; leave out {' and '.join(meaningless)}")
-        if self.dim not in PUBLISHED_DIMS or self.width not in PUBLISHED_WIDTHS:
+        if (self.dim, self.width) not in PINNED:
+            dims, widths = (", ".join(map(str, sorted(set(side)))) for side in zip(*PINNED, strict=True))
             raise ValueError(
-                f"no funnels of dim {self.dim} and width {self.width} were published; allowed: "
-                f"dim {', '.join(map(str, PUBLISHED_DIMS))}, width {', '.join(map(str, PUBLISHED_WIDTHS))}"
+                f"published funnels of dim {self.dim} and width {self.width} are not known; allowed: "
+                f"dim {dims}, width {widths}"
             )
         return self
 
@@ -80,6 +82,7 @@ class Funnels(Dataset):
             error,
             geometry.hash(),
             square(1.05 * HALF) if self.dim == 2 else None,
+            (lambda x: -geometry.height_as_published(x)) if self.published else None,
         )
 
     def _drawn(self) -> tuple[Tensor, Tensor]:
@@ -92,8 +95,8 @@ class Funnels(Dataset):
         path = data_root / "funnels" / f"dim_{self.dim}" / f"width_{self.width}.pt"
         if not path.exists():
             raise InputError(
-                f"{path}: not there (below --data-root); put benchmarks/nd/dim_{self.dim}/width_{self.width}/"
-                "deg_8_seed_987.pt of github.com/justkolesov/Wasserstein1Benchmark there, or leave out published"
+                f"{path}: not there (below --data-root); put {_ORIGIN.format(self.dim, self.width)} there, "
+                "or leave out published"
             )
         state = _load(path)
         shapes = {"net.centers": (self.width, self.dim), "net.bias": (self.width,)}
@@ -111,6 +114,10 @@ class Funnels(Dataset):
             raise InputError(f"{path}: net.centers leaves the cube; allowed: finite numbers from -{HALF} to {HALF}")
         if not bool(biases.isfinite().all()):
             raise InputError(f"{path}: net.bias is not finite; allowed: finite numbers")
+        if Geometry(centers, biases, self.degree).hash() != PINNED[self.dim, self.width]:
+            raise InputError(
+                f"{path}: not the funnels that were published; fetch {_ORIGIN.format(self.dim, self.width)}"
+            )
         return centers, biases
 
 

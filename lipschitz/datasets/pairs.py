@@ -45,6 +45,8 @@ class PairData:
     """SHA-256, in hex, of the numbers that define the pair."""
     extent: tuple[float, float, float, float] | None = None
     """``(xmin, xmax, ymin, ymax)`` of a frame that holds both; None unless they lie in the plane."""
+    potential_as_published: Callable[[Tensor], Tensor] | None = None
+    """u as published code computes it, where its rounding is part of published numbers; None elsewhere."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -9,7 +9,8 @@ from scipy.optimize import linear_sum_assignment
 from torch.testing import assert_close
 
 from lipschitz.datasets.funnels import Funnels
-from lipschitz.datasets.rays import HALF
+from lipschitz.datasets.published_funnels import PINNED
+from lipschitz.datasets.rays import HALF, Geometry
 from lipschitz.errors import InputError
 
 CPU = torch.device("cpu")
@@ -94,14 +95,26 @@ def refusal(root, **fields):
     return message
 
 
-def test_a_published_pair_is_that_of_the_numbers_in_its_file(tmp_path, path):
+def expect(monkeypatch, numbers):
+    geometry = Geometry(numbers["net.centers"].double(), numbers["net.bias"].double(), 8.0)
+    monkeypatch.setitem(PINNED, (2, 4), geometry.hash())
+
+
+def test_another_pair_of_the_same_shape_is_not_the_published_one(tmp_path, path):
+    torch.save(state(), path)
+    assert "width_4.pt: not the funnels that were published; fetch benchmarks/nd/dim_2/width_4/" in refusal(tmp_path)
+
+
+def test_a_published_pair_is_that_of_the_numbers_in_its_file(tmp_path, path, monkeypatch):
     formula = Funnels().load(None, CPU)
     torch.save(state(), path)
+    expect(monkeypatch, state())
     rounded = Funnels(published=True).load(tmp_path, CPU)
     assert_close(rounded.source(50, rng()), formula.source(50, rng()), rtol=0, atol=1e-4)
     assert rounded.w1 == pytest.approx(formula.w1, rel=1e-6)
     assert rounded.hash != formula.hash
     centers, biases = Funnels()._drawn()
+    expect(monkeypatch, {"net.centers": centers, "net.bias": biases})
     torch.save({"net.centers": centers.requires_grad_(), "net.bias": biases.requires_grad_()}, path)
     exact = Funnels(published=True).load(tmp_path, CPU)
     assert exact.hash == formula.hash
@@ -112,6 +125,7 @@ def test_without_a_root_it_is_data_below_the_working_folder(tmp_path, monkeypatc
     path = tmp_path / "data" / "funnels" / "dim_2" / "width_4.pt"
     path.parent.mkdir(parents=True)
     torch.save(state(), path)
+    expect(monkeypatch, state())
     monkeypatch.chdir(tmp_path)
     assert Funnels(published=True).load(None, CPU).shape == (2,)
 
@@ -189,9 +203,9 @@ def test_other_tensors_are_named(tmp_path, path, changed, found):
         ({"degree": 4.0, "seed": 1}, "leave out degree and seed"),
         (
             {"dim": 3},
-            "no funnels of dim 3 and width 4 were published; allowed: dim 2, 4, 8, 16, 32, 64, 128, width",
+            "published funnels of dim 3 and width 4 are not known; allowed: dim 2, 4, 16, 64, 128, width 4, 16, 64, 256",
         ),
-        ({"width": 5}, "no funnels of dim 2 and width 5 were published"),
+        ({"width": 5}, "published funnels of dim 2 and width 5 are not known"),
     ],
 )
 def test_what_was_never_published_is_refused(fields, found):

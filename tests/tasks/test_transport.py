@@ -4,6 +4,7 @@ import copy
 import io
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -20,12 +21,13 @@ from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.constraints.weight_clipping import WeightClipping
 from lipschitz.datasets.funnels import Funnels
 from lipschitz.datasets.pairs import PairData
+from lipschitz.datasets.rays import Geometry
 from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.models.base import Activation
 from lipschitz.models.critic import Critic
 from lipschitz.streams import stream
 from lipschitz.tasks.losses import LOSSES
-from lipschitz.tasks.potential import METRICS, PotentialEvaluator
+from lipschitz.tasks.potential import AS_PUBLISHED, METRICS, PotentialEvaluator
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.transport import Transport
 
@@ -220,10 +222,11 @@ def test_real_is_p_and_fake_is_q() -> None:
 
 def test_a_critic_without_slope_and_one_without_bound_are_measured_too() -> None:
     flat = measured(linear(0.0, 0.0, 0.0), translation())
-    assert [flat[name] for name in METRICS] == [0, 1, 0, 1, 0, 0]
+    assert [flat[name] for name in METRICS[:4]] == [0, 1, 0, 1]
+    assert all(math.isnan(flat[name]) for name in METRICS[4:])
     unbounded = measured(nn.Sequential(*linear(1.0, 0.0, 0.0), Squared()), translation())
     assert unbounded["lipschitz_upper"] == math.inf
-    assert unbounded["w1_over_upper"] == 0
+    assert math.isnan(unbounded["w1_over_upper"])
     assert math.isfinite(unbounded["w1_over_lower"])
 
 
@@ -359,6 +362,25 @@ def test_the_floor_is_what_the_metrics_say_of_the_optimal_potential() -> None:
         "w1_standard_error": pytest.approx(FUNNELS.w1_error, rel=1e-5),
     }
     assert facts["protocols"]["cosine"] == {"samples": 128, "of": "the optimal plan"}
+
+
+def test_as_published_the_optimal_gradient_is_zero_where_float32_loses_the_distance() -> None:
+    # In the plane a ninth of P lies that near to a centre, and P and Q are drawn apart.
+    geometry = Geometry(*Funnels(dim=2, width=4)._drawn(), 8.0)
+    data = replace(FUNNELS, potential_as_published=lambda x: -geometry.height_as_published(x))
+    evaluator = PotentialEvaluator(data, seed=0, samples=4096, gradient_samples=8, device=CPU)
+    facts = evaluator.facts()
+    floor = facts["floor"]
+    assert 0.8 < floor["cosine_float32"] < 0.95
+    assert floor["cosine_float32"] + floor["l2_float32"] == pytest.approx(1, abs=0.03)
+    assert floor["cosine"] == pytest.approx(1, abs=1e-3)
+    assert floor["w1_independent"] == pytest.approx(data.w1, abs=0.05)
+    assert floor["w1_independent"] != floor["w1_dual"]
+    assert set(facts["protocols"]) == {*METRICS, *AS_PUBLISHED}
+    assert facts["protocols"]["l2_float32"]["of"] == "independent draws of P and Q, in float32"
+    values = evaluator.evaluate(Critic(width=8).build_discriminator((2,)), {}, "a").values
+    assert {*METRICS, *AS_PUBLISHED} <= set(values)
+    assert values["cosine_float32"] == pytest.approx(values["cosine"] * floor["cosine_float32"], abs=0.06)
 
 
 @pytest.mark.parametrize("method", [NoConstraint, SpectralNormalization, Orthogonal, GradientPenalty])
