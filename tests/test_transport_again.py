@@ -1,0 +1,90 @@
+"""What a finished run did not record yet is added, and what it recorded comes out again."""
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lipschitz.datasets.funnels import Funnels
+from lipschitz.datasets.published_funnels import PINNED
+from lipschitz.datasets.rays import Geometry
+from lipschitz.sweep.spec import load_sweep
+from lipschitz.sweep.worker import Job
+from lipschitz.tasks.potential import AS_PUBLISHED
+from lipschitz.training.loop import Trainer
+
+SWEEP = """
+name: tiny
+task: transport
+datasets: [{funnels: {published: true}}]
+models: [{critic: {width: 8}}]
+constraints: [none]
+seeds: [0]
+training: {steps: 4, batch_size: 16}
+evaluation: {every: 2, samples: 64, gradient_samples: 4}
+"""
+
+
+@pytest.fixture
+def again() -> Any:
+    path = Path(__file__).parents[1] / "benchmarks" / "transport_again.py"
+    spec = importlib.util.spec_from_file_location("transport_again", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    """A finished run on funnels that pass for published, whose records lack what was added later."""
+    centers, biases = Funnels()._drawn()
+    monkeypatch.setitem(PINNED, (2, 4), Geometry(centers, biases, 8.0).hash())
+    pair = tmp_path / "data" / "funnels" / "dim_2" / "width_4.pt"
+    pair.parent.mkdir(parents=True)
+    torch.save({"net.centers": centers, "net.bias": biases}, pair)
+    (tmp_path / "tiny.yaml").write_text(SWEEP)
+    (run,) = load_sweep(tmp_path / "tiny.yaml").runs
+    job = Job(run, tmp_path / "out", tmp_path / "data", "cpu", {"commit": "new"})
+    with job.folder.writing():
+        job.folder.define({**run.definition(4), "provenance": [{"commit": "old"}]})
+        assert list(Trainer(job.build(), job.folder, steps=4, every=2).run())
+    path = job.folder.path / "result.json"
+    result = json.loads(path.read_text())
+    for part in (result["last"], result["best"]["values"], result["floor"], result["protocols"]):
+        for name in AS_PUBLISHED:
+            del part[name]
+    path.write_text(json.dumps(result))
+    return job
+
+
+def test_a_finished_run_gains_what_is_new(again: Any, job: Job) -> None:
+    before, records = job.folder.result(), job.folder.records()
+    assert before is not None
+    assert again.measure_again(job) == "measured again"
+    after = job.folder.result()
+    assert after is not None
+    for old, new in ((before["last"], after["last"]), (before["best"]["values"], after["best"]["values"])):
+        assert set(new) - set(old) == set(AS_PUBLISHED)
+        assert {name: new[name] for name in old} == old
+    assert set(AS_PUBLISHED) <= set(after["floor"]) & set(after["protocols"])
+    added = job.folder.records()[len(records) :]
+    assert [(record["step"], record["metric"]) for record in added] == [(4, name) for name in AS_PUBLISHED]
+    recorded = {record["metric"]: record["value"] for record in records if record["step"] == 4}
+    assert [record["value"] for record in added] == [recorded[name] for name in AS_PUBLISHED]
+    assert [origin["commit"] for origin in job.folder.origins()] == ["old", "new"]
+    assert again.measure_again(job) == "left alone, nothing is new"
+
+
+def test_a_number_that_comes_out_different_leaves_the_run_alone(again: Any, job: Job) -> None:
+    path = job.folder.path / "result.json"
+    result = json.loads(path.read_text())
+    result["last"]["cosine"] += 1e-12
+    path.write_text(json.dumps(result))
+    before = path.read_bytes()
+    assert again.measure_again(job) == "left alone, cosine came out different"
+    assert path.read_bytes() == before
