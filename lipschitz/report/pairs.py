@@ -13,7 +13,7 @@ from lipschitz.report.published.work import published
 from lipschitz.report.records import Sweep
 from lipschitz.report.statistics import describe, half_width, prediction_half_width
 from lipschitz.report.style import ordered
-from lipschitz.report.summary import BESIDE
+from lipschitz.report.summary import BESIDE, floors
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Family:
             published ``method`` that it is of (None where there is none).
         finals: after the last step, over the seeds that finished: configuration, metric, n, mean, ci95 and predicted,
             the half-width of the interval for one new seed.
+        floors: what each metric says of the optimal potential: dataset, metric, mean.
         true_w1: by data set, W1 and its standard error.
     """
 
@@ -37,6 +38,7 @@ class Family:
     suffix: str
     cells: pd.DataFrame
     finals: pd.DataFrame
+    floors: pd.DataFrame
     true_w1: dict[str, tuple[float, float]]
     sweep: Sweep
 
@@ -66,6 +68,11 @@ class Family:
         measured = self.finals[self.finals["metric"] == metric].set_index("configuration").drop(columns="metric")
         return self.cells.join(measured, how="inner")
 
+    def floor_of(self, dataset: str, metric: str) -> float:
+        """Return what ``metric`` says of the optimal potential of ``dataset``, NaN where it does not say."""
+        rows = self.floors[(self.floors["dataset"] == dataset) & (self.floors["metric"] == metric)]
+        return float(rows["mean"].iloc[0]) if len(rows) else float("nan")
+
     def published_values(self, metric: str) -> pd.DataFrame:
         """Return the cells whose method has a published ``metric`` there, as ``published``, and as ``printed``."""
         values = published().values.rename(columns={"value": "published"})
@@ -79,13 +86,13 @@ def families(sweep: Sweep) -> list[Family]:
     cells = _cells(sweep)
     if cells.empty:
         return []
-    finals = _finals(sweep, cells)
+    finals, optimal = _finals(sweep, cells), _optimal(sweep)
     true = _true_w1(sweep)
     found = []
     for (kind, setting), group in cells.groupby(["kind", "setting"], sort=False):
         of_group = finals[finals["configuration"].isin(group.index)]
         suffix = f"_{slug(sweep.shown(str(setting)))}" if cells["setting"].nunique() > 1 else ""
-        found.append(Family(str(kind), str(setting), suffix, group, of_group, true, sweep))
+        found.append(Family(str(kind), str(setting), suffix, group, of_group, optimal, true, sweep))
     return found
 
 
@@ -122,6 +129,12 @@ def _finals(sweep: Sweep, cells: pd.DataFrame) -> pd.DataFrame:
     table = describe(last, ["configuration", "metric"])
     spread, n = table.pop("deviation").to_numpy(float), table["n"].to_numpy()
     return table.assign(ci95=half_width(spread, n), predicted=prediction_half_width(spread, n))
+
+
+def _optimal(sweep: Sweep) -> pd.DataFrame:
+    rows = floors(sweep)
+    rows = rows[rows["task"] == "transport"].assign(metric=rows["metric"].map(base))
+    return rows.drop_duplicates(["dataset", "metric"])[["dataset", "metric", "mean"]]
 
 
 def _true_w1(sweep: Sweep) -> dict[str, tuple[float, float]]:

@@ -90,20 +90,18 @@ def test_what_was_not_published_is_no_published_method(run: dict[str, object]) -
 
 
 @pytest.mark.parametrize(
-    ("difference", "half_width", "near", "word"),
+    ("difference", "half_width", "n", "near", "words"),
     [
-        (0.02, 0.5, 0.03, "within .03"),
-        (-0.02, 0.001, 0.03, "within .03"),
-        (-0.2, 0.3, 0.03, "in the interval"),
-        (0.2, 0.1, 0.03, "outside"),
-        (0.02, 0.01, 0.0, "outside"),
-        (0.0, 0.01, 0.0, "in the interval"),
-        (0.2, math.nan, 0.03, "no interval"),
-        (0.02, math.nan, 0.03, "within .03"),
+        (0.02, 0.5, 3, 0.03, ("yes", "yes")),
+        (-0.02, 0.001, 3, 0.03, ("yes", "no")),
+        (-0.2, 0.3, 3, 0.03, ("no", "yes")),
+        (0.2, 0.1, 5, 0.03, ("no", "no")),
+        (0.02, 0.9, 2, 0.03, ("–", "too few seeds")),
+        (0.02, math.nan, 1, 0.03, ("–", "too few seeds")),
     ],
 )
-def test_verdicts(difference: float, half_width: float, near: float, word: str) -> None:
-    assert verdict(difference, half_width, near) == word
+def test_verdicts(difference: float, half_width: float, n: int, near: float, words: tuple[str, str]) -> None:
+    assert verdict(difference, half_width, n, near) == words
 
 
 def test_a_row_worked_out_by_hand(tmp_path: Path) -> None:
@@ -119,16 +117,17 @@ def test_a_row_worked_out_by_hand(tmp_path: Path) -> None:
             "Method": "gradient penalty",
             "Steps: published": "60000",
             "Steps: ours": "2000",
+            "Optimal potential": "0.882",
             "Published": "0.845",
             "Ours: mean": "0.800",
-            "Ours: ± one new seed": f"{half:.3f}",
-            "Ours: interval": f"{0.8 - half:.3f} to {0.8 + half:.3f}",
+            "Ours: prediction interval": f"{0.8 - half:.3f} to 1.000",
             "Ours: n": "3",
-            "Published - ours": "+0.045",
-            "Verdict": "in the interval",
+            "Ours - published": "-0.045",
+            "Within .03": "no",
+            "In the 95 % prediction interval": "yes",
         }
     ]
-    assert "1 rows: 1 in the interval." in cosine.notes
+    assert "1 rows: 0 of 1 within .03, 1 of 1 in the prediction interval." in cosine.notes
     assert any("2206.07767" in note for note in cosine.notes)
     assert "after the last step" in cosine.caption
 
@@ -137,11 +136,36 @@ def test_the_last_step_counts_and_not_the_best(tmp_path: Path) -> None:
     folder = write_pairs(tmp_path, Pairs((PENALTY,), (2,), (4,), seeds=(0,), cosines={(PENALTY.label, 2, 4): (0.5,)}))
     path = next(folder.glob("runs/*/result.json"))
     result = json.loads(path.read_text())
-    result["best"]["values"]["cosine"] = 0.9
+    result["best"]["values"]["cosine_float32"] = 0.9
     path.write_text(json.dumps(result))
     (family,) = families(load(folder))
     (row,) = lines(agreement.tables(family)[0])
-    assert (row["Ours: mean"], row["Ours: ± one new seed"], row["Verdict"]) == ("0.500", "–", "no interval")
+    assert (row["Ours: mean"], row["Ours: prediction interval"]) == ("0.500", "–")
+    assert row["In the 95 % prediction interval"] == "too few seeds"
+
+
+def test_published_values_meet_only_what_was_measured_as_they_were(tmp_path: Path) -> None:
+    cosines = {(PENALTY.label, 2, 4): (0.9, 0.91, 0.92)}
+    plan = Pairs((PENALTY,), (2,), (4,), cosines=cosines, rounding=0.1)
+    (row,) = lines(agreement.tables(family_of(tmp_path / "new", plan))[0])
+    assert (row["Ours: mean"], row["Ours - published"]) == ("0.810", "-0.035")
+    old = family_of(tmp_path / "old", replace(plan, as_published=False))
+    (table,) = agreement.tables(old)
+    (row,) = lines(table)
+    assert (row["Optimal potential"], row["Ours: mean"], row["Ours: n"]) == ("–", "–", "0")
+    assert row["In the 95 % prediction interval"] == "not measured as published"
+    assert "1 rows: 1 not measured as published." in table.notes
+    assert ranks.tables(old) == []
+
+
+def test_an_interval_ends_where_its_metric_does(tmp_path: Path) -> None:
+    cosines = {(SORTING.label, 16, 4): (0.8, 0.99, 0.9), (CLIPPING.label, 16, 4): (-0.9, -0.6, -0.8)}
+    cosine, distance, _ = agreement.tables(
+        family_of(tmp_path, Pairs((CLIPPING, SORTING), (16,), (4,), cosines=cosines))
+    )
+    ends = [row["Ours: prediction interval"].split(" to ") for row in lines(cosine)]
+    assert (ends[0][0], ends[1][1]) == ("-1.000", "1.000")
+    assert lines(distance)[1]["Ours: prediction interval"].startswith("0 to ")
 
 
 def test_only_seeds_that_finished_count_and_those_that_diverged_are_named(tmp_path: Path) -> None:
@@ -154,8 +178,16 @@ def test_only_seeds_that_finished_count_and_those_that_diverged_are_named(tmp_pa
     plan = Pairs((CLIPPING, PENALTY, SORTING), (2,), (4,), cosines={(PENALTY.label, 2, 4): (0.84, 0.1, 0.1)}, ends=ends)
     family = family_of(tmp_path, plan)
     clipping, penalty = lines(agreement.tables(family)[0])
-    assert (penalty["Ours: mean"], penalty["Ours: n"], penalty["Verdict"]) == ("0.840", "1", "within .03")
-    assert (clipping["Ours: mean"], clipping["Ours: n"], clipping["Verdict"]) == ("–", "0", "none finished")
+    assert (penalty["Ours: mean"], penalty["Ours: n"], penalty["In the 95 % prediction interval"]) == (
+        "0.840",
+        "1",
+        "too few seeds",
+    )
+    assert (clipping["Ours: mean"], clipping["Ours: n"], clipping["In the 95 % prediction interval"]) == (
+        "–",
+        "0",
+        "none finished",
+    )
     named = "clipping at dim 2, 4 funnels (seed 0, 1, 2); gradient penalty at dim 2, 4 funnels (seed 1)"
     assert f"Diverged, and in no mean: {named}." in agreement.tables(family)[0].notes
 
@@ -164,7 +196,12 @@ def test_l2_and_w1_stand_beside_theirs_and_the_true_w1s(tmp_path: Path) -> None:
     plan = Pairs((CLIPPING, SORTING), (16,), (4,), cosines={(CLIPPING.label, 16, 4): (0.3, 0.3, 0.3)})
     _, distance, w1 = agreement.tables(family_of(tmp_path, plan))
     clipping, sorting = lines(distance)
-    assert (clipping["Published"], clipping["Ours: mean"], clipping["Verdict"]) == ("6.90", "0.910", "outside")
+    assert (clipping["Published"], clipping["Ours: mean"], clipping["In the 95 % prediction interval"]) == (
+        "6.90",
+        "0.910",
+        "no",
+    )
+    assert "Within .03" not in clipping
     assert sorting["Published"] == "0.059", "as it was printed"
     # The synthetic critic's W1 is its cosine times the true one, 1.5.
     assert next(row["Ours: mean"] for row in lines(w1)) == "0.450"

@@ -1,6 +1,7 @@
 """The report of critics over pairs of distributions: names, tables, figures and the page."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from synthetic_transport import (
 from lipschitz.report.pairs import Family, families
 from lipschitz.report.plots import curves
 from lipschitz.report.plots.brackets import brackets
-from lipschitz.report.plots.dimensions import cosine_by_dimension, w1_by_dimension
+from lipschitz.report.plots.cosines import cosine_as_published, cosine_by_dimension
+from lipschitz.report.plots.distances import w1_by_dimension
 from lipschitz.report.plots.evidence import Evidence, gather
 from lipschitz.report.plots.gallery import gallery
 from lipschitz.report.plots.gradients import gradients
@@ -34,11 +36,12 @@ from lipschitz.report.plots.panels import look
 from lipschitz.report.plots.potentials import potentials
 from lipschitz.report.plots.whole import whole
 from lipschitz.report.records import Sweep, load
-from lipschitz.report.style import styles
+from lipschitz.report.style import GREY, styles
 from lipschitz.report.summary import summarise
 from lipschitz.report.tables import build
 from lipschitz.report.write import report
 
+Draw = Callable[[Family], Figure | None]
 PAIR = "published funnels, dim 2, width 4"
 LABEL = "funnels(published=True)"
 SMALL = Pairs((CLIPPING, PENALTY, SORTING), (2,), (4,), seeds=(0, 1))
@@ -59,7 +62,7 @@ def family(sweep: Sweep) -> Family:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_pairs(tmp_path_factory.mktemp("reported"), replace(SMALL, dims=(2, 16)))
-    report(folder, limit_panels=14)
+    report(folder, limit_panels=18)
     return folder
 
 
@@ -148,14 +151,19 @@ def test_csv_files_keep_the_labels(folder: Path) -> None:
         assert set(table["setting"]) == {"adam(betas=[0.0, 0.9])"}
 
 
-def test_cosines_by_dimension_and_number_of_funnels_with_the_published_ones_hollow(family: Family) -> None:
+@pytest.mark.parametrize(("draw", "floor"), [(cosine_by_dimension, 1.0), (cosine_as_published, 0.882)])
+def test_cosines_by_dimension_and_number_of_funnels(family: Family, draw: Draw, floor: float) -> None:
     with look():
-        figure = drawn(cosine_by_dimension(family))
+        figure = drawn(draw(family))
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["4 funnels", "64 funnels"]
     for panel, theirs in ((0, [(2, 0.845), (16, 0.964)]), (1, [(2, 0.355), (16, 0.785)])):
         # The synthetic seeds end at .90, .91 and .92, less a thousandth a dimension.
         assert marks(figure, panel, PENALTY.label) == [(2, pytest.approx(0.908)), (16, pytest.approx(0.894))]
-        assert marks(figure, panel, PENALTY.label, hollow=True) == theirs
+        hollow = marks(figure, panel, PENALTY.label, hollow=True)
+        assert hollow == (theirs if draw is cosine_as_published else [])
+        assert [[floor, floor]] == [
+            list(line.get_ydata()) for line in figure.axes[panel].lines if line.get_color() == GREY
+        ]
         assert figure.axes[panel].get_xscale() == "log"
         assert [tick.get_text() for tick in figure.axes[panel].get_xticklabels()] == ["2", "16"]
     assert all(method.label in texts(figure) for method in METHODS)
@@ -163,11 +171,24 @@ def test_cosines_by_dimension_and_number_of_funnels_with_the_published_ones_holl
     assert "dashed: critic, activation full_sort" in texts(figure)
 
 
-def test_w1_is_drawn_over_the_true_one_with_what_the_bounds_leave(family: Family) -> None:
+def test_published_cosines_stand_only_beside_what_was_measured_as_they_were(tmp_path: Path) -> None:
+    (found,) = families(load(write_pairs(tmp_path, replace(SMALL, dims=(2, 16), as_published=False))))
+    with look():
+        assert cosine_as_published(found) is None
+        assert marks(drawn(cosine_by_dimension(found)), 0, PENALTY.label, hollow=True) == []
+
+
+def test_the_certified_w1_is_filled_and_the_raw_one_grey(family: Family) -> None:
     with look():
         figure = drawn(w1_by_dimension(family))
     # The synthetic critic's W1 is its cosine times the true one, and Lip(D) lies between 0.8 and 2.
-    assert marks(figure, 0, SORTING.label) == [(2, pytest.approx(0.958)), (16, pytest.approx(0.944))]
+    assert marks(figure, 0, SORTING.label) == [(2, pytest.approx(0.958 / 2)), (16, pytest.approx(0.944 / 2))]
+    grey = [
+        list(line.get_ydata())
+        for line in figure.axes[0].lines
+        if line.get_color() == GREY and line.get_marker() == styles([SORTING.label])[SORTING.label].marker
+    ]
+    assert grey == [[pytest.approx(0.958), pytest.approx(0.944)]]
     assert marks(figure, 0, SORTING.label, hollow=True) == [(16, pytest.approx(1.89 / 1.94))]
     colour = mpl.colors.to_rgb(styles([SORTING.label])[SORTING.label].colour)
     bars = [
@@ -213,7 +234,7 @@ def test_one_constraint_on_two_critics_is_two_lines(tmp_path: Path) -> None:
 def test_one_dimension_makes_no_figure_over_dimensions(tmp_path: Path) -> None:
     (found,) = families(load(write_pairs(tmp_path, SMALL)))
     with look():
-        assert cosine_by_dimension(found) is w1_by_dimension(found) is None
+        assert cosine_by_dimension(found) is cosine_as_published(found) is w1_by_dimension(found) is None
 
 
 def test_critics_stand_beside_the_optimal_potential(family: Family) -> None:
@@ -289,10 +310,11 @@ def test_axes_show_the_methods_and_a_floor_of_zero_flattens_none(sweep: Sweep) -
 
 def test_figures_of_the_whole_sweep_come_first_and_within_the_limit(sweep: Sweep) -> None:
     warnings: list[str] = []
-    names = [picture.name for picture in gallery(gather(sweep), 6, warnings, whole(families(sweep)))]
-    # Two and two panels are more than half of six, so that one other figure fits, and no headline.
+    names = [picture.name for picture in gallery(gather(sweep), 9, warnings, whole(families(sweep)))]
+    # Three times two panels are more than half of nine, so that one other figure fits, and no headline.
     assert names == [
         "cosine_by_dimension_published-funnels",
+        "cosine_as_published_published-funnels",
         "w1_by_dimension_published-funnels",
         "quality_by_seconds_published-funnels-dim-2-width-4_critic",
     ]
@@ -310,6 +332,7 @@ def test_the_page_begins_with_what_compares_across_dimensions(folder: Path) -> N
     assert "mean ± t s sqrt(1 + 1/n)" in page
     assert "critic, wasserstein loss, setting adam, betas 0.0/0.9" in tables
     assert f"<td>{PAIR}</td><td>cosine, l2</td><td>of: the optimal plan, samples: 4096</td>" in page
+    assert "<td>cosine_float32, l2_float32</td>" in page
     assert not list((folder / "plots").glob("samples*"))
     assert not list((folder / "plots").glob("surface*"))
     assert all((folder / source).is_file() for source in re.findall(r'src="([^"]+)"', page))
@@ -329,7 +352,7 @@ def test_reporting_twice_gives_the_same_bytes(folder: Path) -> None:
         return {path.name: path.read_bytes() for path in [*folder.glob("plots/*"), *folder.glob("*.*")]}
 
     first = written()
-    report(folder, limit_panels=14)
+    report(folder, limit_panels=18)
     assert written() == first
 
 

@@ -1,4 +1,4 @@
-"""How well each method does as the dimension grows: its gradient's direction, and the distance it estimates."""
+"""Panels over the dimension, one a number of funnels: a marker a method, what was published hollow."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,11 +12,8 @@ from numpy.typing import NDArray
 
 from lipschitz.report.pairs import Family
 from lipschitz.report.plots.labels import LINE, label_ends, label_room
-from lipschitz.report.plots.panels import horizontal, panels, scale
-from lipschitz.report.published.work import TRUE, published
-from lipschitz.report.style import Style, styles
-from lipschitz.report.tasks import told
-from lipschitz.report.titles import heading
+from lipschitz.report.plots.panels import panels
+from lipschitz.report.style import GREY, Style, styles
 
 _Dash = str | tuple[int, tuple[float, ...]]
 _DASHES: tuple[_Dash, ...] = ("-", (0, (4, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
@@ -25,7 +22,7 @@ _DASHES_SAID = ("solid", "dashed", "dotted", "dash-dotted")
 
 
 @dataclass(frozen=True)
-class _Series:
+class Series:
     """One method in one panel: its measured and its published rows by dimension, and how it looks."""
 
     rows: pd.DataFrame
@@ -55,65 +52,35 @@ class _Series:
             markerfacecolor="none",
         )
 
+    def mark_grey(self, panel: Axes, column: str) -> None:
+        """Mark the measured values of ``column`` in grey, unjoined: they are there to be compared with."""
+        x, marker = self.places(self.rows), self.style.marker
+        panel.plot(x, self.rows[column], color=GREY, marker=marker, linestyle="", markersize=4, alpha=0.6)
 
-def cosine_by_dimension(family: Family) -> Figure | None:
-    """Return the cosine to the optimal gradient against the dimension, one panel a number of funnels."""
-    rows, theirs = family.values("cosine"), family.published_values("cosine")
-
-    def draw(panel: Axes, series: list[_Series]) -> None:
-        scale(panel, [*rows["mean"], *theirs["published"], 1.0], linear=True)
-        horizontal(panel, 1.0, told("transport").floor)
-        for one in series:
-            mean, error = one.rows["mean"], one.rows["ci95"].fillna(0)
-            panel.vlines(
-                one.places(one.rows), mean - error, mean + error, color=one.style.colour, linewidth=1, alpha=0.7
-            )
-            one.mark(panel, "mean")
-
-    interval = ", 95 % interval" if rows["ci95"].notna().any() else ""
-    said = f"After the last step: {_mean(rows)}{interval}.{_hollow(theirs)}{_dashed(family)}"
-    return _figure(family, rows, theirs, ("Cosine to the optimal gradient", said, heading("cosine")), 0.2, draw)
+    @property
+    def end(self) -> float | None:
+        """Where the series ends: its last value of ``mean``, None where it has none."""
+        known = self.rows["mean"].dropna()
+        return float(known.iloc[-1]) if len(known) else None
 
 
-def w1_by_dimension(family: Family) -> Figure | None:
-    """Return each critic's W1 over the true one against the dimension, with what its bounds on Lip(D) leave of it."""
-    rows, theirs = _ratios(family), _published_ratios(family)
-
-    def draw(panel: Axes, series: list[_Series]) -> None:
-        shown = [*rows["mean"], *rows["low"], *rows["high"], *theirs["published"], 1.0]
-        scale(panel, [value for value in shown if value > 0])
-        bottom, top = panel.get_ylim()
-        horizontal(panel, 1.0, "true W1")
-        for one in series:
-            low, high = (one.rows[name].clip(bottom, top) for name in ("low", "high"))
-            panel.vlines(one.places(one.rows), low, high, color=one.style.colour, linewidth=2.5, alpha=0.35)
-            one.mark(panel, "mean")
-
-    said = (
-        f"Mean of D over P less that over Q, after the last step; {_mean(rows)}.{_hollow(theirs)}\n"
-        "Bar: the same of D divided by its Lipschitz constant, from what is certified to what was found."
-        f"{_dashed(family)}"
-    )
-    return _figure(family, rows, theirs, ("W1 by the critic", said, "W1 by the critic / true W1"), 0.5, draw)
-
-
-def _figure(
+def over_dimensions(
     family: Family,
     rows: pd.DataFrame,
     theirs: pd.DataFrame,
     texts: tuple[str, str, str],
     octaves: float,
-    draw: Callable[[Axes, list[_Series]], None],
+    draw: Callable[[Axes, list[Series], int], None],
 ) -> Figure | None:
     """Return a figure with one panel a number of funnels; None where there is no second dimension.
 
     Args:
         family: what is drawn.
-        rows: the measured cells.
+        rows: the measured cells; ``mean`` says where labels stand.
         theirs: the published cells.
         texts: what is drawn, how it is to be read, and the label of the y axis.
         octaves: over how much of the axis the methods of one dimension stand side by side.
-        draw: draws the series into a panel.
+        draw: draws the series into the panel of a number of funnels.
     """
     dims, widths = sorted(rows["dim"].unique()), sorted(rows["width"].unique())
     if len(dims) < 2:
@@ -127,7 +94,7 @@ def _figure(
     shifts = np.linspace(-octaves / 2, octaves / 2, len(names)) if len(names) > 1 else [0.0]
     for index, (width, panel) in enumerate(zip(widths, axes, strict=True)):
         series = [
-            _Series(
+            Series(
                 _of(rows, width, constraint, model),
                 _of(theirs, width, constraint, model),
                 looks[constraint],
@@ -137,18 +104,27 @@ def _figure(
             for (constraint, model), shift in zip(names, shifts, strict=True)
         ]
         _dimensions(panel, dims)
-        draw(panel, series)
+        draw(panel, series, int(width))
         panel.set_title(f"{width} funnels" if width else "")
         panel.set_xlabel("Dimension")
         panel.set_ylabel(y_label)
         if index == min(len(widths), 2) - 1:
-            ends = [float(one.rows["mean"].iloc[-1]) if len(one.rows) else None for one in series]
-            label_ends(
-                figure,
-                panel,
-                [(name, one.style, end) for name, one, end in zip(names.values(), series, ends, strict=True)],
-            )
+            entries = [(name, one.style, one.end) for name, one in zip(names.values(), series, strict=True)]
+            label_ends(figure, panel, entries)
     return figure
+
+
+def seeds_said(rows: pd.DataFrame) -> str:
+    """Return over how many seeds the means are."""
+    few, many = (int(rows["n"].min()), int(rows["n"].max())) if len(rows) else (0, 0)
+    return "one seed" if many == 1 else f"mean over {many if few == many else f'{few} to {many}'} seeds"
+
+
+def dashes_said(family: Family) -> str:
+    """Return a line that says which model each kind of line is, empty where there is one model."""
+    models = list(dict.fromkeys(model for _, model in family.series))
+    said = (f"{look}: {family.sweep.shown(model)}" for look, model in zip(_DASHES_SAID, models, strict=False))
+    return f"\n{'; '.join(said).capitalize()}." if len(models) > 1 else ""
 
 
 def _of(rows: pd.DataFrame, width: int, constraint: str, model: str) -> pd.DataFrame:
@@ -164,38 +140,3 @@ def _dimensions(panel: Axes, dims: list[int]) -> None:
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panel.grid(axis="y", color="#e6e6e6", linewidth=0.6)
     panel.set_axisbelow(True)
-
-
-def _ratios(family: Family) -> pd.DataFrame:
-    """Return the W1 of the critics as ``mean``, and over either bound as ``low`` and ``high``, over the true one."""
-    rows = family.values("w1_dual")
-    rows = rows[rows["dataset"].isin(family.true_w1)]
-    true = rows["dataset"].map(lambda name: family.true_w1[name][0])
-    return rows.assign(
-        mean=rows["mean"] / true,
-        low=family.values("w1_over_upper")["mean"] / true,
-        high=family.values("w1_over_lower")["mean"] / true,
-    )
-
-
-def _published_ratios(family: Family) -> pd.DataFrame:
-    """Return the published W1 of the critics over the published true one."""
-    rows, values = family.published_values("w1_dual"), published().values
-    true = values[(values["method"] == TRUE) & (values["metric"] == "w1_dual")].set_index(["dim", "width"])["value"]
-    rows = rows.join(true.rename("true"), on=["dim", "width"])
-    return rows.assign(published=rows["published"] / rows["true"])
-
-
-def _mean(rows: pd.DataFrame) -> str:
-    few, many = (int(rows["n"].min()), int(rows["n"].max())) if len(rows) else (0, 0)
-    return "one seed" if many == 1 else f"mean over {many if few == many else f'{few} to {many}'} seeds"
-
-
-def _hollow(theirs: pd.DataFrame) -> str:
-    return " Hollow: published, one seed." if len(theirs) else ""
-
-
-def _dashed(family: Family) -> str:
-    models = list(dict.fromkeys(model for _, model in family.series))
-    said = (f"{look}: {family.sweep.shown(model)}" for look, model in zip(_DASHES_SAID, models, strict=False))
-    return f"\n{'; '.join(said).capitalize()}." if len(models) > 1 else ""

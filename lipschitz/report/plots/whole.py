@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from lipschitz.report.comparisons import slug
 from lipschitz.report.pairs import Family
-from lipschitz.report.plots.dimensions import cosine_by_dimension, w1_by_dimension
+from lipschitz.report.plots.cosines import cosine_as_published, cosine_by_dimension
+from lipschitz.report.plots.distances import w1_by_dimension
 from lipschitz.report.plots.potentials import potentials
 
 _PLANAR = (0, 2)
@@ -34,8 +35,14 @@ def whole(found: list[Family]) -> Iterator[Whole]:
             partial(cosine_by_dimension, family),
         )
         yield Whole(
+            f"cosine_as_published_{slug(family.kind)}{family.suffix}",
+            "Cosine by dimension, measured as the published one",
+            family.title,
+            partial(cosine_as_published, family),
+        )
+        yield Whole(
             f"w1_by_dimension_{slug(family.kind)}{family.suffix}",
-            "W1 by the critic over the true W1, by dimension",
+            "W1 that the critic certifies and claims over the true W1, by dimension",
             family.title,
             partial(w1_by_dimension, family),
         )

@@ -11,11 +11,13 @@ from lipschitz.report.digits import MISSING
 from lipschitz.report.pairs import Family
 from lipschitz.report.published.notes import notes
 from lipschitz.report.published.work import flatten, published
+from lipschitz.report.summary import AS_PUBLISHED
 from lipschitz.report.table import Cell, Column, Table
 
 METRIC = "cosine"
 CAPTION = (
-    "Rank by cosine, 1 the best, among the methods that have one of ours here. Published: by the values of one seed. "
+    "Rank by cosine, measured as the code behind the published numbers measures it, 1 the best, among the methods that "
+    "have one of ours here. Published: by the values of one seed. "
     "Ours: two methods are ranked apart only where the 95 % intervals of their means over seeds do not overlap; where "
     "k of m methods are above a method in this sense and l below it, its rank is k + 1 to m - l. Methods with fewer "
     "than two finished seeds have none. Pairs of methods: alike, where both orders are the same; not apart, where our "
@@ -97,7 +99,7 @@ def _ranked(family: Family) -> pd.DataFrame:
 
     Of several configurations of a method the one that was run most like the published one stands for it.
     """
-    rows = family.published_values(METRIC).join(family.values(METRIC)[["n", "mean", "ci95"]])
+    rows = family.published_values(METRIC).join(family.values(AS_PUBLISHED[METRIC])[["n", "mean", "ci95"]])
     rows = rows[rows["ci95"].notna()]
     methods = {method.name: method for method in published().methods}
     runs = family.sweep.definitions
