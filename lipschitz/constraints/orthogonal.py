@@ -17,9 +17,10 @@ class Orthogonal(Constraint):
 
     W = Q (I - S/2)⁻¹ (I + S/2), with Q the orthonormal matrix nearest to the initial weight and S skew-symmetric, its
     lower triangle the change of the parameter since then: a static trivialization (Lezcano-Casado 2019), with the
-    Cayley map of Helfrich et al. 2018 in the place of the exponential, which agrees with it to second order and costs a
-    tenth. Together with sorting activations (a model's ``activation: full_sort``) this is the "sorting out" of Anil
-    et al. 2019 as Korotin et al. 2022 train it.
+    Cayley map of Helfrich et al. 2018 in the place of the exponential, which agrees with it to second order at a
+    fraction of its cost. Together with sorting activations (a model's ``activation: full_sort``) this is the "sorting
+    out" of Anil et al. 2019 as Korotin et al. 2022 train it, but for the map and the start: theirs are the exponential
+    and a random orthonormal matrix.
 
     Where `bjorck` finds the orthonormal matrix nearest to the present weight, here the parameter moves on the manifold
     itself: at the start at the same rate in every direction, in the canonical metric; the further away, the slower.

@@ -17,8 +17,8 @@ class BallToRing(Dataset):
     """Q uniform on a disc around the origin, P on a ring outside it; the potential is ‖x‖.
 
     T moves a point outward along its ray: the share of the disc's area that lies nearer to the origin becomes the share
-    of the ring's. W1 is the difference of the mean radii, 2 (outer² + outer inner + inner²) / 3 (outer + inner) of the
-    ring and 2 radius / 3 of the disc.
+    of the ring's. W1 is the difference of the mean radii, (2 / 3) (outer² + outer inner + inner²) / (outer + inner) of
+    the ring and 2 radius / 3 of the disc.
     """
 
     source: ClassVar[str] = "Closed form"

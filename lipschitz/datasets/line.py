@@ -18,7 +18,7 @@ class Line(Dataset):
 
     With g = scale - 1, T moves y by g y + shift. Where all of Q moves one way, |shift| >= |g|, the potential is
     sign(shift) x, and W1 = |shift|. Otherwise T has the fixed point -shift / g inside Q, points leave it for g > 0 and
-    approach it for g < 0, the potential is sign(g) |x + shift / g|, and W1 = (g² + shift²) / 2 |g|.
+    approach it for g < 0, the potential is sign(g) |x + shift / g|, and W1 = (g² + shift²) / (2 |g|).
     """
 
     source: ClassVar[str] = "Closed form"

@@ -1,13 +1,12 @@
 """The critic of the continuous Wasserstein-1 benchmark: a perceptron from points to a potential."""
 
-from collections import OrderedDict
-from itertools import pairwise
 from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 from torch import nn
 
-from lipschitz.models.base import Activation, Model, activation, check_activation
+from lipschitz.models.base import Activation, Model, check_activation
+from lipschitz.models.perceptron import perceptron
 
 
 class Critic(Model):
@@ -29,21 +28,14 @@ class Critic(Model):
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError unless ``shape`` is that of a point, ``(d,)``."""
         if len(shape) != 1:
-            raise ValueError(f"critic takes points, not images {shape}; allowed: dcgan, auto")
+            raise ValueError(f"critic takes points, not images {shape}; allowed: (d,)")
         check_activation(self.activation, self._width(shape[0]))
 
     def build_discriminator(self, shape: tuple[int, ...]) -> nn.Module:
         """Build the critic of points of ``shape`` ``(d,)``."""
         self.check(shape)
         (dimension,) = shape
-        width = self._width(dimension)
-        blocks = [self._block(a, b) for a, b in pairwise([dimension] + [width] * self.depth)]
-        return nn.Sequential(OrderedDict(blocks=nn.Sequential(*blocks), output=nn.Linear(width, 1)))
+        return perceptron(dimension, 1, width=self._width(dimension), depth=self.depth, name=self.activation)
 
     def _width(self, dimension: int) -> int:
         return self.width or max(2 * dimension, 128)
-
-    def _block(self, inputs: int, outputs: int) -> nn.Module:
-        return nn.Sequential(
-            OrderedDict(linear=nn.Linear(inputs, outputs), norm=nn.Identity(), activation=activation(self.activation))
-        )

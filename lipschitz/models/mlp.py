@@ -1,13 +1,12 @@
 """Multilayer perceptrons for points."""
 
-from collections import OrderedDict
-from itertools import pairwise
 from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 from torch import nn
 
-from lipschitz.models.base import Activation, Networks, PairModel, activation, check_activation, initialise
+from lipschitz.models.base import Activation, Networks, PairModel, check_activation, initialise
+from lipschitz.models.perceptron import perceptron
 
 
 class MLP(PairModel):
@@ -46,13 +45,6 @@ class MLP(PairModel):
         return self._perceptron(shape[0], 1)
 
     def _perceptron(self, inputs: int, outputs: int) -> nn.Module:
-        sizes = [inputs] + [self.width] * self.depth
-        blocks = [self._block(a, b) for a, b in pairwise(sizes)]
-        net = nn.Sequential(OrderedDict(blocks=nn.Sequential(*blocks), output=nn.Linear(self.width, outputs)))
+        net = perceptron(inputs, outputs, width=self.width, depth=self.depth, name=self.activation)
         initialise(net, self.activation)
         return net
-
-    def _block(self, inputs: int, outputs: int) -> nn.Module:
-        return nn.Sequential(
-            OrderedDict(linear=nn.Linear(inputs, outputs), norm=nn.Identity(), activation=activation(self.activation))
-        )
