@@ -1,26 +1,23 @@
 """The tables: what each method reached, and what its constraint did to the network at what cost."""
 
-import math
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
-from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.report.comparisons import LABELS, rows_of
+from lipschitz.report.cost import MEMORY, cost_columns
 from lipschitz.report.digits import MISSING, show, show_interval
+from lipschitz.report.lookup import RIVALS, Lookup
 from lipschitz.report.protocols import base
 from lipschitz.report.records import Sweep
 from lipschitz.report.style import ordered
-from lipschitz.report.summary import BESIDE, LARGEST, counts, metrics_beside, quality_metrics
+from lipschitz.report.summary import BESIDE, counts, metrics_beside, quality_metrics
 from lipschitz.report.table import Cell, Column, Table
 from lipschitz.report.tasks import told
 from lipschitz.report.titles import heading
 
 _VARYING = {"model": "Model", "loss": "Loss", "setting": "Setting", "steps": "Steps", "batch_size": "Batch"}
-_RIVALS = ["model", "loss", "setting"]
-"""What rows must share for one to be the best of them."""
-
-
 _Part = tuple[list[Column], list[list[Cell]]]
 
 
@@ -44,9 +41,9 @@ def build(sweep: Sweep, summary: pd.DataFrame) -> list[Table]:
         )
         where = ", ".join(filter(None, [sweep.shown(dataset), model])) + (f" ({shared})" if shared else "")
         labels = {"task": task, "dataset": dataset} | ({"model": model} if model else {})
-        lookup = _Lookup(rows_of(summary, labels), sweep)
+        lookup = Lookup(rows_of(summary, labels), sweep)
         judging = [name for name in quality_metrics(sweep) if lookup.has(name)]
-        quality, cost = _quality(group, lookup, judging), _cost(group, lookup)
+        quality, cost = _quality(group, lookup, judging), cost_columns(group, lookup)
         floor = partial(_floor, group, lookup, len(varying))
         parts = [
             (f"Overview: {where}", _overview(quality, cost), []),
@@ -69,7 +66,10 @@ def build(sweep: Sweep, summary: pd.DataFrame) -> list[Table]:
 def _configurations(sweep: Sweep) -> pd.DataFrame:
     """One row a configuration, in the plan's order of comparisons and the fixed order of constraints."""
     # Joined by label: unstacking the counts has sorted them.
-    table = counts(sweep).join(sweep.runs.groupby(LABELS)[["steps", "batch_size"]].max()).reset_index()
+    runs = sweep.runs.assign(budget=sweep.runs["configuration"].map(lambda name: _seconds(sweep.definitions[name])))
+    runs["budget"] = runs["budget"].fillna(runs["steps"].map(str))
+    said = runs.groupby(LABELS).agg({"steps": "max", "batch_size": "max", "budget": "first"})
+    table = counts(sweep).join(said).reset_index()
     place = {name: index for index, name in enumerate(ordered(table["constraint"]))}
     columns = ["task", "dataset", "model", "loss", "setting"]
     table["comparison"] = table.groupby(columns, sort=False).ngroup()
@@ -77,36 +77,11 @@ def _configurations(sweep: Sweep) -> pd.DataFrame:
     return table.sort_values(["comparison", "place"]).drop(columns=["comparison", "place"])
 
 
-class _Lookup:
-    """Rows of the summary by what they are asked for."""
-
-    def __init__(self, summary: pd.DataFrame, sweep: Sweep) -> None:
-        keys = summary[[*_RIVALS, "constraint", "metric", "which"]].itertuples(index=False, name=None)
-        values = summary[["mean", "ci95", "n"]].itertuples(index=False, name=None)
-        self._rows = dict(zip(keys, values, strict=True))
-        self._metrics = set(summary["metric"])
-        self.devices = {
-            name: str(sweep.timings.get(configuration, {}).get("device", ""))
-            for name, configuration in sweep.runs.groupby(LABELS)["configuration"].first().items()
-        }
-
-    def has(self, metric: str) -> bool:
-        return metric in self._metrics
-
-    def __call__(self, row: pd.Series, metric: str, which: str = "last") -> tuple[float, float, int]:
-        key = (*(row[name] for name in _RIVALS), row["constraint"], metric, which)
-        return self._rows.get(key, (float("nan"), float("nan"), 0))
-
-    def of(self, constraint: str, metric: str) -> tuple[float, float, int] | None:
-        """Return what any comparison says of ``constraint``; None where nothing was measured."""
-        return next((row for key, row in self._rows.items() if key[3:5] == (constraint, metric)), None)
-
-
-def _quality(group: pd.DataFrame, lookup: _Lookup, metrics: list[str]) -> _Part:
+def _quality(group: pd.DataFrame, lookup: Lookup, metrics: list[str]) -> _Part:
     return _measured(group, lookup, metrics, ["last", "best"])
 
 
-def _distance(group: pd.DataFrame, lookup: _Lookup, metrics: list[str]) -> _Part:
+def _distance(group: pd.DataFrame, lookup: Lookup, metrics: list[str]) -> _Part:
     """Return the critics' W1 after the last step, as it is and over either bound on Lip(D)."""
     columns, cells = _measured(group, lookup, metrics, ["last"])
     bound = "over the {} bound on Lip(D)"
@@ -119,74 +94,44 @@ def _distance(group: pd.DataFrame, lookup: _Lookup, metrics: list[str]) -> _Part
     return [*columns[:2], *said], cells
 
 
-def _measured(group: pd.DataFrame, lookup: _Lookup, metrics: list[str], whichs: list[str]) -> _Part:
+def _measured(group: pd.DataFrame, lookup: Lookup, metrics: list[str], whichs: list[str]) -> _Part:
     columns = [Column("n"), Column("Diverged")]
     columns += [Column(which, heading(metric)) for metric in metrics for which in whichs]
     leaders = {
-        (*map(str, rivals), metric, which): _leaders(rows, lookup, metric, which)
-        for rivals, rows in group.groupby(_RIVALS, sort=False)
+        (metric, which): {index for rows in _rivals(group) for index in lookup.leaders(rows, metric, which)}
         for metric in metrics
         for which in whichs
     }
     cells = []
-    for _, row in group.iterrows():
+    for index, row in group.iterrows():
         line = [Cell(str(row["finished"])), Cell(str(row["diverged"]))]
         for metric in metrics:
             for which in whichs:
                 mean, ci95, n = lookup(row, metric, which)
                 text = show_interval(mean, ci95) + (f" (n = {n})" if 0 < n < row["finished"] else "")
-                best = leaders[(*(str(row[name]) for name in _RIVALS), metric, which)]
-                line.append(Cell(text, row["constraint"] in best))
+                line.append(Cell(text, index in leaders[metric, which]))
         cells.append(line)
     return columns, cells
 
 
+def _rivals(group: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the sets of rows of which one may be the best: critics of any network, but all of one budget."""
+    if not told(str(group["task"].iloc[0])).shares_tables:
+        return [rows for _, rows in group.groupby(RIVALS, sort=False)]
+    shared = [rows for _, rows in group.groupby(["loss", "setting"], sort=False)]
+    return [rows for rows in shared if rows["budget"].nunique() == rows["batch_size"].nunique() == 1]
+
+
 def _overview(quality: _Part, cost: _Part) -> _Part:
     """Return n, diverged and the first metric after the last step, and of the cost all but the memory."""
-    columns = [*quality[0][:3], *cost[0][:-1]]
-    return columns, [[*left[:3], *right[:-1]] for left, right in zip(quality[1], cost[1], strict=True)]
-
-
-def _leaders(rows: pd.DataFrame, lookup: _Lookup, metric: str, which: str) -> set[str]:
-    """Return the constraint with the best mean of those without a diverged seed; none if the metric judges nothing."""
-    known = CATALOGUE.get(base(metric))
-    if known is None or known.better is None:
-        return set()
-    means = {row["constraint"]: lookup(row, metric, which)[0] for _, row in rows.iterrows() if not row["diverged"]}
-    means = {name: mean for name, mean in means.items() if math.isfinite(mean)}
-    if len(means) < 2:
-        return set()
-    best = (min if known.better == "lower" else max)(means.values())
-    return {name for name, mean in means.items() if mean == best}
-
-
-def _cost(group: pd.DataFrame, lookup: _Lookup) -> _Part:
-    step = f"{told(str(group['task'].iloc[0])).network} step"
-    columns = [
-        Column("kernel", "Largest σ of a layer"),
-        Column("operator", "Largest σ of a layer"),
-        Column("at least", "Lip(D)"),
-        Column("at most", "Lip(D)"),
-        Column("ms", step),
-        Column("× none", step),
-        Column("MiB", "Peak memory"),
-    ]
-    measured = [*LARGEST.values(), "lipschitz_lower", "lipschitz_upper"]
-    cells = []
-    for _, row in group.iterrows():
-        plain = row.copy()
-        plain["constraint"] = "none"
-        milliseconds, reference = (lookup(asked, "ms_discriminator_step")[0] for asked in (row, plain))
-        same_device = lookup.devices.get(tuple(row[LABELS])) == lookup.devices.get(tuple(plain[LABELS]))
-        ratio = milliseconds / reference if same_device else float("nan")
-        line = [Cell(show_interval(*lookup(row, metric)[:2])) for metric in measured]
-        line += [Cell(show(milliseconds)), Cell(f"{ratio:.2f}" if ratio == ratio else MISSING)]
-        cells.append([*line, Cell(show(lookup(row, "peak_memory")[0]))])
-    return columns, cells
+    shown = [place for place, column in enumerate(cost[0]) if column.over != MEMORY]
+    columns = [*quality[0][:3], *(cost[0][place] for place in shown)]
+    cells = zip(quality[1], cost[1], strict=True)
+    return columns, [[*left[:3], *(right[place] for place in shown)] for left, right in cells]
 
 
 def _floor(
-    group: pd.DataFrame, lookup: _Lookup, varying: int, metrics: list[str], whichs: list[str]
+    group: pd.DataFrame, lookup: Lookup, varying: int, metrics: list[str], whichs: list[str]
 ) -> list[list[Cell]]:
     """Return the row of real data, or of an optimal potential: it was never trained, so it has no best step."""
     name = told(str(group["task"].iloc[0])).floor
@@ -204,7 +149,16 @@ def _true_w1(sweep: Sweep, dataset: str) -> str:
     return f", true W1 {show(facts['w1'])}" if "w1" in facts else ""
 
 
+def _seconds(definition: dict[str, Any]) -> str | None:
+    """Return the seconds that a run was given, None where it was given steps."""
+    seconds = definition.get("training", {}).get("seconds")
+    return None if seconds is None else f"{seconds} s"
+
+
 def _notes(group: pd.DataFrame) -> list[str]:
     left_out = {status: int(group[status].sum()) for status in ("failed", "running", "waiting")}
     said = ", ".join(f"{number} {status}" for status, number in left_out.items() if number)
-    return [f"Not in these numbers, because they did not end: {said}."] if said else []
+    notes = [f"Not in these numbers, because they did not end: {said}."] if said else []
+    if told(str(group["task"].iloc[0])).shares_tables:
+        notes.append("Nothing is bold where budgets differ.")
+    return notes

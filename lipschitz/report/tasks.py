@@ -28,6 +28,8 @@ class Told(NamedTuple):
     """Whether an axis of quality always shows the floor; not where it is zero but for noise, far below every method."""
     shares_tables: bool
     """Whether one table holds several models: each pair has one true answer, whatever the network."""
+    small_networks: bool
+    """Whether its networks are lost in the memory of a process, which is what can be measured on a CPU."""
 
 
 GENERATION = Told(
@@ -42,6 +44,7 @@ GENERATION = Told(
     places={},
     axes_reach_floor=True,
     shares_tables=False,
+    small_networks=False,
 )
 TASKS = {
     "generation": GENERATION,
@@ -58,6 +61,7 @@ TASKS = {
         places={"real": "P", "interpolated": "between", "fake": "Q"},
         axes_reach_floor=False,
         shares_tables=True,
+        small_networks=True,
     ),
 }
 FLOORS = tuple(dict.fromkeys(told.floor for told in TASKS.values()))

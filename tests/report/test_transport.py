@@ -1,5 +1,6 @@
 """The report of critics over pairs of distributions: names, tables, figures and the page."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,7 @@ from synthetic_transport import (
     PENALTY,
     SORTING,
     W1,
+    Method,
     Pairs,
     surfaces,
     write_pairs,
@@ -137,11 +139,32 @@ def test_tables_hold_all_models_and_the_distance_has_its_own(tmp_path: Path) -> 
     assert "Critic step" in {column.over for column in cost.columns}
 
 
-def test_the_best_is_bold_only_among_critics_of_one_network(tmp_path: Path) -> None:
-    loaded = load(write_pairs(tmp_path, SMALL))
+def bold(folder: Path, methods: tuple[Method, ...], seconds: float | None = None) -> set[str]:
+    write_pairs(folder, replace(SMALL, methods=methods))
+    for path in folder.glob("runs/*/run.json"):
+        definition = json.loads(path.read_text())
+        definition["run"]["training"]["seconds"] = seconds
+        path.write_text(json.dumps(definition))
+    loaded = load(folder)
     quality = build(loaded, summarise(loaded))[1]
-    # Sorting out has the largest cosine, and no rival on its network.
-    assert {row[0].text for row in quality.rows if row[5].bold} == {PENALTY.label}
+    place = next(index for index, column in enumerate(quality.columns) if column.over.startswith("Cosine"))
+    return {row[0].text for row in quality.rows if row[place].bold}
+
+
+def test_the_best_critic_of_all_networks_is_bold_but_only_among_equal_budgets(tmp_path: Path) -> None:
+    assert bold(tmp_path / "equal", (PENALTY, SORTING)) == {SORTING.label}
+    assert bold(tmp_path / "steps", (CLIPPING, PENALTY, SORTING)) == set()
+    assert bold(tmp_path / "seconds", (CLIPPING, PENALTY, SORTING), 60.0) == {SORTING.label}
+
+
+def test_columns_of_cost_that_say_nothing_are_left_out(tmp_path: Path) -> None:
+    folder = write_pairs(tmp_path, SMALL)
+    loaded = load(folder)
+    assert {column.head for column in build(loaded, summarise(loaded))[-1].columns}.isdisjoint({"× none", "MiB"})
+    for path in folder.glob("timing/*.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"device": "cuda: synthetic"}))
+    loaded = load(folder)
+    assert build(loaded, summarise(loaded))[-1].columns[-1].head == "MiB"
 
 
 def test_csv_files_keep_the_labels(folder: Path) -> None:
