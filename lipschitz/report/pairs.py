@@ -68,6 +68,15 @@ class Family:
         measured = self.finals[self.finals["metric"] == metric].set_index("configuration").drop(columns="metric")
         return self.cells.join(measured, how="inner")
 
+    def mean_at(self, configuration: str, metric: str, step: int) -> float:
+        """Return the mean of ``metric`` after ``step`` over the seeds that finished; NaN where one was not measured."""
+        runs = self.sweep.runs
+        finished = runs.index[(runs["configuration"] == configuration) & (runs["status"] == "finished")]
+        records = self.sweep.records
+        there = records[records["run"].isin(finished) & (records["step"] == step)]
+        values = there.loc[there["metric"].map(lambda name: name.partition(" [")[0]) == metric, "value"]
+        return float(values.mean()) if len(values) == len(finished) > 0 else float("nan")
+
     def floor_of(self, dataset: str, metric: str) -> float:
         """Return what ``metric`` says of the optimal potential of ``dataset``, NaN where it does not say."""
         rows = self.floors[(self.floors["dataset"] == dataset) & (self.floors["metric"] == metric)]

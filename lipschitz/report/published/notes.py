@@ -18,7 +18,8 @@ def notes(family: Family, rows: pd.DataFrame) -> list[str]:
     work = published()
     methods = {method.name: method for method in work.methods if method.name in set(rows["method"])}
     called = [f"{name}: {', '.join(_labels(family, rows, name))}" for name in methods]
-    said = [f"Published: {work.source}; {work.protocol}.", f"What is what here: {'; '.join(called)}."]
+    said = [f"Published: {work.source}; {work.protocol}. Steps: {work.iterations}."]
+    said.append(f"What is what here: {'; '.join(called)}.")
     differing = {name: _differences(family, rows, method) for name, method in methods.items()}
     parts = [f"{name}: {', '.join(found)}" for name, found in differing.items() if found]
     if parts:

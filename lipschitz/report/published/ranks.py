@@ -88,7 +88,7 @@ def _reversed(groups: list[pd.DataFrame], orders: list[Order]) -> list[str]:
 
 
 def _steps(ranked: pd.DataFrame, names: list[str]) -> str:
-    iterations = {method.name: method.iterations for method in published().methods}
+    iterations = {method.name: method.budget for method in published().methods}
     ours = {name: sorted(set(ranked.loc[ranked["method"] == name, "steps"])) for name in names}
     said = (f"{name} {iterations[name]} and {' or '.join(map(str, steps))}" for name, steps in ours.items())
     return f"Steps, published and ours: {', '.join(said)}."
