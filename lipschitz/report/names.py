@@ -17,8 +17,10 @@ def names(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for row in rows:
         if row["task"] == "transport":
-            found[row["dataset"]] = pair(row["dataset"], row["definition"].get("dataset", {}))
-            found |= {row[axis]: words(row[axis]) for axis in ("model", "setting")}
+            definition = row["definition"]
+            found[row["dataset"]] = pair(row["dataset"], definition.get("dataset", {}))
+            found[row["model"]] = words(row["model"])
+            found[row["setting"]] = setting(row["setting"], definition.get("setting", {}))
     return found
 
 
@@ -26,9 +28,23 @@ def pair(label: str, definition: Mapping[str, Any]) -> str:
     """Return the name of a pair of distributions: with its dimension and width, even where they are the default."""
     name, arguments, rest = _parsed(label)
     published = "published " if arguments.pop("published", "") == "True" else ""
-    first = [f"{key} {definition[key]}" for key in _SHOWN_FIRST if key in definition]
+    said = {"width": "{} funnels"} if name == "funnels" else {}
+    first = [said.get(key, f"{key} {{}}").format(definition[key]) for key in _SHOWN_FIRST if key in definition]
     others = [_word(key, value) for key, value in arguments.items() if key not in _SHOWN_FIRST]
     return ", ".join([published + name, *first, *others]) + rest
+
+
+def setting(label: str, definition: Mapping[str, Any]) -> str:
+    """Return ``adam(betas=[0.0, 0.9])`` as ``adam, rate 0.0002, betas 0/0.9``: with its rate, even the default one.
+
+    A setting that has a name of its own, ``C``, is read as that.
+    """
+    name, arguments, rest = _parsed(label)
+    if not arguments and name != definition.get("optimiser"):
+        return label
+    rate = arguments.pop("lr", definition.get("lr"))
+    said = [f"rate {float(rate):g}"] if rate is not None else []
+    return ", ".join([name, *said, *(_word(key, value) for key, value in arguments.items())]) + rest
 
 
 def words(label: str) -> str:
@@ -48,4 +64,4 @@ def _parsed(label: str) -> tuple[str, dict[str, str], str]:
 def _word(key: str, value: str) -> str:
     if value in ("True", "False"):
         return key if value == "True" else f"no {key}"
-    return f"{key} {value.strip('[]').replace(', ', '/')}"
+    return f"{key} {value.strip('[]').replace(', ', '/').replace('0.0/', '0/')}"

@@ -44,7 +44,7 @@ from lipschitz.report.tables import build
 from lipschitz.report.write import report
 
 Draw = Callable[[Family], Figure | None]
-PAIR = "published funnels, dim 2, width 4"
+PAIR = "published funnels, dim 2, 4 funnels"
 LABEL = "funnels(published=True)"
 SMALL = Pairs((CLIPPING, PENALTY, SORTING), (2,), (4,), seeds=(0, 1))
 
@@ -100,7 +100,7 @@ def test_the_floor_is_the_optimal_potential(folder: Path) -> None:
     # Both models share the floor.
     assert list(floor.loc[floor["metric"] == "w1_dual", "mean"]) == [W1, W1]
     assert "| optimal potential |" in (folder / "table.md").read_text()
-    for name in ("plots/quality_by_step_published-funnels-dim-2-width-4_critic.svg", "index.html"):
+    for name in ("plots/quality_by_step_published-funnels-dim-2-4-funnels_critic.svg", "index.html"):
         assert "optimal potential" in (folder / name).read_text().lower()
         assert "real data" not in (folder / name).read_text().lower()
 
@@ -108,7 +108,7 @@ def test_the_floor_is_the_optimal_potential(folder: Path) -> None:
 def test_tables_hold_all_models_and_the_distance_has_its_own(tmp_path: Path) -> None:
     loaded = load(write_pairs(tmp_path, SMALL))
     tables = build(loaded, summarise(loaded))
-    where = f"{PAIR} (loss wasserstein, setting adam, betas 0.0/0.9, batch 1024)"
+    where = f"{PAIR} (loss wasserstein, setting adam, rate 0.0002, betas 0/0.9, batch 1024)"
     assert [table.title for table in tables] == [
         f"Overview: {where}",
         f"Quality: {where}",
@@ -339,7 +339,7 @@ def test_figures_of_the_whole_sweep_come_first_and_within_the_limit(sweep: Sweep
         "cosine_by_dimension_published-funnels",
         "cosine_as_published_published-funnels",
         "w1_by_dimension_published-funnels",
-        "quality_by_seconds_published-funnels-dim-2-width-4_critic",
+        "quality_by_seconds_published-funnels-dim-2-4-funnels_critic",
     ]
     assert len(warnings) == 1
 
@@ -347,13 +347,13 @@ def test_figures_of_the_whole_sweep_come_first_and_within_the_limit(sweep: Sweep
 def test_the_page_begins_with_what_compares_across_dimensions(folder: Path) -> None:
     page = (folder / "index.html").read_text()
     heads = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
-    assert heads[:3] == ["Across dimensions and models", PAIR, "published funnels, dim 16, width 4"]
+    assert heads[:3] == ["Across dimensions and models", PAIR, "published funnels, dim 16, 4 funnels"]
     for name in ("cosine_by_dimension", "w1_by_dimension", "potentials"):
         assert re.search(rf'src="plots/{name}_[^"]+\.svg"', page)
     tables = re.findall(r"<h3>(.*?)</h3>", page)
     assert sum("published and ours" in table for table in tables) == 4
     assert "mean ± t s sqrt(1 + 1/n)" in page
-    assert "critic, wasserstein loss, setting adam, betas 0.0/0.9" in tables
+    assert "critic, wasserstein loss, setting adam, rate 0.0002, betas 0/0.9" in tables
     assert f"<td>{PAIR}</td><td>cosine, l2</td><td>of: the optimal plan, samples: 4096</td>" in page
     assert "<td>cosine_float32, l2_float32</td>" in page
     assert not list((folder / "plots").glob("samples*"))

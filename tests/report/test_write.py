@@ -76,6 +76,8 @@ def test_page_shows_everything_from_disk(reported: Reported) -> None:
     assert not re.search(r'(?:src|href)="(?:https?:)?//|@import|url\(', page)
     assert "0123456789abcdef0123456789abcdef01234567" in page
     assert "n_real: 2000" in page
+    assert "Lip(D) lies between" in page
+    assert "is a lower bound" not in page
 
 
 def test_page_escapes_labels(tmp_path: Path) -> None:
