@@ -106,9 +106,16 @@ def sweep(
 def report(
     folder: Folder,
     all_figures: Annotated[bool, typer.Option("--all-figures", help="Draw every figure, however many.")] = False,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            help="Results of the same critics on other budgets, to rank them in both; its summary.csv is enough.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write the tables, plots and page of a sweep's results again."""
-    _write_report(folder, all_figures)
+    _write_report(folder, all_figures, beside)
 
 
 @app.command()
@@ -209,11 +216,11 @@ def _train(jobs: "Sequence[Job]", plan: "Sweep", folder: "SweepFolder", slots: "
         run_jobs(jobs, slots, RunsDisplay(console, progress, jobs, len(plan.runs)))
 
 
-def _write_report(path: Path, all_figures: bool = False) -> None:
+def _write_report(path: Path, all_figures: bool = False, beside: Path | None = None) -> None:
     from lipschitz.report.plots.gallery import PANELS
     from lipschitz.report.write import report as write_report
 
-    for line in write_report(path, limit_panels=None if all_figures else PANELS):
+    for line in write_report(path, limit_panels=None if all_figures else PANELS, beside=beside):
         console.print(f"warning: {line}", style="yellow", soft_wrap=True)
     console.print(f"report: {path / 'index.html'}", soft_wrap=True)
 

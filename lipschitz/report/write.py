@@ -5,6 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from lipschitz.files import write_atomically, write_text
+from lipschitz.report.beside import read
+from lipschitz.report.beside import tables as tables_beside
 from lipschitz.report.comparisons import LABELS
 from lipschitz.report.markup import latex, markdown
 from lipschitz.report.page import page
@@ -21,7 +23,7 @@ from lipschitz.report.tables import build
 RECORD_COLUMNS = ["run", *LABELS, "seed", "step", "seconds", "metric", "value"]
 
 
-def report(folder: Path, *, limit_panels: int | None = PANELS) -> list[str]:
+def report(folder: Path, *, limit_panels: int | None = PANELS, beside: Path | None = None) -> list[str]:
     """Write ``records.csv``, ``summary.csv``, tables, ``references.bib``, ``plots/`` and ``index.html`` into a folder.
 
     The same runs give the same bytes. Each file is replaced atomically.
@@ -29,18 +31,24 @@ def report(folder: Path, *, limit_panels: int | None = PANELS) -> list[str]:
     Args:
         folder: the results folder of a sweep.
         limit_panels: about how many panels to draw in all; None draws every figure of every comparison.
+        beside: the results of another sweep, whose critics had other budgets, to compare with.
 
     Returns:
         Warnings, one clear line each: what could not be read, what did not finish, what was left out.
 
     Raises:
-        InputError: there is no sweep in ``folder``, or it has no run to report.
+        InputError: there is no sweep in ``folder``, or it has no run to report; or no ``summary.csv`` in ``beside``.
     """
+    other = None if beside is None else read(beside)
     sweep = load(folder)
     warnings = [*sweep.warnings, *_unfinished(sweep)]
     summary = summarise(sweep)
     tables, groups = build(sweep, summary), families(sweep)
     across = [table for group in groups for table in (*agreement.tables(group), *ranks.tables(group))]
+    if other is not None:
+        compared = [table for group in groups for table in tables_beside(group, other)]
+        across = [*compared, *across]
+        warnings += [] if compared else [f"{beside}: no critic in common with {folder}; nothing is compared"]
     write_text(folder / "records.csv", _records(sweep).to_csv(index=False, lineterminator="\n"))
     write_text(folder / "summary.csv", summary.to_csv(index=False, lineterminator="\n"))
     write_text(folder / "table.md", markdown([*across, *tables], sweep.name))

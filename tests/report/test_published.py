@@ -20,6 +20,7 @@ from synthetic_transport import (
     write_pairs,
 )
 
+from lipschitz.report import orders
 from lipschitz.report.pairs import Family, families
 from lipschitz.report.published import agreement, ranks
 from lipschitz.report.published.agreement import verdict
@@ -255,9 +256,9 @@ def test_two_constraints_of_one_method_are_told_apart(tmp_path: Path) -> None:
 def test_ranks_are_apart_only_where_intervals_are() -> None:
     """A is above all, B overlaps C, C overlaps D, and D lies wholly below B."""
     low, high = np.array([0.9, 0.6, 0.5, 0.4]), np.array([0.95, 0.7, 0.65, 0.55])
-    assert ranks.ranks(low, high) == [(1, 1), (2, 3), (2, 4), (3, 4)]
+    assert orders.ranks(low, high) == [(1, 1), (2, 3), (2, 4), (3, 4)]
     published_values = np.array([0.949, 0.949, 0.964])
-    assert ranks.ranks(published_values, published_values) == [(2, 3), (2, 3), (1, 1)]
+    assert orders.ranks(published_values, published_values) == [(2, 3), (2, 3), (1, 1)]
 
 
 def test_pairs_are_alike_reversed_or_not_apart() -> None:

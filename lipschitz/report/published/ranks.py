@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lipschitz.report.digits import MISSING
+from lipschitz.report.orders import rank_said, ranks
 from lipschitz.report.pairs import Family
 from lipschitz.report.published.notes import notes
 from lipschitz.report.published.work import flatten, published
@@ -31,18 +31,6 @@ class Order(NamedTuple):
     alike: int
     not_apart: int
     reversed: list[tuple[int, int]]
-
-
-def ranks(low: NDArray[np.float64], high: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Return the best and the worst rank that each of several methods may have, of which higher is better.
-
-    Args:
-        low: lower ends of their intervals, ``(m,)``.
-        high: upper ends, ``(m,)``; a value that is known is an interval of no width.
-    """
-    above = (low[None, :] > high[:, None]).sum(axis=1)
-    below = (high[None, :] < low[:, None]).sum(axis=1)
-    return [(1 + int(better), len(low) - int(worse)) for better, worse in zip(above, below, strict=True)]
 
 
 def compare(values: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> Order:
@@ -127,12 +115,6 @@ def _cells(group: pd.DataFrame, order: Order, names: list[str]) -> list[Cell]:
     methods = list(group["method"])
     theirs, ours = (dict(zip(methods, found, strict=True)) for found in (ranks(values, values), ranks(low, high)))
     texts = [str(group["dim"].iloc[0]), str(group["width"].iloc[0])]
-    texts += [_said(found.get(name)) for name in names for found in (theirs, ours)]
+    texts += [rank_said(found.get(name)) for name in names for found in (theirs, ours)]
     texts += [str(order.alike), str(order.not_apart), str(len(order.reversed))]
     return [Cell(text) for text in texts]
-
-
-def _said(rank: tuple[int, int] | None) -> str:
-    if rank is None:
-        return MISSING
-    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]} to {rank[1]}"
