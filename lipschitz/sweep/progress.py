@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from lipschitz.sweep.store import SweepFolder
+from lipschitz.errors import InputError
+from lipschitz.sweep.timing import ROUNDS
 from lipschitz.sweep.worker import Job
 
 
@@ -17,7 +18,7 @@ class RunsDisplay:
         self._console, self._progress, self._total = console, progress, total
         self._done, self._running = total - len(jobs), 0
         self._steps: dict[str, int] = {}
-        self._budgets = {job.run.id: job.steps for job in jobs}
+        self._budgets = {job.run.id: _budget(job) for job in jobs}
         self._bar = progress.add_task("", total=sum(self._budgets.values()))
         self._show()
 
@@ -34,7 +35,7 @@ class RunsDisplay:
 
     def warned(self, line: str) -> None:
         """Print the warning above the display."""
-        self._console.print(f"warning: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        warn(self._console, line)
 
     def ended(self, job: Job) -> None:
         """A run is over, one way or another."""
@@ -50,13 +51,21 @@ class RunsDisplay:
         self._progress.update(self._bar, description=f"{self._done}/{self._total} runs done, {self._running} running")
 
 
+def _budget(job: Job) -> int:
+    try:
+        return job.steps
+    except InputError:
+        # The run will fail with that line.
+        return 0
+
+
 class TimingDisplay:
     """Follows the timing pass."""
 
     def __init__(self, progress: Progress, groups: Sequence[Sequence[Job]]) -> None:
         self._progress = progress
-        self._groups = {group[0].run.id: group for group in groups}
-        self._bar = progress.add_task("timing each configuration alone", total=sum(map(len, groups)))
+        self._sizes = {group[0].run.id: len(group) for group in groups}
+        self._bar = progress.add_task("timing each configuration alone", total=ROUNDS * sum(self._sizes.values()))
 
     def started(self, job: Job) -> None:
         """Nothing to show yet."""
@@ -65,16 +74,17 @@ class TimingDisplay:
         """A timing has no steps to show."""
 
     def warned(self, line: str) -> None:
-        """A timing warns of nothing."""
+        """Print the warning above the display."""
+        warn(self._progress.console, line)
 
     def ended(self, job: Job) -> None:
-        """One more group of configurations was timed."""
-        group = self._groups[job.run.id]
-        self._progress.advance(self._bar, len(group))
-        timed = SweepFolder(job.sweep).timings()
-        for one in group:
-            if one.run.configuration not in timed:
-                self._progress.console.print(f"warning: not timed: {one.run.configuration}", highlight=False)
+        """One more group of configurations was timed, in one more round."""
+        self._progress.advance(self._bar, self._sizes[job.run.id])
+
+
+def warn(console: Console, line: str) -> None:
+    """Print a warning in one line."""
+    console.print(f"warning: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -13,11 +14,11 @@ import torch
 from lipschitz.datasets.base import Dataset
 from lipschitz.errors import InputError
 from lipschitz.sweep.local import Observer, run_jobs
-from lipschitz.sweep.provenance import provenance
+from lipschitz.sweep.provenance import device_name, provenance
 from lipschitz.sweep.run import iteration_ms
 from lipschitz.sweep.spec import Sweep
 from lipschitz.sweep.store import SweepFolder
-from lipschitz.sweep.timing import time_together, timings_of
+from lipschitz.sweep.timing import ROUNDS, Round, drift_warning, groups_of, rounds_of, time_round, timing_of
 from lipschitz.sweep.worker import Job
 
 PATIENCE = 30.0
@@ -64,37 +65,57 @@ def jobs_of(
 ) -> list[Job]:
     """Write the sweep's definition and provenance; return the job of every run that is not finished."""
     origin = provenance(slots, len(slots), data)
-    todo = [run for run in sweep.runs if folder.run(run.id).status() not in DONE]
+    jobs = _unfinished(sweep, folder, data_root, slots, origin)
     with _writable(folder.path):
         # A finished sweep keeps its provenance: nothing is measured anew.
-        if todo or not folder.provenance():
+        if jobs or not folder.provenance():
             folder.write_provenance(origin)
         folder.define(sweep.definition())
-    return [Job(run, folder.path, data_root, slots[0], origin) for run in todo]
+    return jobs
 
 
 def untimed(jobs: Sequence[Job], folder: SweepFolder) -> list[list[Job]]:
-    """Return one job for each configuration that was not timed yet, in groups that differ in the constraint alone."""
-    known = folder.timings()
-    groups: dict[str, dict[str, Job]] = {}
-    for job in jobs:
-        if job.run.configuration not in known:
-            rest = {**job.run.canonical(), "constraints": None, "seed": None}
-            groups.setdefault(json.dumps(rest), {}).setdefault(job.run.configuration, job)
-    return [list(group.values()) for group in groups.values()]
+    """Return one job for each configuration that was not timed on the jobs' kind of device yet, by what takes turns."""
+    return groups_of([job for job in jobs if not folder.timing(job.run.configuration, job.timed_on)])
 
 
 def time_configurations(groups: Sequence[Sequence[Job]], observer: Observer) -> None:
-    """Time one group after the other, the device otherwise idle; inside a group the configurations take turns."""
-    for group in groups:
-        run_jobs([group[0]], [group[0].device], observer, target=partial(time_together, group))
+    """Time all groups one after the other, the device otherwise idle, and all of them again in each further round.
+
+    What was not measured in every round counts as not timed; nothing is kept before the last round is over. In each
+    round another configuration of a group is the first.
+    """
+    rounds: dict[str, list[Round]] = {}
+    with TemporaryDirectory() as scratch:
+        for index in range(ROUNDS):
+            for group in groups:
+                start = index * len(group) // ROUNDS
+                answer = Path(scratch) / f"{index}-{group[0].run.id}.json"
+                target = partial(time_round, [*group[start:], *group[:start]], answer)
+                run_jobs([group[0]], [group[0].device], observer, target=target)
+                # A worker that dies leaves none.
+                for configuration, measured in (json.loads(answer.read_text()) if answer.exists() else {}).items():
+                    rounds.setdefault(configuration, []).append(measured)
+    timings = {}
+    for job in (job for group in groups for job in group):
+        name = job.run.configuration
+        if len(rounds.get(name, [])) == ROUNDS:
+            timings[name] = timing_of(job, rounds[name])
+            SweepFolder(job.sweep).write_timing(name, timings[name])
+        else:
+            observer.warned(f"not timed: {name}")
+    if line := drift_warning(timings):
+        observer.warned(line)
 
 
 def training_seconds(jobs: Sequence[Job], timings: dict[str, dict[str, Any]]) -> float | None:
-    """Return the training time of ``jobs`` on one worker, evaluation aside; None where one was not timed."""
+    """Return the training time of ``jobs`` on one worker, evaluation aside; None where one was not timed.
+
+    What was timed on the jobs' device comes before ``timings``, by configuration.
+    """
     total = 0.0
     for job in jobs:
-        timing = timings.get(job.run.configuration)
+        timing = job.timing or timings.get(job.run.configuration)
         if timing is None:
             return None
         total += job.run.training.steps_of(timing) * iteration_ms(timing) / 1000
@@ -106,18 +127,26 @@ def estimate(sweep: Sweep, folder: SweepFolder, data_root: Path | None, slots: S
 
     What the timing pass did not measure is timed here and now by a few calls; None once that takes `PATIENCE` seconds.
     """
-    timings = folder.timings()
-    todo = [run for run in sweep.runs if folder.run(run.id).status() not in DONE]
-    jobs = [Job(run, folder.path, data_root, slots[0], {}) for run in todo]
+    timings = {}
+    jobs = _unfinished(sweep, folder, data_root, slots, {})
     deadline = time.monotonic() + PATIENCE
     torch.set_num_threads(1)
     for group in untimed(jobs, folder):
         if time.monotonic() > deadline:
             return None
-        for job, timing in zip(group, timings_of(group, warm_up=1, repeats=3), strict=True):
-            if timing is not None:
-                timings[job.run.configuration] = timing
+        rounds = rounds_of(group, warm_up=1, repeats=3)
+        for job in group:
+            if job.run.configuration in rounds:
+                timings[job.run.configuration] = timing_of(job, [rounds[job.run.configuration]])
     return training_seconds(jobs, timings)
+
+
+def _unfinished(
+    sweep: Sweep, folder: SweepFolder, data_root: Path | None, slots: Sequence[str], origin: dict[str, Any]
+) -> list[Job]:
+    timed_on = device_name(slots[0])
+    todo = [run for run in sweep.runs if folder.run(run.id).status() not in DONE]
+    return [Job(run, folder.path, data_root, slots[0], origin, timed_on) for run in todo]
 
 
 def _refuse_other_definition(folder: SweepFolder, sweep: Sweep) -> None:

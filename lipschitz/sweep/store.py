@@ -12,6 +12,7 @@ import numpy as np
 
 from lipschitz.errors import InputError
 from lipschitz.files import lock, write_atomically, write_json, write_text
+from lipschitz.sweep.timings import Timings
 
 Status = Literal["finished", "diverged", "failed", "running", "waiting"]
 
@@ -124,7 +125,7 @@ class SweepFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._timing = path / "timing"
+        self._timings = Timings(path / "timing")
 
     @classmethod
     def open(cls, path: Path) -> "SweepFolder":
@@ -153,20 +154,16 @@ class SweepFolder:
         return _read_json(path) if path.exists() else {}
 
     def timings(self) -> dict[str, dict[str, Any]]:
-        """Return what the serial timing pass measured, by configuration."""
-        return {path.stem: _read_json(path) for path in sorted(self._timing.glob("*.json"))}
+        """Return what the serial timing pass measured, by configuration: the latest, whatever its device."""
+        return self._timings.latest()
 
-    def timing(self, configuration: str) -> dict[str, Any] | None:
-        """Return what the serial timing pass measured of one configuration, or None."""
-        try:
-            return _read_json(self._timing / f"{configuration}.json")
-        except (OSError, ValueError):
-            return None
+    def timing(self, configuration: str, device: str) -> dict[str, Any] | None:
+        """Return what the timing pass measured of one configuration on the kind of device ``device``, or None."""
+        return self._timings.on(configuration, device)
 
     def write_timing(self, configuration: str, timing: dict[str, Any]) -> None:
-        """Keep what the timing pass measured of one configuration."""
-        self._timing.mkdir(exist_ok=True)
-        write_json(self._timing / f"{configuration}.json", timing)
+        """Keep what the timing pass measured of one configuration on the kind of device that it names."""
+        self._timings.keep(configuration, timing)
 
     def define(self, definition: dict[str, Any]) -> None:
         """Write ``sweep.json``."""

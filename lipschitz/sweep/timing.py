@@ -1,64 +1,122 @@
 """The serial timing pass: what one iteration of each configuration takes, alone on the device."""
 
+import json
 import resource
 import sys
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from lipschitz.sweep.store import SweepFolder
+from lipschitz.datasets.base import Data
+from lipschitz.datasets.pairs import PairData
+from lipschitz.files import write_json
 from lipschitz.sweep.worker import Job, prepare_process
 from lipschitz.training.clock import median_interval, milliseconds
 from lipschitz.training.task import Task
 
-WARM_UP, REPEATS = 5, 40
-"""Calls of each part of an iteration before it is timed, and timed."""
+ROUNDS = 3
+"""Times that the pass goes through all configurations, each in a new process."""
+WARM_UP, REPEATS = 3, 15
+"""Calls of each part of an iteration before it is timed, and timed, in one round."""
+DRIFT = 0.1
+"""By how much the medians of rounds may differ before it is said."""
+
+Round = dict[str, Any]
+"""What one round measured of a configuration: ``calls`` in ms by the name of the part, and ``peak_memory`` in MiB."""
 
 
-def time_together(jobs: Sequence[Job], _: Job, channel: Connection) -> None:
-    """Time one iteration of each of ``jobs`` in turn, alone on the device; keep it under the configuration."""
-    prepare_process()
-    for job, timing in zip(jobs, timings_of(jobs, warm_up=WARM_UP, repeats=REPEATS), strict=True):
-        if timing is not None:
-            facts = {"device": job.provenance["device"], "labels": job.run.labels()}
-            SweepFolder(job.sweep).write_timing(job.run.configuration, {**timing, **facts})
+def groups_of(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Return one job for each configuration, those of one task, data set and batch size together.
 
-
-def timings_of(jobs: Sequence[Job], *, warm_up: int, repeats: int) -> list[dict[str, Any] | None]:
-    """Return, for each job, the time of each part of an iteration by metric name, ``peak_memory`` and ``n_dis``.
-
-    The jobs take turns, so that a machine whose speed drifts is as fast or slow for one as for the other. Memory is
-    what building a job and its first iterations add to the largest so far. None stands for a job that cannot make its
-    first iterations: its runs will say why.
+    Models and budgets may differ inside a group: what a report compares was timed in turn.
     """
-    # One more of the first stays alive, so that no job is charged with what a process loads once.
-    _spare = _warm(jobs[0], warm_up)
-    tasks: list[Task | None] = []
-    memory = []
+    groups: dict[str, dict[str, Job]] = {}
     for job in jobs:
-        before = _peak_memory(job.device)
-        tasks.append(_warm(job, warm_up))
-        memory.append(_peak_memory(job.device) - before)
-    values: list[dict[str, list[float]]] = [{name: [] for name in task.parts()} if task else {} for task in tasks]
+        run = job.run
+        key = json.dumps([run.task, run.dataset.entry(), run.training.batch_size])
+        groups.setdefault(key, {}).setdefault(run.configuration, job)
+    return [list(group.values()) for group in groups.values()]
+
+
+def time_round(jobs: Sequence[Job], answer: Path, _: Job, channel: Connection) -> None:
+    """Time one iteration of each of ``jobs`` in turn, alone on the device; write the rounds to the file ``answer``."""
+    prepare_process()
+    write_json(answer, rounds_of(jobs, warm_up=WARM_UP, repeats=REPEATS))
+
+
+def rounds_of(jobs: Sequence[Job], *, warm_up: int, repeats: int) -> dict[str, Round]:
+    """Return one round by configuration, without those that cannot make their first iterations: their runs say why.
+
+    The jobs are of one data set, which is loaded once. They take turns, so that a machine whose speed drifts is as fast
+    or slow for one as for the other. Memory, the data set aside, is on CUDA the most that building a job and its first
+    iterations allocate; on the CPU it is what they add to the largest resident set so far, which leaves out what a
+    larger job before them had and gave back.
+    """
+    data = jobs[0].load()
+    # One more of the first stays alive, so that no job is charged with what a process loads once.
+    _spare = _warm(jobs[0], data, warm_up)
+    tasks: dict[str, Task] = {}
+    rounds: dict[str, Round] = {}
+    for job in jobs:
+        before = _memory(job.device)
+        if task := _warm(job, data, warm_up):
+            tasks[job.run.configuration] = task
+            memory = _peak_memory(job.device) - before
+            rounds[job.run.configuration] = {"calls": {name: [] for name in task.parts()}, "peak_memory": memory}
     for _ in range(repeats):
-        for task, seen in zip(tasks, values, strict=True):
-            if task is not None:
-                for name, part in task.parts().items():
-                    seen[name].append(milliseconds(part, task.device))
-    return [
-        {name: median_interval(calls)._asdict() for name, calls in seen.items()}
-        | {"peak_memory": peak, "n_dis": job.run.setting.n_dis}
-        if task
-        else None
-        for job, task, seen, peak in zip(jobs, tasks, values, memory, strict=True)
+        for configuration, task in tasks.items():
+            for name, part in task.parts().items():
+                rounds[configuration]["calls"][name].append(milliseconds(part, task.device))
+    return rounds
+
+
+def timing_of(job: Job, rounds: Sequence[Round]) -> dict[str, Any]:
+    """Return what is kept of a configuration: the time of each part, ``peak_memory``, ``n_dis``, device and labels.
+
+    A part's time is the median of all calls in ms, with an interval from ``low`` to ``high`` that spans both the
+    distribution-free 95 % interval of that median, which takes calls for independent, and the medians of the rounds, of
+    which those of three alone would hold the true one in 75 % of cases. ``rounds`` has these medians by part.
+    """
+    parts = {name: [each["calls"][name] for each in rounds] for name in rounds[0]["calls"]}
+    medians = {name: [float(np.median(calls)) for calls in seen] for name, seen in parts.items()}
+    timing: dict[str, Any] = {}
+    for name, seen in parts.items():
+        pooled = median_interval([call for calls in seen for call in calls])
+        low, high = min(pooled.low, *medians[name]), max(pooled.high, *medians[name])
+        timing[name] = pooled._replace(low=low, high=high)._asdict()
+    return timing | {
+        "peak_memory": max(each["peak_memory"] for each in rounds),
+        "n_dis": job.run.setting.n_dis,
+        "rounds": medians,
+        "device": job.timed_on,
+        "labels": job.run.labels(),
+    }
+
+
+def drift_warning(timings: dict[str, dict[str, Any]]) -> str | None:
+    """Return one line on the medians of rounds that differ by more than `DRIFT`, or None where none do."""
+    drifts = [
+        (max(medians) / min(medians) - 1, f"{name} of {configuration}", medians)
+        for configuration, timing in timings.items()
+        for name, medians in timing["rounds"].items()
     ]
+    drifted = [drift for drift in drifts if drift[0] > DRIFT]
+    if not drifted:
+        return None
+    most, what, medians = max(drifted)
+    return (
+        f"{len(drifted)} of {len(drifts)} timings differ by over {DRIFT:.0%} between rounds, as on a device in use; "
+        f"most, by {most:.0%}, {what} ({min(medians):.3g} to {max(medians):.3g} ms)"
+    )
 
 
-def _warm(job: Job, calls: int) -> Task | None:
+def _warm(job: Job, data: Data | PairData, calls: int) -> Task | None:
     try:
-        task = job.build()
+        task = job.build(data)
         for part in task.parts().values():
             for _ in range(calls):
                 part()
@@ -66,6 +124,13 @@ def _warm(job: Job, calls: int) -> Task | None:
         # A user's method can raise anything, and must not cost the others their timing.
         return None
     return task
+
+
+def _memory(device: str) -> float:
+    """Return the memory in MiB above which a peak counts: on CUDA what is allocated, on the CPU the largest so far."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    return _peak_memory(device)
 
 
 def _peak_memory(device: str) -> float:

@@ -4,7 +4,6 @@ import os
 import signal
 import threading
 import traceback
-from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -13,6 +12,8 @@ from typing import Any
 
 import torch
 
+from lipschitz.datasets.base import Data
+from lipschitz.datasets.pairs import PairData
 from lipschitz.errors import InputError
 from lipschitz.sweep.run import Run
 from lipschitz.sweep.store import RunFolder, SweepFolder
@@ -31,6 +32,8 @@ class Job:
     data_root: Path | None
     device: str
     provenance: dict[str, Any]
+    timed_on: str = ""
+    """Kind of device whose timings count: that of the sweep's first slot, whichever slot the job is given."""
 
     @property
     def folder(self) -> RunFolder:
@@ -38,21 +41,42 @@ class Job:
         return SweepFolder(self.sweep).run(self.run.id)
 
     @property
+    def timing(self) -> dict[str, Any] | None:
+        """What the timing pass measured of the run's configuration, or None."""
+        return SweepFolder(self.sweep).timing(self.run.configuration, self.timed_on)
+
+    @property
     def steps(self) -> int:
         """How many iterations the run has: by its budget, or, of seconds, as frozen when it began.
 
         Zero where there is nothing that was timed, by which seconds would become steps.
-        """
-        if self.run.training.steps is None:
-            with suppress(OSError, ValueError, KeyError):
-                return int(self.folder.definition()["steps"])
-        return self.run.training.steps_of(SweepFolder(self.sweep).timing(self.run.configuration))
 
-    def build(self) -> Task:
-        """Load the data and build the task on the job's device."""
+        Raises:
+            InputError: the run has begun, and how many steps it was given cannot be read.
+        """
+        if self.run.training.steps is not None:
+            return self.run.training.steps
+        folder = self.folder
+        try:
+            return int(folder.definition()["steps"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            # Other steps than it began with would make it another run than an undisturbed one.
+            if folder.checkpoint.exists() or folder.previous_checkpoint.exists():
+                raise InputError(
+                    f"{folder.path / 'run.json'}: cannot be read ({type(error).__name__}), and it holds the steps at "
+                    "which the checkpoint beside it ends; put it back, or remove the run's folder to begin anew"
+                ) from None
+        return self.run.training.steps_of(self.timing)
+
+    def load(self) -> Data | PairData:
+        """Load the data onto the job's device."""
+        return self.run.dataset.load(self.data_root, torch.device(self.device))
+
+    def build(self, data: Data | PairData | None = None) -> Task:
+        """Build the task on the job's device, on ``data`` where they are there already."""
         run, device, task = self.run, torch.device(self.device), TASKS[self.run.task]
         return task.build(
-            run.dataset.load(self.data_root, device),
+            data or self.load(),
             run.model,
             run.constraints,
             LOSSES[run.loss],

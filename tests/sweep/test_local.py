@@ -4,7 +4,6 @@ import json
 import os
 import signal
 from dataclasses import replace
-from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -12,8 +11,9 @@ import pytest
 from sweeps import write
 
 from lipschitz.sweep.local import run_jobs
+from lipschitz.sweep.runner import time_configurations
 from lipschitz.sweep.spec import load_sweep
-from lipschitz.sweep.timing import time_together
+from lipschitz.sweep.timing import REPEATS, ROUNDS
 from lipschitz.sweep.worker import Job, work
 
 
@@ -38,7 +38,7 @@ class Diary:
 def jobs(tmp_path: Path) -> list[Job]:
     runs = load_sweep(write(tmp_path)).runs[:2]
     (tmp_path / "out").mkdir()
-    return [Job(run, tmp_path / "out", None, "cpu", {"device": "cpu"}) for run in runs]
+    return [Job(run, tmp_path / "out", None, "cpu", {"device": "cpu"}, "cpu: a") for run in runs]
 
 
 def dies_on_seed_0(job: Job, channel: Connection) -> None:
@@ -72,13 +72,22 @@ def test_an_exception_is_kept_with_its_traceback(jobs: list[Job]) -> None:
     assert "IsADirectoryError" in jobs[0].folder.error.read_text()
 
 
-def test_configurations_are_timed_in_turn(jobs: list[Job], tmp_path: Path) -> None:
+def test_a_sweep_is_timed_in_rounds(jobs: list[Job], tmp_path: Path) -> None:
     other = load_sweep(write(tmp_path)).runs[2]
-    group = [jobs[0], replace(jobs[0], run=other)]
-    run_jobs(group[:1], ["cpu"], Diary(), target=partial(time_together, group))
+    group, diary = [jobs[0], replace(jobs[0], run=other)], Diary()
+    time_configurations([group], diary)
     timings = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "out" / "timing").iterdir()}
     assert set(timings) == {job.run.configuration for job in group}
     for timing in timings.values():
-        assert timing["ms_discriminator_step"]["n"] == timing["ms_generator_step"]["n"] == 40
-        assert timing["ms_discriminator_step"]["low"] <= timing["ms_discriminator_step"]["median"]
+        for part in ("ms_discriminator_step", "ms_generator_step"):
+            assert len(timing["rounds"][part]) == ROUNDS
+            assert timing[part]["n"] == ROUNDS * REPEATS
+            assert timing[part]["low"] <= min(timing["rounds"][part])
+            assert timing[part]["high"] >= max(timing["rounds"][part])
         assert timing["n_dis"] == 1
+        assert timing["device"] == "cpu: a"
+        assert timing["peak_memory"] >= 0
+    assert [line for line in diary.lines if line.startswith(("started", "ended"))] == [
+        "started 0 on cpu",
+        "ended 0",
+    ] * ROUNDS

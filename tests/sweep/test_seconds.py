@@ -2,12 +2,15 @@
 
 import os
 import signal
+from dataclasses import replace
+from io import StringIO
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from rich.console import Console
 from sweeps import write
 from test_local import Diary
 
@@ -17,6 +20,7 @@ from lipschitz.report.records import load
 from lipschitz.report.summary import summarise
 from lipschitz.report.tables import build
 from lipschitz.sweep.local import run_jobs
+from lipschitz.sweep.progress import RunsDisplay, display
 from lipschitz.sweep.run import Training
 from lipschitz.sweep.spec import load_sweep
 from lipschitz.sweep.store import SweepFolder
@@ -50,7 +54,7 @@ def jobs_in(folder: Path, text: str = TEXT, timings: tuple[dict[str, Any], ...] 
     sweep_folder.define(sweep.definition())
     for run, timing in zip(sweep.runs, timings, strict=False):
         sweep_folder.write_timing(run.configuration, {**timing, "labels": run.labels()})
-    return [Job(run, folder, None, "cpu", {"device": "cpu"}) for run in sweep.runs]
+    return [Job(run, folder, None, "cpu", {"device": "cpu"}, "cpu") for run in sweep.runs]
 
 
 def outcome(job: Job) -> tuple[dict[str, Any], list[tuple[int, str, float]]]:
@@ -166,9 +170,56 @@ def test_steps_are_frozen_when_a_run_begins(tmp_path: Path) -> None:
     for job in (first, second):
         SweepFolder(job.sweep).write_timing(job.run.configuration, timed(1))
     assert (first.steps, second.steps) == (60, 600), "the first one began"
-    # A definition that cannot be read is as good as none.
+    # Before the first checkpoint nothing was trained that a definition could be missing to.
     (first.folder.path / "run.json").write_text("{")
     assert first.steps == 600
+
+
+def test_other_devices_time_does_not_count(tmp_path: Path) -> None:
+    first, _ = jobs_in(tmp_path / "out")
+    elsewhere = replace(first, timed_on="cuda: big")
+    assert elsewhere.steps == 0
+    SweepFolder(first.sweep).write_timing(first.run.configuration, {**timed(1), "device": "cuda: big"})
+    assert (first.steps, elsewhere.steps) == (60, 600)
+    first.folder.path.mkdir(parents=True)
+    first.folder.define(first.run.definition(first.steps))
+    assert elsewhere.steps == 60, "it began with these"
+
+
+LOST = {
+    "half": lambda path: path.write_text('{"steps": 4'),
+    "none": Path.unlink,
+    "no steps": lambda path: path.write_text('{"steps": null}'),
+}
+
+
+@pytest.mark.parametrize("how", LOST)
+@pytest.mark.parametrize("checkpoint", ["checkpoint.pt", "checkpoint.prev.pt"])
+def test_a_run_that_lost_its_steps_fails_alone_and_says_so(tmp_path: Path, how: str, checkpoint: str) -> None:
+    jobs = jobs_in(tmp_path / "out", TEXT.replace("0.6", "0.2"))
+    lost, sound = jobs
+    lost.folder.path.mkdir(parents=True)
+    lost.folder.define(lost.run.definition(20))
+    definition = lost.folder.path / "run.json"
+    LOST[how](definition)
+    before = definition.exists() and definition.read_bytes()
+    (lost.folder.path / checkpoint).write_bytes(b"weights")
+    with display(Console(file=StringIO()), "steps") as progress:
+        run_jobs(jobs, ["cpu", "cpu"], RunsDisplay(progress.console, progress, jobs, 2))
+    assert [lost.folder.status(), sound.folder.status()] == ["failed", "finished"]
+    said = lost.folder.error.read_text()
+    assert said.startswith(f"{definition}: cannot be read (")
+    assert said.endswith("remove the run's folder to begin anew\n")
+    assert said.count("\n") == 1
+    assert (definition.exists() and definition.read_bytes()) == before, "nothing is frozen anew"
+    assert (lost.folder.path / checkpoint).read_bytes() == b"weights"
+
+
+def test_a_budget_in_steps_outlives_a_lost_definition(tmp_path: Path) -> None:
+    job, _ = jobs_in(tmp_path / "out", TEXT.replace("seconds: 0.6", "steps: 20"))
+    job.folder.path.mkdir(parents=True)
+    job.folder.checkpoint.write_bytes(b"weights")
+    assert job.steps == 20
 
 
 def test_seeds_share_the_timing_of_their_configuration(tmp_path: Path) -> None:

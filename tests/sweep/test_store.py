@@ -80,3 +80,38 @@ def test_a_folder_without_a_sweep_is_named(tmp_path: Path) -> None:
     (tmp_path / "sweep.json").write_text("{")
     with pytest.raises(InputError, match=r"sweep\.json: cannot be read"):
         SweepFolder.open(tmp_path)
+
+
+def timing(device: str, median: float = 1.0) -> dict[str, object]:
+    return {"ms_discriminator_step": {"median": median, "low": 1.0, "high": 1.0, "n": 40}, "device": device}
+
+
+def test_a_timing_is_kept_for_each_kind_of_device(tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path)
+    assert folder.timing("one", "cpu: a") is None
+    for device, median in (("cpu: a", 1.0), ("cuda: b", 2.0), ("cuda: c", 3.0), ("cuda: b", 4.0)):
+        folder.write_timing("one", timing(device, median))
+    assert folder.timing("one", "cpu: a") == timing("cpu: a", 1.0)
+    assert folder.timing("one", "cuda: b") == timing("cuda: b", 4.0)
+    assert folder.timing("one", "cuda: c") == timing("cuda: c", 3.0)
+    assert folder.timing("one", "cuda: d") is None
+    assert folder.timings() == {"one": timing("cuda: b", 4.0)}, "the latest"
+    assert [path.name for path in (tmp_path / "timing").iterdir()] == ["one.json"]
+
+
+def test_the_number_of_workers_is_no_part_of_the_kind(tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path)
+    folder.write_timing("one", timing("cpu: a, 2 cores; 2 workers of one thread"))
+    assert folder.timing("one", "cpu: a, 2 cores") == timing("cpu: a, 2 cores")
+    assert folder.timing("one", "cpu: a") is None
+    assert folder.timings() == {"one": timing("cpu: a, 2 cores")}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"ms_discriminator_step": {"median": 1.0}}'])
+def test_a_timing_that_cannot_be_read_or_names_no_device_counts_for_none(tmp_path: Path, content: str) -> None:
+    folder = SweepFolder(tmp_path)
+    (tmp_path / "timing").mkdir()
+    (tmp_path / "timing" / "one.json").write_text(content)
+    assert folder.timing("one", "cpu: a") is None
+    folder.write_timing("one", timing("cpu: a"))
+    assert folder.timing("one", "cpu: a") == timing("cpu: a")

@@ -1,10 +1,17 @@
+"""The timing pass: what takes turns, what rounds make of a time, and for which device it counts."""
+
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sweeps import SMALL
+from sweeps import SMALL, write
+from test_local import Diary
 
+from lipschitz.sweep import runner
+from lipschitz.sweep.provenance import device_name
 from lipschitz.sweep.spec import load_sweep
-from lipschitz.sweep.timing import timings_of
+from lipschitz.sweep.store import SweepFolder
+from lipschitz.sweep.timing import Round, drift_warning, groups_of, rounds_of, timing_of
 from lipschitz.sweep.worker import Job
 
 BROKEN = '''
@@ -16,15 +23,176 @@ class Broken(Constraint):
     def penalty(self, net, batch, rng):
         raise RuntimeError("no")
 '''
+CROSSED = """\
+    name: crossed
+    task: transport
+    seeds: [0, 1]
+    evaluation: {every: 40, samples: 32, gradient_samples: 8}
+    parts:
+      - datasets: [funnels]
+        models: [{critic: {width: 8}}]
+        constraints: [none, spectral_normalization]
+        training: {steps: 10, batch_size: 8}
+      - datasets: [funnels]
+        models: [{critic: {width: 8, activation: full_sort}}]
+        constraints: [orthogonal]
+        training: {seconds: 2, batch_size: 8}
+      - datasets: [funnels, {funnels: {dim: 3}}]
+        models: [{critic: {width: 8}}]
+        constraints: [none]
+        training: {steps: 10, batch_size: 16}
+"""
+
+
+def sweep_jobs(folder: Path, text: str = SMALL, device: str = "cpu: a") -> list[Job]:
+    (folder / "out").mkdir(exist_ok=True)
+    return [Job(run, folder / "out", None, "cpu", {}, device) for run in load_sweep(write(folder, text)).runs]
+
+
+def one_round(*calls: float, memory: float = 1.0) -> Round:
+    return {"calls": {"ms_discriminator_step": list(calls)}, "peak_memory": memory}
 
 
 @pytest.mark.parametrize("constraints", ["[none, broken.py:Broken]", "[broken.py:Broken, none]"])
 def test_a_method_that_raises_costs_no_other_its_timing(tmp_path: Path, constraints: str) -> None:
     (tmp_path / "broken.py").write_text(BROKEN)
-    (tmp_path / "small.yaml").write_text(SMALL.replace("[none, spectral_normalization]", constraints))
-    runs = [run for run in load_sweep(tmp_path / "small.yaml").runs if run.seed == 0]
-    timings = timings_of([Job(run, tmp_path, None, "cpu", {}) for run in runs[:2]], warm_up=1, repeats=3)
-    by_constraint = {run.labels()["constraint"]: timing for run, timing in zip(runs, timings, strict=False)}
-    assert by_constraint["Broken"] is None
-    assert by_constraint["none"] is not None
-    assert by_constraint["none"]["ms_discriminator_step"]["n"] == 3
+    jobs = sweep_jobs(tmp_path, SMALL.replace("[none, spectral_normalization]", constraints))
+    (group,) = groups_of(jobs)
+    rounds = rounds_of(group, warm_up=1, repeats=3)
+    (sound,) = (job for job in group if job.run.labels()["constraint"] == "none")
+    assert list(rounds) == [sound.run.configuration]
+    assert {name: len(calls) for name, calls in rounds[sound.run.configuration]["calls"].items()} == {
+        "ms_discriminator_step": 3,
+        "ms_generator_step": 3,
+    }
+
+
+def test_what_a_pair_and_a_batch_size_share_takes_turns_whatever_the_model_and_the_budget(tmp_path: Path) -> None:
+    groups = groups_of(sweep_jobs(tmp_path, CROSSED))
+    said = [
+        [(job.run.dataset.label(), job.run.training.batch_size, job.run.labels()["constraint"]) for job in group]
+        for group in groups
+    ]
+    assert said == [
+        [("funnels", 8, "none"), ("funnels", 8, "spectral_normalization"), ("funnels", 8, "orthogonal")],
+        [("funnels", 16, "none")],
+        [("funnels(dim=3)", 16, "none")],
+    ]
+    assert {job.run.seed for group in groups for job in group} == {0}
+
+
+def test_the_median_is_over_all_calls_and_the_interval_spans_the_rounds(tmp_path: Path) -> None:
+    job = sweep_jobs(tmp_path)[0]
+    rounds = [one_round(*[1.0] * 15, memory=2.0), one_round(*[2.0] * 15, memory=3.0), one_round(*[4.0] * 15)]
+    timing = timing_of(job, rounds)
+    # The binomial interval of 45 calls would end inside the middle round, ranks 16 and 30.
+    assert timing["ms_discriminator_step"] == {"median": 2.0, "low": 1.0, "high": 4.0, "n": 45}
+    assert timing["rounds"] == {"ms_discriminator_step": [1.0, 2.0, 4.0]}
+    assert (timing["peak_memory"], timing["n_dis"]) == (3.0, 1)
+    assert (timing["device"], timing["labels"]) == ("cpu: a", job.run.labels())
+
+
+def test_calls_that_scatter_more_than_rounds_keep_their_interval(tmp_path: Path) -> None:
+    calls = [float(call) for call in range(1, 16)]
+    timing = timing_of(sweep_jobs(tmp_path)[0], [one_round(*calls)] * 3)
+    assert timing["ms_discriminator_step"] == {"median": 8.0, "low": 6.0, "high": 10.0, "n": 45}
+
+
+def test_rounds_that_differ_are_said_in_one_line() -> None:
+    timings: dict[str, dict[str, Any]] = {
+        "steady": {"rounds": {"ms_discriminator_step": [10.0, 10.9, 10.5]}},
+        "some": {"rounds": {"ms_discriminator_step": [10.0, 11.5, 10.5], "ms_generator_step": [1.0, 1.0, 1.0]}},
+        "most": {"rounds": {"ms_discriminator_step": [15.0, 10.0, 10.5]}},
+    }
+    line = drift_warning(timings)
+    assert line == (
+        "2 of 4 timings differ by over 10% between rounds, as on a device in use; "
+        "most, by 50%, ms_discriminator_step of most (10 to 15 ms)"
+    )
+    assert drift_warning({"steady": timings["steady"]}) is None
+    assert drift_warning({}) is None
+
+
+class Rounds:
+    """Stands in for the processes of the pass: the order of what was timed, and how long it took in each round."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *milliseconds: float) -> None:
+        self.order: list[list[str]] = []
+        self._milliseconds = milliseconds
+        self._count: dict[str, int] = {}
+        monkeypatch.setattr(runner, "run_jobs", self._run)
+        monkeypatch.setattr("lipschitz.sweep.timing.rounds_of", self._rounds)
+        monkeypatch.setattr("lipschitz.sweep.timing.prepare_process", lambda: None)
+
+    def _run(self, jobs: list[Job], slots: list[str], observer: Diary, target: Any) -> None:
+        assert len(jobs) == len(slots) == 1, "alone on the device"
+        target(jobs[0], None)
+
+    def _rounds(self, jobs: list[Job], *, warm_up: int, repeats: int) -> dict[str, Round]:
+        names = [job.run.configuration for job in jobs]
+        self.order.append(names)
+        seen = {}
+        for name in names:
+            index = self._count[name] = self._count.get(name, -1) + 1
+            if index < len(self._milliseconds):
+                seen[name] = one_round(*[self._milliseconds[index]] * repeats)
+        return seen
+
+
+def test_every_group_is_timed_before_one_is_timed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed, diary = Rounds(monkeypatch, 10.0, 10.0, 12.0), Diary()
+    groups = groups_of(sweep_jobs(tmp_path, CROSSED))
+    runner.time_configurations(groups, diary)
+    a, b, c = (job.run.configuration for job in groups[0])
+    ((d,), (e,)) = ([job.run.configuration for job in group] for group in groups[1:])
+    assert timed.order == [[a, b, c], [d], [e], [b, c, a], [d], [e], [c, a, b], [d], [e]]
+    timings = SweepFolder(tmp_path / "out").timings()
+    assert set(timings) == {a, b, c, d, e}
+    assert timings[a]["ms_discriminator_step"] == {"median": 10.0, "low": 10.0, "high": 12.0, "n": 45}
+    assert len(diary.lines) == 1
+    assert diary.lines[0].startswith("warned 5 of 5 timings differ by over 10% between rounds")
+
+
+def test_what_lacks_a_round_is_not_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Rounds(monkeypatch, 10.0, 10.0)
+    diary, jobs = Diary(), sweep_jobs(tmp_path)
+    groups = runner.untimed(jobs, SweepFolder(tmp_path / "out"))
+    runner.time_configurations(groups, diary)
+    assert diary.lines == [f"warned not timed: {job.run.configuration}" for job in groups[0]]
+    assert SweepFolder(tmp_path / "out").timings() == {}
+    assert runner.untimed(jobs, SweepFolder(tmp_path / "out")) == groups
+
+
+def test_a_timing_counts_on_its_kind_of_device_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = SweepFolder(tmp_path / "out")
+    here, there = (sweep_jobs(tmp_path, device=device) for device in ("cpu: a", "cpu: b"))
+    Rounds(monkeypatch, 10.0, 10.0, 10.0)
+    runner.time_configurations(runner.untimed(here, folder), Diary())
+    assert runner.untimed(here, folder) == []
+    assert runner.untimed(there, folder) == groups_of(there)
+    Rounds(monkeypatch, 5.0, 5.0, 5.0)
+    runner.time_configurations(runner.untimed(there, folder), Diary())
+    assert runner.untimed(there, folder) == runner.untimed(here, folder) == []
+    # Two configurations of two seeds with 120 steps, each an update of the discriminator.
+    assert runner.training_seconds(here, folder.timings()) == pytest.approx(4 * 120 * 0.010)
+    assert runner.training_seconds(there, folder.timings()) == pytest.approx(4 * 120 * 0.005)
+
+
+def test_a_sweep_s_timings_count_on_the_device_of_its_first_slot(tmp_path: Path) -> None:
+    sweep, folder = load_sweep(write(tmp_path)), SweepFolder(tmp_path / "out")
+    folder.path.mkdir()
+    jobs = runner.jobs_of(sweep, folder, {}, None, ["cpu", "cpu"])
+    assert {job.timed_on for job in jobs} == {device_name("cpu")}
+    for job in jobs[::2]:
+        # As folders of before rounds have it.
+        old = {"median": 1.0, "low": 1.0, "high": 1.0, "n": 40}
+        device = f"{device_name('cpu')}; 2 workers of one thread"
+        folder.write_timing(job.run.configuration, {"ms_discriminator_step": old, "n_dis": 1, "device": device})
+    assert runner.untimed(jobs, folder) == []
+
+
+def test_a_worker_that_dies_leaves_its_group_untimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "run_jobs", lambda *jobs, target: None)
+    diary, (group,) = Diary(), groups_of(sweep_jobs(tmp_path))
+    runner.time_configurations([group], diary)
+    assert diary.lines == [f"warned not timed: {job.run.configuration}" for job in group]

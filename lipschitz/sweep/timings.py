@@ -1,0 +1,59 @@
+"""The folder ``timing/``: what the timing pass measured of each configuration, on each device that it was timed on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lipschitz.files import write_json
+
+ELSEWHERE = "elsewhere"
+
+
+class Timings:
+    """One file a configuration: its latest timing and, under ``elsewhere``, the latest on each other kind of device.
+
+    A timing counts on the kind of device that it names, and on no other. In older folders the number of workers follows
+    the name after a ``;``; it is left out, for the pass is serial.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def latest(self) -> dict[str, dict[str, Any]]:
+        """Return the latest timing of each configuration.
+
+        Raises:
+            OSError, ValueError: one cannot be read.
+        """
+        return {path.stem: _read(path)[0] for path in sorted(self._path.glob("*.json"))}
+
+    def on(self, configuration: str, device: str) -> dict[str, Any] | None:
+        """Return what was measured of ``configuration`` on the kind of device called ``device``, or None."""
+        return next((timing for timing in self._known(configuration) if timing.get("device") == device), None)
+
+    def keep(self, configuration: str, timing: dict[str, Any]) -> None:
+        """Write ``timing``, which takes the place of an earlier one on the same kind of device."""
+        self._path.mkdir(exist_ok=True)
+        others = [other for other in self._known(configuration) if other.get("device") != timing.get("device")]
+        write_json(self._file(configuration), {**timing, ELSEWHERE: others} if others else timing)
+
+    def _file(self, configuration: str) -> Path:
+        return self._path / f"{configuration}.json"
+
+    def _known(self, configuration: str) -> list[dict[str, Any]]:
+        try:
+            return _read(self._file(configuration))
+        except (OSError, ValueError):
+            return []
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """Return the timings in a file, the latest first."""
+    latest = json.loads(path.read_text())
+    if not isinstance(latest, dict):
+        raise ValueError(f"{path}: not a JSON object")
+    timings = [latest, *latest.pop(ELSEWHERE, [])]
+    for timing in timings:
+        if "device" in timing:
+            timing["device"] = str(timing["device"]).partition(";")[0]
+    return timings
