@@ -34,6 +34,15 @@ def pair(label: str, definition: Mapping[str, Any]) -> str:
     return ", ".join([published + name, *first, *others]) + rest
 
 
+def critic(constraint: str, activation: str) -> str | None:
+    """Return the name that a constraint on a critic with this activation has of its own; None where it has none.
+
+    Source: Anil et al. 2019, arXiv:1811.05381, Sorting out Lipschitz function approximation.
+    """
+    sorting_out = constraint.partition("(")[0] == "orthogonal" and "+" not in constraint and activation == "full_sort"
+    return f"sorting out ({constraint}, {activation})" if sorting_out else None
+
+
 def setting(label: str, definition: Mapping[str, Any]) -> str:
     """Return ``adam(betas=[0.0, 0.9])`` as ``adam, rate 0.0002, betas 0/0.9``: with its rate, even the default one.
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lipschitz.report.comparisons import slug
-from lipschitz.report.names import pair
+from lipschitz.report.names import critic, pair
 from lipschitz.report.protocols import base
 from lipschitz.report.published.work import published
 from lipschitz.report.records import Sweep
@@ -25,8 +25,8 @@ class Family:
         setting: the label of the setting.
         suffix: the end of a file's name; empty where the sweep has no other setting.
         cells: one row a configuration (the index): dataset, dim and width (the number of funnels; 0 where the pairs
-            have no such field), model, constraint, steps, the seeds that finished and those that diverged, and the
-            published ``method`` that it is of (None where there is none).
+            have no such field), model, its activation, constraint, steps, the seeds that finished and those that
+            diverged, and the published ``method`` that it is of (None where there is none).
         finals: after the last step, over the seeds that finished: configuration, metric, n, mean, ci95 and predicted,
             the half-width of the interval for one new seed.
         floors: what each metric says of the optimal potential: dataset, metric, mean.
@@ -57,10 +57,13 @@ class Family:
 
     @cached_property
     def series_names(self) -> dict[tuple[str, str], str]:
-        """By series, its constraint, with the model where the constraint was tried on several."""
+        """By series, its constraint, with the model where it was tried on several; or the name of the two together."""
         alone = self.cells.groupby("constraint")["model"].nunique() == 1
+        activations = self.cells.drop_duplicates("model").set_index("model")["activation"]
         return {
-            (name, model): name if alone[name] else f"{name}, {self.sweep.shown(model)}" for name, model in self.series
+            (name, model): critic(name, activations[model])
+            or (name if alone[name] else f"{name}, {self.sweep.shown(model)}")
+            for name, model in self.series
         }
 
     def values(self, metric: str) -> pd.DataFrame:
@@ -119,6 +122,7 @@ def _cells(sweep: Sweep) -> pd.DataFrame:
                 "kind": pair(first["dataset"], {}),
                 "dim": int(data.get("dim", 0)),
                 "width": int(data.get("width", 0)),
+                "activation": str(run.get("model", {}).get("activation", "")),
                 "method": method.name if method else None,
                 **{name: first[name] for name in ("dataset", "model", "constraint", "loss", "setting", "steps")},
                 **{

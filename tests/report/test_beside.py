@@ -58,7 +58,7 @@ def test_values_ranks_and_orders_by_hand(folders: tuple[Path, Path]) -> None:
     assert [row[:4] for row in rows] == [
         [pair, CLIPPING.label, "1000", "1000"],
         [pair, PENALTY.label, "2000", "2000"],
-        [pair, "orthogonal", "2000", "2000"],
+        [pair, "sorting out (orthogonal, full_sort)", "2000", "2000"],
     ]
     assert [row[4:6] for row in rows][:2] == [["0.100 ± 0.025", "0.300 ± 0.025"], ["0.500 ± 0.025", "0.200 ± 0.025"]]
     # Sorting out, .9 ± .5 here, is above clipping alone; there it is above both.
@@ -66,12 +66,15 @@ def test_values_ranks_and_orders_by_hand(folders: tuple[Path, Path]) -> None:
     assert table.notes == [
         f"Reversed, published against equal: {pair}: gradient_penalty above {CLIPPING.label}.",
         "Apart in published only: none.",
-        f"Apart in equal only: {pair}: orthogonal above gradient_penalty.",
+        f"Apart in equal only: {pair}: sorting out (orthogonal, full_sort) above gradient_penalty.",
         "Ordered alike, or apart in neither: 1 pairs of methods.",
     ]
 
 
-def test_the_table_comes_first_and_without_records_steps_are_not_known(folders: tuple[Path, Path]) -> None:
+def test_the_table_comes_first_and_without_records_steps_are_not_known(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lipschitz.report.plots.gallery.PANELS", 0)
     here, there = folders
     (there / "records.csv").unlink()
     done = CliRunner().invoke(app, ["report", str(here), "--beside", str(there)])

@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from synthetic_transport import (
     CLIPPING,
@@ -241,7 +242,7 @@ def test_one_constraint_on_two_critics_is_two_lines(tmp_path: Path) -> None:
     assert list(found.series_names.values()) == [
         "gradient_penalty, critic",
         "gradient_penalty, critic, activation full_sort",
-        "orthogonal",
+        "sorting out (orthogonal, full_sort)",
     ]
     with look():
         figure = drawn(cosine_by_dimension(found))
@@ -260,6 +261,10 @@ def test_one_dimension_makes_no_figure_over_dimensions(tmp_path: Path) -> None:
         assert cosine_by_dimension(found) is cosine_as_published(found) is w1_by_dimension(found) is None
 
 
+def contours(artist: object) -> list[float]:
+    return list(artist.levels) if isinstance(artist, QuadContourSet) else []
+
+
 def test_critics_stand_beside_the_optimal_potential(family: Family) -> None:
     with look():
         figure = drawn(potentials(family, LABEL))
@@ -270,9 +275,14 @@ def test_critics_stand_beside_the_optimal_potential(family: Family) -> None:
         PENALTY.label,
         ONE_SIDED.label,
         NORMALIZATION.label,
-        SORTING.label,
+        "sorting out (orthogonal, full_sort)",
         "optimal potential",
     ]
+    levels = [sorted({float(level) for one in axes.collections for level in contours(one)}) for axes in figure.axes]
+    # The synthetic potential spans about 3.7, so that lines are .3 apart.
+    assert all(np.diff(found) == pytest.approx(0.3) for found in levels)
+    assert len(levels[-1]) == 12
+    assert "Level lines are 0.3 apart in all panels" in texts(figure)
     np.testing.assert_array_equal(figure.axes[-1].images[0].get_array(), surfaces(1.0)["surface_true"])
     assert figure.axes[-1].get_xlabel().startswith("Potential from")
     assert "Seed 0." in texts(figure)

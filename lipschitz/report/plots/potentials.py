@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from lipschitz.report.pairs import Family
@@ -9,6 +10,9 @@ from lipschitz.report.plots.evidence import Pictures, pictures_of
 from lipschitz.report.plots.samples import picture_panels, seed_of, wrapped
 from lipschitz.report.plots.surface import draw
 from lipschitz.report.tasks import told
+
+_LINES = 12
+"""About how many level lines the optimal potential has."""
 
 
 def potentials(family: Family, dataset: str) -> Figure | None:
@@ -20,18 +24,19 @@ def potentials(family: Family, dataset: str) -> Figure | None:
     title = f"Critics and optimal potential  ·  {sweep.shown(dataset)}"
     seeds = {picture.seed for _, picture in found}
     alike = len(seeds) == 1 and all(picture.status == "finished" for _, picture in found)
+    shared = found[0][1].arrays
+    # A round number, so that it can be said.
+    spacing = float(f"{np.ptp(shared['surface_true']) / _LINES:.1g}")
     said = (
-        "After the last step, as colour and level lines, each over its own range. Black: P. White: Q.\n"
-        "On the way from Q to P the optimal potential climbs at slope one."
+        f"After the last step. Level lines are {spacing:g} apart in all panels: the closer, the steeper. Colour has "
+        "each panel's own range.\nBlack: P. White: Q. On the way from Q to P the optimal potential climbs at slope one."
     ) + (f" Seed {min(seeds)}." if alike else "")
     titles = [wrapped(name if alike else f"{name}, {seed_of(picture)}") for name, picture in found]
     figure, axes = picture_panels([*titles, told("transport").floor], title, said)
-    shared = found[0][1].arrays
     frame, source, target = (shared[key] for key in ("surface_extent", "source", "target"))
     for (_, picture), panel in zip(found, axes, strict=False):
-        # A potential is known but for a constant: zero is nothing special.
-        draw(panel, picture.arrays["surface"], frame, source, target, lines="solid")
-    draw(axes[-1], shared["surface_true"], frame, source, target, name="Potential", lines="solid")
+        draw(panel, picture.arrays["surface"], frame, source, target, spacing=spacing)
+    draw(axes[-1], shared["surface_true"], frame, source, target, name="Potential", spacing=spacing)
     return figure
 
 

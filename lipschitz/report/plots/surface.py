@@ -1,5 +1,6 @@
 """The discriminator's values over the plane, with the points it has to tell apart."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.samples import panel_title, picture_panels
 
 _POINTS = 300
+_MOST_LEVELS = 80
+"""Level lines above which a panel would be white."""
 
 
 def surface(evidence: Evidence) -> Figure | None:
@@ -38,7 +41,7 @@ def draw(
     dark: NDArray[Any] | None,
     light: NDArray[Any] | None,
     name: str = "D",
-    lines: str | None = None,
+    spacing: float | None = None,
 ) -> None:
     """Draw values over the plane as colour and level lines, and points dark and light, if any, over them.
 
@@ -49,14 +52,23 @@ def draw(
         dark: ``(n, 2)``.
         light: ``(n, 2)``.
         name: of the function, for the line below that says its range.
-        lines: style of the level lines; by default solid above zero and dashed below.
+        spacing: how far level lines are apart, which then are all solid; by default eight are spread over the values,
+            dashed below zero.
     """
     left, right, low, high = map(float, frame)
     extent = (left, right, low, high)
     panel.imshow(values, origin="lower", extent=extent, cmap="cividis", interpolation="bilinear")
-    if np.isfinite(values).all() and np.ptp(values) > 0:
+    levels = 8 if spacing is None else _levels(values, spacing)
+    if np.isfinite(values).all() and np.ptp(values) > 0 and levels:
         panel.contour(
-            values, levels=8, origin="lower", extent=extent, colors="white", linestyles=lines, linewidths=0.4, alpha=0.6
+            values,
+            levels=levels,
+            origin="lower",
+            extent=extent,
+            colors="white",
+            linestyles=None if spacing is None else "solid",
+            linewidths=0.4,
+            alpha=0.6,
         )
     for points, colour, edge in ((dark, "black", "none"), (light, "white", "black")):
         if points is not None:
@@ -73,3 +85,11 @@ def draw(
     finite = values[np.isfinite(values)]
     said = f"from {show(float(finite.min()))} to {show(float(finite.max()))}" if finite.size else "not finite"
     panel.set_xlabel(f"{name} {said}")
+
+
+def _levels(values: NDArray[Any], spacing: float) -> list[float]:
+    """Return the multiples of ``spacing`` within the range of ``values``: none where they would fill the panel."""
+    low, high = float(values.min()) / spacing, float(values.max()) / spacing
+    if not math.isfinite(high - low) or high - low > _MOST_LEVELS:
+        return []
+    return [spacing * number for number in range(math.ceil(low), math.floor(high) + 1)]
