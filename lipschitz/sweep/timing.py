@@ -77,9 +77,10 @@ def rounds_of(jobs: Sequence[Job], *, warm_up: int, repeats: int) -> dict[str, R
 def timing_of(job: Job, rounds: Sequence[Round]) -> dict[str, Any]:
     """Return what is kept of a configuration: the time of each part, ``peak_memory``, ``n_dis``, device and labels.
 
-    A part's time is the median of all calls in ms, with an interval from ``low`` to ``high`` that spans both the
-    distribution-free 95 % interval of that median, which takes calls for independent, and the medians of the rounds, of
-    which those of three alone would hold the true one in 75 % of cases. ``rounds`` has these medians by part.
+    A part's time is the median of all calls in ms. Its interval, from ``low`` to ``high``, spans two: the
+    distribution-free 95 % interval of that median, which takes all calls for independent, and the medians of the rounds,
+    which stay apart where the machine's speed drifts (the range of three independent ones holds the true median in 75 %
+    of cases). ``rounds`` has these medians by part.
     """
     parts = {name: [each["calls"][name] for each in rounds] for name in rounds[0]["calls"]}
     medians = {name: [float(np.median(calls)) for calls in seen] for name, seen in parts.items()}
