@@ -78,7 +78,7 @@ def timing_of(job: Job, rounds: Sequence[Round]) -> dict[str, Any]:
     """Return what is kept of a configuration: the time of each part, ``peak_memory``, ``n_dis``, device and labels.
 
     A part's time is the median of all calls in ms. Its interval, from ``low`` to ``high``, spans two: the
-    distribution-free 95 % interval of that median, which takes all calls for independent, and the medians of the rounds,
+    distribution-free 95 % interval of that median, which takes all calls for independent, and the medians of rounds,
     which stay apart where the machine's speed drifts (the range of three independent ones holds the true median in 75 %
     of cases). ``rounds`` has these medians by part.
     """
