@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from lipschitz.report.nested import leaves
+
 LABELS = ["task", "dataset", "model", "constraint", "loss", "setting"]
 """What names a configuration: a run without its seed."""
 
@@ -85,11 +87,5 @@ def separate_configurations(runs: pd.DataFrame) -> pd.DataFrame:
     return runs
 
 
-def _flatten(value: Any, prefix: str = "") -> dict[str, str]:
-    if not isinstance(value, dict):
-        return {prefix: json.dumps(value)}
-    return {
-        path: leaf
-        for key, part in value.items()
-        for path, leaf in _flatten(part, f"{prefix}.{key}".lstrip(".")).items()
-    }
+def _flatten(definition: Any) -> dict[str, str]:
+    return {".".join(path): json.dumps(value) for path, value in leaves(definition)}

@@ -7,7 +7,7 @@ from lipschitz.report.digits import MISSING, show, show_interval
 from lipschitz.report.lookup import Lookup
 from lipschitz.report.summary import LARGEST
 from lipschitz.report.table import Cell, Column
-from lipschitz.report.tasks import told
+from lipschitz.report.tasks import wording
 
 MEMORY = "Peak memory"
 
@@ -18,7 +18,7 @@ def cost_columns(group: pd.DataFrame, lookup: Lookup) -> tuple[list[Column], lis
     That is the cost beside a method that the table does not have, and memory where networks are so small that a
     process on the CPU shows none of it.
     """
-    task = told(str(group["task"].iloc[0]))
+    task = wording(str(group["task"].iloc[0]))
     step = f"{task.network} step"
     columns = [
         Column("kernel", "Largest σ of a layer"),

@@ -4,6 +4,8 @@ import math
 
 MISSING = "–"
 _PLAIN = range(-4, 6)
+_ROUNDING = 1e-24
+"""Below it a number is what float64 leaves of zero: the square of a rounding error, some 1e-31."""
 
 
 def show(value: float, digits: int = 3) -> str:
@@ -12,6 +14,7 @@ def show(value: float, digits: int = 3) -> str:
         return "∞"
     if not math.isfinite(value):
         return MISSING
+    value = _rounded(value)
     if value == int(value) and abs(value) < 10**digits:
         return str(int(value))
     magnitude = _magnitude(value)
@@ -27,6 +30,7 @@ def show_interval(mean: float, ci95: float) -> str:
     """
     if not (math.isfinite(mean) and math.isfinite(ci95)):
         return show(mean)
+    mean, ci95 = _rounded(mean), _rounded(ci95)
     if ci95 == 0 or ci95 < abs(mean) * 1e-6:
         return f"{show(mean)} ± 0"
     if {_magnitude(mean), _magnitude(ci95)} - set(_PLAIN) and mean != 0:
@@ -34,6 +38,10 @@ def show_interval(mean: float, ci95: float) -> str:
         return f"{said} ± {ci95:.1e}"
     places = 1 - _magnitude(ci95)
     return f"{_fixed(mean, places)} ± {_fixed(ci95, places)}"
+
+
+def _rounded(value: float) -> float:
+    return 0.0 if abs(value) < _ROUNDING else value
 
 
 def _magnitude(value: float) -> int:

@@ -1,19 +1,20 @@
 """The page: tables, figures, protocols and provenance on one sheet of HTML that needs no network."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lipschitz.report.comparisons import Comparison, comparisons
 from lipschitz.report.markup import spans
+from lipschitz.report.nested import leaves
 from lipschitz.report.plots.gallery import Picture
 from lipschitz.report.records import Sweep
 from lipschitz.report.references import Citation
 from lipschitz.report.summary import measured_metrics, overview
 from lipschitz.report.table import CAPTION, Table
-from lipschitz.report.tasks import told
+from lipschitz.report.tasks import wording
 
 
 def page(
@@ -34,7 +35,7 @@ def page(
         cited: what it is made of.
         warnings: one line each.
     """
-    tasks = [told(task) for task in dict.fromkeys(sweep.runs["task"])]
+    tasks = [wording(task) for task in dict.fromkeys(sweep.runs["task"])]
     environment = Environment(
         loader=PackageLoader("lipschitz.report"),
         autoescape=True,
@@ -46,7 +47,7 @@ def page(
         name=sweep.name,
         tasks=tasks,
         across=across,
-        wholes=[picture for picture in pictures if picture.comparison is None],
+        pictures_across=[picture for picture in pictures if picture.comparison is None],
         overview=overview(sweep),
         sections=_sections(sweep, tables, pictures),
         protocols=_protocols(sweep),
@@ -98,10 +99,8 @@ def _protocols(sweep: Sweep) -> list[tuple[str, str, str]]:
     return [(sweep.shown(dataset), ", ".join(metrics), text) for (dataset, text, _), metrics in said.items()]
 
 
-def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
-    if not isinstance(value, dict):
-        return [(prefix, _plain(value))]
-    return [row for key, part in value.items() for row in _flat(part, f"{prefix} {key}".strip())]
+def _flat(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(" ".join(path), _plain(value)) for path, value in leaves(facts)]
 
 
 def _plain(value: Any) -> str:

@@ -13,7 +13,7 @@ from lipschitz.report.published.work import published
 from lipschitz.report.records import Sweep
 from lipschitz.report.statistics import describe, half_width, prediction_half_width
 from lipschitz.report.style import ordered
-from lipschitz.report.summary import BESIDE, floors
+from lipschitz.report.summary import floors, true_w1
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def families(sweep: Sweep) -> list[Family]:
     if cells.empty:
         return []
     finals, optimal = _finals(sweep, cells), _optimal(sweep)
-    true = _true_w1(sweep)
+    true = true_w1(sweep)
     found = []
     for (kind, setting), group in cells.groupby(["kind", "setting"], sort=False):
         of_group = finals[finals["configuration"].isin(group.index)]
@@ -148,12 +148,3 @@ def _optimal(sweep: Sweep) -> pd.DataFrame:
     rows = floors(sweep)
     rows = rows[rows["task"] == "transport"].assign(metric=rows["metric"].map(base))
     return rows.drop_duplicates(["dataset", "metric"])[["dataset", "metric", "mean"]]
-
-
-def _true_w1(sweep: Sweep) -> dict[str, tuple[float, float]]:
-    rows = sweep.protocols[sweep.protocols["metric"].map(base).isin(BESIDE)]
-    return {
-        str(dataset): (float(facts["w1"]), float(facts["w1_standard_error"]))
-        for dataset, facts in zip(rows["dataset"], rows["facts"], strict=True)
-        if "w1" in facts
-    }

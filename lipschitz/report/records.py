@@ -1,32 +1,18 @@
-"""From the folder of a sweep to DataFrames: the only place of the report that reads runs."""
+"""From the folder of a sweep to DataFrames: with `runs` the only place of the report that reads runs."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from lipschitz.errors import InputError
-from lipschitz.report.comparisons import LABELS, separate_configurations
+from lipschitz.report.comparisons import separate_configurations
 from lipschitz.report.names import names
 from lipschitz.report.protocols import separate_protocols
-from lipschitz.sweep.store import RunFolder, SweepFolder
-
-
-@dataclass(frozen=True)
-class _Content:
-    """What one run measured: columns of its records, and rows of what its result says."""
-
-    steps: NDArray[np.int64]
-    seconds: NDArray[np.float64]
-    metrics: list[str]
-    values: NDArray[np.float64]
-    outcomes: list[tuple[str, str, str, float | None]]
-    facts: list[tuple[str, str, str]]
+from lipschitz.report.runs import outcomes_of, read_run, records_of
+from lipschitz.sweep.store import SweepFolder
 
 
 @dataclass(frozen=True)
@@ -88,7 +74,7 @@ def load(path: Path) -> Sweep:
             if not run.path.exists():
                 waiting += 1
                 continue
-            row, content = _read_run(run_id, run)
+            row, content = read_run(run_id, run)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             warnings.append(f"{run.path}: cannot be read and is left out ({_one_line(error)})")
             continue
@@ -99,7 +85,7 @@ def load(path: Path) -> Sweep:
     warnings += _mixed_origins(row["origins"] for row in runs)
     said = ["origins", "sources", "outside"]
     table = separate_configurations(pd.DataFrame(runs).set_index("run").drop(columns=said))
-    records, outcomes = _records(list(table.index), read), _outcomes(read)
+    records, outcomes = records_of(list(table.index), read), outcomes_of(read)
     facts = pd.DataFrame([row for content in read for row in content.facts], columns=["run", "metric", "facts"])
     protocols = separate_protocols(table, records, outcomes, facts, warnings)
     timings, provenance = _read_beside_runs(folder, warnings)
@@ -145,58 +131,6 @@ def _merged(said: Iterable[dict[str, dict[str, str]]]) -> dict[str, dict[str, st
         for name, facts in part.items():
             merged.setdefault(name, {}).update(facts)
     return merged
-
-
-def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], _Content]:
-    definition = run.definition()
-    lines = run.records()
-    result = run.result() or {}
-    outcomes = {
-        "last": result.get("last"),
-        "best": (result.get("best") or {}).get("values"),
-        "floor": result.get("floor"),
-    }
-    content = _Content(
-        steps=np.array([line["step"] for line in lines], dtype=np.int64),
-        seconds=np.array([line["seconds"] for line in lines], dtype=np.float64),
-        metrics=[str(line["metric"]) for line in lines],
-        values=np.array([line["value"] for line in lines], dtype=np.float64),
-        outcomes=[
-            (run_id, which, name, value) for which, part in outcomes.items() for name, value in (part or {}).items()
-        ],
-        facts=[(run_id, name, json.dumps(fact, sort_keys=True)) for name, fact in result.get("protocols", {}).items()],
-    )
-    row = {
-        "run": run_id,
-        "configuration": str(definition["configuration"]),
-        **{name: str(definition["labels"][name]) for name in LABELS},
-        "seed": int(definition["seed"]),
-        "steps": int(definition["steps"]),
-        "batch_size": int(definition["run"]["training"]["batch_size"]),
-        "status": run.status(),
-        "definition": definition["run"],
-        "origins": definition.get("provenance", []),
-        # Runs of early versions say neither.
-        **{key: {name: dict(said) for name, said in definition.get(key, {}).items()} for key in ("sources", "outside")},
-    }
-    return row, content
-
-
-def _records(run_ids: list[str], read: list[_Content]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "run": np.repeat(np.array(run_ids, dtype=object), [len(content.steps) for content in read]),
-            "step": np.concatenate([content.steps for content in read]),
-            "seconds": np.concatenate([content.seconds for content in read]),
-            "metric": np.array([name for content in read for name in content.metrics], dtype=object),
-            "value": np.concatenate([content.values for content in read]),
-        }
-    )
-
-
-def _outcomes(read: list[_Content]) -> pd.DataFrame:
-    rows = [row for content in read for row in content.outcomes]
-    return pd.DataFrame(rows, columns=["run", "which", "metric", "value"]).astype({"value": np.float64})
 
 
 def _read_beside_runs(folder: SweepFolder, warnings: list[str]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:

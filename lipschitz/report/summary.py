@@ -8,7 +8,7 @@ from lipschitz.report.protocols import base
 from lipschitz.report.records import Sweep
 from lipschitz.report.statistics import aggregate
 from lipschitz.report.style import ordered
-from lipschitz.report.tasks import FLOORS, told
+from lipschitz.report.tasks import FLOORS, wording
 
 COLUMNS = [*LABELS, "metric", "which", "n", "mean", "ci95", "diverged"]
 LARGEST = {"sigma_reshaped": "largest_sigma_reshaped", "sigma_operator": "largest_sigma_operator"}
@@ -93,6 +93,16 @@ def floors(sweep: Sweep) -> pd.DataFrame:
     return aggregate(by_seed, ["task", "dataset", "metric"])
 
 
+def true_w1(sweep: Sweep) -> dict[str, tuple[float, float]]:
+    """Return, by data set, the W1 that is known of a pair of distributions, and its standard error."""
+    rows = sweep.protocols[sweep.protocols["metric"].map(base).isin(BESIDE)]
+    return {
+        str(dataset): (float(facts["w1"]), float(facts["w1_standard_error"]))
+        for dataset, facts in zip(rows["dataset"], rows["facts"], strict=True)
+        if "w1" in facts
+    }
+
+
 def _measured(sweep: Sweep) -> pd.DataFrame:
     outcomes = sweep.outcomes[sweep.outcomes["which"] != "floor"]
     outcomes = sweep.labelled(pd.concat([outcomes, _largest_sigma(outcomes)]), [*LABELS, "status"])
@@ -125,6 +135,6 @@ def _timed(sweep: Sweep) -> pd.DataFrame:
 
 def _floors(sweep: Sweep) -> pd.DataFrame:
     plan = sweep.runs[COMPARISON].drop_duplicates()
-    floor = plan["task"].map(lambda task: told(task).floor)
+    floor = plan["task"].map(lambda task: wording(task).floor)
     rows = plan.assign(constraint=floor).merge(floors(sweep), on=["task", "dataset"])
     return rows.assign(which="last", diverged=0)

@@ -12,9 +12,9 @@ from lipschitz.report.lookup import RIVALS, Lookup
 from lipschitz.report.protocols import base
 from lipschitz.report.records import Sweep
 from lipschitz.report.style import ordered
-from lipschitz.report.summary import BESIDE, counts, metrics_beside, quality_metrics
+from lipschitz.report.summary import counts, metrics_beside, quality_metrics, true_w1
 from lipschitz.report.table import Cell, Column, Table
-from lipschitz.report.tasks import told
+from lipschitz.report.tasks import wording
 from lipschitz.report.titles import heading
 
 _VARYING = {"model": "Model", "loss": "Loss", "setting": "Setting", "steps": "Steps", "batch_size": "Batch"}
@@ -24,12 +24,13 @@ _Part = tuple[list[Column], list[list[Cell]]]
 def build(sweep: Sweep, summary: pd.DataFrame) -> list[Table]:
     """Return the tables of each (task, data set, model): an overview, quality, and what D became at what cost.
 
-    Where the task is told so, a table holds all models; a distance that a critic estimates has a table of its own.
+    Where each data set has one true answer, a table holds all models; a distance that a critic estimates has a table of
+    its own.
     """
     configurations = _configurations(sweep)
-    shared_tables = configurations["task"].map(lambda task: told(task).shares_tables)
+    shared_tables = configurations["task"].map(lambda task: wording(task).shares_tables)
     configurations["section"] = configurations["model"].mask(shared_tables, "")
-    tables = []
+    tables, true = [], true_w1(sweep)
     for key, group in configurations.groupby(["task", "dataset", "section"], sort=False):
         task, dataset, model = map(str, key)
         there = {name: head for name, head in _VARYING.items() if name != "model" or not model}
@@ -50,7 +51,8 @@ def build(sweep: Sweep, summary: pd.DataFrame) -> list[Table]:
             (f"Quality: {where}", quality, floor(judging, ["last", "best"]) if judging else []),
         ]
         if beside := [name for name in metrics_beside(sweep) if lookup.has(name)]:
-            title = f"W1 by the critic after the last step{_true_w1(sweep, dataset)}: {where}"
+            known = f", true W1 {show(true[dataset][0])}" if dataset in true else ""
+            title = f"W1 by the critic after the last step{known}: {where}"
             parts.append((title, _distance(group, lookup, beside), floor(beside, ["last"])))
         parts.append((f"Constraint and cost: {where}", cost, []))
         heads = [Column("Constraint", numeric=False), *(Column(head, numeric=False) for head in varying.values())]
@@ -116,7 +118,7 @@ def _measured(group: pd.DataFrame, lookup: Lookup, metrics: list[str], whichs: l
 
 def _rivals(group: pd.DataFrame) -> list[pd.DataFrame]:
     """Return the sets of rows of which one may be the best: critics of any network, but all of one budget."""
-    if not told(str(group["task"].iloc[0])).shares_tables:
+    if not wording(str(group["task"].iloc[0])).shares_tables:
         return [rows for _, rows in group.groupby(RIVALS, sort=False)]
     shared = [rows for _, rows in group.groupby(["loss", "setting"], sort=False)]
     return [rows for rows in shared if rows["budget"].nunique() == rows["batch_size"].nunique() == 1]
@@ -134,19 +136,12 @@ def _floor(
     group: pd.DataFrame, lookup: Lookup, varying: int, metrics: list[str], whichs: list[str]
 ) -> list[list[Cell]]:
     """Return the row of real data, or of an optimal potential: it was never trained, so it has no best step."""
-    name = told(str(group["task"].iloc[0])).floor
+    name = wording(str(group["task"].iloc[0])).floor
     found = [lookup.of(name, metric) for metric in metrics]
     seeds = max((one[2] for one in found if one), default=0)
     said = [Cell(show_interval(*one[:2]) if one else MISSING) for one in found]
     values = [cell for one in said for cell in [one, *[Cell("")] * (len(whichs) - 1)]]
     return [[Cell(name), *[Cell("")] * varying, Cell(str(seeds)), Cell(""), *values]]
-
-
-def _true_w1(sweep: Sweep, dataset: str) -> str:
-    """Return the true W1 of a pair as a part of a title, or nothing where no run says it."""
-    rows = sweep.protocols[(sweep.protocols["dataset"] == dataset) & sweep.protocols["metric"].map(base).isin(BESIDE)]
-    facts: dict[str, float] = next(iter(rows["facts"]), {})
-    return f", true W1 {show(facts['w1'])}" if "w1" in facts else ""
 
 
 def _seconds(definition: dict[str, Any]) -> str | None:
@@ -159,6 +154,6 @@ def _notes(group: pd.DataFrame) -> list[str]:
     left_out = {status: int(group[status].sum()) for status in ("failed", "running", "waiting")}
     said = ", ".join(f"{number} {status}" for status, number in left_out.items() if number)
     notes = [f"Not in these numbers, because they did not end: {said}."] if said else []
-    if told(str(group["task"].iloc[0])).shares_tables:
+    if wording(str(group["task"].iloc[0])).shares_tables:
         notes.append("Nothing is bold where budgets differ.")
     return notes

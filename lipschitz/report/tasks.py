@@ -5,8 +5,8 @@ from typing import NamedTuple
 from lipschitz.report.style import REAL
 
 
-class Told(NamedTuple):
-    """How a task is told."""
+class Wording(NamedTuple):
+    """How the report speaks of a task, and what it may lay out together."""
 
     lead: str
     """First line of the page."""
@@ -32,7 +32,7 @@ class Told(NamedTuple):
     """Whether its networks are lost in the memory of a process, which is what can be measured on a CPU."""
 
 
-GENERATION = Told(
+GENERATION = Wording(
     lead="The same networks, the same data, the same seeds: "
     "only the Lipschitz constraint of the discriminator changes.",
     network="Discriminator",
@@ -48,7 +48,7 @@ GENERATION = Told(
 )
 TASKS = {
     "generation": GENERATION,
-    "transport": Told(
+    "transport": Wording(
         lead="The same pairs of distributions, whose optimal transport is known, the same batches, the same seeds: "
         "only the Lipschitz constraint of the critic changes, and, where a table says so, its network or its steps.",
         network="Critic",
@@ -64,9 +64,9 @@ TASKS = {
         small_networks=True,
     ),
 }
-FLOORS = tuple(dict.fromkeys(told.floor for told in TASKS.values()))
+FLOORS = tuple(dict.fromkeys(task.floor for task in TASKS.values()))
 
 
-def told(task: str) -> Told:
-    """Return how ``task`` is told; an unknown one as if it were generation."""
+def wording(task: str) -> Wording:
+    """Return how the report speaks of ``task``; of an unknown one as if it were generation."""
     return TASKS.get(task, GENERATION)

@@ -11,9 +11,9 @@ from lipschitz.report.comparisons import LABELS
 from lipschitz.report.markup import latex, markdown
 from lipschitz.report.page import page
 from lipschitz.report.pairs import families
+from lipschitz.report.plots.across import figures_across
 from lipschitz.report.plots.evidence import gather
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
-from lipschitz.report.plots.whole import whole
 from lipschitz.report.published import agreement, ranks
 from lipschitz.report.records import Sweep, load
 from lipschitz.report.references import bibliography, citations, latex_comments
@@ -57,7 +57,8 @@ def report(folder: Path, *, limit_panels: int | None = PANELS, beside: Path | No
     write_text(folder / "table.tex", latex([*across, *tables], latex_comments(cited)))
     plots = folder / "plots"
     plots.mkdir(exist_ok=True)
-    pictures = [_written(plots, picture) for picture in gallery(gather(sweep), limit_panels, warnings, whole(groups))]
+    drawn = gallery(gather(sweep), limit_panels, warnings, figures_across(groups))
+    pictures = [_written(plots, picture) for picture in drawn]
     write_text(folder / "index.html", page(sweep, tables, across, pictures, cited, warnings))
     return [*warnings, *_stale(plots, pictures)]
 

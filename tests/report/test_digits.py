@@ -14,6 +14,7 @@ from lipschitz.report.digits import show, show_interval
         (8.0, "8"),
         (0.0, "0"),
         (1.2345e-7, "1.23e-07"),
+        (2.2e-31, "0"),
         (math.nan, "–"),
         (math.inf, "∞"),
     ],
@@ -34,6 +35,7 @@ def test_a_number_alone_has_three_digits(value: float, text: str) -> None:
         (0.5, math.nan, "0.500"),
         (math.nan, math.nan, "–"),
         (1.5e-7, 2e-8, "1.50e-07 ± 2.0e-08"),
+        (2.22e-31, 4.5e-31, "0 ± 0"),
         (1.0000001, 2.2e-6, "1.0000 ± 2.2e-06"),
     ],
 )

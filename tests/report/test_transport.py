@@ -28,6 +28,7 @@ from synthetic_transport import (
 
 from lipschitz.report.pairs import Family, families
 from lipschitz.report.plots import curves
+from lipschitz.report.plots.across import figures_across
 from lipschitz.report.plots.brackets import brackets
 from lipschitz.report.plots.cosines import cosine_as_published, cosine_by_dimension
 from lipschitz.report.plots.distances import w1_by_dimension
@@ -37,7 +38,6 @@ from lipschitz.report.plots.gradients import gradients
 from lipschitz.report.plots.layers import effective_rank
 from lipschitz.report.plots.panels import look
 from lipschitz.report.plots.potentials import potentials
-from lipschitz.report.plots.whole import whole
 from lipschitz.report.records import Sweep, load
 from lipschitz.report.style import GREY, styles
 from lipschitz.report.summary import summarise
@@ -343,7 +343,7 @@ def test_axes_show_the_methods_and_a_floor_of_zero_flattens_none(sweep: Sweep) -
 
 def test_figures_of_the_whole_sweep_come_first_and_within_the_limit(sweep: Sweep) -> None:
     warnings: list[str] = []
-    names = [picture.name for picture in gallery(gather(sweep), 9, warnings, whole(families(sweep)))]
+    names = [picture.name for picture in gallery(gather(sweep), 9, warnings, figures_across(families(sweep)))]
     # Three times two panels are more than half of nine, so that one other figure fits, and no headline.
     assert names == [
         "cosine_by_dimension_published-funnels",

@@ -9,7 +9,7 @@ from lipschitz.report.plots.dimensions import Series, dashes_said, over_dimensio
 from lipschitz.report.plots.panels import scale
 from lipschitz.report.style import GREY
 from lipschitz.report.summary import AS_PUBLISHED
-from lipschitz.report.tasks import told
+from lipschitz.report.tasks import wording
 from lipschitz.report.titles import heading
 
 
@@ -45,6 +45,6 @@ def _figure(family: Family, metric: str, theirs: pd.DataFrame, what: str, more: 
             one.mark(panel, "mean")
 
     interval = ", 95 % interval" if rows["ci95"].notna().any() else ""
-    line = f" Grey line: the {told('transport').floor} itself."
+    line = f" Grey line: the {wording('transport').floor} itself."
     said = f"After the last step: {seeds_said(rows)}{interval}.{line}{more}{dashes_said(family)}"
     return over_dimensions(family, rows, theirs, (what, said, heading(metric)), 0.2, draw)

@@ -14,7 +14,7 @@ from lipschitz.report.records import Sweep
 from lipschitz.report.statistics import aggregate
 from lipschitz.report.style import Style, ordered, styles
 from lipschitz.report.summary import floors, quality_metrics
-from lipschitz.report.tasks import told
+from lipschitz.report.tasks import wording
 
 
 @dataclass(frozen=True)
@@ -142,5 +142,5 @@ def _floors(real: pd.DataFrame, comparison: Comparison) -> dict[str, float]:
 def _timings(sweep: Sweep, runs: pd.DataFrame) -> dict[str, dict[str, Any]]:
     first = runs.drop_duplicates("constraint").set_index("constraint")["configuration"]
     found = {str(name): sweep.timings.get(key, {}) for name, key in first.items()}
-    needed = {"n_dis", *told(str(runs["task"].iloc[0])).timed}
+    needed = {"n_dis", *wording(str(runs["task"].iloc[0])).timed}
     return {name: timing for name, timing in found.items() if timing.keys() >= needed}

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from lipschitz.report.comparisons import Comparison
 from lipschitz.report.plots import brackets, curves, gradients, layers, samples, spectra, surface
+from lipschitz.report.plots.across import FigureAcross
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.panels import look, render
-from lipschitz.report.plots.whole import Whole
 
 PANELS = 80
 """Panels that a report draws unless told otherwise: a few seconds of drawing."""
@@ -62,7 +62,7 @@ class _Turn(NamedTuple):
 
 
 def gallery(
-    found: list[Evidence], limit: int | None, warnings: list[str], wholes: Iterable[Whole] = ()
+    found: list[Evidence], limit: int | None, warnings: list[str], across: Iterable[FigureAcross] = ()
 ) -> Iterator[Picture]:
     """Draw the figures of a sweep, at most about ``limit`` panels in all (None: without limit).
 
@@ -72,7 +72,7 @@ def gallery(
     """
     drawn, left_out = 0, 0
     with look():
-        for turn in (*_of_whole(wholes), *_in_turn(found)):
+        for turn in (*_across(across), *_in_turn(found)):
             allowed = limit if limit is None or not turn.is_headline else limit / 2
             if allowed is not None and drawn >= allowed:
                 left_out += 1
@@ -106,8 +106,8 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _of_whole(wholes: Iterable[Whole]) -> Iterator[_Turn]:
-    for one in wholes:
+def _across(across: Iterable[FigureAcross]) -> Iterator[_Turn]:
+    for one in across:
         yield _Turn(one.name, one.caption, one.title, None, True, one.draw)
 
 

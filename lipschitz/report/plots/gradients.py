@@ -8,7 +8,7 @@ from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.labels import LINE, label_ends, label_room
 from lipschitz.report.plots.panels import horizontal, panels, scale
 from lipschitz.report.style import Style
-from lipschitz.report.tasks import told
+from lipschitz.report.tasks import wording
 
 WHERE = ("real", "interpolated", "fake", "old", "noise")
 """From where a gradient penalty looks to where it never does."""
@@ -22,7 +22,7 @@ def gradients(evidence: Evidence) -> Figure | None:
     kinds = [kind for kind in _KINDS if final["metric"].str.startswith(f"{kind}/").any()]
     if not kinds:
         return None
-    task = told(evidence.comparison.task)
+    task = wording(evidence.comparison.task)
     has_old = bool((final["metric"] == "gradient_norm/old").any())
     old = " Old: between real and an earlier generator's samples." if has_old else ""
     said = (

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lipschitz.report.plots.curves import DASHES, axis, draw, explained, heading_of, label, room
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.labels import LINE
+from lipschitz.report.plots.lines import DASHES, axis, draw, explained, heading_of, label, room
 from lipschitz.report.plots.panels import balanced, panels, scale
 
 

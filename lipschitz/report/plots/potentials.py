@@ -9,7 +9,7 @@ from lipschitz.report.pairs import Family
 from lipschitz.report.plots.evidence import Pictures, pictures_of
 from lipschitz.report.plots.samples import picture_panels, seed_of, wrapped
 from lipschitz.report.plots.surface import draw
-from lipschitz.report.tasks import told
+from lipschitz.report.tasks import wording
 
 _LINES = 12
 """About how many level lines the optimal potential has."""
@@ -32,7 +32,7 @@ def potentials(family: Family, dataset: str) -> Figure | None:
         "each panel's own range.\nBlack: P. White: Q. On the way from Q to P the optimal potential climbs at slope one."
     ) + (f" Seed {min(seeds)}." if alike else "")
     titles = [wrapped(name if alike else f"{name}, {seed_of(picture)}") for name, picture in found]
-    figure, axes = picture_panels([*titles, told("transport").floor], title, said)
+    figure, axes = picture_panels([*titles, wording("transport").floor], title, said)
     frame, source, target = (shared[key] for key in ("surface_extent", "source", "target"))
     for (_, picture), panel in zip(found, axes, strict=False):
         draw(panel, picture.arrays["surface"], frame, source, target, spacing=spacing)

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from lipschitz.report.nested import leaves
+
 KOROTIN2022 = "korotin2022"
 TRUE = "optimal potential"
 """In the place of a method: what is true, as published."""
@@ -107,8 +109,7 @@ def flatten(run: Mapping[str, Any]) -> dict[str, Any]:
     """Return a resolved run by paths such as ``model.width`` and ``constraint.c``; several constraints have no path."""
     constraints = run.get("constraints", [])
     parts = {**run, "constraint": constraints[0] if len(constraints) == 1 else {}}
-    sections = {part: fields for part, fields in parts.items() if isinstance(fields, dict)}
-    return {f"{part}.{key}": value for part, fields in sections.items() for key, value in fields.items()}
+    return {".".join(path): value for path, value in leaves(parts)}
 
 
 def _several(value: Any) -> list[Any]:

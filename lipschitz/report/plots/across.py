@@ -16,7 +16,7 @@ _PLANAR = (0, 2)
 """Dimensions of pairs that may lie in the plane; zero where they do not say."""
 
 
-class Whole(NamedTuple):
+class FigureAcross(NamedTuple):
     """A figure to draw: the name of its files, what it shows, of what, and the function that draws it."""
 
     name: str
@@ -25,22 +25,22 @@ class Whole(NamedTuple):
     draw: Callable[[], Figure | None]
 
 
-def whole(found: list[Family]) -> Iterator[Whole]:
+def figures_across(found: list[Family]) -> Iterator[FigureAcross]:
     """Yield every figure of the families of a sweep; one that has nothing to show is None when drawn."""
     for family in found:
-        yield Whole(
+        yield FigureAcross(
             f"cosine_by_dimension_{slug(family.kind)}{family.suffix}",
             "Cosine to the optimal gradient by dimension",
             family.title,
             partial(cosine_by_dimension, family),
         )
-        yield Whole(
+        yield FigureAcross(
             f"cosine_as_published_{slug(family.kind)}{family.suffix}",
             "Cosine by dimension, measured as the published one",
             family.title,
             partial(cosine_as_published, family),
         )
-        yield Whole(
+        yield FigureAcross(
             f"w1_by_dimension_{slug(family.kind)}{family.suffix}",
             "W1 that the critic certifies and claims over the true W1, by dimension",
             family.title,
@@ -50,7 +50,7 @@ def whole(found: list[Family]) -> Iterator[Whole]:
         planar = family.cells[family.cells["dim"].isin(_PLANAR)]
         for dataset in dict.fromkeys(planar["dataset"]):
             shown = family.sweep.shown(dataset)
-            yield Whole(
+            yield FigureAcross(
                 f"potentials_{slug(shown)}{family.suffix}",
                 "Critics and optimal potential over the plane",
                 shown,
