@@ -40,6 +40,9 @@ _MARKDOWN = re.compile(r"([\\`*{}\[\]<>|#~$]|(?<![^\W_])_|_(?![^\W_]))")
 _MANY_ROWS = 40
 """Above which the rows of a table stand closer in LaTeX, so that it fits a page with its caption."""
 
+_LONG_NOTES = 600
+"""Characters above which notes follow a table in LaTeX: a caption is on the page of its table, and has to fit there."""
+
 # \@nodocument is \relax once a document has begun: the file knows whether it was \input or is compiled by itself.
 _OPENING = r"""% \input this into a document that loads booktabs, or compile it alone.
 \makeatletter
@@ -94,11 +97,14 @@ def _latex_table(table: Table) -> str:
         rf"\multicolumn{{{width}}}{{c}}{{{tex(text)}}}" if text else " & " * (width - 1) for text, _, width in upper
     )
     rules = " ".join(rf"\cmidrule(lr){{{start}-{start + width - 1}}}" for text, start, width in upper if text)
+    notes = " ".join(table.notes)
+    apart = len(notes) > _LONG_NOTES
+    caption = " ".join(filter(None, [table.caption, "" if apart else notes]))
     lines = [
         r"\begin{table}[ht]",
         r"  \centering\scriptsize\setlength{\tabcolsep}{3pt}"
         + (r"\renewcommand{\arraystretch}{0.85}" if len(table.rows) > _MANY_ROWS else ""),
-        rf"  \caption{{{tex(table.title)}. {tex(' '.join([table.caption, *table.notes]))}}}",
+        rf"  \caption{{{tex(table.title)}. {tex(caption)}}}",
         rf"  \begin{{tabular}}{{{form}}}",
         r"    \toprule",
         rf"    {over} \\",
@@ -109,6 +115,7 @@ def _latex_table(table: Table) -> str:
         r"    \bottomrule",
         r"  \end{tabular}",
         r"\end{table}",
+        *([rf"{{\scriptsize\noindent {tex(table.title)}: {tex(notes)}\par}}"] if apart else []),
         "",
     ]
     return "\n".join(lines)

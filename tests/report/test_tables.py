@@ -112,6 +112,13 @@ def test_the_rows_of_a_long_table_stand_closer_so_that_it_fits_a_page(tables: li
     assert r"\arraystretch" not in latex([short])
 
 
+def test_notes_that_no_page_has_room_for_follow_their_table(tables: list[Table]) -> None:
+    short, long = (latex([replace(tables[1], notes=["Said once. " * times])]) for times in (1, 60))
+    assert short.index("Said once.") < short.index(r"\end{table}")
+    assert long.index("Said once.") > long.index(r"\end{table}")
+    assert long.count("Said once.") == 60
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 @pytest.mark.parametrize("alone", [True, False])
 def test_latex_compiles_alone_and_inside_a_document(tables: list[Table], tmp_path: Path, alone: bool) -> None:
