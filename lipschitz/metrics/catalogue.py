@@ -244,7 +244,7 @@ _METRICS = (
         better="lower",
         unit="MiB",
         source="",
-        summary="What a run adds during the timing pass, data aside: its own peak on CUDA, to the largest RSS on the CPU.",
+        summary="What a run adds during the timing pass, data aside: its peak on CUDA, to the largest RSS on the CPU.",
     ),
 )
 

@@ -263,10 +263,32 @@ def test_ranks_are_apart_only_where_intervals_are() -> None:
 
 def test_pairs_are_alike_reversed_or_not_apart() -> None:
     low, high = np.array([0.9, 0.6, 0.5, 0.4]), np.array([0.95, 0.7, 0.65, 0.55])
-    order = compare(np.array([0.1, 0.2, 0.3, 0.2]), low, high)
+    ours, theirs = orders.signs(low, high), np.array([0.1, 0.2, 0.3, 0.2])
+    order = compare(orders.signs(theirs, theirs), ours)
     # A is below B, C and D there and above them here; B and D are equal there; B and C, C and D overlap here.
     assert order == (0, 3, [(0, 1), (0, 2), (0, 3)])
-    assert compare(np.array([4.0, 3.0, 2.0, 1.0]), low, high) == (4, 2, [])
+    falling = np.array([4.0, 3.0, 2.0, 1.0])
+    assert compare(orders.signs(falling, falling), ours) == (4, 2, [])
+
+
+@pytest.mark.parametrize(("spread", "reversed_"), [(0.001, "1"), (0.035, "0")])
+def test_one_published_seed_reverses_nothing_that_seeds_of_ours_leave_open(
+    tmp_path: Path, spread: float, reversed_: str
+) -> None:
+    """Published: one-sided .676, gradient penalty .355; ours .5 and .8, the other way round.
+
+    With s = .035 one seed lies within t s √(4/3) = .174, so that the published two may be equal, and the mean of three
+    within t s / √3 = .087, so that ours are apart.
+    """
+    offsets = (-spread, 0.0, spread)
+    cosines = {
+        (PENALTY.label, 2, 64): tuple(0.8 + offset for offset in offsets),
+        (ONE_SIDED.label, 2, 64): tuple(0.5 + offset for offset in offsets),
+    }
+    (table,) = ranks.tables(family_of(tmp_path, Pairs((PENALTY, ONE_SIDED), (2,), (64,), cosines=cosines)))
+    (row,) = lines(table)
+    assert row["Pairs: reversed"] == reversed_
+    assert row["Pairs: not apart"] == str(1 - int(reversed_))
 
 
 def test_the_ranks_of_a_sweep_worked_out_by_hand(tmp_path: Path) -> None:

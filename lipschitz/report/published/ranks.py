@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lipschitz.report.orders import rank_said, ranks
+from lipschitz.report.orders import rank_said, ranks, signs
 from lipschitz.report.pairs import Family
 from lipschitz.report.published.notes import notes
 from lipschitz.report.published.work import flatten, published
@@ -20,8 +20,9 @@ CAPTION = (
     "have one of ours here. Published: by the values of one seed. "
     "Ours: two methods are ranked apart only where the 95 % intervals of their means over seeds do not overlap; where "
     "k of m methods are above a method in this sense and l below it, its rank is k + 1 to m - l. Methods with fewer "
-    "than two finished seeds have none. Pairs of methods: alike, where both orders are the same; not apart, where our "
-    "seeds or equal published values leave it open; reversed, where ours are apart in the other order."
+    "than two finished seeds have none. Pairs of methods: alike, where both orders are the same; reversed, where "
+    "ours are apart in the other order; not apart, where our seeds leave it open, or where the published values differ "
+    "by less than one seed each may: they are taken to vary from seed to seed as ours do, mean ± t s sqrt(1 + 1/n)."
 )
 
 
@@ -33,18 +34,14 @@ class Order(NamedTuple):
     reversed: list[tuple[int, int]]
 
 
-def compare(values: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> Order:
-    """Compare the order of published ``values`` ``(m,)`` with that of our intervals, pair by pair."""
+def compare(theirs: NDArray[np.int64], ours: NDArray[np.int64]) -> Order:
+    """Compare two orders pair by pair, each the `signs` of the methods ``(m, m)``."""
     alike, not_apart, turned = 0, 0, []
-    for first, second in combinations(range(len(values)), 2):
-        ours = int(low[first] > high[second]) - int(low[second] > high[first])
-        theirs = int(np.sign(values[first] - values[second]))
-        if ours * theirs == 0:
-            not_apart += 1
-        elif ours == theirs:
-            alike += 1
-        else:
-            turned.append((first, second) if ours > 0 else (second, first))
+    for first, second in combinations(range(len(ours)), 2):
+        product = int(theirs[first, second] * ours[first, second])
+        if product < 0:
+            turned.append((first, second) if ours[first, second] > 0 else (second, first))
+        alike, not_apart = alike + (product > 0), not_apart + (product == 0)
     return Order(alike, not_apart, turned)
 
 
@@ -87,7 +84,7 @@ def _ranked(family: Family) -> pd.DataFrame:
 
     Of several configurations of a method the one that was run most like the published one stands for it.
     """
-    rows = family.published_values(METRIC).join(family.values(AS_PUBLISHED[METRIC])[["n", "mean", "ci95"]])
+    rows = family.published_values(METRIC).join(family.values(AS_PUBLISHED[METRIC])[["n", "mean", "ci95", "predicted"]])
     rows = rows[rows["ci95"].notna()]
     methods = {method.name: method for method in published().methods}
     runs = family.sweep.definitions
@@ -107,7 +104,10 @@ def _columns(group: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float
 
 
 def _order(group: pd.DataFrame) -> Order:
-    return compare(*_columns(group))
+    """Compare the orders of a group: another seed of theirs would lie as far from the first as one of ours may."""
+    values, low, high = _columns(group)
+    spread = group["predicted"].to_numpy(float)
+    return compare(signs(values - spread, values + spread), signs(low, high))
 
 
 def _cells(group: pd.DataFrame, order: Order, names: list[str]) -> list[Cell]:
