@@ -134,9 +134,8 @@ def _ends(rows: pd.DataFrame, suffix: str) -> tuple[Any, Any]:
 
 def _csv(path: Path, columns: list[str]) -> pd.DataFrame:
     """Read some columns of a table; a label may be a word that pandas takes for a missing value."""
-    words = {"keep_default_na": False, "na_values": [""]}
     try:
-        return pd.read_csv(path, usecols=columns, **words)  # type: ignore[call-overload, no-any-return]
+        return pd.read_csv(path, usecols=columns, keep_default_na=False, na_values=[""])
     except FileNotFoundError:
         raise InputError(
             f"{path}: not there; `lipschitz report {path.parent}` writes it where there are runs"

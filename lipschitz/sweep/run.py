@@ -16,6 +16,7 @@ from lipschitz.datasets.base import Dataset
 from lipschitz.models.base import Model
 from lipschitz.records import Record
 from lipschitz.sweep.entries import invalid
+from lipschitz.sweep.timings import iteration_ms
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import SETTINGS, Setting
 
@@ -47,12 +48,6 @@ class Training(Record):
         if self.seconds is None or timing is None:
             return 0
         return max(1, math.floor(1000 * self.seconds / iteration_ms(timing)))
-
-
-def iteration_ms(timing: Mapping[str, Any]) -> float:
-    """Return the milliseconds of one iteration, n_dis discriminator steps and a generator step where there is one."""
-    generator = timing["ms_generator_step"]["median"] if "ms_generator_step" in timing else 0.0
-    return float(timing["n_dis"] * timing["ms_discriminator_step"]["median"] + generator)
 
 
 class Evaluation(Record):

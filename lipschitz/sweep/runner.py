@@ -15,10 +15,10 @@ from lipschitz.datasets.base import Dataset
 from lipschitz.errors import InputError
 from lipschitz.sweep.local import Observer, run_jobs
 from lipschitz.sweep.provenance import device_name, provenance
-from lipschitz.sweep.run import iteration_ms
 from lipschitz.sweep.spec import Sweep
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing import ROUNDS, Round, drift_warning, groups_of, rounds_of, time_round, timing_of
+from lipschitz.sweep.timings import iteration_ms
 from lipschitz.sweep.worker import Job
 
 PATIENCE = 30.0

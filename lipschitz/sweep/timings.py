@@ -1,12 +1,19 @@
 """The folder ``timing/``: what the timing pass measured of each configuration, on each device that it was timed on."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lipschitz.files import write_json
 
 ELSEWHERE = "elsewhere"
+
+
+def iteration_ms(timing: Mapping[str, Any]) -> float:
+    """Return the milliseconds of one iteration, n_dis discriminator steps and a generator step where there is one."""
+    generator = timing["ms_generator_step"]["median"] if "ms_generator_step" in timing else 0.0
+    return float(timing["n_dis"] * timing["ms_discriminator_step"]["median"] + generator)
 
 
 class Timings:

@@ -1,7 +1,5 @@
 """Curves over training: quality by step and by seconds, and the bracket around the Lipschitz constant."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -12,6 +10,7 @@ from lipschitz.report.plots.panels import horizontal, panels, scale
 from lipschitz.report.protocols import base
 from lipschitz.report.tasks import wording
 from lipschitz.report.titles import heading
+from lipschitz.sweep.timings import iteration_ms
 
 _LINEAR = {"cosine"}
 """Metrics whose axis is never logarithmic, however small the first of their values."""
@@ -30,7 +29,7 @@ def quality_by_seconds(evidence: Evidence) -> Figure | None:
     generator, one generator step; the elapsed time of runs that shared a device is not used. Constraints without a
     timing are left out and named.
     """
-    per_step = {name: seconds_per_step(timing) for name, timing in evidence.timings.items()}
+    per_step = {name: iteration_ms(timing) / 1000 for name, timing in evidence.timings.items()}
     if not (_quality(evidence) and per_step):
         return None
     missing = [name for name in evidence.constraints if name not in per_step]
@@ -50,12 +49,6 @@ def lipschitz(evidence: Evidence) -> Figure | None:
     return _curves(
         evidence, ["lipschitz_lower"], "Bracket around Lip(D)", said, "Step", unit_line=True, dashed="lipschitz_upper"
     )
-
-
-def seconds_per_step(timing: dict[str, Any]) -> float:
-    """Return the seconds of one training step: n_dis discriminator updates and the generator's, where there is one."""
-    generator = float(timing["ms_generator_step"]["median"]) if "ms_generator_step" in timing else 0.0
-    return (float(timing["n_dis"]) * float(timing["ms_discriminator_step"]["median"]) + generator) / 1000
 
 
 def _curves(
