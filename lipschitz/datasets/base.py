@@ -70,6 +70,11 @@ class Dataset(Record):
     def shape(self) -> tuple[int, ...]:
         """Shape of one sample, ``(2,)`` or ``(c, h, w)``: a sweep is checked before anything loads."""
 
+    @property
+    def classes(self) -> int | None:
+        """Number of classes that images are labelled with, known before loading too; None without labels."""
+        return None
+
     @abstractmethod
     def load(self, data_root: Path | None, device: torch.device) -> Data | PairData:
         """Load onto ``device``, from files below ``data_root`` where the data set is made of files.

@@ -24,6 +24,11 @@ class Digits(Dataset):
         """``(1, 8, 8)``."""
         return (1, 8, 8)
 
+    @property
+    def classes(self) -> int:
+        """Ten."""
+        return 10
+
     def load(self, data_root: Path | None, device: torch.device) -> ImageData:
         """Return 901 training and 896 held-out images; ``data_root`` is not read."""
         # Importing scikit-learn takes a second that a sweep without this data set need not wait for.
@@ -34,7 +39,7 @@ class Digits(Dataset):
         images = torch.from_numpy((pixels * (255 / 16)).round().astype(np.uint8)).reshape(-1, *self.shape)
         everything = Split(images, torch.from_numpy(labels).long())
         held_out = torch.from_numpy(_every_second_of_its_class(labels))
-        return ImageData.load(everything.where(~held_out), everything.where(held_out), device)
+        return ImageData.load(everything.where(~held_out), everything.where(held_out), device, self.classes)
 
 
 def _every_second_of_its_class(labels: np.ndarray) -> np.ndarray:

@@ -1,13 +1,9 @@
 """Fashion-MNIST."""
 
-from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import ClassVar
 
-import torch
-from pydantic import Field
-
-from lipschitz.datasets.base import Dataset, ImageData
-from lipschitz.datasets.torchvision_images import load_mnist_format
+from lipschitz.datasets.mnist_format import MnistFormat
 
 UNPACKED_MD5 = {
     "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
@@ -17,20 +13,13 @@ UNPACKED_MD5 = {
 }
 
 
-class FashionMNIST(Dataset):
+class FashionMNIST(MnistFormat):
     """70,000 articles of clothing in ten classes, 28x28 grey, padded; the test split is held out."""
 
     source: ClassVar[str] = "Xiao et al. 2017, arXiv:1708.07747"
-    kind: ClassVar[Literal["points", "images"]] = "images"
+    published_name: ClassVar[str] = "FashionMNIST"
 
-    size: Annotated[int, Field(ge=28)] = 32
-    """Height and width in pixels, to which the published 28 are padded with black; models may want a multiple of 8."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """``(1, size, size)``."""
-        return (1, self.size, self.size)
-
-    def load(self, data_root: Path | None, device: torch.device) -> ImageData:
-        """Load ``data_root/FashionMNIST/raw``, by default ``data/FashionMNIST/raw``."""
-        return load_mnist_format("FashionMNIST", UNPACKED_MD5, data_root, device, self.size)
+    @classmethod
+    def unpacked_md5(cls) -> Mapping[str, str]:
+        """Return the MD5 of each unpacked file."""
+        return UNPACKED_MD5

@@ -102,7 +102,7 @@ def _load(path: Path, data: ImageData) -> _Saved | None:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         if _hash(saved["weights"]) != saved["sha256"]:
             raise ValueError("its weights do not have the hash recorded with them")
-        net = Classifier(_image_shape(data), data.classes)
+        net = Classifier(_image_shape(data), _classes(data))
         net.load_state_dict(saved["weights"])
         return net.double(), float(saved["accuracy"]), str(saved["sha256"])
     # What a torn or foreign file raises depends on where it is torn.
@@ -123,11 +123,11 @@ def _train_and_save(path: Path, data: ImageData, recipe: Recipe) -> _Saved:
 
 def train(data: ImageData, recipe: Recipe) -> Classifier:
     """Train a classifier of ``data.train`` on the CPU: a function of its arguments; global state stays as it is."""
-    images, labels = data.train.to(torch.device("cpu"))
+    images, labels = _labelled(data.train)
     rng = stream(recipe.seed, "reference_classifier/batches")
     with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(stream_seed(recipe.seed, "reference_classifier/weights"))
-        net = Classifier(_image_shape(data), data.classes)
+        net = Classifier(_image_shape(data), _classes(data))
         optimiser = torch.optim.AdamW(net.parameters(), weight_decay=recipe.weight_decay, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=recipe.steps)
         for _ in range(recipe.steps):
@@ -142,7 +142,7 @@ def train(data: ImageData, recipe: Recipe) -> Classifier:
 
 
 def _accuracy(net: Classifier, split: Split) -> float:
-    images, labels = split.to(torch.device("cpu"))
+    images, labels = _labelled(split)
     with torch.no_grad(), _one_thread():
         guesses = [net(to_floats(part)).argmax(dim=1) for part in torch.split(images, BATCH)]
     return float((torch.cat(guesses) == labels).double().mean())
@@ -170,3 +170,16 @@ def _hash(weights: Mapping[str, Tensor]) -> str:
 def _image_shape(data: ImageData) -> tuple[int, int, int]:
     channels, height, width = data.shape
     return channels, height, width
+
+
+def _classes(data: ImageData) -> int:
+    if data.classes is None:
+        raise ValueError("images without labels have no classifier")
+    return data.classes
+
+
+def _labelled(split: Split) -> tuple[Tensor, Tensor]:
+    images, labels = split.to(torch.device("cpu"))
+    if labels is None:
+        raise ValueError("images without labels have no classifier")
+    return images, labels

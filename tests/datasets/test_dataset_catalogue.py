@@ -52,10 +52,12 @@ def test_every_record_says_what_it_is_before_loading(dataset):
     assert dataset.source
     assert dataset.summary()
     assert len(dataset.shape) == (3 if dataset.kind == "images" else 1)
+    assert dataset.kind == "images" or dataset.classes is None
 
 
 def test_every_draw_has_the_promised_shape_and_is_a_function_of_the_generator(dataset, data):
     assert data.shape == dataset.shape
+    assert getattr(data, "classes", None) == dataset.classes
     for draw in draws(data):
         first, again, other = draw(5, rng(0)), draw(5, rng(0)), draw(5, rng(1))
         assert first.shape == (5, *dataset.shape)

@@ -44,7 +44,8 @@ def light_and_dark(size=8, channels=1, dark=40):
     """Two classes, told apart by their brightness."""
     labels = torch.arange(32) % 2
     images = torch.where(labels == 0, dark, 220).to(torch.uint8).reshape(-1, 1, 1, 1).expand(-1, channels, size, size)
-    return ImageData.load(Split(images.contiguous(), labels), Split(images[:10].contiguous(), labels[:10]), CPU)
+    train, held_out = Split(images.contiguous(), labels), Split(images[:10].contiguous(), labels[:10])
+    return ImageData.load(train, held_out, CPU, classes=2)
 
 
 def test_it_knows_held_out_digits(of_digits):

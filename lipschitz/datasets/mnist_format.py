@@ -1,18 +1,20 @@
-"""Data sets in MNIST's format, read by torchvision's classes from a user's folder; never downloaded."""
+"""What data sets in MNIST's format share: read by torchvision's classes from a user's folder, never downloaded."""
 
 import gzip
 import hashlib
 import zlib
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch.nn.functional import pad
 
 from lipschitz.cache import cache_folder
-from lipschitz.datasets.base import DEFAULT_DATA_ROOT
-from lipschitz.datasets.images import ImageData, Split
+from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset, ImageData
+from lipschitz.datasets.images import Split
 from lipschitz.datasets.torchvision_import import import_torchvision
 from lipschitz.errors import InputError
 from lipschitz.files import write_atomically
@@ -20,21 +22,44 @@ from lipschitz.files import write_atomically
 PUBLISHED_SIZE = 28
 
 
-def load_mnist_format(
-    name: str, md5: Mapping[str, str], data_root: Path | None, device: torch.device, size: int
-) -> ImageData:
-    """Load torchvision's data set ``name``, padded to ``size``: train split to train on, test split held out.
+class MnistFormat(Dataset):
+    """70,000 images in ten classes, 28x28 grey, padded; the test split is held out."""
 
-    ``data_root/name/raw`` holds the four files as torchvision unpacks them, or as published (``.gz``): those are
-    unpacked into the cache folder. ``md5`` gives each unpacked file's checksum, torchvision each published one's.
+    kind: ClassVar[Literal["points", "images", "pairs"]] = "images"
+    published_name: ClassVar[str]
+    """By which torchvision calls it, and its folder."""
 
-    Raises:
-        InputError: files are missing, unreadable, truncated or corrupt.
-    """
-    dataset = getattr(import_torchvision().datasets, name)
-    root = _verified_root(name, md5, dict(dataset.resources), data_root or DEFAULT_DATA_ROOT)
-    train, test = (_split(dataset(root, train=part), size) for part in (True, False))
-    return ImageData.load(train, test, device)
+    size: Annotated[int, Field(ge=PUBLISHED_SIZE)] = 32
+    """Height and width in pixels, to which the published 28 are padded with black; models may want a multiple of 8."""
+
+    @classmethod
+    @abstractmethod
+    def unpacked_md5(cls) -> Mapping[str, str]:
+        """Return the MD5 of each unpacked file; torchvision knows those of the files as published."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(1, size, size)``."""
+        return (1, self.size, self.size)
+
+    @property
+    def classes(self) -> int:
+        """Ten."""
+        return 10
+
+    def load(self, data_root: Path | None, device: torch.device) -> ImageData:
+        """Load ``<name>/raw`` below ``data_root``, by default ``data``: files unpacked, or as published (``.gz``).
+
+        Those are unpacked into the cache folder.
+
+        Raises:
+            InputError: files are missing, unreadable, truncated or corrupt.
+        """
+        name = self.published_name
+        dataset = getattr(import_torchvision().datasets, name)
+        root = _verified_root(name, self.unpacked_md5(), dict(dataset.resources), data_root or DEFAULT_DATA_ROOT)
+        train, test = (_split(dataset(root, train=part), self.size) for part in (True, False))
+        return ImageData.load(train, test, device, self.classes)
 
 
 def _split(dataset: Any, size: int) -> Split:
