@@ -8,6 +8,7 @@ import torch
 
 from lipschitz.datasets.base import Dataset, ImageData
 from lipschitz.datasets.images import Split
+from lipschitz.datasets.splitting import held_out_mask
 
 
 class Digits(Dataset):
@@ -38,13 +39,5 @@ class Digits(Dataset):
         # Grey levels run from 0 to 16.
         images = torch.from_numpy((pixels * (255 / 16)).round().astype(np.uint8)).reshape(-1, *self.shape)
         everything = Split(images, torch.from_numpy(labels).long())
-        held_out = torch.from_numpy(_every_second_of_its_class(labels))
+        held_out = held_out_mask(everything.size, everything.labels, share=0.5)
         return ImageData.load(everything.where(~held_out), everything.where(held_out), device, self.classes)
-
-
-def _every_second_of_its_class(labels: np.ndarray) -> np.ndarray:
-    """Return the mask ``(n,)`` of the 2nd, 4th, 6th, ... sample of each class: stratified, without a random choice."""
-    mask = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        mask[np.flatnonzero(labels == label)[1::2]] = True
-    return mask

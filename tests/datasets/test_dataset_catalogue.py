@@ -1,5 +1,6 @@
 """What holds of every data set, and that the content of each stays as it is: a changed hash is another data set."""
 
+import numpy as np
 import pytest
 import torch
 from mnist_files import contents, expect, write
@@ -20,9 +21,13 @@ HASHES = {
 }
 
 
+FIELDS = {"npz": {"file": "some.npz"}}
+"""What must be said of data sets that have no defaults."""
+
+
 @pytest.fixture(params=CATALOGUE)
 def dataset(request):
-    return CATALOGUE[request.param]()
+    return CATALOGUE[request.param](**FIELDS.get(request.param, {}))
 
 
 @pytest.fixture
@@ -30,6 +35,8 @@ def data(dataset, tmp_path, monkeypatch):
     for name in ("MNIST", "FashionMNIST"):
         expect(monkeypatch, name, contents())
         write(tmp_path, name, contents(), packed=False)
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    np.savez(tmp_path / "some.npz", images=images)
     return dataset.load(tmp_path, CPU)
 
 
