@@ -44,8 +44,8 @@ class GradientNormalization(Constraint):
 def _normalized_class(kind: type[nn.Module]) -> type[nn.Module]:
     """Return a subclass of ``kind`` that normalises, and says of itself that no Lipschitz constant bounds it."""
 
-    def forward(self: nn.Module, x: Tensor) -> Tensor:
-        return normalize(lambda points: kind.forward(self, points), x)
+    def forward(self: nn.Module, x: Tensor, *labels: Tensor) -> Tensor:
+        return normalize(lambda points: kind.forward(self, points, *labels), x)
 
     members = {
         "forward": forward,

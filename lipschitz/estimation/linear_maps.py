@@ -12,7 +12,7 @@ from lipschitz.estimation.calls import UNKNOWN, Call, Factor, tensors
 MOVES = """
     flatten ravel view reshape unflatten permute transpose swapaxes swapdims movedim moveaxis squeeze unsqueeze
     contiguous clone chunk split tensor_split unbind getitem narrow select diagonal unfold expand repeat tile
-    repeat_interleave roll flip t pad pixel_shuffle pixel_unshuffle channel_shuffle
+    repeat_interleave roll flip t pad pixel_shuffle pixel_unshuffle channel_shuffle gather index_select take_along_dim
 """
 MEANS = """
     mean sum interpolate upsample avg_pool1d avg_pool2d avg_pool3d

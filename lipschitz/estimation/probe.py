@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lipschitz.estimation.labels import label_of_any
+
 Look = Callable[[torch.Size], None]
 
 
@@ -22,7 +24,8 @@ def probe(net: nn.Module, shape: tuple[int, ...], looks: Iterable[tuple[nn.Modul
     like = next(net.parameters(), torch.empty(0))
     try:
         with torch.no_grad():
-            net.eval()(torch.zeros(1, *shape, dtype=like.dtype, device=like.device))
+            sample = torch.zeros(1, *shape, dtype=like.dtype, device=like.device)
+            net.eval()(sample, *label_of_any(net, sample))
     finally:
         for module, training in modes:
             module.training = training

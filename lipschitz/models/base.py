@@ -15,7 +15,10 @@ LEAK = 0.1
 
 
 class Networks(NamedTuple):
-    """The GAN pair: latents ``(n, latent)`` -> generator -> ``(n, *shape)`` -> discriminator -> ``(n, 1)``."""
+    """The GAN pair: latents ``(n, latent)`` -> generator -> ``(n, *shape)`` -> discriminator -> ``(n, 1)``.
+
+    A conditional pair takes int64 labels ``(n,)`` beside its inputs.
+    """
 
     generator: nn.Module
     discriminator: nn.Module
@@ -28,13 +31,19 @@ class Model(Record):
     kind: ClassVar[Literal["points", "images"]]
     """What a sample is: a vector, or an image."""
 
+    def is_conditional(self) -> bool:
+        """Say whether the networks take the class of a sample."""
+        return False
+
     @abstractmethod
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError, saying what is allowed, for a shape that this model cannot take."""
 
     @abstractmethod
-    def build_discriminator(self, shape: tuple[int, ...]) -> nn.Module:
+    def build_discriminator(self, shape: tuple[int, ...], classes: int | None = None) -> nn.Module:
         """Build the discriminator ``(n, *shape)`` -> ``(n, 1)``, its weights from torch's global generator.
+
+        ``classes``, the number of labels, is needed by a conditional model and means nothing to others.
 
         Raises:
             ValueError: a shape that this model cannot take.
@@ -45,8 +54,10 @@ class PairModel(Model):
     """A backbone for both networks of a GAN."""
 
     @abstractmethod
-    def build(self, shape: tuple[int, ...]) -> Networks:
+    def build(self, shape: tuple[int, ...], classes: int | None = None) -> Networks:
         """Build both networks for samples of ``shape``, drawing initial weights from torch's global generator.
+
+        ``classes``, the number of labels, is needed by a conditional model and means nothing to others.
 
         Raises:
             ValueError: a shape that this model cannot take.
@@ -70,6 +81,15 @@ def check_activation(name: Activation, width: int) -> None:
     """Raise ValueError unless ``width`` channels can be given to the activation ``name``."""
     if name == "group_sort" and width % 2:
         raise ValueError(f"group_sort sorts pairs of channels: width is {width}; allowed: even ones")
+
+
+def check_square(model: str, shape: tuple[int, ...], multiple: int) -> None:
+    """Raise ValueError unless ``shape`` is ``(c, s, s)`` with s a multiple of ``multiple``."""
+    if len(shape) != 3:
+        raise ValueError(f"{model} takes images, not points {shape}; allowed: mlp, auto")
+    _, height, width = shape
+    if height != width or width % multiple:
+        raise ValueError(f"{model} takes square images whose size is a multiple of {multiple}, not {height}x{width}")
 
 
 def initialise(net: nn.Module, name: Activation) -> None:

@@ -31,7 +31,7 @@ class Critic(Model):
             raise ValueError(f"critic takes points, not images {shape}; allowed: (d,)")
         check_activation(self.activation, self._width(shape[0]))
 
-    def build_discriminator(self, shape: tuple[int, ...]) -> nn.Module:
+    def build_discriminator(self, shape: tuple[int, ...], classes: int | None = None) -> nn.Module:
         """Build the critic of points of ``shape`` ``(d,)``."""
         self.check(shape)
         (dimension,) = shape

@@ -7,10 +7,11 @@ from typing import ClassVar, Literal
 from pydantic import PositiveInt
 from torch import nn
 
-from lipschitz.models.base import Activation, Networks, PairModel, activation, check_activation, initialise
+from lipschitz.models.base import Activation, Networks, activation, check_activation, check_square, initialise
+from lipschitz.models.conditional import ConditionalModel, batch_norm, in_turn, judging
 
 
-class DCGAN(PairModel):
+class DCGAN(ConditionalModel):
     """Standard CNN of Miyato et al. 2018: batch normalisation in the generator, no norm layer in the discriminator."""
 
     source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, Table 3"
@@ -25,32 +26,30 @@ class DCGAN(PairModel):
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError unless ``shape`` is ``(c, s, s)`` with s a multiple of 8."""
-        if len(shape) != 3:
-            raise ValueError(f"dcgan takes images, not points {shape}; allowed: mlp, auto")
-        _, height, width = shape
-        if height != width or width % 8:
-            raise ValueError(f"dcgan takes square images whose size is a multiple of 8, not {height}x{width}")
+        check_square(self.name(), shape, 8)
         check_activation(self.activation, self.width)
 
-    def build(self, shape: tuple[int, ...]) -> Networks:
+    def build(self, shape: tuple[int, ...], classes: int | None = None) -> Networks:
         """Build the pair for images of ``shape`` ``(c, s, s)``, s a multiple of 8."""
         self.check(shape)
         channels, size, _ = shape
-        return Networks(self._generator(channels, size // 8), self.build_discriminator(shape), self.latent)
+        generator = self._generator(channels, size // 8, self.classes_of(classes))
+        return Networks(generator, self.build_discriminator(shape, classes), self.latent)
 
-    def build_discriminator(self, shape: tuple[int, ...]) -> nn.Module:
+    def build_discriminator(self, shape: tuple[int, ...], classes: int | None = None) -> nn.Module:
         """Build the discriminator of images of ``shape`` ``(c, s, s)``, s a multiple of 8."""
         self.check(shape)
         channels, size, _ = shape
-        return self._discriminator(channels, size // 8)
+        return self._discriminator(channels, size // 8, self.classes_of(classes))
 
-    def _generator(self, channels: int, smallest: int) -> nn.Module:
+    def _generator(self, channels: int, smallest: int, classes: int | None) -> nn.Module:
         widths = [8 * self.width, 4 * self.width, 2 * self.width, self.width]
-        net = nn.Sequential(
+        chain = in_turn(classes)
+        net = chain(
             OrderedDict(
                 dense=nn.Linear(self.latent, widths[0] * smallest**2),
                 unflatten=nn.Unflatten(1, (widths[0], smallest, smallest)),
-                blocks=nn.Sequential(*(_upsample(a, b) for a, b in pairwise(widths))),
+                blocks=chain(*(_upsample(a, b, classes) for a, b in pairwise(widths))),
                 output=nn.Conv2d(self.width, channels, 3, padding=1),
                 tanh=nn.Tanh(),
             )
@@ -58,19 +57,14 @@ class DCGAN(PairModel):
         initialise(net, "relu")
         return net
 
-    def _discriminator(self, channels: int, smallest: int) -> nn.Module:
+    def _discriminator(self, channels: int, smallest: int, classes: int | None) -> nn.Module:
         w = self.width
         # (channels, stride): 3x3 kernels where the stride is 1, 4x4 where it is 2.
         plan = [(w, 1), (w, 2), (2 * w, 1), (2 * w, 2), (4 * w, 1), (4 * w, 2), (8 * w, 1)]
         inputs = [channels] + [width for width, _ in plan]
         blocks = [self._block(i, o, stride) for i, (o, stride) in zip(inputs, plan, strict=False)]
-        net = nn.Sequential(
-            OrderedDict(
-                blocks=nn.Sequential(*blocks),
-                flatten=nn.Flatten(),
-                output=nn.Linear(8 * w * smallest**2, 1),
-            )
-        )
+        body = OrderedDict[str, nn.Module](blocks=nn.Sequential(*blocks), flatten=nn.Flatten())
+        net = judging(body, nn.Linear(8 * w * smallest**2, 1), classes)
         initialise(net, self.activation)
         return net
 
@@ -79,6 +73,6 @@ class DCGAN(PairModel):
         return nn.Sequential(OrderedDict(conv=conv, norm=nn.Identity(), activation=activation(self.activation)))
 
 
-def _upsample(inputs: int, outputs: int) -> nn.Module:
+def _upsample(inputs: int, outputs: int, classes: int | None) -> nn.Module:
     deconv = nn.ConvTranspose2d(inputs, outputs, 4, 2, padding=1)
-    return nn.Sequential(OrderedDict(deconv=deconv, norm=nn.BatchNorm2d(outputs), activation=nn.ReLU()))
+    return in_turn(classes)(OrderedDict(deconv=deconv, norm=batch_norm(outputs, classes), activation=nn.ReLU()))

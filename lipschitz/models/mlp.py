@@ -33,13 +33,13 @@ class MLP(PairModel):
             raise ValueError(f"mlp takes points, not images {shape}; allowed: dcgan, auto")
         check_activation(self.activation, self.width)
 
-    def build(self, shape: tuple[int, ...]) -> Networks:
+    def build(self, shape: tuple[int, ...], classes: int | None = None) -> Networks:
         """Build the pair for points of ``shape`` ``(d,)``."""
         self.check(shape)
         (dimension,) = shape
         return Networks(self._perceptron(self.latent, dimension), self.build_discriminator(shape), self.latent)
 
-    def build_discriminator(self, shape: tuple[int, ...]) -> nn.Module:
+    def build_discriminator(self, shape: tuple[int, ...], classes: int | None = None) -> nn.Module:
         """Build the discriminator of points of ``shape`` ``(d,)``."""
         self.check(shape)
         return self._perceptron(shape[0], 1)
