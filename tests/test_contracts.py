@@ -26,8 +26,8 @@ from lipschitz.tasks.measurement import measure_discriminator
 
 # The critic is made of the perceptron's modules.
 MODELS = {name: kind for name, kind in CATALOGUE.items() if issubclass(kind, PairModel)}
-SHAPES = {"points": (2,), "images": (1, 8, 8)}
-SMALL = MappingProxyType({"dcgan": {"width": 4}})
+SHAPES = {"points": (2,), "images": (2, 8, 8)}
+SMALL = MappingProxyType({"dcgan": {"width": 4}, "resnet": {"width": 4}})
 N = 6
 
 

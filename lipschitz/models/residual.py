@@ -1,0 +1,89 @@
+"""The residual blocks of SN-GAN's ResNets (Miyato et al. 2018, arXiv:1802.05957, Fig. 8), and how they start."""
+
+import math
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+
+from lipschitz.models.base import Activation, activation
+from lipschitz.models.conditional import applied, batch_norm, in_turn
+
+
+class ResidualBlock(nn.Module):
+    """x -> second(first(x)) + shortcut(x); labels go to those parts that take them."""
+
+    def __init__(self, first: nn.Module, second: nn.Module, shortcut: nn.Module, *, takes_labels: bool = False) -> None:
+        super().__init__()
+        self.first, self.second, self.shortcut = first, second, shortcut
+        self.takes_labels = takes_labels
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map ``x`` ``(n, c, h, w)``, and labels ``(n,)`` in a conditional network, to ``(n, c', h', w')``."""
+        output: Tensor = applied(self.second, applied(self.first, x, labels), labels) + self.shortcut(x)
+        return output
+
+
+def up_block(inputs: int, outputs: int, classes: int | None) -> ResidualBlock:
+    """Return a generator's block ``(n, inputs, s, s)`` -> ``(n, outputs, 2 s, 2 s)``, normalised by batch."""
+    chain, up = in_turn(classes), {"up": nn.Upsample(scale_factor=2)}
+    first = OrderedDict(norm=batch_norm(inputs, classes), activation=nn.ReLU(), **up, conv=_conv3(inputs, outputs))
+    second = OrderedDict(norm=batch_norm(outputs, classes), activation=nn.ReLU(), conv=_conv3(outputs, outputs))
+    shortcut = nn.Sequential(OrderedDict(**up, conv=nn.Conv2d(inputs, outputs, 1)))
+    return ResidualBlock(chain(first), chain(second), shortcut, takes_labels=classes is not None)
+
+
+def down_block(inputs: int, outputs: int, name: Activation, *, down: bool) -> ResidualBlock:
+    """Return a discriminator's block; with ``down`` its map is averaged to half the size.
+
+    Inside it has as many channels as its input, as in the authors' code. Its ``norm`` slots are empty.
+    """
+    pool: dict[str, nn.Module] = {"pool": nn.AvgPool2d(2)} if down else {}
+    first = OrderedDict(norm=nn.Identity(), activation=activation(name), conv=_conv3(inputs, inputs))
+    second = OrderedDict(norm=nn.Identity(), activation=activation(name), conv=_conv3(inputs, outputs), **pool)
+    shortcut: nn.Module = nn.Identity()
+    if down or inputs != outputs:
+        shortcut = nn.Sequential(OrderedDict(conv=nn.Conv2d(inputs, outputs, 1), **pool))
+    return ResidualBlock(nn.Sequential(first), nn.Sequential(second), shortcut)
+
+
+def first_block(inputs: int, outputs: int, name: Activation) -> ResidualBlock:
+    """Return the discriminator's first block in the authors' code, which halves the map.
+
+    No activation meets the image itself, and the shortcut averages before its convolution.
+    """
+    second = OrderedDict(
+        norm=nn.Identity(), activation=activation(name), conv=_conv3(outputs, outputs), pool=nn.AvgPool2d(2)
+    )
+    shortcut = OrderedDict(pool=nn.AvgPool2d(2), conv=nn.Conv2d(inputs, outputs, 1))
+    first = nn.Sequential(OrderedDict(conv=_conv3(inputs, outputs)))
+    return ResidualBlock(first, nn.Sequential(second), nn.Sequential(shortcut))
+
+
+class SumPool(nn.Module):
+    """Global sum pooling."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(n, c, h, w)`` to ``(n, c)``."""
+        return x.sum(dim=(2, 3))
+
+
+@torch.no_grad()
+def initialise_residual(net: nn.Module) -> None:
+    """Draw weights uniformly by Glorot and Bengio 2010, with gain √2 in residual branches and 1 elsewhere.
+
+    So do SN-GAN's and WGAN-GP's published ResNets; biases start at zero.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for block in net.modules():
+        if isinstance(block, ResidualBlock):
+            for branch in (block.first, block.second):
+                branch.get_submodule("conv").weight.mul_(math.sqrt(2))  # type: ignore[union-attr, operator]
+
+
+def _conv3(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1)

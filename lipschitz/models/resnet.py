@@ -1,0 +1,156 @@
+"""SN-GAN's residual networks for small images, with self-attention and class conditions where they are asked for."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import ClassVar, Literal, NamedTuple
+
+from pydantic import PositiveInt
+from torch import nn
+
+from lipschitz.models.attention import SelfAttention
+from lipschitz.models.base import Activation, Networks, activation, check_activation, check_square
+from lipschitz.models.conditional import ConditionalModel, in_turn, judging
+from lipschitz.models.residual import SumPool, down_block, first_block, initialise_residual, up_block
+
+
+class Layout(NamedTuple):
+    """Channels in multiples of the width, and which of the discriminator's blocks halve the map."""
+
+    generator: tuple[int, ...]
+    """Of the dense layer's map, then of each block's output; every block doubles the map."""
+    discriminator: tuple[tuple[int, bool], ...]
+    """Of each block's output, and whether it halves the map."""
+    width: int
+    """The published one."""
+
+    @property
+    def multiple(self) -> int:
+        """What an image's size is a multiple of, so that every map has a whole size."""
+        halvings = sum(down for _, down in self.discriminator)
+        return int(2 ** max(len(self.generator) - 1, halvings))
+
+
+LAYOUTS = {
+    "table_4": Layout((2, 2, 2, 2), ((1, True), (1, True), (1, False), (1, False)), 128),
+    "table_5": Layout((8, 4, 2, 1), ((1, True), (2, True), (4, True), (8, True), (16, False)), 64),
+}
+"""Miyato et al. 2018: Table 4 for CIFAR-10's 32x32, Table 5 for STL-10's 48x48."""
+
+
+class ResNet(ConditionalModel):
+    """Residual pair of Miyato et al. 2018: batch normalisation in the generator, no norm layer in the discriminator.
+
+    The discriminator's ``norm`` slots stand before the activations, as batch normalisation does in the generator.
+    """
+
+    source: ClassVar[str] = (
+        "Miyato et al. 2018, arXiv:1802.05957, Tables 4-5; attention: Zhang et al. 2019, arXiv:1805.08318; "
+        "conditional: Miyato and Koyama 2018, arXiv:1802.05637"
+    )
+    kind: ClassVar[Literal["points", "images"]] = "images"
+
+    layout: Literal["auto", "table_4", "table_5"] = "auto"
+    """Widths and depth: SN-GAN's for CIFAR-10 (Table 4) or STL-10 (Table 5); ``auto`` is the latter for 48x48."""
+    width: PositiveInt | None = None
+    """Channels of the discriminator's first block; null for the published 128 (Table 4) or 64 (Table 5)."""
+    latent: PositiveInt = 128
+    """Dimensions of the generator's Gaussian input."""
+    activation: Activation = "relu"
+    """Non-linearity of the discriminator; the generator's is ReLU."""
+    special_first_block: bool = True
+    """Whether the discriminator's first block is that of the authors' code: no activation before its first convolution,
+    and a shortcut that averages first."""
+    attention: PositiveInt | None = None
+    """Size of the maps, in pixels, after which both networks have self-attention; null for none."""
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise ValueError unless ``shape`` is ``(c, s, s)``, s a multiple of 8 (Table 4) or 16 (Table 5)."""
+        layout = self._layout(shape)
+        check_square(self.name(), shape, layout.multiple)
+        check_activation(self.activation, self.width or layout.width)
+        sizes = [size for size in _generated(layout, shape[-1]) if size in _judged(layout, shape[-1])]
+        if self.attention is not None and self.attention not in sizes:
+            raise ValueError(
+                f"attention on maps of {self.attention}x{self.attention} pixels, which the two networks do not both "
+                f"have; allowed: {', '.join(map(str, sizes))}"
+            )
+
+    def build(self, shape: tuple[int, ...], classes: int | None = None) -> Networks:
+        """Build the pair for images of ``shape`` ``(c, s, s)``."""
+        self.check(shape)
+        generator = self._generator(self._layout(shape), shape, self.classes_of(classes))
+        return Networks(generator, self.build_discriminator(shape, classes), self.latent)
+
+    def build_discriminator(self, shape: tuple[int, ...], classes: int | None = None) -> nn.Module:
+        """Build the discriminator of images of ``shape`` ``(c, s, s)``."""
+        self.check(shape)
+        layout, width = self._layout(shape), self._width(shape)
+        widths = [shape[0]] + [times * width for times, _ in layout.discriminator]
+        blocks: list[nn.Module] = []
+        for (inputs, outputs), (_, down) in zip(pairwise(widths), layout.discriminator, strict=True):
+            if not blocks and self.special_first_block:
+                blocks.append(first_block(inputs, outputs, self.activation))
+            else:
+                blocks.append(down_block(inputs, outputs, self.activation, down=down))
+        blocks = self._with_attention(blocks, _judged(layout, shape[-1]), widths[1:])
+        body = OrderedDict[str, nn.Module](
+            blocks=nn.Sequential(*blocks), activation=activation(self.activation), pool=SumPool()
+        )
+        net = judging(body, nn.Linear(widths[-1], 1), self.classes_of(classes))
+        initialise_residual(net)
+        return net
+
+    def _generator(self, layout: Layout, shape: tuple[int, ...], classes: int | None) -> nn.Module:
+        widths = [times * self._width(shape) for times in layout.generator]
+        smallest = shape[-1] >> (len(widths) - 1)
+        blocks = self._with_attention(
+            [up_block(inputs, outputs, classes) for inputs, outputs in pairwise(widths)],
+            _generated(layout, shape[-1]),
+            widths[1:],
+        )
+        chain = in_turn(classes)
+        net = chain(
+            OrderedDict(
+                dense=nn.Linear(self.latent, widths[0] * smallest**2),
+                unflatten=nn.Unflatten(1, (widths[0], smallest, smallest)),
+                blocks=chain(*blocks),
+                norm=nn.BatchNorm2d(widths[-1]),
+                activation=nn.ReLU(),
+                output=nn.Conv2d(widths[-1], shape[0], 3, padding=1),
+                tanh=nn.Tanh(),
+            )
+        )
+        initialise_residual(net)
+        return net
+
+    def _with_attention(
+        self, blocks: Sequence[nn.Module], sizes: Sequence[int], widths: Sequence[int]
+    ) -> list[nn.Module]:
+        """Put self-attention after the first of ``blocks`` whose map has the size that was asked for."""
+        found = list(blocks)
+        if self.attention is not None:
+            at = sizes.index(self.attention)
+            found.insert(at + 1, SelfAttention(widths[at]))
+        return found
+
+    def _layout(self, shape: tuple[int, ...]) -> Layout:
+        return LAYOUTS[("table_5" if shape[-1] == 48 else "table_4") if self.layout == "auto" else self.layout]
+
+    def _width(self, shape: tuple[int, ...]) -> int:
+        return self.width or self._layout(shape).width
+
+
+def _generated(layout: Layout, size: int) -> list[int]:
+    """Return the sizes of the maps after each block of the generator of images ``size`` pixels wide."""
+    blocks = len(layout.generator) - 1
+    return [size >> (blocks - 1 - index) for index in range(blocks)]
+
+
+def _judged(layout: Layout, size: int) -> list[int]:
+    """Return the sizes of the maps after each block of the discriminator of images ``size`` pixels wide."""
+    sizes = []
+    for _, down in layout.discriminator:
+        size = size // 2 if down else size
+        sizes.append(size)
+    return sizes

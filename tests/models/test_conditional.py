@@ -1,0 +1,126 @@
+"""Conditional networks: the class reaches both of them, and constraints and measurements see every layer."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from lipschitz.constraints.base import Batch, Refusal, constrain
+from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
+from lipschitz.estimation.bounds import layer_bounds
+from lipschitz.estimation.composition import upper_bound
+from lipschitz.estimation.exact import exact
+from lipschitz.estimation.gradients import gradient_norms
+from lipschitz.estimation.labels import Labelled
+from lipschitz.estimation.layers import input_shapes, weighted_layers
+from lipschitz.estimation.sigma import layer_sigmas
+from lipschitz.models.conditional import ConditionalBatchNorm2d, Projection
+from lipschitz.models.dcgan import DCGAN
+from lipschitz.models.resnet import ResNet
+
+SHAPE = (1, 8, 8)
+CLASSES = 3
+BOTH = pytest.mark.parametrize("model", [DCGAN(width=2, conditional=True), ResNet(width=2, conditional=True)])
+
+
+@BOTH
+def test_the_class_reaches_both_networks(model: Any) -> None:
+    torch.manual_seed(0)
+    generator, discriminator, latent = model.build(SHAPE, CLASSES)
+    for norm in generator.modules():
+        if isinstance(norm, ConditionalBatchNorm2d):
+            nn.init.normal_(norm.gain)
+    z, y = torch.randn(4, latent), torch.tensor([0, 1, 2, 0])
+    images = generator.eval()(z, y)
+    assert images.shape == (4, *SHAPE)
+    assert not torch.allclose(generator(z, (y + 1) % 3), images)
+    outputs = discriminator(images, y)
+    assert outputs.shape == (4, 1)
+    assert not torch.allclose(discriminator(images, (y + 1) % 3), outputs)
+
+
+@BOTH
+def test_without_the_condition_the_networks_take_no_label(model: Any) -> None:
+    plain = type(model)(width=2).build(SHAPE, CLASSES)
+    assert plain.discriminator(plain.generator(torch.randn(2, plain.latent))).shape == (2, 1)
+    with pytest.raises(ValueError, match=r"takes the class of each sample; allowed: data with labels"):
+        model.build(SHAPE)
+
+
+def test_the_projection_by_hand() -> None:
+    torch.manual_seed(0)
+    net = Projection(nn.Flatten(), nn.Linear(4, 1), CLASSES)
+    x, y = torch.randn(5, 1, 2, 2), torch.tensor([2, 0, 1, 1, 2])
+    for index, label in enumerate(y):
+        phi = x[index].flatten()
+        expected = net.output.weight[0] @ phi + net.output.bias[0] + net.projection.weight[label] @ phi
+        assert_close(net(x, y)[index, 0], expected)
+
+
+def test_conditional_batch_norm_by_hand() -> None:
+    norm = ConditionalBatchNorm2d(2, CLASSES)
+    assert torch.equal(norm.gain, torch.ones(3, 2))
+    with torch.no_grad():
+        norm.gain.copy_(torch.tensor([[1.0, 2], [3, 4], [5, 6]]))
+        norm.shift.copy_(-norm.gain)
+    x, y = torch.randn(4, 2, 3, 3), torch.tensor([0, 2, 1, 2])
+    plain = (x - x.mean((0, 2, 3), keepdim=True)) / (x.var((0, 2, 3), keepdim=True, correction=0) + norm.eps).sqrt()
+    gain = norm.gain[y][:, :, None, None]
+    assert_close(norm(x, y), gain * plain - gain)
+
+
+@pytest.mark.parametrize("name", CONSTRAINTS)
+def test_every_constraint_takes_a_conditional_step_or_says_why_not(name: str) -> None:
+    constraint = CONSTRAINTS[name]()
+    torch.manual_seed(0)
+    try:
+        net = constrain(DCGAN(width=2, conditional=True).build_discriminator(SHAPE, CLASSES), [constraint], SHAPE)
+    except Refusal as reason:
+        # Certified methods know no module of one's own with several layers side by side.
+        refused = constraint.promise == "certified" and "Projection" in str(reason)
+        if not refused:
+            raise
+        return
+    labels = torch.tensor([0, 1, 2, 0])
+    real, fake = torch.randn(4, *SHAPE), torch.randn(4, *SHAPE)
+    before = [layer.weight.detach().clone() for _, layer in weighted_layers(net)]
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
+    view = Labelled(net, labels)
+    with torch.no_grad():
+        constraint.update(net)
+    loss = view(torch.cat([real, fake])).sum()
+    penalty = constraint.penalty(view, Batch(real, fake, labels), torch.Generator().manual_seed(0))
+    (loss + penalty).backward()
+    optimiser.step()
+    with torch.no_grad():
+        constraint.project(net)
+    names = [name for name, _ in weighted_layers(net)]
+    assert names[-1] == "projection"
+    moved = dict(zip(names, (layer.weight for _, layer in weighted_layers(net)), strict=True))
+    assert not torch.equal(moved["projection"], before[-1])
+    assert all(torch.isfinite(weight).all() for weight in moved.values())
+
+
+def test_a_view_repeats_its_labels_for_real_and_generated_samples_in_turn() -> None:
+    net = Projection(nn.Flatten(), nn.Linear(4, 1), CLASSES)
+    x, y = torch.randn(3, 1, 2, 2), torch.tensor([2, 0, 1])
+    view = Labelled(net, y)
+    assert_close(view(torch.cat([x, x])), torch.cat([net(x, y), net(x, y)]))
+    assert_close(Labelled(net, y[:1])(x), net(x, y[:1].expand(3)))
+
+
+def test_the_bound_covers_every_class_and_sigma_every_layer() -> None:
+    torch.manual_seed(0)
+    with exact(DCGAN(width=2, conditional=True).build_discriminator(SHAPE, CLASSES)) as net:
+        points = torch.randn(16, *SHAPE, dtype=torch.float64)
+        steepest = [gradient_norms(Labelled(net, torch.tensor([label])), points).max() for label in range(CLASSES)]
+        assert list(layer_sigmas(net, points))[-2:] == ["output", "projection"]
+        uppers = []
+        for label in range(CLASSES):
+            view = Labelled(net, torch.tensor([label]))
+            uppers.append(upper_bound(view, SHAPE, layer_bounds(view, input_shapes(view, SHAPE))).constant)
+    assert uppers == [uppers[0]] * CLASSES
+    assert max(steepest) <= uppers[0] < math.inf
