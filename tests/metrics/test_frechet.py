@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lipschitz.datasets.torchvision_import import import_torchvision
-from lipschitz.metrics.frechet import frechet_distance
+from lipschitz.metrics import frechet
+from lipschitz.metrics.frechet import frechet_distance, frechet_of_moments, moments
 
 
 def samples_with(mean, covariance, n=200, seed=0):
@@ -61,6 +62,28 @@ def test_fewer_samples_than_dimensions_lose_no_precision():
     assert frechet_distance(x, x + shift) == pytest.approx(np.sum(shift**2), rel=1e-9)
 
 
+@pytest.mark.parametrize("n", [5, 64, 65, 300])
+def test_moments_are_mean_and_covariance_however_many_rows_are_factored_at_a_time(n, monkeypatch):
+    monkeypatch.setattr(frechet, "CHUNK", 70)
+    x = np.random.default_rng(0).normal(size=(n, 64)) + 3
+    found = moments(x)
+    assert found.factor.shape == (min(n, 64), 64)
+    assert found.mean == pytest.approx(x.mean(axis=0), rel=1e-12)
+    assert found.covariance == pytest.approx(np.cov(x.T), rel=1e-9, abs=1e-12)
+
+
+def test_kept_moments_give_the_same_distance():
+    x, y = np.random.default_rng(0).normal(size=(2, 90, 8))
+    assert frechet_of_moments(moments(x), moments(y + 1)) == frechet_distance(x, y + 1)
+
+
+def test_a_dead_feature_costs_no_precision():
+    x = np.random.default_rng(0).normal(size=(200, 16))
+    x[:, 3], x[:, 5] = 0, x[:, 4]
+    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-12)
+    assert frechet_distance(x, 2 * x) == pytest.approx(np.sum(x.mean(axis=0) ** 2) + np.trace(np.cov(x.T)), rel=1e-12)
+
+
 shapes = st.tuples(st.integers(2, 8), st.integers(2, 8), st.integers(1, 5))
 
 
@@ -90,3 +113,8 @@ def test_is_finite_symmetric_and_blind_to_a_common_translation(pair, shift):
 def test_refuses_what_has_no_answer(x, y, message):
     with pytest.raises(ValueError, match=message):
         frechet_distance(x, y)
+
+
+def test_one_sample_has_no_covariance():
+    with pytest.raises(ValueError, match="two or more"):
+        moments(np.zeros((1, 3)))

@@ -1,0 +1,38 @@
+"""The Inception Score."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import log_softmax, logsumexp
+
+from lipschitz.metrics.samples import as_samples
+
+
+class InceptionScore(NamedTuple):
+    """Mean and population standard deviation over the parts into which samples were split."""
+
+    mean: float
+    std: float
+
+
+def inception_score(logits: ArrayLike, splits: int = 10) -> InceptionScore:
+    """Return exp E KL(p(y|x) ‖ p(y)) of class ``logits`` ``(n, classes)``; logarithms of probabilities are such, too.
+
+    Salimans et al. 2016, arXiv:1606.03498, section 4. Samples are split into ``splits`` consecutive parts as equal as
+    they come, each with a p(y) of its own. From 1, where every sample is classified alike, to the number of classes.
+
+    Raises:
+        ValueError: fewer samples than parts, another shape, or a number that is not finite.
+    """
+    logits = as_samples(logits)
+    if not 1 <= splits <= len(logits):
+        raise ValueError(f"{len(logits)} samples cannot be split into {splits} parts")
+    scores = [_score(part) for part in np.array_split(logits, splits)]
+    return InceptionScore(float(np.mean(scores)), float(np.std(scores)))
+
+
+def _score(logits: np.ndarray) -> float:
+    conditional = log_softmax(logits, axis=1)
+    marginal = logsumexp(conditional, axis=0) - np.log(len(logits))
+    return float(np.exp(np.mean(np.sum(np.exp(conditional) * (conditional - marginal), axis=1))))
