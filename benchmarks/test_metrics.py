@@ -1,0 +1,59 @@
+"""Fréchet distance, KID, precision, recall, density and coverage of given features, for pytest-benchmark.
+
+``OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 pytest benchmarks/test_metrics.py --benchmark-enable``; as many samples of
+either kind as ``METRIC_SAMPLES`` says, by default 10,000, of 2,048 dimensions.
+"""
+
+import os
+
+import numpy as np
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from lipschitz.metrics.frechet import frechet_of_moments, moments
+from lipschitz.metrics.kid import KernelSums
+from lipschitz.metrics.neighbours import Balls
+from lipschitz.metrics.pairs import over_pairs
+
+SAMPLES = int(os.environ.get("METRIC_SAMPLES", "10000"))
+DIMENSIONS = 2048
+Features = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def features() -> Features:
+    """Non-negative and correlated, as those of an Inception network are; generated first, real second."""
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(64, DIMENSIONS))
+    fake, real = (rng.normal(size=(SAMPLES, 64)) @ mixing + 4 * rng.normal(size=(SAMPLES, DIMENSIONS)) for _ in "ab")
+    return np.maximum(fake, 0) / 8, np.maximum(real + 0.2, 0) / 8
+
+
+def distance(features: Features) -> float:
+    return frechet_of_moments(*map(moments, features))
+
+
+def pairs(features: Features) -> tuple[float, float]:
+    fake, real = features
+    size = min(1000, SAMPLES)
+    rng = np.random.default_rng(0)
+    sums = KernelSums(len(fake), len(real), DIMENSIONS, subsets=100, size=size, rng=rng)
+    balls = Balls(fake, real, k=5)
+    over_pairs(fake, real, [sums, balls])
+    return sums.kid().mean, balls.neighbourhoods().coverage
+
+
+@pytest.mark.benchmark(group="metrics of features")
+def test_frechet_distance(benchmark: BenchmarkFixture, features: Features) -> None:
+    assert np.isfinite(benchmark.pedantic(distance, args=(features,), rounds=1))
+
+
+@pytest.mark.benchmark(group="metrics of features")
+def test_kid_and_neighbours(benchmark: BenchmarkFixture, features: Features) -> None:
+    assert np.isfinite(benchmark.pedantic(pairs, args=(features,), rounds=1)).all()
+
+
+@pytest.mark.benchmark(group="metrics of features")
+def test_all_of_them(benchmark: BenchmarkFixture, features: Features) -> None:
+    """What an evaluation costs beside the features: 20 s on two cores are allowed."""
+    assert np.isfinite(benchmark.pedantic(lambda: (distance(features), *pairs(features)), rounds=1)).all()
