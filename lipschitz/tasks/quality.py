@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from lipschitz.datasets.base import Data, Dataset, ImageData, PointData
+from lipschitz.features.reference_classifier import reference_classifier
 from lipschitz.metrics.frechet import frechet_distance
 from lipschitz.metrics.modes import high_quality_share, modes_covered
 from lipschitz.metrics.wasserstein import wasserstein1
-from lipschitz.tasks.reference_classifier import reference_classifier
 
 EXACT_W1_SAMPLES = 1000
 """Most samples an exact W1 is computed on: the assignment problem grows with their cube."""

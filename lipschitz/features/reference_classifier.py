@@ -65,6 +65,12 @@ class FeatureExtractor:
             parts = [self.net.features(part.to(weight)) for part in torch.split(images, BATCH)]
         return torch.cat(parts).cpu().numpy()
 
+    def classes(self, features: np.ndarray) -> np.ndarray:
+        """Return the class, int64 ``(n,)``, that it takes images with these ``features`` ``(n, 64)`` for."""
+        head = self.net.head
+        with torch.no_grad():
+            return head(torch.from_numpy(features).to(head.weight)).argmax(dim=1).cpu().numpy()
+
 
 def reference_classifier(data: ImageData, device: torch.device, cache: Path | None = None) -> FeatureExtractor:
     """Return the classifier of ``data``, on ``device``, out of the folder ``cache`` (or the user's), or trained now.

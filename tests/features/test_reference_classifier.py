@@ -8,10 +8,10 @@ import torch
 from lipschitz.datasets.digits import Digits
 from lipschitz.datasets.images import ImageData, Split
 from lipschitz.errors import InputError
+from lipschitz.features import reference_classifier as module
+from lipschitz.features.reference_classifier import Recipe, reference_classifier, train
 from lipschitz.metrics.frechet import frechet_distance
 from lipschitz.models.classifier import Classifier
-from lipschitz.tasks import reference_classifier as module
-from lipschitz.tasks.reference_classifier import Recipe, reference_classifier, train
 
 CPU = torch.device("cpu")
 
@@ -63,6 +63,13 @@ def test_features_are_of_float64_and_do_not_depend_on_the_batch(digits, of_digit
 def test_no_class_of_images_leaves_most_features_dead(digits, of_digits):
     spread = of_digits.features(digits.reference(896, torch.Generator().manual_seed(0))).std(axis=0)
     assert np.mean(spread > 0.01 * spread.max()) > 0.9
+
+
+def test_classes_of_features_are_those_of_the_network(digits, of_digits):
+    images = digits.reference(200, torch.Generator().manual_seed(0))
+    classes = of_digits.classes(of_digits.features(images))
+    assert np.array_equal(classes, of_digits.net(images.double()).argmax(dim=1))
+    assert set(classes) == set(range(10))
 
 
 def test_held_out_images_are_near_and_noise_is_far(digits, of_digits):
