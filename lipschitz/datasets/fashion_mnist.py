@@ -17,7 +17,6 @@ class FashionMNIST(MnistFormat):
     """70,000 articles of clothing in ten classes, 28x28 grey, padded; the test split is held out."""
 
     source: ClassVar[str] = "Xiao et al. 2017, arXiv:1708.07747"
-    published_name: ClassVar[str] = "FashionMNIST"
 
     @classmethod
     def unpacked_md5(cls) -> Mapping[str, str]:

@@ -17,7 +17,6 @@ class MNIST(MnistFormat):
     """70,000 handwritten digits, 28x28 grey, padded; the test split is held out."""
 
     source: ClassVar[str] = "LeCun et al. 1998, doi:10.1109/5.726791"
-    published_name: ClassVar[str] = "MNIST"
 
     @classmethod
     def unpacked_md5(cls) -> Mapping[str, str]:

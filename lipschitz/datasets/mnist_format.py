@@ -1,33 +1,29 @@
-"""What data sets in MNIST's format share: read by torchvision's classes from a user's folder, never downloaded."""
+"""What data sets in MNIST's format share: read by torchvision's classes, unpacked or as published."""
 
 import gzip
-import hashlib
 import zlib
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
 from torch.nn.functional import pad
 
 from lipschitz.cache import cache_folder
-from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset, ImageData
+from lipschitz.datasets.base import DEFAULT_DATA_ROOT, ImageData
+from lipschitz.datasets.checksums import check_md5, md5_of
 from lipschitz.datasets.images import Split
-from lipschitz.datasets.torchvision_import import import_torchvision
+from lipschitz.datasets.published import Archive, Published, readable
 from lipschitz.errors import InputError
 from lipschitz.files import write_atomically
 
 PUBLISHED_SIZE = 28
 
 
-class MnistFormat(Dataset):
+class MnistFormat(Published):
     """70,000 images in ten classes, 28x28 grey, padded; the test split is held out."""
-
-    kind: ClassVar[Literal["points", "images", "pairs"]] = "images"
-    published_name: ClassVar[str]
-    """By which torchvision calls it, and its folder."""
 
     size: Annotated[int, Field(ge=PUBLISHED_SIZE)] = 32
     """Height and width in pixels, to which the published 28 are padded with black; models may want a multiple of 8."""
@@ -47,18 +43,58 @@ class MnistFormat(Dataset):
         """Ten."""
         return 10
 
+    @classmethod
+    def files(cls) -> Mapping[str, str | None]:
+        """Return the four files as torchvision unpacks them."""
+        return {f"{cls.__name__}/raw/{file}": md5 for file, md5 in cls.unpacked_md5().items()}
+
+    @classmethod
+    def archives(cls) -> tuple[Archive, ...]:
+        """Return the four files as published (``.gz``), as which they can be read."""
+        theirs = cls.torchvision()
+        return tuple(
+            Archive(f"{cls.__name__}/raw/{file}", md5, tuple(f"{mirror}{file}" for mirror in theirs.mirrors), False)
+            for file, md5 in theirs.resources
+        )
+
+    @classmethod
+    def missing(cls, data_root: Path) -> list[str]:
+        """Return the files that are there neither unpacked nor packed; of a mix, what is not packed."""
+        files = [data_root / file for file in cls.files()]
+        if all(file.is_file() for file in files):
+            return []
+        packed = [file.with_name(f"{file.name}.gz") for file in files]
+        neither = [file for file, gz in zip(files, packed, strict=True) if not file.is_file() and not gz.is_file()]
+        return [str(file.relative_to(data_root)) for file in neither or packed if not file.is_file()]
+
+    @classmethod
+    def verified(cls, data_root: Path | None) -> Path:
+        """Return the root from which torchvision can read the files, each of them checked.
+
+        Those that are packed are unpacked into the cache folder.
+
+        Raises:
+            InputError: files are missing, unreadable, truncated or corrupt; the cache folder cannot be written.
+        """
+        root = data_root or DEFAULT_DATA_ROOT
+        cls.check_presence(root)
+        if all((root / file).is_file() for file in cls.files()):
+            return super().verified(root)
+        cache = cache_folder("datasets")
+        for archive in cls.archives():
+            target = cache / archive.path.removesuffix(".gz")
+            _unpack(root / archive.path, archive.md5, target, cls.unpacked_md5()[target.name])
+        return cache
+
     def load(self, data_root: Path | None, device: torch.device) -> ImageData:
         """Load ``<name>/raw`` below ``data_root``, by default ``data``: files unpacked, or as published (``.gz``).
-
-        Those are unpacked into the cache folder.
 
         Raises:
             InputError: files are missing, unreadable, truncated or corrupt.
         """
-        name = self.published_name
-        dataset = getattr(import_torchvision().datasets, name)
-        root = _verified_root(name, self.unpacked_md5(), dict(dataset.resources), data_root or DEFAULT_DATA_ROOT)
-        train, test = (_split(dataset(root, train=part), self.size) for part in (True, False))
+        root = self.verified(data_root)
+        with readable(self.name(), root):
+            train, test = (_split(self.torchvision()(root, train=part), self.size) for part in (True, False))
         return ImageData.load(train, test, device, self.classes)
 
 
@@ -68,29 +104,13 @@ def _split(dataset: Any, size: int) -> Split:
     return Split(pad(dataset.data, [before, after, before, after]).unsqueeze(1), dataset.targets.long())
 
 
-def _verified_root(name: str, unpacked: Mapping[str, str], published: Mapping[str, str], data_root: Path) -> Path:
-    """Return the root from which torchvision can read ``name``, each of its files checked."""
-    raw = data_root / name / "raw"
-    if all((raw / file).is_file() for file in unpacked):
-        for file, md5 in unpacked.items():
-            _read(raw / file, md5)
-        return data_root
-    if not all((raw / file).is_file() for file in published):
-        raise InputError(_how_to_get(name, raw, unpacked))
-    cache = cache_folder("datasets")
-    for file, md5 in published.items():
-        target = cache / name / "raw" / file.removesuffix(".gz")
-        _unpack(raw / file, md5, target, unpacked[target.name])
-    return cache
-
-
 def _unpack(path: Path, md5: str, target: Path, target_md5: str) -> None:
     """Unpack ``path`` to ``target`` unless it is there. Two processes may do so at once: each renames a whole file."""
-    packed = _read(path, md5)
-    if target.is_file() and _md5(target.read_bytes()) == target_md5:
+    check_md5(path, md5)
+    if target.is_file() and md5_of(target) == target_md5:
         return
     try:
-        content = gzip.decompress(packed)
+        content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"cannot unpack {path}: {error}") from error
     try:
@@ -98,30 +118,3 @@ def _unpack(path: Path, md5: str, target: Path, target_md5: str) -> None:
         write_atomically(target, lambda file: file.write(content))
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror}; set XDG_CACHE_HOME to another folder") from error
-
-
-def _read(path: Path, md5: str) -> bytes:
-    """Return the content of ``path`` if it has the checksum ``md5``."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    if (found := _md5(content)) != md5:
-        size = f"{len(content):,} bytes"
-        raise InputError(f"{path} is truncated or corrupt: expected MD5 {md5}, found {found} ({size}); fetch it again")
-    return content
-
-
-def _md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-def _how_to_get(name: str, raw: Path, files: Mapping[str, str]) -> str:
-    root = raw.parent.parent
-    helper = "from lipschitz.datasets.torchvision_import import import_torchvision"
-    code = f"{helper}; import_torchvision().datasets.{name}({str(root)!r}, download=True)"
-    missing = ", ".join(file for file in files if not (raw / file).is_file() and not (raw / f"{file}.gz").is_file())
-    return (
-        f"data set {name} is not in {root} (set by --data-root): {raw} has no {missing or 'complete set of files'}, "
-        f'unpacked or as .gz; to download it: python -c "{code}"'
-    )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from mnist_files import contents, expect, write
+from published_files import CIFAR, expect_cifar, write_cifar, write_svhn
 
 from lipschitz.datasets.catalogue import CATALOGUE
 from lipschitz.datasets.pairs import PairData
@@ -35,6 +36,10 @@ def data(dataset, tmp_path, monkeypatch):
     for name in ("MNIST", "FashionMNIST"):
         expect(monkeypatch, name, contents())
         write(tmp_path, name, contents(), packed=False)
+    for name in CIFAR:
+        write_cifar(tmp_path, name)
+        expect_cifar(monkeypatch, tmp_path, name)
+    write_svhn(tmp_path, monkeypatch)
     images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
     np.savez(tmp_path / "some.npz", images=images)
     return dataset.load(tmp_path, CPU)
