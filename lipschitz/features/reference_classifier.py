@@ -69,7 +69,8 @@ class FeatureExtractor:
         """Return the class, int64 ``(n,)``, that it takes images with these ``features`` ``(n, 64)`` for."""
         head = self.net.head
         with torch.no_grad():
-            return head(torch.from_numpy(features).to(head.weight)).argmax(dim=1).cpu().numpy()
+            scores: Tensor = head(torch.from_numpy(features).to(head.weight))
+        return scores.argmax(dim=1).cpu().numpy()
 
 
 def reference_classifier(data: ImageData, device: torch.device, cache: Path | None = None) -> FeatureExtractor:

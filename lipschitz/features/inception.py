@@ -1,0 +1,129 @@
+"""The Inception network of the FID: features, and the class logits of the Inception Score."""
+
+import hashlib
+import io
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lipschitz.datasets.torchvision_import import import_torchvision
+from lipschitz.errors import InputError
+from lipschitz.features.preprocessing import preprocess
+from lipschitz.features.weights import SHA256
+
+DIMENSIONS, CLASSES = 2048, 1008
+BATCH = 64
+"""Images that pass at a time."""
+
+
+class Embedded(NamedTuple):
+    """Images as the network sees them."""
+
+    features: np.ndarray
+    """Last average pooling, float32 ``(n, 2048)``: what FID and KID compare."""
+    logits: np.ndarray
+    """Of the network's own 1,008 classes, without their bias, float32 ``(n, 1008)``: what the Inception Score takes."""
+
+
+@dataclass(frozen=True)
+class Inception:
+    """The network of TensorFlow's 2015 graph, as pytorch-fid and torch-fidelity have it, in float32 and eval mode."""
+
+    backbone: nn.Module
+    """Images ``(n, 3, 299, 299)`` -> features ``(n, 2048)``."""
+    head: Tensor
+    """Weights of the classes, ``(1008, 2048)``. Their bias is left out, as in the code of Salimans et al. 2016."""
+    sha256: str
+    """SHA-256, in hex, of the file of weights."""
+
+    def embed(self, images: Iterable[Tensor], preprocessing: str) -> Embedded:
+        """Map chunks of uint8 images ``(k, c, h, w)``, together n of them, in their order.
+
+        Nothing of it runs below float32, whatever precision training was given.
+        """
+        device = self.head.device
+        features, logits = [], []
+        with torch.no_grad(), _full_precision():
+            for chunk in images:
+                for part in torch.split(chunk.to(device), BATCH):
+                    seen = self.backbone(preprocess(part, preprocessing))
+                    features.append(seen.cpu())
+                    logits.append((seen.double() @ self.head.double().T).float().cpu())
+        return Embedded(torch.cat(features).numpy(), torch.cat(logits).numpy())
+
+
+def load_inception(path: Path, device: torch.device) -> Inception:
+    """Return the network with the weights of pytorch-fid's (or torch-fidelity's) file ``path``.
+
+    Raises:
+        InputError: the file cannot be read, or is not the published one.
+    """
+    content, sha256 = read_weights(path)
+    return inception_of(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), sha256, device)
+
+
+def read_weights(path: Path) -> tuple[bytes, str]:
+    """Return the content of ``path`` and its SHA-256, of which the published name tells the first 8 hex digits.
+
+    Raises:
+        InputError: the file cannot be read, or is not the published one.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if not found.startswith(SHA256):
+        size = f"{len(content):,} bytes"
+        raise InputError(
+            f"{path} does not hold the weights of the FID's Inception network: its SHA-256 begins with {found[:8]}, "
+            f"that of the published file with {SHA256} ({size}); fetch it again"
+        )
+    return content, found
+
+
+def inception_of(weights: dict[str, Tensor], sha256: str, device: torch.device) -> Inception:
+    """Return the network with ``weights``, a state dict in torchvision's names."""
+    net = untrained()
+    net.load_state_dict(weights)
+    head = net.fc.weight.detach()
+    net.fc = nn.Identity()
+    net.eval().requires_grad_(False)
+    return Inception(net.to(device), head.to(device), sha256)
+
+
+def untrained() -> nn.Module:
+    """Return the network with random weights from torch's global generator: torchvision's with pytorch-fid's blocks."""
+    torchvision = import_torchvision()
+    from pytorch_fid import inception as blocks
+
+    net: nn.Module = torchvision.models.inception_v3(
+        weights=None, num_classes=CLASSES, aux_logits=False, init_weights=False
+    )
+    # The graph of 2015 pools without counting the padding, and once takes the maximum instead.
+    net.Mixed_5b = blocks.FIDInceptionA(192, pool_features=32)
+    net.Mixed_5c = blocks.FIDInceptionA(256, pool_features=64)
+    net.Mixed_5d = blocks.FIDInceptionA(288, pool_features=64)
+    net.Mixed_6b = blocks.FIDInceptionC(768, channels_7x7=128)
+    net.Mixed_6c = blocks.FIDInceptionC(768, channels_7x7=160)
+    net.Mixed_6d = blocks.FIDInceptionC(768, channels_7x7=160)
+    net.Mixed_6e = blocks.FIDInceptionC(768, channels_7x7=192)
+    net.Mixed_7b = blocks.FIDInceptionE_1(1280)
+    net.Mixed_7c = blocks.FIDInceptionE_2(2048)
+    return net
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Keep convolutions in float32 on CUDA, where cuDNN would take TF32 unless told otherwise."""
+    if not torch.cuda.is_available():
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield

@@ -1,0 +1,118 @@
+"""The network with random weights: the real ones are 95 MB, and tests need no network."""
+
+import hashlib
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lipschitz.errors import InputError
+from lipschitz.features import inception as module
+from lipschitz.features.inception import inception_of, load_inception, untrained
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def weights():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = untrained()
+        for layer in net.modules():
+            if isinstance(layer, torch.nn.Conv2d):
+                # Otherwise features would be of order 1e-8, and any two agree.
+                torch.nn.init.kaiming_normal_(layer.weight)
+        return net.state_dict()
+
+
+@pytest.fixture(scope="module")
+def inception(weights):
+    return inception_of(weights, "0" * 64, CPU)
+
+
+@pytest.fixture(scope="module")
+def file(weights, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "random.pth"
+    torch.save(weights, path)
+    return path
+
+
+def colour(n=2, size=32):
+    return torch.randint(256, (n, 3, size, size), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+
+
+def test_from_images_it_is_pytorch_fids(inception, weights, monkeypatch):
+    from pytorch_fid import inception as theirs
+    from torchvision.transforms.functional import to_tensor
+
+    monkeypatch.setattr(theirs, "load_state_dict_from_url", lambda *_, **__: weights)
+    net = theirs.InceptionV3([theirs.InceptionV3.BLOCK_INDEX_BY_DIM[2048]]).eval()
+    opened = [Image.fromarray(image.permute(1, 2, 0).numpy()).convert("RGB") for image in colour()]
+    with torch.no_grad():
+        expected = net(torch.stack([to_tensor(image) for image in opened]))[0].flatten(1).numpy()
+    ours = inception.embed([colour()], "pytorch_fid").features
+    assert expected.max() > 0.1
+    assert ours == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_from_images_it_is_torch_fidelitys_and_scores_take_classes_without_bias(inception, weights, file):
+    theirs = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+    assert weights["fc.bias"].abs().min() > 0
+    net = theirs.FeatureExtractorInceptionV3(
+        "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(file)
+    )
+    features, logits = net(colour())
+    ours = inception.embed([colour()], "torch_fidelity")
+    assert features.max() > 0.1
+    assert ours.features == pytest.approx(features.numpy(), rel=1e-4, abs=1e-4)
+    assert ours.logits == pytest.approx(logits.numpy(), rel=1e-4, abs=1e-4)
+
+
+def test_the_two_preprocessings_give_other_features(inception):
+    one, other = (inception.embed([colour()], name).features for name in ("pytorch_fid", "torch_fidelity"))
+    assert np.abs(one - other).max() > 0.01
+
+
+def test_neither_chunks_nor_batches_matter(inception, monkeypatch):
+    whole = inception.embed([colour(3, 8)], "pytorch_fid")
+    assert whole.features.shape == (3, 2048)
+    assert whole.logits.shape == (3, 1008)
+    assert whole.features.dtype == whole.logits.dtype == np.float32
+    monkeypatch.setattr(module, "BATCH", 1)
+    chunked = inception.embed(torch.split(colour(3, 8), 2), "pytorch_fid")
+    assert chunked.features == pytest.approx(whole.features, rel=1e-4, abs=1e-4)
+    assert chunked.logits == pytest.approx(whole.logits, rel=1e-4, abs=1e-4)
+
+
+def test_a_file_is_the_one_that_its_hash_says(file, inception, monkeypatch):
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    with pytest.raises(InputError, match=rf"{file} does not hold .* begins with {sha256[:8]}, .* with 6726825d"):
+        load_inception(file, CPU)
+    monkeypatch.setattr(module, "SHA256", sha256[:8])
+    loaded = load_inception(file, CPU)
+    assert loaded.sha256 == sha256
+    assert torch.equal(loaded.head, inception.head)
+    assert not any(weight.requires_grad for weight in loaded.backbone.parameters())
+    assert not loaded.backbone.training
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"cannot read .*: Is a directory"):
+        load_inception(tmp_path, CPU)
+
+
+def test_code_in_a_file_is_never_executed(tmp_path, monkeypatch):
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "sprung"), "w"))
+
+    file = io.BytesIO()
+    torch.save(Trap(), file)
+    path = tmp_path / "trap.pth"
+    path.write_bytes(file.getvalue())
+    monkeypatch.setattr(module, "SHA256", hashlib.sha256(file.getvalue()).hexdigest()[:8])
+    with pytest.raises(Exception, match=r"weights_only|Weights only"):
+        load_inception(path, CPU)
+    assert not (tmp_path / "sprung").exists()
