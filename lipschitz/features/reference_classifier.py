@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lipschitz.cache import cache_folder
-from lipschitz.datasets.images import ImageData, Split, to_floats
+from lipschitz.datasets.images import ImageData, Placed, to_floats
 from lipschitz.errors import InputError
 from lipschitz.files import lock, write_atomically
 from lipschitz.models.classifier import Classifier
@@ -148,7 +148,7 @@ def train(data: ImageData, recipe: Recipe) -> Classifier:
     return net
 
 
-def _accuracy(net: Classifier, split: Split) -> float:
+def _accuracy(net: Classifier, split: Placed) -> float:
     images, labels = _labelled(split)
     with torch.no_grad(), _one_thread():
         guesses = [net(to_floats(part)).argmax(dim=1) for part in torch.split(images, BATCH)]
@@ -185,7 +185,7 @@ def _classes(data: ImageData) -> int:
     return data.classes
 
 
-def _labelled(split: Split) -> tuple[Tensor, Tensor]:
+def _labelled(split: Placed) -> tuple[Tensor, Tensor]:
     images, labels = split.to(torch.device("cpu"))
     if labels is None:
         raise ValueError("images without labels have no classifier")
