@@ -52,7 +52,7 @@ class Inception:
         with torch.no_grad(), _full_precision():
             for chunk in images:
                 for part in torch.split(chunk.to(device), BATCH):
-                    seen = self.backbone(preprocess(part, preprocessing))
+                    seen: Tensor = self.backbone(preprocess(part, preprocessing))
                     features.append(seen.cpu())
                     logits.append((seen.double() @ self.head.double().T).float().cpu())
         return Embedded(torch.cat(features).numpy(), torch.cat(logits).numpy())
@@ -92,7 +92,7 @@ def inception_of(weights: dict[str, Tensor], sha256: str, device: torch.device) 
     """Return the network with ``weights``, a state dict in torchvision's names."""
     net = untrained()
     net.load_state_dict(weights)
-    head = net.fc.weight.detach()
+    head = net.get_parameter("fc.weight").detach()
     net.fc = nn.Identity()
     net.eval().requires_grad_(False)
     return Inception(net.to(device), head.to(device), sha256)
