@@ -25,17 +25,15 @@ class CifarFormat(Published):
     def classes(self) -> int:
         """Number of classes."""
 
-    @classmethod
-    def files(cls) -> Mapping[str, str | None]:
+    def files(self) -> Mapping[str, str | None]:
         """Return the pickled batches and the names of the classes."""
-        theirs = cls.torchvision()
+        theirs = self.torchvision()
         listed = [*theirs.train_list, *theirs.test_list, (theirs.meta["filename"], theirs.meta["md5"])]
         return {f"{theirs.base_folder}/{file}": md5 for file, md5 in listed}
 
-    @classmethod
-    def archives(cls) -> tuple[Archive, ...]:
+    def archives(self) -> tuple[Archive, ...]:
         """Return the one archive."""
-        theirs = cls.torchvision()
+        theirs = self.torchvision()
         return (Archive(theirs.filename, theirs.tgz_md5, (theirs.url,), unpacks=True),)
 
     def load(self, data_root: Path | None, device: torch.device) -> ImageData:

@@ -43,32 +43,30 @@ class MnistFormat(Published):
         """Ten."""
         return 10
 
-    @classmethod
-    def files(cls) -> Mapping[str, str | None]:
+    def files(self) -> Mapping[str, str | None]:
         """Return the four files as torchvision unpacks them."""
-        return {f"{cls.__name__}/raw/{file}": md5 for file, md5 in cls.unpacked_md5().items()}
+        return {f"{type(self).__name__}/raw/{file}": md5 for file, md5 in self.unpacked_md5().items()}
 
-    @classmethod
-    def archives(cls) -> tuple[Archive, ...]:
+    def archives(self) -> tuple[Archive, ...]:
         """Return the four files as published (``.gz``), as which they can be read."""
-        theirs = cls.torchvision()
+        theirs = self.torchvision()
         return tuple(
-            Archive(f"{cls.__name__}/raw/{file}", md5, tuple(f"{mirror}{file}" for mirror in theirs.mirrors), False)
+            Archive(
+                f"{type(self).__name__}/raw/{file}", md5, tuple(f"{mirror}{file}" for mirror in theirs.mirrors), False
+            )
             for file, md5 in theirs.resources
         )
 
-    @classmethod
-    def missing(cls, data_root: Path) -> list[str]:
+    def missing(self, data_root: Path) -> list[str]:
         """Return the files that are there neither unpacked nor packed; of a mix, what is not packed."""
-        files = [data_root / file for file in cls.files()]
+        files = [data_root / file for file in self.files()]
         if all(file.is_file() for file in files):
             return []
         packed = [file.with_name(f"{file.name}.gz") for file in files]
         neither = [file for file, gz in zip(files, packed, strict=True) if not file.is_file() and not gz.is_file()]
         return [str(file.relative_to(data_root)) for file in neither or packed if not file.is_file()]
 
-    @classmethod
-    def verified(cls, data_root: Path | None) -> Path:
+    def verified(self, data_root: Path | None) -> Path:
         """Return the root from which torchvision can read the files, each of them checked.
 
         Those that are packed are unpacked into the cache folder.
@@ -77,13 +75,13 @@ class MnistFormat(Published):
             InputError: files are missing, unreadable, truncated or corrupt; the cache folder cannot be written.
         """
         root = data_root or DEFAULT_DATA_ROOT
-        cls.check_presence(root)
-        if all((root / file).is_file() for file in cls.files()):
+        self.check_presence(root)
+        if all((root / file).is_file() for file in self.files()):
             return super().verified(root)
         cache = cache_folder("datasets")
-        for archive in cls.archives():
+        for archive in self.archives():
             target = cache / archive.path.removesuffix(".gz")
-            _unpack(root / archive.path, archive.md5, target, cls.unpacked_md5()[target.name])
+            _unpack(root / archive.path, archive.md5, target, self.unpacked_md5()[target.name])
         return cache
 
     def load(self, data_root: Path | None, device: torch.device) -> ImageData:

@@ -1,7 +1,6 @@
 """Pictures that are read, decoded and resized when they are asked for, by several threads at once."""
 
 import hashlib
-import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -114,12 +113,6 @@ class Pictures:
             return False
 
         return [index for index, bad in enumerate(_pool(os.getpid()).map(fails, range(self.size))) if bad]
-
-
-def open_file(path: str | os.PathLike[str]) -> Image.Image:
-    """Open a picture whose file is read at once, so that no handle stays open."""
-    with open(path, "rb") as file:  # noqa: PTH123
-        return Image.open(io.BytesIO(file.read()))
 
 
 def thread_count() -> int:

@@ -31,46 +31,41 @@ class Published(Dataset):
     instructions: ClassVar[str] = ""
     """How to get by hand what no script may fetch."""
 
-    @classmethod
     @abstractmethod
-    def files(cls) -> Mapping[str, str | None]:
+    def files(self) -> Mapping[str, str | None]:
         """Return what `load` reads, below the data root: each file's MD5, None for a folder."""
 
-    @classmethod
     @abstractmethod
-    def archives(cls) -> tuple[Archive, ...]:
+    def archives(self) -> tuple[Archive, ...]:
         """Return what is published."""
 
-    @classmethod
-    def missing(cls, data_root: Path) -> list[str]:
+    def missing(self, data_root: Path) -> list[str]:
         """Return those of its files that are not below ``data_root``."""
-        return [file for file in cls.files() if not (data_root / file).exists()]
+        return [file for file in self.files() if not (data_root / file).exists()]
 
-    @classmethod
-    def verified(cls, data_root: Path | None) -> Path:
+    def verified(self, data_root: Path | None) -> Path:
         """Return the data root, by default ``data``, having checked that every file is there, and its MD5.
 
         Raises:
             InputError: a file is missing, unreadable, truncated or corrupt.
         """
         root = data_root or DEFAULT_DATA_ROOT
-        cls.check_presence(root)
-        for file, md5 in cls.files().items():
+        self.check_presence(root)
+        for file, md5 in self.files().items():
             if md5 is not None:
                 check_md5(root / file, md5)
         return root
 
-    @classmethod
-    def check_presence(cls, data_root: Path) -> None:
+    def check_presence(self, data_root: Path) -> None:
         """Refuse a data root that lacks a file.
 
         Raises:
             InputError: one is missing: which, and how to get it.
         """
-        if missing := cls.missing(data_root):
+        if missing := self.missing(data_root):
             raise InputError(
-                f"data set {cls.name()} is not in {data_root} (set by --data-root), which has no {', '.join(missing)}; "
-                f"to get it: lipschitz data {cls.name()} --data-root {data_root}"
+                f"data set {self.name()} is not in {data_root} (set by --data-root), which has no "
+                f"{', '.join(missing)}; to get it: lipschitz data {self.name()} --data-root {data_root}"
             )
 
     @classmethod

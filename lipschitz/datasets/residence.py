@@ -1,17 +1,14 @@
 """Where images are kept: on the device when they fit, else where they are, to be streamed."""
 
-import hashlib
-import json
 import os
 from collections.abc import Sequence
 
 import torch
 
-from lipschitz.cache import cache_folder
 from lipschitz.datasets.pictures import Pictures
+from lipschitz.datasets.remembered import remembered
 from lipschitz.datasets.splits import ContentHash, Split
 from lipschitz.datasets.streaming import StreamedSplit
-from lipschitz.files import write_json
 
 GPU_SHARE = 1 / 4
 """Of a GPU's memory that is free, what images may take: several runs may share it, and networks need the rest."""
@@ -67,13 +64,7 @@ def _remembered_hash(sources: Sequence[Source]) -> str:
     identities = [source.identity() if isinstance(source, Pictures) else None for source in sources]
     if None in identities:
         return _hash(sources)
-    key = hashlib.sha256(json.dumps(identities).encode()).hexdigest()
-    path = cache_folder("datasets", "hashes") / f"{key}.json"
-    try:
-        return str(json.loads(path.read_text())["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
-        write_json(path, {"sha256": (found := _hash(sources))})
-        return found
+    return str(remembered("hashes", identities, lambda: _hash(sources)))
 
 
 def _hash(sources: Sequence[Source]) -> str:

@@ -28,15 +28,13 @@ class SVHN(Published):
         """Ten: each digit is its own label."""
         return 10
 
-    @classmethod
-    def files(cls) -> Mapping[str, str | None]:
+    def files(self) -> Mapping[str, str | None]:
         """Return both MATLAB files; the third that is published, of easier digits, is not read."""
-        return {archive.path: archive.md5 for archive in cls.archives()}
+        return {archive.path: archive.md5 for archive in self.archives()}
 
-    @classmethod
-    def archives(cls) -> tuple[Archive, ...]:
+    def archives(self) -> tuple[Archive, ...]:
         """Return what is read, as it is."""
-        published = (cls.torchvision().split_list[part] for part in PARTS)
+        published = (self.torchvision().split_list[part] for part in PARTS)
         return tuple(Archive(file, md5, (url,), unpacks=False) for url, file, md5 in published)
 
     def load(self, data_root: Path | None, device: torch.device) -> ImageData:

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import torch
 from mnist_files import contents, expect, write
-from published_files import CIFAR, expect_cifar, write_cifar, write_svhn
+from published_files import (
+    CIFAR,
+    expect_cifar,
+    write_celeba,
+    write_cifar,
+    write_lsun,
+    write_pictures,
+    write_stl10,
+    write_svhn,
+)
 
 from lipschitz.datasets.catalogue import CATALOGUE
 from lipschitz.datasets.pairs import PairData
@@ -22,8 +31,8 @@ HASHES = {
 }
 
 
-FIELDS = {"npz": {"file": "some.npz"}}
-"""What must be said of data sets that have no defaults."""
+FIELDS = {"npz": {"file": "some.npz"}, "folder": {"folder": "pictures", "size": 8}, "lsun": {"held_out": 0.5}}
+"""What must be said of data sets that have no defaults, or too large ones."""
 
 
 @pytest.fixture(params=CATALOGUE)
@@ -40,6 +49,12 @@ def data(dataset, tmp_path, monkeypatch):
         write_cifar(tmp_path, name)
         expect_cifar(monkeypatch, tmp_path, name)
     write_svhn(tmp_path, monkeypatch)
+    write_stl10(tmp_path, monkeypatch, n=5)
+    write_celeba(tmp_path, monkeypatch, splits=[0, 2] * 5)
+    write_pictures(tmp_path / "pictures", 20)
+    if dataset.name() == "lsun":
+        pytest.importorskip("lmdb", reason="LSUN is read by the package lmdb, which is not installed")
+        write_lsun(tmp_path, n=10)
     images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
     np.savez(tmp_path / "some.npz", images=images)
     return dataset.load(tmp_path, CPU)

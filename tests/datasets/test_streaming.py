@@ -161,7 +161,7 @@ def test_the_hash_is_remembered_as_long_as_nothing_changes(pictures, opened, not
         ImageData.load(other, other, CPU, classes=3)
         assert opened.total() == 2 * other.size
     for path in own_cache.iterdir():
-        assert len(json.loads(path.read_text())["sha256"]) == 64
+        assert len(json.loads(path.read_text())["found"]) == 64
         path.write_text("torn")
     assert load(pictures).hash == first
 
