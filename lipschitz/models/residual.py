@@ -82,7 +82,7 @@ def initialise_residual(net: nn.Module) -> None:
     for block in net.modules():
         if isinstance(block, ResidualBlock):
             for branch in (block.first, block.second):
-                branch.get_submodule("conv").weight.mul_(math.sqrt(2))  # type: ignore[union-attr, operator]
+                branch.get_submodule("conv").weight.mul_(math.sqrt(2))  # type: ignore[operator]
 
 
 def _conv3(inputs: int, outputs: int) -> nn.Conv2d:

@@ -159,7 +159,7 @@ def _expand(document: Document, axes: Product, part: Place) -> Iterator[Run]:
 def _check_constraints(dataset: Dataset, model: Model, constraints: tuple[Constraint, ...]) -> None:
     """Raise Refusal where the constraints cannot bound the model: tried on a network without values."""
     with torch.device("meta"):
-        constrain(model.build_discriminator(dataset.shape), constraints, dataset.shape)
+        constrain(model.build_discriminator(dataset.shape, dataset.classes), constraints, dataset.shape)
 
 
 def _at(document: Document, part: Place, place: Place) -> Place:

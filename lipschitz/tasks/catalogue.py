@@ -46,6 +46,9 @@ def _check_generation(dataset: Dataset, model: Model, loss: str, setting: Settin
     if not isinstance(model, PairModel):
         pairs = [name for name, kind in MODELS.items() if issubclass(kind, PairModel)]
         raise Unsuitable("models", f"{model.name()} has no generator; allowed: {', '.join(['auto', *pairs])}")
+    if model.is_conditional() and dataset.classes is None:
+        said = f"{model.label()} takes the class of each sample, and {dataset.label()} has no labels"
+        raise Unsuitable("models", f"{said}; allowed: conditional: false, or data with labels")
 
 
 def _check_transport(dataset: Dataset, model: Model, loss: str, setting: Setting) -> None:

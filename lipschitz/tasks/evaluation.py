@@ -41,6 +41,7 @@ class Evaluator:
     Args:
         data: the data set, on the device of both networks.
         latent: dimensions of the generator's Gaussian input.
+        classes: of a conditional run, in which samples are generated of the classes of the real ones, row by row.
         seed: the run's; a draw is its stream ``evaluation/<draw>``.
         samples: generated and real samples per evaluation; as many as are held out, where those are fewer.
         gradient_samples: points of each kind at which the discriminator's gradient is measured.
@@ -48,9 +49,18 @@ class Evaluator:
     """
 
     def __init__(
-        self, data: Data, *, latent: int, seed: int, samples: int, gradient_samples: int, device: torch.device
+        self,
+        data: Data,
+        *,
+        latent: int,
+        classes: int | None = None,
+        seed: int,
+        samples: int,
+        gradient_samples: int,
+        device: torch.device,
     ) -> None:
         self._data, self._latent, self._seed, self._device = data, latent, seed, device
+        self._classes = classes
         self._samples = min(samples, data.reference_size or samples)
         self._gradient_samples = min(gradient_samples, self._samples)
 
@@ -62,12 +72,12 @@ class Evaluator:
     def evaluate(self, networks: Mapping[str, nn.Module], memory: Memory, draw: str) -> Measured:
         """Measure the quality of ``networks`` and the discriminator; ``memory`` is what earlier evaluations left."""
         rng = self._stream(draw)
-        fake = self._generate(networks["generator"], self._samples, rng)
-        real = self._data.reference(self._samples, rng)
-        quality = self._quality.measure(fake, real)
+        fake, real, *labels = self._pairs(networks["generator"], rng)
+        quality = self._quality.measure(fake, real, *labels)
         places = self._places(fake, real, memory.old, rng)
         search = stream(self._seed, f"evaluation/{draw}/lipschitz")
-        measured = measure_discriminator(networks["discriminator"], places, memory.starts, search)
+        of_places = [rows[: self._gradient_samples] for rows in labels]
+        measured = measure_discriminator(networks["discriminator"], places, memory.starts, search, *of_places)
         return measured._replace(values=quality | measured.values)
 
     def facts(self) -> dict[str, Any]:
@@ -79,7 +89,9 @@ class Evaluator:
 
     def remember(self, generator: nn.Module) -> Tensor:
         """Return samples by which a later evaluation knows the present generator, from latents that stay the same."""
-        return self._generate(generator, self._gradient_samples, self._stream("old"))
+        return self._generate(
+            generator, self._gradient_samples, self._stream("old"), self._every_class(self._gradient_samples)
+        )
 
     def arrays(self, networks: Mapping[str, nn.Module], memory: Memory) -> dict[str, np.ndarray]:
         """Return samples from fixed latents beside real ones, spectra by layer, and for points the value surface.
@@ -89,7 +101,7 @@ class Evaluator:
         shown = SHOWN_IMAGES if isinstance(self._data, ImageData) else SHOWN_POINTS
         rng = self._stream("shown")
         arrays = {
-            "samples": self._drawable(self._generate(networks["generator"], shown, rng)),
+            "samples": self._drawable(self._generate(networks["generator"], shown, rng, self._every_class(shown))),
             "real": self._drawable(self._data.reference(shown, rng)),
         }
         arrays |= spectrum_arrays(memory.spectra)
@@ -100,11 +112,24 @@ class Evaluator:
     def _stream(self, draw: str) -> torch.Generator:
         return stream(self._seed, f"evaluation/{draw}", self._device)
 
+    def _pairs(self, generator: nn.Module, rng: torch.Generator) -> tuple[Tensor, ...]:
+        """Return generated and real samples and, in a conditional run, the labels that both have, row by row."""
+        if self._classes is None:
+            return self._generate(generator, self._samples, rng), self._data.reference(self._samples, rng)
+        assert isinstance(self._data, ImageData)
+        real, labels = self._data.labelled_reference(self._samples, rng)
+        return self._generate(generator, self._samples, rng, labels), real, labels
+
+    def _every_class(self, n: int) -> Tensor | None:
+        """Return, in a conditional run, labels of ``n`` samples in the order of the classes, as many of each."""
+        return None if self._classes is None else torch.arange(n, device=self._device) * self._classes // n
+
     @torch.no_grad()
-    def _generate(self, generator: nn.Module, n: int, rng: torch.Generator) -> Tensor:
+    def _generate(self, generator: nn.Module, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Tensor:
         latents = torch.randn(n, self._latent, generator=rng, device=self._device)
+        inputs = [torch.split(rows, BATCH) for rows in (latents, labels) if rows is not None]
         with evaluated(generator):
-            return torch.cat([generator(z) for z in torch.split(latents, BATCH)])
+            return torch.cat([generator(*part) for part in zip(*inputs, strict=True)])
 
     def _places(self, fake: Tensor, real: Tensor, old: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
         n = self._gradient_samples

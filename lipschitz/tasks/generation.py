@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lipschitz.constraints.base import Constraint
-from lipschitz.datasets.base import Data
+from lipschitz.datasets.base import Data, ImageData
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import PairModel
 from lipschitz.streams import seeded, stream
@@ -20,6 +20,8 @@ from lipschitz.tasks.settings import Setting
 from lipschitz.training.task import Selection
 
 STREAMS = ("data", "latents_discriminator", "latents_generator", "constraint")
+LABELS = "labels_generator"
+"""The stream that a conditional run has besides."""
 
 
 class Generation:
@@ -27,6 +29,9 @@ class Generation:
 
     Two of them that differ in their constraints alone start from bit-identical raw parameters, and see the same batches
     and the same noise.
+
+    In a conditional run the samples generated for the discriminator are of the classes of the real ones, row by row, so
+    that a penalty's interpolate lies between two samples of one class; the generator learns on classes drawn uniformly.
     """
 
     def __init__(
@@ -48,9 +53,11 @@ class Generation:
         self.selection = Selection(selection, METRICS[selection].better or "lower")
         self._data, self._loss, self._setting = data, loss, setting
         self._batch_size = batch_size
-        self._streams = {name: stream(seed, name, device) for name in STREAMS}
+        self._classes = data.classes if model.is_conditional() and isinstance(data, ImageData) else None
+        names = STREAMS if self._classes is None else (*STREAMS, LABELS)
+        self._streams = {name: stream(seed, name, device) for name in names}
         with seeded(seed, "weights"):
-            networks = model.build(data.shape)
+            networks = model.build(data.shape, self._classes)
         self._latent = networks.latent
         self._discriminator = Discriminator(
             networks.discriminator,
@@ -67,6 +74,7 @@ class Generation:
         self._evaluator = Evaluator(
             data,
             latent=networks.latent,
+            classes=self._classes,
             seed=seed,
             samples=samples,
             gradient_samples=gradient_samples,
@@ -95,10 +103,10 @@ class Generation:
 
     def discriminator_step(self) -> None:
         """Make one update of the discriminator on a batch of real and a batch of freshly generated samples."""
-        real = self._data.batch(self._batch_size, self._streams["data"])
+        real, *labels = self._real()
         with torch.no_grad():
-            generated = self.generator(self._latents("latents_discriminator"))
-        self._discriminator.step(real, generated)
+            generated = self.generator(self._latents("latents_discriminator"), *labels)
+        self._discriminator.step(real, generated, *labels)
 
     def generator_step(self) -> None:
         """Make one update of the generator; the discriminator's parameters and its method's state stay as they are.
@@ -106,7 +114,9 @@ class Generation:
         Only the running statistics of batch normalisation see these samples too, as in any forward pass of training.
         """
         self.discriminator.requires_grad_(False)
-        loss = self._loss.generator(self.discriminator(self.generator(self._latents("latents_generator"))))
+        labels = self._classes_to_learn()
+        generated = self.generator(self._latents("latents_generator"), *labels)
+        loss = self._loss.generator(self.discriminator(generated, *labels))
         self._generator.loss = loss.detach()
         self._generator.update(loss)
 
@@ -170,6 +180,20 @@ class Generation:
 
     def _networks(self) -> dict[str, nn.Module]:
         return {name: player.net for name, player in self._players.items()}
+
+    def _real(self) -> tuple[Tensor, ...]:
+        """Return a batch of real samples and, in a conditional run, their labels."""
+        if self._classes is None:
+            return (self._data.batch(self._batch_size, self._streams["data"]),)
+        assert isinstance(self._data, ImageData)
+        return self._data.labelled_batch(self._batch_size, self._streams["data"])
+
+    def _classes_to_learn(self) -> tuple[Tensor, ...]:
+        """Return, in a conditional run, the labels of the generator's next batch."""
+        if self._classes is None:
+            return ()
+        rng = self._streams[LABELS]
+        return (torch.randint(self._classes, (self._batch_size,), generator=rng, device=self.device),)
 
     def _latents(self, name: str) -> Tensor:
         rng = self._streams[name]

@@ -12,6 +12,7 @@ from lipschitz.estimation.bracket import in_order, ratio
 from lipschitz.estimation.composition import upper_bound
 from lipschitz.estimation.exact import exact
 from lipschitz.estimation.gradients import gradient_norms
+from lipschitz.estimation.labels import Labelled
 from lipschitz.estimation.layers import input_shapes, weighted_layers
 from lipschitz.estimation.sigma import effective_rank, layer_sigmas, spectrum
 
@@ -35,6 +36,7 @@ def measure_discriminator(
     places: Mapping[str, Tensor],
     starts: Mapping[str, Tensor] | None = None,
     rng: torch.Generator | None = None,
+    labels: Tensor | None = None,
 ) -> Measured:
     """Measure a copy of ``net`` in float64 and eval mode; the network itself is left alone.
 
@@ -43,6 +45,8 @@ def measure_discriminator(
         places: named points ``(n, ...)``; those of `SEARCHED_FROM` must be among them.
         starts: what an earlier measurement returned.
         rng: of the search for the lower bound, on the CPU; one seeded by zero where none is given.
+        labels: int64 ``(n,)``, the classes of the points of every place, row by row, of a conditional network. Its
+            bracket is that of x -> D(x, y) for the worst class y: the search takes the class of the steepest point.
 
     Returns:
         Values ``sigma_reshaped/<layer>``, ``sigma_operator/<layer>``, ``sigma_upper/<layer>``,
@@ -52,7 +56,8 @@ def measure_discriminator(
     with exact(net) as twin:
         points = {place: where.double() for place, where in places.items()}
         layers, spectra, kept = _layers(twin, points["real"], dict(starts or {}))
-        return Measured(layers | _network(twin, points, rng or torch.Generator().manual_seed(0)), spectra, kept)
+        search = rng or torch.Generator().manual_seed(0)
+        return Measured(layers | _network(twin, points, search, labels), spectra, kept)
 
 
 def with_row(spectra: Mapping[str, Tensor], row: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -74,15 +79,21 @@ def _layers(
     return values, spectra, kept
 
 
-def _network(net: nn.Module, points: Mapping[str, Tensor], rng: torch.Generator) -> dict[str, float]:
-    values = {}
+def _network(
+    net: nn.Module, points: Mapping[str, Tensor], rng: torch.Generator, labels: Tensor | None
+) -> dict[str, float]:
+    values, of_place = {}, {}
     for place, where in points.items():
-        norms = gradient_norms(net, where)
-        values[f"gradient_norm/{place}"] = float(norms.mean())
-        values[f"gradient_norm_max/{place}"] = float(norms.max())
+        of_place[place] = gradient_norms(net if labels is None else Labelled(net, labels), where)
+        values[f"gradient_norm/{place}"] = float(of_place[place].mean())
+        values[f"gradient_norm_max/{place}"] = float(of_place[place].max())
     shape = tuple(points["real"].shape[1:])
     bounds = layer_bounds(net, input_shapes(net, shape))
     values |= {f"sigma_upper/{layer}": bound.constant for layer, bound in bounds.items()}
+    if labels is not None:
+        steepest = torch.stack([of_place[place] for place in SEARCHED_FROM]).amax(dim=0).argmax()
+        net = Labelled(net, labels[steepest].reshape(1))
+        bounds = {f"net.{layer}": bound for layer, bound in bounds.items()}
     lower = lower_bound(net, torch.cat([points[place] for place in SEARCHED_FROM]), rng)
     # Any point will do for a lower bound.
     lower = max(lower, *(values[f"gradient_norm_max/{place}"] * (1 - ROUNDING) for place in points))

@@ -9,6 +9,7 @@ from torch.nn.utils import parametrize
 
 from lipschitz.constraints.base import Batch, Constraint, constrain
 from lipschitz.constraints.batch_dependence import batch_dependent
+from lipschitz.estimation.labels import Labelled
 from lipschitz.streams import seeded
 from lipschitz.tasks.losses import Loss
 from lipschitz.tasks.settings import Setting
@@ -76,28 +77,29 @@ class Discriminator(Player):
         self._constraints, self._objective, self._rng = constraints, loss, rng
         self._mixes = any(batch_dependent(net))
 
-    def step(self, real: Tensor, generated: Tensor) -> None:
-        """Make one update on samples ``(n, *shape)`` of either kind."""
+    def step(self, real: Tensor, generated: Tensor, labels: Tensor | None = None) -> None:
+        """Make one update on samples ``(n, *shape)`` of either kind, whose classes are ``labels`` ``(n,)``, if any."""
         self.net.requires_grad_(True)
         with torch.no_grad():
             for constraint in self._constraints:
                 constraint.update(self.net)
+        net = self.net if labels is None else Labelled(self.net, labels)
         # Cached: a reparametrised weight is computed once, and the penalty sees the one that the loss saw.
         with parametrize.cached():
-            loss = self._objective.discriminator(*self._judged(real, generated))
+            loss = self._objective.discriminator(*self._judged(net, real, generated))
             self.loss = loss.detach()
             for constraint in self._constraints:
-                loss = loss + constraint.penalty(self.net, Batch(real, generated), self._rng)
+                loss = loss + constraint.penalty(net, Batch(real, generated, labels), self._rng)
         self.update(loss)
         with torch.no_grad():
             for constraint in self._constraints:
                 constraint.project(self.net)
 
-    def _judged(self, real: Tensor, generated: Tensor) -> Sequence[Tensor]:
+    def _judged(self, net: nn.Module, real: Tensor, generated: Tensor) -> Sequence[Tensor]:
         """Return D(real) and D(generated): from one pass, unless a module would then mix the two."""
         if self._mixes:
-            return self.net(real), self.net(generated)
-        outputs: Tensor = self.net(torch.cat([real, generated]))
+            return net(real), net(generated)
+        outputs: Tensor = net(torch.cat([real, generated]))
         return outputs.chunk(2)
 
 

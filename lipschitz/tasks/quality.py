@@ -23,8 +23,11 @@ class Quality(Protocol):
     protocols: dict[str, dict[str, Any]]
     """What each metric's number depends on besides the samples."""
 
-    def measure(self, generated: Tensor, real: Tensor) -> dict[str, float]:
-        """Return each metric's value for samples ``(n, *shape)``, the same n of both."""
+    def measure(self, generated: Tensor, real: Tensor, labels: Tensor | None = None) -> dict[str, float]:
+        """Return each metric's value for samples ``(n, *shape)``, the same n of both.
+
+        ``labels``, int64 ``(n,)``, are the classes of a conditional run's samples, real and generated alike.
+        """
 
 
 class PointQuality:
@@ -40,7 +43,7 @@ class PointQuality:
             modes = {"reference": "modes of the distribution", "n_fake": samples, "radius": "3 standard deviations"}
             self.protocols |= {"modes": modes, "high_quality": modes}
 
-    def measure(self, generated: Tensor, real: Tensor) -> dict[str, float]:
+    def measure(self, generated: Tensor, real: Tensor, labels: Tensor | None = None) -> dict[str, float]:
         """Return ``w1`` and, for mixtures, ``modes`` and ``high_quality``."""
         points = _array(generated)
         values = {"w1": wasserstein1(points[: self._n], _array(real[: self._n]))}
@@ -68,7 +71,7 @@ class ImageQuality:
             "w1_classifier": {**features, "n_real": self._n, "n_fake": self._n},
         }
 
-    def measure(self, generated: Tensor, real: Tensor) -> dict[str, float]:
+    def measure(self, generated: Tensor, real: Tensor, labels: Tensor | None = None) -> dict[str, float]:
         """Return ``frechet_classifier`` and ``w1_classifier`` of images in [-1, 1]."""
         features: Callable[[Tensor], np.ndarray] = self._classifier.features
         a, b = features(to_bytes(generated).float() / 127.5 - 1), features(real)
