@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from lipschitz.datasets.images import SplitName
 from lipschitz.errors import InputError
 from lipschitz.records import Record
 
@@ -30,7 +31,7 @@ class Protocol(Record):
     sets: ClassVar[int] = 1
     """Times ``n_fake`` images that the Inception Score is of."""
 
-    split: Literal["train", "held_out"]
+    split: SplitName
     """Which real images are the reference."""
     n_real: _AtLeastTwo
     """Real images that the FID compares with: all of a split of that size, else a draw that is always the same."""
@@ -51,6 +52,11 @@ class Protocol(Record):
         if self.scored < self.score_splits:
             raise ValueError(f"{self.scored} images cannot be split into {self.score_splits} parts")
         return self
+
+    @property
+    def other(self) -> SplitName:
+        """The split that is no reference: its images are compared with the reference for the floor."""
+        return "held_out" if self.split == "train" else "train"
 
     @property
     def scored(self) -> int:
@@ -78,21 +84,14 @@ class Protocol(Record):
         Raises:
             InputError: says which protocol needs how many of which split.
         """
-        for split, needed in self._needed().items():
+        # Real images of the other split are compared with the reference, too.
+        for split, needed in {self.split: self.n_real, self.other: max(NEIGHBOURS + 1, self.score_splits)}.items():
             if (found := sizes[split]) < needed:
                 variant = f"; allowed: a variant, such as {{{self.name()}: {{n_real: {found}}}}}"
                 raise InputError(
                     f"{dataset}: protocol {self.label()} needs {needed:,} {SPLITS[split]} images, found {found:,}"
                     + (variant if split == self.split and found > NEIGHBOURS else "")
                 )
-
-    def _needed(self) -> dict[str, int]:
-        # Real images of the other split are compared with the reference, too.
-        return {split: self.n_real if split == self.split else self._fewest for split in SPLITS}
-
-    @property
-    def _fewest(self) -> int:
-        return max(NEIGHBOURS + 1, self.score_splits)
 
     def facts(self, sha256: str, floor: int) -> dict[str, dict[str, Any]]:
         """Return, by recorded name, what the number depends on besides the images.
@@ -125,7 +124,7 @@ class SNGAN(Protocol):
     source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, section 4 and appendix B.1"
     sets: ClassVar[int] = 10
 
-    split: Literal["train", "held_out"] = "held_out"
+    split: SplitName = "held_out"
     n_real: _AtLeastTwo = 10_000
     n_fake: _AtLeastTwo = 5_000
 
@@ -140,7 +139,7 @@ class Modern(Protocol):
 
     source: ClassVar[str] = "Heusel et al. 2017, arXiv:1706.08500, at the sizes in use since"
 
-    split: Literal["train", "held_out"] = "train"
+    split: SplitName = "train"
     n_real: _AtLeastTwo = 50_000
     n_fake: _AtLeastTwo = 50_000
 

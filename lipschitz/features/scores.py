@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lipschitz.cache import cache_folder
-from lipschitz.datasets.images import ImageData, SplitName
+from lipschitz.datasets.images import ImageData
 from lipschitz.features.inception import Embedded, Inception
 from lipschitz.features.kept import Kept
 from lipschitz.features.protocols import NEIGHBOURS, SUBSET_SIZE, SUBSETS, Protocol
@@ -36,11 +36,10 @@ def floor(
     Raises:
         InputError: the folder cannot be written.
     """
-    split: SplitName = "held_out" if protocol.split == "train" else "train"
 
     def compute() -> dict[str, float]:
-        n = min(protocol.generated, data.sizes[split])
-        return scores(embedded_draw(data, split, n, inception, protocol.preprocessing), real, protocol)
+        n = min(protocol.generated, data.sizes[protocol.other])
+        return scores(embedded_draw(data, protocol.other, n, inception, protocol.preprocessing), real, protocol)
 
     facts = {**identity(data, protocol, inception), "floor": protocol.label()}
     return _KEPT.get(cache or cache_folder("statistics"), facts, compute)

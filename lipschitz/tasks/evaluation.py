@@ -1,7 +1,8 @@
 """What is measured of a GAN, and what the report draws of it; randomness is its own, and nothing is changed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from lipschitz.datasets.base import Data, ImageData, PointData
+from lipschitz.features.protocols import Protocol
 from lipschitz.streams import stream
 from lipschitz.tasks.drawing import evaluated, spectrum_arrays, surface
+from lipschitz.tasks.inception_quality import InceptionQuality
 from lipschitz.tasks.measurement import Measured, measure_discriminator, with_row
 from lipschitz.tasks.quality import Quality, quality_of, to_bytes
 
@@ -46,6 +49,8 @@ class Evaluator:
         samples: generated and real samples per evaluation; as many as are held out, where those are fewer.
         gradient_samples: points of each kind at which the discriminator's gradient is measured.
         device: where everything lives.
+        protocols: by which images are judged besides, in the features of the FID's Inception network.
+        inception_weights: file of that network's weights; that in the cache where None.
     """
 
     def __init__(
@@ -58,22 +63,35 @@ class Evaluator:
         samples: int,
         gradient_samples: int,
         device: torch.device,
+        protocols: Sequence[Protocol] = (),
+        inception_weights: Path | None = None,
     ) -> None:
         self._data, self._latent, self._seed, self._device = data, latent, seed, device
         self._classes = classes
         self._samples = min(samples, data.reference_size or samples)
         self._gradient_samples = min(gradient_samples, self._samples)
+        self._protocols, self._inception_weights = protocols, inception_weights
 
     @cached_property
     def _quality(self) -> Quality:
         # Made when first needed: a reference classifier may have to be trained, which timing a step can do without.
-        return quality_of(self._data, self._samples, self._device)
+        return quality_of(self._data, self._samples, self._device, conditional=self._classes is not None)
+
+    @cached_property
+    def _inception(self) -> InceptionQuality | None:
+        if not self._protocols:
+            return None
+        assert isinstance(self._data, ImageData)
+        return InceptionQuality(self._data, self._protocols, self._inception_weights, self._device)
 
     def evaluate(self, networks: Mapping[str, nn.Module], memory: Memory, draw: str) -> Measured:
         """Measure the quality of ``networks`` and the discriminator; ``memory`` is what earlier evaluations left."""
         rng = self._stream(draw)
         fake, real, *labels = self._pairs(networks["generator"], rng)
         quality = self._quality.measure(fake, real, *labels)
+        if self._inception:
+            many = self._many(networks["generator"], self._inception.generated, self._stream(f"{draw}/protocols"))
+            quality |= self._inception.measure(many)
         places = self._places(fake, real, memory.old, rng)
         search = stream(self._seed, f"evaluation/{draw}/lipschitz")
         of_places = [rows[: self._gradient_samples] for rows in labels]
@@ -85,7 +103,10 @@ class Evaluator:
         rng = self._stream("floor")
         floor = self._data.floor(self._samples, rng)
         values = self._quality.measure(floor, self._data.reference(self._samples, rng))
-        return {"floor": values, "protocols": self._quality.protocols}
+        protocols = self._quality.protocols
+        if self._inception:
+            values, protocols = values | self._inception.floor(), protocols | self._inception.protocols
+        return {"floor": values, "protocols": protocols}
 
     def remember(self, generator: nn.Module) -> Tensor:
         """Return samples by which a later evaluation knows the present generator, from latents that stay the same."""
@@ -130,6 +151,14 @@ class Evaluator:
         inputs = [torch.split(rows, BATCH) for rows in (latents, labels) if rows is not None]
         with evaluated(generator):
             return torch.cat([generator(*part) for part in zip(*inputs, strict=True)])
+
+    def _many(self, generator: nn.Module, n: int, rng: torch.Generator) -> Iterator[Tensor]:
+        """Yield ``n`` generated samples, some at a time; in a conditional run of classes drawn uniformly."""
+        for start in range(0, n, BATCH):
+            size, labels = min(BATCH, n - start), None
+            if self._classes is not None:
+                labels = torch.randint(self._classes, (size,), generator=rng, device=self._device)
+            yield self._generate(generator, size, rng, labels)
 
     def _places(self, fake: Tensor, real: Tensor, old: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
         n = self._gradient_samples

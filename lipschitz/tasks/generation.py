@@ -1,6 +1,7 @@
 """Generation: alternating training of a GAN, in which the discriminator's constraint is the one thing that changes."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ from torch import Tensor, nn
 
 from lipschitz.constraints.base import Constraint
 from lipschitz.datasets.base import Data, ImageData
-from lipschitz.metrics.catalogue import CATALOGUE as METRICS
+from lipschitz.features.protocols import Protocol
+from lipschitz.metrics.catalogue import metric_of
 from lipschitz.models.base import PairModel
 from lipschitz.streams import seeded, stream
 from lipschitz.tasks.evaluation import Evaluator, Memory
@@ -48,9 +50,11 @@ class Generation:
         gradient_samples: int,
         selection: str,
         device: torch.device,
+        protocols: Sequence[Protocol] = (),
+        inception_weights: Path | None = None,
     ) -> None:
         self.device = device
-        self.selection = Selection(selection, METRICS[selection].better or "lower")
+        self.selection = Selection(selection, metric_of(selection).better or "lower")
         self._data, self._loss, self._setting = data, loss, setting
         self._batch_size = batch_size
         self._classes = data.classes if model.is_conditional() and isinstance(data, ImageData) else None
@@ -79,6 +83,8 @@ class Generation:
             samples=samples,
             gradient_samples=gradient_samples,
             device=device,
+            protocols=protocols,
+            inception_weights=inception_weights,
         )
         self._memory = Memory(self._evaluator.remember(self.generator), {}, {})
         self._measured = Measured({}, {}, {})

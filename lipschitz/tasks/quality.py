@@ -1,6 +1,6 @@
 """Quality of generated samples against held-out data: what can be measured of points, and of images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from lipschitz.datasets.base import Data, Dataset, ImageData, PointData
+from lipschitz.features.protocols import Protocol as InceptionProtocol
 from lipschitz.features.reference_classifier import reference_classifier
 from lipschitz.metrics.frechet import frechet_distance
+from lipschitz.metrics.kid import kid
 from lipschitz.metrics.modes import high_quality_share, modes_covered
 from lipschitz.metrics.wasserstein import wasserstein1
 
@@ -55,43 +57,79 @@ class PointQuality:
 
 
 class ImageQuality:
-    """Fréchet distance and exact W1 in the feature space of the data set's own classifier; never called FID."""
+    """Distances in the feature space of the data set's own classifier; never called FID.
 
-    def __init__(self, data: ImageData, samples: int, device: torch.device) -> None:
-        self._classifier = reference_classifier(data, device)
+    In a conditional run also what samples of each class are like. Images without labels have no classifier, and no
+    metric here.
+    """
+
+    def __init__(self, data: ImageData, samples: int, device: torch.device, *, conditional: bool = False) -> None:
         self._n = min(samples, EXACT_W1_SAMPLES)
+        self.protocols: dict[str, dict[str, Any]] = {}
+        self._classes = data.classes
+        if data.classes is None:
+            return
+        self._classifier = reference_classifier(data, device)
         features = {
             "features": f"classifier of this data set, SHA-256 {self._classifier.sha256[:12]}",
             "accuracy": round(self._classifier.accuracy, 4),
             "reference": "held-out images",
             "quantisation": "8 bit",
         }
-        self.protocols: dict[str, dict[str, Any]] = {
-            "frechet_classifier": {**features, "n_real": samples, "n_fake": samples},
+        all_of_them = {**features, "n_real": samples, "n_fake": samples}
+        self.protocols = {
+            "frechet_classifier": all_of_them,
             "w1_classifier": {**features, "n_real": self._n, "n_fake": self._n},
+            "kid_classifier": {**all_of_them, "subsets": 1},
         }
+        if conditional:
+            per_class = round(samples / data.classes, 1)
+            self.protocols["intra_frechet_classifier"] = {**all_of_them, "per_class": per_class}
+            shares = {name: value for name, value in all_of_them.items() if name not in ("reference", "n_real")}
+            self.protocols |= {f"class_share/{label}": shares for label in range(data.classes)}
 
     def measure(self, generated: Tensor, real: Tensor, labels: Tensor | None = None) -> dict[str, float]:
-        """Return ``frechet_classifier`` and ``w1_classifier`` of images in [-1, 1]."""
+        """Return ``frechet_classifier``, ``w1_classifier`` and ``kid_classifier`` of images in [-1, 1].
+
+        With labels also ``intra_frechet_classifier``, over the classes with two samples or more, and for each class
+        ``class_share/<label>``.
+        """
+        if self._classes is None:
+            return {}
         features: Callable[[Tensor], np.ndarray] = self._classifier.features
         a, b = features(to_bytes(generated).float() / 127.5 - 1), features(real)
-        return {
+        values = {
             "frechet_classifier": frechet_distance(a, b),
             "w1_classifier": wasserstein1(a[: self._n], b[: self._n]),
+            "kid_classifier": kid(a, b).mean,
         }
+        if labels is not None:
+            values |= self._by_class(a, b, labels.cpu().numpy(), self._classes)
+        return values
+
+    def _by_class(self, a: np.ndarray, b: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, float]:
+        taken_for = self._classifier.classes(a)
+        counts = np.bincount(labels, minlength=classes)
+        distances = [frechet_distance(a[labels == k], b[labels == k]) for k in np.flatnonzero(counts > 1)]
+        values = {"intra_frechet_classifier": float(np.mean(distances)) if distances else float("nan")}
+        return values | {f"class_share/{k}": float(np.mean(taken_for == k)) for k in range(classes)}
 
 
-def metrics_of(dataset: Dataset) -> tuple[str, ...]:
-    """Return the names of the quality metrics of ``dataset``; by the first a run's best step is chosen by default."""
+def metrics_of(dataset: Dataset, protocols: Sequence[InceptionProtocol] = ()) -> tuple[str, ...]:
+    """Return the names of the metrics by which a run on ``dataset`` may be chosen; the first is the default.
+
+    There are none for images without labels, unless a protocol says how they are judged.
+    """
     if dataset.kind == "images":
-        return ("frechet_classifier", "w1_classifier")
+        of_classifier = () if dataset.classes is None else ("frechet_classifier", "w1_classifier", "kid_classifier")
+        return (*of_classifier, *(name for protocol in protocols for name in protocol.metrics))
     return ("w1", "modes", "high_quality") if dataset.has_modes else ("w1",)
 
 
-def quality_of(data: Data, samples: int, device: torch.device) -> Quality:
+def quality_of(data: Data, samples: int, device: torch.device, *, conditional: bool = False) -> Quality:
     """Return how samples of ``data`` are judged, ``samples`` of them at a time."""
     if isinstance(data, ImageData):
-        return ImageQuality(data, samples, device)
+        return ImageQuality(data, samples, device, conditional=conditional)
     assert isinstance(data, PointData)
     return PointQuality(data, samples)
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from stand_in import data, network
+from inception_stand_in import data, network
 
 from lipschitz.features import scores as module
 from lipschitz.features.inception import Embedded

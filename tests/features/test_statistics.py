@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from stand_in import data, network
+from inception_stand_in import data, network
 
 from lipschitz.errors import InputError
 from lipschitz.features import statistics as module
