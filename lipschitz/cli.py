@@ -1,4 +1,4 @@
-"""The one face: sweep, report, status, measure, list, schema. A command imports what it needs when it runs."""
+"""The one face: sweep, report, status, measure, data, list, schema. A command imports what it needs when it runs."""
 
 import sys
 from enum import StrEnum
@@ -154,6 +154,20 @@ def measure(
         print(*measurement.reasons, sep="\n", end="\n" if measurement.reasons else "", file=sys.stderr)
     else:
         measuring.show(measurement, console)
+
+
+@app.command()
+def data(
+    name: Annotated[str | None, typer.Argument(help="What to fetch; without it, what there is is listed.")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Folder to keep it in.", show_default="data")] = None,
+) -> None:
+    """Fetch a published data set, going on where an earlier try ended, or list which are there."""
+    from lipschitz import fetching
+
+    if name is None:
+        fetching.show(data_root, console)
+    else:
+        fetching.fetch_and_show(name, data_root, console)
 
 
 @app.command("list")

@@ -15,7 +15,7 @@ def check_md5(path: Path, md5: str) -> None:
     if (found := md5_of(path)) != md5:
         raise InputError(
             f"{path} is truncated or corrupt: expected MD5 {md5}, found {found} ({path.stat().st_size:,} bytes); "
-            "fetch it again"
+            "remove it and fetch it again"
         )
 
 
