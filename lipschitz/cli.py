@@ -55,6 +55,10 @@ def sweep(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Runs at once.", show_default="one a CPU core or GPU")
     ] = None,
+    inception_weights: Annotated[
+        Path | None,
+        typer.Option(help="Weights of the FID's Inception network, where protocols need them.", show_default="cache"),
+    ] = None,
     limit_steps: Annotated[
         int | None, typer.Option(min=1, help="Train every run this many steps; results go to <name>-limit-N.")
     ] = None,
@@ -81,9 +85,10 @@ def sweep(
         todo = [run for run in plan.runs if SweepFolder(path).run(run.id).status() not in runner.DONE]
         _show_estimate(runner.estimate(plan, SweepFolder(path), data_root, slots), len(todo), len(slots))
         return
+    runner.check_weights(plan, inception_weights)
     with runner.claimed(plan, path, force=force) as folder:
         _show_plan(plan, path)
-        jobs = runner.jobs_of(plan, folder, data, data_root, slots)
+        jobs = runner.jobs_of(plan, folder, data, data_root, slots, inception_weights)
         try:
             _train(jobs, plan, folder, slots)
         except KeyboardInterrupt:

@@ -13,6 +13,7 @@ from lipschitz.constraints.catalogue import constraint_called
 from lipschitz.datasets.base import Dataset
 from lipschitz.datasets.catalogue import CATALOGUE as DATASETS
 from lipschitz.errors import InputError, nearest
+from lipschitz.features.protocols import PROTOCOLS, Protocol
 from lipschitz.models.base import Model
 from lipschitz.models.catalogue import CATALOGUE as MODELS
 from lipschitz.records import Record
@@ -171,6 +172,7 @@ ConstraintEntry = Annotated[
         _constraints, {"anyOf": [_CONSTRAINT_SCHEMA, {"type": "array", "items": _CONSTRAINT_SCHEMA, "minItems": 1}]}
     ),
 ]
+ProtocolEntry = Annotated[Protocol, *_entry(lambda entry: record_of("protocol", PROTOCOLS, entry), _schema(PROTOCOLS))]
 LossEntry = Annotated[str, *_entry(_loss, {"enum": list(LOSSES)})]
 SettingEntry = Annotated[Setting, *_entry(_setting, {"anyOf": [{"enum": list(SETTINGS)}, _fields_schema(Setting)]})]
 unique = AfterValidator(_unique)

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, Strict, model_validator
 
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.outside import origin_of
 from lipschitz.datasets.base import Dataset
 from lipschitz.models.base import Model
 from lipschitz.records import Record
-from lipschitz.sweep.entries import invalid
+from lipschitz.sweep.entries import ProtocolEntry, invalid, unique
 from lipschitz.sweep.timings import iteration_ms
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import SETTINGS, Setting
@@ -61,7 +61,10 @@ class Evaluation(Record):
     """Points of each kind at which the discriminator's input gradient is measured."""
     select: str | None = None
     """Metric that chooses a run's best step; by default w1 for points, frechet_classifier for images, cosine for
-    transport."""
+    transport, and for images without labels the FID of the first protocol."""
+    protocols: Annotated[tuple[ProtocolEntry, ...], Strict(False), unique] = ()
+    """By which images are judged besides, in the features of the FID's Inception network: sngan, modern, or a variant
+    by fields; what is recorded is called fid/sngan and so on."""
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,19 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
-from lipschitz.datasets.base import Dataset
+from lipschitz.datasets.base import Dataset, ImageData
 from lipschitz.errors import InputError
+from lipschitz.features.inception import read_weights
+from lipschitz.features.weights import weights_file
 from lipschitz.sweep.local import Observer, run_jobs
 from lipschitz.sweep.provenance import device_name, provenance
 from lipschitz.sweep.spec import Sweep
@@ -31,10 +35,28 @@ def check_data(sweep: Sweep, data_root: Path | None) -> dict[str, str]:
     """Load each data set of the sweep once; return its SHA-256 by label.
 
     Raises:
-        InputError: one is missing or broken.
+        InputError: one is missing or broken, or has too few images for a protocol.
     """
     datasets: dict[str, Dataset] = {run.dataset.label(): run.dataset for run in sweep.runs}
-    return {label: dataset.load(data_root, torch.device("cpu")).hash for label, dataset in datasets.items()}
+    hashes = {}
+    for label, dataset in datasets.items():
+        data = dataset.load(data_root, torch.device("cpu"))
+        hashes[label] = data.hash
+        protocols = (run.evaluation.protocols for run in sweep.runs if run.dataset == dataset)
+        for protocol in dict.fromkeys(chain.from_iterable(protocols)):
+            assert isinstance(data, ImageData)
+            protocol.check(label, data.sizes)
+    return hashes
+
+
+def check_weights(sweep: Sweep, given: Path | None) -> None:
+    """Look for the weights of the FID's Inception network, in the file ``given`` or the cache, if a run needs them.
+
+    Raises:
+        InputError: there are none, or not the published ones.
+    """
+    if any(run.evaluation.protocols for run in sweep.runs):
+        read_weights(weights_file(given))
 
 
 @contextmanager
@@ -61,11 +83,17 @@ def claimed(sweep: Sweep, path: Path, *, force: bool) -> Iterator[SweepFolder]:
 
 
 def jobs_of(
-    sweep: Sweep, folder: SweepFolder, data: dict[str, str], data_root: Path | None, slots: Sequence[str]
+    sweep: Sweep,
+    folder: SweepFolder,
+    data: dict[str, str],
+    data_root: Path | None,
+    slots: Sequence[str],
+    inception_weights: Path | None = None,
 ) -> list[Job]:
     """Write the sweep's definition and provenance; return the job of every run that is not finished."""
     origin = provenance(slots, len(slots), data)
     jobs = _unfinished(sweep, folder, data_root, slots, origin)
+    jobs = [replace(job, inception_weights=inception_weights) for job in jobs]
     with _writable(folder.path):
         # A finished sweep keeps its provenance: nothing is measured anew.
         if jobs or not folder.provenance():

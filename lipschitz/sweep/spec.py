@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from lipschitz.constraints.base import Constraint, Refusal, constrain
 from lipschitz.datasets.base import Dataset
 from lipschitz.errors import nearest
+from lipschitz.features.protocols import PROTOCOLS
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model
 from lipschitz.sweep.document import Document, Place
@@ -113,8 +114,22 @@ def _validated(document: Document, values: dict[str, Any], part: Place) -> Produ
             else {*Product.model_fields, "parts"}
         )
         raise document.error(_at(document, part, place), describe(error, allowed)) from None
+    _check_protocols(document, axes, part)
     _check_selection(document, axes, part)
     return axes
+
+
+def _check_protocols(document: Document, axes: Product, part: Place) -> None:
+    """Refuse protocols where there are no images, and images that nothing but a protocol could judge without one."""
+    for index, dataset in enumerate(axes.datasets):
+        if axes.evaluation.protocols and dataset.kind != "images":
+            place = _at(document, part, ("evaluation", "protocols"))
+            raise document.error(place, f"protocols judge images, and {dataset.label()} has {dataset.kind}")
+        if not TASKS[axes.task].metrics_of(dataset, axes.evaluation.protocols):
+            said = f"{dataset.label()} has no labels, so that no classifier of its own judges what is generated"
+            allowed = " or ".join(f"{{protocols: [{name}]}}" for name in PROTOCOLS)
+            place = _at(document, part, ("datasets", index))
+            raise document.error(place, f"{said}; allowed: evaluation: {allowed}")
 
 
 def _check_selection(document: Document, axes: Product, part: Place) -> None:
@@ -123,8 +138,8 @@ def _check_selection(document: Document, axes: Product, part: Place) -> None:
         return
     place = _at(document, part, ("evaluation", "select"))
     for dataset in axes.datasets:
-        allowed = TASKS[axes.task].metrics_of(dataset)
-        if metric not in METRICS:
+        allowed = TASKS[axes.task].metrics_of(dataset, axes.evaluation.protocols)
+        if metric.partition("/")[0] not in METRICS:
             raise document.error(place, f"unknown metric '{metric}'; {nearest(metric, allowed)}")
         if metric not in allowed:
             raise document.error(place, f"{metric} does not judge {dataset.label()}; {nearest(metric, allowed)}")

@@ -34,6 +34,8 @@ class Job:
     provenance: dict[str, Any]
     timed_on: str = ""
     """Kind of device whose timings count: that of the sweep's first slot, whichever slot the job is given."""
+    inception_weights: Path | None = None
+    """File of the Inception network's weights; that in the cache where None."""
 
     @property
     def folder(self) -> RunFolder:
@@ -75,6 +77,8 @@ class Job:
     def build(self, data: Data | PairData | None = None) -> Task:
         """Build the task on the job's device, on ``data`` where they are there already."""
         run, device, task = self.run, torch.device(self.device), TASKS[self.run.task]
+        protocols = run.evaluation.protocols
+        judged: dict[str, Any] = {"protocols": protocols, "inception_weights": self.inception_weights}
         return task.build(
             data or self.load(),
             run.model,
@@ -85,8 +89,9 @@ class Job:
             batch_size=run.training.batch_size,
             samples=run.evaluation.samples,
             gradient_samples=run.evaluation.gradient_samples,
-            selection=run.evaluation.select or task.metrics_of(run.dataset)[0],
+            selection=run.evaluation.select or task.metrics_of(run.dataset, protocols)[0],
             device=device,
+            **(judged if protocols else {}),
         )
 
 

@@ -1,9 +1,10 @@
 """The tasks by the names that sweep files use: how a run of each is built, and what it can be made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from lipschitz.datasets.base import Dataset
+from lipschitz.features.protocols import Protocol
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model, PairModel
 from lipschitz.models.catalogue import CATALOGUE as MODELS
@@ -34,8 +35,8 @@ class TaskKind(NamedTuple):
     """The model that suits samples of a shape."""
     loss: str
     """The loss of a sweep that names none."""
-    metrics_of: Callable[[Dataset], tuple[str, ...]]
-    """What judges runs on a data set; by the first a run's best step is chosen by default."""
+    metrics_of: Callable[..., tuple[str, ...]]
+    """What judges runs on a data set by protocols, if any; by the first a run's best step is chosen by default."""
     check: Callable[[Dataset, Model, str, Setting], None]
     """Raises Unsuitable for a data set, model, loss or setting that the task has no use for."""
 
@@ -60,7 +61,7 @@ def _check_transport(dataset: Dataset, model: Model, loss: str, setting: Setting
         raise Unsuitable("settings", f"transport has no generator, and n_dis is {setting.n_dis}; allowed: 1")
 
 
-def _judging_transport(dataset: Dataset) -> tuple[str, ...]:
+def _judging_transport(dataset: Dataset, protocols: Sequence[Protocol] = ()) -> tuple[str, ...]:
     """Leave out what describes a critic and judges none, such as the dual value of one that may be too steep."""
     return tuple(name for name in potential.METRICS if METRICS[name].better)
 
