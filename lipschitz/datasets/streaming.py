@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -90,7 +91,7 @@ class StreamedSplit:
 
         def read() -> Tensor:
             # On a stream of its own, so that it does not wait for what is being trained.
-            with torch.cuda.stream(self._stream):
+            with torch.cuda.stream(self._stream) if self._stream else nullcontext():
                 return self._read(self._indices(n, copy))
 
         return _Guess(n, state, self._ahead.submit(read))
@@ -101,7 +102,9 @@ class StreamedSplit:
     def _read(self, index: Tensor) -> Tensor:
         """Return the images at ``index`` on the CPU, where CUDA copies them from without waiting."""
         pinned = self._device.type == "cuda"
-        if isinstance(self.source, Pictures):
-            return self.source.read(index.tolist(), pinned=pinned)
-        images = self.source.take(index.cpu())
-        return images.pin_memory() if pinned else images
+        # What pins memory starts CUDA on the device that is current.
+        with torch.cuda.device(self._device) if pinned else nullcontext():
+            if isinstance(self.source, Pictures):
+                return self.source.read(index.tolist(), pinned=pinned)
+            images = self.source.take(index.cpu())
+            return images.pin_memory() if pinned else images
