@@ -1,1 +1,1 @@
-"""Points and images, held on the device, with their hashes."""
+"""Points and images, held on the device or streamed to it, with their hashes."""

@@ -19,7 +19,7 @@ __all__ = ["DEFAULT_DATA_ROOT", "Data", "Dataset", "ImageData", "PairData", "Poi
 
 
 class Data(Protocol):
-    """A loaded data set, held on one device. Samples are float32 ``(n, *shape)``; images lie in [-1, 1].
+    """A loaded data set, held on one device or streamed to it. Samples are float32 ``(n, *shape)``; images lie in [-1, 1].
 
     Everything is drawn from the generator that is passed in, which lives on the device and moves on with each draw:
     two draws are independent when they come from one generator in turn, or from two streams.
@@ -38,7 +38,10 @@ class Data(Protocol):
         """How many held-out samples there are; None for a distribution, which never runs out."""
 
     def batch(self, n: int, rng: torch.Generator) -> Tensor:
-        """Draw ``n`` training samples, with replacement: a function of data and ``rng`` alone, fit for a CUDA graph."""
+        """Draw ``n`` training samples, with replacement: a function of data and ``rng`` alone.
+
+        Fit for a CUDA graph, unless images are streamed.
+        """
 
     def reference(self, n: int, rng: torch.Generator) -> Tensor:
         """Draw ``n`` held-out real samples to judge against, images without replacement.
