@@ -19,7 +19,7 @@ __all__ = ["DEFAULT_DATA_ROOT", "Data", "Dataset", "ImageData", "PairData", "Poi
 
 
 class Data(Protocol):
-    """A loaded data set, held on one device or streamed to it. Samples are float32 ``(n, *shape)``; images lie in [-1, 1].
+    """A loaded data set, held on one device or streamed to it: float32 samples ``(n, *shape)``, images in [-1, 1].
 
     Everything is drawn from the generator that is passed in, which lives on the device and moves on with each draw:
     two draws are independent when they come from one generator in turn, or from two streams.

@@ -33,7 +33,7 @@ class Folder(Dataset):
     resize: Resize = "bilinear"
     """PIL's filter; none where all images have the size already, so that others are refused."""
     crop: PositiveInt | None = None
-    """Side in pixels of the square in the middle that is resized; the largest by default. No effect without a filter."""
+    """Side in pixels of the middle square that is resized, the largest by default; without a filter of no effect."""
     num_classes: PositiveInt | None = None
     """Number of the folder's subfolders, each a class, labelled in the order of their names; no labels by default."""
     held_out: Share = 0.25
