@@ -5,12 +5,12 @@ one data set; they are no FID, and mean nothing across data sets.
 """
 
 import hashlib
-import json
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -19,8 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from lipschitz.cache import cache_folder
 from lipschitz.datasets.images import ImageData, Placed, to_floats
-from lipschitz.errors import InputError
-from lipschitz.files import lock, write_atomically
+from lipschitz.features.kept import Kept
 from lipschitz.models.classifier import Classifier
 from lipschitz.streams import stream, stream_seed
 
@@ -28,8 +27,6 @@ VERSION = 1
 """Raised by every change to this file or to the network that changes the trained weights."""
 BATCH = 250
 """Images whose features are computed at a time."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,49 +80,34 @@ def reference_classifier(data: ImageData, device: torch.device, cache: Path | No
         InputError: the cache folder cannot be written.
     """
     recipe = Recipe()
-    path = (cache or cache_folder("classifiers")) / f"{_key(data, recipe)}.pt"
-    try:
-        with lock(path.with_suffix(".lock"), wait=True):
-            saved = _load(path, data) or _train_and_save(path, data, recipe)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; set XDG_CACHE_HOME to another folder") from error
-    net, accuracy, sha256 = saved
-    return FeatureExtractor(net.to(device), accuracy, sha256)
+    facts = {"data": data.hash, "version": VERSION, "torch": torch.__version__, **asdict(recipe)}
+    kept = Kept("a reference classifier", "pt", partial(_read, data), _write)
+    net, accuracy, sha256 = kept.get(
+        cache or cache_folder("classifiers"), facts, lambda: _trained_and_judged(data, recipe)
+    )
+    return FeatureExtractor(net.double().to(device), accuracy, sha256)
 
 
 _Saved = tuple[Classifier, float, str]
 
 
-def _key(data: ImageData, recipe: Recipe) -> str:
-    """Return a name for everything that the weights follow from."""
-    facts = {"data": data.hash, "version": VERSION, "torch": torch.__version__, **asdict(recipe)}
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+def _read(data: ImageData, path: Path) -> _Saved:
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    if _hash(saved["weights"]) != saved["sha256"]:
+        raise ValueError("its weights do not have the hash recorded with them")
+    net = Classifier(_image_shape(data), _classes(data))
+    net.load_state_dict(saved["weights"])
+    return net, float(saved["accuracy"]), str(saved["sha256"])
 
 
-def _load(path: Path, data: ImageData) -> _Saved | None:
-    if not path.exists():
-        return None
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        if _hash(saved["weights"]) != saved["sha256"]:
-            raise ValueError("its weights do not have the hash recorded with them")
-        net = Classifier(_image_shape(data), _classes(data))
-        net.load_state_dict(saved["weights"])
-        return net.double(), float(saved["accuracy"]), str(saved["sha256"])
-    # What a torn or foreign file raises depends on where it is torn.
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
-        _log.warning("training a reference classifier anew: %s cannot be used (%s)", path, reason)
-        return None
+def _write(file: BinaryIO, classifier: _Saved) -> None:
+    net, accuracy, sha256 = classifier
+    torch.save({"weights": dict(net.state_dict()), "accuracy": accuracy, "sha256": sha256}, file)
 
 
-def _train_and_save(path: Path, data: ImageData, recipe: Recipe) -> _Saved:
+def _trained_and_judged(data: ImageData, recipe: Recipe) -> _Saved:
     net = train(data, recipe)
-    weights = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    accuracy, sha256 = _accuracy(net, data.held_out), _hash(weights)
-    saved = {"weights": weights, "accuracy": accuracy, "sha256": sha256}
-    write_atomically(path, lambda file: torch.save(saved, file))
-    return net.double(), accuracy, sha256
+    return net, _accuracy(net, data.held_out), _hash(net.state_dict())
 
 
 def train(data: ImageData, recipe: Recipe) -> Classifier:
