@@ -121,9 +121,11 @@ def untrained() -> nn.Module:
 
 @contextmanager
 def _full_precision() -> Iterator[None]:
-    """Keep convolutions in float32 on CUDA, where cuDNN would take TF32 unless told otherwise."""
-    if not torch.cuda.is_available():
+    """Keep convolutions in float32 on CUDA, where cuDNN takes TF32 unless told otherwise."""
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    before = convolutions.fp32_precision
+    convolutions.fp32_precision = "ieee"
+    try:
         yield
-        return
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        yield
+    finally:
+        convolutions.fp32_precision = before

@@ -10,7 +10,7 @@ from PIL import Image
 
 from lipschitz.errors import InputError
 from lipschitz.features import inception as module
-from lipschitz.features.inception import inception_of, load_inception, untrained
+from lipschitz.features.inception import Inception, inception_of, load_inception, untrained
 
 CPU = torch.device("cpu")
 
@@ -84,6 +84,27 @@ def test_neither_chunks_nor_batches_matter(inception, monkeypatch):
     chunked = inception.embed(torch.split(colour(3, 8), 2), "pytorch_fid")
     assert chunked.features == pytest.approx(whole.features, rel=1e-4, abs=1e-4)
     assert chunked.logits == pytest.approx(whole.logits, rel=1e-4, abs=1e-4)
+
+
+class Asking(torch.nn.Module):
+    """Remembers the precision that convolutions on CUDA would have."""
+
+    def forward(self, x):
+        self.found = torch.backends.cudnn.conv.fp32_precision
+        return torch.zeros(len(x), 2048)
+
+
+@pytest.mark.parametrize("training", ["tf32", "ieee"])
+def test_whatever_precision_training_was_given_nothing_is_below_float32(inception, training):
+    before = torch.backends.cudnn.conv.fp32_precision
+    asking = Asking()
+    try:
+        torch.backends.cudnn.conv.fp32_precision = training
+        Inception(asking, inception.head, "").embed([colour()], "pytorch_fid")
+        assert asking.found == "ieee"
+        assert torch.backends.cudnn.conv.fp32_precision == training
+    finally:
+        torch.backends.cudnn.conv.fp32_precision = before
 
 
 def test_a_file_is_the_one_that_its_hash_says(file, inception, monkeypatch):
