@@ -64,10 +64,13 @@ class KernelSums:
         self._between = self._within["fake"].clone()
 
     def within(self, sample: Sample, rows: slice, products: Tensor) -> None:
-        """Take the products of ``rows`` of a sample with all of that sample; a pair of one with itself counts not."""
+        """Take the products of ``rows`` of a sample with these and all after them; none counts with itself."""
         kernel, mask = self._kernel(products), self._masks[sample]
-        kernel[:, rows].fill_diagonal_(0)
-        self._within[sample] += ((kernel @ mask) * mask[rows]).sum(dim=0)
+        own, after = kernel[:, : len(kernel)], kernel[:, len(kernel) :]
+        own.fill_diagonal_(0)
+        # Those after are met here alone, and stand for both orders.
+        sums = own @ mask[rows] + 2 * (after @ mask[rows.stop :])
+        self._within[sample] += (sums * mask[rows]).sum(dim=0)
 
     def between(self, rows: slice, products: Tensor) -> None:
         """Take the products of ``rows`` of the generated sample with all real ones."""

@@ -53,26 +53,26 @@ class Balls:
         self._norms = {name: torch.from_numpy(np.einsum("ij,ij->i", x, x)) for name, x in samples.items()}
         # What rounding can add to the distance of two samples that coincide, relative to their squared norms.
         self._shrink = 1 - 4 * fake.shape[1] * np.finfo(np.float64).eps
-        self._squares: dict[Sample, Tensor] = {name: torch.zeros_like(norm) for name, norm in self._norms.items()}
+        self._nearest = {
+            name: torch.full((len(x), k + 1), torch.inf, dtype=torch.float64) for name, x in samples.items()
+        }
         self._held = torch.zeros(len(fake))
         self._recalled, self._covered = (torch.zeros(len(real), dtype=torch.bool) for _ in range(2))
 
     def within(self, sample: Sample, rows: slice, products: Tensor) -> None:
-        """Find the squared radii of the balls around ``rows`` of a sample."""
-        norms = self._norms[sample]
-        squares = torch.add(norms, products, alpha=-2).numpy()
-        # A centre's nearest is itself; NumPy selects several times as fast as torch.
-        reached = torch.from_numpy(np.partition(squares, self._k, axis=1)[:, self._k])
-        self._squares[sample][rows] = (reached + norms[rows]).clamp_min_(0)
+        """Find squared distances of ``rows`` of a sample from themselves and all after them, and keep the smallest."""
+        norms, nearest = self._norms[sample], self._nearest[sample]
+        squares = torch.add(norms[rows.start :], products, alpha=-2).add_(norms[rows, None])
+        nearest[rows] = self._smallest(nearest[rows], squares)
+        nearest[rows.stop :] = self._smallest(nearest[rows.stop :], squares[:, len(squares) :].T)
 
     def between(self, rows: slice, products: Tensor) -> None:
         """Find which real balls hold ``rows`` of the generated sample, and which real samples their balls hold."""
-        fake, real = (self._shrink * self._norms[name] for name in ("fake", "real"))
-        fake = fake[rows, None]
-        held = products - (real - self._squares["real"]) / 2 >= fake / 2
+        fake, real = self._shrink * self._norms["fake"][rows, None], self._shrink * self._norms["real"]
+        held = products - (real - self._squared_radii("real")) / 2 >= fake / 2
         self._held[rows] = held.sum(dim=1).float()
         self._covered |= held.any(dim=0)
-        self._recalled |= (products - real / 2 >= (fake - self._squares["fake"][rows, None]) / 2).any(dim=0)
+        self._recalled |= (products - real / 2 >= (fake - self._squared_radii("fake")[rows, None]) / 2).any(dim=0)
 
     def neighbourhoods(self) -> Neighbourhoods:
         """Return the four shares."""
@@ -82,3 +82,13 @@ class Balls:
             density=float(self._held.double().mean()) / self._k,
             coverage=float(self._covered.double().mean()),
         )
+
+    def _squared_radii(self, sample: Sample) -> Tensor:
+        # A centre is the nearest of all to itself, so that its k-th neighbour comes after it.
+        return self._nearest[sample].amax(dim=1).clamp_min_(0)
+
+    def _smallest(self, known: Tensor, more: Tensor) -> Tensor:
+        """Return the k + 1 smallest of each row of both; NumPy selects several times as fast as torch."""
+        rows = torch.cat([known, more], dim=1).numpy()
+        rows.partition(self._k, axis=1)
+        return torch.from_numpy(rows[:, : self._k + 1])

@@ -20,7 +20,7 @@ class Accumulator(Protocol):
     """Something that is made of inner products, blocks of float64 on the CPU. It leaves them as they are."""
 
     def within(self, sample: Sample, rows: slice, products: Tensor) -> None:
-        """Take the products of ``rows`` of a sample with all of that sample, ``(rows, n)``."""
+        """Take the products of ``rows`` of a sample with these rows and all after them, ``(rows, n - rows.start)``."""
 
     def between(self, rows: slice, products: Tensor) -> None:
         """Take the products of ``rows`` of the generated sample with all real ones; called after every `within`."""
@@ -33,10 +33,12 @@ def over_pairs(fake: Floats, real: Floats, accumulators: Sequence[Accumulator]) 
     """
     samples: dict[Sample, Tensor] = {"fake": torch.from_numpy(fake), "real": torch.from_numpy(real)}
     for name, sample in samples.items():
-        for rows, products in _blocks(sample, sample):
+        for rows in _rows(sample):
+            products = sample[rows] @ sample[rows.start :].T
             for accumulator in accumulators:
                 accumulator.within(name, rows, products)
-    for rows, products in _blocks(samples["fake"], samples["real"]):
+    for rows in _rows(samples["fake"]):
+        products = samples["fake"][rows] @ samples["real"].T
         for accumulator in accumulators:
             accumulator.between(rows, products)
 
@@ -53,7 +55,6 @@ def as_pair(fake: ArrayLike, real: ArrayLike) -> tuple[Floats, Floats]:
     return fake, real
 
 
-def _blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
+def _rows(x: Tensor) -> Iterator[slice]:
     for start in range(0, len(x), ROWS):
-        rows = slice(start, min(start + ROWS, len(x)))
-        yield rows, x[rows] @ y.T
+        yield slice(start, min(start + ROWS, len(x)))
