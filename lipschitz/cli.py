@@ -74,10 +74,10 @@ def sweep(
     from lipschitz.sweep.spec import load_sweep
     from lipschitz.sweep.store import SweepFolder
 
-    plan = load_sweep(file, limit_steps)
+    plan = load_sweep(file, limit_steps, out)
     slots = slots_of(device, workers)
     data = runner.check_data(plan, data_root)
-    path = out or Path("results", plan.name if limit_steps is None else f"{plan.name}-limit-{limit_steps}")
+    path = plan.folder
     if dry_run:
         _show_plan(plan, path)
         for run in plan.runs:
@@ -88,9 +88,12 @@ def sweep(
     runner.check_weights(plan, inception_weights)
     with runner.claimed(plan, path, force=force) as folder:
         _show_plan(plan, path)
-        jobs = runner.jobs_of(plan, folder, data, data_root, slots, inception_weights)
         try:
-            _train(jobs, plan, folder, slots)
+            _train(runner.jobs_of(plan, folder, data, data_root, slots, inception_weights), plan, folder, slots)
+            while plan.waiting and (further := load_sweep(file, limit_steps, out)).waiting < plan.waiting:
+                plan, data = further, runner.check_data(further, data_root)
+                _show_plan(plan, path)
+                _train(runner.jobs_of(plan, folder, data, data_root, slots, inception_weights), plan, folder, slots)
         except KeyboardInterrupt:
             console.print(
                 "\nstopped: every run keeps its checkpoint. The same command goes on from there.", soft_wrap=True
@@ -212,6 +215,10 @@ def _show_plan(plan: "Sweep", path: Path) -> None:
     seconds = sum(run.training.seconds or 0 for run in plan.runs)
     budget = " and ".join([f"{steps:,} steps"] * bool(steps) + [f"{seconds:,.0f} seconds"] * bool(seconds))
     console.print(f"{plan.name}: {len(plan.runs)} runs of {configurations} configurations, {budget} -> {path}")
+    for choice in plan.choices:
+        console.print(f"chosen for {', '.join(choice.group)}: {choice.setting} ({choice.value:.4g})", soft_wrap=True)
+    if plan.waiting:
+        console.print(f"and {plan.waiting} runs whose settings are chosen once these are finished")
 
 
 def _show_estimate(seconds: float | None, runs: int, workers: int) -> None:

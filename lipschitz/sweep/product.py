@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, Strict
 
 from lipschitz.sweep.entries import ConstraintEntry, DatasetEntry, LossEntry, ModelEntry, SettingEntry, unique
 from lipschitz.sweep.run import Evaluation, TaskName, Training
+from lipschitz.sweep.selection import Selection
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _Axis = (Strict(False), Field(min_length=1), unique)
@@ -35,6 +36,8 @@ class Product(BaseModel):
     """Optimiser hyperparameters: SN-GAN's A to F, or a record."""
     seeds: Annotated[tuple[NonNegativeInt, ...], *_Axis] = (0, 1, 2)
     """Training seeds; what is reported is the spread over them."""
+    select: Selection | None = None
+    """Run each method with the one of ``settings`` that did best on other seeds, instead of with all of them."""
     training: Training
     """The budget, the same for every run of the product."""
     evaluation: Evaluation = Evaluation()

@@ -1,6 +1,6 @@
 """Sweep files: YAML that expands to runs, strictly validated; every error names file, line and key."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from lipschitz.constraints.base import Constraint, Refusal, constrain
 from lipschitz.datasets.base import Dataset
-from lipschitz.errors import nearest
+from lipschitz.errors import InputError, nearest
 from lipschitz.features.protocols import PROTOCOLS
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model
@@ -20,9 +20,13 @@ from lipschitz.sweep.document import Document, Place
 from lipschitz.sweep.entries import describe
 from lipschitz.sweep.product import Product
 from lipschitz.sweep.run import Evaluation, Run, TaskName, Training
+from lipschitz.sweep.selection import Choice, Selection, Unfinished, choose, judged_here, judged_in
+from lipschitz.sweep.store import SweepFolder
 from lipschitz.tasks.catalogue import TASKS, Unsuitable
 
 BUDGETS = {"steps", "seconds"}
+MERGED = ("training", "evaluation")
+"""Keys of which a part may override single fields."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,12 @@ class Sweep:
     runs: tuple[Run, ...]
     content: dict[str, Any]
     """The file's content, with the limit on steps applied."""
+    folder: Path
+    """Where its results go."""
+    choices: tuple[Choice, ...] = ()
+    """Settings chosen by results that are there already."""
+    waiting: int = 0
+    """Runs that are not among ``runs`` yet: their settings are chosen once those are finished."""
 
     def definition(self) -> dict[str, Any]:
         """Return ``sweep.json``."""
@@ -42,27 +52,52 @@ class Sweep:
             "task": self.task,
             "sweep": self.content,
             "runs": [run.id for run in self.runs],
+            "chosen": [choice.facts() for choice in self.choices],
         }
 
 
-def load_sweep(path: Path, limit_steps: int | None = None) -> Sweep:
-    """Read and expand a sweep file; with ``limit_steps`` every run trains that many steps.
+def load_sweep(path: Path, limit_steps: int | None = None, out: Path | None = None) -> Sweep:
+    """Read and expand a sweep file whose results go to ``out``, by default ``results/<name>``.
+
+    With ``limit_steps`` every run trains that many steps, and the results go to ``results/<name>-limit-N``.
 
     Raises:
         InputError: the file cannot be read or is wrong; says where, what was found and what is allowed.
     """
     document = Document(path)
+    content = document.values if limit_steps is None else {**document.values, "limit_steps": limit_steps}
+    name = str(document.values.get("name"))
+    folder = out or Path("results", name if limit_steps is None else f"{name}-limit-{limit_steps}")
     runs: dict[str, Run] = {}
-    products = list(_products(document))
-    for values, part in products:
+    choices: list[Choice] = []
+    waiting = 0
+    for values, part in _products(document):
         if limit_steps is not None and isinstance(values.get("training"), dict):
             values["training"].pop("seconds", None)
             values["training"]["steps"] = limit_steps
         axes = _validated(document, values, part)
-        for run in _expand(document, axes, part):
+        expanded = list(_expand(document, axes, part))
+        if axes.select is not None:
+            try:
+                expanded, chosen = _chosen(axes.select, expanded, runs.values(), folder)
+                choices += chosen
+            except Unfinished:
+                waiting += len(expanded) // len(axes.settings)
+                continue
+            except InputError as error:
+                raise document.error(_at(document, part, ("select",)), str(error)) from None
+        for run in expanded:
             runs.setdefault(run.id, run)
-    content = document.values if limit_steps is None else {**document.values, "limit_steps": limit_steps}
-    return Sweep(axes.name, axes.task, tuple(runs.values()), content)
+    return Sweep(axes.name, axes.task, tuple(runs.values()), content, folder, tuple(choices), waiting)
+
+
+def _chosen(
+    selection: Selection, expanded: Sequence[Run], earlier: Iterable[Run], folder: Path
+) -> tuple[list[Run], list[Choice]]:
+    """Choose by the results of ``earlier`` parts, which lie in ``folder``, or by those of the sweep that is named."""
+    if selection.from_ is None:
+        return choose(selection, expanded, judged_here(earlier, SweepFolder(folder)))
+    return choose(selection, expanded, judged_in(Path(selection.from_)))
 
 
 def _products(document: Document) -> Iterator[tuple[dict[str, Any], Place]]:
@@ -85,9 +120,9 @@ def _products(document: Document) -> Iterator[tuple[dict[str, Any], Place]]:
 
 
 def _merged(common: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
-    """Override keys of ``common``; the fields of training and evaluation one by one."""
+    """Override keys of ``common``; the fields of those that are `MERGED` one by one."""
     merged = {**common, **part}
-    for key in ("training", "evaluation"):
+    for key in MERGED:
         if isinstance(common.get(key), dict) and isinstance(part.get(key), dict):
             merged[key] = {**common[key], **part[key]}
             # A part's budget in seconds takes the place of one in steps, and the other way round.
@@ -133,10 +168,13 @@ def _check_protocols(document: Document, axes: Product, part: Place) -> None:
 
 
 def _check_selection(document: Document, axes: Product, part: Place) -> None:
-    metric = axes.evaluation.select
-    if metric is None:
-        return
-    place = _at(document, part, ("evaluation", "select"))
+    if axes.select is not None:
+        _check_metric(document, axes, axes.select.metric, _at(document, part, ("select", "metric")))
+    if axes.evaluation.select is not None:
+        _check_metric(document, axes, axes.evaluation.select, _at(document, part, ("evaluation", "select")))
+
+
+def _check_metric(document: Document, axes: Product, metric: str, place: Place) -> None:
     for dataset in axes.datasets:
         allowed = TASKS[axes.task].metrics_of(dataset, axes.evaluation.protocols)
         if metric.partition("/")[0] not in METRICS:
@@ -182,8 +220,8 @@ def _at(document: Document, part: Place, place: Place) -> Place:
     if not part:
         return place
     own: Any = document.values["parts"][part[1]]
-    # Of training and evaluation, a part may give some fields and leave others to the top of the file.
-    for key in place[:2]:
+    # Of some keys a part may give some fields and leave others to the top of the file.
+    for key in place[: 2 if place and place[0] in MERGED else 1]:
         if isinstance(own, dict):
             if key not in own:
                 return place
