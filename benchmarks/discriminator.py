@@ -8,6 +8,7 @@ from lipschitz.models.dcgan import DCGAN
 from lipschitz.tasks.generation import Generation
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import SETTINGS
+from lipschitz.tasks.terms import Terms
 
 CPU = torch.device("cpu")
 IMAGES = 512
@@ -25,14 +26,16 @@ def generation(constraint: Constraint, *, width: int, size: int, batch_size: int
     """Return SN-GAN's standard CNN at setting C with the hinge loss; two of them draw the same batches in turn."""
     return Generation(
         noise_images(size),
-        DCGAN(width=width),
-        (constraint,),
-        LOSSES["hinge"],
-        SETTINGS["C"],
-        seed=0,
-        batch_size=batch_size,
-        samples=batch_size,
-        gradient_samples=batch_size,
-        selection="frechet_classifier",
-        device=CPU,
+        Terms(
+            DCGAN(width=width),
+            (constraint,),
+            LOSSES["hinge"],
+            SETTINGS["C"],
+            seed=0,
+            batch_size=batch_size,
+            samples=batch_size,
+            gradient_samples=batch_size,
+            selection="frechet_classifier",
+            device=CPU,
+        ),
     )

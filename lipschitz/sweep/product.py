@@ -30,6 +30,8 @@ class Product(BaseModel):
 
     ``path/to/file.py:ClassName`` names a class in a file, whose code is run.
     """
+    generator_constraints: ConstraintEntry = ()
+    """Constraints on the generator, all of them together; those that add a penalty to a loss cannot be had there."""
     losses: Annotated[tuple[LossEntry, ...], *_Axis] | None = None
     """Losses (``lipschitz list losses``); by default hinge for generation, wasserstein for transport."""
     settings: Annotated[tuple[SettingEntry, ...], *_Axis] = Field(default=("C",), validate_default=True)

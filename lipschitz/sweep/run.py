@@ -32,6 +32,8 @@ class Training(Record):
     """Time instead of iterations: as many steps as fit, by the timing pass; written into each run's definition."""
     batch_size: PositiveInt = 64
     """Samples of either kind, real and generated, per update."""
+    generator_batch_size: PositiveInt | None = None
+    """Samples per update of the generator; null for as many as of either kind (SN-GAN's ResNets have twice as many)."""
 
     @model_validator(mode="after")
     def _has_one_budget(self) -> Self:
@@ -80,10 +82,11 @@ class Run:
     seed: int
     training: Training
     evaluation: Evaluation
+    generator_constraints: tuple[Constraint, ...] = ()
 
     def canonical(self) -> dict[str, Any]:
         """Return what defines the run, without what equals its default: so new fields leave old ids alone."""
-        return {
+        canonical = {
             "task": self.task,
             "dataset": self.dataset.entry(),
             "model": self.model.entry(),
@@ -94,6 +97,9 @@ class Run:
             "training": self.training.changed(),
             "evaluation": self.evaluation.changed(),
         }
+        if self.generator_constraints:
+            canonical["generator_constraints"] = [_identified(one) for one in self.generator_constraints]
+        return canonical
 
     @property
     def id(self) -> str:
@@ -117,8 +123,10 @@ class Run:
         return {
             "task": self.task,
             "dataset": self.dataset.label(),
-            "model": self.model.label(),
-            "constraint": "+".join(constraint.label() for constraint in self.constraints),
+            # What bounds the generator makes other networks of a model's: methods are compared within them.
+            "model": self.model.label()
+            + (f" with {_joined(self.generator_constraints)} in G" * bool(self.generator_constraints)),
+            "constraint": _joined(self.constraints),
             "loss": self.loss,
             "setting": self.setting.label(),
         }
@@ -136,6 +144,7 @@ class Run:
                 "dataset": _resolved(self.dataset),
                 "model": _resolved(self.model),
                 "constraints": [_resolved(constraint) for constraint in self.constraints],
+                "generator_constraints": [_resolved(constraint) for constraint in self.generator_constraints],
                 "loss": self.loss,
                 "setting": self.setting.model_dump(mode="json"),
                 "training": self.training.model_dump(mode="json"),
@@ -144,7 +153,7 @@ class Run:
             "sources": self.sources(),
             "outside": {
                 constraint.name(): origin.facts()
-                for constraint in self.constraints
+                for constraint in (*self.constraints, *self.generator_constraints)
                 if (origin := origin_of(type(constraint)))
             },
         }
@@ -154,11 +163,15 @@ class Run:
         return {
             "dataset": {self.dataset.name(): self.dataset.source},
             "model": {self.model.name(): self.model.source},
-            "constraint": {constraint.name(): constraint.source for constraint in self.constraints},
+            "constraint": {one.name(): one.source for one in (*self.constraints, *self.generator_constraints)},
             "loss": {self.loss: LOSSES[self.loss].source},
             # Hyperparameters of one's own are from nowhere.
             "setting": {label: self.setting.source} if (label := self.setting.label()) in SETTINGS else {},
         }
+
+
+def _joined(constraints: tuple[Constraint, ...]) -> str:
+    return "+".join(constraint.label() for constraint in constraints)
 
 
 def _identified(constraint: Constraint) -> Any:

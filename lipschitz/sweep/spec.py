@@ -2,31 +2,21 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import BaseModel, ValidationError
 
-from lipschitz.constraints.base import Constraint, Refusal, constrain
-from lipschitz.datasets.base import Dataset
-from lipschitz.errors import InputError, nearest
-from lipschitz.features.protocols import PROTOCOLS
-from lipschitz.metrics.catalogue import CATALOGUE as METRICS
-from lipschitz.models.base import Model
+from lipschitz.errors import InputError
 from lipschitz.sweep.document import Document, Place
 from lipschitz.sweep.entries import describe
+from lipschitz.sweep.expansion import MERGED, at, check_metrics, check_protocols, expand
 from lipschitz.sweep.product import Product
 from lipschitz.sweep.run import Evaluation, Run, TaskName, Training
 from lipschitz.sweep.selection import Choice, Selection, Unfinished, choose, judged_here, judged_in
 from lipschitz.sweep.store import SweepFolder
-from lipschitz.tasks.catalogue import TASKS, Unsuitable
 
 BUDGETS = {"steps", "seconds"}
-MERGED = ("training", "evaluation")
-"""Keys of which a part may override single fields."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +66,7 @@ def load_sweep(path: Path, limit_steps: int | None = None, out: Path | None = No
             values["training"].pop("seconds", None)
             values["training"]["steps"] = limit_steps
         axes = _validated(document, values, part)
-        expanded = list(_expand(document, axes, part))
+        expanded = list(expand(document, axes, part))
         if axes.select is not None:
             try:
                 expanded, chosen = _chosen(axes.select, expanded, runs.values(), folder)
@@ -85,7 +75,7 @@ def load_sweep(path: Path, limit_steps: int | None = None, out: Path | None = No
                 waiting += len(expanded) // len(axes.settings)
                 continue
             except InputError as error:
-                raise document.error(_at(document, part, ("select",)), str(error)) from None
+                raise document.error(at(document, part, ("select",)), str(error)) from None
         for run in expanded:
             runs.setdefault(run.id, run)
     return Sweep(axes.name, axes.task, tuple(runs.values()), content, folder, tuple(choices), waiting)
@@ -148,82 +138,7 @@ def _validated(document: Document, values: dict[str, Any], part: Place) -> Produ
             if len(place) > 1 and place[0] in models
             else {*Product.model_fields, "parts"}
         )
-        raise document.error(_at(document, part, place), describe(error, allowed)) from None
-    _check_protocols(document, axes, part)
-    _check_selection(document, axes, part)
+        raise document.error(at(document, part, place), describe(error, allowed)) from None
+    check_protocols(document, axes, part)
+    check_metrics(document, axes, part)
     return axes
-
-
-def _check_protocols(document: Document, axes: Product, part: Place) -> None:
-    """Refuse protocols where there are no images, and images that nothing but a protocol could judge without one."""
-    for index, dataset in enumerate(axes.datasets):
-        if axes.evaluation.protocols and dataset.kind != "images":
-            place = _at(document, part, ("evaluation", "protocols"))
-            raise document.error(place, f"protocols judge images, and {dataset.label()} has {dataset.kind}")
-        if not TASKS[axes.task].metrics_of(dataset, axes.evaluation.protocols):
-            said = f"{dataset.label()} has no labels, so that no classifier of its own judges what is generated"
-            allowed = " or ".join(f"{{protocols: [{name}]}}" for name in PROTOCOLS)
-            place = _at(document, part, ("datasets", index))
-            raise document.error(place, f"{said}; allowed: evaluation: {allowed}")
-
-
-def _check_selection(document: Document, axes: Product, part: Place) -> None:
-    if axes.select is not None:
-        _check_metric(document, axes, axes.select.metric, _at(document, part, ("select", "metric")))
-    if axes.evaluation.select is not None:
-        _check_metric(document, axes, axes.evaluation.select, _at(document, part, ("evaluation", "select")))
-
-
-def _check_metric(document: Document, axes: Product, metric: str, place: Place) -> None:
-    for dataset in axes.datasets:
-        allowed = TASKS[axes.task].metrics_of(dataset, axes.evaluation.protocols)
-        if metric.partition("/")[0] not in METRICS:
-            raise document.error(place, f"unknown metric '{metric}'; {nearest(metric, allowed)}")
-        if metric not in allowed:
-            raise document.error(place, f"{metric} does not judge {dataset.label()}; {nearest(metric, allowed)}")
-
-
-def _expand(document: Document, axes: Product, part: Place) -> Iterator[Run]:
-    pairs = product(enumerate(axes.datasets), enumerate(axes.models))
-    losses = axes.losses or (TASKS[axes.task].loss,)
-    choices = product(pairs, losses, axes.settings, axes.constraints, axes.seeds)
-    for ((at_dataset, dataset), (at_model, entry)), loss, setting, constraints, seed in choices:
-        model = TASKS[axes.task].auto(dataset.shape) if entry == "auto" else entry
-        try:
-            TASKS[axes.task].check(dataset, model, loss, setting)
-        except Unsuitable as error:
-            chosen = {"datasets": dataset, "models": entry, "losses": loss, "settings": setting}[error.axis]
-            place: Place = (error.axis, getattr(axes, error.axis).index(chosen))
-            raise document.error(_at(document, part, place), str(error)) from None
-        try:
-            model.check(dataset.shape)
-        except ValueError as error:
-            place = ("datasets", at_dataset) if entry == "auto" else ("models", at_model)
-            raise document.error(_at(document, part, place), f"{dataset.label()}: {error}") from None
-        try:
-            _check_constraints(dataset, model, constraints)
-        except Refusal as error:
-            place = ("constraints", axes.constraints.index(constraints))
-            raise document.error(_at(document, part, place), f"{dataset.label()}, {model.label()}: {error}") from None
-        yield Run(axes.task, dataset, model, constraints, loss, setting, seed, axes.training, axes.evaluation)
-
-
-@cache
-def _check_constraints(dataset: Dataset, model: Model, constraints: tuple[Constraint, ...]) -> None:
-    """Raise Refusal where the constraints cannot bound the model: tried on a network without values."""
-    with torch.device("meta"):
-        constrain(model.build_discriminator(dataset.shape, dataset.classes), constraints, dataset.shape)
-
-
-def _at(document: Document, part: Place, place: Place) -> Place:
-    """Return where a key of a product stands: in its part where that names it, else at the top of the file."""
-    if not part:
-        return place
-    own: Any = document.values["parts"][part[1]]
-    # Of some keys a part may give some fields and leave others to the top of the file.
-    for key in place[: 2 if place and place[0] in MERGED else 1]:
-        if isinstance(own, dict):
-            if key not in own:
-                return place
-            own = own[key]
-    return (*part, *place)

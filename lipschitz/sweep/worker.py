@@ -19,6 +19,7 @@ from lipschitz.sweep.run import Run
 from lipschitz.sweep.store import RunFolder, SweepFolder
 from lipschitz.tasks.catalogue import TASKS
 from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.terms import Terms
 from lipschitz.training.loop import Trainer
 from lipschitz.training.task import Task
 
@@ -76,11 +77,9 @@ class Job:
 
     def build(self, data: Data | PairData | None = None) -> Task:
         """Build the task on the job's device, on ``data`` where they are there already."""
-        run, device, task = self.run, torch.device(self.device), TASKS[self.run.task]
+        run, task = self.run, TASKS[self.run.task]
         protocols = run.evaluation.protocols
-        judged: dict[str, Any] = {"protocols": protocols, "inception_weights": self.inception_weights}
-        return task.build(
-            data or self.load(),
+        terms = Terms(
             run.model,
             run.constraints,
             LOSSES[run.loss],
@@ -90,9 +89,13 @@ class Job:
             samples=run.evaluation.samples,
             gradient_samples=run.evaluation.gradient_samples,
             selection=run.evaluation.select or task.metrics_of(run.dataset, protocols)[0],
-            device=device,
-            **(judged if protocols else {}),
+            device=torch.device(self.device),
+            generator_constraints=run.generator_constraints,
+            generator_batch_size=run.training.generator_batch_size,
+            protocols=protocols,
+            inception_weights=self.inception_weights,
         )
+        return task.build(data or self.load(), terms)
 
 
 def work(job: Job, channel: Connection) -> None:

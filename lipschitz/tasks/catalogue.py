@@ -1,7 +1,7 @@
 """The tasks by the names that sweep files use: how a run of each is built, and what it can be made of."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lipschitz.datasets.base import Dataset
 from lipschitz.features.protocols import Protocol
@@ -13,6 +13,7 @@ from lipschitz.models.critic import Critic
 from lipschitz.tasks import potential, quality
 from lipschitz.tasks.generation import Generation
 from lipschitz.tasks.settings import Setting
+from lipschitz.tasks.terms import Terms
 from lipschitz.tasks.transport import Transport
 from lipschitz.training.task import Task
 
@@ -28,9 +29,8 @@ class Unsuitable(ValueError):
 class TaskKind(NamedTuple):
     """A task as a sweep knows it."""
 
-    build: Callable[..., Task]
-    """From data, model, constraints, loss and setting, and by name seed, batch_size, samples, gradient_samples,
-    selection and device."""
+    build: Callable[[Any, Terms], Task]
+    """From data of the kind that it takes."""
     auto: Callable[[tuple[int, ...]], Model]
     """The model that suits samples of a shape."""
     loss: str
@@ -39,6 +39,7 @@ class TaskKind(NamedTuple):
     """What judges runs on a data set by protocols, if any; by the first a run's best step is chosen by default."""
     check: Callable[[Dataset, Model, str, Setting], None]
     """Raises Unsuitable for a data set, model, loss or setting that the task has no use for."""
+    has_generator: bool
 
 
 def _check_generation(dataset: Dataset, model: Model, loss: str, setting: Setting) -> None:
@@ -67,7 +68,9 @@ def _judging_transport(dataset: Dataset, protocols: Sequence[Protocol] = ()) -> 
 
 
 TASKS: dict[str, TaskKind] = {
-    "generation": TaskKind(Generation, auto, "hinge", quality.metrics_of, _check_generation),
-    "transport": TaskKind(Transport, lambda shape: Critic(), "wasserstein", _judging_transport, _check_transport),
+    "generation": TaskKind(Generation, auto, "hinge", quality.metrics_of, _check_generation, True),
+    "transport": TaskKind(
+        Transport, lambda shape: Critic(), "wasserstein", _judging_transport, _check_transport, False
+    ),
 }
 """Every task by name."""

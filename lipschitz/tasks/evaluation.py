@@ -1,8 +1,7 @@
 """What is measured of a GAN, and what the report draws of it; randomness is its own, and nothing is changed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from lipschitz.datasets.base import Data, ImageData, PointData
-from lipschitz.features.protocols import Protocol
 from lipschitz.streams import stream
 from lipschitz.tasks.drawing import evaluated, spectrum_arrays, surface
 from lipschitz.tasks.inception_quality import InceptionQuality
 from lipschitz.tasks.measurement import Measured, measure_discriminator, with_row
 from lipschitz.tasks.quality import Quality, quality_of, to_bytes
+from lipschitz.tasks.terms import Terms
 
 SHOWN_IMAGES = 64
 SHOWN_POINTS = 1000
@@ -43,34 +42,16 @@ class Evaluator:
 
     Args:
         data: the data set, on the device of both networks.
+        terms: of the run; a draw is its seed's stream ``evaluation/<draw>``.
         latent: dimensions of the generator's Gaussian input.
         classes: of a conditional run, in which samples are generated of the classes of the real ones, row by row.
-        seed: the run's; a draw is its stream ``evaluation/<draw>``.
-        samples: generated and real samples per evaluation; as many as are held out, where those are fewer.
-        gradient_samples: points of each kind at which the discriminator's gradient is measured.
-        device: where everything lives.
-        protocols: by which images are judged besides, in the features of the FID's Inception network.
-        inception_weights: file of that network's weights; that in the cache where None.
     """
 
-    def __init__(
-        self,
-        data: Data,
-        *,
-        latent: int,
-        classes: int | None = None,
-        seed: int,
-        samples: int,
-        gradient_samples: int,
-        device: torch.device,
-        protocols: Sequence[Protocol] = (),
-        inception_weights: Path | None = None,
-    ) -> None:
-        self._data, self._latent, self._seed, self._device = data, latent, seed, device
-        self._classes = classes
-        self._samples = min(samples, data.reference_size or samples)
-        self._gradient_samples = min(gradient_samples, self._samples)
-        self._protocols, self._inception_weights = protocols, inception_weights
+    def __init__(self, data: Data, terms: Terms, *, latent: int, classes: int | None = None) -> None:
+        self._data, self._terms, self._latent, self._classes = data, terms, latent, classes
+        self._device = terms.device
+        self._samples = min(terms.samples, data.reference_size or terms.samples)
+        self._gradient_samples = min(terms.gradient_samples, self._samples)
 
     @cached_property
     def _quality(self) -> Quality:
@@ -79,10 +60,10 @@ class Evaluator:
 
     @cached_property
     def _inception(self) -> InceptionQuality | None:
-        if not self._protocols:
+        if not self._terms.protocols:
             return None
         assert isinstance(self._data, ImageData)
-        return InceptionQuality(self._data, self._protocols, self._inception_weights, self._device)
+        return InceptionQuality(self._data, self._terms.protocols, self._terms.inception_weights, self._device)
 
     def evaluate(self, networks: Mapping[str, nn.Module], memory: Memory, draw: str) -> Measured:
         """Measure the quality of ``networks`` and the discriminator; ``memory`` is what earlier evaluations left."""
@@ -93,7 +74,7 @@ class Evaluator:
             many = self._many(networks["generator"], self._inception.generated, self._stream(f"{draw}/protocols"))
             quality |= self._inception.measure(many)
         places = self._places(fake, real, memory.old, rng)
-        search = stream(self._seed, f"evaluation/{draw}/lipschitz")
+        search = stream(self._terms.seed, f"evaluation/{draw}/lipschitz")
         of_places = [rows[: self._gradient_samples] for rows in labels]
         measured = measure_discriminator(networks["discriminator"], places, memory.starts, search, *of_places)
         return measured._replace(values=quality | measured.values)
@@ -131,7 +112,7 @@ class Evaluator:
         return arrays
 
     def _stream(self, draw: str) -> torch.Generator:
-        return stream(self._seed, f"evaluation/{draw}", self._device)
+        return stream(self._terms.seed, f"evaluation/{draw}", self._device)
 
     def _pairs(self, generator: nn.Module, rng: torch.Generator) -> tuple[Tensor, ...]:
         """Return generated and real samples and, in a conditional run, the labels that both have, row by row."""

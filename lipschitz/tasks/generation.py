@@ -1,24 +1,20 @@
 """Generation: alternating training of a GAN, in which the discriminator's constraint is the one thing that changes."""
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lipschitz.constraints.base import Constraint
 from lipschitz.datasets.base import Data, ImageData
-from lipschitz.features.protocols import Protocol
 from lipschitz.metrics.catalogue import metric_of
 from lipschitz.models.base import PairModel
 from lipschitz.streams import seeded, stream
 from lipschitz.tasks.evaluation import Evaluator, Memory
-from lipschitz.tasks.losses import Loss
 from lipschitz.tasks.measurement import Measured
-from lipschitz.tasks.player import Discriminator, Player, are_finite
-from lipschitz.tasks.settings import Setting
+from lipschitz.tasks.player import Discriminator, Generator, Player, are_finite
+from lipschitz.tasks.terms import Terms
 from lipschitz.training.task import Selection
 
 STREAMS = ("data", "latents_discriminator", "latents_generator", "constraint")
@@ -27,7 +23,7 @@ LABELS = "labels_generator"
 
 
 class Generation:
-    """One GAN: a generator and a discriminator of ``model``, the discriminator bounded by ``constraints``.
+    """One GAN: a generator and a discriminator of the terms' model, each bounded by its constraints.
 
     Two of them that differ in their constraints alone start from bit-identical raw parameters, and see the same batches
     and the same noise.
@@ -36,56 +32,22 @@ class Generation:
     that a penalty's interpolate lies between two samples of one class; the generator learns on classes drawn uniformly.
     """
 
-    def __init__(
-        self,
-        data: Data,
-        model: PairModel,
-        constraints: Sequence[Constraint],
-        loss: Loss,
-        setting: Setting,
-        *,
-        seed: int,
-        batch_size: int,
-        samples: int,
-        gradient_samples: int,
-        selection: str,
-        device: torch.device,
-        protocols: Sequence[Protocol] = (),
-        inception_weights: Path | None = None,
-    ) -> None:
-        self.device = device
-        self.selection = Selection(selection, metric_of(selection).better or "lower")
-        self._data, self._loss, self._setting = data, loss, setting
-        self._batch_size = batch_size
-        self._classes = data.classes if model.is_conditional() and isinstance(data, ImageData) else None
+    def __init__(self, data: Data, terms: Terms) -> None:
+        assert isinstance(terms.model, PairModel)
+        self.device = terms.device
+        self.selection = Selection(terms.selection, metric_of(terms.selection).better or "lower")
+        self._data, self._terms = data, terms
+        self._classes = data.classes if terms.model.is_conditional() and isinstance(data, ImageData) else None
         names = STREAMS if self._classes is None else (*STREAMS, LABELS)
-        self._streams = {name: stream(seed, name, device) for name in names}
-        with seeded(seed, "weights"):
-            networks = model.build(data.shape, self._classes)
+        self._streams = {name: stream(terms.seed, name, terms.device) for name in names}
+        with seeded(terms.seed, "weights"):
+            networks = terms.model.build(data.shape, self._classes)
         self._latent = networks.latent
-        self._discriminator = Discriminator(
-            networks.discriminator,
-            constraints,
-            data.shape,
-            loss,
-            setting,
-            seed=seed,
-            rng=self._streams["constraint"],
-            device=device,
-        )
-        self._generator = Player(networks.generator.to(device), setting, device)
+        rng = self._streams["constraint"]
+        self._discriminator = Discriminator(networks.discriminator, data.shape, terms, rng)
+        self._generator = Generator(networks.generator, networks.latent, terms)
         self._players: dict[str, Player] = {"discriminator": self._discriminator, "generator": self._generator}
-        self._evaluator = Evaluator(
-            data,
-            latent=networks.latent,
-            classes=self._classes,
-            seed=seed,
-            samples=samples,
-            gradient_samples=gradient_samples,
-            device=device,
-            protocols=protocols,
-            inception_weights=inception_weights,
-        )
+        self._evaluator = Evaluator(data, terms, latent=networks.latent, classes=self._classes)
         self._memory = Memory(self._evaluator.remember(self.generator), {}, {})
         self._measured = Measured({}, {}, {})
 
@@ -103,7 +65,7 @@ class Generation:
         """Make n_dis discriminator updates and one generator update."""
         for player in self._players.values():
             player.decay(progress)
-        for _ in range(self._setting.n_dis):
+        for _ in range(self._terms.setting.n_dis):
             self.discriminator_step()
         self.generator_step()
 
@@ -111,7 +73,7 @@ class Generation:
         """Make one update of the discriminator on a batch of real and a batch of freshly generated samples."""
         real, *labels = self._real()
         with torch.no_grad():
-            generated = self.generator(self._latents("latents_discriminator"), *labels)
+            generated = self.generator(self._latents("latents_discriminator", self._terms.batch_size), *labels)
         self._discriminator.step(real, generated, *labels)
 
     def generator_step(self) -> None:
@@ -120,9 +82,11 @@ class Generation:
         Only the running statistics of batch normalisation see these samples too, as in any forward pass of training.
         """
         self.discriminator.requires_grad_(False)
-        labels = self._classes_to_learn()
-        generated = self.generator(self._latents("latents_generator"), *labels)
-        loss = self._loss.generator(self.discriminator(generated, *labels))
+        self._generator.prepare()
+        n = self._terms.generator_batch_size or self._terms.batch_size
+        labels = self._classes_to_learn(n)
+        generated = self.generator(self._latents("latents_generator", n), *labels)
+        loss = self._terms.loss.generator(self.discriminator(generated, *labels))
         self._generator.loss = loss.detach()
         self._generator.update(loss)
 
@@ -190,17 +154,15 @@ class Generation:
     def _real(self) -> tuple[Tensor, ...]:
         """Return a batch of real samples and, in a conditional run, their labels."""
         if self._classes is None:
-            return (self._data.batch(self._batch_size, self._streams["data"]),)
+            return (self._data.batch(self._terms.batch_size, self._streams["data"]),)
         assert isinstance(self._data, ImageData)
-        return self._data.labelled_batch(self._batch_size, self._streams["data"])
+        return self._data.labelled_batch(self._terms.batch_size, self._streams["data"])
 
-    def _classes_to_learn(self) -> tuple[Tensor, ...]:
+    def _classes_to_learn(self, n: int) -> tuple[Tensor, ...]:
         """Return, in a conditional run, the labels of the generator's next batch."""
         if self._classes is None:
             return ()
-        rng = self._streams[LABELS]
-        return (torch.randint(self._classes, (self._batch_size,), generator=rng, device=self.device),)
+        return (torch.randint(self._classes, (n,), generator=self._streams[LABELS], device=self.device),)
 
-    def _latents(self, name: str) -> Tensor:
-        rng = self._streams[name]
-        return torch.randn(self._batch_size, self._latent, generator=rng, device=self.device)
+    def _latents(self, name: str, n: int) -> Tensor:
+        return torch.randn(n, self._latent, generator=self._streams[name], device=self.device)

@@ -11,18 +11,27 @@ from lipschitz.constraints.base import Batch, Constraint, constrain
 from lipschitz.constraints.batch_dependence import batch_dependent
 from lipschitz.estimation.labels import Labelled
 from lipschitz.streams import seeded
-from lipschitz.tasks.losses import Loss
 from lipschitz.tasks.settings import Setting
+from lipschitz.tasks.terms import Terms
 
 
 class Player:
-    """A network, its optimiser and its last loss."""
+    """A network, wrapped by its constraints already, with its optimiser and its last loss."""
 
-    def __init__(self, net: nn.Module, setting: Setting, device: torch.device) -> None:
+    def __init__(
+        self,
+        net: nn.Module,
+        setting: Setting,
+        device: torch.device,
+        constraints: Sequence[Constraint] = (),
+        lr: float | None = None,
+    ) -> None:
+        """Take the setting's learning rate where ``lr`` is None."""
         self.net = net
-        self.optimiser = setting.build(net.parameters())
+        self._setting = setting if lr is None else setting.model_copy(update={"lr": lr})
+        self.optimiser = self._setting.build(net.parameters())
         self.loss = torch.zeros((), device=device)
-        self._setting = setting
+        self._constraints = constraints
 
     def decay(self, progress: float) -> None:
         """Set the learning rate that the setting has after the share ``progress`` of the run."""
@@ -30,11 +39,20 @@ class Player:
             for group in self.optimiser.param_groups:
                 group["lr"] = self._setting.lr_at(progress)
 
+    @torch.no_grad()
+    def prepare(self) -> None:
+        """Advance the state of the constraints, before an update."""
+        for constraint in self._constraints:
+            constraint.update(self.net)
+
     def update(self, loss: Tensor) -> None:
-        """Make one step of the optimiser down ``loss``."""
+        """Make one step of the optimiser down ``loss``, and put the weights back into the constraints' sets."""
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
+        with torch.no_grad():
+            for constraint in self._constraints:
+                constraint.project(self.net)
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the network and the last loss."""
@@ -56,33 +74,29 @@ class Player:
         self.optimiser.load_state_dict(state["optimiser"])
 
 
-class Discriminator(Player):
-    """A discriminator of samples of ``shape``, bounded by ``constraints``, whose randomness is ``rng``."""
+class Generator(Player):
+    """A generator of samples from latents ``(n, latent)``, bounded by the terms' generator constraints."""
 
-    def __init__(
-        self,
-        net: nn.Module,
-        constraints: Sequence[Constraint],
-        shape: tuple[int, ...],
-        loss: Loss,
-        setting: Setting,
-        *,
-        seed: int,
-        rng: torch.Generator,
-        device: torch.device,
-    ) -> None:
-        with seeded(seed, "constraint"):
-            net = constrain(net.to(device), constraints, shape)
-        super().__init__(net, setting, device)
-        self._constraints, self._objective, self._rng = constraints, loss, rng
+    def __init__(self, net: nn.Module, latent: int, terms: Terms) -> None:
+        with seeded(terms.seed, "generator_constraint"):
+            net = constrain(net.to(terms.device), terms.generator_constraints, (latent,))
+        super().__init__(net, terms.setting, terms.device, terms.generator_constraints)
+
+
+class Discriminator(Player):
+    """A discriminator of samples of ``shape``, bounded by the terms' constraints, whose randomness is ``rng``."""
+
+    def __init__(self, net: nn.Module, shape: tuple[int, ...], terms: Terms, rng: torch.Generator) -> None:
+        with seeded(terms.seed, "constraint"):
+            net = constrain(net.to(terms.device), terms.constraints, shape)
+        super().__init__(net, terms.setting, terms.device, terms.constraints, terms.setting.discriminator_lr)
+        self._objective, self._rng = terms.loss, rng
         self._mixes = any(batch_dependent(net))
 
     def step(self, real: Tensor, generated: Tensor, labels: Tensor | None = None) -> None:
         """Make one update on samples ``(n, *shape)`` of either kind, whose classes are ``labels`` ``(n,)``, if any."""
         self.net.requires_grad_(True)
-        with torch.no_grad():
-            for constraint in self._constraints:
-                constraint.update(self.net)
+        self.prepare()
         net = self.net if labels is None else Labelled(self.net, labels)
         # Cached: a reparametrised weight is computed once, and the penalty sees the one that the loss saw.
         with parametrize.cached():
@@ -91,9 +105,6 @@ class Discriminator(Player):
             for constraint in self._constraints:
                 loss = loss + constraint.penalty(net, Batch(real, generated, labels), self._rng)
         self.update(loss)
-        with torch.no_grad():
-            for constraint in self._constraints:
-                constraint.project(self.net)
 
     def _judged(self, net: nn.Module, real: Tensor, generated: Tensor) -> Sequence[Tensor]:
         """Return D(real) and D(generated): from one pass, unless a module would then mix the two."""

@@ -24,6 +24,8 @@ class Setting(Record):
     """Adam's β1 and β2; RMSProp has none."""
     n_dis: PositiveInt = 1
     """Discriminator updates per generator update."""
+    discriminator_lr: PositiveFloat | None = None
+    """α of the discriminator where it has one of its own (Heusel et al. 2017, arXiv:1706.08500); null for ``lr``."""
     decay: Literal["none", "linear"] = "none"
     """``linear``: the learning rate falls linearly to zero over the run."""
 

@@ -1,58 +1,42 @@
 """Transport: a critic maximises the Wasserstein-1 dual of two distributions whose optimal transport is known."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from lipschitz.constraints.base import Constraint
 from lipschitz.datasets.pairs import PairData
 from lipschitz.metrics.catalogue import CATALOGUE
-from lipschitz.models.base import Model
 from lipschitz.streams import seeded, stream
 from lipschitz.tasks.drawing import spectrum_arrays
-from lipschitz.tasks.losses import Loss
 from lipschitz.tasks.measurement import Measured, with_row
 from lipschitz.tasks.player import Discriminator, are_finite
 from lipschitz.tasks.potential import PotentialEvaluator
-from lipschitz.tasks.settings import Setting
+from lipschitz.tasks.terms import Terms
 from lipschitz.training.task import Selection
 
 
 class Transport:
-    """One critic, bounded by ``constraints``: P is what it calls real, Q what it calls generated.
+    """One critic, bounded by the terms' constraints: P is what it calls real, Q what it calls generated.
 
     Two of them that differ in their constraints alone start from bit-identical raw parameters and see the same batches.
     """
 
-    def __init__(
-        self,
-        data: PairData,
-        model: Model,
-        constraints: Sequence[Constraint],
-        loss: Loss,
-        setting: Setting,
-        *,
-        seed: int,
-        batch_size: int,
-        samples: int,
-        gradient_samples: int,
-        selection: str,
-        device: torch.device,
-    ) -> None:
-        self.device = device
-        self.selection = Selection(selection, CATALOGUE[selection].better or "lower")
-        self._data, self._batch_size = data, batch_size
-        self._streams = {name: stream(seed, name, device) for name in ("data", "constraint")}
-        with seeded(seed, "weights"):
-            critic = model.build_discriminator(data.shape)
-        self._critic = Discriminator(
-            critic, constraints, data.shape, loss, setting, seed=seed, rng=self._streams["constraint"], device=device
-        )
+    def __init__(self, data: PairData, terms: Terms) -> None:
+        self.device = terms.device
+        self.selection = Selection(terms.selection, CATALOGUE[terms.selection].better or "lower")
+        self._data, self._batch_size = data, terms.batch_size
+        self._streams = {name: stream(terms.seed, name, terms.device) for name in ("data", "constraint")}
+        with seeded(terms.seed, "weights"):
+            critic = terms.model.build_discriminator(data.shape)
+        self._critic = Discriminator(critic, data.shape, terms, self._streams["constraint"])
         self._evaluator = PotentialEvaluator(
-            data, seed=seed, samples=samples, gradient_samples=gradient_samples, device=device
+            data,
+            seed=terms.seed,
+            samples=terms.samples,
+            gradient_samples=terms.gradient_samples,
+            device=terms.device,
         )
         self._starts: dict[str, Tensor] = {}
         self._spectra: dict[str, Tensor] = {}

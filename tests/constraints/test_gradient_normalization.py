@@ -24,6 +24,7 @@ from lipschitz.models.mlp import MLP
 from lipschitz.tasks.generation import Generation
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import SETTINGS
+from lipschitz.tasks.terms import Terms
 
 
 def normalized(net: nn.Module, shape: tuple[int, ...] = (2,)) -> nn.Module:
@@ -253,16 +254,18 @@ def test_a_generators_gradient_flows_through_a_frozen_discriminator() -> None:
 def test_a_gan_trains_with_it() -> None:
     task = Generation(
         EightGaussians().load(None, torch.device("cpu")),
-        MLP(width=8, depth=2),
-        (GradientNormalization(), GradientPenalty(weight=1.0)),
-        LOSSES["hinge"],
-        SETTINGS["C"],
-        seed=0,
-        batch_size=8,
-        samples=16,
-        gradient_samples=8,
-        selection="w1",
-        device=torch.device("cpu"),
+        Terms(
+            MLP(width=8, depth=2),
+            (GradientNormalization(), GradientPenalty(weight=1.0)),
+            LOSSES["hinge"],
+            SETTINGS["C"],
+            seed=0,
+            batch_size=8,
+            samples=16,
+            gradient_samples=8,
+            selection="w1",
+            device=torch.device("cpu"),
+        ),
     )
     before = {
         player: [parameter.detach().clone() for parameter in net.parameters()]

@@ -17,6 +17,7 @@ from lipschitz.models.mlp import MLP
 from lipschitz.tasks.generation import Generation
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import SETTINGS
+from lipschitz.tasks.terms import Terms
 
 
 def unit(vector: Tensor) -> Tensor:
@@ -37,16 +38,18 @@ def task() -> Generation:
     data = EightGaussians().load(None, torch.device("cpu"))
     built = Generation(
         data,
-        MLP(width=8, depth=2),
-        (SpectralNormalization(),),
-        LOSSES["hinge"],
-        SETTINGS["D"],
-        seed=0,
-        batch_size=8,
-        samples=16,
-        gradient_samples=8,
-        selection="w1",
-        device=torch.device("cpu"),
+        Terms(
+            MLP(width=8, depth=2),
+            (SpectralNormalization(),),
+            LOSSES["hinge"],
+            SETTINGS["D"],
+            seed=0,
+            batch_size=8,
+            samples=16,
+            gradient_samples=8,
+            selection="w1",
+            device=torch.device("cpu"),
+        ),
     )
     # Far from the singular vectors, where a step of power iteration would stand still.
     for _, layer in weighted_layers(built.discriminator):

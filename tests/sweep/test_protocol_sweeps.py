@@ -113,7 +113,9 @@ def test_a_sweep_without_weights_ends_before_it_writes(tmp_path: Path) -> None:
     command += ["--inception-weights", "absent.pth"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: --inception-weights: no file absent.pth; get it by 'lipschitz data inception'")
+    assert done.stderr.startswith(
+        "error: --inception-weights: no file absent.pth; get it by 'lipschitz data inception'"
+    )
     assert done.stderr.count("\n") == 1
     assert sorted(tmp_path.iterdir()) == before
 

@@ -11,6 +11,7 @@ from lipschitz.models.base import Activation
 from lipschitz.models.critic import Critic
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import Setting
+from lipschitz.tasks.terms import Terms
 from lipschitz.tasks.transport import Transport
 
 CPU = torch.device("cpu")
@@ -47,16 +48,18 @@ def transport(
 ) -> Transport:
     return Transport(
         data,
-        Critic(width=16, activation=activation),
-        constraints or (NoConstraint(),),
-        LOSSES["wasserstein"],
-        setting,
-        seed=seed,
-        batch_size=32,
-        samples=128,
-        gradient_samples=16,
-        selection=selection,
-        device=CPU,
+        Terms(
+            Critic(width=16, activation=activation),
+            constraints or (NoConstraint(),),
+            LOSSES["wasserstein"],
+            setting,
+            seed=seed,
+            batch_size=32,
+            samples=128,
+            gradient_samples=16,
+            selection=selection,
+            device=CPU,
+        ),
     )
 
 

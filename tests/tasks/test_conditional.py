@@ -21,6 +21,7 @@ from lipschitz.models.resnet import ResNet
 from lipschitz.tasks.generation import Generation
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import SETTINGS
+from lipschitz.tasks.terms import Terms
 
 CPU = torch.device("cpu")
 SEEN: list[Batch] = []
@@ -40,16 +41,18 @@ class Spy(Constraint):
 def conditional(*constraints: Constraint, model: PairModel | None = None) -> Generation:
     return Generation(
         Digits().load(None, CPU),
-        model or DCGAN(width=4, conditional=True),
-        constraints or (NoConstraint(),),
-        LOSSES["hinge"],
-        SETTINGS["C"],
-        seed=0,
-        batch_size=16,
-        samples=64,
-        gradient_samples=16,
-        selection="frechet_classifier",
-        device=CPU,
+        Terms(
+            model or DCGAN(width=4, conditional=True),
+            constraints or (NoConstraint(),),
+            LOSSES["hinge"],
+            SETTINGS["C"],
+            seed=0,
+            batch_size=16,
+            samples=64,
+            gradient_samples=16,
+            selection="frechet_classifier",
+            device=CPU,
+        ),
     )
 
 

@@ -23,6 +23,7 @@ from lipschitz.tasks.generation import Generation
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.quality import metrics_of
 from lipschitz.tasks.settings import SETTINGS, Setting
+from lipschitz.tasks.terms import Terms
 
 CPU = torch.device("cpu")
 
@@ -38,16 +39,18 @@ def images(*constraints: Constraint) -> Generation:
 def generation(dataset: Dataset, model: Any, constraints: Any, setting: Setting, seed: int) -> Generation:
     return Generation(
         dataset.load(None, CPU),
-        model,
-        constraints or (NoConstraint(),),
-        LOSSES["hinge"],
-        setting,
-        seed=seed,
-        batch_size=16,
-        samples=64,
-        gradient_samples=32,
-        selection=metrics_of(dataset)[0],
-        device=CPU,
+        Terms(
+            model,
+            constraints or (NoConstraint(),),
+            LOSSES["hinge"],
+            setting,
+            seed=seed,
+            batch_size=16,
+            samples=64,
+            gradient_samples=32,
+            selection=metrics_of(dataset)[0],
+            device=CPU,
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from lipschitz.tasks.generation import Generation
 from lipschitz.tasks.inception_quality import InceptionQuality
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import SETTINGS
+from lipschitz.tasks.terms import Terms
 
 CPU = torch.device("cpu")
 SMALL = SNGAN(n_real=20, n_fake=10, score_samples=30)
@@ -82,17 +83,19 @@ def test_too_few_images_are_refused_before_anything_passes(passes):
 def task():
     return Generation(
         data(classes=3),
-        DCGAN(width=2),
-        (NoConstraint(),),
-        LOSSES["hinge"],
-        SETTINGS["C"],
-        seed=0,
-        batch_size=4,
-        samples=10,
-        gradient_samples=2,
-        selection=SMALL.metrics[0],
-        device=CPU,
-        protocols=(SMALL,),
+        Terms(
+            DCGAN(width=2),
+            (NoConstraint(),),
+            LOSSES["hinge"],
+            SETTINGS["C"],
+            seed=0,
+            batch_size=4,
+            samples=10,
+            gradient_samples=2,
+            selection=SMALL.metrics[0],
+            device=CPU,
+            protocols=(SMALL,),
+        ),
     )
 
 
@@ -111,16 +114,18 @@ def test_a_run_is_measured_by_its_protocols_and_chosen_by_one(passes, task):
 def test_protocols_shift_nothing_else_that_is_measured(passes, task):
     plain = Generation(
         data(classes=3),
-        DCGAN(width=2),
-        (NoConstraint(),),
-        LOSSES["hinge"],
-        SETTINGS["C"],
-        seed=0,
-        batch_size=4,
-        samples=10,
-        gradient_samples=2,
-        selection="frechet_classifier",
-        device=CPU,
+        Terms(
+            DCGAN(width=2),
+            (NoConstraint(),),
+            LOSSES["hinge"],
+            SETTINGS["C"],
+            seed=0,
+            batch_size=4,
+            samples=10,
+            gradient_samples=2,
+            selection="frechet_classifier",
+            device=CPU,
+        ),
     )
     without = plain.evaluate("step 0")
     with_them = task.evaluate("step 0")

@@ -1,0 +1,156 @@
+"""What may be asked of the generator: a batch and a learning rate of its own, constraints."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.utils import parametrize
+from torch.testing import assert_close
+
+from lipschitz.constraints.none import NoConstraint
+from lipschitz.constraints.spectral_normalization import SpectralNormalization
+from lipschitz.constraints.weight_clipping import WeightClipping
+from lipschitz.datasets.digits import Digits
+from lipschitz.errors import InputError
+from lipschitz.estimation.layers import raw_weight, reshaped_weight, weighted_layers
+from lipschitz.models.resnet import ResNet
+from lipschitz.sweep.spec import load_sweep
+from lipschitz.tasks.generation import Generation
+from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.settings import Setting
+from lipschitz.tasks.terms import Terms
+
+CPU = torch.device("cpu")
+SWEEP = """\
+name: small
+task: generation
+datasets: [digits]
+models: [{resnet: {width: 4}}]
+constraints: [spectral_normalization]
+generator_constraints: [spectral_normalization]
+settings: [{lr: 1e-4, discriminator_lr: 4e-4, betas: [0.0, 0.9]}]
+seeds: [0]
+training: {steps: 4, batch_size: 4, generator_batch_size: 8}
+"""
+
+
+def task(setting: Setting = Setting(betas=(0.0, 0.9)), **asked: Any) -> Generation:  # noqa: B008
+    terms = Terms(
+        ResNet(width=4),
+        (NoConstraint(),),
+        LOSSES["hinge"],
+        setting,
+        seed=0,
+        batch_size=4,
+        samples=8,
+        gradient_samples=4,
+        selection="frechet_classifier",
+        device=CPU,
+    )
+    return Generation(Digits().load(None, CPU), terms._replace(**asked))
+
+
+def test_the_generator_learns_on_a_batch_of_its_own_size() -> None:
+    seen: list[int] = []
+    built = task(generator_batch_size=10)
+    built.generator.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    built.step(0.0)
+    assert seen == [4, 10]
+
+
+def test_a_larger_batch_of_the_generator_changes_nothing_that_the_discriminator_sees() -> None:
+    ours, theirs = task(generator_batch_size=10), task()
+    for one in (ours, theirs):
+        one.discriminator_step()
+    for a, b in zip(ours.discriminator.parameters(), theirs.discriminator.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_the_discriminator_may_have_a_rate_of_its_own() -> None:
+    built = task(Setting(lr=1e-4, discriminator_lr=4e-4, betas=(0.0, 0.9), decay="linear"))
+    built.step(0.75)
+    players = built.state_dict()["players"]
+    rates = {name: player["optimiser"]["param_groups"][0]["lr"] for name, player in players.items()}
+    assert rates == {"discriminator": pytest.approx(1e-4), "generator": pytest.approx(2.5e-5)}
+
+
+def test_spectral_normalization_in_the_generator() -> None:
+    plain, built = task(), task(generator_constraints=(SpectralNormalization(),))
+    layers = dict(weighted_layers(built.generator))
+    for name, layer in weighted_layers(plain.generator):
+        assert torch.equal(raw_weight(layers[name]), raw_weight(layer)), "both start from the same raw parameters"
+    for _ in range(20):
+        built.step(0.0)
+    for layer in layers.values():
+        assert parametrize.is_parametrized(layer)
+        assert_close(float(torch.linalg.matrix_norm(reshaped_weight(layer).detach(), 2)), 1.0, rtol=0.2, atol=0)
+    assert not any(parametrize.is_parametrized(layer) for _, layer in weighted_layers(built.discriminator))
+
+
+def test_a_projection_acts_after_the_generator_s_update() -> None:
+    built = task(generator_constraints=(WeightClipping(c=0.01),))
+    built.step(0.0)
+    assert max(float(layer.weight.detach().abs().max()) for _, layer in weighted_layers(built.generator)) <= 0.01 + 1e-9
+
+
+def test_state_round_trip_of_a_constrained_generator() -> None:
+    ours, theirs = (task(generator_constraints=(SpectralNormalization(),)) for _ in range(2))
+    ours.step(0.0)
+    theirs.load_state_dict(ours.state_dict())
+    for a, b in zip(ours.generator.state_dict().values(), theirs.generator.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_what_a_sweep_says_of_the_generator(tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(SWEEP)
+    (run,) = load_sweep(path).runs
+    assert run.generator_constraints == (SpectralNormalization(),)
+    assert run.training.generator_batch_size == 8
+    assert run.labels()["model"] == "resnet(width=4) with spectral_normalization in G"
+    assert run.labels()["constraint"] == "spectral_normalization"
+    path.write_text(SWEEP.replace("generator_constraints: [spectral_normalization]\n", ""))
+    (plain,) = load_sweep(path).runs
+    assert "generator_constraints" not in plain.canonical()
+    assert plain.id != run.id
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "generator_constraints: [spectral_normalization]",
+            "generator_constraints: [gradient_penalty]",
+            "small.yaml:6: generator_constraints: .*gradient_penalty adds a penalty to the discriminator's loss",
+        ),
+        (
+            "generator_constraints: [spectral_normalization]",
+            "generator_constraints: [nonsense]",
+            "small.yaml:6: generator_constraints: unknown constraint 'nonsense'",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(SWEEP.replace(old, new))
+    with pytest.raises(InputError, match=message):
+        load_sweep(path)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("generator_constraints: [spectral_normalization]", "generator_constraints: .*transport has no generator"),
+        ("", "training: .*transport has no generator; allowed: no generator_batch_size"),
+    ],
+)
+def test_transport_has_no_generator(tmp_path: Path, more: str, message: str) -> None:
+    size = "" if more else ", generator_batch_size: 8"
+    path = tmp_path / "pairs.yaml"
+    path.write_text(
+        "name: pairs\ntask: transport\ndatasets: [line]\nconstraints: [none]\nseeds: [0]\n"
+        f"training: {{steps: 4{size}}}\n{more}\n"
+    )
+    with pytest.raises(InputError, match=message):
+        load_sweep(path)
