@@ -36,6 +36,7 @@ class Kind(StrEnum):
     constraints = "constraints"
     datasets = "datasets"
     models = "models"
+    protocols = "protocols"
     losses = "losses"
     metrics = "metrics"
 
@@ -180,7 +181,7 @@ def data(
 
 @app.command("list")
 def list_(kind: Annotated[Kind | None, typer.Argument(help="What to list; everything by default.")] = None) -> None:
-    """List constraints, datasets, models, losses and metrics: name, one line, source."""
+    """List constraints, datasets, models, protocols, losses and metrics: name, one line, source."""
     from rich.table import Table
 
     from lipschitz.listing import LISTINGS

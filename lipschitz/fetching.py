@@ -1,4 +1,4 @@
-"""What ``lipschitz data`` does: says which published data sets are there, and fetches one."""
+"""What ``lipschitz data`` does: says which published data sets, and weights, are there, and fetches one."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,9 +14,12 @@ from lipschitz.datasets.downloading import Observer, download
 from lipschitz.datasets.published import Archive, Published
 from lipschitz.datasets.unpacking import unpack
 from lipschitz.errors import InputError, nearest
+from lipschitz.features.weights import SOURCE, cached_weights, download_weights
 
 PUBLISHED: dict[str, type[Published]] = {name: kind for name, kind in CATALOGUE.items() if issubclass(kind, Published)}
-"""What there is to fetch."""
+"""What data there is to fetch."""
+WEIGHTS = "inception"
+"""What else: the weights of the network by whose features protocols judge images, kept in the cache."""
 
 
 def listed(data_root: Path | None) -> Iterator[tuple[str, str, str, str]]:
@@ -29,6 +32,7 @@ def listed(data_root: Path | None) -> Iterator[tuple[str, str, str, str]]:
         there = "no" if dataset.missing(data_root or DEFAULT_DATA_ROOT) else "yes"
         fetched = all(archive.urls for archive in dataset.archives()) and not dataset.instructions
         yield name, there, f"lipschitz data {name}" if fetched else "by hand", kind.summary()
+    yield WEIGHTS, "yes" if cached_weights().is_file() else "no", f"lipschitz data {WEIGHTS}", f"Weights: {SOURCE}."
 
 
 def fetch(name: str, data_root: Path | None, observer: Callable[[str], Observer]) -> str:
@@ -39,6 +43,8 @@ def fetch(name: str, data_root: Path | None, observer: Callable[[str], Observer]
     Raises:
         InputError: there is no such data set, or it cannot be got, or not by a script: then the line says how.
     """
+    if name == WEIGHTS:
+        return f"{name} is in {download_weights()}"
     dataset, root = _called(name), data_root or DEFAULT_DATA_ROOT
     try:
         dataset.verified(root)
@@ -83,7 +89,7 @@ def _called(name: str) -> Published:
         return PUBLISHED[name]()
     if name in CATALOGUE:
         raise InputError(f"{name} is not fetched: {CATALOGUE[name].source}; what is: {', '.join(PUBLISHED)}")
-    raise InputError(f"unknown data set '{name}': {nearest(name, PUBLISHED)}")
+    raise InputError(f"unknown data set '{name}': {nearest(name, [*PUBLISHED, WEIGHTS])}")
 
 
 def _is_there(root: Path, archive: Archive, observer: Callable[[str], Observer]) -> bool:

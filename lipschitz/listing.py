@@ -7,6 +7,7 @@ from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
 from lipschitz.constraints.catalogue import REFUSED
 from lipschitz.constraints.outside import origin_of
 from lipschitz.datasets.catalogue import CATALOGUE as DATASETS
+from lipschitz.features.protocols import PROTOCOLS
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.catalogue import CATALOGUE as MODELS
 from lipschitz.records import Record
@@ -40,6 +41,7 @@ LISTINGS: dict[str, Listing] = {
     "constraints": Listing(("name", "promise", "extra cost", "what it does", "source"), _constraints),
     "datasets": Listing(("name", "what it is", "source"), lambda: _records(DATASETS)),
     "models": Listing(("name", "what it is", "source"), lambda: _records(MODELS)),
+    "protocols": Listing(("name", "what it is", "source"), lambda: _records(PROTOCOLS)),
     "losses": Listing(
         ("name", "what it is", "source"), lambda: ((name, loss.summary, loss.source) for name, loss in LOSSES.items())
     ),

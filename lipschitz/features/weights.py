@@ -21,7 +21,7 @@ def weights_file(given: Path | None) -> Path:
     Raises:
         InputError: there is none; says where it would be looked for, and how to get it.
     """
-    path = given or _cached()
+    path = given or cached_weights()
     if path.is_file():
         return path
     if given is not None:
@@ -35,7 +35,7 @@ def download_weights() -> Path:
     Raises:
         InputError: the download failed or brought another file, or the cache folder cannot be written.
     """
-    path = _cached()
+    path = cached_weights()
     if path.is_file():
         return path
     try:
@@ -49,7 +49,8 @@ def download_weights() -> Path:
     return path
 
 
-def _cached() -> Path:
+def cached_weights() -> Path:
+    """Return where downloaded weights are kept, whether they are there or not."""
     return cache_folder("inception") / NAME
 
 

@@ -126,6 +126,17 @@ def test_the_list_says_what_is_there(tmp_path):
     assert "lipschitz data svhn" in console.export_text()
 
 
+def test_the_weights_are_fetched_into_the_cache(tmp_path, monkeypatch):
+    file = tmp_path / "weights.pth"
+    monkeypatch.setattr(fetching, "cached_weights", lambda: file)
+    monkeypatch.setattr(fetching, "download_weights", lambda: file.write_bytes(b"weights") and file)
+    assert [row[1] for row in fetching.listed(tmp_path) if row[0] == "inception"] == ["no"]
+    assert fetch("inception", tmp_path) == f"inception is in {file}"
+    assert [row[1:3] for row in fetching.listed(tmp_path) if row[0] == "inception"] == [
+        ("yes", "lipschitz data inception")
+    ]
+
+
 @pytest.mark.parametrize(("name", "code"), [("cifr10", 2), (None, 0)])
 def test_the_command(tmp_path, name, code):
     arguments = [*([name] if name else []), "--data-root", str(tmp_path)]
