@@ -3,19 +3,12 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from lipschitz.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from lipschitz.sweep.spec import Sweep
-    from lipschitz.sweep.store import SweepFolder
-    from lipschitz.sweep.worker import Job
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -70,43 +63,20 @@ def sweep(
     ] = True,
 ) -> None:
     """Run what a sweep file says and is not finished yet, then write tables and plots."""
-    from lipschitz.sweep import runner
-    from lipschitz.sweep.devices import slots as slots_of
-    from lipschitz.sweep.spec import load_sweep
-    from lipschitz.sweep.store import SweepFolder
+    from lipschitz import sweeping
+    from lipschitz.sweep.devices import slots
 
-    plan = load_sweep(file, limit_steps, out)
-    slots = slots_of(device, workers)
-    data = runner.check_data(plan, data_root)
-    path = plan.folder
+    request = sweeping.Request(file, out, data_root, slots(device, workers), inception_weights, limit_steps)
     if dry_run:
-        _show_plan(plan, path)
-        for run in plan.runs:
-            console.print(f"{SweepFolder(path).run(run.id).status():9}{run.id}", soft_wrap=True)
-        todo = [run for run in plan.runs if SweepFolder(path).run(run.id).status() not in runner.DONE]
-        _show_estimate(runner.estimate(plan, SweepFolder(path), data_root, slots), len(todo), len(slots))
+        sweeping.show_what_would_run(request, console)
         return
-    runner.check_weights(plan, inception_weights)
-    with runner.claimed(plan, path, force=force) as folder:
-        _show_plan(plan, path)
-        try:
-            _train(runner.jobs_of(plan, folder, data, data_root, slots, inception_weights), plan, folder, slots)
-            while plan.waiting and (further := load_sweep(file, limit_steps, out)).waiting < plan.waiting:
-                plan, data = further, runner.check_data(further, data_root)
-                _show_plan(plan, path)
-                _train(runner.jobs_of(plan, folder, data, data_root, slots, inception_weights), plan, folder, slots)
-        except KeyboardInterrupt:
-            console.print(
-                "\nstopped: every run keeps its checkpoint. The same command goes on from there.", soft_wrap=True
-            )
-            raise typer.Exit(INTERRUPTED) from None
-        failed = [run.id for run in plan.runs if folder.run(run.id).status() not in runner.DONE]
-        for run_id in failed:
-            error = folder.run(run_id).error
-            where = f"; traceback in {error}" if error.exists() else ""
-            console.print(f"failed: {run_id}{where}", style="red", soft_wrap=True)
-        if then_report and len(failed) < len(plan.runs):
-            _write_report(path)
+    try:
+        plan, failed = sweeping.run_sweep(request, console, force=force)
+    except KeyboardInterrupt:
+        console.print("\nstopped: every run keeps its checkpoint. The same command goes on from there.", soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if then_report and len(failed) < len(plan.runs):
+        _write_report(plan.folder)
     if failed:
         raise typer.Exit(FAILED)
 
@@ -208,39 +178,6 @@ def schema(out: Annotated[Path | None, typer.Option(help="File to write; the ter
         print(text, end="")
     else:
         write_text(out, text)
-
-
-def _show_plan(plan: "Sweep", path: Path) -> None:
-    configurations = len({run.configuration for run in plan.runs})
-    steps = sum(run.training.steps or 0 for run in plan.runs)
-    seconds = sum(run.training.seconds or 0 for run in plan.runs)
-    budget = " and ".join([f"{steps:,} steps"] * bool(steps) + [f"{seconds:,.0f} seconds"] * bool(seconds))
-    console.print(f"{plan.name}: {len(plan.runs)} runs of {configurations} configurations, {budget} -> {path}")
-    for choice in plan.choices:
-        console.print(f"chosen for {', '.join(choice.group)}: {choice.setting} ({choice.value:.4g})", soft_wrap=True)
-    if plan.waiting:
-        console.print(f"and {plan.waiting} runs whose settings are chosen once these are finished")
-
-
-def _show_estimate(seconds: float | None, runs: int, workers: int) -> None:
-    estimate = "time not measured" if seconds is None else f"about {seconds / workers / 60:.1f} min of training"
-    console.print(f"{runs} runs to go on {workers} workers: {estimate}, evaluation aside")
-
-
-def _train(jobs: "Sequence[Job]", plan: "Sweep", folder: "SweepFolder", slots: "Sequence[str]") -> None:
-    from lipschitz.sweep import runner
-    from lipschitz.sweep.local import run_jobs
-    from lipschitz.sweep.progress import RunsDisplay, TimingDisplay, display
-
-    if untimed := runner.untimed(jobs, folder):
-        with display(console, "configurations") as progress:
-            runner.time_configurations(untimed, TimingDisplay(progress, untimed))
-    if not jobs:
-        console.print("all runs are finished")
-        return
-    _show_estimate(runner.training_seconds(jobs, folder.timings()), len(jobs), len(slots))
-    with display(console, "steps") as progress:
-        run_jobs(jobs, slots, RunsDisplay(console, progress, jobs, len(plan.runs)))
 
 
 def _write_report(path: Path, all_figures: bool = False, beside: Path | None = None) -> None:

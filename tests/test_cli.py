@@ -267,3 +267,14 @@ def test_a_folder_without_results(verb: str, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "sweep.json" in done.stderr
+
+
+def test_a_dry_run_needs_no_data(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, SMALL.replace("eight_gaussians", "cifar10").replace("mlp: {width: 8, depth: 1}", "dcgan: {width: 2}")
+    )
+    done = lipschitz("sweep", path, "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "warning: data set cifar10 is not in data" in done.stdout
+    assert "4 runs to go on" in done.stdout
+    assert "time not measured" in done.stdout
