@@ -90,6 +90,23 @@ class ImageData:
         images, _ = _some(self.train, n, rng)
         return images
 
+    def floor_of(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+        """Draw a training image, none twice, of each class of ``labels``, int64 ``(n,)``: `floor` class by class.
+
+        Raises:
+            ValueError: the images have no labels, or there are fewer of a class than are asked for.
+        """
+        if self.train.labels is None:
+            raise ValueError("images without labels")
+        index = torch.empty_like(labels)
+        for label in torch.unique(labels).tolist():
+            asked, there = (labels == label).nonzero(), (self.train.labels == label).nonzero()
+            if len(asked) > len(there):
+                raise ValueError(f"{len(asked)} images of class {label} asked for where there are {len(there)}")
+            order = torch.randperm(len(there), generator=rng, device=rng.device).to(there.device)
+            index[asked.flatten()] = there.flatten()[order[: len(asked)]]
+        return to_floats(self.train.take(index))
+
     def chunks(self, split: SplitName, size: int = 256) -> Iterator[Tensor]:
         """Yield all images of ``split`` in their order, as uint8 ``(k, c, h, w)`` with k up to ``size``."""
         return (self.train if split == "train" else self.held_out).chunks(size)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lipschitz.datasets.base import Data, ImageData, PointData
+from lipschitz.metrics.catalogue import metric_of
 from lipschitz.streams import stream
 from lipschitz.tasks.drawing import evaluated, spectrum_arrays, surface
 from lipschitz.tasks.inception_quality import InceptionQuality
@@ -81,9 +82,9 @@ class Evaluator:
 
     def facts(self) -> dict[str, Any]:
         """Return the floor of each quality metric, real against real, and the metrics' protocols."""
-        rng = self._stream("floor")
-        floor = self._data.floor(self._samples, rng)
-        values = self._quality.measure(floor, self._data.reference(self._samples, rng))
+        values = self._quality.measure(*self._real_pairs(self._stream("floor")))
+        # What judges nothing, such as the share of a class, has no floor.
+        values = {name: value for name, value in values.items() if metric_of(name).better}
         protocols = self._quality.protocols
         if self._inception:
             values, protocols = values | self._inception.floor(), protocols | self._inception.protocols
@@ -121,6 +122,14 @@ class Evaluator:
         assert isinstance(self._data, ImageData)
         real, labels = self._data.labelled_reference(self._samples, rng)
         return self._generate(generator, self._samples, rng, labels), real, labels
+
+    def _real_pairs(self, rng: torch.Generator) -> tuple[Tensor, ...]:
+        """Return real samples of either part and, in a conditional run, the labels that both have, row by row."""
+        if self._classes is None:
+            return self._data.floor(self._samples, rng), self._data.reference(self._samples, rng)
+        assert isinstance(self._data, ImageData)
+        real, labels = self._data.labelled_reference(self._samples, rng)
+        return self._data.floor_of(labels, rng), real, labels
 
     def _every_class(self, n: int) -> Tensor | None:
         """Return, in a conditional run, labels of ``n`` samples in the order of the classes, as many of each."""

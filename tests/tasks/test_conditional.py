@@ -139,3 +139,23 @@ def test_the_view_of_fixed_labels_has_the_gradient_of_the_network() -> None:
     (ours,) = torch.autograd.grad(Labelled(task.discriminator, y)(x).sum(), x)
     (theirs,) = torch.autograd.grad(task.discriminator(x, y).sum(), x)
     assert_close(ours, theirs)
+
+
+def test_the_floor_of_a_conditional_run_compares_class_by_class() -> None:
+    task = conditional()
+    floor = task.facts()["floor"]
+    values = task.evaluate("a")
+    assert set(floor) == {"frechet_classifier", "w1_classifier", "kid_classifier", "intra_frechet_classifier"}
+    assert 0 < floor["intra_frechet_classifier"] < values["intra_frechet_classifier"]
+
+
+def test_the_floor_of_a_class_holds_images_of_that_class_none_twice() -> None:
+    data = Digits().load(None, CPU)
+    labels = torch.arange(40) % 10
+    assert data.train.labels is not None
+    drawn = ((data.floor_of(labels, torch.Generator().manual_seed(0)) + 1) * 127.5).round().to(torch.uint8)
+    places = [(data.train.images == image).flatten(1).all(1).nonzero()[0].item() for image in drawn]
+    assert torch.equal(data.train.labels[places], labels)
+    assert len(set(places)) == 40
+    with pytest.raises(ValueError, match=r"1000 images of class 3 asked for where there are"):
+        data.floor_of(torch.full((1000,), 3), torch.Generator())
