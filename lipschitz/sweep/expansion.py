@@ -70,8 +70,8 @@ def expand(document: Document, axes: Product, part: Place) -> Iterator[Run]:
 def _check_generator(axes: Product, dataset: Dataset, model: Model) -> None:
     """Raise Unsuitable where what is asked of the generator cannot be had."""
     if not TASKS[axes.task].has_generator:
-        if axes.training.generator_batch_size is not None:
-            raise Unsuitable("training", f"{axes.task} has no generator; allowed: no generator_batch_size")
+        if asked := [key for key in ("generator_batch_size", "ema") if getattr(axes.training, key) is not None]:
+            raise Unsuitable("training", f"{axes.task} has no generator; allowed: no {asked[0]}")
         if axes.generator_constraints:
             raise Unsuitable("generator_constraints", f"{axes.task} has no generator; allowed: none of them")
         return

@@ -32,6 +32,9 @@ class Training(Record):
     """Time instead of iterations: as many steps as fit, by the timing pass; written into each run's definition."""
     batch_size: PositiveInt = 64
     """Samples of either kind, real and generated, per update."""
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of an exponential moving average of the generator's weights, judged apart (``fid/sngan/ema``): it neither
+    trains anything nor chooses a run's best step. Null for none."""
     generator_batch_size: PositiveInt | None = None
     """Samples per update of the generator; null for as many as of either kind (SN-GAN's ResNets have twice as many)."""
 

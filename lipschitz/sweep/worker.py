@@ -92,6 +92,7 @@ class Job:
             device=torch.device(self.device),
             generator_constraints=run.generator_constraints,
             generator_batch_size=run.training.generator_batch_size,
+            ema=run.training.ema,
             protocols=protocols,
             inception_weights=self.inception_weights,
         )

@@ -1,6 +1,6 @@
 """What is measured of a GAN, and what the report draws of it; randomness is its own, and nothing is changed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ from lipschitz.tasks.terms import Terms
 
 SHOWN_IMAGES = 64
 SHOWN_POINTS = 1000
+EMA = "ema"
+"""What follows the name of a metric of the averaged generator."""
 BATCH = 256
 """Samples that are generated at a time."""
 
@@ -67,28 +69,45 @@ class Evaluator:
         return InceptionQuality(self._data, self._terms.protocols, self._terms.inception_weights, self._device)
 
     def evaluate(self, networks: Mapping[str, nn.Module], memory: Memory, draw: str) -> Measured:
-        """Measure the quality of ``networks`` and the discriminator; ``memory`` is what earlier evaluations left."""
+        """Measure the quality of ``networks`` and the discriminator; ``memory`` is what earlier evaluations left.
+
+        Where there is an ``average`` of the generator, what judges it, on the same draw, is called ``.../ema``.
+        """
         rng = self._stream(draw)
-        fake, real, *labels = self._pairs(networks["generator"], rng)
-        quality = self._quality.measure(fake, real, *labels)
-        if self._inception:
-            many = self._many(networks["generator"], self._inception.generated, self._stream(f"{draw}/protocols"))
-            quality |= self._inception.measure(many)
+        samples = self._pairs(networks["generator"], rng)
+        quality = self._judged(networks["generator"], samples, draw)
+        if "average" in networks:
+            average = networks["average"]
+            averaged = self._judged(average, self._pairs(average, self._stream(draw)), draw)
+            quality |= {f"{name}/{EMA}": value for name, value in averaged.items()}
+        fake, real, *labels = samples
         places = self._places(fake, real, memory.old, rng)
         search = stream(self._terms.seed, f"evaluation/{draw}/lipschitz")
         of_places = [rows[: self._gradient_samples] for rows in labels]
         measured = measure_discriminator(networks["discriminator"], places, memory.starts, search, *of_places)
         return measured._replace(values=quality | measured.values)
 
+    def _judged(self, generator: nn.Module, samples: Sequence[Tensor], draw: str) -> dict[str, float]:
+        """Return what judges ``generator``: by ``samples``, what `_pairs` drew of it, and by the protocols."""
+        quality = self._quality.measure(*samples)
+        if self._inception:
+            many = self._many(generator, self._inception.generated, self._stream(f"{draw}/protocols"))
+            quality |= self._inception.measure(many)
+        return quality
+
     def facts(self) -> dict[str, Any]:
         """Return the floor of each quality metric, real against real, and the metrics' protocols."""
-        values = self._quality.measure(*self._real_pairs(self._stream("floor")))
+        floor = self._quality.measure(*self._real_pairs(self._stream("floor")))
         # What judges nothing, such as the share of a class, has no floor.
-        values = {name: value for name, value in values.items() if metric_of(name).better}
+        floor = {name: value for name, value in floor.items() if metric_of(name).better}
         protocols = self._quality.protocols
         if self._inception:
-            values, protocols = values | self._inception.floor(), protocols | self._inception.protocols
-        return {"floor": values, "protocols": protocols}
+            floor, protocols = floor | self._inception.floor(), protocols | self._inception.protocols
+        if self._terms.ema is not None:
+            floor |= {f"{name}/{EMA}": value for name, value in floor.items()}
+            averaged = {"generator": f"moving average of its weights, decay {self._terms.ema:g}"}
+            protocols |= {f"{name}/{EMA}": facts | averaged for name, facts in protocols.items()}
+        return {"floor": floor, "protocols": protocols}
 
     def remember(self, generator: nn.Module) -> Tensor:
         """Return samples by which a later evaluation knows the present generator, from latents that stay the same."""

@@ -149,7 +149,8 @@ class Generation:
         self._memory = kept._replace(old=kept.old.to(self.device))
 
     def _networks(self) -> dict[str, nn.Module]:
-        return {name: player.net for name, player in self._players.items()}
+        averages = {"average": self._generator.average} if self._generator.average is not None else {}
+        return {name: player.net for name, player in self._players.items()} | averages
 
     def _real(self) -> tuple[Tensor, ...]:
         """Return a batch of real samples and, in a conditional run, their labels."""

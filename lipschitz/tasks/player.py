@@ -1,5 +1,6 @@
 """A network in training: its optimiser, its last loss, and how a discriminator bounded by constraints is updated."""
 
+import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -56,8 +57,7 @@ class Player:
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the network and the last loss."""
-        net = {key: value.detach().clone() for key, value in self.net.state_dict().items()}
-        return {"net": net, "loss": self.loss}
+        return {"net": _copied(self.net), "loss": self.loss}
 
     def load_snapshot(self, snapshot: dict[str, Any]) -> None:
         """Put back what `snapshot` returned; the optimiser stays."""
@@ -75,12 +75,45 @@ class Player:
 
 
 class Generator(Player):
-    """A generator of samples from latents ``(n, latent)``, bounded by the terms' generator constraints."""
+    """A generator of samples from latents ``(n, latent)``, bounded by the terms' generator constraints.
+
+    Where the terms say so, it keeps an exponential moving average of its weights (Yazıcı et al. 2019,
+    arXiv:1806.04498): after each update, average <- decay * average + (1 - decay) * weights, from the initial weights
+    on. Buffers, such as running statistics and what constraints keep, are taken as they are.
+    """
 
     def __init__(self, net: nn.Module, latent: int, terms: Terms) -> None:
         with seeded(terms.seed, "generator_constraint"):
             net = constrain(net.to(terms.device), terms.generator_constraints, (latent,))
         super().__init__(net, terms.setting, terms.device, terms.generator_constraints)
+        self.average = None if terms.ema is None else copy.deepcopy(net).requires_grad_(False)
+        self._decay = terms.ema or 0.0
+
+    def update(self, loss: Tensor) -> None:
+        """Make one step of the optimiser down ``loss``, and move the average."""
+        super().update(loss)
+        if self.average is None:
+            return
+        with torch.no_grad():
+            averages: list[Tensor] = list(self.average.parameters())
+            weights: list[Tensor] = list(self.net.parameters())
+            torch._foreach_lerp_(averages, weights, 1 - self._decay)
+            for kept, buffer in zip(self.average.buffers(), self.net.buffers(), strict=True):
+                kept.copy_(buffer)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of the network, its average and the last loss."""
+        return super().snapshot() | ({} if self.average is None else {"average": _copied(self.average)})
+
+    def load_snapshot(self, snapshot: dict[str, Any]) -> None:
+        """Put back what `snapshot` returned; the optimiser stays."""
+        super().load_snapshot(snapshot)
+        if self.average is not None:
+            self.average.load_state_dict(snapshot["average"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return network, average, last loss and optimiser."""
+        return super().state_dict() | ({} if self.average is None else {"average": self.average.state_dict()})
 
 
 class Discriminator(Player):
@@ -112,6 +145,10 @@ class Discriminator(Player):
             return net(real), net(generated)
         outputs: Tensor = net(torch.cat([real, generated]))
         return outputs.chunk(2)
+
+
+def _copied(net: nn.Module) -> dict[str, Tensor]:
+    return {key: value.detach().clone() for key, value in net.state_dict().items()}
 
 
 def are_finite(players: Iterable[Player]) -> bool:

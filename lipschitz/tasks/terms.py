@@ -35,6 +35,8 @@ class Terms(NamedTuple):
     generator_constraints: Sequence[Constraint] = ()
     generator_batch_size: int | None = None
     """Samples per update of the generator; as many as ``batch_size`` where None."""
+    ema: float | None = None
+    """Decay, per generator update, of an average of the generator's weights that is judged too; None for no average."""
     protocols: Sequence[Protocol] = ()
     """By which images are judged besides, in the features of the FID's Inception network."""
     inception_weights: Path | None = None

@@ -1,5 +1,6 @@
 """What may be asked of the generator: a batch and a learning rate of its own, constraints."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,48 @@ def test_state_round_trip_of_a_constrained_generator() -> None:
     theirs.load_state_dict(ours.state_dict())
     for a, b in zip(ours.generator.state_dict().values(), theirs.generator.state_dict().values(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_the_average_of_the_generator_s_weights_by_hand() -> None:
+    built = task(ema=0.75, generator_constraints=(SpectralNormalization(),))
+    expected = [parameter.detach().clone() for parameter in built.generator.parameters()]
+    for _ in range(3):
+        built.step(0.0)
+        expected = [0.75 * a + 0.25 * w.detach() for a, w in zip(expected, built.generator.parameters(), strict=True)]
+    state = built.state_dict()["players"]["generator"]
+    names = [name for name, _ in built.generator.named_parameters()]
+    for name, value in zip(names, expected, strict=True):
+        assert_close(state["average"][name], value)
+    for name, _ in built.generator.named_buffers():
+        assert torch.equal(state["average"][name], state["net"][name])
+
+
+def test_the_average_is_judged_apart_and_changes_nothing_else() -> None:
+    plain, built = task(), task(ema=0.9)
+    for one in (plain, built):
+        for _ in range(2):
+            one.step(0.0)
+    alone, both = plain.evaluate("a"), built.evaluate("a")
+    assert {name: both[name] for name in alone} == alone
+    apart = set(both) - set(alone)
+    assert apart == {f"{name}_classifier/ema" for name in ("frechet", "w1", "kid")}
+    assert both["frechet_classifier/ema"] != both["frechet_classifier"]
+    facts = built.facts()
+    assert facts["floor"]["frechet_classifier/ema"] == facts["floor"]["frechet_classifier"]
+    assert facts["protocols"]["w1_classifier/ema"]["generator"] == "moving average of its weights, decay 0.9"
+
+
+def test_the_average_goes_round() -> None:
+    ours, theirs = task(ema=0.9), task(ema=0.9)
+    ours.step(0.0)
+    theirs.load_state_dict(copy.deepcopy(ours.state_dict()))
+    snapshot = ours.snapshot()
+    for one in (ours, theirs):
+        one.step(0.5)
+    assert ours.evaluate("a") == theirs.evaluate("a")
+    after = ours.evaluate("b")
+    ours.load_snapshot(snapshot)
+    assert ours.evaluate("b")["frechet_classifier/ema"] != after["frechet_classifier/ema"]
 
 
 def test_what_a_sweep_says_of_the_generator(tmp_path: Path) -> None:
