@@ -118,7 +118,7 @@ def _show_plan(plan: Sweep, console: Console) -> None:
     budget = " and ".join([f"{steps:,} steps"] * bool(steps) + [f"{seconds:,.0f} seconds"] * bool(seconds))
     console.print(f"{plan.name}: {len(plan.runs)} runs of {configurations} configurations, {budget} -> {plan.folder}")
     for choice in plan.choices:
-        console.print(f"chosen for {', '.join(choice.group)}: {choice.setting} ({choice.value:.4g})", soft_wrap=True)
+        console.print(choice.described(), soft_wrap=True)
     if plan.waiting:
         console.print(f"and {plan.waiting} runs whose settings are chosen once these are finished")
 

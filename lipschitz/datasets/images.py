@@ -90,22 +90,36 @@ class ImageData:
         images, _ = _some(self.train, n, rng)
         return images
 
-    def floor_of(self, labels: Tensor, rng: torch.Generator) -> Tensor:
-        """Draw a training image, none twice, of each class of ``labels``, int64 ``(n,)``: `floor` class by class.
+    def floor_of(self, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw a training image, none twice, for each of ``labels``, int64 ``(n,)``, that there is one left of.
+
+        Returns:
+            The images ``(m, c, h, w)``, and for which rows of ``labels`` they are, int64 ``(m,)``, ascending.
 
         Raises:
-            ValueError: the images have no labels, or there are fewer of a class than are asked for.
+            ValueError: the images have no labels.
         """
         if self.train.labels is None:
             raise ValueError("images without labels")
-        index = torch.empty_like(labels)
+        index = torch.full_like(labels, -1)
         for label in torch.unique(labels).tolist():
-            asked, there = (labels == label).nonzero(), (self.train.labels == label).nonzero()
-            if len(asked) > len(there):
-                raise ValueError(f"{len(asked)} images of class {label} asked for where there are {len(there)}")
+            asked, there = ((rows == label).nonzero().flatten() for rows in (labels, self.train.labels))
+            n = min(len(asked), len(there))
             order = torch.randperm(len(there), generator=rng, device=rng.device).to(there.device)
-            index[asked.flatten()] = there.flatten()[order[: len(asked)]]
-        return to_floats(self.train.take(index))
+            index[asked[:n]] = there[order[:n]]
+        found = (index >= 0).nonzero().flatten()
+        return to_floats(self.train.take(index[found])), found
+
+    def classes_drawn(self, n: int, rng: torch.Generator) -> Tensor:
+        """Draw ``n`` classes, int64 ``(n,)``, as frequent as they are among training images.
+
+        Raises:
+            ValueError: the images have no labels.
+        """
+        if self.train.labels is None:
+            raise ValueError("images without labels")
+        index = torch.randint(self.train.size, (n,), generator=rng, device=rng.device)
+        return self.train.labels.index_select(0, index.to(self.train.labels.device))
 
     def chunks(self, split: SplitName, size: int = 256) -> Iterator[Tensor]:
         """Yield all images of ``split`` in their order, as uint8 ``(k, c, h, w)`` with k up to ``size``."""

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from lipschitz.cache import cache_folder
 from lipschitz.files import write_json
+
+_log = logging.getLogger(__name__)
 
 
 def remembered(kind: str, identity: Any, find: Callable[[], Any]) -> Any:
@@ -21,5 +24,9 @@ def remembered(kind: str, identity: Any, find: Callable[[], Any]) -> Any:
         return json.loads(path.read_text())["found"]
     except (OSError, ValueError, LookupError, TypeError):
         found = find()
-    write_json(path, {"found": found})
+    try:
+        write_json(path, {"found": found})
+    except OSError as error:
+        # What was found counts all the same; the next process finds it again.
+        _log.warning("cannot write %s: %s", path, error.strerror)
     return found

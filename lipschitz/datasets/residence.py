@@ -12,8 +12,10 @@ from lipschitz.datasets.streaming import StreamedSplit
 
 GPU_SHARE = 1 / 4
 """Of a GPU's memory that is free, what images may take: several runs may share it, and networks need the rest."""
-HOST_SHARE = 1 / 8
-"""Of the machine's memory, what the images of one process may take: each run is a process."""
+HOST_SHARE = 1 / 2
+"""Of the machine's memory, what the images of all processes may take: each has its own, and a core has one."""
+FEWEST = 4
+"""Processes that memory is shared out among on a machine of few cores, since others run beside them."""
 Source = Split | Pictures
 """Images before they have a place: in the host's memory, or in files."""
 Placed = Split | StreamedSplit
@@ -40,7 +42,8 @@ def limit(device: torch.device) -> float:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return GPU_SHARE * float(free)
-    return HOST_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return HOST_SHARE * memory / max(FEWEST, os.cpu_count() or 1)
 
 
 def _bytes(source: Source) -> int:

@@ -25,7 +25,9 @@ class Labelled(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` ``(n, ...)`` to net(x, labels)."""
-        output: Tensor = self.net(x, self.labels.repeat(x.shape[0] // self.labels.shape[0]))
+        # Rounded up: labels that do not divide the samples are too many for the network, which then says so.
+        times = (x.shape[0] + self.labels.shape[0] - 1) // self.labels.shape[0]
+        output: Tensor = self.net(x, self.labels.repeat(times))
         return output
 
 

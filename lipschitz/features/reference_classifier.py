@@ -112,7 +112,7 @@ def _trained_and_judged(data: ImageData, recipe: Recipe) -> _Saved:
 
 def train(data: ImageData, recipe: Recipe) -> Classifier:
     """Train a classifier of ``data.train`` on the CPU: a function of its arguments; global state stays as it is."""
-    images, labels = _labelled(data.train)
+    labels = _labels(data.train)
     rng = stream(recipe.seed, "reference_classifier/batches")
     with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(stream_seed(recipe.seed, "reference_classifier/weights"))
@@ -120,8 +120,8 @@ def train(data: ImageData, recipe: Recipe) -> Classifier:
         optimiser = torch.optim.AdamW(net.parameters(), weight_decay=recipe.weight_decay, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=recipe.steps)
         for _ in range(recipe.steps):
-            index = torch.randint(len(images), (recipe.batch_size,), generator=rng)
-            scores = net(to_floats(images[index]))
+            index = torch.randint(len(labels), (recipe.batch_size,), generator=rng)
+            scores = net(to_floats(_taken(data.train, index)))
             loss = cross_entropy(scores, labels[index], label_smoothing=recipe.label_smoothing)
             optimiser.zero_grad()
             torch.autograd.backward(loss)
@@ -131,10 +131,9 @@ def train(data: ImageData, recipe: Recipe) -> Classifier:
 
 
 def _accuracy(net: Classifier, split: Placed) -> float:
-    images, labels = _labelled(split)
     with torch.no_grad(), _one_thread():
-        guesses = [net(to_floats(part)).argmax(dim=1) for part in torch.split(images, BATCH)]
-    return float((torch.cat(guesses) == labels).double().mean())
+        guesses = [net(to_floats(part.cpu())).argmax(dim=1) for part in split.chunks(BATCH)]
+    return float((torch.cat(guesses) == _labels(split)).double().mean())
 
 
 @contextmanager
@@ -167,8 +166,14 @@ def _classes(data: ImageData) -> int:
     return data.classes
 
 
-def _labelled(split: Placed) -> tuple[Tensor, Tensor]:
-    images, labels = split.to(torch.device("cpu"))
-    if labels is None:
+def _labels(split: Placed) -> Tensor:
+    """Return the labels on the CPU."""
+    if split.labels is None:
         raise ValueError("images without labels have no classifier")
-    return images, labels
+    return split.labels.cpu()
+
+
+def _taken(split: Placed, index: Tensor) -> Tensor:
+    """Return the images at ``index`` on the CPU: of a streamed split no others are read."""
+    assert split.labels is not None
+    return split.take(index.to(split.labels.device)).cpu()

@@ -69,6 +69,9 @@ class ResNet(ConditionalModel):
         layout = self._layout(shape)
         check_square(self.name(), shape, layout.multiple)
         check_activation(self.activation, self.width or layout.width)
+        if not self.special_first_block:
+            # Its first activation meets the image itself.
+            check_activation(self.activation, shape[0])
         sizes = [size for size in _generated(layout, shape[-1]) if size in _judged(layout, shape[-1])]
         if self.attention is not None and self.attention not in sizes:
             raise ValueError(

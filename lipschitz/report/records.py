@@ -68,8 +68,11 @@ def load(path: Path) -> Sweep:
     folder = SweepFolder.open(path)
     warnings: list[str] = []
     runs, read, waiting = [], [], 0
+    chosen_by = _chosen_by(folder, warnings)
     for run_id in folder.run_ids():
         run = folder.run(run_id)
+        if run_id in chosen_by:
+            continue
         try:
             if not run.path.exists():
                 waiting += 1
@@ -105,6 +108,31 @@ def load(path: Path) -> Sweep:
         waiting,
         warnings,
     )
+
+
+def _chosen_by(folder: SweepFolder, warnings: list[str]) -> set[str]:
+    """Return the ids of runs that settings were chosen by: their values are biased, and stand in no table.
+
+    What was chosen, and that runs are still to be chosen, is said in the warnings.
+    """
+    definition = folder.definition()
+    found: set[str] = set()
+    for choice in definition.get("chosen", []):
+        found |= set(choice["runs"])
+        value = "where every setting diverged" if choice["value"] is None else f"whose mean was {choice['value']:.4g}"
+        seeds = ", ".join(map(str, choice["seeds"]))
+        group = ", ".join(choice["group"].values())
+        warnings.append(
+            f"{group}: setting {choice['setting']}, {value}, was chosen by {choice['metric']} on seeds {seeds}"
+        )
+    if found:
+        warnings.append(f"{len(found)} runs that settings were chosen by are in no table")
+    if definition.get("waiting"):
+        warnings.append(
+            f"{definition['waiting']} runs wait until their settings are chosen: what stands here is what they are "
+            "chosen by, and its best values are biased"
+        )
+    return found
 
 
 def _names(runs: pd.DataFrame) -> dict[str, str]:

@@ -10,6 +10,7 @@ import torch
 from lipschitz.constraints.base import Constraint, Refusal, constrain
 from lipschitz.datasets.base import Dataset
 from lipschitz.errors import nearest
+from lipschitz.estimation.labels import label_of_any
 from lipschitz.features.protocols import PROTOCOLS
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model, PairModel
@@ -91,7 +92,13 @@ def _check_generator_constraints(dataset: Dataset, model: Model, constraints: tu
             raise Refusal(f"{constraint.name()} adds a penalty to the discriminator's loss, which a generator has not")
     with torch.device("meta"):
         networks = model.build(dataset.shape, dataset.classes)
-        constrain(networks.generator, constraints, (networks.latent,))
+        net = constrain(networks.generator, constraints, (networks.latent,))
+        latents = torch.zeros(2, networks.latent)
+        try:
+            # A method may be one of scalar networks.
+            net(latents, *label_of_any(net, latents))
+        except (ValueError, RuntimeError) as error:
+            raise Refusal(f"a generator cannot be had with it: {error}") from None
 
 
 @cache

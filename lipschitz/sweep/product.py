@@ -2,14 +2,21 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, Strict
 
+from lipschitz.constraints.base import Constraint
+from lipschitz.constraints.none import NoConstraint
 from lipschitz.sweep.entries import ConstraintEntry, DatasetEntry, LossEntry, ModelEntry, SettingEntry, unique
 from lipschitz.sweep.run import Evaluation, TaskName, Training
 from lipschitz.sweep.selection import Selection
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _Axis = (Strict(False), Field(min_length=1), unique)
+
+
+def _without_none(constraints: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+    """Leave out ``none``, which is no other run than one that says nothing."""
+    return tuple(one for one in constraints if not isinstance(one, NoConstraint))
 
 
 class Product(BaseModel):
@@ -30,7 +37,7 @@ class Product(BaseModel):
 
     ``path/to/file.py:ClassName`` names a class in a file, whose code is run.
     """
-    generator_constraints: ConstraintEntry = ()
+    generator_constraints: Annotated[ConstraintEntry, AfterValidator(_without_none)] = ()
     """Constraints on the generator, all of them together; those that add a penalty to a loss cannot be had there."""
     losses: Annotated[tuple[LossEntry, ...], *_Axis] | None = None
     """Losses (``lipschitz list losses``); by default hinge for generation, wasserstein for transport."""

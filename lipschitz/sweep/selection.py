@@ -15,43 +15,62 @@ from lipschitz.sweep.store import SweepFolder
 
 Axis = Literal["dataset", "model", "constraint", "loss"]
 AXES: tuple[Axis, ...] = ("dataset", "model", "constraint", "loss")
+KEYS = ("from", "metric", "at", "per")
 
 
 class Selection(Record):
     """Which of a part's settings are run: for each group of methods the one that other seeds did best with."""
 
     from_: Annotated[str | None, Field(alias="from")] = None
-    """Folder of results to choose by; by default this sweep's own, once its earlier parts are finished."""
+    """Folder of results to choose by, from the working folder; by default this sweep's own, once its earlier parts are
+    finished."""
     metric: str
-    """What is compared, such as fid/sngan: its mean over the seeds that the part itself does not use."""
+    """What is compared, such as fid/sngan: its mean over runs of the same budget and evaluation, on other seeds."""
     at: Literal["last", "best"] = "last"
     """The value at a run's last step, or at its best one."""
     per: Annotated[tuple[Axis, ...], Strict(False), Field(min_length=1)] = AXES
     """A setting is chosen for each combination of these; over the axes left out values are averaged."""
 
 
-class Choice(NamedTuple):
-    """The setting that a group was given."""
-
-    group: tuple[str, ...]
-    setting: str
-    value: float
-    """Mean of the metric over ``seeds``; infinite, of whatever sign is worse, where a run diverged."""
-    seeds: tuple[int, ...]
-
-    def facts(self) -> dict[str, Any]:
-        """Return the choice as JSON, which knows no infinity."""
-        value = self.value if math.isfinite(self.value) else None
-        return {"group": list(self.group), "setting": self.setting, "value": value, "seeds": list(self.seeds)}
-
-
 class Judged(NamedTuple):
     """A run that may be chosen by."""
 
+    run: str
     labels: Mapping[str, str]
     seed: int
+    terms: Mapping[str, Any]
+    """Its budget and evaluation, as JSON: only equals are compared."""
     result: Mapping[str, Any] | None
     """None while it is not finished."""
+
+
+class Choice(NamedTuple):
+    """The setting that a group was given."""
+
+    group: dict[str, str]
+    """By axis."""
+    setting: str
+    metric: str
+    value: float
+    """Mean of the metric; infinite, of whatever sign is worse, where a run diverged."""
+    judged: tuple[Judged, ...]
+    """All runs that were compared, of every setting: they tell nothing more of the one that was chosen."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return the choice as JSON, which knows no infinity."""
+        return {
+            "group": self.group,
+            "setting": self.setting,
+            "metric": self.metric,
+            "value": self.value if math.isfinite(self.value) else None,
+            "seeds": sorted({one.seed for one in self.judged}),
+            "runs": [one.run for one in self.judged],
+        }
+
+    def described(self) -> str:
+        """Return the choice in one line."""
+        value = f"{self.metric} {self.value:.4g}" if math.isfinite(self.value) else "diverged, as with every setting"
+        return f"chosen for {', '.join(self.group.values())}: setting {self.setting} ({value})"
 
 
 class Unfinished(Exception):
@@ -60,7 +79,7 @@ class Unfinished(Exception):
 
 def judged_here(runs: Iterable[Run], folder: SweepFolder) -> list[Judged]:
     """Return what is known of ``runs``, whose results lie in ``folder`` as far as they are there."""
-    return [Judged(run.labels(), run.seed, folder.run(run.id).result()) for run in runs]
+    return [Judged(run.id, run.labels(), run.seed, _terms(run), folder.run(run.id).result()) for run in runs]
 
 
 def judged_in(path: Path) -> list[Judged]:
@@ -70,13 +89,15 @@ def judged_in(path: Path) -> list[Judged]:
         InputError: no sweep has its results there, or it is not finished.
     """
     folder = SweepFolder.open(path)
-    runs = [folder.run(run_id) for run_id in folder.run_ids()]
-    judged = [
-        Judged(run.definition()["labels"], run.definition()["seed"], result) for run in runs if (result := run.result())
+    runs = {run_id: folder.run(run_id) for run_id in folder.run_ids()}
+    finished = {run_id: result for run_id, run in runs.items() if (result := run.result())}
+    if len(finished) < len(runs):
+        raise InputError(f"{path}: {len(finished)} of {len(runs)} runs are finished; there is nothing to choose by yet")
+    read = [(run_id, runs[run_id].definition(), result) for run_id, result in finished.items()]
+    return [
+        Judged(run_id, there["labels"], there["seed"], _compared(there["run"]), result)
+        for run_id, there, result in read
     ]
-    if len(judged) < len(runs):
-        raise InputError(f"{path}: {len(judged)} of {len(runs)} runs are finished; there is nothing to choose by yet")
-    return judged
 
 
 def choose(selection: Selection, runs: Sequence[Run], judged: Sequence[Judged]) -> tuple[list[Run], list[Choice]]:
@@ -84,18 +105,15 @@ def choose(selection: Selection, runs: Sequence[Run], judged: Sequence[Judged]) 
 
     Raises:
         Unfinished: a run to choose by is not finished.
-        InputError: for a group and setting there is no run to choose by.
+        InputError: for a group and setting there is no run to choose by, or settings were judged on different seeds.
     """
     own = {run.seed for run in runs}
     others = [one for one in judged if one.seed not in own]
     kept, choices = [], []
-    for group, members in _groups(selection, runs).items():
-        settings = dict.fromkeys(run.labels()["setting"] for run in members)
-        scores = {setting: _score(selection, group, setting, others) for setting in settings}
-        pick = max if metric_of(selection.metric).better == "higher" else min
-        best = pick(scores, key=lambda setting: scores[setting].value)
-        choices.append(scores[best])
-        kept += [run for run in members if run.labels()["setting"] == best]
+    for members in _groups(selection, runs).values():
+        choice = _choice(selection, members, others)
+        choices.append(choice)
+        kept += [run for run in members if run.labels()["setting"] == choice.setting]
     return kept, choices
 
 
@@ -110,14 +128,36 @@ def _group(selection: Selection, labels: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(labels[axis] for axis in selection.per)
 
 
-def _score(selection: Selection, group: tuple[str, ...], setting: str, judged: Sequence[Judged]) -> Choice:
-    found = [one for one in judged if _group(selection, one.labels) == group and one.labels["setting"] == setting]
-    if not found:
-        raise InputError(f"no run of {', '.join(group)} with setting {setting} to choose by, on other seeds than these")
-    values = [_value(selection, one.result) for one in found if one.result is not None]
-    if len(values) < len(found):
+def _choice(selection: Selection, members: Sequence[Run], judged: Sequence[Judged]) -> Choice:
+    """Choose for one group, whose runs with every setting are ``members``."""
+    group, terms = _group(selection, members[0].labels()), _terms(members[0])
+    alike = [one for one in judged if _group(selection, one.labels) == group and one.terms == terms]
+    found: dict[str, list[Judged]] = {run.labels()["setting"]: [] for run in members}
+    for one in alike:
+        if one.labels["setting"] in found:
+            found[one.labels["setting"]].append(one)
+    places = {setting: {(*_places(one), one.seed) for one in runs} for setting, runs in found.items()}
+    for setting, at in places.items():
+        if not at:
+            said = f"no run of {', '.join(group)} with setting {setting}"
+            raise InputError(f"{said} to choose by, on other seeds than these and with this budget and evaluation")
+        if at != next(iter(places.values())):
+            raise InputError(
+                f"{', '.join(group)}: setting {setting} was not judged on the seeds of {next(iter(places))}"
+            )
+    if any(one.result is None for runs in found.values() for one in runs):
         raise Unfinished
-    return Choice(group, setting, math.fsum(values) / len(values), tuple(sorted({one.seed for one in found})))
+    means = {
+        setting: math.fsum(_value(selection, one.result or {}) for one in runs) / len(runs)
+        for setting, runs in found.items()
+    }
+    best = (max if metric_of(selection.metric).better == "higher" else min)(means, key=lambda setting: means[setting])
+    compared = tuple(one for runs in found.values() for one in runs)
+    return Choice(dict(zip(selection.per, group, strict=True)), best, selection.metric, means[best], compared)
+
+
+def _places(one: Judged) -> tuple[str, ...]:
+    return tuple(one.labels[axis] for axis in AXES)
 
 
 def _value(selection: Selection, result: Mapping[str, Any]) -> float:
@@ -125,8 +165,25 @@ def _value(selection: Selection, result: Mapping[str, Any]) -> float:
     worst = -math.inf if metric_of(selection.metric).better == "higher" else math.inf
     if result["status"] == "diverged":
         return worst
-    values = result["last"] if selection.at == "last" else (result["best"] or {}).get("values", {})
+    values = (
+        result["last"] if selection.at == "last" else (result["best"] or {"values": {selection.metric: None}})["values"]
+    )
     if selection.metric not in values:
         raise InputError(f"{selection.metric} is not among what was measured; see evaluation")
     value = values[selection.metric]
     return float(value) if isinstance(value, int | float) else worst
+
+
+def _terms(run: Run) -> dict[str, Any]:
+    return _compared(
+        {"training": run.training.model_dump(mode="json"), "evaluation": run.evaluation.model_dump(mode="json")}
+    )
+
+
+def _compared(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's budget and evaluation, without what is null: fields that older results do not know."""
+    fields = {
+        **resolved["training"],
+        **{key: value for key, value in resolved["evaluation"].items() if key != "select"},
+    }
+    return {key: value for key, value in fields.items() if value not in (None, [], ())}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from lipschitz.errors import InputError
 from lipschitz.sweep.document import Document, Place
@@ -13,7 +13,7 @@ from lipschitz.sweep.entries import describe
 from lipschitz.sweep.expansion import MERGED, at, check_metrics, check_protocols, expand
 from lipschitz.sweep.product import Product
 from lipschitz.sweep.run import Evaluation, Run, TaskName, Training
-from lipschitz.sweep.selection import Choice, Selection, Unfinished, choose, judged_here, judged_in
+from lipschitz.sweep.selection import KEYS, Choice, Selection, Unfinished, choose, judged_here, judged_in
 from lipschitz.sweep.store import SweepFolder
 
 BUDGETS = {"steps", "seconds"}
@@ -43,6 +43,7 @@ class Sweep:
             "sweep": self.content,
             "runs": [run.id for run in self.runs],
             "chosen": [choice.facts() for choice in self.choices],
+            "waiting": self.waiting,
         }
 
 
@@ -132,11 +133,9 @@ def _validated(document: Document, values: dict[str, Any], part: Place) -> Produ
         # A misspelt key is missing, too: what is there says more.
         error = sorted(failure.errors(), key=lambda error: error["type"] == "missing")[0]
         place = tuple(key for key in error["loc"] if isinstance(key, str | int))
-        models: dict[str, type[BaseModel]] = {"training": Training, "evaluation": Evaluation}
+        within = {"training": Training.model_fields, "evaluation": Evaluation.model_fields, "select": KEYS}
         allowed = (
-            {*models[str(place[0])].model_fields}
-            if len(place) > 1 and place[0] in models
-            else {*Product.model_fields, "parts"}
+            {*within[str(place[0])]} if len(place) > 1 and place[0] in within else {*Product.model_fields, "parts"}
         )
         raise document.error(at(document, part, place), describe(error, allowed)) from None
     check_protocols(document, axes, part)

@@ -53,7 +53,9 @@ class Evaluator:
     def __init__(self, data: Data, terms: Terms, *, latent: int, classes: int | None = None) -> None:
         self._data, self._terms, self._latent, self._classes = data, terms, latent, classes
         self._device = terms.device
-        self._samples = min(terms.samples, data.reference_size or terms.samples)
+        # As many as there are of either part: the floor takes them from the training images.
+        sizes = data.sizes.values() if isinstance(data, ImageData) else ()
+        self._samples = min([terms.samples, *sizes])
         self._gradient_samples = min(terms.gradient_samples, self._samples)
 
     @cached_property
@@ -120,7 +122,7 @@ class Evaluator:
 
         ``spectrum/<layer>`` is that of the last evaluation, ``spectra/<layer>`` has a row for each.
         """
-        shown = SHOWN_IMAGES if isinstance(self._data, ImageData) else SHOWN_POINTS
+        shown = min(SHOWN_IMAGES, self._samples) if isinstance(self._data, ImageData) else SHOWN_POINTS
         rng = self._stream("shown")
         arrays = {
             "samples": self._drawable(self._generate(networks["generator"], shown, rng, self._every_class(shown))),
@@ -148,7 +150,8 @@ class Evaluator:
             return self._data.floor(self._samples, rng), self._data.reference(self._samples, rng)
         assert isinstance(self._data, ImageData)
         real, labels = self._data.labelled_reference(self._samples, rng)
-        return self._data.floor_of(labels, rng), real, labels
+        floor, rows = self._data.floor_of(labels, rng)
+        return floor, real[rows], labels[rows]
 
     def _every_class(self, n: int) -> Tensor | None:
         """Return, in a conditional run, labels of ``n`` samples in the order of the classes, as many of each."""
@@ -162,11 +165,12 @@ class Evaluator:
             return torch.cat([generator(*part) for part in zip(*inputs, strict=True)])
 
     def _many(self, generator: nn.Module, n: int, rng: torch.Generator) -> Iterator[Tensor]:
-        """Yield ``n`` generated samples, some at a time; in a conditional run of classes drawn uniformly."""
+        """Yield ``n`` generated samples, some at a time; in a conditional run of classes as frequent as in training."""
         for start in range(0, n, BATCH):
             size, labels = min(BATCH, n - start), None
             if self._classes is not None:
-                labels = torch.randint(self._classes, (size,), generator=rng, device=self._device)
+                assert isinstance(self._data, ImageData)
+                labels = self._data.classes_drawn(size, rng)
             yield self._generate(generator, size, rng, labels)
 
     def _places(self, fake: Tensor, real: Tensor, old: Tensor, rng: torch.Generator) -> dict[str, Tensor]:

@@ -28,8 +28,9 @@ class Generation:
     Two of them that differ in their constraints alone start from bit-identical raw parameters, and see the same batches
     and the same noise.
 
-    In a conditional run the samples generated for the discriminator are of the classes of the real ones, row by row, so
-    that a penalty's interpolate lies between two samples of one class; the generator learns on classes drawn uniformly.
+    In a conditional run the samples generated for the discriminator are of the classes of the real ones, row by row:
+    a penalty's interpolate lies between two samples of one class. The generator learns on classes as frequent as in
+    training.
     """
 
     def __init__(self, data: Data, terms: Terms) -> None:
@@ -163,7 +164,8 @@ class Generation:
         """Return, in a conditional run, the labels of the generator's next batch."""
         if self._classes is None:
             return ()
-        return (torch.randint(self._classes, (n,), generator=self._streams[LABELS], device=self.device),)
+        assert isinstance(self._data, ImageData)
+        return (self._data.classes_drawn(n, self._streams[LABELS]),)
 
     def _latents(self, name: str, n: int) -> Tensor:
         return torch.randn(n, self._latent, generator=self._streams[name], device=self.device)

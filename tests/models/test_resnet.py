@@ -193,6 +193,11 @@ def test_global_sum_pooling() -> None:
         (ResNet(), (1, 28, 28), "square images whose size is a multiple of 8, not 28x28"),
         (ResNet(layout="table_5"), (3, 40, 40), "square images whose size is a multiple of 16, not 40x40"),
         (ResNet(attention=32), (3, 32, 32), "attention on maps of 32x32 pixels, .* allowed: 8, 16"),
+        (
+            ResNet(activation="group_sort", special_first_block=False, width=2),
+            (3, 32, 32),
+            "group_sort sorts pairs of channels: width is 3",
+        ),
         (ResNet(activation="group_sort", width=3), (3, 32, 32), "group_sort sorts pairs of channels: width is 3"),
     ],
 )

@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 
 from lipschitz.cli import app
 from lipschitz.errors import InputError
+from lipschitz.report.records import load
+from lipschitz.report.summary import summarise
 from lipschitz.sweep.spec import Sweep, load_sweep
 from lipschitz.sweep.store import SweepFolder
 
@@ -62,10 +64,18 @@ def test_each_method_gets_the_setting_that_other_seeds_did_best_with(tmp_path: P
     # Means over the two tuning seeds: A 3.5, B 5, C 2; without constraint 6.5, 5, 8.
     assert settings(sweep) == {"spectral_normalization": {"C"}, "none": {"B"}}
     assert (len(sweep.runs), sweep.waiting) == (16, 0)
-    facts = {fact["group"][2]: fact for fact in sweep.definition()["chosen"]}
+    facts = {fact["group"]["constraint"]: fact for fact in sweep.definition()["chosen"]}
+    runs = facts["none"].pop("runs")
+    assert {run.id for run in sweep.runs if run.seed > 1 and run.constraints[0].name() == "none"} == set(runs)
     assert facts["none"] == {
-        "group": ["eight_gaussians", "mlp(width=8, depth=1)", "none", "hinge"],
+        "group": {
+            "dataset": "eight_gaussians",
+            "model": "mlp(width=8, depth=1)",
+            "constraint": "none",
+            "loss": "hinge",
+        },
         "setting": "B",
+        "metric": "w1",
         "value": 5.0,
         "seeds": [10, 11],
     }
@@ -89,6 +99,54 @@ def test_a_setting_that_diverged_is_never_chosen_before_one_that_did_not(tmp_pat
     assert settings(load_sweep(path, out=out))["none"] == {"A"}
 
 
+def test_a_method_that_diverges_with_every_setting_is_run_all_the_same(tmp_path: Path) -> None:
+    path, out = write(tmp_path, TUNED), tmp_path / "out"
+    finish(load_sweep(path, out=out), WORTH, status="diverged")
+    sweep = load_sweep(path, out=out)
+    assert len(sweep.runs) == 16
+    assert "setting A (diverged, as with every setting)" in sweep.choices[0].described()
+
+
+def test_what_was_never_finite_counts_as_worst(tmp_path: Path) -> None:
+    path, out = write(tmp_path, TUNED.replace("{metric: w1}", "{metric: w1, at: best}")), tmp_path / "out"
+    sweep = load_sweep(path, out=out)
+    finish(sweep, WORTH)
+    for run in sweep.runs:
+        if run.setting.label() == "A":
+            SweepFolder(out).run(run.id).finish({"status": "finished", "last": {}, "best": None}, {})
+    assert "A" not in set().union(*settings(load_sweep(path, out=out)).values())
+
+
+def test_only_runs_of_the_same_budget_are_compared(tmp_path: Path) -> None:
+    text = TUNED.replace("- seeds: [10, 11]", "- {seeds: [10, 11], training: {steps: 60}}")
+    path, out = write(tmp_path, text), tmp_path / "out"
+    with pytest.raises(InputError, match=r"no run of .* with this budget and evaluation"):
+        load_sweep(path, out=out)
+
+
+def test_settings_are_judged_on_the_same_seeds(tmp_path: Path) -> None:
+    text = TUNED.replace(
+        "- seeds: [10, 11]", "- {seeds: [10, 11], settings: [A, B]}\n      - {seeds: [10], settings: [C]}"
+    )
+    with pytest.raises(InputError, match="setting C was not judged on the seeds of A"):
+        load_sweep(write(tmp_path, text), out=tmp_path / "out")
+
+
+def test_a_report_leaves_out_what_settings_were_chosen_by(tmp_path: Path) -> None:
+    path, out = write(tmp_path, TUNED), tmp_path / "out"
+    finish(load_sweep(path, out=out), WORTH)
+    warnings = load(out).warnings
+    assert any(line.startswith("4 runs wait until their settings are chosen") for line in warnings)
+    finish(load_sweep(path, out=out), {**WORTH, "C": [8.0, 8.0]})
+    sweep = load(out)
+    assert set(sweep.runs["seed"]) == {0, 1}
+    rows = summarise(sweep).set_index(["constraint", "metric", "which"])
+    assert rows.loc[("spectral_normalization", "w1", "last"), ["n", "mean"]].tolist() == [2, 8.0]
+    assert "12 runs that settings were chosen by are in no table" in sweep.warnings
+    chosen = "none, hinge: setting B, whose mean was 5, was chosen by w1 on seeds 10, 11"
+    assert any(line.endswith(chosen) for line in sweep.warnings)
+
+
 def test_results_of_another_sweep(tmp_path: Path) -> None:
     tuning = SMALL.replace("seeds: [0, 1]", "seeds: [10, 11]") + "    settings: [A, B, C]\n"
     finish(load_sweep(write(tmp_path, tuning, "tuning.yaml"), out=tmp_path / "tuning"), WORTH)
@@ -106,6 +164,7 @@ def test_results_of_another_sweep(tmp_path: Path) -> None:
             "seeds: [0]",
             "select: no run of .* with setting A to choose by, on other seeds than these",
         ),
+        ("{metric: w1}", "{metric: w1, att: best}", "select.att: unknown key 'att'; did you mean 'at'"),
         ("{metric: w1}", "{metric: w2}", "select.metric: unknown metric 'w2'; did you mean"),
         ("{metric: w1}", "{metric: w1, from: nowhere}", "select: nowhere: no results of a sweep here"),
         ("{metric: w1}", "{metric: w1, per: [seed]}", "select.per"),
@@ -126,7 +185,7 @@ def test_a_sweep_goes_on_with_what_it_has_chosen(tmp_path: Path) -> None:
     answer = CliRunner().invoke(app, ["sweep", str(path), "--out", str(out), "--workers", "2", "--no-report"])
     assert answer.exit_code == 0, answer.output
     assert "and 2 runs whose settings are chosen once these are finished" in answer.output
-    assert "chosen for eight_gaussians, mlp(width=8, depth=1), none, hinge:" in answer.output
+    assert "chosen for eight_gaussians, mlp(width=8, depth=1), none, hinge: setting" in answer.output
     definition = json.loads((out / "sweep.json").read_text())
     assert len(definition["runs"]) == 6
     assert all(SweepFolder(out).run(run).status() == "finished" for run in definition["runs"])

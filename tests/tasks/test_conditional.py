@@ -13,11 +13,15 @@ from lipschitz.constraints.none import NoConstraint
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.constraints.zero_centered_penalty import ZeroCenteredPenalty
 from lipschitz.datasets.digits import Digits
+from lipschitz.datasets.images import ImageData
+from lipschitz.datasets.splits import Split
+from lipschitz.estimation.ascent import lower_bound
 from lipschitz.estimation.labels import Labelled
 from lipschitz.estimation.layers import weighted_layers
 from lipschitz.models.base import PairModel
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.resnet import ResNet
+from lipschitz.tasks import measurement
 from lipschitz.tasks.generation import Generation
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import SETTINGS
@@ -38,9 +42,9 @@ class Spy(Constraint):
         return super().penalty(net, batch, rng)
 
 
-def conditional(*constraints: Constraint, model: PairModel | None = None) -> Generation:
+def conditional(*constraints: Constraint, model: PairModel | None = None, data: ImageData | None = None) -> Generation:
     return Generation(
-        Digits().load(None, CPU),
+        data or Digits().load(None, CPU),
         Terms(
             model or DCGAN(width=4, conditional=True),
             constraints or (NoConstraint(),),
@@ -93,18 +97,36 @@ def test_training_moves_every_table_of_a_class(constraint: Constraint) -> None:
     assert task.is_finite()
     assert not torch.equal(layers["projection"].weight, embedding)
     moved = [name for name, value in task.generator.named_parameters() if not torch.equal(value, before[name])]
-    assert any(name.endswith("norm.gain") for name in moved)
+    tables = {name for name in before if name.endswith(("norm.gain", "norm.shift"))}
+    assert tables
+    assert tables <= set(moved)
 
 
-def test_the_bracket_is_that_of_the_worst_class() -> None:
+def test_the_bracket_is_searched_at_the_class_of_the_steepest_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[int] = []
+
+    def spy(net: Any, *arguments: Any) -> float:
+        searched.append(int(net.labels))
+        return lower_bound(net, *arguments)
+
+    monkeypatch.setattr(measurement, "lower_bound", spy)
     task = conditional(GradientPenalty())
-    for _ in range(3):
-        task.step(0.0)
+    with torch.no_grad():
+        # One class whose slope is far above that of all others.
+        task.discriminator.projection.weight[7] *= 50  # type: ignore[union-attr,index]
     values = task.evaluate("a")
+    assert searched == [7]
     assert 0 < values["lipschitz_lower"] <= values["lipschitz_upper"] < float("inf")
     assert "sigma_operator/projection" in values
     steepest = max(values[f"gradient_norm_max/{place}"] for place in ("real", "fake", "interpolated", "old", "noise"))
     assert steepest * (1 - 1e-8) <= values["lipschitz_lower"]
+
+
+def test_generated_classes_are_as_frequent_as_in_training() -> None:
+    split = Split(torch.zeros(100, 1, 8, 8, dtype=torch.uint8), torch.tensor([0] * 90 + [1] * 10))
+    data = ImageData.load(split, split, CPU, classes=2)
+    drawn = data.classes_drawn(1000, torch.Generator().manual_seed(0))
+    assert 0.05 < float(drawn.double().mean()) < 0.15
 
 
 def test_shown_samples_are_in_the_order_of_the_classes() -> None:
@@ -153,9 +175,28 @@ def test_the_floor_of_a_class_holds_images_of_that_class_none_twice() -> None:
     data = Digits().load(None, CPU)
     labels = torch.arange(40) % 10
     assert data.train.labels is not None
-    drawn = ((data.floor_of(labels, torch.Generator().manual_seed(0)) + 1) * 127.5).round().to(torch.uint8)
+    floor, rows = data.floor_of(labels, torch.Generator().manual_seed(0))
+    drawn = ((floor + 1) * 127.5).round().to(torch.uint8)
     places = [(data.train.images == image).flatten(1).all(1).nonzero()[0].item() for image in drawn]
     assert torch.equal(data.train.labels[places], labels)
+    assert torch.equal(rows, torch.arange(40))
     assert len(set(places)) == 40
-    with pytest.raises(ValueError, match=r"1000 images of class 3 asked for where there are"):
-        data.floor_of(torch.full((1000,), 3), torch.Generator())
+
+
+def test_the_floor_leaves_out_what_there_are_too_few_of() -> None:
+    split = Split(torch.arange(6, dtype=torch.uint8).view(6, 1, 1, 1), torch.tensor([0, 0, 0, 0, 1, 1]))
+    data = ImageData.load(split, split, CPU, classes=2)
+    floor, rows = data.floor_of(torch.tensor([1, 0, 1, 1]), torch.Generator().manual_seed(0))
+    assert torch.equal(rows, torch.tensor([0, 1, 2]))
+    assert sorted(((floor + 1) * 127.5).round().flatten().tolist())[1:] == [4, 5]
+
+
+def test_a_small_data_set_trains_to_its_end() -> None:
+    rng = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (30, 1, 8, 8), generator=rng, dtype=torch.uint8)
+    train, held_out = Split(images[:12], torch.arange(12) % 3), Split(images[12:], torch.arange(18) % 3)
+    for model in (DCGAN(width=2), DCGAN(width=2, conditional=True)):
+        task = conditional(model=model, data=ImageData.load(train, held_out, CPU, classes=3))
+        task.step(0.0)
+        assert task.facts()["floor"]["frechet_classifier"] > 0
+        assert len(task.arrays()["real"]) == 12

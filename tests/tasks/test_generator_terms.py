@@ -155,6 +155,8 @@ def test_what_a_sweep_says_of_the_generator(tmp_path: Path) -> None:
     assert run.labels()["constraint"] == "spectral_normalization"
     path.write_text(SWEEP.replace("generator_constraints: [spectral_normalization]\n", ""))
     (plain,) = load_sweep(path).runs
+    path.write_text(SWEEP.replace("generator_constraints: [spectral_normalization]", "generator_constraints: none"))
+    assert load_sweep(path).runs == (plain,)
     assert "generator_constraints" not in plain.canonical()
     assert plain.id != run.id
 
@@ -169,6 +171,17 @@ def test_what_a_sweep_says_of_the_generator(tmp_path: Path) -> None:
         ),
         (
             "generator_constraints: [spectral_normalization]",
+            "generator_constraints: [gradient_normalization]",
+            "small.yaml:6: generator_constraints: .*gradient_normalization works with the gradient of each sample",
+        ),
+        (
+            "models: [{resnet: {width: 4}}]\nconstraints: [spectral_normalization]\n"
+            "generator_constraints: [spectral_normalization]",
+            "models: [{mlp: {width: 4}}]\nconstraints: [none]\ngenerator_constraints: [gradient_normalization]",
+            "a generator cannot be had with it: gradient_normalization is defined for one output per sample",
+        ),
+        (
+            "generator_constraints: [spectral_normalization]",
             "generator_constraints: [nonsense]",
             "small.yaml:6: generator_constraints: unknown constraint 'nonsense'",
         ),
@@ -176,7 +189,10 @@ def test_what_a_sweep_says_of_the_generator(tmp_path: Path) -> None:
 )
 def test_mistakes_are_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
     path = tmp_path / "small.yaml"
-    path.write_text(SWEEP.replace(old, new))
+    text = SWEEP.replace(old, new)
+    if "mlp" in new:
+        text = text.replace("[digits]", "[eight_gaussians]")
+    path.write_text(text)
     with pytest.raises(InputError, match=message):
         load_sweep(path)
 

@@ -110,6 +110,9 @@ def test_a_view_repeats_its_labels_for_real_and_generated_samples_in_turn() -> N
     view = Labelled(net, y)
     assert_close(view(torch.cat([x, x])), torch.cat([net(x, y), net(x, y)]))
     assert_close(Labelled(net, y[:1])(x), net(x, y[:1].expand(3)))
+    for n in (1, 4):
+        with pytest.raises(RuntimeError):
+            Labelled(net, y)(torch.randn(n, 1, 2, 2))
 
 
 def test_the_bound_covers_every_class_and_sigma_every_layer() -> None:
