@@ -119,7 +119,10 @@ class Protocol(Record):
 
 
 class SNGAN(Protocol):
-    """FID of 5,000 generated against 10,000 test images; Inception Score of ten sets of 5,000."""
+    """FID of 5,000 generated against 10,000 test images; Inception Score of ten sets of 5,000.
+
+    The paper's network ran in TensorFlow, whose resize is that of ``preprocessing: torch_fidelity``.
+    """
 
     source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, section 4 and appendix B.1"
     sets: ClassVar[int] = 10

@@ -29,7 +29,8 @@ class Memory(NamedTuple):
     """What one evaluation leaves for the next, and for the report."""
 
     old: Tensor
-    """Samples of the generator as it was then, ``(n, ...)``."""
+    """Samples of the generator as it was then, ``(n, ...)``; in a conditional run of every class in turn, whatever the
+    classes of the real samples that they are mixed with."""
     starts: dict[str, Tensor]
     """By layer, from where to look for σ."""
     spectra: dict[str, Tensor]
