@@ -19,7 +19,7 @@ def noise_images(size: int) -> ImageData:
     rng = torch.Generator().manual_seed(0)
     images = torch.randint(256, (IMAGES, 3, size, size), generator=rng, dtype=torch.uint8)
     split = Split(images, torch.zeros(IMAGES, dtype=torch.int64))
-    return ImageData.load(split, split, CPU)
+    return ImageData.load(split, split, CPU, classes=1)
 
 
 def generation(constraint: Constraint, *, width: int, size: int, batch_size: int) -> Generation:

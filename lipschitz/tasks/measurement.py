@@ -46,8 +46,8 @@ def measure_discriminator(
         starts: what an earlier measurement returned.
         rng: of the search for the lower bound, on the CPU; one seeded by zero where none is given.
         labels: int64 ``(n,)``, the classes that a conditional network is asked about at the points of every place, row
-            by row. Its bracket is that of x -> D(x, y) for the worst class y: the search takes the class of the steepest
-            point, and the upper end holds for every class, since it takes σ of the whole table of embeddings.
+            by row. Its bracket is that of x -> D(x, y) for the worst class y: the search takes the class of the
+            steepest point, and the upper end holds for every class, by σ of the whole table of embeddings.
 
     Returns:
         Values ``sigma_reshaped/<layer>``, ``sigma_operator/<layer>``, ``sigma_upper/<layer>``,
