@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -91,3 +93,12 @@ def test_a_sweep_is_timed_in_rounds(jobs: list[Job], tmp_path: Path) -> None:
         "started 0 on cpu",
         "ended 0",
     ] * ROUNDS
+
+
+def test_a_worker_s_float32_is_no_tf32() -> None:
+    code = (
+        "import torch; from lipschitz.sweep.worker import prepare_process; prepare_process(); "
+        "print(torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["ieee", "ieee"], done.stderr
