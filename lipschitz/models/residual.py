@@ -82,7 +82,9 @@ def initialise_residual(net: nn.Module) -> None:
     for block in net.modules():
         if isinstance(block, ResidualBlock):
             for branch in (block.first, block.second):
-                branch.get_submodule("conv").weight.mul_(math.sqrt(2))  # type: ignore[operator]
+                conv = branch.get_submodule("conv")
+                assert isinstance(conv, nn.Conv2d)
+                conv.weight.mul_(math.sqrt(2))
 
 
 def _conv3(inputs: int, outputs: int) -> nn.Conv2d:

@@ -36,20 +36,22 @@ training: {steps: 4, batch_size: 4, generator_batch_size: 8}
 """
 
 
-def task(setting: Setting = Setting(betas=(0.0, 0.9)), **asked: Any) -> Generation:  # noqa: B008
-    terms = Terms(
-        ResNet(width=4),
-        (NoConstraint(),),
-        LOSSES["hinge"],
-        setting,
-        seed=0,
-        batch_size=4,
-        samples=8,
-        gradient_samples=4,
-        selection="frechet_classifier",
-        device=CPU,
-    )
-    return Generation(Digits().load(None, CPU), terms._replace(**asked))
+TERMS = Terms(
+    ResNet(width=4),
+    (NoConstraint(),),
+    LOSSES["hinge"],
+    Setting(betas=(0.0, 0.9)),
+    seed=0,
+    batch_size=4,
+    samples=8,
+    gradient_samples=4,
+    selection="frechet_classifier",
+    device=CPU,
+)
+
+
+def task(**asked: Any) -> Generation:
+    return Generation(Digits().load(None, CPU), TERMS._replace(**asked))
 
 
 def test_the_generator_learns_on_a_batch_of_its_own_size() -> None:
@@ -69,7 +71,7 @@ def test_a_larger_batch_of_the_generator_changes_nothing_that_the_discriminator_
 
 
 def test_the_discriminator_may_have_a_rate_of_its_own() -> None:
-    built = task(Setting(lr=1e-4, discriminator_lr=4e-4, betas=(0.0, 0.9), decay="linear"))
+    built = task(setting=Setting(lr=1e-4, discriminator_lr=4e-4, betas=(0.0, 0.9), decay="linear"))
     built.step(0.75)
     players = built.state_dict()["players"]
     rates = {name: player["optimiser"]["param_groups"][0]["lr"] for name, player in players.items()}

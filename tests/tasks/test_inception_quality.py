@@ -20,6 +20,19 @@ from lipschitz.tasks.terms import Terms
 CPU = torch.device("cpu")
 SMALL = SNGAN(n_real=20, n_fake=10, score_samples=30)
 LARGE = Modern(n_real=30, n_fake=25)
+TERMS = Terms(
+    DCGAN(width=2),
+    (NoConstraint(),),
+    LOSSES["hinge"],
+    SETTINGS["C"],
+    seed=0,
+    batch_size=4,
+    samples=10,
+    gradient_samples=2,
+    selection=SMALL.metrics[0],
+    device=CPU,
+    protocols=(SMALL,),
+)
 
 
 @pytest.fixture
@@ -81,22 +94,7 @@ def test_too_few_images_are_refused_before_anything_passes(passes):
 
 @pytest.fixture
 def task():
-    return Generation(
-        data(classes=3),
-        Terms(
-            DCGAN(width=2),
-            (NoConstraint(),),
-            LOSSES["hinge"],
-            SETTINGS["C"],
-            seed=0,
-            batch_size=4,
-            samples=10,
-            gradient_samples=2,
-            selection=SMALL.metrics[0],
-            device=CPU,
-            protocols=(SMALL,),
-        ),
-    )
+    return Generation(data(classes=3), TERMS)
 
 
 def test_a_run_is_measured_by_its_protocols_and_chosen_by_one(passes, task):
@@ -112,21 +110,7 @@ def test_a_run_is_measured_by_its_protocols_and_chosen_by_one(passes, task):
 
 
 def test_protocols_shift_nothing_else_that_is_measured(passes, task):
-    plain = Generation(
-        data(classes=3),
-        Terms(
-            DCGAN(width=2),
-            (NoConstraint(),),
-            LOSSES["hinge"],
-            SETTINGS["C"],
-            seed=0,
-            batch_size=4,
-            samples=10,
-            gradient_samples=2,
-            selection="frechet_classifier",
-            device=CPU,
-        ),
-    )
+    plain = Generation(data(classes=3), TERMS._replace(selection="frechet_classifier", protocols=()))
     without = plain.evaluate("step 0")
     with_them = task.evaluate("step 0")
     assert {name: with_them[name] for name in without} == without
