@@ -10,7 +10,7 @@ from rich.console import Console
 from lipschitz.errors import InputError
 from lipschitz.sweep import runner
 from lipschitz.sweep.local import run_jobs
-from lipschitz.sweep.progress import RunsDisplay, TimingDisplay, display
+from lipschitz.sweep.progress import RunsDisplay, TimingDisplay, display, warn
 from lipschitz.sweep.spec import Sweep, load_sweep
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.worker import Job
@@ -66,7 +66,7 @@ def show_what_would_run(request: Request, console: Console) -> None:
     try:
         runner.check_data(plan, request.data_root)
     except InputError as error:
-        console.print(f"warning: {error}", style="yellow", soft_wrap=True)
+        warn(console, str(error))
         seconds = None
     else:
         seconds = runner.estimate(plan, folder, request.data_root, request.slots)
