@@ -9,6 +9,7 @@ from rich.console import Console
 
 from lipschitz.errors import InputError
 from lipschitz.sweep import runner
+from lipschitz.sweep.devices import check_precisions
 from lipschitz.sweep.local import run_jobs
 from lipschitz.sweep.progress import RunsDisplay, TimingDisplay, display, warn
 from lipschitz.sweep.spec import Sweep, load_sweep
@@ -40,8 +41,9 @@ class Request:
         """Return the SHA-256 of each data set by label, having seen that data and weights are there and whole.
 
         Raises:
-            InputError: they are not.
+            InputError: they are not, or a device does not compute in a run's precision.
         """
+        check_precisions((run.training.precision for run in plan.runs), self.slots)
         runner.check_weights(plan, self.inception_weights)
         return runner.check_data(plan, self.data_root)
 

@@ -36,7 +36,10 @@ class Constraint(Record):
     promise: ClassVar[Literal["certified", "heuristic", "none"]]
     """``certified``: every wrapped layer is bounded as an operator; ``heuristic``: pushed towards a bound; ``none``."""
     double_backward: ClassVar[bool] = False
-    """Whether the penalty or the forward pass differentiates a gradient, which costs a second backward pass."""
+    """Whether the penalty or the forward pass differentiates a gradient, which costs a second backward pass.
+
+    Of a method without a penalty it is the forward pass: that cannot be had in bfloat16.
+    """
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """Reparametrise ``net`` or register state on it, once, before the optimiser is built; return what to train.

@@ -10,6 +10,8 @@ from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from lipschitz.estimation.layers import compute_reparametrized
+
 
 @contextmanager
 def exact(net: nn.Module) -> Iterator[nn.Module]:
@@ -30,10 +32,7 @@ def exact(net: nn.Module) -> Iterator[nn.Module]:
         _without_weight_hooks(module)
     devices = {value.device for value in twin.state_dict().values() if isinstance(value, Tensor) and value.is_cuda}
     with torch.random.fork_rng(list(devices)), parametrize.cached():
-        for module in twin.modules():
-            if parametrize.is_parametrized(module):
-                for name in module.parametrizations:  # type: ignore[union-attr]
-                    getattr(module, name)
+        compute_reparametrized(twin)
         yield twin
 
 

@@ -38,6 +38,14 @@ def reparametrizations(layer: nn.Module) -> tuple[nn.Module, ...]:
     return tuple(cast(nn.ModuleList, stacks["weight"]))
 
 
+def compute_reparametrized(net: nn.Module) -> None:
+    """Compute every reparametrised tensor of ``net``; within `parametrize.cached` each is kept for the block."""
+    for module in net.modules():
+        if parametrize.is_parametrized(module):
+            for name in cast(nn.ModuleDict, module.parametrizations):
+                getattr(module, name)
+
+
 def as_matrix(weight: Tensor, transposed: bool = False) -> Tensor:
     """Reshape a kernel to ``(d_out, d_in k_1 k_2 ...)``, as in Sec. 2.1 of Miyato et al. 2018 (arXiv:1802.05957).
 

@@ -2,10 +2,12 @@
 
 import os
 import re
+from collections.abc import Iterable, Sequence
 
 import torch
 
 from lipschitz.errors import InputError
+from lipschitz.tasks.precision import Precision, check_device
 
 ALLOWED = "allowed: auto, cpu, cuda, cuda:0, cuda:0,2"
 
@@ -29,6 +31,17 @@ def slots(device: str, workers: int | None) -> list[str]:
     devices = _devices(device)
     count = workers or (len(devices) if devices[0] != "cpu" else cpu_cores())
     return [devices[index % len(devices)] for index in range(count)]
+
+
+def check_precisions(precisions: Iterable[Precision], found: Sequence[str]) -> None:
+    """Refuse what one of the devices ``found`` cannot compute in.
+
+    Raises:
+        InputError: which precision, which device, and what is allowed.
+    """
+    for precision in dict.fromkeys(precisions):
+        for slot in dict.fromkeys(found):
+            check_device(precision, torch.device(slot))
 
 
 def _devices(device: str) -> list[str]:

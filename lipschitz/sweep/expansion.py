@@ -18,6 +18,7 @@ from lipschitz.sweep.document import Document, Place
 from lipschitz.sweep.product import Product
 from lipschitz.sweep.run import Run
 from lipschitz.tasks.catalogue import TASKS, Unsuitable
+from lipschitz.tasks.precision import check_constraint
 
 MERGED = ("training", "evaluation")
 """Keys of which a part may override single fields."""
@@ -47,6 +48,8 @@ def expand(document: Document, axes: Product, part: Place) -> Iterator[Run]:
             raise document.error(at(document, part, place), f"{dataset.label()}: {error}") from None
         try:
             _check_constraints(dataset, model, constraints)
+            for constraint in constraints:
+                check_constraint(axes.training.precision, constraint)
         except Refusal as error:
             place = ("constraints", axes.constraints.index(constraints))
             raise document.error(at(document, part, place), f"{dataset.label()}, {model.label()}: {error}") from None

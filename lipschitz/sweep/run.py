@@ -18,6 +18,7 @@ from lipschitz.records import Record
 from lipschitz.sweep.entries import ProtocolEntry, invalid, unique
 from lipschitz.sweep.timings import iteration_ms
 from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import SETTINGS, Setting
 
 TaskName = Literal["generation", "transport"]
@@ -37,6 +38,9 @@ class Training(Record):
     trains anything nor chooses a run's best step. Null for none."""
     generator_batch_size: PositiveInt | None = None
     """Samples per update of the generator; null for as many as of either kind (SN-GAN's ResNets have twice as many)."""
+    precision: Precision = "float32"
+    """Of training steps. ``tf32``: matrix products and convolutions, on CUDA alone. ``bf16``: forward passes under
+    autocast; losses, penalties, constraints and optimisers stay in float32. What is measured is never in either."""
 
     @model_validator(mode="after")
     def _has_one_budget(self) -> Self:
@@ -131,7 +135,8 @@ class Run:
             + (f" with {_joined(self.generator_constraints)} in G" * bool(self.generator_constraints)),
             "constraint": _joined(self.constraints),
             "loss": self.loss,
-            "setting": self.setting.label(),
+            # Methods are compared within one precision, even where no method has runs in two.
+            "setting": self.setting.label() + f" [{self.training.precision}]" * (self.training.precision != "float32"),
         }
 
     def definition(self, steps: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from lipschitz.sweep.run import Run
 from lipschitz.sweep.store import RunFolder, SweepFolder
 from lipschitz.tasks.catalogue import TASKS
 from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.precision import check_device
 from lipschitz.tasks.terms import Terms
 from lipschitz.training.loop import Trainer
 from lipschitz.training.task import Task
@@ -76,8 +77,13 @@ class Job:
         return self.run.dataset.load(self.data_root, torch.device(self.device))
 
     def build(self, data: Data | PairData | None = None) -> Task:
-        """Build the task on the job's device, on ``data`` where they are there already."""
+        """Build the task on the job's device, on ``data`` where they are there already.
+
+        Raises:
+            InputError: the device does not compute in the run's precision.
+        """
         run, task = self.run, TASKS[self.run.task]
+        check_device(run.training.precision, torch.device(self.device))
         protocols = run.evaluation.protocols
         terms = Terms(
             run.model,
@@ -95,6 +101,7 @@ class Job:
             ema=run.training.ema,
             protocols=protocols,
             inception_weights=self.inception_weights,
+            precision=run.training.precision,
         )
         return task.build(data or self.load(), terms)
 

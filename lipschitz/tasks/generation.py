@@ -14,6 +14,7 @@ from lipschitz.streams import seeded, stream
 from lipschitz.tasks.evaluation import Evaluator, Memory
 from lipschitz.tasks.measurement import Measured
 from lipschitz.tasks.player import Discriminator, Generator, Player, are_finite
+from lipschitz.tasks.precision import forward_passes
 from lipschitz.tasks.terms import Terms
 from lipschitz.training.task import Selection
 
@@ -73,9 +74,10 @@ class Generation:
     def discriminator_step(self) -> None:
         """Make one update of the discriminator on a batch of real and a batch of freshly generated samples."""
         real, *labels = self._real()
-        with torch.no_grad():
-            generated = self.generator(self._latents("latents_discriminator", self._terms.batch_size), *labels)
-        self._discriminator.step(real, generated, *labels)
+        latents = self._latents("latents_discriminator", self._terms.batch_size)
+        with torch.no_grad(), forward_passes(self._terms.precision, self.device, self.generator):
+            generated = self.generator(latents, *labels)
+        self._discriminator.step(real, generated.to(real.dtype), *labels)
 
     def generator_step(self) -> None:
         """Make one update of the generator; the discriminator's parameters and its method's state stay as they are.
@@ -86,8 +88,10 @@ class Generation:
         self._generator.prepare()
         n = self._terms.generator_batch_size or self._terms.batch_size
         labels = self._classes_to_learn(n)
-        generated = self.generator(self._latents("latents_generator", n), *labels)
-        loss = self._terms.loss.generator(self.discriminator(generated, *labels))
+        latents = self._latents("latents_generator", n)
+        with forward_passes(self._terms.precision, self.device, self.generator, self.discriminator):
+            judged = self.discriminator(self.generator(latents, *labels), *labels)
+        loss = self._terms.loss.generator(judged.to(latents.dtype))
         self._generator.loss = loss.detach()
         self._generator.update(loss)
 

@@ -12,6 +12,7 @@ from lipschitz.constraints.base import Batch, Constraint, constrain
 from lipschitz.constraints.batch_dependence import batch_dependent
 from lipschitz.estimation.labels import Labelled
 from lipschitz.streams import seeded
+from lipschitz.tasks.precision import Precision, forward_passes, products
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import Terms
 
@@ -26,6 +27,7 @@ class Player:
         device: torch.device,
         constraints: Sequence[Constraint] = (),
         lr: float | None = None,
+        precision: Precision = "float32",
     ) -> None:
         """Take the setting's learning rate where ``lr`` is None."""
         self.net = net
@@ -33,6 +35,7 @@ class Player:
         self.optimiser = self._setting.build(net.parameters())
         self.loss = torch.zeros((), device=device)
         self._constraints = constraints
+        self._precision = precision
 
     def decay(self, progress: float) -> None:
         """Set the learning rate that the setting has after the share ``progress`` of the run."""
@@ -49,7 +52,8 @@ class Player:
     def update(self, loss: Tensor) -> None:
         """Make one step of the optimiser down ``loss``, and put the weights back into the constraints' sets."""
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        with products(self._precision):
+            loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         with torch.no_grad():
             for constraint in self._constraints:
@@ -85,7 +89,7 @@ class Generator(Player):
     def __init__(self, net: nn.Module, latent: int, terms: Terms) -> None:
         with seeded(terms.seed, "generator_constraint"):
             net = constrain(net.to(terms.device), terms.generator_constraints, (latent,))
-        super().__init__(net, terms.setting, terms.device, terms.generator_constraints)
+        super().__init__(net, terms.setting, terms.device, terms.generator_constraints, precision=terms.precision)
         self.average = None if terms.ema is None else copy.deepcopy(net).requires_grad_(False)
         self._decay = terms.ema or 0.0
 
@@ -122,7 +126,8 @@ class Discriminator(Player):
     def __init__(self, net: nn.Module, shape: tuple[int, ...], terms: Terms, rng: torch.Generator) -> None:
         with seeded(terms.seed, "constraint"):
             net = constrain(net.to(terms.device), terms.constraints, shape)
-        super().__init__(net, terms.setting, terms.device, terms.constraints, terms.setting.discriminator_lr)
+        lr = terms.setting.discriminator_lr
+        super().__init__(net, terms.setting, terms.device, terms.constraints, lr, terms.precision)
         self._objective, self._rng = terms.loss, rng
         self._mixes = any(batch_dependent(net))
 
@@ -133,10 +138,14 @@ class Discriminator(Player):
         net = self.net if labels is None else Labelled(self.net, labels)
         # Cached: a reparametrised weight is computed once, and the penalty sees the one that the loss saw.
         with parametrize.cached():
-            loss = self._objective.discriminator(*self._judged(net, real, generated))
+            with forward_passes(self._precision, real.device, self.net):
+                judged = self._judged(net, real, generated)
+            loss = self._objective.discriminator(*(outputs.to(real.dtype) for outputs in judged))
             self.loss = loss.detach()
-            for constraint in self._constraints:
-                loss = loss + constraint.penalty(net, Batch(real, generated, labels), self._rng)
+            # Outside of autocast: a gradient by the input is never taken in bfloat16.
+            with products(self._precision):
+                for constraint in self._constraints:
+                    loss = loss + constraint.penalty(net, Batch(real, generated, labels), self._rng)
         self.update(loss)
 
     def _judged(self, net: nn.Module, real: Tensor, generated: Tensor) -> Sequence[Tensor]:

@@ -10,6 +10,7 @@ from lipschitz.constraints.base import Constraint
 from lipschitz.features.protocols import Protocol
 from lipschitz.models.base import Model
 from lipschitz.tasks.losses import Loss
+from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import Setting
 
 
@@ -41,3 +42,5 @@ class Terms(NamedTuple):
     """By which images are judged besides, in the features of the FID's Inception network."""
     inception_weights: Path | None = None
     """File of that network's weights; that in the cache where None."""
+    precision: Precision = "float32"
+    """Of training steps; what is measured is measured in float32 and float64."""

@@ -10,6 +10,7 @@ from lipschitz.datasets.pairs import PairData
 from lipschitz.models.base import Activation
 from lipschitz.models.critic import Critic
 from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import Terms
 from lipschitz.tasks.transport import Transport
@@ -45,6 +46,7 @@ def transport(
     setting: Setting = SETTING,
     seed: int = 0,
     selection: str = "cosine",
+    precision: Precision = "float32",
 ) -> Transport:
     return Transport(
         data,
@@ -59,6 +61,7 @@ def transport(
             gradient_samples=16,
             selection=selection,
             device=CPU,
+            precision=precision,
         ),
     )
 
