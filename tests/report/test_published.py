@@ -23,8 +23,8 @@ from synthetic_transport import (
 from lipschitz.report import orders
 from lipschitz.report.pairs import Family, families
 from lipschitz.report.published import agreement, ranks
-from lipschitz.report.published.agreement import verdict
 from lipschitz.report.published.ranks import compare
+from lipschitz.report.published.verdicts import verdict
 from lipschitz.report.published.work import TRUE, published
 from lipschitz.report.records import load
 from lipschitz.report.table import Table

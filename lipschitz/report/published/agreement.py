@@ -2,13 +2,25 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import pandas as pd
 
 from lipschitz.report.digits import MISSING, show
 from lipschitz.report.pairs import Family
 from lipschitz.report.published.notes import notes
+from lipschitz.report.published.verdicts import (
+    NONE,
+    OTHERWISE,
+    PREDICTED,
+    Verdict,
+    counted,
+    fixed,
+    interval,
+    signed,
+    verdict,
+)
 from lipschitz.report.published.work import TRUE, Method, published
 from lipschitz.report.summary import AS_PUBLISHED
 from lipschitz.report.table import Cell, Column, Table
@@ -16,47 +28,18 @@ from lipschitz.report.titles import heading
 
 NEAR = {"cosine": 0.03}
 """By metric, the difference up to which two values are called near, whatever the seeds' spread."""
-FEWEST = 3
-"""Seeds below which nothing is predicted: with two, Student's t makes an interval that holds nearly everything."""
-LEAST = {"cosine": -1.0, "l2": 0.0}
-MOST = {"cosine": 1.0}
-"""By metric, what no value can pass: an interval ends there."""
 CAPTION = (
     "Ours is the mean after the last step, never the best, over the n training seeds that finished. It is measured as "
     "the code behind the published numbers measures: P and Q are drawn independently, and the optimal gradient is that "
     "of float32 distances, which are zero near a centre of a funnel; a gradient of zero has cosine zero. Optimal "
-    "potential: what that measurement says of the optimal potential itself. Prediction interval: where one new seed "
-    "of ours lies at 95 %, mean ± t s sqrt(1 + 1/n), as a published value is of one seed; it ends where the metric "
-    f"does, and fewer than {FEWEST} seeds have none."
+    "potential: what that measurement says of the optimal potential itself. "
+    + PREDICTED.format(reason="as a published value is of one seed")
 )
 _OTHER_SAID = (
     " At the other steps: our mean after the second number of steps that the published one may be of, where it was "
     "measured there."
 )
 _NEAR_SAID = " Within .03: the difference is no larger than that, in the interval or not."
-_YES_NO = ("yes", "no")
-_NONE, _OTHERWISE, _FEW = "none finished", "not measured as published", "too few seeds"
-
-
-class Verdict(NamedTuple):
-    """Whether a published value is near the mean of ours, and whether it lies in our prediction interval."""
-
-    near: str
-    predicted: str
-
-
-def verdict(difference: float, half_width: float, n: int, near: float) -> Verdict:
-    """Return in words how far a published value is from the mean of ours.
-
-    Args:
-        difference: ours - published.
-        half_width: of the interval for one new seed.
-        n: seeds behind it.
-        near: how far is still called near.
-    """
-    if n < FEWEST:
-        return Verdict(MISSING, _FEW)
-    return Verdict(_yes(abs(difference) <= near), _yes(abs(difference) <= half_width))
 
 
 def tables(family: Family) -> list[Table]:
@@ -84,8 +67,9 @@ def _table(family: Family, metric: str) -> Table | None:
     said = CAPTION + (_OTHER_SAID if doubtful else "") + (_NEAR_SAID if metric in NEAR else "")
     true = _true_values(family, rows) if metric == "w1_dual" else []
     title = f"{heading(metric)}, published and ours: {family.title}"
-    counted = _counted([[cell.text for cell in line] for line in cells], metric in NEAR)
-    return Table("", "", "", title, columns, cells, [counted, *true, *notes(family, rows)], said)
+    near = [line[-2].text for line in cells] if metric in NEAR else []
+    summed = counted([line[-1].text for line in cells], near, ".03")
+    return Table("", "", "", title, columns, cells, [summed, *true, *notes(family, rows)], said)
 
 
 def _rows(family: Family, metric: str) -> pd.DataFrame:
@@ -98,54 +82,27 @@ def _rows(family: Family, metric: str) -> pd.DataFrame:
 
 
 def _cells(family: Family, row: Any, metric: str, several: bool, doubtful: bool) -> list[Cell]:
-    number: Callable[[float], str] = _thousandths if metric in NEAR else show
+    number: Callable[[float], str] = partial(fixed, places=3) if metric in NEAR else show
     method = _method(row.method)
-    mean, interval, n, difference = MISSING, MISSING, 0, MISSING
-    judged = Verdict(MISSING, _OTHERWISE if row.finished else _NONE)
+    mean, ends, n, difference = MISSING, MISSING, 0, MISSING
+    judged = Verdict(MISSING, OTHERWISE if row.finished else NONE)
     if math.isfinite(row.mean):
         mean, n = number(row.mean), int(row.n)
-        difference = _signed(number(row.mean - row.published))
+        difference = signed(number(row.mean - row.published))
         judged = verdict(row.mean - row.published, row.predicted, n, NEAR.get(metric, 0.0))
-        if n >= FEWEST:
-            low, high = row.mean - row.predicted, row.mean + row.predicted
-            interval = f"{number(max(low, LEAST.get(metric, low)))} to {number(min(high, MOST.get(metric, high)))}"
+        ends = interval(metric, row.mean, row.predicted, n, number)
     left = [row.dim, row.width, row.method, *([row.constraint] if several else []), method.budget, row.steps]
     optimal = number(family.floor_of(row.dataset, AS_PUBLISHED[metric]))
     other = math.nan
     if method.is_doubtful:
         other = family.mean_at(row.Index, AS_PUBLISHED[metric], method.other_iterations)
     right = [*([judged.near] if metric in NEAR else []), judged.predicted]
-    texts = (*left, optimal, row.printed, mean, *([number(other)] if doubtful else []), interval, n, difference, *right)
+    texts = (*left, optimal, row.printed, mean, *([number(other)] if doubtful else []), ends, n, difference, *right)
     return [Cell(str(text)) for text in texts]
 
 
 def _method(name: str) -> Method:
     return next(method for method in published().methods if method.name == name)
-
-
-def _counted(rows: list[list[str]], near: bool) -> str:
-    """Return how many rows came out how, by their last cells."""
-    predicted = [row[-1] for row in rows]
-    judged = sum(text in _YES_NO for text in predicted)
-    said = [f"{sum(row[-2] == _YES_NO[0] for row in rows)} of {judged} within .03"] if near and judged else []
-    said += [f"{predicted.count(_YES_NO[0])} of {judged} in the prediction interval"] if judged else []
-    said += [f"{predicted.count(text)} {text}" for text in (_FEW, _OTHERWISE, _NONE) if text in predicted]
-    return f"{len(rows)} rows: {', '.join(said)}."
-
-
-def _yes(holds: bool) -> str:
-    return _YES_NO[0] if holds else _YES_NO[1]
-
-
-def _thousandths(value: float) -> str:
-    return f"{value:.3f}" if math.isfinite(value) else MISSING
-
-
-def _signed(number: str) -> str:
-    """Return a printed number with its sign; one that is printed as zero has none."""
-    if float(number) == 0:
-        return number.lstrip("-")
-    return number if number.startswith("-") else f"+{number}"
 
 
 def _true_values(family: Family, rows: pd.DataFrame) -> list[str]:
