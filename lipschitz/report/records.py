@@ -11,7 +11,7 @@ from lipschitz.errors import InputError
 from lipschitz.report.comparisons import separate_configurations
 from lipschitz.report.names import names
 from lipschitz.report.protocols import separate_protocols
-from lipschitz.report.runs import outcomes_of, read_run, records_of
+from lipschitz.report.runs import Runs, one_line, outcomes_of, read_runs, records_of
 from lipschitz.sweep.store import SweepFolder
 
 
@@ -31,6 +31,9 @@ class Sweep:
         timings: what the serial pass measured, by configuration.
         waiting: runs of the plan that were not started.
         warnings: one line for each thing that could not be read or must be known.
+        chosen: the settings that were chosen by results, as the definition of the sweep has them.
+        tuning: the runs that they were chosen by, as a sweep of their own; None where there are none. The best of them
+            is the luckiest of several, so that they stand beside each other and in no other table or figure.
     """
 
     name: str
@@ -47,6 +50,8 @@ class Sweep:
     provenance: dict[str, Any]
     waiting: int
     warnings: list[str] = field(default_factory=list)
+    chosen: list[dict[str, Any]] = field(default_factory=list)
+    tuning: "Sweep | None" = None
 
     def labelled(self, frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         """Return ``frame`` (one of its columns is ``run``) with ``columns`` of its runs."""
@@ -67,51 +72,58 @@ def load(path: Path) -> Sweep:
     """
     folder = SweepFolder.open(path)
     warnings: list[str] = []
-    runs, read, waiting = [], [], 0
+    chosen = folder.definition().get("chosen", [])
     chosen_by = _chosen_by(folder, warnings)
-    for run_id in folder.run_ids():
-        run = folder.run(run_id)
-        if run_id in chosen_by:
-            continue
-        try:
-            if not run.path.exists():
-                waiting += 1
-                continue
-            row, content = read_run(run_id, run)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            warnings.append(f"{run.path}: cannot be read and is left out ({_one_line(error)})")
-            continue
-        runs.append(row)
-        read.append(content)
-    if not runs:
+    found = folder.run_ids()
+    reported = read_runs(folder, [run_id for run_id in found if run_id not in chosen_by], warnings)
+    judged = read_runs(folder, [run_id for run_id in found if run_id in chosen_by], warnings)
+    if not reported.rows:
         raise InputError(f"{path}: nothing to report: no run was started{_unreadable(warnings)}")
-    warnings += _mixed_origins(row["origins"] for row in runs)
-    said = ["origins", "sources", "outside"]
-    table = separate_configurations(pd.DataFrame(runs).set_index("run").drop(columns=said))
-    records, outcomes = records_of(list(table.index), read), outcomes_of(read)
-    facts = pd.DataFrame([row for content in read for row in content.facts], columns=["run", "metric", "facts"])
-    protocols = separate_protocols(table, records, outcomes, facts, warnings)
+    warnings += _mixed_origins(row["origins"] for row in [*reported.rows, *judged.rows])
     timings, provenance = _read_beside_runs(folder, warnings)
+    beside = (folder, timings, provenance, warnings, chosen)
+    return _sweep(reported, *beside, _sweep(judged, *beside, None) if judged.rows else None)
+
+
+def _sweep(
+    read: Runs,
+    folder: SweepFolder,
+    timings: dict[str, dict[str, Any]],
+    provenance: dict[str, Any],
+    warnings: list[str],
+    chosen: list[dict[str, Any]],
+    tuning: Sweep | None,
+) -> Sweep:
+    """Return the tables of what was read; ``warnings`` is one list for all parts of a sweep."""
+    said = ["origins", "sources", "outside"]
+    table = separate_configurations(pd.DataFrame(read.rows).set_index("run").drop(columns=said))
+    records, outcomes = records_of(list(table.index), read.contents), outcomes_of(read.contents)
+    facts = pd.DataFrame(
+        [row for content in read.contents for row in content.facts], columns=["run", "metric", "facts"]
+    )
+    protocols = separate_protocols(table, records, outcomes, facts, warnings)
     return Sweep(
-        str(folder.definition().get("name", path.name)),
+        str(folder.definition().get("name", folder.path.name)),
         folder,
         table.drop(columns="definition"),
         records,
         outcomes,
         protocols,
-        _merged(row["sources"] for row in runs),
-        _merged(row["outside"] for row in runs),
-        {row["configuration"]: row["definition"] for row in reversed(runs)},
+        _merged(row["sources"] for row in read.rows),
+        _merged(row["outside"] for row in read.rows),
+        {row["configuration"]: row["definition"] for row in reversed(read.rows)},
         _names(table),
         timings,
         provenance,
-        waiting,
+        read.waiting,
         warnings,
+        chosen,
+        tuning,
     )
 
 
 def _chosen_by(folder: SweepFolder, warnings: list[str]) -> set[str]:
-    """Return the ids of runs that settings were chosen by: their values are biased, and stand in no table.
+    """Return the ids of runs that settings were chosen by: the best of their values is biased.
 
     What was chosen, and that runs are still to be chosen, is said in the warnings.
     """
@@ -125,8 +137,8 @@ def _chosen_by(folder: SweepFolder, warnings: list[str]) -> set[str]:
         warnings.append(
             f"{group}: setting {choice['setting']}, {value}, was chosen by {choice['metric']} on seeds {seeds}"
         )
-    if found:
-        warnings.append(f"{len(found)} runs that settings were chosen by are in no table")
+    if here := found & set(folder.run_ids()):
+        warnings.append(f"{len(here)} runs that settings were chosen by are in no table but that of settings")
     if definition.get("waiting"):
         warnings.append(
             f"{definition['waiting']} runs wait until their settings are chosen: what stands here is what they are "
@@ -166,16 +178,12 @@ def _read_beside_runs(folder: SweepFolder, warnings: list[str]) -> tuple[dict[st
     try:
         timings = folder.timings()
     except (OSError, ValueError) as error:
-        warnings.append(f"{folder.path / 'timing'}: cannot be read; cost is not reported ({_one_line(error)})")
+        warnings.append(f"{folder.path / 'timing'}: cannot be read; cost is not reported ({one_line(error)})")
     try:
         provenance = folder.provenance()
     except (OSError, ValueError) as error:
-        warnings.append(f"{folder.path / 'provenance.json'}: cannot be read ({_one_line(error)})")
+        warnings.append(f"{folder.path / 'provenance.json'}: cannot be read ({one_line(error)})")
     return timings, provenance
-
-
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _unreadable(warnings: list[str]) -> str:
