@@ -14,7 +14,7 @@ from lipschitz.report.pairs import families
 from lipschitz.report.plots.across import figures_across
 from lipschitz.report.plots.evidence import gather
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
-from lipschitz.report.published import agreement, ranks
+from lipschitz.report.published import agreement, image_tables, ranks
 from lipschitz.report.records import Sweep, load
 from lipschitz.report.references import bibliography, citations, latex_comments
 from lipschitz.report.summary import overview, summarise
@@ -45,6 +45,7 @@ def report(folder: Path, *, limit_panels: int | None = PANELS, beside: Path | No
     summary = summarise(sweep)
     tables, groups = build(sweep, summary), families(sweep)
     across = [table for group in groups for table in (*agreement.tables(group), *ranks.tables(group))]
+    across += image_tables.tables(sweep)
     if other is not None:
         compared = [table for group in groups for table in tables_beside(group, other)]
         across = [*compared, *across]

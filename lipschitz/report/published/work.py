@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,8 +24,12 @@ class Method:
         iterations: its published budget.
         other_iterations: what its budget may have been instead; the same where there is no doubt.
         identity: by path in a resolved run, the value (or the values) that a run of this method has.
-        settings: by path, what it was run with; another value makes another run of the same method.
+        settings: by path, what it was run with, or ``{"one of": values}`` that come to the same; another value makes
+            another run of the same method.
         otherwise: by constraint, what no setting of it makes as it was published.
+        network: the published network that it was run with, where a work has several.
+        tried: by name, what the optimisers were that it was tried with, the best of which was published; empty where
+            there was one.
     """
 
     name: str
@@ -34,6 +38,8 @@ class Method:
     identity: Mapping[str, Any]
     settings: Mapping[str, Any]
     otherwise: Mapping[str, str]
+    network: str = ""
+    tried: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def is_doubtful(self) -> bool:
@@ -53,18 +59,31 @@ class Method:
     def differences(self, flat: Mapping[str, Any]) -> list[str]:
         """Return in words where a run of this method was run with something else; what it lacks is no matter."""
         changed = [
-            f"{key.rpartition('.')[2]} {_plain(flat[key])} for {_plain(value)}"
+            f"{key.rpartition('.')[2]} {_plain(flat[key])} for {_plain(_same(value)[-1])}"
             for key, value in self.settings.items()
-            if key in flat and flat[key] != value
+            if key in flat and flat[key] not in _same(value)
         ]
+        changed += self._not_tried(flat)
         return changed + [text for name, text in self.otherwise.items() if flat.get("constraint.name") == name]
+
+    def _not_tried(self, flat: Mapping[str, Any]) -> list[str]:
+        """Return in words the optimiser of a run, where it is none of those that the method was tried with."""
+        found = {key: flat.get(f"setting.{key}") for one in self.tried.values() for key in one}
+        if not self.tried or found in self.tried.values():
+            return []
+        said = ", ".join(f"{key} {_plain(value)}" for key, value in found.items())
+        return [f"{said} for one of {', '.join(self.tried)}"]
 
 
 class Work(NamedTuple):
     """A published comparison.
 
-    ``iterations`` says how sure the budgets of its methods are. ``values`` have dim, width (the number of funnels),
-    method, metric, value, and ``printed``, the value as it was.
+    Attributes:
+        iterations: how sure the budgets of its methods are.
+        values: method, metric, value, and ``printed``, the value as it was, with its spread where it has one; of
+            critics also dim and width (the number of funnels), of images dataset and network.
+        spread: what is printed after a value's ±; empty where nothing is.
+        measured: by metric, the facts of the protocol that it was measured by; what is null there, no number may have.
     """
 
     source: str
@@ -72,6 +91,8 @@ class Work(NamedTuple):
     iterations: str
     methods: tuple[Method, ...]
     values: pd.DataFrame
+    spread: str
+    measured: Mapping[str, Mapping[str, Any]]
 
     def method_of(self, run: Mapping[str, Any]) -> Method | None:
         """Return the method that a resolved run is of, whatever its label; None where the work has none like it."""
@@ -84,24 +105,31 @@ def published(name: str = KOROTIN2022) -> Work:
     """Return a work of which the package has the numbers: ``<name>.json`` and ``<name>.csv`` beside this module."""
     folder = Path(__file__).parent
     said = json.loads((folder / f"{name}.json").read_text())
-    methods = tuple(
-        Method(
-            one["name"],
-            one["iterations"],
-            one.get("or", one["iterations"]),
-            said["is"] | one["is"],
-            said["has"] | one["has"],
-            one.get("otherwise", {}),
-        )
-        for one in said["methods"]
-    )
-    values = pd.read_csv(folder / f"{name}.csv", dtype={"value": str}).rename(columns={"value": "printed"})
+    values = pd.read_csv(folder / f"{name}.csv", dtype={"value": str, "spread": str})
+    spread = values.pop("spread") if "spread" in values else pd.Series(pd.NA, values.index, dtype=str)
+    printed = values["value"].where(spread.isna(), values["value"] + " ± " + spread)
     return Work(
         said["source"],
         said["protocol"],
         said["iterations"],
-        methods,
-        values.assign(value=values["printed"].astype(float)),
+        tuple(_method(one, said, said.get("networks", {}).get(one.get("network"), {})) for one in said["methods"]),
+        values.assign(printed=printed, value=values["value"].astype(float)),
+        said.get("spread", ""),
+        said.get("measured", {}),
+    )
+
+
+def _method(one: dict[str, Any], work: dict[str, Any], network: dict[str, Any]) -> Method:
+    """Return a method: what is said of its work and of its network holds of it, too."""
+    return Method(
+        one["name"],
+        one["iterations"],
+        one.get("or", one["iterations"]),
+        work["is"] | network.get("is", {}) | one["is"],
+        work["has"] | network.get("has", {}) | one.get("has", {}),
+        one.get("otherwise", {}),
+        one.get("network", ""),
+        network.get("tried", {}),
     )
 
 
@@ -110,6 +138,11 @@ def flatten(run: Mapping[str, Any]) -> dict[str, Any]:
     constraints = run.get("constraints", [])
     parts = {**run, "constraint": constraints[0] if len(constraints) == 1 else {}}
     return {".".join(path): value for path, value in leaves(parts)}
+
+
+def _same(value: Any) -> list[Any]:
+    """Return the values that come to the same, the one that stands for them last."""
+    return list(value["one of"]) if isinstance(value, dict) else [value]
 
 
 def _several(value: Any) -> list[Any]:

@@ -1,0 +1,118 @@
+"""Published GANs of images beside ours: one table a work and metric, by the work's own protocol and no other."""
+
+import math
+from collections.abc import Hashable, Mapping
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from lipschitz.report.digits import MISSING, show_interval
+from lipschitz.report.protocols import base
+from lipschitz.report.published.image_notes import notes
+from lipschitz.report.published.images import WORKS, configurations, published_values, reached, real
+from lipschitz.report.published.verdicts import (
+    NONE,
+    OTHERWISE,
+    PREDICTED,
+    YES_NO,
+    counted,
+    fixed,
+    interval,
+    signed,
+    verdict,
+)
+from lipschitz.report.published.work import Work, published
+from lipschitz.report.records import Sweep
+from lipschitz.report.style import REAL
+from lipschitz.report.table import Cell, Column, Table
+from lipschitz.report.titles import heading
+
+CAPTION = (
+    "Ours is the mean after the last step, never the best, ± 95 % Student-t interval over the n training seeds that "
+    "finished, measured by the protocol of the published value; in the row of real data, real images of another split "
+    "in the place of generated ones. "
+    + PREDICTED.format(reason="in which one training, or the mean of several, should lie if both are alike")
+    + " As published: no means that something was run otherwise, which the note names and which may be all of the "
+    "difference."
+)
+
+
+def tables(sweep: Sweep) -> list[Table]:
+    """Return a table for each published work and metric of which a configuration of ``sweep`` is, and was measured."""
+    found = []
+    for work in map(published, WORKS):
+        ours = configurations(sweep, work)
+        for metric in work.measured if len(ours) else ():
+            rows = _rows(sweep, work, metric, ours)
+            if len(rows) and _was_measured(sweep, metric, list(rows.index)):
+                found.append(_table(sweep, work, metric, rows))
+    return found
+
+
+def _rows(sweep: Sweep, work: Work, metric: str, ours: pd.DataFrame) -> pd.DataFrame:
+    """Return the configurations with a published value of which a seed ended, in the published order."""
+    rows = ours.join(published_values(work, metric), on=["name", "network", "method"], how="inner")
+    rows = rows[(rows["finished"] + rows["diverged"]) > 0]
+    return rows.join(reached(sweep, work, metric)).sort_values("place", kind="stable")
+
+
+def _was_measured(sweep: Sweep, metric: str, names: list[str]) -> bool:
+    """Say whether any of these configurations has the metric, by whatever protocol."""
+    runs = sweep.runs.index[sweep.runs["configuration"].isin(names)]
+    there = sweep.outcomes[sweep.outcomes["run"].isin(runs)]
+    return bool((there["metric"].map(base) == metric).any())
+
+
+def _table(sweep: Sweep, work: Work, metric: str, rows: pd.DataFrame) -> Table:
+    several = bool((rows.groupby(["dataset", "network", "method"])["constraint"].nunique() > 1).any())
+    columns = [
+        *(Column(head, numeric=False) for head in ("Data set", "Network", "Method")),
+        *([Column("Constraint", numeric=False)] if several else []),
+        Column("Setting", numeric=False),
+        *(Column("published", "Steps"), Column("ours", "Steps")),
+        *(Column("Published"), Column("mean", "Ours"), Column("prediction interval", "Ours")),
+        *(Column("n", "Ours"), Column("diverged", "Ours"), Column("Ours - published")),
+        *(Column("In the 95 % prediction interval", numeric=False), Column("As published", numeric=False)),
+    ]
+    floor, values = real(sweep, work, metric), published_values(work, metric).to_dict("index")
+    cells: list[list[str]] = []
+    judged: list[str] = []
+    for dataset, group in rows.groupby("dataset", sort=False):
+        if theirs := values.get((group["name"].iloc[0], "", REAL)):
+            cells.append(_real(sweep.shown(str(dataset)), theirs, floor.get(str(dataset), math.nan), several))
+        for row in group.itertuples():
+            cells.append(_cells(sweep, row, metric, several))
+            judged.append(cells[-1][-2])
+    by = f"{metric}/{work.measured[metric]['protocol']}"
+    title = f"{heading(by)}, published and ours: {work.source}"
+    said = [counted(judged), *notes(sweep, work, metric, rows)]
+    return Table("", "", "", title, columns, [[Cell(text) for text in line] for line in cells], said, CAPTION)
+
+
+def _cells(sweep: Sweep, row: Any, metric: str, several: bool) -> list[str]:
+    number = partial(fixed, places=_places(row.printed))
+    mean, ends, n, difference, judged = MISSING, MISSING, 0, MISSING, OTHERWISE if row.finished else NONE
+    if math.isfinite(row.mean):
+        mean, n = show_interval(row.mean, row.ci95), int(row.n)
+        ends = interval(metric, row.mean, row.predicted, n, number)
+        difference = signed(number(row.mean - row.value))
+        judged = verdict(row.mean - row.value, row.predicted, n).predicted
+    left = [sweep.shown(row.dataset), row.network, row.method, *([sweep.shown(row.constraint)] if several else [])]
+    setting = sweep.shown(row.setting) + (" (chosen)" if row.chosen else "")
+    budgets = [setting, row.published, row.steps]
+    right = [row.printed, mean, ends, n, row.diverged, difference, judged, YES_NO[bool(row.differs)]]
+    return [str(text) for text in (*left, *budgets, *right)]
+
+
+def _real(dataset: str, theirs: Mapping[Hashable, Any], ours: float, several: bool) -> list[str]:
+    """Return the row of real data, of which every seed says the same."""
+    number, printed = partial(fixed, places=_places(theirs["printed"])), theirs["printed"]
+    difference = signed(number(ours - theirs["value"])) if math.isfinite(ours) else MISSING
+    empty = [""] * (3 + several)
+    return [dataset, "", REAL, *empty, printed, number(ours), "", "", "", difference, "", ""]
+
+
+def _places(printed: str) -> int:
+    """Return how many digits a published value has after its point, ± or no ±."""
+    return len(printed.partition(" ")[0].partition(".")[2])
