@@ -26,7 +26,6 @@ def configurations(sweep: Sweep, work: Work) -> pd.DataFrame:
     not), ``differs``, what it was run with otherwise in words, and how many seeds ``finished`` and ``diverged``.
     """
     rows: list[dict[str, Any]] = []
-    choices = sweep.folder.definition().get("chosen", [])
     for configuration, group in sweep.runs.groupby("configuration", sort=False):
         run = sweep.definitions[str(configuration)]
         method = work.method_of(run)
@@ -43,7 +42,7 @@ def configurations(sweep: Sweep, work: Work) -> pd.DataFrame:
                 "steps": int(first["steps"]),
                 "published": method.iterations,
                 "tried": bool(method.tried),
-                "chosen": next((choice for choice in choices if _is_of(choice, first)), None),
+                "chosen": next((choice for choice in sweep.chosen if _is_of(choice, first)), None),
                 "differs": differences(method, run, int(first["steps"])),
                 **{status: int(ended.get(status, 0)) for status in ("finished", "diverged")},
             }
