@@ -1,6 +1,7 @@
 """The one face: sweep, report, status, measure, data, list, schema. A command imports what it needs when it runs."""
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -92,9 +93,17 @@ def report(
             show_default=False,
         ),
     ] = None,
+    reach: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC=VALUE",
+            help="A quality to say the steps and seconds to, such as w1=0.3; may be given again.",
+            show_default="what about half of the methods reach",
+        ),
+    ] = None,
 ) -> None:
     """Write the tables, plots and page of a sweep's results again."""
-    _write_report(folder, all_figures, beside)
+    _write_report(folder, all_figures, beside, reach or [])
 
 
 @app.command()
@@ -180,11 +189,11 @@ def schema(out: Annotated[Path | None, typer.Option(help="File to write; the ter
         write_text(out, text)
 
 
-def _write_report(path: Path, all_figures: bool = False, beside: Path | None = None) -> None:
+def _write_report(path: Path, all_figures: bool = False, beside: Path | None = None, reach: Sequence[str] = ()) -> None:
     from lipschitz.report.plots.gallery import PANELS
     from lipschitz.report.write import report as write_report
 
-    for line in write_report(path, limit_panels=None if all_figures else PANELS, beside=beside):
+    for line in write_report(path, limit_panels=None if all_figures else PANELS, beside=beside, reach=reach):
         console.print(f"warning: {line}", style="yellow", soft_wrap=True)
     console.print(f"report: {path / 'index.html'}", soft_wrap=True)
 

@@ -1,5 +1,6 @@
 """The tables: what each method reached, and what its constraint did to the network at what cost."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from lipschitz.report.cost import MEMORY, cost_columns
 from lipschitz.report.digits import MISSING, show, show_interval
 from lipschitz.report.lookup import RIVALS, Lookup
 from lipschitz.report.protocols import base
+from lipschitz.report.reach import Reach, Target
 from lipschitz.report.records import Sweep
 from lipschitz.report.style import ordered
 from lipschitz.report.summary import counts, metrics_beside, quality_metrics, true_w1
@@ -21,16 +23,17 @@ _VARYING = {"model": "Model", "loss": "Loss", "setting": "Setting", "steps": "St
 _Part = tuple[list[Column], list[list[Cell]]]
 
 
-def build(sweep: Sweep, summary: pd.DataFrame) -> list[Table]:
-    """Return the tables of each (task, data set, model): an overview, quality, and what D became at what cost.
+def build(sweep: Sweep, summary: pd.DataFrame, targets: Sequence[Target] = ()) -> list[Table]:
+    """Return the tables of each (task, data set, model): an overview, quality, what D became at what cost, and reach.
 
-    Where each data set has one true answer, a table holds all models; a distance that a critic estimates has a table of
-    its own.
+    The last say when each of ``targets`` was reached that was recorded there, or else what about half of the methods
+    reach. Where each data set has one true answer, a table holds all models; a distance that a critic estimates has a
+    table of its own.
     """
     configurations = _configurations(sweep)
     shared_tables = configurations["task"].map(lambda task: wording(task).shares_tables)
     configurations["section"] = configurations["model"].mask(shared_tables, "")
-    tables, true = [], true_w1(sweep)
+    tables, true, reach = [], true_w1(sweep), Reach(sweep, targets)
     for key, group in configurations.groupby(["task", "dataset", "section"], sort=False):
         task, dataset, model = map(str, key)
         there = {name: head for name, head in _VARYING.items() if name != "model" or not model}
@@ -62,6 +65,10 @@ def build(sweep: Sweep, summary: pd.DataFrame) -> list[Table]:
         for title, (columns, cells), last in parts:
             body = [left + right for left, right in zip(rows, cells, strict=True)]
             tables.append(Table(task, dataset, model, title, heads + columns, [*body, *last], _notes(group)))
+        for part in reach.parts(group, lookup, judging, _rivals(group), where):
+            body = [left + right for left, right in zip(rows, part.cells, strict=True)]
+            said = part.title, heads + part.columns, body, _notes(group), part.caption
+            tables.append(Table(task, dataset, model, *said))
     return tables
 
 

@@ -1,5 +1,6 @@
 """From the folder of a sweep to everything that people read and cite, written beside its runs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from lipschitz.report.plots.across import figures_across
 from lipschitz.report.plots.evidence import gather
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
 from lipschitz.report.published import agreement, image_tables, ranks
+from lipschitz.report.reach import check, parse
 from lipschitz.report.records import Sweep, load
 from lipschitz.report.references import bibliography, citations, latex_comments
 from lipschitz.report.summary import overview, summarise
@@ -23,7 +25,9 @@ from lipschitz.report.tables import build
 RECORD_COLUMNS = ["run", *LABELS, "seed", "step", "seconds", "metric", "value"]
 
 
-def report(folder: Path, *, limit_panels: int | None = PANELS, beside: Path | None = None) -> list[str]:
+def report(
+    folder: Path, *, limit_panels: int | None = PANELS, beside: Path | None = None, reach: Sequence[str] = ()
+) -> list[str]:
     """Write ``records.csv``, ``summary.csv``, tables, ``references.bib``, ``plots/`` and ``index.html`` into a folder.
 
     The same runs give the same bytes. Each file is replaced atomically.
@@ -32,18 +36,22 @@ def report(folder: Path, *, limit_panels: int | None = PANELS, beside: Path | No
         folder: the results folder of a sweep.
         limit_panels: about how many panels to draw in all; None draws every figure of every comparison.
         beside: the results of another sweep, whose critics had other budgets, to compare with.
+        reach: qualities to say the steps and seconds to, each ``METRIC=VALUE``.
 
     Returns:
         Warnings, one clear line each: what could not be read, what did not finish, what was left out.
 
     Raises:
-        InputError: there is no sweep in ``folder``, or it has no run to report; or no ``summary.csv`` in ``beside``.
+        InputError: there is no sweep in ``folder``, or it has no run to report; or no ``summary.csv`` in ``beside``; or
+            what is to be reached is no such quality, or was not recorded.
     """
     other = None if beside is None else read(beside)
+    targets = parse(reach)
     sweep = load(folder)
+    check(targets, sweep)
     warnings = [*sweep.warnings, *_unfinished(sweep)]
     summary = summarise(sweep)
-    tables, groups = build(sweep, summary), families(sweep)
+    tables, groups = build(sweep, summary, targets), families(sweep)
     across = [table for group in groups for table in (*agreement.tables(group), *ranks.tables(group))]
     across += image_tables.tables(sweep)
     if other is not None:

@@ -1,0 +1,285 @@
+"""How many steps, and how many seconds, each method takes to a given quality; what never came so far is counted."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lipschitz.errors import InputError, nearest
+from lipschitz.metrics.catalogue import CATALOGUE, metric_of
+from lipschitz.report.comparisons import LABELS
+from lipschitz.report.digits import show, show_interval
+from lipschitz.report.lookup import Lookup
+from lipschitz.report.protocols import base
+from lipschitz.report.records import Sweep
+from lipschitz.report.statistics import half_width
+from lipschitz.report.table import Cell, Column
+from lipschitz.report.tasks import wording
+from lipschitz.report.titles import heading
+from lipschitz.sweep.timings import iteration_ms
+
+_DIGITS = 3
+_OVER = "To the target"
+_COLUMNS = [Column("Reached it"), Column("Diverged"), Column("steps ↓", _OVER), Column("seconds ↓", _OVER)]
+_CAPTION = (
+    "Steps: the first evaluation at or beyond the target (0: before training).{every} Nothing is known between "
+    "evaluations (± 0: all seeds at the same one), and the first crossing of a noisy curve is optimistic. Reached it: "
+    "of the seeds that ended; a diverged one has not, whatever it passed before. Mean ± 95 % Student-t interval where "
+    "all of them reached it; else the median, by which more than half had, or > what was trained where no more than "
+    "half did. Seconds: steps × time of one step alone on the device (serial timing pass). Bold: the fewest, of "
+    "methods whose every seed reached it."
+)
+_DEFAULT = (
+    " The target is the median over the rows of their mean after the last step, so that about half of them come so "
+    "far, rounded to three digits towards the easier side; lipschitz report DIR --reach METRIC=VALUE sets another."
+)
+_DEVICES = " Timed on different devices: seconds do not compare."
+
+
+class Target(NamedTuple):
+    """A quality to reach: a recorded metric, and the value from which on it is good enough."""
+
+    metric: str
+    value: float
+
+    @property
+    def sign(self) -> str:
+        """≤ where lower is better, ≥ where higher is."""
+        return "≤" if _better(self.metric) == "lower" else "≥"
+
+    @property
+    def said(self) -> str:
+        """The target as a title says it."""
+        return f"{heading(self.metric).rstrip(' ↓↑')} {self.sign} {self.value:.12g}"
+
+
+class Spell(NamedTuple):
+    """How long the seeds of one configuration took, in whatever unit: mean and ci95 only where all of them came."""
+
+    reached: int
+    of: int
+    mean: float
+    ci95: float
+    median: float
+    """By when more than half of the seeds had come; infinite where no more than half did."""
+
+
+class Part(NamedTuple):
+    """A table but for its first columns, which name the configurations."""
+
+    title: str
+    columns: list[Column]
+    cells: list[list[Cell]]
+    caption: str
+
+
+def parse(texts: Iterable[str]) -> list[Target]:
+    """Return the targets that are written ``METRIC=VALUE``.
+
+    Raises:
+        InputError: one is not written so, names no metric that judges, or no finite number.
+    """
+    return [_parsed(text) for text in texts]
+
+
+def check(targets: Iterable[Target], sweep: Sweep) -> None:
+    """Refuse a target whose metric the sweep did not record.
+
+    Raises:
+        InputError: which one, and what was recorded.
+    """
+    recorded = [name for name in sweep.records["metric"].unique() if _better(name)]
+    for target in targets:
+        if target.metric not in recorded:
+            raise InputError(f"--reach: '{target.metric}' was not recorded here; {nearest(target.metric, recorded)}")
+
+
+def spell(times: Sequence[float]) -> Spell:
+    """Return what is said of the times of several seeds, infinite where one never came within what it was given.
+
+    The times of seeds that came late are unknown, so that no mean exists unless all came; the median does where more
+    than half did. It is the ``n // 2 + 1``-th of n times: no time is made up between two of them.
+    """
+    values = np.sort(np.asarray(times, dtype=float))
+    reached, of = int(np.isfinite(values).sum()), len(values)
+    median = float(values[of // 2]) if of else math.inf
+    if not of or reached < of:
+        return Spell(reached, of, math.nan, math.nan, median)
+    deviation = np.array([values.std(ddof=1) if of > 1 else np.nan])
+    return Spell(reached, of, float(values.mean()), float(half_width(deviation, np.array([of]))[0]), median)
+
+
+def default_target(metric: str, means: Iterable[float]) -> Target | None:
+    """Return the median of what the configurations reached; None where fewer than two have a finite mean.
+
+    It is a function of finished runs alone, and no method of the sweep has a part in it that others have not.
+    Rounding towards the easier side keeps the middle one of an odd number at or beyond its own mean.
+    """
+    finite = [mean for mean in means if math.isfinite(mean)]
+    return Target(metric, _eased(float(np.median(finite)), _better(metric))) if len(finite) > 1 else None
+
+
+class Reach:
+    """The tables of a sweep that say when a quality was reached.
+
+    Args:
+        targets: in the place of the default, wherever one of their metrics was recorded.
+    """
+
+    def __init__(self, sweep: Sweep, targets: Sequence[Target] = ()) -> None:
+        self._sweep, self._targets = sweep, targets
+        self._configurations = sweep.runs.groupby(LABELS)["configuration"].first().to_dict()
+        ended = sweep.runs[sweep.runs["status"].isin(["finished", "diverged"])]
+        self._ended = {name: rows["status"] for name, rows in ended.groupby("configuration", sort=False)}
+        self._traces: dict[str, pd.DataFrame] = {}
+        self._measured: dict[str, set[str]] = {}
+
+    def parts(
+        self, group: pd.DataFrame, lookup: Lookup, judging: Sequence[str], rivals: Sequence[pd.DataFrame], where: str
+    ) -> list[Part]:
+        """Return a table a target, which is the default where none was asked for that was recorded here.
+
+        Args:
+            group: one row a configuration, with the labels, ``steps`` and ``diverged``.
+            lookup: of its summary.
+            judging: metrics that judge what was learnt, the first of which has a default.
+            rivals: rows of ``group`` of which one may be the best.
+            where: what the table is of, for its title.
+        """
+        found = [target for target in self._targets if lookup.has(target.metric)]
+        first = next((name for name in judging if _better(name)), None)
+        if not found and first is not None:
+            default = default_target(first, (lookup(row, first)[0] for _, row in group.iterrows()))
+            return [] if default is None else [self._part(group, default, rivals, where, _DEFAULT)]
+        return [self._part(group, target, rivals, where, "") for target in found]
+
+    def _part(self, group: pd.DataFrame, target: Target, rivals: Sequence[pd.DataFrame], where: str, said: str) -> Part:
+        names = {index: self._configurations[tuple(row[LABELS])] for index, row in group.iterrows()}
+        first = self._first(target)
+        spells = {index: spell(self._times(name, first, target.metric)) for index, name in names.items()}
+        per_step = {index: self._seconds(name, str(group["task"].iloc[0])) for index, name in names.items()}
+        seconds = {index: one._replace(mean=one.mean * per_step[index]) for index, one in spells.items()}
+        fewest, soonest = _fewest(spells, rivals), _fewest(seconds, rivals)
+        devices = {self._sweep.timings[name].get("device") for index, name in names.items() if per_step[index] > 0}
+        cells = []
+        for index, row in group.iterrows():
+            one, budget = spells[index], int(row["steps"])
+            cells.append(
+                [
+                    Cell(f"{one.reached} of {one.of}"),
+                    Cell(str(row["diverged"])),
+                    Cell(_steps(one, budget), index in fewest),
+                    Cell(_in_seconds(one, budget, per_step[index]), index in soonest and len(devices) == 1),
+                ]
+            )
+        every = self._every(set(names.values()), target.metric)
+        caption = _CAPTION.format(every=every) + said + (_DEVICES if len(devices) > 1 else "")
+        return Part(f"Steps and seconds to reach {target.said}: {where}", list(_COLUMNS), cells, caption)
+
+    def _trace(self, metric: str) -> pd.DataFrame:
+        """Return the records of ``metric``, with the configuration of each."""
+        if metric not in self._traces:
+            rows = self._sweep.records[self._sweep.records["metric"] == metric]
+            self._traces[metric] = self._sweep.labelled(rows, ["configuration"])
+            self._measured[metric] = set(rows["run"])
+        return self._traces[metric]
+
+    def _first(self, target: Target) -> dict[str, int]:
+        """Return the step at which each run first recorded the target or better."""
+        trace = self._trace(target.metric)
+        there = trace["value"] <= target.value if target.sign == "≤" else trace["value"] >= target.value
+        return {str(run): int(step) for run, step in trace[there].groupby("run", sort=False)["step"].min().items()}
+
+    def _times(self, configuration: str, first: dict[str, int], metric: str) -> list[float]:
+        """Return the steps of each seed that ended and has this metric; a diverged one may have none of its values."""
+        status = self._ended.get(configuration)
+        if status is None:
+            return []
+        self._trace(metric)
+        return [
+            float(first.get(run, math.inf)) if how == "finished" else math.inf
+            for run, how in zip(map(str, status.index), status, strict=True)
+            if how == "diverged" or run in self._measured[metric]
+        ]
+
+    def _seconds(self, configuration: str, task: str) -> float:
+        """Return the seconds of a step alone on the device, NaN where the timing pass did not measure all of it."""
+        timing = self._sweep.timings.get(configuration, {})
+        return iteration_ms(timing) / 1000 if timing.keys() >= {"n_dis", *wording(task).timed} else math.nan
+
+    def _every(self, configurations: set[str], metric: str) -> str:
+        """Say how many steps lie between evaluations; nothing where there is one."""
+        trace = self._trace(metric)
+        trace = trace[trace["configuration"].isin(configurations)].drop_duplicates(["configuration", "step"])
+        gaps = trace.sort_values("step").groupby("configuration")["step"].diff()
+        apart = gaps.groupby(trace["configuration"]).max().dropna().astype(int)
+        if apart.empty:
+            return ""
+        low, high = apart.min(), apart.max()
+        return f" Evaluations are {high if low == high else f'{low} to {high}'} steps apart."
+
+
+def _parsed(text: str) -> Target:
+    metric, equals, number = (part.strip() for part in text.rpartition("="))
+    if not (metric and equals):
+        raise InputError(f"--reach {text}: write METRIC=VALUE, such as w1=0.3")
+    known = metric_of(base(metric))
+    if known.better is None:
+        judging = [name for name, one in CATALOGUE.items() if one.better]
+        raise InputError(f"--reach {text}: '{metric}' has no better direction; {nearest(metric, judging)}")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"--reach {text}: '{number}' is no finite number; write METRIC=VALUE, such as {metric}=0.3")
+    return Target(metric, value)
+
+
+def _better(metric: str) -> str | None:
+    known = CATALOGUE.get(base(metric))
+    return None if known is None else known.better
+
+
+def _eased(value: float, better: str | None) -> float:
+    """Return ``value`` to three digits, no harder to reach than it is."""
+    if value == 0:
+        return value
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) + 1 - _DIGITS)
+    # What is already on the grid stays there, whatever the division leaves of it.
+    places = round(value / unit, 6)
+    return float(f"{(math.ceil if better == 'lower' else math.floor)(places) * unit:.{_DIGITS + 1}g}")
+
+
+def _fewest(spells: dict[object, Spell], rivals: Sequence[pd.DataFrame]) -> set[object]:
+    """Return the rows with the smallest mean of their rivals; none where only one has a mean."""
+    found: set[object] = set()
+    for rows in rivals:
+        means = {index: spells[index].mean for index in rows.index if math.isfinite(spells[index].mean)}
+        if len(means) > 1:
+            found |= {index for index, mean in means.items() if mean == min(means.values())}
+    return found
+
+
+def _steps(one: Spell, budget: int) -> str:
+    if not one.of:
+        return "–"
+    if one.reached < one.of:
+        return f"median {one.median:.0f}" if math.isfinite(one.median) else f"> {budget}"
+    if one.ci95 > 0:
+        return show_interval(one.mean, one.ci95)
+    # Every seed at one evaluation: a step that was evaluated, and no rounded one.
+    return f"{one.mean:.0f}" + (" ± 0" if one.ci95 == 0 else "")
+
+
+def _in_seconds(one: Spell, budget: int, per_step: float) -> str:
+    if not one.of:
+        return "–"
+    if math.isnan(per_step):
+        return "not measured"
+    if one.reached < one.of:
+        median = one.median * per_step
+        return f"median {show(median)}" if math.isfinite(median) else f"> {show(budget * per_step)}"
+    return show_interval(one.mean * per_step, one.ci95 * per_step)
