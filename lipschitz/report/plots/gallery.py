@@ -10,7 +10,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from lipschitz.report.comparisons import Comparison
-from lipschitz.report.plots import brackets, curves, gradients, layers, samples, spectra, surface
+from lipschitz.report.plots import brackets, costs, curves, gradients, layers, samples, spectra, surface
 from lipschitz.report.plots.across import FigureAcross
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.panels import look, render
@@ -21,6 +21,7 @@ PANELS = 80
 FAMILIES: dict[str, tuple[str, Callable[[Evidence], Figure | None]]] = {
     "quality_by_step": ("Quality by training step", curves.quality_by_step),
     "quality_by_seconds": ("Quality by training time", curves.quality_by_seconds),
+    "quality_by_cost": ("Quality by cost", costs.quality_by_cost),
     "samples": ("Samples by method", samples.samples),
     "sigma": ("σ by layer and step", layers.sigma),
     "brackets": ("Bracket around the Lipschitz constant, at the end", brackets.brackets),
