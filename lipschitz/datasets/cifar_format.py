@@ -44,8 +44,8 @@ class CifarFormat(Published):
         """
         root = self.verified(data_root)
         with readable(self.name(), root):
-            train, test = (_split(self.torchvision()(root, train=part)) for part in (True, False))
-        return ImageData.load(train, test, device, self.classes)
+            train, test = (self.torchvision()(root, train=part) for part in (True, False))
+        return ImageData.load(_split(train), _split(test), device, self.classes, train.classes)
 
 
 def _split(dataset: Any) -> Split:

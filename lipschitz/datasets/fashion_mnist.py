@@ -1,6 +1,6 @@
 """Fashion-MNIST."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from lipschitz.datasets.mnist_format import MnistFormat
@@ -22,3 +22,8 @@ class FashionMNIST(MnistFormat):
     def unpacked_md5(cls) -> Mapping[str, str]:
         """Return the MD5 of each unpacked file."""
         return UNPACKED_MD5
+
+    def class_names(self) -> Sequence[str]:
+        """Return the publisher's names, as torchvision has them."""
+        names: Sequence[str] = self.torchvision().classes
+        return names

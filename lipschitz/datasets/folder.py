@@ -68,11 +68,11 @@ class Folder(Dataset):
                     f"{root / self.held_out_folder} has the classes {', '.join(others)}; "
                     f"allowed: those of {root / self.folder}: {', '.join(names)}"
                 )
-            return ImageData.load(train, held_out, device, self.classes)
+            return ImageData.load(train, held_out, device, self.classes, names or None)
         mask = held_out_mask(train.size, train.labels, self.held_out)
         if mask.all() or not mask.any():
             raise InputError(f"{root / self.folder}: {train.size} images are too few to hold out {self.held_out:g}")
-        return ImageData.load(train.where(~mask), train.where(mask), device, self.classes)
+        return ImageData.load(train.where(~mask), train.where(mask), device, self.classes, names or None)
 
     def _pictures(self, folder: Path) -> tuple[Pictures, list[str]]:
         """Return the folder's pictures and the names of its classes."""

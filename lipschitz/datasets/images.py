@@ -1,6 +1,6 @@
 """Images to train on and to judge against: what is drawn of them, wherever they are kept."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,19 +24,31 @@ class ImageData:
     hash: str
     classes: int | None = None
     """Number of classes, labelled from 0; None where images have no labels."""
+    class_names: tuple[str, ...] | None = None
+    """What people call each class; None where nobody says."""
 
     @classmethod
-    def load(cls, train: Source, held_out: Source, device: torch.device, classes: int | None = None) -> "ImageData":
+    def load(
+        cls,
+        train: Source,
+        held_out: Source,
+        device: torch.device,
+        classes: int | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> "ImageData":
         """Hash both splits, which lie on the CPU or in files, and put them on ``device``, or stream them to it.
 
         Raises:
-            ValueError: there are labels without ``classes``, or ``classes`` without labels.
+            ValueError: there are labels without ``classes``, or ``classes`` without labels, or not as many
+                ``class_names``.
             InputError: a label is out of range; a picture cannot be read.
         """
+        if class_names is not None and len(class_names) != classes:
+            raise ValueError(f"{len(class_names)} names of {classes} classes")
         for name, split in (("training", train), ("held-out", held_out)):
             check_labels(split.labels, classes, f"{name} images")
         (placed, kept_out), content = place((train, held_out), device)
-        return cls(placed, kept_out, content, classes)
+        return cls(placed, kept_out, content, classes, None if class_names is None else tuple(class_names))
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 import gzip
 import zlib
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,6 +42,10 @@ class MnistFormat(Published):
     def classes(self) -> int:
         """Ten."""
         return 10
+
+    def class_names(self) -> Sequence[str] | None:
+        """Return what people call the classes; None where they are digits, and each its own label."""
+        return None
 
     def files(self) -> Mapping[str, str | None]:
         """Return the four files as torchvision unpacks them."""
@@ -93,7 +97,7 @@ class MnistFormat(Published):
         root = self.verified(data_root)
         with readable(self.name(), root):
             train, test = (_split(self.torchvision()(root, train=part), self.size) for part in (True, False))
-        return ImageData.load(train, test, device, self.classes)
+        return ImageData.load(train, test, device, self.classes, self.class_names())
 
 
 def _split(dataset: Any, size: int) -> Split:

@@ -11,18 +11,15 @@ from torch import Tensor, nn
 from lipschitz.datasets.base import Data, ImageData, PointData
 from lipschitz.metrics.catalogue import metric_of
 from lipschitz.streams import stream
-from lipschitz.tasks.drawing import evaluated, spectrum_arrays, surface
+from lipschitz.tasks.drawing import spectrum_arrays, surface
 from lipschitz.tasks.inception_quality import InceptionQuality
 from lipschitz.tasks.measurement import Measured, measure_discriminator, with_row
-from lipschitz.tasks.quality import Quality, quality_of, to_bytes
+from lipschitz.tasks.quality import Quality, quality_of
+from lipschitz.tasks.showing import BATCH, by_class, generate, mixed
 from lipschitz.tasks.terms import Terms
 
-SHOWN_IMAGES = 64
-SHOWN_POINTS = 1000
 EMA = "ema"
 """What follows the name of a metric of the averaged generator."""
-BATCH = 256
-"""Samples that are generated at a time."""
 
 
 class Memory(NamedTuple):
@@ -121,14 +118,15 @@ class Evaluator:
     def arrays(self, networks: Mapping[str, nn.Module], memory: Memory) -> dict[str, np.ndarray]:
         """Return samples from fixed latents beside real ones, spectra by layer, and for points the value surface.
 
-        ``spectrum/<layer>`` is that of the last evaluation, ``spectra/<layer>`` has a row for each.
+        ``spectrum/<layer>`` is that of the last evaluation, ``spectra/<layer>`` has a row for each. Samples are those
+        of `by_class` in a conditional run, and of `mixed` in any other.
         """
-        shown = min(SHOWN_IMAGES, self._samples) if isinstance(self._data, ImageData) else SHOWN_POINTS
-        rng = self._stream("shown")
-        arrays = {
-            "samples": self._drawable(self._generate(networks["generator"], shown, rng, self._every_class(shown))),
-            "real": self._drawable(self._data.reference(shown, rng)),
-        }
+        rng, generator = self._stream("shown"), networks["generator"]
+        if self._classes is None:
+            arrays = mixed(self._data, generator, self._latent, rng, self._samples)
+        else:
+            assert isinstance(self._data, ImageData)
+            arrays = by_class(self._data, generator, self._latent, rng)
         arrays |= spectrum_arrays(memory.spectra)
         if isinstance(self._data, PointData):
             arrays |= surface(networks["discriminator"], self._data.extent, self._device)
@@ -158,12 +156,9 @@ class Evaluator:
         """Return, in a conditional run, labels of ``n`` samples in the order of the classes, as many of each."""
         return None if self._classes is None else torch.arange(n, device=self._device) * self._classes // n
 
-    @torch.no_grad()
     def _generate(self, generator: nn.Module, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Tensor:
         latents = torch.randn(n, self._latent, generator=rng, device=self._device)
-        inputs = [torch.split(rows, BATCH) for rows in (latents, labels) if rows is not None]
-        with evaluated(generator):
-            return torch.cat([generator(*part) for part in zip(*inputs, strict=True)])
+        return generate(generator, latents, labels)
 
     def _many(self, generator: nn.Module, n: int, rng: torch.Generator) -> Iterator[Tensor]:
         """Yield ``n`` generated samples, some at a time; in a conditional run of classes as frequent as in training."""
@@ -188,8 +183,3 @@ class Evaluator:
             "old": torch.lerp(old, real, epsilon),
             "noise": noise,
         }
-
-    def _drawable(self, samples: Tensor) -> np.ndarray:
-        if isinstance(self._data, ImageData):
-            return to_bytes(samples).permute(0, 2, 3, 1).cpu().numpy()
-        return samples.cpu().numpy()

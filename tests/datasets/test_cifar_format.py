@@ -24,6 +24,7 @@ def test_batches_are_read_in_order_and_the_test_split_is_held_out(tmp_path, monk
     stored = written(tmp_path, monkeypatch, name)
     data = CATALOGUE[name]().load(tmp_path, CPU)
     assert data.classes == CATALOGUE[name]().classes == CIFAR[name][2]
+    assert data.class_names == tuple(str(k) for k in range(data.classes)), "as the files call them"
     for split, files in ((data.train, theirs(name).train_list), (data.held_out, theirs(name).test_list)):
         images = np.concatenate([stored[file][0] for file, _ in files]).reshape(-1, 3, 32, 32)
         assert np.array_equal(split.images, images)

@@ -35,7 +35,7 @@ def test_all_pictures_in_it_and_below_by_path(tmp_path):
     every = chw([*first, *second])
     assert np.array_equal(data.held_out.images, every[[3, 7]])
     assert np.array_equal(data.train.images, np.delete(every, [3, 7], axis=0))
-    assert data.classes is None
+    assert data.classes is data.class_names is None
 
 
 def test_a_folder_a_class(tmp_path):
@@ -47,6 +47,7 @@ def test_a_folder_a_class(tmp_path):
     assert data.held_out.labels.tolist() == [0, 1, 1, 2, 2, 2]
     assert np.array_equal(data.held_out.images, chw(np.concatenate([pixels[k][1::2] for k in ("cat", "dog", "emu")])))
     assert data.classes == 3
+    assert data.class_names == ("cat", "dog", "emu")
 
 
 def test_another_folder_is_held_out_whole(tmp_path):

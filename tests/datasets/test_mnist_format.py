@@ -35,6 +35,7 @@ def test_images_are_padded_with_black_and_splits_are_kept(tmp_path, dataset, pac
         assert int(split.images.sum()) == int(inner.sum())
         assert split.labels.tolist() == FILES[f"{prefix}-labels-idx1-ubyte"].tolist()
     assert data.shape == dataset().shape
+    assert (data.class_names and data.class_names[0]) == {MNIST: None, FashionMNIST: "T-shirt/top"}[dataset]
 
 
 def test_packed_files_are_unpacked_into_the_cache_alone(tmp_path, cache):

@@ -129,18 +129,37 @@ def test_generated_classes_are_as_frequent_as_in_training() -> None:
     assert 0.05 < float(drawn.double().mean()) < 0.15
 
 
-def test_shown_samples_are_in_the_order_of_the_classes() -> None:
-    task = conditional()
-    with torch.no_grad():
-        for name, value in task.generator.named_parameters():
-            if name.endswith("shift"):
-                # A class apart from all others, so that it shows.
-                value.zero_()[9].fill_(5.0)
-    samples = torch.from_numpy(task.arrays()["samples"]).float()
-    labels = torch.arange(64) * 10 // 64
-    others = samples[labels < 9].mean(0)
-    apart = (samples - others).abs().mean((1, 2, 3))
-    assert apart[labels == 9].min() > apart[labels < 9].max()
+def test_a_row_of_what_is_shown_is_a_class_and_a_column_a_latent() -> None:
+    task, seen = conditional(), []
+    task.generator.register_forward_hook(lambda _, args, output: seen.append((*args, output)))
+    arrays = task.arrays()
+    ((latents, labels, output),) = seen
+    assert arrays["labels"].tolist() == labels.tolist() == [k for k in range(10) for _ in range(8)]
+    for row in latents.view(10, 8, -1):
+        assert torch.equal(row, latents[:8])
+    assert len(latents[:8].unique(dim=0)) == 8
+    shown = torch.from_numpy(arrays["samples"]).permute(0, 3, 1, 2)
+    assert_close(shown.float() / 127.5 - 1, output, rtol=0, atol=1 / 127)
+    assert "class_names" not in arrays, "digits are their own names"
+    data = Digits().load(None, CPU)
+    assert data.train.labels is not None
+    for image, label in zip(torch.from_numpy(arrays["real"]).permute(0, 3, 1, 2), arrays["labels"], strict=True):
+        assert label in data.train.labels[(data.train.images == image).flatten(1).all(1)]
+
+
+def test_the_first_classes_are_shown_with_their_names() -> None:
+    rng = torch.Generator().manual_seed(0)
+    split = Split(torch.randint(256, (36, 1, 8, 8), generator=rng, dtype=torch.uint8), torch.arange(36) % 12)
+    names = [f"kind {k}" for k in range(12)]
+    task = conditional(model=DCGAN(width=2, conditional=True), data=ImageData.load(split, split, CPU, 12, names))
+    arrays = task.arrays()
+    assert arrays["class_names"].tolist() == names[:10]
+    assert arrays["labels"].max() == 9
+    real = arrays["real"].reshape(10, 8, 8, 8)
+    assert (real[:, 3:] == real[0, 3, 0, 0]).all(), "grey where a class has no further image"
+    assert not any((image == image[0, 0]).all() for row in real[:, :3] for image in row)
+    with pytest.raises(ValueError, match="3 names of 12 classes"):
+        ImageData.load(split, split, CPU, 12, names[:3])
 
 
 def test_state_round_trip_goes_on_bit_for_bit() -> None:
@@ -199,4 +218,5 @@ def test_a_small_data_set_trains_to_its_end() -> None:
         task = conditional(model=model, data=ImageData.load(train, held_out, CPU, classes=3))
         task.step(0.0)
         assert task.facts()["floor"]["frechet_classifier"] > 0
-        assert len(task.arrays()["real"]) == 12
+        arrays = task.arrays()
+        assert len(arrays["real"]) == len(arrays["samples"]) == (24 if model.conditional else 12)

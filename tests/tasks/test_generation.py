@@ -1,6 +1,7 @@
 """The task of the comparison: one thing changes at a time, and measuring changes nothing."""
 
 import copy
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -222,6 +223,21 @@ def test_arrays_show_samples_spectra_and_the_surface() -> None:
     shown = images().arrays()
     assert shown["samples"].dtype == np.uint8
     assert shown["samples"].shape == (64, 8, 8, 1)
+
+
+@pytest.mark.parametrize("build", [points, images])
+def test_methods_and_steps_are_shown_at_the_same_latents(build: Callable[..., Generation]) -> None:
+    seen: list[torch.Tensor] = []
+    tasks = [build(), build(SpectralNormalization()), build(WeightClipping())]
+    tasks[1].step(0.0)
+    for task in tasks:
+        task.generator.register_forward_hook(lambda _, args, output: seen.append(args[0]))
+        first = len(seen)
+        shown = task.arrays()
+        seen[first:] = [torch.cat(seen[first:])]
+        assert len(shown["samples"]) == len(seen[-1])
+    assert torch.equal(seen[0], seen[1])
+    assert torch.equal(seen[0], seen[2])
 
 
 def test_the_surface_is_the_discriminator_on_the_grid() -> None:
