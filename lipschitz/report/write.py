@@ -19,6 +19,8 @@ from lipschitz.report.published import agreement, image_tables, ranks
 from lipschitz.report.reach import check, parse
 from lipschitz.report.records import Sweep, load
 from lipschitz.report.references import bibliography, citations, latex_comments
+from lipschitz.report.robustness import table as robustness
+from lipschitz.report.settings import settings_of
 from lipschitz.report.summary import overview, summarise
 from lipschitz.report.tables import build
 
@@ -53,6 +55,8 @@ def report(
     summary = summarise(sweep)
     tables, groups = build(sweep, summary, targets), families(sweep)
     across = [table for group in groups for table in (*agreement.tables(group), *ranks.tables(group))]
+    by_setting = settings_of(sweep)
+    across = [*map(robustness, by_setting), *across]
     across += image_tables.tables(sweep)
     if other is not None:
         compared = [table for group in groups for table in tables_beside(group, other)]
@@ -66,7 +70,7 @@ def report(
     write_text(folder / "table.tex", latex([*across, *tables], latex_comments(cited)))
     plots = folder / "plots"
     plots.mkdir(exist_ok=True)
-    drawn = gallery(gather(sweep), limit_panels, warnings, figures_across(groups))
+    drawn = gallery(gather(sweep), limit_panels, warnings, figures_across(groups, by_setting))
     pictures = [_written(plots, picture) for picture in drawn]
     write_text(folder / "index.html", page(sweep, tables, across, pictures, cited, warnings))
     return [*warnings, *_stale(plots, pictures)]

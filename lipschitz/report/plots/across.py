@@ -1,6 +1,6 @@
-"""The figures of a whole sweep, in the order in which they are shown: they compare across dimensions and models."""
+"""The figures of a whole sweep, in the order in which they are shown: across settings, dimensions and models."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -11,6 +11,8 @@ from lipschitz.report.pairs import Family
 from lipschitz.report.plots.cosines import cosine_as_published, cosine_by_dimension
 from lipschitz.report.plots.distances import w1_by_dimension
 from lipschitz.report.plots.potentials import potentials
+from lipschitz.report.plots.settings import by_setting
+from lipschitz.report.settings import Settings
 
 _PLANAR = (0, 2)
 """Dimensions of pairs that may lie in the plane; zero where they do not say."""
@@ -25,8 +27,11 @@ class FigureAcross(NamedTuple):
     draw: Callable[[], Figure | None]
 
 
-def figures_across(found: list[Family]) -> Iterator[FigureAcross]:
-    """Yield every figure of the families of a sweep; one that has nothing to show is None when drawn."""
+def figures_across(found: list[Family], settings: Iterable[Settings] = ()) -> Iterator[FigureAcross]:
+    """Yield every figure of a sweep's settings and families; one that has nothing to show is None when drawn."""
+    for one in settings:
+        name = f"by_setting_{one.suffix}"
+        yield FigureAcross(name, "Quality by method and setting", one.title, partial(by_setting, one))
     for family in found:
         yield FigureAcross(
             f"cosine_by_dimension_{slug(family.kind)}{family.suffix}",
