@@ -29,6 +29,7 @@ FAMILIES: dict[str, tuple[str, Callable[[Evidence], Figure | None]]] = {
     "gradients": ("Input-gradient norms by place", gradients.gradients),
     "effective_rank": ("Effective rank by layer", layers.effective_rank),
     "spectra": ("Final singular values by layer", spectra.spectra),
+    "spectra_normalised": ("Final squared singular values over the largest, by layer", spectra.normalised),
     "surface": ("Value surface of the discriminator", surface.surface),
 }
 """By the beginning of its file names: what a family of figures shows, and the function that draws it."""
