@@ -10,7 +10,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from lipschitz.report.comparisons import Comparison
-from lipschitz.report.plots import brackets, costs, curves, gradients, layers, samples, spectra, surface
+from lipschitz.report.plots import brackets, costs, curves, gradients, layers, samples, spectra, step_time, surface
 from lipschitz.report.plots.across import FigureAcross
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.panels import look, render
@@ -30,6 +30,7 @@ FAMILIES: dict[str, tuple[str, Callable[[Evidence], Figure | None]]] = {
     "effective_rank": ("Effective rank by layer", layers.effective_rank),
     "spectra": ("Final singular values by layer", spectra.spectra),
     "spectra_normalised": ("Final squared singular values over the largest, by layer", spectra.normalised),
+    "step_time": ("Time of a training step", step_time.step_time),
     "surface": ("Value surface of the discriminator", surface.surface),
 }
 """By the beginning of its file names: what a family of figures shows, and the function that draws it."""
