@@ -1,26 +1,22 @@
 """How many steps, and how many seconds, each method takes to a given quality; what never came so far is counted."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from lipschitz.errors import InputError, nearest
-from lipschitz.metrics.catalogue import CATALOGUE, metric_of
 from lipschitz.report.comparisons import LABELS
 from lipschitz.report.digits import show, show_interval
 from lipschitz.report.lookup import Lookup
-from lipschitz.report.protocols import base
 from lipschitz.report.records import Sweep
 from lipschitz.report.statistics import half_width
 from lipschitz.report.table import Cell, Column
+from lipschitz.report.targets import Target, better, default_target
 from lipschitz.report.tasks import wording
-from lipschitz.report.titles import heading
 from lipschitz.sweep.timings import iteration_ms
 
-_DIGITS = 3
 _OVER = "To the target"
 _COLUMNS = [Column("Reached it"), Column("Diverged"), Column("steps ↓", _OVER), Column("seconds ↓", _OVER)]
 _CAPTION = (
@@ -36,23 +32,6 @@ _DEFAULT = (
     "far, rounded to three digits towards the easier side; lipschitz report DIR --reach METRIC=VALUE sets another."
 )
 _DEVICES = " Timed on different devices: seconds do not compare."
-
-
-class Target(NamedTuple):
-    """A quality to reach: a recorded metric, and the value from which on it is good enough."""
-
-    metric: str
-    value: float
-
-    @property
-    def sign(self) -> str:
-        """≤ where lower is better, ≥ where higher is."""
-        return "≤" if _better(self.metric) == "lower" else "≥"
-
-    @property
-    def said(self) -> str:
-        """The target as a title says it."""
-        return f"{heading(self.metric).rstrip(' ↓↑')} {self.sign} {self.value:.12g}"
 
 
 class Spell(NamedTuple):
@@ -75,27 +54,6 @@ class Part(NamedTuple):
     caption: str
 
 
-def parse(texts: Iterable[str]) -> list[Target]:
-    """Return the targets that are written ``METRIC=VALUE``.
-
-    Raises:
-        InputError: one is not written so, names no metric that judges, or no finite number.
-    """
-    return [_parsed(text) for text in texts]
-
-
-def check(targets: Iterable[Target], sweep: Sweep) -> None:
-    """Refuse a target whose metric the sweep did not record.
-
-    Raises:
-        InputError: which one, and what was recorded.
-    """
-    recorded = [name for name in sweep.records["metric"].unique() if _better(name)]
-    for target in targets:
-        if target.metric not in recorded:
-            raise InputError(f"--reach: '{target.metric}' was not recorded here; {nearest(target.metric, recorded)}")
-
-
 def spell(times: Sequence[float]) -> Spell:
     """Return what is said of the times of several seeds, infinite where one never came within what it was given.
 
@@ -109,16 +67,6 @@ def spell(times: Sequence[float]) -> Spell:
         return Spell(reached, of, math.nan, math.nan, median)
     deviation = np.array([values.std(ddof=1) if of > 1 else np.nan])
     return Spell(reached, of, float(values.mean()), float(half_width(deviation, np.array([of]))[0]), median)
-
-
-def default_target(metric: str, means: Iterable[float]) -> Target | None:
-    """Return the median of what the configurations reached; None where fewer than two have a finite mean.
-
-    It is a function of finished runs alone, and no method of the sweep has a part in it that others have not.
-    Rounding towards the easier side keeps the middle one of an odd number at or beyond its own mean.
-    """
-    finite = [mean for mean in means if math.isfinite(mean)]
-    return Target(metric, _eased(float(np.median(finite)), _better(metric))) if len(finite) > 1 else None
 
 
 class Reach:
@@ -149,7 +97,7 @@ class Reach:
             where: what the table is of, for its title.
         """
         found = [target for target in self._targets if lookup.has(target.metric)]
-        first = next((name for name in judging if _better(name)), None)
+        first = next((name for name in judging if better(name)), None)
         if not found and first is not None:
             default = default_target(first, (lookup(row, first)[0] for _, row in group.iterrows()))
             return [] if default is None else [self._part(group, default, rivals, where, _DEFAULT)]
@@ -219,38 +167,6 @@ class Reach:
             return ""
         low, high = apart.min(), apart.max()
         return f" Evaluations are {high if low == high else f'{low} to {high}'} steps apart."
-
-
-def _parsed(text: str) -> Target:
-    metric, equals, number = (part.strip() for part in text.rpartition("="))
-    if not (metric and equals):
-        raise InputError(f"--reach {text}: write METRIC=VALUE, such as w1=0.3")
-    known = metric_of(base(metric))
-    if known.better is None:
-        judging = [name for name, one in CATALOGUE.items() if one.better]
-        raise InputError(f"--reach {text}: '{metric}' has no better direction; {nearest(metric, judging)}")
-    try:
-        value = float(number)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise InputError(f"--reach {text}: '{number}' is no finite number; write METRIC=VALUE, such as {metric}=0.3")
-    return Target(metric, value)
-
-
-def _better(metric: str) -> str | None:
-    known = CATALOGUE.get(base(metric))
-    return None if known is None else known.better
-
-
-def _eased(value: float, better: str | None) -> float:
-    """Return ``value`` to three digits, no harder to reach than it is."""
-    if value == 0:
-        return value
-    unit = 10.0 ** (math.floor(math.log10(abs(value))) + 1 - _DIGITS)
-    # What is already on the grid stays there, whatever the division leaves of it.
-    places = round(value / unit, 6)
-    return float(f"{(math.ceil if better == 'lower' else math.floor)(places) * unit:.{_DIGITS + 1}g}")
 
 
 def _fewest(spells: dict[object, Spell], rivals: Sequence[pd.DataFrame]) -> set[object]:

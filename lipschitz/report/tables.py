@@ -11,11 +11,12 @@ from lipschitz.report.cost import MEMORY, cost_columns
 from lipschitz.report.digits import MISSING, show, show_interval
 from lipschitz.report.lookup import RIVALS, Lookup
 from lipschitz.report.protocols import base
-from lipschitz.report.reach import Reach, Target
+from lipschitz.report.reach import Reach
 from lipschitz.report.records import Sweep
 from lipschitz.report.style import ordered
 from lipschitz.report.summary import counts, metrics_beside, quality_metrics, true_w1
 from lipschitz.report.table import Cell, Column, Table
+from lipschitz.report.targets import Target
 from lipschitz.report.tasks import wording
 from lipschitz.report.titles import heading
 

@@ -16,13 +16,13 @@ from lipschitz.report.plots.across import figures_across
 from lipschitz.report.plots.evidence import gather
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
 from lipschitz.report.published import agreement, image_tables, ranks
-from lipschitz.report.reach import check, parse
 from lipschitz.report.records import Sweep, load
 from lipschitz.report.references import bibliography, citations, latex_comments
 from lipschitz.report.robustness import table as robustness
 from lipschitz.report.settings import settings_of
 from lipschitz.report.summary import overview, summarise
 from lipschitz.report.tables import build
+from lipschitz.report.targets import check, parse
 
 RECORD_COLUMNS = ["run", *LABELS, "seed", "step", "seconds", "metric", "value"]
 

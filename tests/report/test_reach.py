@@ -11,11 +11,12 @@ from synthetic_transport import CLIPPING, PENALTY, SORTING, Pairs, write_pairs
 
 from lipschitz.cli import WRONG_INPUT, main
 from lipschitz.errors import InputError
-from lipschitz.report.reach import Target, check, default_target, parse, spell
+from lipschitz.report.reach import spell
 from lipschitz.report.records import load
 from lipschitz.report.summary import summarise
 from lipschitz.report.table import Table
 from lipschitz.report.tables import build
+from lipschitz.report.targets import Target, check, default_target, parse
 
 EVERY = 100
 CURVES: dict[str, Sequence[Sequence[float]]] = {
