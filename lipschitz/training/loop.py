@@ -150,7 +150,9 @@ class Trainer:
                 "by": self.task.selection.metric,
                 "values": _recorded(self.task.evaluate("best")),
             }
-        self._finish("finished", {"last": self._last, "best": best, **self.task.facts()}, arrays)
+        facts = self.task.facts()
+        floor = _recorded(facts["floor"])
+        self._finish("finished", {"last": self._last, "best": best, **facts, "floor": floor}, arrays)
 
     def _finish(self, status: str, result: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         seconds = round(self._watch.seconds, 4)

@@ -1,5 +1,6 @@
 """The loop, driven by a task small enough to follow by hand: its state is a number that each step moves."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class Counter(Task):
         pass
 
     def facts(self) -> dict[str, Any]:
-        return {"floor": {"distance": 0.0}, "protocols": {}}
+        return {"floor": {"distance": 0.0, "undefined": math.nan}, "protocols": {}}
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"samples": self.value.numpy().copy()}
@@ -85,7 +86,7 @@ def test_last_is_the_final_state_and_best_is_measured_afresh(folder: RunFolder) 
     assert (result["status"], result["step"]) == ("finished", 200)
     assert result["last"] == {"distance": 80, "undefined": None}
     assert result["best"] == {"step": 120, "by": "distance", "values": {"distance": 0, "undefined": None}}
-    assert result["floor"] == {"distance": 0}
+    assert result["floor"] == {"distance": 0, "undefined": None}
     assert task.draws.count("best") == 1
     samples = folder.samples()
     assert samples is not None
