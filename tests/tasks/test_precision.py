@@ -32,6 +32,7 @@ from lipschitz.models.resnet import ResNet
 from lipschitz.sweep.devices import check_precisions
 from lipschitz.sweep.spec import load_sweep
 from lipschitz.sweep.worker import Job
+from lipschitz.sweeping import Request
 from lipschitz.tasks.generation import Generation
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.precision import Precision, check_constraint
@@ -364,6 +365,9 @@ def test_there_is_no_tf32_on_a_cpu(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=said):
         check_precisions(["float32", "tf32"], ["cpu", "cpu"])
     check_precisions(["float32", "bf16"], ["cpu"])
+    request = Request(written(tmp_path, ", precision: tf32"), None, None, ["cpu"], None, None)
+    with pytest.raises(InputError, match=said):
+        request.check(request.plan())
 
 
 def test_an_old_device_knows_neither(monkeypatch: pytest.MonkeyPatch) -> None:
