@@ -304,5 +304,5 @@ def test_a_report_has_the_table_on_its_page_and_in_its_files(tmp_path: Path) -> 
     assert "Miyato et al. 2018" in (folder / "table.tex").read_text()
     assert "U+" not in (folder / "table.tex").read_text()
     page = (folder / "index.html").read_text()
-    assert '<h2 id="across">Across data sets and models</h2>' in page
+    assert '<h2 id="across">Across settings, data sets and models</h2>' in page
     assert json.loads((folder / "sweep.json").read_text())["chosen"] == []

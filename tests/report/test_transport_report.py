@@ -358,7 +358,7 @@ def test_figures_of_the_whole_sweep_come_first_and_within_the_limit(sweep: Sweep
 def test_the_page_begins_with_what_compares_across_dimensions(folder: Path) -> None:
     page = (folder / "index.html").read_text()
     heads = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
-    assert heads[:3] == ["Across data sets and models", PAIR, "published funnels, dim 16, 4 funnels"]
+    assert heads[:3] == ["Across settings, data sets and models", PAIR, "published funnels, dim 16, 4 funnels"]
     for name in ("cosine_by_dimension", "w1_by_dimension", "potentials"):
         assert re.search(rf'src="plots/{name}_[^"]+\.svg"', page)
     tables = re.findall(r"<h3>(.*?)</h3>", page)
@@ -394,4 +394,4 @@ def test_a_sweep_that_has_only_begun_is_reported(tmp_path: Path) -> None:
     ends = {(one.label, 2, 4, seed): "running" for one in SMALL.methods for seed in (0, 1)}
     folder = write_pairs(tmp_path, replace(SMALL, ends=ends))
     assert len(report(folder)) == 1
-    assert "Across data sets" not in (folder / "index.html").read_text()
+    assert 'id="across"' not in (folder / "index.html").read_text()
