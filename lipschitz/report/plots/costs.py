@@ -44,16 +44,19 @@ def quality_by_cost(evidence: Evidence) -> Figure | None:
         heading_of("Quality by cost", evidence),
         _said(evidence, points),
         size=(4.4, max(2.2, LINE * len(evidence.constraints))),
-        gap=(0.75, 0.65),
+        gap=(0.75, 0.3),
         right=room(evidence),
     )
+    seconds = pd.concat(points.values())["seconds"].to_numpy(float)
     for panel, (metric, rows) in zip(axes, points.items(), strict=True):
-        axis(panel, "Seconds of training, alone on the device", heading(metric))
+        lowest = panel is axes[-1]
+        axis(panel, "Seconds of training, alone on the device" if lowest else "", heading(metric))
+        panel.tick_params(axis="x", labelbottom=lowest)
         # Lines to the labels lie across the panel already.
         panel.grid(visible=False, axis="y")
         panel.grid(axis="x", color="#ececec", linewidth=0.6)
         _floor(panel, evidence, metric, rows["mean"].to_numpy(float))
-        _seconds_axis(panel, rows["seconds"].to_numpy(float))
+        _seconds_axis(panel, seconds)
         _front(panel, rows[~rows["broken"]], lower=CATALOGUE[base(metric)].better == "lower")
         _mark(panel, evidence, rows)
         label(figure, panel, evidence, dict(zip(rows["constraint"], rows["mean"], strict=True)))
