@@ -97,7 +97,9 @@ class Evaluator:
 
     def facts(self) -> dict[str, Any]:
         """Return the floor of each quality metric, real against real, and the metrics' protocols."""
-        floor = self._quality.measure(*self._real_pairs(self._stream("floor")))
+        pairs = self._real_pairs(self._stream("floor"))
+        # Of many classes and few images, no class may be in both parts.
+        floor = self._quality.measure(*pairs) if len(pairs[0]) else {}
         # What judges nothing, such as the share of a class, has no floor.
         floor = {name: value for name, value in floor.items() if metric_of(name).better}
         protocols = self._quality.protocols

@@ -1,0 +1,110 @@
+"""Every sweep at the papers' scale runs from its file to its report: tiny networks, on files of the published formats."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import mnist_files
+import numpy as np
+import pandas as pd
+import pytest
+from inception_stand_in import network
+from published_files import expect_cifar, write_cifar, write_stl10
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from lipschitz import sweeping
+from lipschitz.cli import app
+from lipschitz.features import reference_classifier
+from lipschitz.report.write import report
+from lipschitz.sweep import runner
+from lipschitz.sweep.store import SweepFolder
+from lipschitz.tasks import inception_quality
+from lipschitz.training.loop import Trainer
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+FILES = {
+    "cifar10_small": (3, 3),
+    "conditional_cifar100": (4, 4),
+    "fashion_mnist": (1, 1),
+    "resnet_cifar10": (2, 2),
+    "sagan_cifar10": (4, 4),
+    "sngan_table2_cifar10": (6, 3),
+    "sngan_table2_stl10": (6, 3),
+}
+"""By sweep, the runs of what `small` leaves of it, and the rows of its report: runs that settings are chosen by have none."""
+PROTOCOLS = [{"sngan": {"n_real": 20, "n_fake": 6, "score_samples": 10}}, {"modern": {"n_real": 20, "n_fake": 10}}]
+METRIC = "fid/sngan(n_real=20, n_fake=6, score_samples=10)"
+
+
+def small(document):
+    """Return a sweep with narrow networks, small batches and few images; of constraints, settings and seeds one."""
+    for part in (document, *document.get("parts", [])):
+        if "training" in part:
+            given = part["training"]
+            part["training"] = given | {key: 4 for key in ("batch_size", "generator_batch_size") if key in given}
+        if "evaluation" in part:
+            judged = {"protocols": PROTOCOLS, "select": METRIC} if "protocols" in part["evaluation"] else {}
+            part["evaluation"] |= {"samples": 16, "gradient_samples": 4} | judged
+        if "select" in part:
+            part["select"] = {"metric": METRIC}
+        part |= {key: part[key][-1:] for key in ("constraints", "seeds") if key in part}
+        if "settings" in part:
+            part["settings"] = ["B"] if "B" in part["settings"] else part["settings"][-1:]
+        if "models" in part:
+            part["models"] = [narrow(model) for model in part["models"]]
+    return document
+
+
+def narrow(model):
+    name, fields = next(iter(model.items())) if isinstance(model, dict) else (model, {})
+    return {name: fields | {"width": 4}}
+
+
+def files(root, monkeypatch):
+    for name in ("cifar10", "cifar100"):
+        write_cifar(root, name, n=20)
+        expect_cifar(monkeypatch, root, name)
+    write_stl10(root, monkeypatch, n=20)
+    fashion = mnist_files.contents()
+    mnist_files.write(root, "FashionMNIST", fashion, packed=False)
+    mnist_files.expect(monkeypatch, "FashionMNIST", fashion)
+    (root / "cifar10_test").mkdir()
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    np.savez(root / "cifar10_test" / "cifar10_test.npz", images=images, labels=np.arange(40) % 10)
+
+
+def train_here(jobs, plan, folder, slots, console):
+    """Train in this process, which alone expects the checksums of small files and knows a small Inception network."""
+    for job in jobs:
+        with job.folder.writing():
+            job.folder.define({**job.run.definition(job.steps), "provenance": [job.provenance]})
+            for _ in Trainer(job.build(), job.folder, steps=job.steps, every=job.run.evaluation.every).run():
+                pass
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_sweep_runs_to_its_report(tmp_path, monkeypatch, name):
+    root = tmp_path / "data"
+    root.mkdir()
+    files(root, monkeypatch)
+    monkeypatch.setattr(sweeping, "_train", train_here)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    train = reference_classifier.train
+    monkeypatch.setattr(reference_classifier, "train", lambda data, recipe: train(data, replace(recipe, steps=2)))
+    monkeypatch.setattr(runner, "check_weights", lambda plan, given: None)
+    monkeypatch.setattr(inception_quality, "weights_file", lambda given: given)
+    monkeypatch.setattr(inception_quality, "load_inception", lambda path, device: network())
+    yaml = YAML(typ="safe", pure=True)
+    path = tmp_path / f"{name}.yaml"
+    yaml.dump(small(yaml.load(BENCHMARKS / path.name)), path)
+    out = tmp_path / "out"
+    arguments = ["sweep", str(path), "--data-root", str(root), "--limit-steps", "20", "--out", str(out), "--no-report"]
+    answer = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert answer.exit_code == 0, answer.output
+    folder = SweepFolder(out)
+    results = [folder.run(run).result() for run in folder.run_ids()]
+    report(out, limit_panels=1)
+    (judged,) = {result["best"]["by"] for result in results}
+    last = pd.read_csv(out / "summary.csv").query(f"metric == '{judged}' and which == 'last' and constraint != 'real data'")
+    assert (len(results), len(last)) == FILES[name]
+    assert np.isfinite(last["mean"]).all()
