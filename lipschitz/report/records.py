@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lipschitz.errors import InputError
+from lipschitz.report.chosen import choices_of, mark
 from lipschitz.report.comparisons import separate_configurations
 from lipschitz.report.names import names
 from lipschitz.report.protocols import separate_protocols
@@ -20,7 +21,8 @@ class Sweep:
     """What a sweep left behind, as tables.
 
     Attributes:
-        runs: one row a run that was started (index: run id): configuration, the labels, seed, steps, status.
+        runs: one row a run that was started (index: run id): configuration, the labels, seed, steps, status, and the
+            setting that was picked for it where it was chosen by results; its setting then is ``chosen``.
         records: run, step, seconds, metric, value (NaN where it was not finite).
         outcomes: run, which (last, best or floor), metric, value: the ``result.json`` of each run that ended.
         protocols: dataset, metric, facts (a dict): how each number of quality was measured.
@@ -72,13 +74,14 @@ def load(path: Path) -> Sweep:
     """
     folder = SweepFolder.open(path)
     warnings: list[str] = []
-    chosen = folder.definition().get("chosen", [])
-    chosen_by = _chosen_by(folder, warnings)
+    chosen, chosen_by = choices_of(folder, warnings)
     found = folder.run_ids()
     reported = read_runs(folder, [run_id for run_id in found if run_id not in chosen_by], warnings)
     judged = read_runs(folder, [run_id for run_id in found if run_id in chosen_by], warnings)
     if not reported.rows:
         raise InputError(f"{path}: nothing to report: no run was started{_unreadable(warnings)}")
+    mark(reported.rows, chosen)
+    mark(judged.rows, [])
     warnings += _mixed_origins(row["origins"] for row in [*reported.rows, *judged.rows])
     timings, provenance = _read_beside_runs(folder, warnings)
     beside = (folder, timings, provenance, warnings, chosen)
@@ -120,31 +123,6 @@ def _sweep(
         chosen,
         tuning,
     )
-
-
-def _chosen_by(folder: SweepFolder, warnings: list[str]) -> set[str]:
-    """Return the ids of runs that settings were chosen by: the best of their values is biased.
-
-    What was chosen, and that runs are still to be chosen, is said in the warnings.
-    """
-    definition = folder.definition()
-    found: set[str] = set()
-    for choice in definition.get("chosen", []):
-        found |= set(choice["runs"])
-        value = "where every setting diverged" if choice["value"] is None else f"whose mean was {choice['value']:.4g}"
-        seeds = ", ".join(map(str, choice["seeds"]))
-        group = ", ".join(choice["group"].values())
-        warnings.append(
-            f"{group}: setting {choice['setting']}, {value}, was chosen by {choice['metric']} on seeds {seeds}"
-        )
-    if here := found & set(folder.run_ids()):
-        warnings.append(f"{len(here)} runs that settings were chosen by are in no table but that of settings")
-    if definition.get("waiting"):
-        warnings.append(
-            f"{definition['waiting']} runs wait until their settings are chosen: what stands here is what they are "
-            "chosen by, and its best values are biased"
-        )
-    return found
 
 
 def _names(runs: pd.DataFrame) -> dict[str, str]:

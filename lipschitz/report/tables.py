@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from lipschitz.report.chosen import PICKED
 from lipschitz.report.comparisons import LABELS, rows_of
 from lipschitz.report.cost import MEMORY, cost_columns
 from lipschitz.report.digits import MISSING, show, show_interval
@@ -20,7 +21,14 @@ from lipschitz.report.targets import Target
 from lipschitz.report.tasks import wording
 from lipschitz.report.titles import heading
 
-_VARYING = {"model": "Model", "loss": "Loss", "setting": "Setting", "steps": "Steps", "batch_size": "Batch"}
+_VARYING = {
+    "model": "Model",
+    "loss": "Loss",
+    "setting": "Setting",
+    PICKED: "Chosen setting",
+    "steps": "Steps",
+    "batch_size": "Batch",
+}
 _Part = tuple[list[Column], list[list[Cell]]]
 
 
@@ -42,7 +50,7 @@ def build(sweep: Sweep, summary: pd.DataFrame, targets: Sequence[Target] = ()) -
         shared = ", ".join(
             f"{head.lower()} {sweep.shown(str(group[name].iloc[0]))}"
             for name, head in there.items()
-            if name not in varying
+            if name not in varying and group[name].iloc[0]
         )
         where = ", ".join(filter(None, [sweep.shown(dataset), model])) + (f" ({shared})" if shared else "")
         labels = {"task": task, "dataset": dataset} | ({"model": model} if model else {})
@@ -78,7 +86,7 @@ def _configurations(sweep: Sweep) -> pd.DataFrame:
     # Joined by label: unstacking the counts has sorted them.
     runs = sweep.runs.assign(budget=sweep.runs["configuration"].map(lambda name: _seconds(sweep.definitions[name])))
     runs["budget"] = runs["budget"].fillna(runs["steps"].map(str))
-    said = runs.groupby(LABELS).agg({"steps": "max", "batch_size": "max", "budget": "first"})
+    said = runs.groupby(LABELS).agg({"steps": "max", "batch_size": "max", "budget": "first", PICKED: "first"})
     table = counts(sweep).join(said).reset_index()
     place = {name: index for index, name in enumerate(ordered(table["constraint"]))}
     columns = ["task", "dataset", "model", "loss", "setting"]

@@ -8,6 +8,7 @@ import pandas as pd
 from lipschitz.files import write_atomically, write_text
 from lipschitz.report.beside import read
 from lipschitz.report.beside import tables as tables_beside
+from lipschitz.report.chosen import with_picked
 from lipschitz.report.comparisons import LABELS
 from lipschitz.report.markup import latex, markdown
 from lipschitz.report.page import page
@@ -62,8 +63,10 @@ def report(
         compared = [table for group in groups for table in tables_beside(group, other)]
         across = [*compared, *across]
         warnings += [] if compared else [f"{beside}: no critic in common with {folder}; nothing is compared"]
-    write_text(folder / "records.csv", _records(sweep).to_csv(index=False, lineterminator="\n"))
-    write_text(folder / "summary.csv", summary.to_csv(index=False, lineterminator="\n"))
+    write_text(
+        folder / "records.csv", with_picked(_records(sweep), sweep.runs).to_csv(index=False, lineterminator="\n")
+    )
+    write_text(folder / "summary.csv", with_picked(summary, sweep.runs).to_csv(index=False, lineterminator="\n"))
     write_text(folder / "table.md", markdown([*across, *tables], sweep.name))
     cited = citations(sweep)
     write_text(folder / "references.bib", bibliography(cited))

@@ -58,17 +58,17 @@ def test_what_was_not_timed_is_named(tmp_path: Path) -> None:
         assert step_time(gather(load(folder))[0]) is None
 
 
-def test_none_is_looked_up_where_another_setting_was_chosen_for_it(tmp_path: Path) -> None:
-    both = Plan(("digits",), PLAN.constraints, settings=("A", "C"), seeds=(100,), evaluations=1, pictures=False)
-    folder = write_sweep(tmp_path, both)
-    judged = json.loads((folder / "sweep.json").read_text())["runs"]
+def test_methods_share_the_figure_whatever_setting_was_chosen_for_them(tmp_path: Path) -> None:
     runs = []
     for constraint, setting in (("none", "A"), ("gradient_penalty", "C")):
         one = Plan(("digits",), (constraint,), settings=(setting,), seeds=(0,), evaluations=1, pictures=False)
-        runs += json.loads((write_sweep(folder, one) / "sweep.json").read_text())["runs"]
-    choice = {"group": {"dataset": "digits"}, "setting": "A", "metric": "w1", "value": 1.0, "seeds": [100]}
-    chosen = [choice | {"runs": judged}]
-    dump(folder / "sweep.json", {"name": "tuned", "task": "generation", "runs": judged + runs, "chosen": chosen})
-    axes, _ = drawn(folder, 1)
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["gradient_penalty"]
-    assert [text.get_text() for text in axes.texts] == ["× 1.90"]
+        runs += json.loads((write_sweep(tmp_path, one) / "sweep.json").read_text())["runs"]
+    choice = {"metric": "w1", "value": 1.0, "seeds": [100], "runs": []}
+    chosen = [
+        choice | {"group": {"constraint": constraint}, "setting": setting}
+        for constraint, setting in (("none", "A"), ("gradient_penalty", "C"))
+    ]
+    dump(tmp_path / "sweep.json", {"name": "tuned", "task": "generation", "runs": runs, "chosen": chosen})
+    axes, _ = drawn(tmp_path)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["none", "gradient_penalty"]
+    assert [text.get_text() for text in axes.texts] == ["× 1.00", "× 1.90"]

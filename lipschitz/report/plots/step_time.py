@@ -7,7 +7,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lipschitz.report.comparisons import rows_of
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.panels import panels
 from lipschitz.report.style import GREY
@@ -29,7 +28,7 @@ def step_time(evidence: Evidence) -> Figure | None:
     timings = {name: evidence.timings[name] for name in evidence.constraints if name in evidence.timings}
     if not timings:
         return None
-    task, none = wording(evidence.comparison.task), _unconstrained(evidence)
+    task, none = wording(evidence.comparison.task), evidence.timings.get("none")
     timed = [part for part in (_DISCRIMINATOR, _GENERATOR) if part in task.timed]
     title = f"Time of a step  ·  {evidence.title}"
     size = (4.6, _ROW * len(timings) + 0.1)
@@ -51,16 +50,6 @@ def step_time(evidence: Evidence) -> Figure | None:
     without = f"    (right: {task.network.lower()} step over that of none)" if none else ""
     axes.set_xlabel(f"Milliseconds{without}")
     return figure
-
-
-def _unconstrained(evidence: Evidence) -> dict[str, Any] | None:
-    """Return the timing without a constraint, from the runs of all settings where another was chosen for it."""
-    tuning = evidence.sweep.tuning
-    if "none" in evidence.timings or tuning is None:
-        return evidence.timings.get("none")
-    rows = rows_of(tuning.runs, {**evidence.comparison._asdict(), "constraint": "none"})
-    timings = [evidence.sweep.timings.get(configuration, {}) for configuration in rows["configuration"][:1]]
-    return next((timing for timing in timings if _DISCRIMINATOR in timing), None)
 
 
 def _said(evidence: Evidence, timed: list[str], network: str) -> str:

@@ -99,7 +99,7 @@ def _cells(sweep: Sweep, row: Any, metric: str, several: bool) -> list[str]:
         difference = signed(number(row.mean - row.value))
         judged = verdict(row.mean - row.value, row.predicted, n).predicted
     left = [sweep.shown(row.dataset), row.network, row.method, *([sweep.shown(row.constraint)] if several else [])]
-    setting = sweep.shown(row.setting) + (" (chosen)" if row.chosen else "")
+    setting = f"{sweep.shown(row.chosen['setting'])} (chosen)" if row.chosen else sweep.shown(row.setting)
     budgets = [setting, row.published, row.steps]
     right = [row.printed, mean, ends, n, row.diverged, difference, judged, YES_NO[bool(row.differs)]]
     return [str(text) for text in (*left, *budgets, *right)]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from lipschitz.report.chosen import PICKED, fits
 from lipschitz.report.protocols import base
 from lipschitz.report.published.work import Method, Work, flatten
 from lipschitz.report.records import Sweep
@@ -42,7 +43,7 @@ def configurations(sweep: Sweep, work: Work) -> pd.DataFrame:
                 "steps": int(first["steps"]),
                 "published": method.iterations,
                 "tried": bool(method.tried),
-                "chosen": next((choice for choice in sweep.chosen if _is_of(choice, first)), None),
+                "chosen": _choice(sweep, first),
                 "differs": differences(method, run, int(first["steps"])),
                 **{status: int(ended.get(status, 0)) for status in ("finished", "diverged")},
             }
@@ -50,10 +51,10 @@ def configurations(sweep: Sweep, work: Work) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("configuration") if rows else pd.DataFrame()
 
 
-def _is_of(choice: Mapping[str, Any], labels: "pd.Series[Any]") -> bool:
-    # What tells configurations with the same labels apart follows a setting in brackets.
-    alike = choice["setting"] == str(labels["setting"]).partition(" [")[0]
-    return alike and all(labels[axis] == label for axis, label in choice["group"].items())
+def _choice(sweep: Sweep, first: "pd.Series[Any]") -> dict[str, Any] | None:
+    if not first[PICKED]:
+        return None
+    return next(one for one in sweep.chosen if one["setting"] == first[PICKED] and fits(one, first.to_dict()))
 
 
 def differences(method: Method, run: Mapping[str, Any], steps: int) -> tuple[str, ...]:
