@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lipschitz.errors import InputError
 from lipschitz.report.comparisons import LABELS
 from lipschitz.report.digits import MISSING, show_interval
-from lipschitz.report.orders import rank_said, ranks, signs
+from lipschitz.report.orders import rank_said, ranks, welch_signs
 from lipschitz.report.pairs import Family
 from lipschitz.report.protocols import base
 from lipschitz.report.table import Cell, Column, Table
@@ -21,8 +22,9 @@ METRIC = "cosine"
 _KEY = ["dataset", "model", "constraint", "loss", "setting"]
 CAPTION = (
     "Means after the last step ± 95 % Student-t interval over n training seeds, ours in both. Ranks, 1 the best, are "
-    "among the methods of a pair that have an interval in both: two are ranked apart only where their intervals do not "
-    "overlap, and one that k are above and l below in this sense has rank k + 1 to m - l, of m."
+    "among the methods of a pair that have an interval in both: two are ranked apart only where their means differ by "
+    "Welch's test at 5 %, each pair by itself, and one that k are above and l below in this sense has rank k + 1 to "
+    "m - l, of m."
 )
 
 
@@ -67,10 +69,10 @@ def tables(family: Family, other: Beside) -> list[Table]:
     cells, said = [], _Pairs(both)
     for dataset, group in rows.groupby("dataset", sort=False):
         ranked = group[group[["ci95", "ci95_there"]].notna().all(axis=1)]
-        ends = [_ends(ranked, suffix) for suffix in ("", "_there")]
-        found = [dict(zip(ranked.index, ranks(*end), strict=True)) for end in ends]
+        orders = [_signs(ranked, suffix) for suffix in ("", "_there")]
+        found = [dict(zip(ranked.index, ranks(order), strict=True)) for order in orders]
         pair = family.sweep.shown(str(dataset))
-        said.add(pair, list(ranked["method_name"]), [signs(*end) for end in ends])
+        said.add(pair, list(ranked["method_name"]), orders)
         for row in group.itertuples():
             cells.append(
                 [Cell(str(text)) for text in (pair, row.method_name, *_numbers(row), *_ranks(row.Index, found))]
@@ -127,9 +129,9 @@ def _ranks(index: Any, found: list[dict[Any, tuple[int, int]]]) -> list[str]:
     return [rank_said(ranked.get(index)) for ranked in found]
 
 
-def _ends(rows: pd.DataFrame, suffix: str) -> tuple[Any, Any]:
-    mean, ci95 = (rows[f"{name}{suffix}"].to_numpy(float) for name in ("mean", "ci95"))
-    return mean - ci95, mean + ci95
+def _signs(rows: pd.DataFrame, suffix: str) -> NDArray[np.int64]:
+    mean, ci95, n = (rows[f"{name}{suffix}"].to_numpy() for name in ("mean", "ci95", "n"))
+    return welch_signs(mean, ci95, n)
 
 
 def _csv(path: Path, columns: list[str]) -> pd.DataFrame:

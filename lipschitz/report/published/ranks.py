@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lipschitz.report.orders import rank_said, ranks, signs
+from lipschitz.report.orders import rank_said, ranks, signs_of, welch_signs
 from lipschitz.report.pairs import Family
 from lipschitz.report.published.notes import notes
 from lipschitz.report.published.work import flatten, published
@@ -17,12 +17,12 @@ from lipschitz.report.table import Cell, Column, Table
 METRIC = "cosine"
 CAPTION = (
     "Rank by cosine, measured as the code behind the published numbers measures it, 1 the best, among the methods that "
-    "have one of ours here. Published: by the values of one seed. "
-    "Ours: two methods are ranked apart only where the 95 % intervals of their means over seeds do not overlap; where "
-    "k of m methods are above a method in this sense and l below it, its rank is k + 1 to m - l. Methods with fewer "
-    "than two finished seeds have none. Pairs of methods: alike, where both orders are the same; reversed, where "
-    "ours are apart in the other order; not apart, where our seeds leave it open, or where the published values differ "
-    "by less than one seed each may: they are taken to vary from seed to seed as ours do, mean ± t s sqrt(1 + 1/n)."
+    "have one of ours here. Published: by the values of one seed. Ours: two methods are ranked apart only where their "
+    "means over seeds differ by Welch's test at 5 %, each pair by itself; where k of m methods are above a method in "
+    "this sense and l below it, its rank is k + 1 to m - l. Methods with fewer than two finished seeds have none. Pairs "
+    "of methods: alike, where both orders are the same; reversed, where ours are apart in the other order; not apart, "
+    "where our seeds leave it open, or where the published values differ by less than one seed each may: they are taken "
+    "to vary from seed to seed as ours do, mean ± t s sqrt(1 + 1/n)."
 )
 
 
@@ -35,7 +35,7 @@ class Order(NamedTuple):
 
 
 def compare(theirs: NDArray[np.int64], ours: NDArray[np.int64]) -> Order:
-    """Compare two orders pair by pair, each the `signs` of the methods ``(m, m)``."""
+    """Compare two orders pair by pair, each the signs of the methods ``(m, m)``."""
     alike, not_apart, turned = 0, 0, []
     for first, second in combinations(range(len(ours)), 2):
         product = int(theirs[first, second] * ours[first, second])
@@ -97,23 +97,21 @@ def _ranked(family: Family) -> pd.DataFrame:
     return rows.drop_duplicates(["dim", "width", "method"]).sort_values("place", kind="stable")
 
 
-def _columns(group: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the published values, and the ends of our intervals."""
-    values, mean, ci95 = (group[column].to_numpy(float) for column in ("published", "mean", "ci95"))
-    return values, mean - ci95, mean + ci95
-
-
 def _order(group: pd.DataFrame) -> Order:
     """Compare the orders of a group: another seed of theirs would lie as far from the first as one of ours may."""
-    values, low, high = _columns(group)
-    spread = group["predicted"].to_numpy(float)
-    return compare(signs(values - spread, values + spread), signs(low, high))
+    values, spread = (group[column].to_numpy(float) for column in ("published", "predicted"))
+    return compare(signs_of(values - spread, values + spread), _ours(group))
+
+
+def _ours(group: pd.DataFrame) -> NDArray[np.int64]:
+    return welch_signs(*(group[column].to_numpy() for column in ("mean", "ci95", "n")))
 
 
 def _cells(group: pd.DataFrame, order: Order, names: list[str]) -> list[Cell]:
-    values, low, high = _columns(group)
+    values = group["published"].to_numpy(float)
+    both = ranks(signs_of(values, values)), ranks(_ours(group))
     methods = list(group["method"])
-    theirs, ours = (dict(zip(methods, found, strict=True)) for found in (ranks(values, values), ranks(low, high)))
+    theirs, ours = (dict(zip(methods, found, strict=True)) for found in both)
     texts = [str(group["dim"].iloc[0]), str(group["width"].iloc[0])]
     texts += [rank_said(found.get(name)) for name in names for found in (theirs, ours)]
     texts += [str(order.alike), str(order.not_apart), str(len(order.reversed))]
