@@ -16,13 +16,13 @@ from lipschitz.report.table import Cell, Column, Table
 
 METRIC = "cosine"
 CAPTION = (
-    "Rank by cosine, measured as the code behind the published numbers measures it, 1 the best, among the methods that "
-    "have one of ours here. Published: by the values of one seed. Ours: two methods are ranked apart only where their "
-    "means over seeds differ by Welch's test at 5 %, each pair by itself; where k of m methods are above a method in "
-    "this sense and l below it, its rank is k + 1 to m - l. Methods with fewer than two finished seeds have none. Pairs "
-    "of methods: alike, where both orders are the same; reversed, where ours are apart in the other order; not apart, "
-    "where our seeds leave it open, or where the published values differ by less than one seed each may: they are taken "
-    "to vary from seed to seed as ours do, mean ± t s sqrt(1 + 1/n)."
+    "Rank by cosine, measured as the code behind the published numbers measures it, 1 the best, among the methods "
+    "that have one of ours here. Published: by the values of one seed. Ours: two methods are ranked apart only where "
+    "their means over seeds differ by Welch's test at 5 %, each pair by itself; where k of m methods are above a "
+    "method in this sense and l below it, its rank is k + 1 to m - l. Methods with fewer than two finished seeds have "
+    "none. Pairs of methods: alike, where both orders are the same; reversed, where ours are apart in the other "
+    "order; not apart, where our seeds leave it open, or where the published values differ by less than one seed each "
+    "may: they are taken to vary from seed to seed as ours do, mean ± t s sqrt(1 + 1/n)."
 )
 
 
