@@ -45,7 +45,10 @@ def mark(rows: list[dict[str, Any]], choices: list[dict[str, Any]]) -> None:
     for row in rows:
         is_chosen = any(row["setting"] == choice["setting"] and fits(choice, row) for choice in choices)
         row[PICKED] = row["setting"] if is_chosen else ""
-        row["setting"] = CHOSEN if is_chosen else row["setting"]
+        if is_chosen:
+            # A precision in brackets still keeps two runs apart.
+            _, bracket, precision = row["setting"].partition(" [")
+            row["setting"] = CHOSEN + bracket + precision
 
 
 def fits(choice: Mapping[str, Any], labels: Mapping[Any, Any]) -> bool:
@@ -54,9 +57,7 @@ def fits(choice: Mapping[str, Any], labels: Mapping[Any, Any]) -> bool:
 
 
 def with_picked(frame: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with the columns `LABELS` in which ``chosen`` is ``chosen (A)``, as its runs were run."""
+    """Return a table with the columns `LABELS` and, where settings were chosen, one more of each method's own."""
     if not runs[PICKED].any():
         return frame
-    picked = runs.groupby(LABELS, sort=False)[PICKED].first()
-    own = frame.join(picked, on=LABELS)[PICKED].fillna("")
-    return frame.assign(setting=frame["setting"].where(own == "", frame["setting"] + " (" + own + ")"))
+    return frame.join(runs.groupby(LABELS, sort=False)[PICKED].first(), on=LABELS)

@@ -42,8 +42,19 @@ def test_tables_and_files_say_which_setting_each_has(folder: Path) -> None:
     assert "| weight_clipping | C | 3 |" in text
     for name in ("summary.csv", "records.csv"):
         rows = pd.read_csv(folder / name).query("constraint != 'real data'")
-        said = set(rows[["constraint", "setting"]].itertuples(index=False, name=None))
-        assert said == {("none", "chosen (A)"), ("weight_clipping", "chosen (C)")}
+        assert set(rows["setting"]) == {"chosen"}
+        assert dict(rows[["constraint", "picked"]].itertuples(index=False, name=None)) == PICKED
+
+
+def test_another_precision_is_another_comparison(folder: Path) -> None:
+    definition = json.loads((folder / "sweep.json").read_text())
+    definition["chosen"][1]["setting"] = "C [bf16]"
+    dump(folder / "sweep.json", definition)
+    for path in folder.glob("runs/*clipping*/run.json"):
+        run = json.loads(path.read_text())
+        run["labels"]["setting"] = "C [bf16]"
+        dump(path, run)
+    assert [one.setting for one in comparisons(load(folder).runs)] == ["chosen", "chosen [bf16]"]
 
 
 def test_another_setting_of_the_same_method_was_not_chosen(folder: Path) -> None:
