@@ -234,11 +234,12 @@ def test_what_was_run_otherwise_is_said(tmp_path: Path) -> None:
     folder = write_pairs(tmp_path, Pairs((PENALTY,), (2,), (4,)))
     for path in folder.glob("runs/*/run.json"):
         definition = json.loads(path.read_text())
-        definition["run"]["training"]["batch_size"] = 256
+        definition["run"]["training"] |= {"batch_size": 256, "precision": "tf32"}
         definition["run"]["constraints"][0]["weight"] = 1.0
         path.write_text(json.dumps(definition))
     (family,) = families(load(folder))
-    said = "Other than published in more than steps: gradient penalty: batch_size 256 for 1024, weight 1.0 for 10.0."
+    changed = "batch_size 256 for 1024, precision tf32 for float32, weight 1.0 for 10.0"
+    said = f"Other than published in more than steps: gradient penalty: {changed}."
     assert said in agreement.tables(family)[0].notes
 
 

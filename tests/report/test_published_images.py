@@ -147,6 +147,8 @@ def test_what_was_not_published_is_no_published_method(gan: Gan, tmp_path: Path)
         ),
         (Gan(PENALTY | {"weight": 1.0}), ("weight 1.0 for 10.0",)),
         (Gan(training={"batch_size": 32}), ("batch_size 32 for 64",)),
+        (Gan(training={"precision": "float32"}), ()),
+        (Gan(training={"precision": "bf16"}), ("precision bf16 for float32",)),
         (Gan(setting="gentle"), ("lr 0.0001, betas [0.0, 0.9], n_dis 1 for one of A, B, C, D, E, F",)),
         (replace(RESIDUAL, setting="gentle"), ("lr 0.0001 for 0.0002", "n_dis 1 for 5", "decay none for linear")),
     ],
@@ -155,6 +157,16 @@ def test_what_a_run_was_run_with_otherwise_is_said(gan: Gan, found: tuple[str, .
     method = MIYATO.method_of(gan.run())
     assert method is not None
     assert differences(method, gan.run(), gan.steps) == found
+
+
+def test_every_work_compares_precision(tmp_path: Path) -> None:
+    values = {FID: (21.0, 22.0, 23.0), "fid/modern": (16.0, 17.0, 18.0)}
+    training = {**RESIDUAL.training, "precision": "tf32"}
+    tables = tables_of(tmp_path, replace(RESIDUAL, values=values, training=training))
+    assert len(tables) == len(WORKS)
+    for table in tables:
+        assert lines(table)[-1]["As published"] == "no"
+        assert any("precision tf32 for float32" in note for note in table.notes)
 
 
 def test_a_row_worked_out_by_hand(tmp_path: Path) -> None:
