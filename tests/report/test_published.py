@@ -75,6 +75,17 @@ def test_a_run_is_known_by_what_it_is(method: Method, name: str) -> None:
     assert found.name == name
 
 
+def test_a_run_from_before_a_field_was_one_had_its_default() -> None:
+    penalty, normalization = dict(PENALTY.constraint), dict(NORMALIZATION.constraint)
+    del penalty["points"], penalty["one_sided"], normalization["operator"]
+    for method, constraint in ((PENALTY, penalty), (NORMALIZATION, normalization)):
+        found = published().method_of(run_of(replace(method, constraint=constraint)))
+        assert found is not None
+        assert found.name == NAMES[METHODS.index(method)]
+    by_formula = run_of(PENALTY) | {"dataset": {"name": "funnels", "dim": 2, "width": 4, "degree": 8.0}}
+    assert published().method_of(by_formula) is None, "that is the default"
+
+
 @pytest.mark.parametrize(
     "run",
     [

@@ -109,6 +109,29 @@ def test_a_run_is_known_by_what_it_is(gan: Gan, found: tuple[str, str, int]) -> 
 
 
 @pytest.mark.parametrize(
+    ("work", "gan", "name"),
+    [
+        ("miyato2018", Gan(), "SN"),
+        ("miyato2018", HINGE, "SN, hinge"),
+        ("miyato2018", replace(HINGE, dataset=STL10), "SN, hinge"),
+        ("miyato2018", Gan(PENALTY), "GAN-GP"),
+        ("miyato2018", Gan(PENALTY, "wasserstein"), "WGAN-GP"),
+        ("miyato2018", RESIDUAL, "SN, hinge"),
+        ("mimicry2020", RESIDUAL, "SN, hinge"),
+        ("mimicry2020", replace(RESIDUAL, constraint=PENALTY, loss="wasserstein"), "WGAN-GP"),
+    ],
+)
+def test_a_run_from_before_a_field_was_one_had_its_default(work: str, gan: Gan, name: str) -> None:
+    run = gan.run()
+    del run["generator_constraints"], run["model"]["conditional"]
+    for field in ("operator", "points", "one_sided"):
+        run["constraints"][0].pop(field, None)
+    method = published(work).method_of(run)
+    assert method is not None
+    assert method.name == name
+
+
+@pytest.mark.parametrize(
     "gan",
     [
         Gan({"name": "none"}),

@@ -23,7 +23,8 @@ class Method:
     Attributes:
         iterations: its published budget.
         other_iterations: what its budget may have been instead; the same where there is no doubt.
-        identity: by path in a resolved run, the value (or the values) that a run of this method has.
+        identity: by path in a resolved run, the value (or the values) that a run of this method has; null is among
+            them where a run of a folder from before that was a field is of it, too.
         settings: by path, what it was run with, or ``{"one of": values}`` that come to the same; another value makes
             another run of the same method.
         otherwise: by constraint, what no setting of it makes as it was published.
