@@ -141,7 +141,7 @@ def test_a_row_worked_out_by_hand(tmp_path: Path) -> None:
             "In the 95 % prediction interval": "yes",
         }
     ]
-    assert "1 rows: 0 of 1 within .03, 1 of 1 in the prediction interval." in cosine.notes
+    assert "1 row with other steps: 0 of 1 within .03, 1 of 1 in the prediction interval." in cosine.notes
     assert any("2206.07767" in note for note in cosine.notes)
     assert "after the last step" in cosine.caption
 
@@ -168,7 +168,7 @@ def test_published_values_meet_only_what_was_measured_as_they_were(tmp_path: Pat
     (row,) = lines(table)
     assert (row["Optimal potential"], row["Ours: mean"], row["Ours: n"]) == ("–", "–", "0")
     assert row["In the 95 % prediction interval"] == "not measured as published"
-    assert "1 rows: 1 not measured as published." in table.notes
+    assert "1 row with other steps: 1 not measured as published." in table.notes
     assert ranks.tables(old) == []
 
 
@@ -181,6 +181,27 @@ def test_ours_stand_at_either_number_of_steps_that_the_published_may_be_of(tmp_p
     assert (row["Steps: published"], row["Ours: mean"]) == ("10000 or 5000", "0.500")
     assert row["Ours: at the other steps"] == "0.250"
     assert (clipping["Steps: published"], clipping["Ours: at the other steps"]) == ("5000", "–")
+
+
+def test_rows_with_other_steps_than_the_published_are_counted_apart(tmp_path: Path) -> None:
+    """Published: clipping .072 after 5,000, the penalties .845 and .818 after 60,000 or 40,000, sorting .773."""
+    methods = (
+        replace(CLIPPING, steps=5_000),
+        replace(PENALTY, steps=60_000),
+        replace(ONE_SIDED, steps=40_000),
+        replace(SORTING, steps=20_000),
+    )
+    values = (0.072, 0.845, 0.7, 0.773)
+    cosines = {
+        (method.label, 2, 4): (value - 0.001, value, value + 0.001)
+        for method, value in zip(methods, values, strict=True)
+    }
+    table = agreement.tables(family_of(tmp_path, Pairs(methods, (2,), (4,), cosines=cosines)))[0]
+    said = (
+        "3 rows with the published steps: 2 of 3 within .03, 2 of 3 in the prediction interval; "
+        "1 row with other steps: 1 of 1 within .03, 1 of 1 in the prediction interval."
+    )
+    assert table.notes[0] == said
 
 
 def test_what_no_setting_makes_as_published_is_said(tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def test_a_row_worked_out_by_hand(tmp_path: Path) -> None:
         "-0.3",
     )
     assert table.title == "FID/sngan ↓, published and ours: Miyato et al. 2018, arXiv:1802.05957, Table 2"
-    assert "1 rows: 1 of 1 in the prediction interval." in table.notes
+    assert "1 row run as published: 1 of 1 in the prediction interval." in table.notes
     assert not any(note.startswith("Otherwise") for note in table.notes)
 
 
@@ -287,6 +287,18 @@ def test_notes_say_what_differs_row_by_row(tmp_path: Path) -> None:
         "WGAN-GP on cifar10, standard CNN: weight 1.0 for 10.0."
     )
     assert said in table.notes
+
+
+def test_rows_run_otherwise_are_counted_apart(tmp_path: Path) -> None:
+    far = {FID: (50.0, 50.1, 50.2)}
+    gans = [Gan(), Gan(PENALTY, values=far), Gan(LAYER_NORM, values={FID: (30.0, 31.0)})]
+    other = Gan(PENALTY, "wasserstein", values={FID: (40.1, 40.2, 40.3)}, steps=20)
+    (table,) = tables_of(tmp_path, *gans, other)
+    said = (
+        "3 rows run as published: 1 of 2 in the prediction interval, 1 too few seeds; "
+        "1 row run otherwise: 1 of 1 in the prediction interval."
+    )
+    assert table.notes[0] == said
 
 
 def test_what_no_setting_makes_as_published_is_said(tmp_path: Path) -> None:

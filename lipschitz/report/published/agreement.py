@@ -35,6 +35,7 @@ CAPTION = (
     "potential: what that measurement says of the optimal potential itself. "
     + PREDICTED.format(reason="as a published value is of one seed")
 )
+BY_STEPS = ("with the published steps", "with other steps")
 _OTHER_SAID = (
     " At the other steps: our mean after the second number of steps that the published one may be of, where it was "
     "measured there."
@@ -67,8 +68,9 @@ def _table(family: Family, metric: str) -> Table | None:
     said = CAPTION + (_OTHER_SAID if doubtful else "") + (_NEAR_SAID if metric in NEAR else "")
     true = _true_values(family, rows) if metric == "w1_dual" else []
     title = f"{heading(metric)}, published and ours: {family.title}"
-    near = [line[-2].text for line in cells] if metric in NEAR else []
-    summed = counted([line[-1].text for line in cells], near, ".03")
+    judged = [Verdict(line[-2].text, line[-1].text) for line in cells]
+    alike = [steps in _method(name).budgets for name, steps in zip(rows["method"], rows["steps"], strict=True)]
+    summed = counted(list(zip(judged, alike, strict=True)), BY_STEPS, ".03" if metric in NEAR else "")
     return Table("", "", "", title, columns, cells, [summed, *true, *notes(family, rows)], said)
 
 

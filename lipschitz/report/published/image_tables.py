@@ -16,6 +16,7 @@ from lipschitz.report.published.verdicts import (
     OTHERWISE,
     PREDICTED,
     YES_NO,
+    Verdict,
     counted,
     fixed,
     interval,
@@ -36,6 +37,8 @@ CAPTION = (
     + " As published: no means that something was run otherwise, which the note names and which may be all of the "
     "difference."
 )
+
+KINDS = ("run as published", "run otherwise")
 
 
 def tables(sweep: Sweep) -> list[Table]:
@@ -77,16 +80,16 @@ def _table(sweep: Sweep, work: Work, metric: str, rows: pd.DataFrame) -> Table:
     ]
     floor, values = real(sweep, work, metric), published_values(work, metric).to_dict("index")
     cells: list[list[str]] = []
-    judged: list[str] = []
+    judged: list[tuple[Verdict, bool]] = []
     for dataset, group in rows.groupby("dataset", sort=False):
         if theirs := values.get((group["name"].iloc[0], "", REAL)):
             cells.append(_real(sweep.shown(str(dataset)), theirs, floor.get(str(dataset), math.nan), several))
         for row in group.itertuples():
             cells.append(_cells(sweep, row, metric, several))
-            judged.append(cells[-1][-2])
+            judged.append((Verdict(MISSING, cells[-1][-2]), not row.differs))
     by = f"{metric}/{work.measured[metric]['protocol']}"
     title = f"{heading(by)}, published and ours: {work.source}"
-    said = [counted(judged), *notes(sweep, work, metric, rows)]
+    said = [counted(judged, KINDS), *notes(sweep, work, metric, rows)]
     return Table("", "", "", title, columns, [[Cell(text) for text in line] for line in cells], said, CAPTION)
 
 

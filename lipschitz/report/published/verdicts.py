@@ -68,19 +68,30 @@ def signed(number: str) -> str:
     return number if number.startswith("-") else f"+{number}"
 
 
-def counted(predicted: Sequence[str], near: Sequence[str] = (), within: str = "") -> str:
-    """Return how many rows of a table came out how.
+def counted(rows: Sequence[tuple[Verdict, bool]], kinds: tuple[str, str], within: str = "") -> str:
+    """Return how many rows of a table came out how, of either kind apart: other runs may well come out otherwise.
 
     Args:
-        predicted: of each row, whether the published value lies in our prediction interval, in words.
-        near: of each row, whether it is near; empty where that is not asked.
-        within: how far is near, in words.
+        rows: what is said of each, and whether it was run as published.
+        kinds: what rows are called that were, and that were not.
+        within: how far is near, in words; empty where that is not asked.
     """
-    yes, judged = YES_NO[0], sum(text in YES_NO for text in predicted)
-    said = [f"{list(near).count(yes)} of {judged} within {within}"] if near and judged else []
-    said += [f"{list(predicted).count(yes)} of {judged} in the prediction interval"] if judged else []
-    said += [f"{list(predicted).count(text)} {text}" for text in (FEW, OTHERWISE, NONE) if text in predicted]
-    return f"{len(predicted)} rows: {', '.join(said)}."
+    of_kinds = [[judged for judged, alike in rows if alike is wanted] for wanted in (True, False)]
+    said = [
+        f"{len(found)} row{'s' * (len(found) > 1)} {kind}: {_outcomes(found, within)}"
+        for kind, found in zip(kinds, of_kinds, strict=True)
+        if found
+    ]
+    return f"{'; '.join(said)}."
+
+
+def _outcomes(rows: Sequence[Verdict], within: str) -> str:
+    yes, predicted = YES_NO[0], [row.predicted for row in rows]
+    judged = sum(text in YES_NO for text in predicted)
+    said = [f"{[row.near for row in rows].count(yes)} of {judged} within {within}"] if within and judged else []
+    said += [f"{predicted.count(yes)} of {judged} in the prediction interval"] if judged else []
+    said += [f"{predicted.count(text)} {text}" for text in (FEW, OTHERWISE, NONE) if text in predicted]
+    return ", ".join(said)
 
 
 def _yes(holds: bool) -> str:

@@ -48,6 +48,11 @@ class Method:
         return self.other_iterations != self.iterations
 
     @property
+    def budgets(self) -> tuple[int, int]:
+        """The published budget, and what it may have been instead."""
+        return self.iterations, self.other_iterations
+
+    @property
     def budget(self) -> str:
         """The published budget, with the other one where there is doubt."""
         other = f" or {self.other_iterations}" if self.is_doubtful else ""
