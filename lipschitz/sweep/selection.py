@@ -10,7 +10,7 @@ from pydantic import Field, Strict
 from lipschitz.errors import InputError
 from lipschitz.metrics.catalogue import metric_of
 from lipschitz.records import Record
-from lipschitz.sweep.run import Run
+from lipschitz.sweep.run import Evaluation, Run, Training
 from lipschitz.sweep.store import SweepFolder
 
 Axis = Literal["dataset", "model", "constraint", "loss"]
@@ -181,9 +181,11 @@ def _terms(run: Run) -> dict[str, Any]:
 
 
 def _compared(resolved: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's budget and evaluation, without what is null: fields that older results do not know."""
-    fields = {
-        **resolved["training"],
-        **{key: value for key, value in resolved["evaluation"].items() if key != "select"},
-    }
-    return {key: value for key, value in fields.items() if value not in (None, [], ())}
+    """Return a run's budget and evaluation, without what equals its default: fields that older results do not know."""
+    fields: dict[str, Any] = {}
+    for part, kind in (("training", Training), ("evaluation", Evaluation)):
+        # Not validated: a budget has no default.
+        defaults = kind.model_construct().model_dump(mode="json")
+        fields |= {key: value for key, value in resolved[part].items() if value != defaults.get(key)}
+    fields.pop("select", None)
+    return fields

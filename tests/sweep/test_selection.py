@@ -156,6 +156,24 @@ def test_results_of_another_sweep(tmp_path: Path) -> None:
     assert len(sweep.runs) == 4
 
 
+def test_results_that_do_not_know_later_fields(tmp_path: Path) -> None:
+    tuning = SMALL.replace("seeds: [0, 1]", "seeds: [10, 11]") + "    settings: [A, B, C]\n"
+    older = load_sweep(write(tmp_path, tuning, "tuning.yaml"), out=tmp_path / "tuning")
+    finish(older, WORTH)
+    for run in older.runs:
+        where = SweepFolder(older.folder).run(run.id)
+        definition = where.definition()
+        definition["run"] |= {"training": run.training.changed(), "evaluation": run.evaluation.changed()}
+        assert "precision" not in definition["run"]["training"]
+        where.define(definition)
+    text = SMALL + f"    settings: [A, B, C]\n    select: {{from: {tmp_path / 'tuning'}, metric: w1}}\n"
+    sweep = load_sweep(write(tmp_path, text), out=tmp_path / "out")
+    assert settings(sweep) == {"spectral_normalization": {"C"}, "none": {"B"}}
+    other = text.replace("batch_size: 8", "batch_size: 8, generator_batch_size: 16")
+    with pytest.raises(InputError, match="with this budget and evaluation"):
+        load_sweep(write(tmp_path, other), out=tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
