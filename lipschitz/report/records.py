@@ -76,10 +76,12 @@ def load(path: Path) -> Sweep:
     warnings: list[str] = []
     chosen, chosen_by = choices_of(folder, warnings)
     found = folder.run_ids()
-    reported = read_runs(folder, [run_id for run_id in found if run_id not in chosen_by], warnings)
-    judged = read_runs(folder, [run_id for run_id in found if run_id in chosen_by], warnings)
+    unread: list[str] = []
+    reported = read_runs(folder, [run_id for run_id in found if run_id not in chosen_by], unread)
+    judged = read_runs(folder, [run_id for run_id in found if run_id in chosen_by], unread)
     if not reported.rows:
-        raise InputError(f"{path}: nothing to report: no run was started{_unreadable(warnings)}")
+        raise InputError(f"{path}: nothing to report: {_none_started(len(judged.rows))}{_unreadable(unread)}")
+    warnings += unread
     mark(reported.rows, chosen)
     mark(judged.rows, [])
     warnings += _mixed_origins(row["origins"] for row in [*reported.rows, *judged.rows])
@@ -164,5 +166,12 @@ def _read_beside_runs(folder: SweepFolder, warnings: list[str]) -> tuple[dict[st
     return timings, provenance
 
 
-def _unreadable(warnings: list[str]) -> str:
-    return f", or none can be read; the first: {warnings[0]}" if warnings else ""
+def _none_started(judged: int) -> str:
+    """Say that there is none of the runs that are reported, beside ``judged`` that settings were chosen by."""
+    if not judged:
+        return "no run was started"
+    return f"no run of the chosen settings was started, only the {judged} that they were chosen by"
+
+
+def _unreadable(unread: list[str]) -> str:
+    return f", or none can be read; the first: {unread[0]}" if unread else ""

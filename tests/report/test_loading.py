@@ -51,7 +51,17 @@ def test_runs_that_were_not_started_are_counted(folder: Path) -> None:
 
 def test_no_started_run_is_one_clear_line(folder: Path) -> None:
     shutil.rmtree(folder / "runs")
-    with pytest.raises(InputError, match="no run was started") as caught:
+    with pytest.raises(InputError, match=r"nothing to report: no run was started$") as caught:
+        load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_runs_of_which_none_can_be_read_are_one_clear_line(folder: Path) -> None:
+    for path in folder.glob("runs/*/run.json"):
+        path.unlink()
+    first = folder / "runs" / NONE
+    said = f"nothing to report: no run was started, or none can be read; the first: {first}: cannot be read"
+    with pytest.raises(InputError, match=said) as caught:
         load(folder)
     assert "\n" not in str(caught.value)
 

@@ -147,6 +147,21 @@ def test_a_report_leaves_out_what_settings_were_chosen_by(tmp_path: Path) -> Non
     assert any(line.endswith(chosen) for line in sweep.warnings)
 
 
+def test_a_report_before_the_first_run_that_was_chosen(tmp_path: Path) -> None:
+    path, out = write(tmp_path, TUNED), tmp_path / "out"
+    finish(load_sweep(path, out=out), WORTH)
+    sweep = load_sweep(path, out=out)
+    SweepFolder(out).define(sweep.definition())
+    said = "nothing to report: no run of the chosen settings was started, only the 12 that they were chosen by"
+    with pytest.raises(InputError, match=f"^{out}: {said}$"):
+        load(out)
+    chosen = next(run for run in sweep.runs if run.seed == 0)
+    broken = out / "runs" / chosen.id
+    broken.mkdir()
+    with pytest.raises(InputError, match=f"^{out}: {said}, or none can be read; the first: {broken}: cannot be read"):
+        load(out)
+
+
 def test_results_of_another_sweep(tmp_path: Path) -> None:
     tuning = SMALL.replace("seeds: [0, 1]", "seeds: [10, 11]") + "    settings: [A, B, C]\n"
     finish(load_sweep(write(tmp_path, tuning, "tuning.yaml"), out=tmp_path / "tuning"), WORTH)
