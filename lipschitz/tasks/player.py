@@ -50,7 +50,10 @@ class Player:
             constraint.update(self.net)
 
     def update(self, loss: Tensor) -> None:
-        """Make one step of the optimiser down ``loss``, and put the weights back into the constraints' sets."""
+        """Make one step of the optimiser down ``loss``, and put the weights back into the constraints' sets.
+
+        Under tf32 the whole backward pass is in TF32, that of penalties and of what constraints make of weights, too.
+        """
         self.optimiser.zero_grad(set_to_none=True)
         with products(self._precision):
             loss.backward()  # type: ignore[no-untyped-call]
@@ -142,9 +145,10 @@ class Discriminator(Player):
                 judged = self._judged(net, real, generated)
             loss = self._objective.discriminator(*(outputs.to(real.dtype) for outputs in judged))
             self.loss = loss.detach()
-            # Outside of autocast: a gradient by the input is never taken in bfloat16.
-            with products(self._precision):
-                for constraint in self._constraints:
+            for constraint in self._constraints:
+                # Outside of autocast: a gradient by the input is never taken in bfloat16. Other penalties may be the
+                # small rest of a large product, such as W^T W - I, of which TF32 would leave little.
+                with products(self._precision if constraint.double_backward else "float32"):
                     loss = loss + constraint.penalty(net, Batch(real, generated, labels), self._rng)
         self.update(loss)
 

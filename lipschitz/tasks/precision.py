@@ -1,4 +1,10 @@
-"""In which arithmetic a training step multiplies: float32, TF32, or bfloat16 in its forward passes."""
+"""In which arithmetic a training step multiplies: float32, TF32, or bfloat16 in its forward passes.
+
+Always in float32 are the values of losses, of penalties that do not differentiate by the input, and of what constraints
+make of weights, and the updates of constraints and optimisers. Gradients are another matter: under tf32 the backward
+pass, one for the loss and all penalties, is in TF32 throughout, through those values too. Under bf16 it multiplies as
+the forward pass did, in bfloat16 or float32.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +29,7 @@ def forward_passes(precision: Precision, device: torch.device, *networks: nn.Mod
     """Make the forward passes of ``networks`` in the block in ``precision``: tf32 as `products`, bf16 by autocast.
 
     What a constraint makes of a weight is computed before, in float32, and kept for the block, or for that of an outer
-    `torch.nn.utils.parametrize.cached`: only its product with activations is rounded. Outputs may be bfloat16.
+    `torch.nn.utils.parametrize.cached`: forwards only its product with activations is rounded. Outputs may be bfloat16.
     """
     if precision == "float32":
         yield

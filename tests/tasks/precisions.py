@@ -1,0 +1,40 @@
+"""GANs of a precision that its tests share."""
+
+import torch
+
+from lipschitz.constraints.base import Constraint
+from lipschitz.constraints.none import NoConstraint
+from lipschitz.datasets.digits import Digits
+from lipschitz.datasets.eight_gaussians import EightGaussians
+from lipschitz.models.base import PairModel
+from lipschitz.models.dcgan import DCGAN
+from lipschitz.tasks.generation import Generation
+from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.precision import Precision
+from lipschitz.tasks.settings import SETTINGS
+from lipschitz.tasks.terms import Terms
+
+CPU = torch.device("cpu")
+
+
+def task(
+    precision: Precision, *constraints: Constraint, model: PairModel | None = None, device: torch.device = CPU
+) -> Generation:
+    model = model or DCGAN(width=4)
+    points = model.kind == "points"
+    return Generation(
+        (EightGaussians() if points else Digits()).load(None, device),
+        Terms(
+            model,
+            constraints or (NoConstraint(),),
+            LOSSES["hinge"],
+            SETTINGS["C"],
+            seed=0,
+            batch_size=8,
+            samples=32,
+            gradient_samples=8,
+            selection="w1" if points else "frechet_classifier",
+            device=device,
+            precision=precision,
+        ),
+    )
