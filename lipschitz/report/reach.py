@@ -1,17 +1,16 @@
 """How many steps, and how many seconds, each method takes to a given quality; what never came so far is counted."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from lipschitz.report.comparisons import LABELS
-from lipschitz.report.digits import show, show_interval
+from lipschitz.report.digits import MISSING, show, show_interval
 from lipschitz.report.lookup import Lookup
 from lipschitz.report.records import Sweep
-from lipschitz.report.statistics import half_width
+from lipschitz.report.spells import Spell, spell
 from lipschitz.report.table import Cell, Column
 from lipschitz.report.targets import Target, better, default_target
 from lipschitz.report.tasks import wording
@@ -23,26 +22,16 @@ _CAPTION = (
     "Steps: the first evaluation at or beyond the target (0: before training).{every} Nothing is known between "
     "evaluations (± 0: all seeds at the same one), and the first crossing of a noisy curve is optimistic. Reached it: "
     "of the seeds that ended; a diverged one has not, whatever it passed before. Mean ± 95 % Student-t interval where "
-    "all of them reached it; else the median, by which more than half had, or > what was trained where no more than "
-    "half did. Seconds: steps × time of one step alone on the device (serial timing pass). Bold: the fewest, of "
-    "methods whose every seed reached it."
+    "all of them reached it; else of the middle seed, a diverged one being the last of all: the median, by which more "
+    "than half had, > what it was trained where it finished without, or that it diverged. Seconds: steps × time of one "
+    "step alone on the device (serial timing pass); ± is of the steps alone. Bold: the fewest, of methods whose every "
+    "seed reached it; of seconds only where all of those methods were timed."
 )
 _DEFAULT = (
     " The target is the median over the rows of their mean after the last step, so that about half of them come so "
     "far, rounded to three digits towards the easier side; lipschitz report DIR --reach METRIC=VALUE sets another."
 )
 _DEVICES = " Timed on different devices: seconds do not compare."
-
-
-class Spell(NamedTuple):
-    """How long the seeds of one configuration took, in whatever unit: mean and ci95 only where all of them came."""
-
-    reached: int
-    of: int
-    mean: float
-    ci95: float
-    median: float
-    """By when more than half of the seeds had come; infinite where no more than half did."""
 
 
 class Part(NamedTuple):
@@ -52,21 +41,6 @@ class Part(NamedTuple):
     columns: list[Column]
     cells: list[list[Cell]]
     caption: str
-
-
-def spell(times: Sequence[float]) -> Spell:
-    """Return what is said of the times of several seeds, infinite where one never came within what it was given.
-
-    The times of seeds that came late are unknown, so that no mean exists unless all came; the median does where more
-    than half did. It is the ``n // 2 + 1``-th of n times: no time is made up between two of them.
-    """
-    values = np.sort(np.asarray(times, dtype=float))
-    reached, of = int(np.isfinite(values).sum()), len(values)
-    median = float(values[of // 2]) if of else math.inf
-    if not of or reached < of:
-        return Spell(reached, of, math.nan, math.nan, median)
-    deviation = np.array([values.std(ddof=1) if of > 1 else np.nan])
-    return Spell(reached, of, float(values.mean()), float(half_width(deviation, np.array([of]))[0]), median)
 
 
 class Reach:
@@ -108,9 +82,9 @@ class Reach:
         first = self._first(target)
         spells = {index: spell(self._times(name, first, target.metric)) for index, name in names.items()}
         per_step = {index: self._seconds(name, str(group["task"].iloc[0])) for index, name in names.items()}
-        seconds = {index: one._replace(mean=one.mean * per_step[index]) for index, one in spells.items()}
-        fewest, soonest = _fewest(spells, rivals), _fewest(seconds, rivals)
         devices = {self._sweep.timings[name].get("device") for index, name in names.items() if per_step[index] > 0}
+        fewest = _fewest(spells, dict.fromkeys(spells, 1.0), rivals)
+        soonest = _fewest(spells, per_step, rivals) if len(devices) == 1 else set()
         cells = []
         for index, row in group.iterrows():
             one, budget = spells[index], int(row["steps"])
@@ -119,7 +93,7 @@ class Reach:
                     Cell(f"{one.reached} of {one.of}"),
                     Cell(str(row["diverged"])),
                     Cell(_steps(one, budget), index in fewest),
-                    Cell(_in_seconds(one, budget, per_step[index]), index in soonest and len(devices) == 1),
+                    Cell(_in_seconds(one, budget, per_step[index]), index in soonest),
                 ]
             )
         every = self._every(set(names.values()), target.metric)
@@ -141,13 +115,16 @@ class Reach:
         return {str(run): int(step) for run, step in trace[there].groupby("run", sort=False)["step"].min().items()}
 
     def _times(self, configuration: str, first: dict[str, int], metric: str) -> list[float]:
-        """Return the steps of each seed that ended and has this metric; a diverged one may have none of its values."""
+        """Return the steps of each seed that ended, as `spell` takes them.
+
+        One that finished without this metric says nothing; a diverged one may have none of its values.
+        """
         status = self._ended.get(configuration)
         if status is None:
             return []
         self._trace(metric)
         return [
-            float(first.get(run, math.inf)) if how == "finished" else math.inf
+            float(first.get(run, math.inf)) if how == "finished" else math.nan
             for run, how in zip(map(str, status.index), status, strict=True)
             if how == "diverged" or run in self._measured[metric]
         ]
@@ -169,21 +146,26 @@ class Reach:
         return f" Evaluations are {high if low == high else f'{low} to {high}'} steps apart."
 
 
-def _fewest(spells: dict[object, Spell], rivals: Sequence[pd.DataFrame]) -> set[object]:
-    """Return the rows with the smallest mean of their rivals; none where only one has a mean."""
+def _fewest(
+    spells: Mapping[object, Spell], each: Mapping[object, float], rivals: Sequence[pd.DataFrame]
+) -> set[object]:
+    """Return the rows with the smallest mean of their rivals, steps times what ``each`` of them costs.
+
+    None where only one has a mean, and none where what a step costs is not known (NaN) of all that have one.
+    """
     found: set[object] = set()
     for rows in rivals:
-        means = {index: spells[index].mean for index in rows.index if math.isfinite(spells[index].mean)}
-        if len(means) > 1:
-            found |= {index for index, mean in means.items() if mean == min(means.values())}
+        costs = {index: spells[index].mean * each[index] for index in rows.index if math.isfinite(spells[index].mean)}
+        if len(costs) > 1 and all(map(math.isfinite, costs.values())):
+            found |= {index for index, cost in costs.items() if cost == min(costs.values())}
     return found
 
 
 def _steps(one: Spell, budget: int) -> str:
     if not one.of:
-        return "–"
+        return MISSING
     if one.reached < one.of:
-        return f"median {one.median:.0f}" if math.isfinite(one.median) else f"> {budget}"
+        return _middle(one, f"{one.median:.0f}", f"{budget}")
     if one.ci95 > 0:
         return show_interval(one.mean, one.ci95)
     # Every seed at one evaluation: a step that was evaluated, and no rounded one.
@@ -192,10 +174,17 @@ def _steps(one: Spell, budget: int) -> str:
 
 def _in_seconds(one: Spell, budget: int, per_step: float) -> str:
     if not one.of:
-        return "–"
+        return MISSING
     if math.isnan(per_step):
         return "not measured"
     if one.reached < one.of:
-        median = one.median * per_step
-        return f"median {show(median)}" if math.isfinite(median) else f"> {show(budget * per_step)}"
-    return show_interval(one.mean * per_step, one.ci95 * per_step)
+        return _middle(one, show(one.median * per_step), show(budget * per_step))
+    # Equal steps leave a time its own uncertainty, which is not known here.
+    return show_interval(one.mean * per_step, one.ci95 * per_step or math.nan)
+
+
+def _middle(one: Spell, median: str, trained: str) -> str:
+    """Say where the middle seed was when not all of them came."""
+    if math.isnan(one.median):
+        return "diverged"
+    return f"median {median}" if math.isfinite(one.median) else f"> {trained}"

@@ -11,8 +11,8 @@ from synthetic_transport import CLIPPING, PENALTY, SORTING, Pairs, write_pairs
 
 from lipschitz.cli import WRONG_INPUT, main
 from lipschitz.errors import InputError
-from lipschitz.report.reach import spell
 from lipschitz.report.records import load
+from lipschitz.report.spells import spell
 from lipschitz.report.summary import summarise
 from lipschitz.report.table import Table
 from lipschitz.report.tables import build
@@ -93,7 +93,9 @@ def test_a_table_says_steps_seconds_and_who_reached_it(tmp_path: Path) -> None:
 
 def test_a_value_on_the_target_has_reached_it_and_one_above_has_not(tmp_path: Path) -> None:
     (at,) = reach_tables(write_curves(tmp_path), "w1=2")
-    assert body(at)["gradient_penalty"][:3] == ["3 of 3", "0", "100 ± 0"]
+    # A time of equal steps is not known without error.
+    assert body(at)["gradient_penalty"] == ["3 of 3", "0", "100 ± 0", "0.820"]
+    assert "± is of the steps alone" in at.caption
     (below,) = reach_tables(tmp_path, "w1=1.999")
     assert body(below)["gradient_penalty"][:3] == ["1 of 3", "0", "> 300"]
 
@@ -108,7 +110,23 @@ def test_the_fewest_is_bold_among_methods_whose_every_seed_came(tmp_path: Path) 
 def test_a_diverged_seed_has_not_reached_it_whatever_it_passed(tmp_path: Path) -> None:
     curves = {"none": CURVES["none"], "gradient_penalty": ((3, 1, 1, 1), (3, 1, 1, 1))}
     (table,) = reach_tables(write_curves(tmp_path, curves, "diverged"), "w1=1")
-    assert body(table)["gradient_penalty"] == ["1 of 2", "1", "> 300", "> 2.46"]
+    assert body(table)["gradient_penalty"] == ["1 of 2", "1", "diverged", "diverged"]
+
+
+def test_a_seed_that_diverged_was_not_trained_for_longer_than_it_was(tmp_path: Path) -> None:
+    late, diverged = math.inf, math.nan
+    assert math.isnan(spell([100.0, diverged, diverged]).median)
+    # The middle one finished: it would have needed more than it was trained.
+    assert spell([diverged, late, 100.0]).median == late
+    assert spell([diverged, 100.0, 200.0]).median == 200.0
+    curves = {"none": CURVES["none"], "gradient_penalty": ((3, 1, 1, 1), (3, 2, 2, 2), (3, 2))}
+    (table,) = reach_tables(write_curves(tmp_path, curves, "diverged"), "w1=1")
+    assert body(table)["gradient_penalty"] == ["1 of 3", "1", "> 300", "> 2.46"]
+    result = tmp_path / "runs" / "gradient_penalty-1" / "result.json"
+    dump(result, json.loads(result.read_text()) | {"status": "diverged"})
+    (table,) = reach_tables(tmp_path, "w1=1")
+    assert body(table)["gradient_penalty"] == ["1 of 3", "2", "diverged", "diverged"]
+    assert "or that it diverged" in table.caption
 
 
 def test_where_nothing_was_timed_seconds_are_not_made_up(tmp_path: Path) -> None:
@@ -126,6 +144,20 @@ def test_seconds_of_different_devices_do_not_compete(tmp_path: Path) -> None:
     (table,) = reach_tables(tmp_path, "w1=2")
     assert "Timed on different devices" in table.caption
     assert not any(row[4].bold for row in table.rows)
+
+
+def test_no_seconds_are_the_fewest_where_a_rival_that_came_was_not_timed(tmp_path: Path) -> None:
+    write_curves(tmp_path)
+    dump(tmp_path / "timing" / "weight_clipping.json", {"n_dis": 1, "device": "cpu"})
+    (table,) = reach_tables(tmp_path, "w1=2")
+    assert [row[3].bold for row in table.rows] == [True, True, True]
+    assert not any(row[4].bold for row in table.rows)
+    # Of the two that come to 1.5 in every seed, both were timed.
+    curves = {"none": ((3, 1), (3, 1)), "weight_clipping": ((3, 2), (3, 2)), "gradient_penalty": ((3, 1), (3, 1))}
+    write_curves(tmp_path, curves)
+    dump(tmp_path / "timing" / "weight_clipping.json", {"n_dis": 1, "device": "cpu"})
+    (table,) = reach_tables(tmp_path, "w1=1.5")
+    assert [row[4].bold for row in table.rows] == [True, False, False]
 
 
 def test_the_default_is_the_median_of_what_was_reached_and_no_harder(tmp_path: Path) -> None:
