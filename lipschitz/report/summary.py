@@ -1,5 +1,7 @@
 """What each configuration reached: one row a (configuration, metric, last or best), over its training seeds."""
 
+from collections import Counter
+
 import pandas as pd
 
 from lipschitz.metrics.catalogue import CATALOGUE, Metric
@@ -76,9 +78,12 @@ def counts(sweep: Sweep) -> pd.DataFrame:
 
 
 def overview(sweep: Sweep) -> dict[str, int]:
-    """Return how many runs of the plan are in each status."""
-    found = {str(status): int(number) for status, number in sweep.runs["status"].value_counts().items()}
-    found["waiting"] = found.get("waiting", 0) + sweep.waiting
+    """Return how many runs of the plan are in each status, those included that settings were chosen by."""
+    found: Counter[str] = Counter()
+    for part in (sweep, sweep.tuning):
+        if part is not None:
+            found.update(map(str, part.runs["status"]))
+            found["waiting"] += part.waiting
     order = ("finished", "diverged", "failed", "running", "waiting")
     return {"planned": len(sweep.folder.run_ids())} | {status: found[status] for status in order if found.get(status)}
 

@@ -1,15 +1,16 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import Reported
-from synthetic import Plan, write_sweep
+from synthetic import Plan, dump, write_sweep
 
 from lipschitz.report.comparisons import rows_of
 from lipschitz.report.records import load
-from lipschitz.report.summary import COLUMNS, summarise
+from lipschitz.report.summary import COLUMNS, overview, summarise
 
 
 def row_of(summary: pd.DataFrame, **labels: str) -> pd.Series:
@@ -94,3 +95,20 @@ def test_a_method_whose_every_seed_diverged_has_its_row(tmp_path: Path) -> None:
     row = row_of(summarise(load(write_sweep(tmp_path, plan))), constraint="none", metric="w1")
     assert (row["n"], row["diverged"]) == (0, 2)
     assert np.isnan(row["mean"])
+
+
+def test_statuses_are_counted_of_the_runs_that_settings_were_chosen_by_too(tmp_path: Path) -> None:
+    plan = {"datasets": ("eight_gaussians",), "constraints": ("none",), "evaluations": 1, "pictures": False}
+    ends = {("eight_gaussians", "none", 100): "diverged", ("eight_gaussians", "none", 101): "running"}
+    write_sweep(tmp_path, Plan(**plan, settings=("A", "C"), seeds=(100, 101, 102), ends=ends))
+    judged = json.loads((tmp_path / "sweep.json").read_text())["runs"]
+    shutil.rmtree(tmp_path / "runs" / judged[2])
+    write_sweep(tmp_path, Plan(**plan, settings=("A",), seeds=(0, 1)))
+    runs = json.loads((tmp_path / "sweep.json").read_text())["runs"]
+    group = {"dataset": "eight_gaussians", "model": "mlp", "constraint": "none", "loss": "hinge"}
+    choice = {"group": group, "setting": "A", "metric": "w1", "value": 1.0, "seeds": [100, 101, 102], "runs": judged}
+    dump(tmp_path / "sweep.json", {"name": "tuned", "task": "generation", "runs": judged + runs, "chosen": [choice]})
+    found = overview(load(tmp_path))
+    # A folder without a result whose lock nobody holds is of a run that waits.
+    assert found == {"planned": 8, "finished": 3, "diverged": 2, "waiting": 3}
+    assert sum(found.values()) == 2 * found["planned"]
