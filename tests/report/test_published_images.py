@@ -321,6 +321,25 @@ def test_the_chosen_setting_is_shown_and_by_what_it_was_chosen(tmp_path: Path) -
     assert "Chosen: the setting that did best by fid/sngan on seeds 100, 101, which are in no mean." in table.notes
 
 
+def test_no_interval_is_said_to_hold_a_published_best_of_several(tmp_path: Path) -> None:
+    claim, bias = "should lie if both are alike", "on the very trainings that are reported"
+
+    def said(folder: str, *gans: Gan) -> tuple[str, str]:
+        (table, *_) = tables_of(tmp_path / folder, *gans)
+        return table.caption, " ".join(table.notes)
+
+    caption, notes = said("tried", Gan(), Gan(PENALTY))
+    assert claim not in caption
+    assert "On standard CNN a published value is of the best of several settings" in notes
+    assert bias in notes
+    caption, notes = said("once", RESIDUAL)
+    assert f"in which one published training, or the mean of several, {claim}" in caption
+    assert bias not in notes
+    caption, notes = said("both", Gan(), RESIDUAL)
+    assert f"in which one published training on ResNet (Table 4), or the mean of several, {claim}" in caption
+    assert "On standard CNN a published value" in notes
+
+
 def test_settings_of_which_none_was_chosen_each_have_a_row(tmp_path: Path) -> None:
     (table,) = tables_of(tmp_path, Gan(), Gan(setting="A"))
     assert [row["Setting"] for row in lines(table)[1:]] == ["C", "A"]

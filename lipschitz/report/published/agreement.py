@@ -33,7 +33,7 @@ CAPTION = (
     "the code behind the published numbers measures: P and Q are drawn independently, and the optimal gradient is that "
     "of float32 distances, which are zero near a centre of a funnel; a gradient of zero has cosine zero. Optimal "
     "potential: what that measurement says of the optimal potential itself. "
-    + PREDICTED.format(reason="as a published value is of one seed")
+    + PREDICTED.format(reason=", as a published value is of one seed")
 )
 BY_STEPS = ("with the published steps", "with other steps")
 _OTHER_SAID = (

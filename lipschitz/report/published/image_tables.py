@@ -32,12 +32,9 @@ from lipschitz.report.titles import heading
 CAPTION = (
     "Ours is the mean after the last step, never the best, ± 95 % Student-t interval over the n training seeds that "
     "finished, measured by the protocol of the published value; in the row of real data, real images of another split "
-    "in the place of generated ones. "
-    + PREDICTED.format(reason="in which one training, or the mean of several, should lie if both are alike")
-    + " As published: no means that something was run otherwise, which the note names and which may be all of the "
-    "difference."
+    "in the place of generated ones. {predicted} As published: no means that something was run otherwise, which the "
+    "note names and which may be all of the difference."
 )
-
 KINDS = ("run as published", "run otherwise")
 
 
@@ -90,7 +87,15 @@ def _table(sweep: Sweep, work: Work, metric: str, rows: pd.DataFrame) -> Table:
     by = f"{metric}/{work.measured[metric]['protocol']}"
     title = f"{heading(by)}, published and ours: {work.source}"
     said = [counted(judged, KINDS), *notes(sweep, work, metric, rows)]
-    return Table("", "", "", title, columns, [[Cell(text) for text in line] for line in cells], said, CAPTION)
+    return Table("", "", "", title, columns, [[Cell(text) for text in line] for line in cells], said, _caption(rows))
+
+
+def _caption(rows: pd.DataFrame) -> str:
+    """Claim of the prediction interval what is true of values that were picked from no others (see `image_notes`)."""
+    once = list(dict.fromkeys(rows.loc[~rows["tried"].map(bool), "network"]))
+    of = f" on {' and '.join(once)}" if rows["tried"].any() else ""
+    claim = f", in which one published training{of}, or the mean of several, should lie if both are alike"
+    return CAPTION.format(predicted=PREDICTED.format(reason=claim if once else ""))
 
 
 def _cells(sweep: Sweep, row: Any, metric: str, several: bool) -> list[str]:

@@ -14,7 +14,7 @@ MOST = {"cosine": 1.0}
 YES_NO = ("yes", "no")
 NONE, OTHERWISE, FEW = "none finished", "not measured as published", "too few seeds"
 PREDICTED = (
-    "Prediction interval: where one new seed of ours lies at 95 %, mean ± t s sqrt(1 + 1/n), {reason}; it ends where "
+    "Prediction interval: where one new seed of ours lies at 95 %, mean ± t s sqrt(1 + 1/n){reason}; it ends where "
     f"the metric does, and fewer than {FEWEST} seeds have none."
 )
 
