@@ -38,8 +38,8 @@ class Constraint(Record):
     double_backward: ClassVar[bool] = False
     """Whether the penalty or the forward pass differentiates a gradient, which costs a second backward pass.
 
-    Of a method without a penalty it is the forward pass: that cannot be had in bfloat16. A penalty that does not is never
-    computed in TF32.
+    Of a method without a penalty it is the forward pass: that cannot be had in bfloat16. A penalty that does not is
+    never computed in TF32.
     """
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
