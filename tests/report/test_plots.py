@@ -161,7 +161,7 @@ def test_a_long_title_is_broken_where_a_reader_would() -> None:
 
 
 def test_ticks_of_a_logarithmic_axis_are_read_as_they_stand() -> None:
-    from lipschitz.report.plots.panels import power
+    from lipschitz.report.plots.scales import power
 
     assert [power(value, 0) for value in (1e-10, 1e-4, 0.01, 0.3, 100.0, 1e5)] == [
         "10⁻¹⁰",

@@ -10,7 +10,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from lipschitz.report.digits import show
 from lipschitz.report.plots.evidence import Evidence
-from lipschitz.report.plots.panels import panels, power
+from lipschitz.report.plots.panels import panels
+from lipschitz.report.plots.scales import power
 from lipschitz.report.style import GREY, Style
 
 BOUNDS = ("lipschitz_lower", "lipschitz_upper")

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from lipschitz.metrics.catalogue import CATALOGUE
@@ -12,7 +11,8 @@ from lipschitz.report.digits import show
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.labels import LINE
 from lipschitz.report.plots.lines import axis, heading_of, label, room
-from lipschitz.report.plots.panels import horizontal, panels, power, scale
+from lipschitz.report.plots.panels import horizontal, panels, scale
+from lipschitz.report.plots.scales import FINE, fit
 from lipschitz.report.protocols import base
 from lipschitz.report.style import GREY
 from lipschitz.report.tasks import wording
@@ -56,7 +56,8 @@ def quality_by_cost(evidence: Evidence) -> Figure | None:
         panel.grid(visible=False, axis="y")
         panel.grid(axis="x", color="#ececec", linewidth=0.6)
         _floor(panel, evidence, metric, rows["mean"].to_numpy(float))
-        _seconds_axis(panel, seconds)
+        # A twentieth of the seconds at least: methods of one budget are not to be spread by what rounding left.
+        fit(panel, "x", seconds, widest=_WIDEST, least=0.05, ticks=FINE)
         _front(panel, rows[~rows["broken"]], lower=CATALOGUE[base(metric)].better == "lower")
         _mark(panel, evidence, rows)
         label(figure, panel, evidence, dict(zip(rows["constraint"], rows["mean"], strict=True)))
@@ -113,23 +114,6 @@ def _leaves_room(means: NDArray[np.float64], floor: float) -> bool:
     there = np.append(means, floor)
     values = np.log(there) if there.min() > 0 and there.max() > 20 * there.min() else there
     return bool(np.ptp(values[:-1]) >= _LEAST * np.ptp(values))
-
-
-def _seconds_axis(panel: Axes, seconds: NDArray[np.float64]) -> None:
-    low, high = float(seconds.min()), float(seconds.max())
-    if low > 0 and high > _WIDEST * low:
-        panel.set_xscale("log")
-        subs = (1.0, 2.0, 3.0, 5.0, 7.0) if high < 10 * low else (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
-        panel.xaxis.set_major_locator(LogLocator(subs=subs, numticks=9))
-        panel.xaxis.set_minor_locator(NullLocator())
-        panel.xaxis.set_major_formatter(FuncFormatter(power))
-        margin = (high / low) ** 0.08
-        panel.set_xlim(low / margin, high * margin)
-    else:
-        panel.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-        # Not less than a tenth of the seconds: methods of one budget are not to be spread by what rounding left.
-        margin = max(0.1 * (high - low), 0.05 * high) or 1.0
-        panel.set_xlim(low - margin, high + margin)
 
 
 def _front(panel: Axes, rows: pd.DataFrame, *, lower: bool) -> None:

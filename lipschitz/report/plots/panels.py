@@ -1,4 +1,4 @@
-"""Figures with margins in inches, so that nothing has to be laid out twice; axes and their scales."""
+"""Figures with margins in inches, so that nothing has to be laid out twice."""
 
 import io
 import math
@@ -7,15 +7,13 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from lipschitz.report.plots.scales import WIDEST, fit
 from lipschitz.report.style import GREY, INK
 
 FORMATS = ("svg", "pdf", "png")
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LOOK: dict[str, Any] = {
     "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
@@ -115,21 +113,7 @@ def scale(axes: Axes, values: Any, *, linear: bool = False) -> None:
 
     The axis is logarithmic where positive values span more than a factor of 20, unless it has to be ``linear``.
     """
-    finite = np.asarray(values, dtype=float)
-    finite = finite[np.isfinite(finite)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    if low > 0 and high > 20 * low and not linear:
-        axes.set_yscale("log")
-        subs = (1.0, 3.0) if high < 150 * low else (1.0,)
-        axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=7))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(power))
-        margin = (high / low) ** 0.08
-        axes.set_ylim(low / margin, high * margin)
-    else:
-        axes.yaxis.set_major_locator(MaxNLocator(5))
-        margin = 0.1 * (high - low) or 0.1 * abs(high) or 1.0
-        axes.set_ylim(low - margin, high + margin)
+    fit(axes, "y", values, widest=math.inf if linear else WIDEST)
 
 
 def horizontal(axes: Axes, y: float, text: str) -> None:
@@ -161,11 +145,3 @@ def render(figure: Figure) -> dict[str, bytes]:
         figure.savefig(buffer, format=kind, dpi=100, metadata=metadata[kind], **options)
         files[kind] = buffer.getvalue()
     return files
-
-
-def power(value: float, _: int) -> str:
-    """Return a tick of a logarithmic axis: a plain number near one, else a power of ten, which is never wide."""
-    if 0.01 <= value < 1000:
-        return f"{value:g}"
-    exponent = math.log10(value)
-    return "10" + f"{round(exponent)}".translate(_SUPERSCRIPT) if exponent.is_integer() else f"{value:g}"

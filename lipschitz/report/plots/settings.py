@@ -8,13 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from lipschitz.metrics.catalogue import CATALOGUE
-from lipschitz.report.plots.panels import panels, power
+from lipschitz.report.plots.panels import panels
+from lipschitz.report.plots.scales import fit
 from lipschitz.report.protocols import base
 from lipschitz.report.settings import Method, Settings
 from lipschitz.report.style import GREY
+from lipschitz.report.targets import better
 from lipschitz.report.tasks import wording
 from lipschitz.report.titles import heading
 
@@ -101,19 +102,7 @@ def _limits(axes: Axes, found: Settings, metric: str) -> None:
     task, floor = wording(found.group.task), found.floors.get(metric, math.nan)
     means = found.finals.loc[found.finals["metric"] == metric, "mean"].to_numpy(float)
     values = np.append(means, floor if task.axes_reach_floor else math.nan)
-    values = values[np.isfinite(values)]
-    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
-    if low > 0 and high > 20 * low:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high < 150 * low else (1.0,), numticks=7))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(power))
-        margin = (high / low) ** 0.06
-        axes.set_xlim(low / margin, high * margin)
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        margin = 0.07 * (high - low) or 0.1 * abs(high) or 1.0
-        axes.set_xlim(low - margin, high + margin)
+    fit(axes, "x", values, margins=(0.06, 0.07))
 
 
 def _method(axes: Axes, found: Settings, metric: str, rows: list[_Row]) -> None:
@@ -121,7 +110,7 @@ def _method(axes: Axes, found: Settings, metric: str, rows: list[_Row]) -> None:
         return
     style = found.looks[rows[0].method.constraint]
     low_edge, high_edge = axes.get_xlim()
-    worse = high_edge if CATALOGUE[base(metric)].better == "lower" else low_edge
+    worse = high_edge if better(metric) == "lower" else low_edge
     values = [found.value(row.method, row.setting, metric) for row in rows]
     means = [mean for mean, _ in values if math.isfinite(mean)]
     if means:
