@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from synthetic import METHODS, Plan, dump, write_sweep
 
 from lipschitz.report.plots.costs import front, quality_by_cost
+from lipschitz.report.plots.curves import quality_by_seconds
 from lipschitz.report.plots.evidence import Evidence, gather
 from lipschitz.report.plots.gallery import FAMILIES
 from lipschitz.report.plots.panels import look
@@ -116,6 +117,42 @@ def test_the_floor_is_a_line_where_there_is_room_and_else_a_word(tmp_path: Path)
     assert "↓ real data: -1000" in said(figure)
     assert "↑ real data: 1000" in said(figure)
     assert figure.axes[0].get_ylim()[0] > -10
+
+
+def test_methods_timed_on_different_devices_are_named_and_have_no_front(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path, PLAN)
+
+    def figures() -> tuple[Figure, Figure]:
+        evidence, by_cost = drawn(folder)
+        by_seconds = quality_by_seconds(evidence)
+        assert by_seconds is not None
+        return by_cost, by_seconds
+
+    def fronts(figure: Figure) -> int:
+        return sum(line.get_drawstyle() == "steps-post" for axes in figure.axes for line in axes.lines)
+
+    by_cost, by_seconds = figures()
+    assert fronts(by_cost) == 2
+    assert "Grey steps" in said(by_cost)
+    assert not any("different devices" in said(figure) for figure in (by_cost, by_seconds))
+    path = folder / "timing" / "eight_gaussians-hinge-C-none.json"
+    dump(path, json.loads(path.read_text()) | {"device": "cuda: another"})
+    by_cost, by_seconds = figures()
+    assert fronts(by_cost) == 0
+    assert "Grey steps" not in said(by_cost)
+    where = "cuda: another (none); cpu: synthetic, 1 thread (weight_clipping, gradient_penalty)"
+    for figure in (by_cost, by_seconds):
+        words = " ".join(said(figure).split())
+        assert f"Timed on different devices, whose seconds do not compare: {where}." in words
+    assert len(marks(by_cost.axes[0])) == 3
+
+
+def test_a_device_of_a_method_without_a_point_is_no_other_device(tmp_path: Path) -> None:
+    ends = {("eight_gaussians", "none", seed): "diverged" for seed in (0, 1)}
+    folder = write_sweep(tmp_path, Plan(PLAN.datasets, PLAN.constraints, seeds=(0, 1), ends=ends, pictures=False))
+    path = folder / "timing" / "eight_gaussians-hinge-C-none.json"
+    dump(path, json.loads(path.read_text()) | {"device": "cuda: another"})
+    assert "different devices" not in said(drawn(folder)[1])
 
 
 def test_methods_of_very_different_cost_have_a_logarithmic_axis(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.report.digits import show
+from lipschitz.report.plots.devices import several_devices
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.labels import LINE
 from lipschitz.report.plots.lines import axis, heading_of, label, room
@@ -32,17 +33,20 @@ def quality_by_cost(evidence: Evidence) -> Figure | None:
     """Return the quality after the last step against the seconds of the whole training, one panel a metric.
 
     Seconds are steps times what the serial timing pass measured of a step, as in `quality_by_seconds`. Constraints
-    without a timing are named; those of which no seed finished have a label and no point.
+    without a timing are named; those of which no seed finished have a label and no point. Those
+    timed on different devices are named, and have no front.
     """
     points = {metric: _points(evidence, metric) for metric in _judging(evidence)}
     points = {metric: rows for metric, rows in points.items() if len(rows)}
     if not points:
         return None
+    shown = {name for rows in points.values() for name in rows["constraint"]}
+    devices = several_devices(evidence, [name for name in evidence.constraints if name in shown])
     figure, axes = panels(
         len(points),
         1,
         heading_of("Quality by cost", evidence),
-        _said(evidence, points),
+        _said(evidence, points, devices),
         size=(4.4, max(2.2, LINE * len(evidence.constraints))),
         gap=(0.75, 0.3),
         right=room(evidence),
@@ -58,7 +62,8 @@ def quality_by_cost(evidence: Evidence) -> Figure | None:
         _floor(panel, evidence, metric, rows["mean"].to_numpy(float))
         # A twentieth of the seconds at least: methods of one budget are not to be spread by what rounding left.
         fit(panel, "x", seconds, widest=_WIDEST, least=0.05, ticks=FINE)
-        _front(panel, rows[~rows["broken"]], lower=CATALOGUE[base(metric)].better == "lower")
+        if not devices:
+            _front(panel, rows[~rows["broken"]], lower=CATALOGUE[base(metric)].better == "lower")
         _mark(panel, evidence, rows)
         label(figure, panel, evidence, dict(zip(rows["constraint"], rows["mean"], strict=True)))
     return figure
@@ -146,12 +151,12 @@ def _mark(panel: Axes, evidence: Evidence, rows: pd.DataFrame) -> None:
         )
 
 
-def _said(evidence: Evidence, points: dict[str, pd.DataFrame]) -> str:
+def _said(evidence: Evidence, points: dict[str, pd.DataFrame], devices: str) -> str:
     bars = any(rows["ci95"].notna().any() for rows in points.values())
     said = "After the last step, mean over n seeds" + (", bar: 95 % interval, cut at the panel's edge" if bars else "")
     broken = any(rows["broken"].any() for rows in points.values())
     whose = ", of methods without a diverged seed" if broken else ""
-    said += f".\nGrey steps: no other method's mean is better in less time{whose}.\n"
+    said += ".\n" if devices else f".\nGrey steps: no other method's mean is better in less time{whose}.\n"
     said += "Seconds = steps × time of one step alone on the device (serial timing pass)."
     without = [name for name in evidence.constraints if name not in evidence.timings]
-    return said + (f" Not measured: {', '.join(without)}." if without else "")
+    return said + (f" Not measured: {', '.join(without)}." if without else "") + devices

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from lipschitz.report.plots.devices import several_devices
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.labels import LINE
 from lipschitz.report.plots.lines import DASHES, WIDE, axis, draw, explained, heading_of, label, room
@@ -27,7 +28,7 @@ def quality_by_seconds(evidence: Evidence) -> Figure | None:
 
     Seconds are steps times what the serial timing pass measured of n_dis discriminator steps and, where there is a
     generator, one generator step; the elapsed time of runs that shared a device is not used. Constraints without a
-    timing are left out and named.
+    timing are left out and named, and so are devices where there are several.
     """
     per_step = {name: iteration_ms(timing) / 1000 for name, timing in evidence.timings.items()}
     if not (_quality(evidence) and per_step):
@@ -35,6 +36,7 @@ def quality_by_seconds(evidence: Evidence) -> Figure | None:
     missing = [name for name in evidence.constraints if name not in per_step]
     said = f"{explained(evidence)}\nSeconds = steps × time of one step alone on the device (serial timing pass)."
     said += f" Not measured: {', '.join(missing)}." if missing else ""
+    said += several_devices(evidence, evidence.constraints)
     return _curves(evidence, _quality(evidence), "Quality by training time", said, "Seconds of training", per_step)
 
 
