@@ -1,32 +1,21 @@
 """How much each method depends on the setting: what each reached with every setting that it was trained with."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, count
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from lipschitz.metrics.catalogue import CATALOGUE
-from lipschitz.report.comparisons import slug
+from lipschitz.report.chosen import fits
+from lipschitz.report.groups import Group, suffixes, telling, training_of
 from lipschitz.report.protocols import base
 from lipschitz.report.records import Sweep
 from lipschitz.report.statistics import aggregate
 from lipschitz.report.style import Style, ordered, styles
 from lipschitz.report.summary import floors, quality_metrics
-
-
-class Group(NamedTuple):
-    """What runs must share for one to differ from another by method and setting alone."""
-
-    task: str
-    dataset: str
-    model: str
-    training: str
-    """Budget, batch size and what else a run is given besides its setting, as JSON."""
+from lipschitz.report.targets import better
 
 
 class Method(NamedTuple):
@@ -41,6 +30,7 @@ class Settings:
     """What the methods of one group reached with each of their settings.
 
     Attributes:
+        told_by: in words, how the training differs from that of other groups of this data set and model; may be empty.
         metrics: what is compared: first what settings were chosen by, if they were, or else the first that judges what
             was learnt; then the first whose good direction is the other one.
         methods: every method that was tried with several settings: constraints in the fixed order, losses as planned.
@@ -50,12 +40,13 @@ class Settings:
         floors: what each metric says of real data, or of an optimal potential.
         seeds: those that the values are of.
         tuned: whether settings were chosen by these runs, which then stand in no other table.
-        picked: the settings that were chosen, by method; empty where none were.
+        picked: the choice of a setting, by method, as the definition of the sweep has it; empty where none was made.
         suffix: the end of a file's name.
         sweep: the runs.
     """
 
     group: Group
+    told_by: str
     metrics: list[str]
     methods: list[Method]
     settings: list[str]
@@ -64,7 +55,7 @@ class Settings:
     floors: dict[str, float]
     seeds: list[int]
     tuned: bool
-    picked: dict[Method, str]
+    picked: dict[Method, dict[str, Any]]
     looks: dict[str, Style]
     suffix: str
     sweep: Sweep
@@ -73,7 +64,8 @@ class Settings:
     def title(self) -> str:
         """What the runs share."""
         shown = self.sweep.shown
-        return f"{shown(self.group.dataset)}  ·  {shown(self.group.model)}, {self.usual_loss} loss"
+        shared = [shown(self.group.model), f"{self.usual_loss} loss", *filter(None, [self.told_by])]
+        return f"{shown(self.group.dataset)}  ·  {', '.join(shared)}"
 
     @cached_property
     def usual_loss(self) -> str:
@@ -105,7 +97,7 @@ class Settings:
 
     def is_picked(self, method: Method, setting: str) -> bool:
         """Return whether this is the setting that was chosen for the method."""
-        return self.picked.get(method) in (setting, setting.partition(" [")[0])
+        return method in self.picked and self.picked[method]["setting"] in (setting, setting.partition(" [")[0])
 
     @cached_property
     def _values(self) -> dict[tuple[str, ...], tuple[float, float]]:
@@ -131,37 +123,36 @@ def settings_of(sweep: Sweep) -> list[Settings]:
 
 
 def _of_part(sweep: Sweep, tuned: bool, looks: dict[str, Style]) -> Iterator[Settings]:
-    training = {name: json.dumps(run.get("training"), sort_keys=True) for name, run in sweep.definitions.items()}
+    training = {name: training_of(run) for name, run in sweep.definitions.items()}
     runs = sweep.runs.assign(training=sweep.runs["configuration"].map(training))
     tried = runs.groupby([*Group._fields, *Method._fields], sort=False)["setting"].transform("nunique")
     runs = runs[tried > 1]
     last = sweep.labelled(sweep.outcomes[sweep.outcomes["which"] == "last"], ["status"])
     real, quality = floors(sweep), quality_metrics(sweep)
     groups = {Group(*map(str, key)): rows for key, rows in runs.groupby(list(Group._fields), sort=False)}
-    for (group, rows), suffix in zip(groups.items(), _suffixes(sweep, list(groups), tuned), strict=True):
+    named = zip(telling(list(groups)), suffixes(list(groups), sweep.shown, ["tuning"] if tuned else []), strict=True)
+    for (group, rows), (told_by, suffix) in zip(groups.items(), named, strict=True):
         measured = last[last["run"].isin(rows.index)]
         there = set(measured["metric"])
         metrics = _shown([name for name in quality if name in there], [choice["metric"] for choice in sweep.chosen])
         final = measured[(measured["status"] == "finished") & measured["metric"].isin(metrics)]
         final = final.join(rows[[*Method._fields, "setting"]], on="run")
+        floor = real[(real["task"] == group.task) & (real["dataset"] == group.dataset)]
         place = {name: index for index, name in enumerate(ordered(rows["constraint"]))}
         methods = list(dict.fromkeys(Method(*key) for key in rows[list(Method._fields)].itertuples(index=False)))
         methods.sort(key=lambda method: place[method.constraint])
         yield Settings(
             group,
+            told_by,
             metrics,
             methods,
             list(dict.fromkeys(rows["setting"])),
             _ends(rows),
             aggregate(final, [*Method._fields, "setting", "metric"]),
-            {
-                str(row["metric"]): float(row["mean"])
-                for row in real.to_dict("records")
-                if (row["task"], row["dataset"]) == (group.task, group.dataset)
-            },
+            dict(zip(floor["metric"], floor["mean"], strict=True)),
             sorted(set(rows["seed"])),
             tuned,
-            {method: picked for method in methods if (picked := _picked(sweep.chosen, group, method))} if tuned else {},
+            {method: picked for method in methods if (picked := _choice(sweep.chosen, group, method))} if tuned else {},
             looks,
             suffix,
             sweep,
@@ -181,33 +172,14 @@ def _shown(quality: list[str], chosen_by: list[str]) -> list[str]:
 
     SN-GAN compares settings by FID and by Inception Score (arXiv:1802.05957, Figures 1 and 2).
     """
-    judging = [name for name in quality if _better(name)]
+    judging = [name for name in quality if better(name)]
     first = next((name for name in [*chosen_by, *judging] if name in judging), None)
     if first is None:
         return []
-    others = [name for name in judging if _better(name) != _better(first)]
+    others = [name for name in judging if better(name) != better(first)]
     protocol = first.removeprefix(base(first))
     return [first, *[*[name for name in others if name.endswith(protocol)], *others][:1]]
 
 
-def _better(metric: str) -> str | None:
-    known = CATALOGUE.get(base(metric))
-    return known.better if known else None
-
-
-def _picked(chosen: list[dict[str, Any]], group: Group, method: Method) -> str | None:
-    labels = {**group._asdict(), **method._asdict()}
-    fitting = (choice for choice in chosen if choice["group"].items() <= labels.items())
-    return next((str(choice["setting"]) for choice in fitting), None)
-
-
-def _suffixes(sweep: Sweep, groups: list[Group], tuned: bool) -> list[str]:
-    """Return the end of the file names of each group: its data set, and what else is needed to tell it apart."""
-    found: list[str] = []
-    for group in groups:
-        rivals = [other for other in groups if other.dataset == group.dataset]
-        telling = [part for part in ("task", "model") if len({getattr(other, part) for other in rivals}) > 1]
-        parts = [slug(sweep.shown(getattr(group, part))) for part in ["dataset", *telling]]
-        name = "_".join([*parts, *(["tuning"] if tuned else [])])
-        found.append(next(new for new in chain([name], (f"{name}_{i}" for i in count(2))) if new not in found))
-    return found
+def _choice(chosen: list[dict[str, Any]], group: Group, method: Method) -> dict[str, Any] | None:
+    return next((choice for choice in chosen if fits(choice, {**group._asdict(), **method._asdict()})), None)

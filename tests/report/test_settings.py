@@ -11,12 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from synthetic import Plan, dump, write_sweep
 
+from lipschitz.report.groups import training_of
 from lipschitz.report.plots.panels import look
 from lipschitz.report.plots.settings import by_setting
 from lipschitz.report.records import load
 from lipschitz.report.robustness import table
 from lipschitz.report.settings import Method, Settings, settings_of
 from lipschitz.report.write import report
+from lipschitz.sweep.run import Training
 
 NONE, CLIPPED = "none", "weight_clipping"
 FID = "frechet_classifier"
@@ -216,6 +218,45 @@ def test_other_budgets_are_no_settings(tmp_path: Path) -> None:
             path.write_text(json.dumps(run))
     found = only(folder)
     assert found.settings == ["A", "C"]
+
+
+def train(folder: Path, runs: str, **fields: object) -> None:
+    """Write into the definitions of ``runs``, a pattern, how they were trained."""
+    paths = list(folder.glob(f"runs/{runs}/run.json"))
+    assert paths
+    for path in paths:
+        run = json.loads(path.read_text())
+        run["run"]["training"] |= fields
+        path.write_text(json.dumps(run))
+
+
+def test_fields_that_older_runs_do_not_know_are_no_other_budget(tmp_path: Path) -> None:
+    folder = tried(tmp_path)
+    train(folder, f"*-{CLIPPED}-*", precision="float32", seconds=None, ema=None, generator_batch_size=None)
+    found = only(folder)
+    assert [method.constraint for method in found.methods] == [NONE, CLIPPED]
+    assert found.title == "digits  ·  dcgan(width=16), hinge loss"
+    train(folder, f"*-{CLIPPED}-*", precision="bf16")
+    assert len(settings_of(load(folder))) == 2
+
+
+def test_fields_that_older_runs_do_not_know_have_the_default_that_they_had() -> None:
+    def defaults(budget: dict[str, int]) -> dict[str, object]:
+        return {name: value for name, value in Training(**budget).model_dump(mode="json").items() if value is not None}
+
+    old = training_of({"training": {"steps": 9, "batch_size": 64}})
+    assert old == training_of({"training": defaults({"steps": 9})})
+
+
+def test_titles_tell_groups_of_other_training_apart(tmp_path: Path) -> None:
+    plan = Plan(("digits",), (NONE, CLIPPED), settings=("A", "C"), seeds=(0,), evaluations=1, pictures=False)
+    folder = write_sweep(tmp_path, plan)
+    train(folder, f"*-{NONE}-*", steps=7, precision="tf32", ema=0.999)
+    first, second = settings_of(load(folder))
+    assert first.title == "digits  ·  dcgan(width=16), hinge loss, ema 0.999, precision tf32, steps 7"
+    assert second.title == "digits  ·  dcgan(width=16), hinge loss, precision float32, steps 400"
+    assert (first.suffix, second.suffix) == ("digits", "digits_2")
+    assert first.title in table(first).title
 
 
 def test_what_did_not_end_is_said(tmp_path: Path) -> None:
