@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from lipschitz.report.chosen import fits
@@ -36,6 +37,8 @@ class Settings:
         methods: every method that was tried with several settings: constraints in the fixed order, losses as planned.
         settings: labels in the plan's order.
         runs: by (constraint, loss, setting), how many runs finished, how many diverged, and how many did not end.
+        unmeasured: by (constraint, loss, setting, metric), how many runs finished with no finite value after the last
+            step; only where some did.
         finals: after the last step, over the seeds that finished: constraint, loss, setting, metric, n, mean, ci95.
         floors: what each metric says of real data, or of an optimal potential.
         seeds: those that the values are of.
@@ -51,6 +54,7 @@ class Settings:
     methods: list[Method]
     settings: list[str]
     runs: dict[tuple[str, ...], tuple[int, int, int]]
+    unmeasured: dict[tuple[str, ...], int]
     finals: pd.DataFrame
     floors: dict[str, float]
     seeds: list[int]
@@ -94,6 +98,10 @@ class Settings:
     def counts(self, method: Method, setting: str) -> tuple[int, int, int]:
         """Return how many runs finished, how many diverged, and how many did not end."""
         return self.runs.get((*method, setting), (0, 0, 0))
+
+    def failures(self, method: Method, setting: str, metric: str) -> tuple[int, int]:
+        """Return how many runs diverged, and how many finished without a finite value of ``metric``."""
+        return self.counts(method, setting)[1], self.unmeasured.get((*method, setting, metric), 0)
 
     def is_picked(self, method: Method, setting: str) -> bool:
         """Return whether this is the setting that was chosen for the method."""
@@ -148,6 +156,7 @@ def _of_part(sweep: Sweep, tuned: bool, looks: dict[str, Style]) -> Iterator[Set
             methods,
             list(dict.fromkeys(rows["setting"])),
             _ends(rows),
+            _unmeasured(final),
             aggregate(final, [*Method._fields, "setting", "metric"]),
             dict(zip(floor["metric"], floor["mean"], strict=True)),
             sorted(set(rows["seed"])),
@@ -165,6 +174,11 @@ def _ends(rows: pd.DataFrame) -> dict[tuple[str, ...], tuple[int, int, int]]:
         finished, diverged = int((group == "finished").sum()), int((group == "diverged").sum())
         found[tuple(map(str, key))] = (finished, diverged, len(group) - finished - diverged)
     return found
+
+
+def _unmeasured(final: pd.DataFrame) -> dict[tuple[str, ...], int]:
+    none = final[~np.isfinite(final["value"])].groupby([*Method._fields, "setting", "metric"], sort=False).size()
+    return {tuple(map(str, key)): int(number) for key, number in none.items()}
 
 
 def _shown(quality: list[str], chosen_by: list[str]) -> list[str]:

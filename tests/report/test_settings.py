@@ -29,7 +29,7 @@ WORTH = {
 }
 
 
-def edit(folder: Path, run: str, metric: str, value: float, status: str = "finished") -> None:
+def edit(folder: Path, run: str, metric: str, value: float | str | None, status: str = "finished") -> None:
     path = folder / "runs" / run / "result.json"
     result = json.loads(path.read_text())
     result["status"] = status
@@ -257,6 +257,47 @@ def test_titles_tell_groups_of_other_training_apart(tmp_path: Path) -> None:
     assert second.title == "digits  ·  dcgan(width=16), hinge loss, precision float32, steps 400"
     assert (first.suffix, second.suffix) == ("digits", "digits_2")
     assert first.title in table(first).title
+
+
+def test_a_seed_that_finished_without_a_finite_value_makes_its_setting_the_worst(tmp_path: Path) -> None:
+    folder = tried(tmp_path)
+    edit(folder, name(NONE, "C", 100), FID, None)
+    edit(folder, name(NONE, "C", 101), FID, 5.0)
+    found = only(folder)
+    # Of seeds with a value its mean would be the best of all.
+    assert found.value(Method(NONE, "hinge"), "C", FID)[0] == 5.0
+    assert cells(found)[NONE] == ["3", "0", "10 (A)", "22", "not finite (C)", "–"]
+    assert "so do those at which a seed finished without a finite value" in table(found).caption
+    (axes,) = drawn(found)
+    assert [x for x, _ in marks(axes, "x")] == [axes.get_xlim()[1]]
+    assert "1 of 2" in {text.get_text() for text in axes.texts}
+    edit(folder, name(NONE, "A", 100), FID, 0, "diverged")
+    said = "diverged or not finite"
+    assert cells(only(folder))[NONE] == ["3", "1", "22 (E)", said, f"{said} (A, C)", "–"]
+    for seed in (100, 101):
+        for setting in ("E", "A", "C"):
+            edit(folder, name(CLIPPED, setting, seed), FID, None)
+    assert cells(only(folder))[CLIPPED][2] == "not finite (E, A, C)"
+
+
+def test_an_infinite_value_is_no_best_one_where_higher_is_better(tmp_path: Path) -> None:
+    plan = Plan(("eight_gaussians",), (NONE,), settings=("A", "C"), seeds=(0, 1), evaluations=1, pictures=False)
+    folder = write_sweep(tmp_path, plan)
+    edit(folder, f"eight_gaussians-hinge-A-{NONE}-0", "modes", "inf")
+    found = only(folder)
+    assert found.metrics[1] == "modes"
+    assert cells(found)[NONE][8] == "not finite (A)"
+
+
+@pytest.mark.parametrize(("at", "said"), [("best", True), ("last", False), (None, False)])
+def test_a_choice_by_the_best_step_is_said(tmp_path: Path, at: str | None, said: bool) -> None:
+    folder = tuned(tmp_path)
+    definition = json.loads((folder / "sweep.json").read_text())
+    for choice in definition["chosen"] if at else []:
+        choice["at"] = at
+    dump(folder / "sweep.json", definition)
+    words = "at the best step of each run, not the last."
+    assert table(only(folder)).caption.endswith(words) is said
 
 
 def test_what_did_not_end_is_said(tmp_path: Path) -> None:

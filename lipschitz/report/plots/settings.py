@@ -36,7 +36,8 @@ class _Row(NamedTuple):
 def by_setting(found: Settings) -> Figure | None:
     """Return one panel a metric: means and 95 % intervals after the last step, settings in the plan's order.
 
-    A band goes from the best to the worst mean of a method, to the worse edge where a seed diverged: a cross there.
+    A band goes from the best to the worst mean of a method, to the worse edge where a seed diverged or has no finite
+    value: a cross there.
     """
     rows = _rows(found)
     if not rows:
@@ -89,7 +90,8 @@ def _title(found: Settings) -> str:
 def _said(found: Settings) -> str:
     seeds = ", ".join(map(str, found.seeds))
     of = f"mean and 95 % interval of seeds {seeds}" if len(found.seeds) > 1 else f"seed {seeds}"
-    said = f"After the last step, {of}. Band: from a method's best to its worst setting. ×: diverged.\n"
+    cross = "diverged or not finite" if found.unmeasured else "diverged"
+    said = f"After the last step, {of}. Band: from a method's best to its worst setting. ×: {cross}.\n"
     said += f"Loss: {found.usual_loss} unless named. " if found.has_other_losses else ""
     if not found.tuned:
         return said.rstrip()
@@ -114,12 +116,13 @@ def _method(axes: Axes, found: Settings, metric: str, rows: list[_Row]) -> None:
     values = [found.value(row.method, row.setting, metric) for row in rows]
     means = [mean for mean, _ in values if math.isfinite(mean)]
     if means:
-        worst = [worse] if any(found.counts(row.method, row.setting)[1] for row in rows) else []
+        worst = [worse] if any(any(found.failures(row.method, row.setting, metric)) for row in rows) else []
         left, right = min(means + worst), max(means + worst)
         corner, height = (left, rows[0].place - 0.5), rows[-1].place - rows[0].place + 1
         axes.add_patch(Rectangle(corner, right - left, height, color=style.colour, alpha=0.15, linewidth=0))
     for row, (mean, ci95) in zip(rows, values, strict=True):
-        finished, diverged, _ = found.counts(row.method, row.setting)
+        failed = sum(found.failures(row.method, row.setting, metric))
+        ended = sum(found.counts(row.method, row.setting)[:2])
         if math.isfinite(ci95):
             axes.hlines(
                 row.place,
@@ -130,13 +133,13 @@ def _method(axes: Axes, found: Settings, metric: str, rows: list[_Row]) -> None:
                 alpha=0.5,
             )
         axes.plot(mean, row.place, color=style.colour, marker=style.marker, markersize=4.5, linestyle="")
-        if diverged:
+        if failed:
             axes.plot(
                 worse, row.place, color=style.colour, marker="x", markersize=5, markeredgewidth=1.6, clip_on=False
             )
-            if finished:
+            if failed < ended:
                 axes.annotate(
-                    f"{diverged} of {finished + diverged}",
+                    f"{failed} of {ended}",
                     (worse, row.place),
                     xytext=(-6 if worse == high_edge else 6, 0),
                     textcoords="offset points",
