@@ -51,6 +51,8 @@ class Choice(NamedTuple):
     """By axis."""
     setting: str
     metric: str
+    at: str
+    """The step of each run whose value was compared: last or best."""
     value: float
     """Mean of the metric; infinite, of whatever sign is worse, where a run diverged."""
     judged: tuple[Judged, ...]
@@ -62,6 +64,7 @@ class Choice(NamedTuple):
             "group": self.group,
             "setting": self.setting,
             "metric": self.metric,
+            "at": self.at,
             "value": self.value if math.isfinite(self.value) else None,
             "seeds": sorted({one.seed for one in self.judged}),
             "runs": [one.run for one in self.judged],
@@ -153,7 +156,8 @@ def _choice(selection: Selection, members: Sequence[Run], judged: Sequence[Judge
     }
     best = (max if metric_of(selection.metric).better == "higher" else min)(means, key=lambda setting: means[setting])
     compared = tuple(one for runs in found.values() for one in runs)
-    return Choice(dict(zip(selection.per, group, strict=True)), best, selection.metric, means[best], compared)
+    labels: dict[str, str] = dict(zip(selection.per, group, strict=True))
+    return Choice(labels, best, selection.metric, selection.at, means[best], compared)
 
 
 def _places(one: Judged) -> tuple[str, ...]:

@@ -76,6 +76,7 @@ def test_each_method_gets_the_setting_that_other_seeds_did_best_with(tmp_path: P
         },
         "setting": "B",
         "metric": "w1",
+        "at": "last",
         "value": 5.0,
         "seeds": [10, 11],
     }
@@ -86,8 +87,10 @@ def test_at_best_and_over_methods(tmp_path: Path) -> None:
     text = TUNED.replace("{metric: w1}", "{metric: w1, at: best, per: [dataset]}")
     path, out = write(tmp_path, text), tmp_path / "out"
     finish(load_sweep(path, out=out), WORTH)
+    sweep = load_sweep(path, out=out)
+    assert {choice["at"] for choice in sweep.definition()["chosen"]} == {"best"}
     # Both methods average to -5 whatever the setting: the first is taken, and it is one for both.
-    assert settings(load_sweep(path, out=out)) == {"spectral_normalization": {"A"}, "none": {"A"}}
+    assert settings(sweep) == {"spectral_normalization": {"A"}, "none": {"A"}}
 
 
 def test_a_setting_that_diverged_is_never_chosen_before_one_that_did_not(tmp_path: Path) -> None:
