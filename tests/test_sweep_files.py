@@ -61,7 +61,7 @@ def small(document):
 
 def narrow(model):
     name, fields = next(iter(model.items())) if isinstance(model, dict) else (model, {})
-    return {name: fields | {"width": 4}}
+    return {name: fields | {"width": 2}}
 
 
 def files(root, monkeypatch):
