@@ -6,7 +6,8 @@ from typing import Any
 
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from lipschitz.report.plots.panels import look, panels, power, render
+from lipschitz.report.plots.panels import look, panels, render
+from lipschitz.report.plots.scales import power
 
 FLOOR = 1e-12
 """Errors below this are drawn at it."""
