@@ -1,6 +1,6 @@
 """What ``lipschitz sweep`` does, and what it says while it does it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -43,9 +43,17 @@ class Request:
         Raises:
             InputError: they are not, or a device does not compute in a run's precision.
         """
-        check_precisions((run.training.precision for run in plan.runs), self.slots)
+        self.check_device(plan)
         runner.check_weights(plan, self.inception_weights)
         return runner.check_data(plan, self.data_root)
+
+    def check_device(self, plan: Sweep) -> None:
+        """Refuse a device that does not compute in a run's precision.
+
+        Raises:
+            InputError: which, and what is allowed.
+        """
+        check_precisions((run.training.precision for run in plan.runs), self.slots)
 
 
 class Outcome(NamedTuple):
@@ -57,7 +65,7 @@ class Outcome(NamedTuple):
 
 
 def show_what_would_run(request: Request, console: Console) -> None:
-    """Print the plan, each run and how far it is, and how long the rest takes; data need not be there."""
+    """Print the plan, each run and how far it is, and how long the rest takes; warn of whatever is not there."""
     plan = request.plan()
     folder = SweepFolder(plan.folder)
     _show_plan(plan, console)
@@ -65,14 +73,24 @@ def show_what_would_run(request: Request, console: Console) -> None:
     for run_id, status in statuses.items():
         console.print(f"{status:9}{run_id}", soft_wrap=True)
     todo = sum(status not in runner.DONE for status in statuses.values())
-    try:
-        runner.check_data(plan, request.data_root)
-    except InputError as error:
-        warn(console, str(error))
-        seconds = None
-    else:
-        seconds = runner.estimate(plan, folder, request.data_root, request.slots)
+    warnings = [
+        *_refusals(request.check_device, plan),
+        *_refusals(runner.check_data, plan, request.data_root),
+    ]
+    for line in [*warnings, *_refusals(runner.check_weights, plan, request.inception_weights)]:
+        warn(console, line)
+    # A step can be timed without the weights that only evaluations need.
+    seconds = None if warnings else runner.estimate(plan, folder, request.data_root, request.slots)
     _show_estimate(seconds, todo, request.slots, console)
+
+
+def _refusals(check: Callable[..., object], *arguments: object) -> list[str]:
+    """Return the line by which ``check`` refuses its arguments; none where it does not."""
+    try:
+        check(*arguments)
+    except InputError as error:
+        return [str(error)]
+    return []
 
 
 def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:

@@ -285,3 +285,14 @@ def test_a_dry_run_needs_no_data(tmp_path: Path) -> None:
     assert "warning: data set cifar10 is not in data" in done.stdout
     assert "4 runs to go on" in done.stdout
     assert "time not measured" in done.stdout
+
+
+def test_a_dry_run_warns_of_weights_and_of_a_precision_that_are_not_there(tmp_path: Path) -> None:
+    text = SMALL.replace("eight_gaussians", "digits").replace("mlp: {width: 8, depth: 1}", "dcgan: {width: 2}")
+    text = text.replace("batch_size: 8", "batch_size: 8, precision: tf32")
+    text = text.replace("samples: 32", "samples: 32, protocols: [{sngan: {n_real: 20, n_fake: 6, score_samples: 10}}]")
+    done = lipschitz("sweep", write(tmp_path, text), "--dry-run", "--device", "cpu", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "warning: precision tf32 cannot be had on cpu" in done.stdout
+    assert "warning: no weights of the FID's Inception network" in done.stdout
+    assert "time not measured" in done.stdout

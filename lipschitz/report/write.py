@@ -62,7 +62,8 @@ def report(
     if other is not None:
         compared = [table for group in groups for table in tables_beside(group, other)]
         across = [*compared, *across]
-        warnings += [] if compared else [f"{beside}: no critic in common with {folder}; nothing is compared"]
+        said = f"{beside}: no critic in common with {folder} (task transport): nothing is compared"
+        warnings += [] if compared else [said]
     write_text(
         folder / "records.csv", with_picked(_records(sweep), sweep.runs).to_csv(index=False, lineterminator="\n")
     )
