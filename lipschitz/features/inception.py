@@ -2,8 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lipschitz.arithmetic import float32_products
 from lipschitz.datasets.torchvision_import import import_torchvision
 from lipschitz.errors import InputError
 from lipschitz.features.preprocessing import preprocess
@@ -49,7 +49,7 @@ class Inception:
         """
         device = self.head.device
         features, logits = [], []
-        with torch.no_grad(), _full_precision():
+        with torch.no_grad(), float32_products("ieee"):
             for chunk in images:
                 for part in torch.split(chunk.to(device), BATCH):
                     seen: Tensor = self.backbone(preprocess(part, preprocessing))
@@ -117,15 +117,3 @@ def untrained() -> nn.Module:
     net.Mixed_7b = blocks.FIDInceptionE_1(1280)
     net.Mixed_7c = blocks.FIDInceptionE_2(2048)
     return net
-
-
-@contextmanager
-def _full_precision() -> Iterator[None]:
-    """Keep convolutions in float32 on CUDA, where cuDNN takes TF32 unless told otherwise."""
-    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
-    before = convolutions.fp32_precision
-    convolutions.fp32_precision = "ieee"
-    try:
-        yield
-    finally:
-        convolutions.fp32_precision = before

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from lipschitz.arithmetic import multiply_float32
 from lipschitz.datasets.base import Data
 from lipschitz.datasets.pairs import PairData
 from lipschitz.errors import InputError
@@ -136,9 +137,8 @@ def work(job: Job, channel: Connection) -> None:
 def prepare_process() -> None:
     """Set up a worker: one thread, float32 that is no TF32, deaf to the terminal's Ctrl-C, dead when its parent is."""
     torch.set_num_threads(1)
-    # On CUDA torch lets convolutions take TF32, of ten bits, unless told otherwise.
-    for operations in (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn):  # type: ignore[attr-defined]
-        operations.fp32_precision = "ieee"  # type: ignore[union-attr]
+    # On CUDA torch lets convolutions take TF32 unless told otherwise.
+    multiply_float32("ieee")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
 

@@ -56,7 +56,7 @@ class Player:
         """
         self.optimiser.zero_grad(set_to_none=True)
         with products(self._precision):
-            loss.backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(loss)
         self.optimiser.step()
         with torch.no_grad():
             for constraint in self._constraints:

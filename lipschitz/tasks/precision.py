@@ -7,13 +7,14 @@ the forward pass did, in bfloat16 or float32.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Literal
+from contextlib import contextmanager, nullcontext
+from typing import Literal
 
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from lipschitz.arithmetic import float32_products
 from lipschitz.constraints.base import Constraint, Refusal
 from lipschitz.errors import InputError
 from lipschitz.estimation.layers import compute_reparametrized
@@ -43,22 +44,9 @@ def forward_passes(precision: Precision, device: torch.device, *networks: nn.Mod
 
 @contextmanager
 def products(precision: Precision) -> Iterator[None]:
-    """Let matrix products and cuDNN's convolutions of float32 tensors take TF32 in the block if that is ``precision``.
-
-    What holds else, float32 in a worker, holds again afterwards.
-    """
-    if precision != "tf32":
+    """Let float32 be multiplied in TF32 in the block if that is ``precision``; else as it is, in a worker in full."""
+    with float32_products("tf32") if precision == "tf32" else nullcontext():
         yield
-        return
-    operations: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn.conv]  # type: ignore[attr-defined]
-    before = [operation.fp32_precision for operation in operations]
-    try:
-        for operation in operations:
-            operation.fp32_precision = "tf32"
-        yield
-    finally:
-        for operation, was in zip(operations, before, strict=True):
-            operation.fp32_precision = was
 
 
 def check_device(precision: Precision, device: torch.device) -> None:

@@ -38,7 +38,7 @@ def marks(axes: Axes) -> dict[str, tuple[float, float]]:
     """By marker, the points that lie in the data's own coordinates."""
     points = (line for line in axes.lines if line.get_marker() not in ("None", "") and len(line.get_xdata()) == 1)
     return {
-        str(line.get_marker()): (float(line.get_xdata()[0]), float(line.get_ydata()[0]))  # type: ignore[index]
+        str(line.get_marker()): (float(np.ravel(line.get_xdata())[0]), float(np.ravel(line.get_ydata())[0]))
         for line in points
         if line.get_transform() == axes.transData
     }

@@ -11,6 +11,7 @@ from precisions import task
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from lipschitz.arithmetic import float32_products
 from lipschitz.constraints.base import Batch, Constraint
 from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
@@ -24,21 +25,16 @@ from lipschitz.tasks.precision import Precision
 
 def tf32() -> bool:
     """Whether products of float32 tensors would be in TF32 on CUDA; only both kinds of products at once are."""
-    operations: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn.conv]  # type: ignore[attr-defined]
-    found = {operation.fp32_precision == "tf32" for operation in operations}
+    backends: Any = torch.backends
+    found = {operation.fp32_precision == "tf32" for operation in (backends.cuda.matmul, backends.cudnn.conv)}
     assert len(found) == 1
     return found.pop()
 
 
 @pytest.fixture(autouse=True)
 def _as_in_a_worker() -> Iterator[None]:
-    operations: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn.conv]  # type: ignore[attr-defined]
-    before = [operation.fp32_precision for operation in operations]
-    for operation in operations:
-        operation.fp32_precision = "ieee"
-    yield
-    for operation, was in zip(operations, before, strict=True):
-        operation.fp32_precision = was
+    with float32_products("ieee"):
+        yield
 
 
 class Spy(Constraint):
