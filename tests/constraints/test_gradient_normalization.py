@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from gan_terms import TERMS
 from numpy.testing import assert_allclose
 from smooth_nets import HalfSquare, check_parameter_gradients, dead_net, draw, flat_net, linear, rng, smooth_net
 from torch import Tensor, nn
@@ -22,9 +23,6 @@ from lipschitz.datasets.eight_gaussians import EightGaussians
 from lipschitz.estimation.layers import input_shapes
 from lipschitz.models.mlp import MLP
 from lipschitz.tasks.generation import Generation
-from lipschitz.tasks.losses import LOSSES
-from lipschitz.tasks.settings import SETTINGS
-from lipschitz.tasks.terms import Terms
 
 
 def normalized(net: nn.Module, shape: tuple[int, ...] = (2,)) -> nn.Module:
@@ -254,17 +252,11 @@ def test_a_generators_gradient_flows_through_a_frozen_discriminator() -> None:
 def test_a_gan_trains_with_it() -> None:
     task = Generation(
         EightGaussians().load(None, torch.device("cpu")),
-        Terms(
-            MLP(width=8, depth=2),
-            (GradientNormalization(), GradientPenalty(weight=1.0)),
-            LOSSES["hinge"],
-            SETTINGS["C"],
-            seed=0,
-            batch_size=8,
+        TERMS._replace(
+            model=MLP(width=8, depth=2),
+            constraints=(GradientNormalization(), GradientPenalty(weight=1.0)),
             samples=16,
-            gradient_samples=8,
             selection="w1",
-            device=torch.device("cpu"),
         ),
     )
     before = {

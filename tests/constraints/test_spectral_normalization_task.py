@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from gan_terms import TERMS
 from numpy.testing import assert_allclose
 from torch import Tensor, nn
 
@@ -15,9 +16,7 @@ from lipschitz.datasets.eight_gaussians import EightGaussians
 from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.models.mlp import MLP
 from lipschitz.tasks.generation import Generation
-from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import SETTINGS
-from lipschitz.tasks.terms import Terms
 
 
 def unit(vector: Tensor) -> Tensor:
@@ -38,17 +37,12 @@ def task() -> Generation:
     data = EightGaussians().load(None, torch.device("cpu"))
     built = Generation(
         data,
-        Terms(
-            MLP(width=8, depth=2),
-            (SpectralNormalization(),),
-            LOSSES["hinge"],
-            SETTINGS["D"],
-            seed=0,
-            batch_size=8,
+        TERMS._replace(
+            model=MLP(width=8, depth=2),
+            constraints=(SpectralNormalization(),),
+            setting=SETTINGS["D"],
             samples=16,
-            gradient_samples=8,
             selection="w1",
-            device=torch.device("cpu"),
         ),
     )
     # Far from the singular vectors, where a step of power iteration would stand still.

@@ -1,6 +1,7 @@
 """GANs of a precision that its tests share."""
 
 import torch
+from gan_terms import TERMS
 
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.none import NoConstraint
@@ -9,10 +10,7 @@ from lipschitz.datasets.eight_gaussians import EightGaussians
 from lipschitz.models.base import PairModel
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.tasks.generation import Generation
-from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.precision import Precision
-from lipschitz.tasks.settings import SETTINGS
-from lipschitz.tasks.terms import Terms
 
 CPU = torch.device("cpu")
 
@@ -24,15 +22,9 @@ def task(
     points = model.kind == "points"
     return Generation(
         (EightGaussians() if points else Digits()).load(None, device),
-        Terms(
-            model,
-            constraints or (NoConstraint(),),
-            LOSSES["hinge"],
-            SETTINGS["C"],
-            seed=0,
-            batch_size=8,
-            samples=32,
-            gradient_samples=8,
+        TERMS._replace(
+            model=model,
+            constraints=constraints or (NoConstraint(),),
             selection="w1" if points else "frechet_classifier",
             device=device,
             precision=precision,

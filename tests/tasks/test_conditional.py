@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from gan_terms import TERMS
 from torch.testing import assert_close
 
 from lipschitz.constraints.base import Batch, Constraint
@@ -23,9 +24,6 @@ from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.resnet import ResNet
 from lipschitz.tasks import measurement
 from lipschitz.tasks.generation import Generation
-from lipschitz.tasks.losses import LOSSES
-from lipschitz.tasks.settings import SETTINGS
-from lipschitz.tasks.terms import Terms
 
 CPU = torch.device("cpu")
 SEEN: list[Batch] = []
@@ -45,17 +43,12 @@ class Spy(Constraint):
 def conditional(*constraints: Constraint, model: PairModel | None = None, data: ImageData | None = None) -> Generation:
     return Generation(
         data or Digits().load(None, CPU),
-        Terms(
-            model or DCGAN(width=4, conditional=True),
-            constraints or (NoConstraint(),),
-            LOSSES["hinge"],
-            SETTINGS["C"],
-            seed=0,
+        TERMS._replace(
+            model=model or DCGAN(width=4, conditional=True),
+            constraints=constraints or (NoConstraint(),),
             batch_size=16,
             samples=64,
             gradient_samples=16,
-            selection="frechet_classifier",
-            device=CPU,
         ),
     )
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pytest
 import torch
+from gan_terms import TERMS
 from torch.testing import assert_close
 
 from lipschitz.constraints.base import Constraint
@@ -21,10 +22,8 @@ from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP
 from lipschitz.tasks.generation import Generation
-from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.quality import metrics_of
 from lipschitz.tasks.settings import SETTINGS, Setting
-from lipschitz.tasks.terms import Terms
 
 CPU = torch.device("cpu")
 
@@ -40,17 +39,15 @@ def images(*constraints: Constraint) -> Generation:
 def generation(dataset: Dataset, model: Any, constraints: Any, setting: Setting, seed: int) -> Generation:
     return Generation(
         dataset.load(None, CPU),
-        Terms(
-            model,
-            constraints or (NoConstraint(),),
-            LOSSES["hinge"],
-            setting,
+        TERMS._replace(
+            model=model,
+            constraints=constraints or (NoConstraint(),),
+            setting=setting,
             seed=seed,
             batch_size=16,
             samples=64,
             gradient_samples=32,
             selection=metrics_of(dataset)[0],
-            device=CPU,
         ),
     )
 

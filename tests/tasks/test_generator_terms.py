@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from gan_terms import TERMS
 from torch.nn.utils import parametrize
 from torch.testing import assert_close
 
-from lipschitz.constraints.none import NoConstraint
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.constraints.weight_clipping import WeightClipping
 from lipschitz.datasets.digits import Digits
@@ -18,9 +18,7 @@ from lipschitz.estimation.layers import raw_weight, reshaped_weight, weighted_la
 from lipschitz.models.resnet import ResNet
 from lipschitz.sweep.spec import load_sweep
 from lipschitz.tasks.generation import Generation
-from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import Setting
-from lipschitz.tasks.terms import Terms
 
 CPU = torch.device("cpu")
 SWEEP = """\
@@ -36,22 +34,13 @@ training: {steps: 4, batch_size: 4, generator_batch_size: 8}
 """
 
 
-TERMS = Terms(
-    ResNet(width=4),
-    (NoConstraint(),),
-    LOSSES["hinge"],
-    Setting(betas=(0.0, 0.9)),
-    seed=0,
-    batch_size=4,
-    samples=8,
-    gradient_samples=4,
-    selection="frechet_classifier",
-    device=CPU,
+RESNET = TERMS._replace(
+    model=ResNet(width=4), setting=Setting(betas=(0.0, 0.9)), batch_size=4, samples=8, gradient_samples=4
 )
 
 
 def task(**asked: Any) -> Generation:
-    return Generation(Digits().load(None, CPU), TERMS._replace(**asked))
+    return Generation(Digits().load(None, CPU), RESNET._replace(**asked))
 
 
 def test_the_generator_learns_on_a_batch_of_its_own_size() -> None:

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from gan_terms import TERMS
 from inception_stand_in import data, images, network
 
-from lipschitz.constraints.none import NoConstraint
 from lipschitz.datasets.images import to_floats
 from lipschitz.errors import InputError
 from lipschitz.features.protocols import SNGAN, Modern
@@ -13,25 +13,12 @@ from lipschitz.models.dcgan import DCGAN
 from lipschitz.tasks import inception_quality as module
 from lipschitz.tasks.generation import Generation
 from lipschitz.tasks.inception_quality import InceptionQuality
-from lipschitz.tasks.losses import LOSSES
-from lipschitz.tasks.settings import SETTINGS
-from lipschitz.tasks.terms import Terms
 
 CPU = torch.device("cpu")
 SMALL = SNGAN(n_real=20, n_fake=10, score_samples=30)
 LARGE = Modern(n_real=30, n_fake=25)
-TERMS = Terms(
-    DCGAN(width=2),
-    (NoConstraint(),),
-    LOSSES["hinge"],
-    SETTINGS["C"],
-    seed=0,
-    batch_size=4,
-    samples=10,
-    gradient_samples=2,
-    selection=SMALL.metrics[0],
-    device=CPU,
-    protocols=(SMALL,),
+JUDGED = TERMS._replace(
+    model=DCGAN(width=2), batch_size=4, samples=10, gradient_samples=2, selection=SMALL.metrics[0], protocols=(SMALL,)
 )
 
 
@@ -94,7 +81,7 @@ def test_too_few_images_are_refused_before_anything_passes(passes):
 
 @pytest.fixture
 def task():
-    return Generation(data(classes=3), TERMS)
+    return Generation(data(classes=3), JUDGED)
 
 
 def test_a_run_is_measured_by_its_protocols_and_chosen_by_one(passes, task):
@@ -110,7 +97,7 @@ def test_a_run_is_measured_by_its_protocols_and_chosen_by_one(passes, task):
 
 
 def test_protocols_shift_nothing_else_that_is_measured(passes, task):
-    plain = Generation(data(classes=3), TERMS._replace(selection="frechet_classifier", protocols=()))
+    plain = Generation(data(classes=3), JUDGED._replace(selection="frechet_classifier", protocols=()))
     without = plain.evaluate("step 0")
     with_them = task.evaluate("step 0")
     assert {name: with_them[name] for name in without} == without
