@@ -20,7 +20,9 @@ class Document:
         self.path = path
         try:
             self._tree = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+        except UnicodeDecodeError as error:
             raise InputError(f"{path}: cannot be read: {error}") from None
         except MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1

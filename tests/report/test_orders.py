@@ -1,10 +1,11 @@
-"""Which methods are apart: Welch's test against SciPy's, and what two meeting intervals do not say."""
+"""Which methods are apart: Welch's test against SciPy's, intervals that meet, and two orders beside each other."""
 
 import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
-from lipschitz.report.orders import welch_signs
+from lipschitz.report.orders import ranks, signs_of, welch_signs
+from lipschitz.report.published.ranks import compare
 from lipschitz.report.statistics import half_width
 
 
@@ -33,3 +34,21 @@ def test_two_whose_intervals_meet_may_be_apart() -> None:
 
 def test_without_spread_any_difference_counts() -> None:
     assert signs([1.0, 1.0], [2.0, 2.0], [1.0, 1.0]).tolist() == [[0, -1, 0], [1, 0, 1], [0, -1, 0]]
+
+
+def test_ranks_are_apart_only_where_intervals_are() -> None:
+    """A is above all, B overlaps C, C overlaps D, and D lies wholly below B."""
+    low, high = np.array([0.9, 0.6, 0.5, 0.4]), np.array([0.95, 0.7, 0.65, 0.55])
+    assert ranks(signs_of(low, high)) == [(1, 1), (2, 3), (2, 4), (3, 4)]
+    published_values = np.array([0.949, 0.949, 0.964])
+    assert ranks(signs_of(published_values, published_values)) == [(2, 3), (2, 3), (1, 1)]
+
+
+def test_pairs_are_alike_reversed_or_not_apart() -> None:
+    low, high = np.array([0.9, 0.6, 0.5, 0.4]), np.array([0.95, 0.7, 0.65, 0.55])
+    ours, theirs = signs_of(low, high), np.array([0.1, 0.2, 0.3, 0.2])
+    order = compare(signs_of(theirs, theirs), ours)
+    # A is below B, C and D there and above them here; B and D are equal there; B and C, C and D overlap here.
+    assert order == (0, 3, [(0, 1), (0, 2), (0, 3)])
+    falling = np.array([4.0, 3.0, 2.0, 1.0])
+    assert compare(signs_of(falling, falling), ours) == (4, 2, [])

@@ -5,7 +5,6 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from synthetic import Plan, write_sweep
 from synthetic_transport import (
@@ -20,10 +19,8 @@ from synthetic_transport import (
     write_pairs,
 )
 
-from lipschitz.report import orders
 from lipschitz.report.pairs import Family, families
 from lipschitz.report.published import agreement, ranks
-from lipschitz.report.published.ranks import compare
 from lipschitz.report.published.verdicts import verdict
 from lipschitz.report.published.work import TRUE, published
 from lipschitz.report.records import load
@@ -284,24 +281,6 @@ def test_two_constraints_of_one_method_are_told_apart(tmp_path: Path) -> None:
     (row,) = lines(ranks.tables(family)[0])
     assert row["clipping: ours"] == "2"
     assert "c 0.1 for 0.04" not in " ".join(ranks.tables(family)[0].notes), "the run with the published c is ranked"
-
-
-def test_ranks_are_apart_only_where_intervals_are() -> None:
-    """A is above all, B overlaps C, C overlaps D, and D lies wholly below B."""
-    low, high = np.array([0.9, 0.6, 0.5, 0.4]), np.array([0.95, 0.7, 0.65, 0.55])
-    assert orders.ranks(orders.signs_of(low, high)) == [(1, 1), (2, 3), (2, 4), (3, 4)]
-    published_values = np.array([0.949, 0.949, 0.964])
-    assert orders.ranks(orders.signs_of(published_values, published_values)) == [(2, 3), (2, 3), (1, 1)]
-
-
-def test_pairs_are_alike_reversed_or_not_apart() -> None:
-    low, high = np.array([0.9, 0.6, 0.5, 0.4]), np.array([0.95, 0.7, 0.65, 0.55])
-    ours, theirs = orders.signs_of(low, high), np.array([0.1, 0.2, 0.3, 0.2])
-    order = compare(orders.signs_of(theirs, theirs), ours)
-    # A is below B, C and D there and above them here; B and D are equal there; B and C, C and D overlap here.
-    assert order == (0, 3, [(0, 1), (0, 2), (0, 3)])
-    falling = np.array([4.0, 3.0, 2.0, 1.0])
-    assert compare(orders.signs_of(falling, falling), ours) == (4, 2, [])
 
 
 @pytest.mark.parametrize(("spread", "reversed_"), [(0.001, "1"), (0.035, "0")])
