@@ -65,7 +65,7 @@ def markdown(tables: list[Table], title: str) -> str:
     """Return the tables as GitHub's Markdown, with the caption that says what the numbers are."""
     parts = [f"# {_plain(title)}", _plain(CAPTION)]
     for table in tables:
-        heads = [_plain(f"{column.over}: {column.head}" if column.over else column.head) for column in table.columns]
+        heads = [_plain(column.name) for column in table.columns]
         rules = ["---:" if column.numeric else ":---" for column in table.columns]
         rows = [[_markdown_cell(cell) for cell in row] for row in table.rows]
         lines = ["| " + " | ".join(row) + " |" for row in (heads, rules, *rows)]

@@ -26,6 +26,11 @@ class Column:
     over: str = ""
     numeric: bool = True
 
+    @property
+    def name(self) -> str:
+        """The whole of it, where heads have one line."""
+        return f"{self.over}: {self.head}" if self.over else self.head
+
 
 @dataclass(frozen=True)
 class Table:

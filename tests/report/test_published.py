@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lines import lines
 from synthetic import Plan, write_sweep
 from synthetic_transport import (
     CLIPPING,
@@ -24,7 +25,6 @@ from lipschitz.report.published import agreement, ranks
 from lipschitz.report.published.verdicts import verdict
 from lipschitz.report.published.work import TRUE, published
 from lipschitz.report.records import load
-from lipschitz.report.table import Table
 
 NAMES = ["clipping", "gradient penalty", "one-sided (LP)", "spectral normalization", "sorting out"]
 T2 = 0.95 / math.sqrt(2 * 0.975 * 0.025)
@@ -34,11 +34,6 @@ T2 = 0.95 / math.sqrt(2 * 0.975 * 0.025)
 def family_of(folder: Path, plan: Pairs) -> Family:
     (family,) = families(load(write_pairs(folder, plan)))
     return family
-
-
-def lines(table: Table) -> list[dict[str, str]]:
-    heads = [f"{column.over}: {column.head}" if column.over else column.head for column in table.columns]
-    return [dict(zip(heads, (cell.text for cell in row), strict=True)) for row in table.rows]
 
 
 def run_of(method: Method) -> dict[str, object]:

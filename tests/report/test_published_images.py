@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lines import lines
 from synthetic import Plan, write_sweep
 from synthetic_images import (
     CLIPPING,
@@ -40,11 +41,6 @@ RESIDUAL = Gan(loss="hinge", model=RESNET, setting="residual", training={"genera
 
 def tables_of(folder: Path, *gans: Gan, **chosen: Any) -> list[Table]:
     return image_tables.tables(load(write_gans(folder, gans, **chosen)))
-
-
-def lines(table: Table) -> list[dict[str, str]]:
-    heads = [f"{column.over}: {column.head}" if column.over else column.head for column in table.columns]
-    return [dict(zip(heads, (cell.text for cell in row), strict=True)) for row in table.rows]
 
 
 def method_of(gan: Gan) -> tuple[str, str, int] | None:
