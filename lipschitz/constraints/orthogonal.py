@@ -104,5 +104,6 @@ def cayley(lower: Tensor) -> Tensor:
     skew = (top - top.mT) / 2
     eye = torch.eye(k, dtype=lower.dtype, device=lower.device)
     gram = bottom.mT @ bottom / 4
-    first = torch.linalg.solve(eye - skew + gram, eye + skew - gram)
+    # Its real part is at least the identity, so that it has an inverse: looking for an error would wait for the device.
+    first, _ = torch.linalg.solve_ex(eye - skew + gram, eye + skew - gram)
     return torch.cat([first, bottom @ (eye + first) / 2], dim=-2)

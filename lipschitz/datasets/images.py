@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lipschitz.datasets.residence import Placed, Source, place
 from lipschitz.datasets.splits import Split, check_labels
+from lipschitz.datasets.streaming import StreamedSplit
 
 __all__ = ["ImageData", "Placed", "Split", "SplitName", "check_labels", "to_floats"]
 
@@ -59,6 +60,11 @@ class ImageData:
     def sizes(self) -> dict[str, int]:
         """Number of images by split."""
         return {"train": self.train.size, "held_out": self.held_out.size}
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether training images are read from the host as they are drawn, which no CUDA graph can hold."""
+        return isinstance(self.train, StreamedSplit)
 
     @property
     def reference_size(self) -> int:

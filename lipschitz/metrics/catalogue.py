@@ -303,6 +303,14 @@ _METRICS = (
         summary="Training loss of the network after the slash, its constraint's penalty left out.",
     ),
     Metric(
+        name="loss_mean",
+        title="Loss, mean of the last 50 updates",
+        better=None,
+        unit="",
+        source="",
+        summary="Mean over its last 50 updates of the loss of the network after the slash; of all where it had fewer.",
+    ),
+    Metric(
         name="ms_discriminator_step",
         title="Time of a discriminator step",
         better="lower",

@@ -1,6 +1,7 @@
 """Generation: alternating training of a GAN, in which the discriminator's constraint is the one thing that changes."""
 
-from collections.abc import Callable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ class Generation:
         """The discriminator as constrained, ``(n, *shape)`` -> ``(n, 1)``."""
         return self._discriminator.net
 
-    def step(self, progress: float) -> None:
+    def step(self, progress: float | Tensor) -> None:
         """Make n_dis discriminator updates and one generator update."""
         for player in self._players.values():
             player.decay(progress)
@@ -92,8 +93,17 @@ class Generation:
         with forward_passes(self._terms.precision, self.device, self.generator, self.discriminator):
             judged = self.discriminator(self.generator(latents, *labels), *labels)
         loss = self._terms.loss.generator(judged.to(latents.dtype))
-        self._generator.loss = loss.detach()
+        self._generator.losses.write(loss)
         self._generator.update(loss)
+
+    def generators(self) -> Sequence[torch.Generator]:
+        """Return the generators of all that a step draws."""
+        return list(self._streams.values())
+
+    def why_uncaptured(self) -> str | None:
+        """Return why no CUDA graph can hold a step, or None where one may."""
+        streamed = isinstance(self._data, ImageData) and self._data.is_streamed
+        return "its images are streamed from the host" if streamed else None
 
     def parts(self) -> Mapping[str, Callable[[], None]]:
         """Return the two updates that an iteration is made of."""
@@ -106,7 +116,8 @@ class Generation:
     def evaluate(self, draw: str) -> dict[str, float]:
         """Measure quality, σ, gradient norms and losses; randomness comes from the evaluation stream of ``draw``."""
         self._measured = self._evaluator.evaluate(self._networks(), self._memory, draw)
-        return self._measured.values | {f"loss/{name}": float(player.loss) for name, player in self._players.items()}
+        losses = [player.measured_losses(name) for name, player in self._players.items()]
+        return dict(ChainMap(*losses, self._measured.values))
 
     def end_interval(self) -> None:
         """Keep for the next evaluation what the last one left, and samples of the generator as it is now."""

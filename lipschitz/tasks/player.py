@@ -1,4 +1,4 @@
-"""A network in training: its optimiser, its last loss, and how a discriminator bounded by constraints is updated."""
+"""A network in training: its optimiser, its last losses, and how a discriminator bounded by constraints is updated."""
 
 import copy
 from collections.abc import Iterable, Sequence
@@ -15,10 +15,14 @@ from lipschitz.streams import seeded
 from lipschitz.tasks.precision import Precision, forward_passes, products
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import Terms
+from lipschitz.training.ring import Ring
+
+LOSSES_KEPT = 50
+"""Losses of each network that are kept: what a recorded mean is over."""
 
 
 class Player:
-    """A network, wrapped by its constraints already, with its optimiser and its last loss."""
+    """A network, wrapped by its constraints already, with its optimiser and its last losses."""
 
     def __init__(
         self,
@@ -32,16 +36,25 @@ class Player:
         """Take the setting's learning rate where ``lr`` is None."""
         self.net = net
         self._setting = setting if lr is None else setting.model_copy(update={"lr": lr})
-        self.optimiser = self._setting.build(net.parameters())
-        self.loss = torch.zeros((), device=device)
+        self.optimiser = self._setting.build(net.parameters(), device)
+        self.losses = Ring(LOSSES_KEPT, device)
         self._constraints = constraints
         self._precision = precision
 
-    def decay(self, progress: float) -> None:
-        """Set the learning rate that the setting has after the share ``progress`` of the run."""
+    @property
+    def loss(self) -> Tensor:
+        """The last loss, a scalar."""
+        return self.losses.last
+
+    def measured_losses(self, name: str) -> dict[str, float]:
+        """Return the last loss and the mean of the last `LOSSES_KEPT`, by metric name."""
+        return {f"loss/{name}": float(self.loss), f"loss_mean/{name}": self.losses.mean()}
+
+    def decay(self, progress: float | Tensor) -> None:
+        """Set the learning rate that the setting has after the share ``progress`` of the run, in place."""
         if self._setting.decay != "none":
             for group in self.optimiser.param_groups:
-                group["lr"] = self._setting.lr_at(progress)
+                group["lr"].copy_(torch.as_tensor(self._setting.lr_at(progress)))
 
     @torch.no_grad()
     def prepare(self) -> None:
@@ -63,22 +76,32 @@ class Player:
                 constraint.project(self.net)
 
     def snapshot(self) -> dict[str, Any]:
-        """Return a copy of the network and the last loss."""
-        return {"net": _copied(self.net), "loss": self.loss}
+        """Return a copy of the network and the last losses."""
+        return {"net": _copied(self.net), "losses": self.losses.state_dict()}
 
     def load_snapshot(self, snapshot: dict[str, Any]) -> None:
         """Put back what `snapshot` returned; the optimiser stays."""
         self.net.load_state_dict(snapshot["net"])
-        self.loss = snapshot["loss"].to(self.loss.device)
+        self.losses.load_state_dict(snapshot["losses"])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return network, last loss and optimiser."""
-        return {"net": self.net.state_dict(), "loss": self.loss, "optimiser": self.optimiser.state_dict()}
+        """Return network, last losses and optimiser."""
+        return {
+            "net": self.net.state_dict(),
+            "losses": self.losses.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to what `state_dict` returned, in place."""
+        """Go back to what `state_dict` returned; the optimiser's tensors are new ones, which no graph knows."""
         self.load_snapshot(state)
+        options = [{key: group[key] for key in group if key != "params"} for group in self.optimiser.param_groups]
         self.optimiser.load_state_dict(state["optimiser"])
+        for group, ours in zip(self.optimiser.param_groups, options, strict=True):
+            # What the device asks for is this process's affair; of the options only a rate that decays has a state.
+            if isinstance(ours["lr"], Tensor):
+                ours["lr"].copy_(torch.as_tensor(group["lr"]))
+            group.update(ours)
 
 
 class Generator(Player):
@@ -109,7 +132,7 @@ class Generator(Player):
                 kept.copy_(buffer)
 
     def snapshot(self) -> dict[str, Any]:
-        """Return a copy of the network, its average and the last loss."""
+        """Return a copy of the network, its average and the last losses."""
         return super().snapshot() | ({} if self.average is None else {"average": _copied(self.average)})
 
     def load_snapshot(self, snapshot: dict[str, Any]) -> None:
@@ -119,7 +142,7 @@ class Generator(Player):
             self.average.load_state_dict(snapshot["average"])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return network, average, last loss and optimiser."""
+        """Return network, average, last losses and optimiser."""
         return super().state_dict() | ({} if self.average is None else {"average": self.average.state_dict()})
 
 
@@ -144,7 +167,7 @@ class Discriminator(Player):
             with forward_passes(self._precision, real.device, self.net):
                 judged = self._judged(net, real, generated)
             loss = self._objective.discriminator(*(outputs.to(real.dtype) for outputs in judged))
-            self.loss = loss.detach()
+            self.losses.write(loss)
             for constraint in self._constraints:
                 # Outside of autocast: a gradient by the input is never taken in bfloat16. Other penalties may be the
                 # small rest of a large product, such as W^T W - I, of which TF32 would leave little.
@@ -167,7 +190,9 @@ def _copied(net: nn.Module) -> dict[str, Tensor]:
 def are_finite(players: Iterable[Player]) -> bool:
     """Say whether the last losses, every parameter and all that a method or a norm layer keeps are finite."""
     tensors = [
-        tensor for player in players for tensor in (player.loss, *player.net.parameters(), *player.net.buffers())
+        tensor
+        for player in players
+        for tensor in (*player.losses.tensors(), *player.net.parameters(), *player.net.buffers())
     ]
     floating = [value.detach() for value in tensors if value.is_floating_point()]
     return bool(torch.isfinite(torch.stack(torch._foreach_norm(floating))).all())

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt, Strict
+from torch import Tensor
 
 from lipschitz.records import Record
 
@@ -29,14 +30,21 @@ class Setting(Record):
     decay: Literal["none", "linear"] = "none"
     """``linear``: the learning rate falls linearly to zero over the run."""
 
-    def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the optimiser over ``parameters``, all of them updated at once."""
-        if self.optimiser == "rmsprop":
-            return torch.optim.RMSprop(parameters, lr=self.lr, foreach=True)
-        return torch.optim.Adam(parameters, lr=self.lr, betas=self.betas, fused=True)
+    def build(self, parameters: Iterable[torch.nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
+        """Return the optimiser over ``parameters``, all of them updated at once, as a CUDA graph can hold it.
 
-    def lr_at(self, progress: float) -> float:
-        """Return the learning rate after the share ``progress`` in [0, 1] of the run."""
+        A learning rate that decays is a tensor: on CUDA of float32, as the fused kernel reads it there.
+        """
+        on_cuda = device.type == "cuda"
+        lr: float | Tensor = self.lr
+        if self.decay != "none":
+            lr = torch.tensor(self.lr, dtype=torch.float32 if on_cuda else torch.float64, device=device)
+        if self.optimiser == "rmsprop":
+            return torch.optim.RMSprop(parameters, lr=lr, foreach=True, capturable=on_cuda)
+        return torch.optim.Adam(parameters, lr=lr, betas=self.betas, fused=True, capturable=on_cuda)
+
+    def lr_at(self, progress: float | Tensor) -> float | Tensor:
+        """Return the learning rate after the share ``progress`` in [0, 1] of the run, in the kind that it is given."""
         return self.lr * (1 - progress) if self.decay == "linear" else self.lr
 
     def label(self) -> str:

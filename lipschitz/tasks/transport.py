@@ -1,9 +1,10 @@
 """Transport: a critic maximises the Wasserstein-1 dual of two distributions whose optimal transport is known."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from lipschitz.datasets.pairs import PairData
@@ -47,7 +48,7 @@ class Transport:
         """The critic as constrained, ``(n, d)`` -> ``(n, 1)``."""
         return self._critic.net
 
-    def step(self, progress: float) -> None:
+    def step(self, progress: float | Tensor) -> None:
         """Make one update of the critic."""
         self._critic.decay(progress)
         self.critic_step()
@@ -57,6 +58,14 @@ class Transport:
         source = self._data.source(self._batch_size, self._streams["data"])
         target = self._data.target(self._batch_size, self._streams["data"])
         self._critic.step(source, target)
+
+    def generators(self) -> Sequence[torch.Generator]:
+        """Return the generators of all that a step draws."""
+        return list(self._streams.values())
+
+    def why_uncaptured(self) -> str | None:
+        """Return None: pairs are drawn on the device."""
+        return None
 
     def parts(self) -> Mapping[str, Callable[[], None]]:
         """Return the one update that an iteration is made of."""
@@ -69,7 +78,7 @@ class Transport:
     def evaluate(self, draw: str) -> dict[str, float]:
         """Measure the critic against the optimal potential, σ and bracket, on the evaluation stream of ``draw``."""
         self._measured = self._evaluator.evaluate(self.critic, self._starts, draw)
-        return self._measured.values | {"loss/discriminator": float(self._critic.loss)}
+        return self._measured.values | self._critic.measured_losses("discriminator")
 
     def end_interval(self) -> None:
         """Keep for the next evaluation what the last one left."""

@@ -1,4 +1,4 @@
-"""The loop: steps a task, measures it on schedule, keeps checkpoints, notices divergence, yields after each slice."""
+"""The loop: steps a task, measures it on schedule, keeps checkpoints, notices divergence, yields while slices run."""
 
 import math
 import time
@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 
 from lipschitz.training import checkpoint
 from lipschitz.training.clock import Stopwatch
+from lipschitz.training.iterations import iterations_of
 from lipschitz.training.task import Task
 
 SLICE = 50
 """Steps between two looks at whether the run still is finite."""
+FORMAT = 2
+"""Of checkpoints; one of another is not gone on from."""
 CHECKPOINT_SECONDS = 300.0
 """Longest time between two checkpoints, give or take a slice: what a kill can cost where evaluations are rare."""
 
@@ -42,14 +46,22 @@ class Trainer:
 
     `run` may be abandoned after any slice; a new trainer on the same journal goes on from the last checkpoint, and its
     numbers equal those of an undisturbed run.
+
+    On CUDA several trainers take turns on one device, each on the stream that was current when its task was built:
+    `run` yields while the device is at work on a slice, and looks at what came of it when it is asked to go on.
     """
 
-    def __init__(self, task: Task, journal: Journal, *, steps: int, every: int) -> None:
+    def __init__(
+        self, task: Task, journal: Journal, *, steps: int, every: int, stream: torch.cuda.Stream | None = None
+    ) -> None:
+        """Capture iterations as CUDA graphs on ``stream``, the current one, if there is one."""
         self.task = task
         self.journal = journal
         self.steps = steps
         self.every = every
         self.step = 0
+        self._iterations = iterations_of(task, steps, stream)
+        self._measured_at = -1
         self._size = 0
         self._last: dict[str, float | str | None] = {}
         self._best: dict[str, Any] | None = None
@@ -60,12 +72,15 @@ class Trainer:
         """Go on from the newest checkpoint that can be read; return a line for whatever was lost."""
         state, warnings = checkpoint.load(self.journal.checkpoint, self.journal.previous_checkpoint)
         written = self.journal.records_size()
+        if state is not None and state.get("format") != FORMAT:
+            warnings.append(f"{self.journal.checkpoint}: of an earlier version of lipschitz; starting again")
+            state = None
         if state is not None and written < state["size"]:
             warnings.append(f"{self.journal.checkpoint}: knows more records than there are; starting again")
             state = None
         if state is not None:
             self.task.load_state_dict(state["task"])
-            self.step, self._size = state["step"], state["size"]
+            self.step, self._measured_at, self._size = state["step"], state["measured_at"], state["size"]
             self._last, self._best = state["last"], state["best"]
             self._watch.seconds = state["seconds"]
         if written > self._size:
@@ -76,7 +91,9 @@ class Trainer:
     def save(self) -> None:
         """Write a checkpoint of this moment."""
         state = {
+            "format": FORMAT,
             "step": self.step,
+            "measured_at": self._measured_at,
             "seconds": self._watch.seconds,
             "size": self._size,
             "last": self._last,
@@ -89,30 +106,37 @@ class Trainer:
     def run(self, stopping: Callable[[], bool] = lambda: False) -> Iterator[int]:
         """Train to the end, yielding the step reached after each slice; the result is written before the last yield.
 
-        ``stopping`` is asked after each step; once it says so, a checkpoint is written and the run goes no further.
+        ``stopping`` is asked after each step, or replay of several; once it says so, a checkpoint is written and the
+        run goes no further.
+
+        Raises:
+            Uncapturable: the iterations cannot be captured.
         """
-        if self._size == 0:
-            self._measure()
-        while self.step < self.steps:
-            end = self._slice_end()
+        self._iterations.start(self.step)
+        while self._goes_on():
+            asked = self._slice_end() - self.step
             with self._watch:
-                while self.step < end and not stopping():
-                    self.task.step(self.step / self.steps)
-                    self.step += 1
-            if self.step < end:
+                made = self._iterations.make(asked, stopping)
+            self.step += made
+            if made < asked:
                 self.save()
                 return
-            if not self.task.is_finite():
-                self._finish("diverged", {}, {})
-                yield self.step
-                return
-            if self._is_due():
-                self._measure()
-            elif time.monotonic() - self._saved > CHECKPOINT_SECONDS:
-                self.save()
             yield self.step
-        self._finish_measured()
         yield self.step
+
+    def _goes_on(self) -> bool:
+        """Look at what came of the last slice, measure or save it where due, and say whether another follows."""
+        if not self.task.is_finite():
+            self._finish("diverged", {}, {})
+            return False
+        if self._is_due() and self._measured_at < self.step:
+            self._measure()
+        elif time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+            self.save()
+        if self.step < self.steps:
+            return True
+        self._finish_measured()
+        return False
 
     def _slice_end(self) -> int:
         ends = [(self.step // period + 1) * period for period in (SLICE, self.every)]
@@ -123,6 +147,7 @@ class Trainer:
 
     def _measure(self) -> None:
         values = self.task.evaluate(f"step {self.step}")
+        self._measured_at = self.step
         self._remember_best(values[self.task.selection.metric])
         self.task.end_interval()
         self._last = _recorded(values)

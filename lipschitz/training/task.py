@@ -1,10 +1,11 @@
 """What the loop asks of a task; the loop knows no task by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 class Selection(NamedTuple):
@@ -24,8 +25,18 @@ class Task(Protocol):
     device: torch.device
     selection: Selection
 
-    def step(self, progress: float) -> None:
-        """Make one training iteration; ``progress`` in [0, 1) is the share of the run already done."""
+    def step(self, progress: float | Tensor) -> None:
+        """Make one training iteration; ``progress`` in [0, 1), a scalar, is the share of the run already done.
+
+        A function of what lies on the device, at fixed addresses, so that a CUDA graph can hold it; but for what
+        `why_uncaptured` says.
+        """
+
+    def generators(self) -> Sequence[torch.Generator]:
+        """Return the generators of all that a step draws, which a graph must know."""
+
+    def why_uncaptured(self) -> str | None:
+        """Return why no CUDA graph can hold a step, or None where one may."""
 
     def parts(self) -> Mapping[str, Callable[[], None]]:
         """Return what an iteration is made of, by metric name (``ms_discriminator_step``, ...), to be timed."""

@@ -43,6 +43,7 @@ def test_every_recorded_value_is_described():
         "gradient_norm",
         "gradient_norm_max",
         "loss",
+        "loss_mean",
         "ms_discriminator_step",
         "ms_generator_step",
         "peak_memory",

@@ -47,6 +47,7 @@ def transport(
     seed: int = 0,
     selection: str = "cosine",
     precision: Precision = "float32",
+    device: torch.device = CPU,
 ) -> Transport:
     return Transport(
         data,
@@ -60,7 +61,7 @@ def transport(
             samples=128,
             gradient_samples=16,
             selection=selection,
-            device=CPU,
+            device=device,
             precision=precision,
         ),
     )

@@ -167,7 +167,8 @@ def test_what_is_measured_has_the_documented_names() -> None:
     values = images().evaluate("a")
     layers = [f"blocks.{index}.conv" for index in range(7)] + ["output"]
     places = ["real", "fake", "interpolated", "old", "noise"]
-    expected = {"frechet_classifier", "w1_classifier", "kid_classifier", "loss/discriminator", "loss/generator"}
+    expected = {"frechet_classifier", "w1_classifier", "kid_classifier"}
+    expected |= {f"{loss}/{player}" for loss in ("loss", "loss_mean") for player in ("discriminator", "generator")}
     expected |= {"lipschitz_lower", "lipschitz_upper", "lipschitz_ratio"}
     of_layers = ("sigma_reshaped", "sigma_operator", "sigma_upper", "effective_rank")
     expected |= {f"{metric}/{layer}" for metric in of_layers for layer in layers}

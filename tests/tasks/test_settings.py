@@ -6,6 +6,8 @@ from pydantic import ValidationError
 
 from lipschitz.tasks.settings import SETTINGS, Setting
 
+CPU = torch.device("cpu")
+
 # Miyato et al. 2018, Table 1: α, β1, β2, n_dis.
 TABLE_1 = {
     "A": (1e-4, 0.5, 0.9, 5),
@@ -30,7 +32,7 @@ def test_a_to_f_are_those_of_table_1() -> None:
 @pytest.mark.parametrize("letter", TABLE_1)
 def test_adam_is_given_the_settings_numbers(letter: str) -> None:
     lr, beta1, beta2, _ = TABLE_1[letter]
-    optimiser = SETTINGS[letter].build([parameter()])
+    optimiser = SETTINGS[letter].build([parameter()], CPU)
     assert type(optimiser) is torch.optim.Adam
     (group,) = optimiser.param_groups
     assert (group["lr"], group["betas"], group["weight_decay"], group["eps"]) == (lr, (beta1, beta2), 0, 1e-8)
@@ -38,7 +40,7 @@ def test_adam_is_given_the_settings_numbers(letter: str) -> None:
 
 def test_the_first_step_of_adam_by_hand() -> None:
     weight = parameter()
-    optimiser = Setting(lr=0.1).build([weight])
+    optimiser = Setting(lr=0.1).build([weight], CPU)
     weight.grad = torch.tensor([2.0, -3.0, 0.0])
     optimiser.step()
     # With bias correction the first step is lr g / (|g| + ε).
@@ -47,7 +49,7 @@ def test_the_first_step_of_adam_by_hand() -> None:
 
 def test_the_first_step_of_rmsprop_by_hand() -> None:
     weight = parameter()
-    optimiser = Setting(optimiser="rmsprop", lr=5e-5).build([weight])
+    optimiser = Setting(optimiser="rmsprop", lr=5e-5).build([weight], CPU)
     assert type(optimiser) is torch.optim.RMSprop
     weight.grad = torch.tensor([2.0, -3.0, 0.0])
     optimiser.step()
@@ -59,7 +61,7 @@ def test_zero_beta_written_as_an_integer_becomes_a_float() -> None:
     setting = Setting(betas=[0, 0.9])
     assert setting.betas == (0.0, 0.9)
     assert all(isinstance(beta, float) for beta in setting.betas)
-    setting.build([parameter()])
+    setting.build([parameter()], CPU)
 
 
 def test_linear_decay_reaches_zero_at_the_end() -> None:

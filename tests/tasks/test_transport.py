@@ -22,6 +22,7 @@ from lipschitz.datasets.pairs import PairData
 from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.models.base import Activation
 from lipschitz.streams import stream
+from lipschitz.tasks.player import LOSSES_KEPT
 from lipschitz.tasks.potential import METRICS
 from lipschitz.tasks.settings import Setting
 
@@ -204,7 +205,14 @@ def test_an_evaluation_draw_repeats_and_another_differs() -> None:
 def test_what_is_measured_has_the_documented_names() -> None:
     values = transport().evaluate("a")
     layers = ["blocks.0.linear", "blocks.1.linear", "output"]
-    expected = {*METRICS, "loss/discriminator", "lipschitz_lower", "lipschitz_upper", "lipschitz_ratio"}
+    expected = {
+        *METRICS,
+        "loss/discriminator",
+        "loss_mean/discriminator",
+        "lipschitz_lower",
+        "lipschitz_upper",
+        "lipschitz_ratio",
+    }
     of_layers = ("sigma_reshaped", "sigma_operator", "sigma_upper", "effective_rank")
     expected |= {f"{metric}/{layer}" for metric in of_layers for layer in layers}
     places = ("real", "fake", "interpolated")
@@ -269,7 +277,8 @@ def test_not_a_number_is_noticed() -> None:
 def test_a_loss_that_is_not_finite_is_noticed(loss: float) -> None:
     task = transport()
     snapshot = task.snapshot()
-    task.load_snapshot({**snapshot, "critic": {**snapshot["critic"], "loss": torch.tensor(loss)}})
+    losses = {"values": torch.full((LOSSES_KEPT,), loss), "written": torch.tensor([1])}
+    task.load_snapshot({**snapshot, "critic": {**snapshot["critic"], "losses": losses}})
     assert not task.is_finite()
     task.load_snapshot(snapshot)
     assert task.is_finite()

@@ -25,9 +25,9 @@ class Counter(Task):
         self.progress: list[float] = []
         self.draws: list[str] = []
 
-    def step(self, progress: float) -> None:
+    def step(self, progress: float | torch.Tensor) -> None:
         self.value += 1
-        self.progress.append(progress)
+        self.progress.append(float(progress))
         if self.value >= self.diverges_at:
             self.value.fill_(torch.nan)
 

@@ -1,0 +1,136 @@
+"""Making iterations of a task: one by one, or several at once as a CUDA graph that the device replays by itself."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+
+from lipschitz.training.task import Task
+
+WARM_UP = 3
+"""Iterations that are made one by one before several are captured: libraries set up what no graph may hold."""
+TOGETHER = 10
+"""Iterations in one graph: replaying costs the host some 50 µs, which is shared among them."""
+
+
+class Iterations:
+    """Makes iterations one by one; how many are made is counted on the device, where a graph finds it."""
+
+    def __init__(self, task: Task, steps: int) -> None:
+        self.task, self.steps = task, steps
+        # In float64, so that the share of the run that is done is that of Python's own division.
+        self._made = torch.zeros((), dtype=torch.float64, device=task.device)
+
+    def start(self, step: int) -> None:
+        """Go on from ``step`` iterations."""
+        self._made.fill_(step)
+
+    def make(self, n: int, stopping: Callable[[], bool]) -> int:
+        """Make up to ``n`` iterations, none more once ``stopping`` says so; return how many were made.
+
+        On CUDA they may still be under way when this returns.
+        """
+        for made in range(n):
+            if stopping():
+                return made
+            self._one()
+        return n
+
+    def _one(self) -> None:
+        self.task.step(self._made / self.steps)
+        self._made.add_(1)
+
+
+class Uncapturable(Exception):
+    """Why the iterations of a task cannot be captured: the first line of what was raised while they were."""
+
+
+class Graph(Protocol):
+    """Work that is recorded once and then done again as often as it is asked for, on the same addresses."""
+
+    def capture(self, work: Callable[[], None]) -> None:
+        """Record what ``work`` does, without doing it."""
+
+    def replay(self) -> None:
+        """Do it."""
+
+
+class CapturedIterations(Iterations):
+    """Makes iterations `TOGETHER` at a time by replaying a graph of them, and what is left over one by one.
+
+    The first `WARM_UP` are made one by one, as training: nothing needs to be taken back. Then one capture, which does
+    nothing to the state. Between two replays the state may be read and written in place, but nothing of it may move.
+    """
+
+    def __init__(self, task: Task, steps: int, graph: Graph, together: int = TOGETHER) -> None:
+        super().__init__(task, steps)
+        self._graph, self._together = graph, together
+        self._warm, self._captured = 0, False
+
+    def make(self, n: int, stopping: Callable[[], bool]) -> int:
+        """Make up to ``n`` iterations, see `Iterations.make`; ``stopping`` is asked before each replay.
+
+        Raises:
+            Uncapturable: the task does what no graph can hold. A process in which a capture failed may not train on.
+        """
+        made = 0
+        while made < n and not stopping():
+            if self._warm < WARM_UP or n - made < self._together:
+                self._one()
+                self._warm += 1
+                made += 1
+                continue
+            if not self._captured:
+                self._capture()
+            self._graph.replay()
+            made += self._together
+        return made
+
+    def _capture(self) -> None:
+        try:
+            self._graph.capture(self._several)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            raise Uncapturable(first_line(error)) from error
+        self._captured = True
+
+    def _several(self) -> None:
+        for _ in range(self._together):
+            self._one()
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what was raised first: a capture that is broken off says more, and less clearly."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return f"{type(error).__name__}: {str(error).strip()}".splitlines()[0]
+
+
+class CudaGraph:
+    """A CUDA graph on a stream of its own, with a memory pool of its own.
+
+    ``generators`` draw in it: a replay moves each of them on as the captured calls would.
+    """
+
+    def __init__(self, stream: torch.cuda.Stream, generators: list[torch.Generator]) -> None:
+        self._stream = stream
+        self._graph = torch.cuda.CUDAGraph()
+        for generator in generators:
+            self._graph.register_generator_state(generator)
+
+    def capture(self, work: Callable[[], None]) -> None:
+        """Record what ``work`` launches; whatever else the device is doing is waited for."""
+        with torch.cuda.graph(self._graph, stream=self._stream):
+            work()
+
+    def replay(self) -> None:
+        """Launch it on the stream of the graph, after what is there already."""
+        self._graph.replay()
+
+
+def iterations_of(task: Task, steps: int, stream: torch.cuda.Stream | None) -> Iterations:
+    """Return what makes the iterations of ``task``: captured on ``stream``, if there is one and nothing forbids it."""
+    if stream is None or task.why_uncaptured() is not None:
+        return Iterations(task, steps)
+    return CapturedIterations(task, steps, CudaGraph(stream, list(task.generators())))

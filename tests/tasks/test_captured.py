@@ -1,0 +1,253 @@
+"""Captured iterations equal plain ones, whatever the constraint: on CUDA, and on the CPU by an imitation of a graph."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from critics import transport
+from gan_terms import TERMS
+from torch import Tensor
+
+from lipschitz.arithmetic import float32_products
+from lipschitz.constraints.base import Batch, Constraint, Refusal
+from lipschitz.constraints.catalogue import CATALOGUE
+from lipschitz.constraints.gradient_penalty import GradientPenalty
+from lipschitz.constraints.spectral_normalization import SpectralNormalization
+from lipschitz.constraints.weight_clipping import WeightClipping
+from lipschitz.datasets.eight_gaussians import EightGaussians
+from lipschitz.datasets.funnels import Funnels
+from lipschitz.datasets.images import ImageData, Split
+from lipschitz.models.dcgan import DCGAN
+from lipschitz.models.mlp import MLP
+from lipschitz.models.resnet import ResNet
+from lipschitz.tasks.generation import Generation
+from lipschitz.tasks.settings import Setting
+from lipschitz.tasks.terms import Terms
+from lipschitz.training.iterations import WARM_UP, CapturedIterations, CudaGraph, Iterations, Uncapturable
+from lipschitz.training.task import Task
+
+sys.path.append(str(Path(__file__).parents[1] / "training"))
+from recorded import RecordedGraph
+
+STEPS, TOGETHER = 100, 2
+MADE = WARM_UP + 3 * TOGETHER + 1
+"""Warm up, replay three times, and make the odd one alone."""
+POINTS = TERMS._replace(model=MLP(width=8, depth=2), selection="w1")
+IMAGES = TERMS._replace(model=DCGAN(width=2), batch_size=4)
+
+
+TOLERANCE = 1e-5
+"""Relative, on CUDA, where kernels that add in any order may be chosen; on the CPU a replay is the same bit for bit."""
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> Iterator[torch.device]:
+    """The device, with a stream of the test's own where it has streams."""
+    found = torch.device(request.param)
+    with torch.cuda.stream(torch.cuda.Stream() if found.type == "cuda" else None), float32_products("ieee"):
+        yield found
+
+
+def images(terms: Terms = IMAGES, channels: int = 1) -> Generation:
+    rng = torch.Generator().manual_seed(0)
+    labels = torch.arange(64) % 2
+    splits = [Split(torch.randint(256, (64, channels, 8, 8), generator=rng, dtype=torch.uint8), labels) for _ in "ab"]
+    return Generation(ImageData.load(*splits, terms.device, classes=2), terms)
+
+
+def points(terms: Terms = POINTS) -> Generation:
+    return Generation(EightGaussians().load(None, terms.device), terms)
+
+
+def never() -> bool:
+    return False
+
+
+def captured(task: Task, start: int = 0) -> CapturedIterations:
+    on_cuda = task.device.type == "cuda"
+    generators = list(task.generators())
+    graph = CudaGraph(torch.cuda.current_stream(), generators) if on_cuda else RecordedGraph(generators)
+    made = CapturedIterations(task, STEPS, graph, TOGETHER)
+    made.start(start)
+    return made
+
+
+def leaves(state: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(state, Mapping):
+        for key, value in state.items():
+            yield from leaves(value, f"{name}/{key}")
+    elif isinstance(state, list | tuple):
+        for index, value in enumerate(state):
+            yield from leaves(value, f"{name}/{index}")
+    else:
+        yield name, state
+
+
+def same(ours: Any, theirs: Any) -> bool:
+    if not isinstance(ours, Tensor):
+        return bool(ours == theirs)
+    if ours.device.type == "cuda" and ours.is_floating_point():
+        return torch.allclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE)
+    return torch.equal(ours, theirs)
+
+
+def assert_equal(one: Task, other: Task) -> None:
+    ours, theirs = dict(leaves(one.state_dict())), dict(leaves(other.state_dict()))
+    assert ours.keys() == theirs.keys()
+    differing = [name for name, value in ours.items() if not same(value, theirs[name])]
+    assert not differing
+
+
+def assert_captured_as_plain(build: Callable[[], Task]) -> None:
+    try:
+        plain, replayed, start = (build() for _ in range(3))
+    except Refusal as reason:
+        pytest.skip(str(reason))
+    assert Iterations(plain, STEPS).make(MADE, never) == captured(replayed).make(MADE, never) == MADE
+    assert_equal(plain, replayed)
+    with pytest.raises(AssertionError):
+        assert_equal(plain, start)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_constraint_captures_on_points(name: str, device: torch.device) -> None:
+    assert_captured_as_plain(lambda: points(POINTS._replace(constraints=(CATALOGUE[name](),), device=device)))
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_constraint_captures_on_images(name: str, device: torch.device) -> None:
+    assert_captured_as_plain(lambda: images(IMAGES._replace(constraints=(CATALOGUE[name](),), device=device)))
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_constraint_of_a_critic_captures(name: str, device: torch.device) -> None:
+    data = Funnels(dim=2, width=4).load(None, device)
+    assert_captured_as_plain(lambda: transport(CATALOGUE[name](), data=data, device=device))
+
+
+VARIANTS: Mapping[str, Terms] = {
+    "linear decay and n_dis": IMAGES._replace(setting=Setting(lr=1e-3, n_dis=2, decay="linear")),
+    "average of weights": IMAGES._replace(ema=0.9),
+    "conditional": IMAGES._replace(model=DCGAN(width=2, conditional=True)),
+    "resnet with attention": IMAGES._replace(model=ResNet(width=2, attention=4)),
+    "bfloat16": IMAGES._replace(precision="bf16", constraints=(SpectralNormalization(),)),
+    "bounded generator": IMAGES._replace(generator_constraints=(SpectralNormalization(),)),
+    "two methods": IMAGES._replace(constraints=(SpectralNormalization(operator="convolution"), GradientPenalty())),
+    "rmsprop": IMAGES._replace(constraints=(WeightClipping(),), setting=Setting(optimiser="rmsprop", lr=5e-5)),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_kind_of_run_captures(variant: str, device: torch.device) -> None:
+    if variant == "rmsprop" and device.type == "cpu":
+        pytest.skip("on the CPU torch's RMSprop counts its steps on the host; on CUDA it does not")
+    assert_captured_as_plain(lambda: images(VARIANTS[variant]._replace(device=device)))
+
+
+def test_a_learning_rate_that_decays_does_so_inside_a_graph(device: torch.device) -> None:
+    task = images(VARIANTS["linear decay and n_dis"]._replace(device=device))
+    captured(task).make(MADE, never)
+    (group,) = task.state_dict()["players"]["generator"]["optimiser"]["param_groups"]
+    assert float(group["lr"]) == pytest.approx(1e-3 * (1 - (MADE - 1) / STEPS), rel=1e-6)
+
+
+def test_going_on_from_a_checkpoint_between_two_replays_equals_going_on(device: torch.device) -> None:
+    whole, first, second = (points(POINTS._replace(device=device)) for _ in range(3))
+    captured(whole).make(2 * MADE, never)
+    captured(first).make(MADE, never)
+    second.load_state_dict(first.state_dict())
+    captured(second, start=MADE).make(MADE, never)
+    assert_equal(whole, second)
+
+
+def test_seeds_draw_different_noise_and_one_seed_the_same(device: torch.device) -> None:
+    tasks = [points(POINTS._replace(seed=seed, device=device)) for seed in (0, 1, 0)]
+    for task in tasks:
+        captured(task).make(MADE, never)
+    first, other, again = (dict(leaves(task.state_dict()["streams"])) for task in tasks)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in first)
+    assert_equal(tasks[0], tasks[2])
+
+
+def test_nothing_more_is_made_once_told_to_stop(device: torch.device) -> None:
+    iterations = captured(points(POINTS._replace(device=device)))
+    asked = iter([False] * (WARM_UP + 2) + [True])
+    assert iterations.make(20, lambda: next(asked)) == WARM_UP + 2 * TOGETHER
+
+
+class Looks(Constraint):
+    """Waits for a value in each step."""
+
+    source, promise = "this test", "none"
+
+    def penalty(self, net: torch.nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:
+        return batch.real.new_zeros(()) if batch.real.sum().item() > 0 else batch.real.new_ones(())
+
+
+class Counts(Constraint):
+    """Makes a decision of the host's own in each step, which a graph would repeat as it was once."""
+
+    source, promise = "this test", "none"
+
+    def penalty(self, net: torch.nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:
+        step = getattr(net, "step", 0)
+        net.step = step + 1  # type: ignore[assignment]
+        return step * net(batch.real).mean()
+
+
+class FromHost(Constraint):
+    """Copies a number from the host in each step."""
+
+    source, promise = "this test", "none"
+
+    def penalty(self, net: torch.nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:
+        return torch.tensor([1.0], device=batch.real.device).sum()
+
+
+class Draws(Constraint):
+    """Draws from torch's own generator."""
+
+    source, promise = "this test", "none"
+
+    def penalty(self, net: torch.nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:
+        return torch.rand((), device=batch.real.device)
+
+
+@pytest.mark.gpu
+def test_ten_thousand_replays_allocate_nothing() -> None:
+    device = torch.device("cuda")
+    with torch.cuda.stream(torch.cuda.Stream()):
+        task = points(POINTS._replace(device=device, constraints=(SpectralNormalization(), GradientPenalty())))
+        iterations = captured(task)
+        iterations.make(20 * TOGETHER, never)
+        torch.cuda.synchronize()
+        before = torch.cuda.memory_stats(device)
+        iterations.make(10_000 * TOGETHER, never)
+        torch.cuda.synchronize()
+        after = torch.cuda.memory_stats(device)
+    for counted in ("allocation.all.allocated", "reserved_bytes.all.current", "allocated_bytes.all.current"):
+        assert after[counted] == before[counted], counted
+    assert task.is_finite()
+
+
+def test_what_waits_for_the_device_says_why_it_is_not_captured() -> None:
+    with pytest.raises(Uncapturable, match="not permitted when stream is capturing"):
+        captured(points(POINTS._replace(constraints=(Looks(),)))).make(MADE, never)
+
+
+@pytest.mark.parametrize("kind", [FromHost, Draws])
+def test_the_imitation_refuses_what_cuda_refuses_or_gets_wrong(kind: type[Constraint]) -> None:
+    with pytest.raises(Uncapturable):
+        captured(points(POINTS._replace(constraints=(kind(),)))).make(MADE, never)
+
+
+def test_the_imitation_repeats_what_the_host_decided() -> None:
+    tasks = [points(POINTS._replace(constraints=(Counts(),))) for _ in "ab"]
+    Iterations(tasks[0], STEPS).make(MADE, never)
+    captured(tasks[1]).make(MADE, never)
+    with pytest.raises(AssertionError):
+        assert_equal(*tasks)
