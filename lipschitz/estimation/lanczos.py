@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from lipschitz.estimation.lockstep import Process, together
+
 LinearMap = Callable[[Tensor], Tensor]
 
 FEWEST = 24
@@ -53,27 +55,37 @@ def leading(
         tolerance: relative, of residuals.
         max_steps: largest number of applications of A.
     """
-    basis = torch.empty(min(16, max_steps), start.numel(), dtype=start.dtype, device=start.device)
+    (found,) = together([lanczos(forward, adjoint, start, tolerance=tolerance, max_steps=max_steps)])
+    return found
+
+
+def lanczos(
+    forward: LinearMap, adjoint: LinearMap, start: Tensor, *, tolerance: float = 1e-3, max_steps: int = 200
+) -> Process[Leading]:
+    """Return the process of `leading`, so that several may run `together`: one question a step, two if much cancels."""
+    rounding = ROUNDING * torch.finfo(start.dtype).eps
+    # Most runs end before they need more rows.
+    basis = torch.empty(min(32, max_steps), start.numel(), dtype=start.dtype, device=start.device)
     basis[0] = start.flatten() / torch.linalg.vector_norm(start)
     diagonal: list[float] = []
     upper: list[float] = []
     left = forward(basis[0].view_as(start))
     for steps in range(1, max_steps + 1):
-        alpha = float(torch.linalg.vector_norm(left))
+        norm = torch.linalg.vector_norm(left)
+        left = left / norm
+        vector = adjoint(left).flatten() - norm * basis[steps - 1]
+        residual, alpha, beta = yield from _orthogonal(vector, basis[:steps], norm)
         diagonal.append(alpha)
-        p, theta, qh = torch.linalg.svd(_bidiagonal(diagonal, upper))
-        noise = ROUNDING * torch.finfo(start.dtype).eps * float(theta[0])
-        residual, beta = basis[0], 0.0
-        if alpha > noise:
-            left = left / alpha
-            residual, beta = _orthogonal(adjoint(left).flatten() - alpha * basis[steps - 1], basis[:steps])
-        squares, errors = theta.square(), theta * beta * p[-1].abs()
-        known = bool(squares[0] - errors[0] >= (1 - tolerance) ** 2 * squares[0])
-        leads = bool((squares + errors).max() <= (1 + tolerance) ** 2 * squares[0])
-        exhausted = beta <= noise or steps == start.numel()
-        converged = exhausted or (known and leads and steps >= FEWEST)
-        if converged or steps == max_steps:
-            break
+        last = steps in (max_steps, start.numel())
+        # The sum is no less than the largest Ritz value, so that before `FEWEST` few steps need the value itself.
+        if last or steps >= FEWEST or min(alpha, beta) <= rounding * (max(diagonal) + max(upper, default=0.0)):
+            p, theta, qh = torch.linalg.svd(_bidiagonal(diagonal, upper))
+            noise = rounding * float(theta[0])
+            beta = beta if alpha > noise else 0.0
+            exhausted = beta <= noise or steps == start.numel()
+            converged = exhausted or (steps >= FEWEST and _settled(theta, p[-1], beta, tolerance))
+            if converged or steps == max_steps:
+                break
         if steps == len(basis):
             basis = torch.cat([basis, torch.empty_like(basis)])
         basis[steps] = residual / beta
@@ -91,19 +103,30 @@ def largest_singular_value(
     return leading(forward, adjoint, start, tolerance=tolerance, max_steps=max_steps).sigma
 
 
-def _orthogonal(vector: Tensor, basis: Tensor) -> tuple[Tensor, float]:
-    """Take from ``vector`` ``(n,)`` what lies in the span of the orthonormal ``basis`` ``(k, n)``; return its norm too.
+def _orthogonal(vector: Tensor, basis: Tensor, norm: Tensor) -> Process[tuple[Tensor, float, float]]:
+    """Take from ``vector`` ``(n,)`` what lies in the span of the orthonormal ``basis`` ``(k, n)``.
 
-    Once is enough unless much cancels, and then twice (Kahan, in Parlett 1980, Sec. 6.9).
+    Once is enough unless much cancels, and then twice (Kahan, in Parlett 1980, Sec. 6.9). Returned with the value of
+    ``norm``, which comes over on the way, and with its own norm.
     """
-    after = float(torch.linalg.vector_norm(vector))
-    for _ in range(2):
-        before = after
-        vector = torch.addmv(vector, basis.T, basis @ vector, alpha=-1)
-        after = float(torch.linalg.vector_norm(vector))
-        if after > 0.7 * before:
-            break
-    return vector, after
+    residual = torch.addmv(vector, basis.T, basis @ vector, alpha=-1)
+    value, before, after = yield norm, torch.linalg.vector_norm(vector), torch.linalg.vector_norm(residual)
+    if after <= 0.7 * before:
+        residual = torch.addmv(residual, basis.T, basis @ residual, alpha=-1)
+        (after,) = yield (torch.linalg.vector_norm(residual),)
+    return residual, value, after
+
+
+def _settled(theta: Tensor, last: Tensor, beta: float, tolerance: float) -> bool:
+    """Say whether the intervals of the Ritz values meet the ``tolerance``, as in `leading`.
+
+    ``theta``: ``(k,)``, descending; ``last``: ``(k,)``, the last entry of each left singular vector.
+    """
+    squares = theta.square()
+    errors = theta * beta * last.abs()
+    known = squares[0] - errors[0] >= (1 - tolerance) ** 2 * squares[0]
+    leads = (squares + errors).max() <= (1 + tolerance) ** 2 * squares[0]
+    return bool(known & leads)
 
 
 def _bidiagonal(diagonal: list[float], upper: list[float]) -> Tensor:

@@ -14,7 +14,7 @@ from lipschitz.estimation.exact import exact
 from lipschitz.estimation.gradients import gradient_norms
 from lipschitz.estimation.labels import Labelled
 from lipschitz.estimation.layers import input_shapes, weighted_layers
-from lipschitz.estimation.sigma import effective_rank, layer_sigmas, spectrum
+from lipschitz.estimation.sigma import effective_rank, layer_sigmas, spectra
 
 SEARCHED_FROM = ("real", "fake", "interpolated")
 """Places from which the search for ``lipschitz_lower`` starts."""
@@ -26,7 +26,7 @@ class Measured(NamedTuple):
     values: dict[str, float]
     """By metric name."""
     spectra: dict[str, Tensor]
-    """All singular values of each layer's reshaped kernel, descending, float64."""
+    """All singular values of each layer's reshaped kernel, descending, float64, on the CPU."""
     starts: dict[str, Tensor]
     """From where the next measurement best looks for each layer's σ."""
 
@@ -70,14 +70,14 @@ def with_row(spectra: Mapping[str, Tensor], row: Mapping[str, Tensor]) -> dict[s
 def _layers(
     net: nn.Module, example: Tensor, kept: dict[str, Tensor]
 ) -> tuple[dict[str, float], dict[str, Tensor], dict[str, Tensor]]:
-    sigmas = layer_sigmas(net, example, starts=kept)
-    spectra = {name: spectrum(layer) for name, layer in weighted_layers(net) if name in sigmas}
+    kernels = spectra(dict(weighted_layers(net)))
+    sigmas = layer_sigmas(net, example, starts=kept, reshaped={name: float(row[0]) for name, row in kernels.items()})
     values = {}
     for layer, sigma in sigmas.items():
         values[f"sigma_reshaped/{layer}"] = sigma.reshaped
         values[f"sigma_operator/{layer}"] = sigma.operator
-        values[f"effective_rank/{layer}"] = effective_rank(spectra[layer])
-    return values, spectra, kept
+        values[f"effective_rank/{layer}"] = effective_rank(kernels[layer])
+    return values, {layer: row for layer, row in kernels.items() if layer in sigmas}, kept
 
 
 def _network(

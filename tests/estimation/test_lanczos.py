@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from counting import Calls, Transfers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lipschitz.estimation.lanczos import Leading, largest_singular_value, leading
+from lipschitz.estimation.lanczos import FEWEST, Leading, lanczos, largest_singular_value, leading
+from lipschitz.estimation.lockstep import Process, together
 
 SIZES = st.integers(1, 9)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -141,3 +143,114 @@ def test_a_single_precision_operator() -> None:
     found = leading(lambda x: matrix @ x, lambda y: matrix.T @ y, torch.ones(60))
     assert found.kept.dtype == torch.float32
     assert found.sigma == pytest.approx(np.linalg.norm(matrix.numpy(), 2), rel=1e-3)
+
+
+def looked_at_every_step(a: NDArray[np.float64], start: NDArray[np.float64], tolerance: float) -> tuple[int, float]:
+    """Return how many steps the process takes and σ, by a loop that decomposes the bidiagonal matrix at each."""
+    rights, diagonal, upper = [start / np.linalg.norm(start)], [], []
+    left = a @ rights[0]
+    while True:
+        diagonal.append(np.linalg.norm(left))
+        p, theta, _ = np.linalg.svd(np.diag(diagonal) + np.diag(upper, 1))
+        noise = 100 * np.finfo(float).eps * theta[0]
+        if diagonal[-1] <= noise:
+            break
+        left = left / diagonal[-1]
+        rest = a.T @ left
+        for _ in range(2):
+            rest = rest - np.transpose(rights) @ (np.array(rights) @ rest)
+        beta = np.linalg.norm(rest)
+        if beta <= noise or len(rights) == len(start):
+            break
+        interval = theta * beta * abs(p[-1])
+        low, high = theta[0] ** 2 - interval[0], max(theta**2 + interval)
+        known = low >= ((1 - tolerance) * theta[0]) ** 2 and high <= ((1 + tolerance) * theta[0]) ** 2
+        if known and len(rights) >= 24:
+            break
+        upper.append(beta)
+        rights.append(rest / beta)
+        left = a @ rights[-1] - beta * left
+    return len(rights), float(theta[0])
+
+
+def problems() -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return operators and starts: slow and fast ones, of low rank, zero, one number, and a warm start."""
+    rng = np.random.default_rng(3)
+    slow, fast = clustered(), np.diag([10.0, *np.linspace(0, 1, 99)])
+    low = rng.normal(size=(40, 3)) @ rng.normal(size=(3, 30))
+    cold = rng.normal(size=1000)
+    return [
+        (slow, cold),
+        (fast, rng.normal(size=100)),
+        (low, rng.normal(size=30)),
+        (np.zeros((5, 4)), rng.normal(size=4)),
+        (np.array([[-3.0]]), np.ones(1)),
+        (slow, run(slow, cold).kept.numpy() + 0.1 * cold / np.linalg.norm(cold)),
+        (np.diag(np.linspace(0, 1, 1000)), rng.normal(size=1000)),
+    ]
+
+
+def process(matrix: NDArray[np.float64], start: NDArray[np.float64], dtype: torch.dtype) -> Process[Leading]:
+    a = torch.from_numpy(matrix).to(dtype)
+    return lanczos(lambda x: a @ x, lambda y: a.T @ y, torch.from_numpy(start).to(dtype))
+
+
+@pytest.mark.parametrize("index", range(7))
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-8])
+def test_it_ends_where_looking_at_every_step_would_end_it(index: int, tolerance: float) -> None:
+    matrix, start = problems()[index]
+    a, calls = torch.from_numpy(matrix), []
+    found = leading(lambda x: calls.append(1) or a @ x, lambda y: a.T @ y, torch.from_numpy(start), tolerance=tolerance)
+    expected, sigma = looked_at_every_step(matrix, start, tolerance)
+    assert len(calls) == expected
+    assert found.sigma == pytest.approx(sigma, rel=1e-10)
+
+
+def test_several_together_each_find_what_they_find_alone() -> None:
+    lengths = [steps(*problem) for problem in problems()]
+    assert len(set(lengths)) >= 5, "they end at different steps"
+    found = together(process(*problem, torch.float64) for problem in problems())
+    for one, (matrix, start) in zip(found, problems(), strict=True):
+        alone = run(matrix, start)
+        assert one.sigma == pytest.approx(alone.sigma, rel=1e-10)
+        assert one.converged == alone.converged
+        assert one.kept.numpy() == pytest.approx(alone.kept.numpy(), abs=1e-10)
+
+
+def test_a_device_is_waited_for_once_a_step_and_as_often_for_one_as_for_many() -> None:
+    # What the host decomposes is in float64, and what stands for a device's in float32.
+    slow, cold = problems()[0]
+    with Transfers() as alone:
+        together([process(slow, cold, torch.float32)])
+    assert alone.counts[torch.float32] == steps(slow, cold) > FEWEST
+    with Transfers() as many:
+        together([process(slow, cold * scale, torch.float32) for scale in (1, 2, 3)])
+    assert many.counts[torch.float32] == alone.counts[torch.float32]
+
+
+def test_nothing_is_decomposed_before_it_could_stop() -> None:
+    matrix, start = problems()[1]
+    with Calls() as calls:
+        taken = steps(matrix, start)
+    assert taken >= FEWEST
+    assert calls.counts["_linalg_svd"] == taken - FEWEST + 1
+
+
+def test_where_much_cancels_it_asks_twice_a_step() -> None:
+    # What the adjoint adds to the true one lies along the start, and is taken out again; what is left has to be asked.
+    matrix, start = problems()[1]
+    a, first = torch.from_numpy(matrix), torch.from_numpy(start / np.linalg.norm(start))
+    asked = []
+
+    def watched(of: Process[Leading]) -> Process[Leading]:
+        answers = None
+        while True:
+            try:
+                asked.append(of.send(answers))
+            except StopIteration as end:
+                return end.value
+            answers = yield asked[-1]
+
+    (found,) = together([watched(lanczos(lambda x: a @ x, lambda y: a.T @ y + 1e6 * first, first))])
+    assert [len(scalars) for scalars in asked] == [3, 1] * steps(matrix, start)
+    assert found.sigma == pytest.approx(run(matrix, start).sigma, rel=1e-8)

@@ -2,10 +2,12 @@
 
 import math
 from collections import OrderedDict
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from counting import Calls
 from drawn_layers import Drawn, convolutions, dense, linears, transposed_convolutions
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -14,10 +16,21 @@ from torch import Tensor, nn
 
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.estimation import sigma
-from lipschitz.estimation.lanczos import Leading, LinearMap, leading
-from lipschitz.estimation.layers import as_matrix, raw_weight, reshaped_weight
+from lipschitz.estimation.lanczos import Leading, LinearMap, lanczos
+from lipschitz.estimation.layers import as_matrix, input_shapes, raw_weight, reshaped_weight, weighted_layers
+from lipschitz.estimation.lockstep import Process, in_turn, together
 from lipschitz.estimation.operators import adjoint, linear_part
-from lipschitz.estimation.sigma import effective_rank, layer_sigmas, operator_sigma, reshaped_sigma, spectrum
+from lipschitz.estimation.sigma import (
+    effective_rank,
+    layer_sigmas,
+    leading_maps,
+    operator_sigma,
+    reshaped_sigma,
+    reshaped_sigmas,
+    spectra,
+    spectrum,
+)
+from lipschitz.models.resnet import ResNet
 
 ANY = st.one_of(convolutions(), transposed_convolutions(), linears())
 
@@ -194,6 +207,83 @@ def test_a_single_precision_weight_is_measured_in_double() -> None:
     assert reshaped_sigma(layer) == 0
 
 
+def layers_of_few_shapes() -> dict[str, nn.Module]:
+    """Kernels of the reshaped sizes 4x18 (three of them, not in a row), 18x4, 3x5 and 1x5; one is zero."""
+    torch.manual_seed(0)
+    layers = {
+        "a": nn.Conv2d(2, 4, 3),
+        "b": nn.Linear(5, 3),
+        "c": nn.ConvTranspose2d(2, 4, 3),
+        "d": nn.Conv1d(1, 1, 5),
+        "e": nn.Linear(18, 4).double(),
+        "f": nn.Linear(4, 18),
+    }
+    layers["e"].weight.data.zero_()
+    return layers
+
+
+def test_layers_in_any_order_and_of_any_shapes_are_each_given_their_own_singular_values() -> None:
+    layers = layers_of_few_shapes()
+    matrices = {name: reshaped_weight(layer).detach().double().numpy() for name, layer in layers.items()}
+    kernels, sigmas = spectra(layers), reshaped_sigmas(layers)
+    assert list(kernels) == list(sigmas) == list(layers)
+    for name, matrix in matrices.items():
+        values = np.linalg.svd(matrix, compute_uv=False)
+        assert kernels[name].dtype == torch.float64
+        assert_allclose(kernels[name], values, rtol=1e-10)
+        assert sigmas[name] == pytest.approx(values[0], rel=1e-10)
+    assert spectra({}) == reshaped_sigmas({}) == {}
+
+
+def test_there_is_one_decomposition_for_each_shape() -> None:
+    with Calls() as calls:
+        spectra(layers_of_few_shapes())
+    assert calls.counts["_linalg_svd"] == 4
+    with Calls() as calls:
+        reshaped_sigmas(layers_of_few_shapes())
+    assert calls.counts["_linalg_eigh"] == 4
+
+
+def test_known_sigmas_of_the_kernels_are_taken_over() -> None:
+    known = {"conv": 1.5, "deconv": 2.5, "output": 3.5}
+    with Calls() as calls:
+        sigmas = layer_sigmas(net(), EXAMPLE, reshaped=known)
+    assert {name: found.reshaped for name, found in sigmas.items()} == known
+    assert sigmas["output"].operator == 3.5
+    assert not calls.counts["_linalg_eigh"]
+
+
+def resnet() -> tuple[nn.Module, Tensor]:
+    """Return a discriminator with several convolutions of one shape, one of them zero, and an example."""
+    torch.manual_seed(0)
+    ours = ResNet(width=3).build_discriminator((3, 8, 8)).double().requires_grad_(False)
+    ours.get_submodule("blocks.3.first.conv").weight.zero_()
+    return ours, torch.zeros(1, 3, 8, 8, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("run", [in_turn, together])
+def test_a_network_s_layers_are_each_measured_as_if_alone(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:
+    monkeypatch.setattr(sigma, "in_turn", run)
+    ours, example = resnet()
+    shapes = input_shapes(ours, (3, 8, 8))
+    layers = {name: layer for name, layer in weighted_layers(ours) if name in shapes}
+    starts = {}
+    sigmas = layer_sigmas(ours, example, starts=starts)
+    for name, layer in layers.items():
+        assert sigmas[name].operator == pytest.approx(operator_sigma(layer, shapes[name]), rel=1e-10)
+        assert sigmas[name].reshaped == pytest.approx(reshaped_sigma(layer), rel=1e-10)
+    assert sigmas["blocks.3.first.conv"] == (0, 0, True)
+    # Warm starts of some of them.
+    some = {name: start for index, (name, start) in enumerate(starts.items()) if index % 2}
+    before = dict(some)
+    sigmas = layer_sigmas(ours, example, starts=some)
+    assert list(some) == [*before, *(name for name in starts if name not in before)]
+    for name, start in some.items():
+        (alone,) = in_turn([leading_maps(layers[name], shapes[name], kept=before.get(name))])
+        assert sigmas[name].operator == pytest.approx(alone.sigma, rel=1e-10)
+        assert_allclose(start, alone.kept, atol=1e-10)
+
+
 @pytest.mark.parametrize(
     ("values", "rank"),
     [
@@ -211,11 +301,11 @@ def test_effective_rank_by_hand(values: list[float], rank: float) -> None:
 def test_starts_are_kept_by_layer_and_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     begun = []
 
-    def watched(forward: LinearMap, adjoint: LinearMap, start: Tensor, **options: float) -> Leading:
+    def watched(forward: LinearMap, adjoint: LinearMap, start: Tensor, **options: float) -> Process[Leading]:
         begun.append(start)
-        return leading(forward, adjoint, start, **options)
+        return lanczos(forward, adjoint, start, **options)
 
-    monkeypatch.setattr(sigma, "leading", watched)
+    monkeypatch.setattr(sigma, "lanczos", watched)
     ours, starts = net(), {}
     cold = layer_sigmas(ours, EXAMPLE, starts=starts)
     # Maps of the smaller side of each convolution; a Linear layer needs none.

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -93,3 +94,16 @@ def test_what_a_measurement_leaves_makes_the_next_one_start_where_it_ended() -> 
     assert not torch.equal(again.starts["0"], first.starts["0"])
     assert again.values["sigma_operator/0"] == pytest.approx(first.values["sigma_operator/0"], rel=1e-3)
     assert first.spectra["0"].shape == (2,)
+
+
+def test_sigma_of_a_kernel_is_the_first_of_its_spectrum() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Flatten(), nn.Linear(32, 1))
+    net[0].register_module("unused", nn.Linear(3, 3))
+    places = dict.fromkeys(("real", "fake", "interpolated"), torch.randn(3, 1, 4, 4))
+    measured = measure_discriminator(net, places)
+    assert list(measured.spectra) == ["0", "2"]
+    for name, values in measured.spectra.items():
+        assert measured.values[f"sigma_reshaped/{name}"] == values[0].item()
+        kernel = net.get_submodule(name).weight.detach().double().flatten(1).numpy()
+        assert values[0].item() == pytest.approx(np.linalg.norm(kernel, 2), rel=1e-12)

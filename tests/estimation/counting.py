@@ -1,0 +1,39 @@
+"""What a piece of code asks torch for, counted."""
+
+from collections import Counter
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+TRANSFERS = {Tensor.tolist, Tensor.item, Tensor.cpu, Tensor.__float__, Tensor.__int__, Tensor.__bool__}
+
+
+class Calls(TorchDispatchMode):
+    """Counts the operators of ATen by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.counts[function.overloadpacket.__name__] += 1
+        return function(*args, **(kwargs or {}))
+
+
+class Transfers(TorchFunctionMode):
+    """Counts by dtype how often a tensor's values are brought to Python, for which a device would be waited for.
+
+    Without a device, the dtype tells tensors of the host from those that stand for a device's.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[torch.dtype] = Counter()
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in TRANSFERS:
+            self.counts[args[0].dtype] += 1
+        return function(*args, **(kwargs or {}))
