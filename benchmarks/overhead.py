@@ -17,12 +17,12 @@ from typing import Any
 import torch
 from paired import Pair, compared, interval, pairs, watched, write
 
+from lipschitz.sweep.job import Job
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.run import Run
 from lipschitz.sweep.runner import check_data
 from lipschitz.sweep.spec import load_sweep
 from lipschitz.sweep.store import RunFolder
-from lipschitz.sweep.worker import Job
 from lipschitz.tasks.generation import Generation
 from lipschitz.training.loop import SLICE, Trainer
 

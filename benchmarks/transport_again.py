@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from lipschitz.files import write_json
+from lipschitz.sweep.job import Job
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.spec import load_sweep
-from lipschitz.sweep.worker import Job
 from lipschitz.tasks.potential import AS_PUBLISHED
 from lipschitz.training.checkpoint import load
 

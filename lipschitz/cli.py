@@ -48,7 +48,11 @@ def sweep(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or some of its devices: cuda:0,2.")] = "auto",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Runs at once.", show_default="one a CPU core or GPU")
+        int | None, typer.Option(min=1, help="Processes that make runs.", show_default="one a CPU core or GPU")
+    ] = None,
+    pack: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs that take turns in one process.", show_default="1 on a CPU, measured on a GPU"),
     ] = None,
     inception_weights: Annotated[
         Path | None,
@@ -67,7 +71,7 @@ def sweep(
     from lipschitz import sweeping
     from lipschitz.sweep.devices import slots
 
-    request = sweeping.Request(file, out, data_root, slots(device, workers), inception_weights, limit_steps)
+    request = sweeping.Request(file, out, data_root, slots(device, workers), inception_weights, limit_steps, pack)
     if dry_run:
         sweeping.show_what_would_run(request, console)
         return

@@ -10,11 +10,11 @@ from rich.console import Console
 from lipschitz.errors import InputError
 from lipschitz.sweep import runner
 from lipschitz.sweep.devices import check_precisions
+from lipschitz.sweep.job import Job
 from lipschitz.sweep.local import run_jobs
 from lipschitz.sweep.progress import RunsDisplay, TimingDisplay, display, warn
 from lipschitz.sweep.spec import Sweep, load_sweep
 from lipschitz.sweep.store import SweepFolder
-from lipschitz.sweep.worker import Job
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Request:
     """The device of each worker."""
     inception_weights: Path | None
     limit_steps: int | None
+    pack: int | None = None
+    """How many runs share a worker; as measured, where None."""
 
     def plan(self) -> Sweep:
         """Expand the file, by the results that are there where it chooses by them.
@@ -106,7 +108,7 @@ def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:
         while True:
             _show_plan(plan, console)
             jobs = runner.jobs_of(plan, folder, data, request.data_root, request.slots, request.inception_weights)
-            _train(jobs, plan, folder, request.slots, console)
+            _train(jobs, plan, folder, request, console)
             further = request.plan() if plan.waiting else plan
             if further.waiting == plan.waiting:
                 break
@@ -119,16 +121,17 @@ def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:
     return Outcome(plan, failed)
 
 
-def _train(jobs: Sequence[Job], plan: Sweep, folder: SweepFolder, slots: Sequence[str], console: Console) -> None:
-    if untimed := runner.untimed(jobs, folder):
-        with display(console, "configurations") as progress:
-            runner.time_configurations(untimed, TimingDisplay(progress, untimed))
+def _train(jobs: Sequence[Job], plan: Sweep, folder: SweepFolder, request: Request, console: Console) -> None:
+    if untimed := runner.untimed(jobs, folder, request.pack):
+        with display(console, "timings") as progress:
+            runner.time_configurations(untimed, TimingDisplay(progress, untimed), request.pack)
     if not jobs:
         console.print("all runs are finished")
         return
-    _show_estimate(runner.training_seconds(jobs, folder.timings()), len(jobs), slots, console)
+    jobs = runner.packed(jobs, request.pack)
+    _show_estimate(runner.training_seconds(jobs, folder.timings()), len(jobs), request.slots, console)
     with display(console, "steps") as progress:
-        run_jobs(jobs, slots, RunsDisplay(console, progress, jobs, len(plan.runs)))
+        run_jobs(jobs, request.slots, RunsDisplay(console, progress, jobs, len(plan.runs)))
 
 
 def _show_plan(plan: Sweep, console: Console) -> None:

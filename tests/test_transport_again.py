@@ -11,8 +11,8 @@ import torch
 from lipschitz.datasets.funnels import Funnels
 from lipschitz.datasets.published_funnels import PINNED
 from lipschitz.datasets.rays import Geometry
+from lipschitz.sweep.job import Job
 from lipschitz.sweep.spec import load_sweep
-from lipschitz.sweep.worker import Job
 from lipschitz.tasks.potential import AS_PUBLISHED
 from lipschitz.training.loop import Trainer
 

@@ -1,15 +1,18 @@
-"""The local engine: one process a run, as many at once as there are slots; one that dies takes no other with it."""
+"""The local engine: workers that are given runs from one queue; one that dies costs no run but its own."""
 
+import math
 import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Protocol
+from typing import Any, Protocol
 
-from lipschitz.sweep.worker import Job, work
+from lipschitz.sweep.job import Job
+from lipschitz.sweep.worker import work
 
 PRELOAD = ["lipschitz.sweep.worker", "torch._dynamo", "scipy.optimize", "scipy.spatial.distance", "sklearn.datasets"]
 """What every worker would import sooner or later; torch imports its compiler as soon as it makes an optimiser."""
@@ -35,58 +38,172 @@ class Observer(Protocol):
     def warned(self, line: str) -> None:
         """Something was noticed that costs no result."""
 
+    def returned(self, job: Job) -> None:
+        """A worker gave ``job`` back, to be started again from its checkpoint."""
+
     def ended(self, job: Job) -> None:
-        """The worker of ``job`` is gone; the run's folder says how it went."""
+        """``job`` is over; the run's folder says how it went."""
+
+
+Target = Callable[[Job, Connection], None]
+
+
+def run_jobs(jobs: Sequence[Job], slots: Sequence[str], observer: Observer, target: Target = work) -> None:
+    """Run ``target`` on every job, in order, with a process on the device of each slot.
+
+    A job whose ``pack`` is one has a process of its own. Others share one as long as their shares, 1 / ``pack`` each,
+    add up to one at most; their ``target`` is `work`, which takes further jobs while it works on those that it has.
+
+    A KeyboardInterrupt stops the workers after the step in hand and is raised again.
+    """
+    engine = _Engine(jobs, slots, observer, target)
+    try:
+        while engine.goes_on():
+            engine.hand_out()
+            engine.listen()
+    finally:
+        engine.stop()
 
 
 @dataclass
-class _Active:
-    job: Job
+class _Worker:
     process: BaseProcess
     channel: Connection
     slot: str
+    held: dict[str, Job] = field(default_factory=dict)
+    dismissed: bool = False
+
+    @property
+    def load(self) -> float:
+        """Sum of the shares of what it holds."""
+        return sum(1 / job.pack for job in self.held.values())
+
+    def has_room(self, job: Job, limit: float) -> bool:
+        """Say whether it can take ``job`` besides what it holds."""
+        shares = not self.dismissed and job.pack > 1 and all(held.pack > 1 for held in self.held.values())
+        return shares and self.load + 1 / job.pack < 1 + 1e-9 and len(self.held) < limit
+
+    def give(self, job: Job | None) -> None:
+        """Send a job, or that there is no more; a worker that has died meanwhile is noticed elsewhere."""
+        with suppress(OSError):
+            self.channel.send(job)
 
 
-def run_jobs(
-    jobs: Sequence[Job],
-    slots: Sequence[str],
-    observer: Observer,
-    target: Callable[[Job, Connection], None] = work,
-) -> None:
-    """Run ``target`` on every job, each in a process of its own on the device of a free slot, in order.
+class _Engine:
+    """Who holds what: jobs wait, or are held by a worker, of which each slot has at most one."""
 
-    A KeyboardInterrupt stops the workers after the slice in hand and is raised again.
-    """
-    waiting, free = deque(jobs), deque(slots)
-    active: list[_Active] = []
-    context = _context()
-    try:
-        while waiting or active:
-            while waiting and free:
-                slot = free.popleft()
-                active.append(_start(context, replace(waiting.popleft(), device=slot), slot, target))
-                observer.started(active[-1].job)
-            ready = wait([*(a.channel for a in active), *(a.process.sentinel for a in active)])
-            for one in list(active):
-                if one.channel in ready:
-                    _listen(one, observer)
-                if not one.process.is_alive():
-                    _listen(one, observer)
-                    one.process.join()
-                    one.channel.close()
-                    if target is work:
-                        _blame(one)
-                    active.remove(one)
-                    free.append(one.slot)
-                    observer.ended(one.job)
-    finally:
-        if active:
-            observer.warned("stopping: workers write their checkpoints")
-        for one in active:
-            one.process.terminate()
-        for one in active:
-            one.process.join(GRACE)
-            one.process.kill()
+    def __init__(self, jobs: Sequence[Job], slots: Sequence[str], observer: Observer, target: Target) -> None:
+        self._waiting, self._free = deque(jobs), deque(slots)
+        self._observer, self._target = observer, target
+        self._workers: list[_Worker] = []
+        # What a slot has memory for, once it was found to lack some.
+        self._limits = dict.fromkeys(slots, math.inf)
+        self._uncapturable: set[str] = set()
+        self._context = _context()
+
+    def goes_on(self) -> bool:
+        """Say whether anything waits or is at work."""
+        return bool(self._waiting or self._workers)
+
+    def hand_out(self) -> None:
+        """Give what waits to free slots, then to workers that have room, the least loaded first."""
+        while self._waiting:
+            job = self._waiting[0]
+            if self._free:
+                self._start(self._waiting.popleft(), self._free.popleft())
+                continue
+            fitting = [worker for worker in self._workers if worker.has_room(job, self._limits[worker.slot])]
+            if not fitting:
+                break
+            self._give(min(fitting, key=lambda worker: worker.load), self._waiting.popleft())
+        for worker in self._workers:
+            if not worker.held and not worker.dismissed:
+                worker.dismissed = True
+                worker.give(None)
+
+    def listen(self) -> None:
+        """Wait until a worker says something or is gone, and take note."""
+        ready = wait([*(a.channel for a in self._workers), *(a.process.sentinel for a in self._workers)])
+        for worker in list(self._workers):
+            if worker.channel in ready:
+                self._hear(worker)
+            if not worker.process.is_alive():
+                self._hear(worker)
+                worker.process.join()
+                worker.channel.close()
+                self._workers.remove(worker)
+                self._free.append(worker.slot)
+                self._bury(worker)
+
+    def stop(self) -> None:
+        """Stop what is still at work: each run is left with a checkpoint."""
+        if self._workers:
+            self._observer.warned("stopping: workers write their checkpoints")
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(GRACE)
+            worker.process.kill()
+
+    def _start(self, job: Job, slot: str) -> None:
+        ours, theirs = self._context.Pipe()
+        job = self._placed(job, slot)
+        process = self._context.Process(target=self._target, args=(job, theirs), name=job.run.id)
+        process.start()
+        theirs.close()
+        self._workers.append(_Worker(process, ours, slot, {job.run.id: job}))
+        self._observer.started(job)
+
+    def _give(self, worker: _Worker, job: Job) -> None:
+        job = self._placed(job, worker.slot)
+        worker.held[job.run.id] = job
+        worker.give(job)
+        self._observer.started(job)
+
+    def _placed(self, job: Job, slot: str) -> Job:
+        return replace(job, device=slot, captures=job.captures and job.run.configuration not in self._uncapturable)
+
+    def _hear(self, worker: _Worker) -> None:
+        # A worker that is gone closes its end: its sentinel says so too, and only that counts.
+        with suppress(EOFError, OSError):
+            while worker.channel.poll():
+                self._take_note(worker, *worker.channel.recv())
+
+    def _take_note(self, worker: _Worker, kind: str, *said: Any) -> None:
+        match kind, said:
+            case "step", (run_id, step):
+                self._observer.stepped(worker.held[run_id], step)
+            case "warning", (line,):
+                self._observer.warned(line)
+            case "ended", (run_id,):
+                self._observer.ended(worker.held.pop(run_id))
+            case "returned", (run_ids, runs, reason):
+                jobs = [worker.held.pop(run_id) for run_id in run_ids]
+                worker.dismissed = not worker.held
+                self._return(jobs)
+                if runs:
+                    self._limits[worker.slot] = runs
+                    self._observer.warned(f"{worker.slot}: {runs} runs at once from now on: {reason}")
+                else:
+                    self._uncapturable.add(jobs[0].run.configuration)
+                    self._observer.warned(f"{jobs[0].run.configuration}: not captured, and slower for it: {reason}")
+
+    def _return(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self._observer.returned(job)
+        self._waiting.extendleft(reversed(jobs))
+
+    def _bury(self, worker: _Worker) -> None:
+        """Say what becomes of the runs of a worker that is gone: one alone was the cause, of several any may be."""
+        left = list(worker.held.values())
+        if len(left) > 1:
+            self._observer.warned(f"{worker.slot}: a worker of {len(left)} runs died; each goes on in one of its own")
+            self._return([replace(job, pack=1) for job in left])
+            return
+        for job in left:
+            if self._target is work:
+                _blame(job, worker.process.exitcode)
+            self._observer.ended(job)
 
 
 def _context() -> multiprocessing.context.ForkServerContext:
@@ -101,35 +218,8 @@ def _context() -> multiprocessing.context.ForkServerContext:
     return context
 
 
-def _start(
-    context: multiprocessing.context.ForkServerContext,
-    job: Job,
-    slot: str,
-    target: Callable[[Job, Connection], None],
-) -> _Active:
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=target, args=(job, theirs), name=job.run.id)
-    process.start()
-    theirs.close()
-    return _Active(job, process, ours, slot)
-
-
-def _listen(one: _Active, observer: Observer) -> None:
-    try:
-        while one.channel.poll():
-            kind, value = one.channel.recv()
-            if kind == "step":
-                observer.stepped(one.job, value)
-            else:
-                observer.warned(value)
-    except (EOFError, OSError):
-        # The worker is gone: its sentinel says so too, and only that counts.
-        pass
-
-
-def _blame(one: _Active) -> None:
+def _blame(job: Job, code: int | None) -> None:
     """Write why the run stopped where its worker could not."""
-    code, folder = one.process.exitcode, one.job.folder
-    if code and folder.path.exists() and not folder.error.exists():
+    if code and job.folder.path.exists() and not job.folder.error.exists():
         died = f"signal {-code}" if code < 0 else f"exit status {code}"
-        folder.fail(f"the worker died ({died}) before it could say why")
+        job.folder.fail(f"the worker died ({died}) before it could say why")

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from lipschitz.errors import InputError
+from lipschitz.sweep.job import Job
 from lipschitz.sweep.timing import ROUNDS
-from lipschitz.sweep.worker import Job
 
 
 class RunsDisplay:
@@ -37,6 +38,11 @@ class RunsDisplay:
         """Print the warning above the display."""
         warn(self._console, line)
 
+    def returned(self, job: Job) -> None:
+        """A run waits again."""
+        self._running -= 1
+        self._show()
+
     def ended(self, job: Job) -> None:
         """A run is over, one way or another."""
         self.stepped(job, self._budgets[job.run.id])
@@ -64,8 +70,8 @@ class TimingDisplay:
 
     def __init__(self, progress: Progress, groups: Sequence[Sequence[Job]]) -> None:
         self._progress = progress
-        self._sizes = {group[0].run.id: len(group) for group in groups}
-        self._bar = progress.add_task("timing each configuration alone", total=ROUNDS * sum(self._sizes.values()))
+        on_cuda = sum(torch.device(job.device).type == "cuda" for group in groups for job in group)
+        self._bar = progress.add_task("timing each configuration alone", total=ROUNDS * len(groups) + on_cuda)
 
     def started(self, job: Job) -> None:
         """Nothing to show yet."""
@@ -77,9 +83,12 @@ class TimingDisplay:
         """Print the warning above the display."""
         warn(self._progress.console, line)
 
+    def returned(self, job: Job) -> None:
+        """Nothing that is timed is given back."""
+
     def ended(self, job: Job) -> None:
-        """One more group of configurations was timed, in one more round."""
-        self._progress.advance(self._bar, self._sizes[job.run.id])
+        """One more group of configurations was timed in one more round, or one configuration captured."""
+        self._progress.advance(self._bar)
 
 
 def warn(console: Console, line: str) -> None:

@@ -2,11 +2,12 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,13 +18,14 @@ from lipschitz.datasets.base import Dataset, ImageData
 from lipschitz.errors import InputError
 from lipschitz.features.inception import read_weights
 from lipschitz.features.weights import weights_file
+from lipschitz.sweep.job import Job
 from lipschitz.sweep.local import Observer, run_jobs
+from lipschitz.sweep.packing import time_packs
 from lipschitz.sweep.provenance import device_name, provenance
 from lipschitz.sweep.spec import Sweep
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing import ROUNDS, Round, drift_warning, groups_of, rounds_of, time_round, timing_of
-from lipschitz.sweep.timings import iteration_ms
-from lipschitz.sweep.worker import Job
+from lipschitz.sweep.timings import as_trained, seconds_of_an_iteration
 
 PATIENCE = 30.0
 """Seconds that a dry run may spend on timing."""
@@ -102,33 +104,50 @@ def jobs_of(
     return jobs
 
 
-def untimed(jobs: Sequence[Job], folder: SweepFolder) -> list[list[Job]]:
-    """Return one job for each configuration that was not timed on the jobs' kind of device yet, by what takes turns."""
-    return groups_of([job for job in jobs if not folder.timing(job.run.configuration, job.timed_on)])
+def untimed(jobs: Sequence[Job], folder: SweepFolder, pack: int | None = None) -> list[list[Job]]:
+    """Return one job for each configuration that was not timed on the jobs' kind of device yet, by what takes turns.
+
+    What is captured was also tried with several runs at once, unless ``pack`` says how many there are to be.
+    """
+
+    def is_timed(job: Job) -> bool:
+        timing = folder.timing(job.run.configuration, job.timed_on)
+        return timing is not None and ("launched" not in timing or "pack" in timing or pack is not None)
+
+    return groups_of([job for job in jobs if not is_timed(job)])
 
 
-def time_configurations(groups: Sequence[Sequence[Job]], observer: Observer) -> None:
+def time_configurations(groups: Sequence[Sequence[Job]], observer: Observer, pack: int | None = None) -> None:
     """Time all groups one after the other, the device otherwise idle, and all of them again in each further round.
 
     What was not measured in every round counts as not timed; nothing is kept before the last round is over. In each
-    round another configuration of a group is the first.
+    round another configuration of a group is the first. On CUDA each is then captured, and tried with ever more runs at
+    once, unless ``pack`` says how many there are to be.
     """
     rounds: dict[str, list[Round]] = {}
+    captured: dict[str, dict[str, Any]] = {}
     with TemporaryDirectory() as scratch:
+
+        def answer_of(job: Job, target: Callable[[Path, Job, Connection], None]) -> dict[str, Any]:
+            answer = Path(scratch) / f"{job.run.id}.json"
+            answer.unlink(missing_ok=True)
+            run_jobs([job], [job.device], observer, target=partial(target, answer))
+            # A worker that dies leaves none.
+            return dict(json.loads(answer.read_text())) if answer.exists() else {}
+
         for index in range(ROUNDS):
             for group in groups:
                 start = index * len(group) // ROUNDS
-                answer = Path(scratch) / f"{index}-{group[0].run.id}.json"
-                target = partial(time_round, [*group[start:], *group[:start]], answer)
-                run_jobs([group[0]], [group[0].device], observer, target=target)
-                # A worker that dies leaves none.
-                for configuration, measured in (json.loads(answer.read_text()) if answer.exists() else {}).items():
+                turns = [*group[start:], *group[:start]]
+                for configuration, measured in answer_of(group[0], partial(time_round, turns)).items():
                     rounds.setdefault(configuration, []).append(measured)
+        for job in (job for group in groups for job in group if torch.device(job.device).type == "cuda"):
+            captured[job.run.configuration] = answer_of(job, partial(time_packs, pack))
     timings = {}
     for job in (job for group in groups for job in group):
         name = job.run.configuration
         if len(rounds.get(name, [])) == ROUNDS:
-            timings[name] = timing_of(job, rounds[name])
+            timings[name] = as_trained(timing_of(job, rounds[name]), captured.get(name, {}))
             SweepFolder(job.sweep).write_timing(name, timings[name])
         else:
             observer.warned(f"not timed: {name}")
@@ -136,8 +155,15 @@ def time_configurations(groups: Sequence[Sequence[Job]], observer: Observer) -> 
         observer.warned(line)
 
 
+def packed(jobs: Sequence[Job], pack: int | None) -> list[Job]:
+    """Return ``jobs`` with how many like each a worker holds: ``pack``, or what was measured to be best, or one."""
+    return [replace(job, pack=pack or int((job.timing or {}).get("pack", 1))) for job in jobs]
+
+
 def training_seconds(jobs: Sequence[Job], timings: dict[str, dict[str, Any]]) -> float | None:
     """Return the training time of ``jobs`` on one worker, evaluation aside; None where one was not timed.
+
+    Where runs share a worker, each counts as its share of the time that they take together.
 
     What was timed on the jobs' device comes before ``timings``, by configuration.
     """
@@ -146,7 +172,7 @@ def training_seconds(jobs: Sequence[Job], timings: dict[str, dict[str, Any]]) ->
         timing = job.timing or timings.get(job.run.configuration)
         if timing is None:
             return None
-        total += job.run.training.steps_of(timing) * iteration_ms(timing) / 1000
+        total += job.run.training.steps_of(timing) * seconds_of_an_iteration(timing, job.pack)
     return total
 
 

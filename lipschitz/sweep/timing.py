@@ -14,7 +14,8 @@ import torch
 from lipschitz.datasets.base import Data
 from lipschitz.datasets.pairs import PairData
 from lipschitz.files import write_json
-from lipschitz.sweep.worker import Job, prepare_process
+from lipschitz.sweep.job import Job
+from lipschitz.sweep.process import prepare_process
 from lipschitz.training.clock import median_interval, milliseconds
 from lipschitz.training.task import Task
 

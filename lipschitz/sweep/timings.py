@@ -10,10 +10,33 @@ from lipschitz.files import write_json
 ELSEWHERE = "elsewhere"
 
 
+def as_trained(timing: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``timing``, of parts that are launched one by one, with what was ``measured`` of captured ones on top.
+
+    A time under its own name is that of the iterations that train: captured, where they are; ``launched`` then keeps
+    the others. ``uncaptured`` says why they are not, ``packs`` what several runs at once reach, ``pack`` the best.
+    """
+    captured = measured.get("captured", {})
+    rest = {key: value for key, value in measured.items() if key != "captured"}
+    launched = {"launched": {name: timing[name] for name in timing["rounds"]}} if captured else {}
+    return {**timing, **captured, **launched, **rest}
+
+
 def iteration_ms(timing: Mapping[str, Any]) -> float:
-    """Return the milliseconds of one iteration, n_dis discriminator steps and a generator step where there is one."""
+    """Return the milliseconds of one iteration, n_dis discriminator steps and a generator step where there is one.
+
+    As measured where it was captured as a whole, else the sum of its parts.
+    """
+    if "ms_iteration" in timing:
+        return float(timing["ms_iteration"]["median"])
     generator = timing["ms_generator_step"]["median"] if "ms_generator_step" in timing else 0.0
     return float(timing["n_dis"] * timing["ms_discriminator_step"]["median"] + generator)
+
+
+def seconds_of_an_iteration(timing: Mapping[str, Any], pack: int) -> float:
+    """Return the seconds of an iteration of one of ``pack`` runs that share a worker, over what they make meanwhile."""
+    measured = {each["runs"]: each["iterations_per_second"] for each in timing.get("packs", [])}
+    return 1 / float(measured[pack]) if pack in measured else iteration_ms(timing) / 1000
 
 
 class Timings:

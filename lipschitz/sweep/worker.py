@@ -1,151 +1,195 @@
-"""One process, one run: what an engine starts for each run."""
+"""A worker: one process that makes runs, several of them in turns where they share a device."""
 
-import os
+import gc
 import signal
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
-from pathlib import Path
+from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
 
-from lipschitz.arithmetic import multiply_float32
 from lipschitz.datasets.base import Data
 from lipschitz.datasets.pairs import PairData
 from lipschitz.errors import InputError
-from lipschitz.sweep.run import Run
-from lipschitz.sweep.store import RunFolder, SweepFolder
-from lipschitz.tasks.catalogue import TASKS
-from lipschitz.tasks.losses import LOSSES
-from lipschitz.tasks.precision import check_device
-from lipschitz.tasks.terms import Terms
+from lipschitz.sweep.job import Job
+from lipschitz.sweep.process import prepare_process
+from lipschitz.training.iterations import Uncapturable
 from lipschitz.training.loop import Trainer
-from lipschitz.training.task import Task
 
-
-@dataclass(frozen=True)
-class Job:
-    """A run to be made, and where."""
-
-    run: Run
-    sweep: Path
-    data_root: Path | None
-    device: str
-    provenance: dict[str, Any]
-    timed_on: str = ""
-    """Kind of device whose timings count: that of the sweep's first slot, whichever slot the job is given."""
-    inception_weights: Path | None = None
-    """File of the Inception network's weights; that in the cache where None."""
-
-    @property
-    def folder(self) -> RunFolder:
-        """The folder of the run's results."""
-        return SweepFolder(self.sweep).run(self.run.id)
-
-    @property
-    def timing(self) -> dict[str, Any] | None:
-        """What the timing pass measured of the run's configuration, or None."""
-        return SweepFolder(self.sweep).timing(self.run.configuration, self.timed_on)
-
-    @property
-    def steps(self) -> int:
-        """How many iterations the run has: by its budget, or, of seconds, as frozen when it began.
-
-        Zero where there is nothing that was timed, by which seconds would become steps.
-
-        Raises:
-            InputError: the run has begun, and how many steps it was given cannot be read.
-        """
-        if self.run.training.steps is not None:
-            return self.run.training.steps
-        folder = self.folder
-        try:
-            return int(folder.definition()["steps"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            # Other steps than it began with would make it another run than an undisturbed one.
-            if folder.checkpoint.exists() or folder.previous_checkpoint.exists():
-                raise InputError(
-                    f"{folder.path / 'run.json'}: cannot be read ({type(error).__name__}), and it holds the steps at "
-                    "which the checkpoint beside it ends; put it back, or remove the run's folder to begin anew"
-                ) from None
-        return self.run.training.steps_of(self.timing)
-
-    def load(self) -> Data | PairData:
-        """Load the data onto the job's device."""
-        return self.run.dataset.load(self.data_root, torch.device(self.device))
-
-    def build(self, data: Data | PairData | None = None) -> Task:
-        """Build the task on the job's device, on ``data`` where they are there already.
-
-        Raises:
-            InputError: the device does not compute in the run's precision.
-        """
-        run, task = self.run, TASKS[self.run.task]
-        check_device(run.training.precision, torch.device(self.device))
-        protocols = run.evaluation.protocols
-        terms = Terms(
-            run.model,
-            run.constraints,
-            LOSSES[run.loss],
-            run.setting,
-            seed=run.seed,
-            batch_size=run.training.batch_size,
-            samples=run.evaluation.samples,
-            gradient_samples=run.evaluation.gradient_samples,
-            selection=run.evaluation.select or task.metrics_of(run.dataset, protocols)[0],
-            device=torch.device(self.device),
-            generator_constraints=run.generator_constraints,
-            generator_batch_size=run.training.generator_batch_size,
-            ema=run.training.ema,
-            protocols=protocols,
-            inception_weights=self.inception_weights,
-            precision=run.training.precision,
-        )
-        return task.build(data or self.load(), terms)
+PATIENCE = 0.2
+"""Seconds between two looks at whether it was told to stop, of a worker that waits for runs."""
 
 
 def work(job: Job, channel: Connection) -> None:
-    """Train ``job.run`` to its end from wherever it stands, sending ("step", n) after each slice and ("warning", line).
+    """Train ``job.run`` to its end from wherever it stands, and in turns with it whatever the channel brings.
 
-    A SIGTERM ends it after the step in hand, with a checkpoint. What goes wrong is written to ``error.txt``; exit
-    status 1.
+    Received are further jobs, and None once there are no more. Sent are ("step", id, n) after each slice, ("warning",
+    line), ("ended", id) for a run that is over, one way or another, and ("returned", ids, runs, reason) for runs that
+    the worker gives back with their checkpoints, since there is memory for no more than so many ``runs`` at once. Zero
+    says that the first of them cannot be captured, for the reason. A worker that gives back all is about to end.
+
+    A SIGTERM ends all runs after the step in hand, with a checkpoint. What goes wrong in one is written to its
+    ``error.txt``, and costs no other anything.
     """
     prepare_process()
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    folder = job.folder
-    with folder.writing():
-        folder.error.unlink(missing_ok=True)
+    Worker(channel).run(job)
+
+
+@dataclass
+class _Held:
+    """A run in the making."""
+
+    job: Job
+    folder: ExitStack
+    """Holds the lock of the run's folder."""
+    stream: torch.cuda.Stream | None
+    trainer: Trainer | None = None
+    turns: Iterator[int] | None = None
+
+    def current(self) -> AbstractContextManager[Any]:
+        """Make the run's stream the current one for a block."""
+        return torch.cuda.stream(self.stream)
+
+
+class Worker:
+    """Holds runs and gives each a turn after the other: on a GPU the others' slices go on meanwhile."""
+
+    def __init__(self, channel: Connection) -> None:
+        self._channel = channel
+        self._stopping = threading.Event()
+        self._held: list[_Held] = []
+        self._data: dict[str, Data | PairData] = {}
+        # A stream that a run has left is the next one's: torch has 32 of them, and begins again with the first.
+        self._streams: list[torch.cuda.Stream] = []
+        signal.signal(signal.SIGTERM, lambda *_: self._stopping.set())
+
+    def run(self, first: Job) -> None:
+        """Make ``first`` and what follows it, until the channel says that there is no more."""
+        self._take(first)
+        while self._listen():
+            for held in list(self._held):
+                # One turn may have made others go.
+                if held in self._held:
+                    self._turn(held)
+
+    def _listen(self) -> bool:
+        """Take what was sent, waiting for it where there is nothing to do; say whether there is more to do."""
+        while True:
+            while self._channel.poll(0 if self._held or self._stopping.is_set() else PATIENCE):
+                try:
+                    job = self._channel.recv()
+                except EOFError:
+                    return bool(self._held)
+                if job is None:
+                    return bool(self._held)
+                self._take(job)
+            if self._held or self._stopping.is_set():
+                return bool(self._held)
+
+    def _take(self, job: Job) -> None:
+        device = torch.device(job.device)
+        stream = None
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+            stream = self._streams.pop() if self._streams else torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        folder = ExitStack()
+        folder.enter_context(job.folder.writing())
+        job.folder.error.unlink(missing_ok=True)
+        self._held.append(_Held(job, folder, stream))
+
+    def _turn(self, held: _Held) -> None:
+        lacked_memory = ""
         try:
-            steps = job.steps
-            if not steps:
-                raise InputError(f"{job.run.configuration}: not timed, and only by its time do seconds become steps")
-            folder.define({**job.run.definition(steps), "provenance": [*folder.origins(), job.provenance]})
-            trainer = Trainer(job.build(), folder, steps=steps, every=job.run.evaluation.every)
-            for line in trainer.restore():
-                channel.send(("warning", line))
-            for step in trainer.run(stopping.is_set):
-                channel.send(("step", step))
+            with held.current():
+                step = next(held.turns or self._begin(held), None)
+        except torch.OutOfMemoryError:
+            lacked_memory = traceback.format_exc()
+        except Uncapturable as error:
+            self._begin_anew(held, error)
         except Exception as error:
-            folder.fail(str(error) if isinstance(error, InputError) else traceback.format_exc())
-            raise SystemExit(1) from None
+            if len(self._held) > 1 and isinstance(error, torch.AcceleratorError):
+                # The device is lost to this process, and it need not be this run's fault: each goes on alone.
+                raise SystemExit(1) from error
+            held.job.folder.fail(str(error) if isinstance(error, InputError) else traceback.format_exc())
+            self._end(held)
+        else:
+            if step is None:
+                self._end(held)
+            else:
+                self._channel.send(("step", held.job.run.id, step))
+        if lacked_memory:
+            # Out of the handler, whose traceback holds on to what the run had.
+            self._make_room(held, lacked_memory)
 
+    def _begin(self, held: _Held) -> Iterator[int]:
+        job, folder = held.job, held.job.folder
+        steps = job.steps
+        if not steps:
+            raise InputError(f"{job.run.configuration}: not timed, and only by its time do seconds become steps")
+        stream = held.stream if job.captures else None
+        task = job.build(self._loaded(job))
+        trainer = Trainer(task, folder, steps=steps, every=job.run.evaluation.every, stream=stream)
+        engine = {"runs_at_once": job.pack, "captured": trainer.is_captured}
+        folder.define({**job.run.definition(steps), "provenance": [*folder.origins(), {**job.provenance, **engine}]})
+        for line in trainer.restore():
+            self._channel.send(("warning", line))
+        held.trainer, held.turns = trainer, trainer.run(self._stopping.is_set)
+        return held.turns
 
-def prepare_process() -> None:
-    """Set up a worker: one thread, float32 that is no TF32, deaf to the terminal's Ctrl-C, dead when its parent is."""
-    torch.set_num_threads(1)
-    # On CUDA torch lets convolutions take TF32 unless told otherwise.
-    multiply_float32("ieee")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    def _loaded(self, job: Job) -> Data | PairData:
+        """Return the job's data, which the runs of one worker share."""
+        label = job.run.dataset.model_dump_json()
+        if (key := f"{job.run.dataset.name()} {label}") not in self._data:
+            self._data[key] = job.load()
+            if torch.device(job.device).type == "cuda":
+                # Runs read it on streams of their own.
+                torch.cuda.synchronize()
+        return self._data[key]
 
+    def _end(self, held: _Held) -> None:
+        self._drop(held)
+        self._channel.send(("ended", held.job.run.id))
 
-def _die_with_parent() -> None:
-    # A parent that was killed cannot stop its workers, and an orphan would hold the run's folder.
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+    def _drop(self, held: _Held) -> None:
+        self._held.remove(held)
+        held.trainer = held.turns = None
+        if held.stream is not None:
+            self._streams.append(held.stream)
+        held.folder.close()
+
+    def _make_room(self, failed: _Held, why: str) -> None:
+        """Give back the run that lacked memory and, of the others, the last ones, until half are left."""
+        if len(self._held) == 1:
+            failed.job.folder.fail(f"out of memory, alone in its process:\n{why}")
+            self._end(failed)
+            return
+        keep = len(self._held) // 2
+        others = [held for held in self._held if held is not failed]
+        self._give_back([failed, *others[keep:]], failed, keep, why.strip().splitlines()[-1])
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _begin_anew(self, failed: _Held, error: Uncapturable) -> None:
+        """Give back every run, and end this process, which a broken capture leaves in doubt."""
+        at_once = len(self._held)
+        if error.lacked_memory and at_once == 1:
+            failed.job.folder.fail(f"out of memory, alone in its process: {error}")
+            self._end(failed)
+        else:
+            others = [held for held in self._held if held is not failed]
+            self._give_back([failed, *others], failed, at_once // 2 if error.lacked_memory else 0, str(error))
+        raise SystemExit(0)
+
+    def _give_back(self, returned: list[_Held], failed: _Held, runs: int, reason: str) -> None:
+        for held in returned:
+            # In the midst of a step there is nothing to save: its last checkpoint counts.
+            if held is not failed and held.trainer is not None:
+                with held.current(), suppress(torch.OutOfMemoryError):
+                    held.trainer.save()
+            self._drop(held)
+        self._channel.send(("returned", [held.job.run.id for held in returned], runs, reason))

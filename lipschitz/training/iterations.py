@@ -42,13 +42,21 @@ class Iterations:
 
 
 class Uncapturable(Exception):
-    """Why the iterations of a task cannot be captured: the first line of what was raised while they were."""
+    """Why the iterations of a task were not captured: the first line of what was raised while they were.
+
+    A process in which a capture was broken off may not train on: torch's allocator goes on as if it had not been.
+    """
+
+    def __init__(self, reason: str, lacked_memory: bool = False) -> None:
+        super().__init__(reason)
+        self.lacked_memory = lacked_memory
+        """Whether it was for want of memory, not for what the task does."""
 
 
 class Graph(Protocol):
     """Work that is recorded once and then done again as often as it is asked for, on the same addresses."""
 
-    def capture(self, work: Callable[[], None]) -> None:
+    def capture(self, work: Callable[[], object]) -> None:
         """Record what ``work`` does, without doing it."""
 
     def replay(self) -> None:
@@ -71,7 +79,7 @@ class CapturedIterations(Iterations):
         """Make up to ``n`` iterations, see `Iterations.make`; ``stopping`` is asked before each replay.
 
         Raises:
-            Uncapturable: the task does what no graph can hold. A process in which a capture failed may not train on.
+            Uncapturable: the task does what no graph can hold.
         """
         made = 0
         while made < n and not stopping():
@@ -87,12 +95,7 @@ class CapturedIterations(Iterations):
         return made
 
     def _capture(self) -> None:
-        try:
-            self._graph.capture(self._several)
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:
-            raise Uncapturable(first_line(error)) from error
+        capture(self._graph, self._several)
         self._captured = True
 
     def _several(self) -> None:
@@ -100,11 +103,21 @@ class CapturedIterations(Iterations):
             self._one()
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of what was raised first: a capture that is broken off says more, and less clearly."""
-    while error.__context__ is not None:
-        error = error.__context__
-    return f"{type(error).__name__}: {str(error).strip()}".splitlines()[0]
+def capture(graph: Graph, work: Callable[[], object]) -> None:
+    """Capture ``work`` in ``graph``.
+
+    Raises:
+        Uncapturable: it does what no graph can hold, or there is no room for it.
+    """
+    try:
+        graph.capture(work)
+    except Exception as error:
+        # What was raised first: that a capture was broken off is what is said last.
+        cause: BaseException = error
+        while cause.__context__ is not None:
+            cause = cause.__context__
+        line = f"{type(cause).__name__}: {str(cause).strip()}".splitlines()[0]
+        raise Uncapturable(line, isinstance(cause, torch.OutOfMemoryError)) from error
 
 
 class CudaGraph:
@@ -119,7 +132,7 @@ class CudaGraph:
         for generator in generators:
             self._graph.register_generator_state(generator)
 
-    def capture(self, work: Callable[[], None]) -> None:
+    def capture(self, work: Callable[[], object]) -> None:
         """Record what ``work`` launches; whatever else the device is doing is waited for."""
         with torch.cuda.graph(self._graph, stream=self._stream):
             work()

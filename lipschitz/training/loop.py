@@ -11,7 +11,7 @@ import torch
 
 from lipschitz.training import checkpoint
 from lipschitz.training.clock import Stopwatch
-from lipschitz.training.iterations import iterations_of
+from lipschitz.training.iterations import CapturedIterations, iterations_of
 from lipschitz.training.task import Task
 
 SLICE = 50
@@ -67,6 +67,11 @@ class Trainer:
         self._best: dict[str, Any] | None = None
         self._watch = Stopwatch(task.device)
         self._saved = time.monotonic()
+
+    @property
+    def is_captured(self) -> bool:
+        """Whether iterations are replays of a graph, but for the first and those left over."""
+        return isinstance(self._iterations, CapturedIterations)
 
     def restore(self) -> list[str]:
         """Go on from the newest checkpoint that can be read; return a line for whatever was lost."""

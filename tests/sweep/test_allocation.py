@@ -8,9 +8,9 @@ from pathlib import Path
 from sweeps import write
 from test_local import Diary
 
+from lipschitz.sweep.job import Job
 from lipschitz.sweep.local import run_jobs
 from lipschitz.sweep.spec import load_sweep
-from lipschitz.sweep.worker import Job
 
 ACCEPTED = 2**25
 """Half of glibc's largest heap on 64-bit machines: before 2.35 it ignores a higher threshold for mapping."""

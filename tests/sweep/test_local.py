@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from sweeps import write
 
+from lipschitz.sweep.job import Job
 from lipschitz.sweep.local import run_jobs
 from lipschitz.sweep.runner import time_configurations
 from lipschitz.sweep.spec import load_sweep
 from lipschitz.sweep.timing import REPEATS, ROUNDS
-from lipschitz.sweep.worker import Job, work
+from lipschitz.sweep.worker import work
 
 
 class Diary:
@@ -31,6 +32,9 @@ class Diary:
 
     def warned(self, line: str) -> None:
         self.lines.append(f"warned {line}")
+
+    def returned(self, job: Job) -> None:
+        self.lines.append(f"returned {job.run.seed}")
 
     def ended(self, job: Job) -> None:
         self.lines.append(f"ended {job.run.seed}")
@@ -97,7 +101,7 @@ def test_a_sweep_is_timed_in_rounds(jobs: list[Job], tmp_path: Path) -> None:
 
 def test_a_worker_s_float32_is_no_tf32() -> None:
     code = (
-        "import torch; from lipschitz.sweep.worker import prepare_process; prepare_process(); "
+        "import torch; from lipschitz.sweep.process import prepare_process; prepare_process(); "
         "print(torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

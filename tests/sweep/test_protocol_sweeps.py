@@ -13,8 +13,8 @@ from sweeps import write
 from lipschitz.errors import InputError
 from lipschitz.features.protocols import SNGAN, Modern
 from lipschitz.sweep import runner
+from lipschitz.sweep.job import Job
 from lipschitz.sweep.spec import load_sweep
-from lipschitz.sweep.worker import Job
 from lipschitz.tasks import inception_quality
 
 IMAGES = """\

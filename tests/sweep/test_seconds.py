@@ -19,12 +19,13 @@ from lipschitz.errors import InputError
 from lipschitz.report.records import load
 from lipschitz.report.summary import summarise
 from lipschitz.report.tables import build
+from lipschitz.sweep.job import Job
 from lipschitz.sweep.local import run_jobs
 from lipschitz.sweep.progress import RunsDisplay, display
 from lipschitz.sweep.run import Training
 from lipschitz.sweep.spec import load_sweep
 from lipschitz.sweep.store import SweepFolder
-from lipschitz.sweep.worker import Job, work
+from lipschitz.sweep.worker import work
 
 TEXT = """\
     name: timed
@@ -66,14 +67,15 @@ def outcome(job: Job) -> tuple[dict[str, Any], list[tuple[int, str, float]]]:
 
 
 class Stopped:
-    """Passes on what a worker sends, and asks the worker to stop once it has reached step 20."""
+    """A worker's channel, which asks the worker to stop once it has said that it reached a step."""
 
-    def __init__(self, channel: Connection) -> None:
-        self.channel = channel
+    def __init__(self, channel: Connection, step: int = 20) -> None:
+        self.step = step
+        self.poll, self.recv, self._send = channel.poll, channel.recv, channel.send
 
-    def send(self, message: tuple[str, Any]) -> None:
-        self.channel.send(message)
-        if message == ("step", 20):
+    def send(self, message: tuple[Any, ...]) -> None:
+        self._send(message)
+        if message[0] == "step" and message[-1] == self.step:
             os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -8,11 +8,12 @@ from sweeps import SMALL, write
 from test_local import Diary
 
 from lipschitz.sweep import runner
+from lipschitz.sweep.job import Job
 from lipschitz.sweep.provenance import device_name
 from lipschitz.sweep.spec import load_sweep
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing import Round, drift_warning, groups_of, rounds_of, timing_of
-from lipschitz.sweep.worker import Job
+from lipschitz.sweep.timings import as_trained, iteration_ms, seconds_of_an_iteration
 
 BROKEN = '''
 from lipschitz.constraints.base import Constraint
@@ -189,6 +190,64 @@ def test_a_sweep_s_timings_count_on_the_device_of_its_first_slot(tmp_path: Path)
         device = f"{device_name('cpu')}; 2 workers of one thread"
         folder.write_timing(job.run.configuration, {"ms_discriminator_step": old, "n_dis": 1, "device": device})
     assert runner.untimed(jobs, folder) == []
+
+
+PART = {"median": 4.0, "low": 4.0, "high": 4.0, "n": 45}
+LAUNCHED = {
+    "ms_discriminator_step": PART,
+    "ms_generator_step": {**PART, "median": 3.0},
+    "n_dis": 2,
+    "rounds": {"ms_discriminator_step": [4.0] * 3, "ms_generator_step": [3.0] * 3},
+    "device": "cuda: a",
+}
+CAPTURED = {
+    "captured": {
+        "ms_discriminator_step": {**PART, "median": 1.0},
+        "ms_generator_step": {**PART, "median": 0.8},
+        "ms_iteration": {**PART, "median": 2.5},
+    },
+    "packs": [
+        {"runs": 1, "iterations_per_second": 400.0, "memory": 90.0},
+        {"runs": 4, "iterations_per_second": 1000.0, "memory": 300.0},
+    ],
+    "pack": 4,
+}
+
+
+def test_a_time_is_that_of_the_iterations_that_train() -> None:
+    timing = as_trained(LAUNCHED, CAPTURED)
+    assert timing["ms_discriminator_step"]["median"] == 1.0
+    assert timing["launched"]["ms_discriminator_step"]["median"] == 4.0
+    assert "captured" not in timing
+    assert iteration_ms(timing) == 2.5, "as measured in one piece"
+    assert iteration_ms(LAUNCHED) == 11.0, "of its parts"
+    refused = as_trained(LAUNCHED, {"uncaptured": "no"})
+    assert refused == {**LAUNCHED, "uncaptured": "no"}
+    assert as_trained(LAUNCHED, {}) == LAUNCHED
+
+
+def test_runs_that_share_a_worker_count_as_their_share() -> None:
+    timing = as_trained(LAUNCHED, CAPTURED)
+    assert seconds_of_an_iteration(timing, 4) == pytest.approx(1e-3)
+    assert seconds_of_an_iteration(timing, 3) == pytest.approx(2.5e-3), "not measured: alone"
+    assert seconds_of_an_iteration(LAUNCHED, 1) == pytest.approx(11e-3)
+
+
+def test_what_is_captured_is_timed_again_until_it_is_known_how_many_share_a_device(tmp_path: Path) -> None:
+    jobs, folder = sweep_jobs(tmp_path, device="cuda: a"), SweepFolder(tmp_path / "out")
+    for timing, pack, found in (
+        (as_trained(LAUNCHED, CAPTURED), None, 4),
+        (as_trained(LAUNCHED, {"captured": CAPTURED["captured"]}), 8, 8),
+        (as_trained(LAUNCHED, {"uncaptured": "no"}), None, 1),
+        (LAUNCHED, None, 1),
+    ):
+        for job in jobs:
+            folder.write_timing(job.run.configuration, dict(timing))
+        assert runner.untimed(jobs, folder, pack) == []
+        assert {job.pack for job in runner.packed(jobs, pack)} == {found}
+    for job in jobs:
+        folder.write_timing(job.run.configuration, as_trained(LAUNCHED, {"captured": CAPTURED["captured"]}))
+    assert runner.untimed(jobs, folder) == groups_of(jobs)
 
 
 def test_a_worker_that_dies_leaves_its_group_untimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ import torch
 
 from lipschitz.errors import InputError
 from lipschitz.sweep.devices import check_precisions
+from lipschitz.sweep.job import Job
 from lipschitz.sweep.spec import load_sweep
-from lipschitz.sweep.worker import Job
 from lipschitz.sweeping import Request
 from lipschitz.tasks.generation import Generation
 
