@@ -16,12 +16,6 @@ from lipschitz.sweep.worker import work
 
 PRELOAD = ["lipschitz.sweep.worker", "torch._dynamo", "scipy.optimize", "scipy.spatial.distance", "sklearn.datasets"]
 """What every worker would import sooner or later; torch imports its compiler as soon as it makes an optimiser."""
-ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
-"""glibc keeps what torch frees, tensors up to 32 MiB: else each step gives memory back and gets it again page by page.
-
-Before 2.35 glibc ignores a higher first threshold, and the second alone, which stops the first from adapting, makes a
-step slower than neither does.
-"""
 GRACE = 60.0
 """Seconds that workers have to finish a slice and write a checkpoint once told to stop."""
 
@@ -99,7 +93,7 @@ class _Engine:
         # What a slot has memory for, once it was found to lack some.
         self._limits = dict.fromkeys(slots, math.inf)
         self._uncapturable: set[str] = set()
-        self._context = _context()
+        self._context = worker_context()
 
     def goes_on(self) -> bool:
         """Say whether anything waits or is at work."""
@@ -206,13 +200,12 @@ class _Engine:
             self._observer.ended(job)
 
 
-def _context() -> multiprocessing.context.ForkServerContext:
+def worker_context() -> multiprocessing.context.ForkServerContext:
+    """Return what starts workers, each of one thread."""
     # Workers are forked from a server that has imported what they need: they start at once, each with a clean memory.
     # One thread each: two threads on a busy machine cost many times what they save.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = "1"
-    for variable, value in ALLOCATION.items():
-        os.environ.setdefault(variable, value)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     return context
