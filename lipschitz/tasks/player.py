@@ -155,7 +155,8 @@ class Discriminator(Player):
         lr = terms.setting.discriminator_lr
         super().__init__(net, terms.setting, terms.device, terms.constraints, lr, terms.precision)
         self._objective, self._rng = terms.loss, rng
-        self._mixes = any(batch_dependent(net))
+        # On a CPU halves stay longer in its caches; on a GPU one pass has half as many kernels to launch.
+        self._apart = terms.device.type == "cpu" or any(batch_dependent(net))
 
     def step(self, real: Tensor, generated: Tensor, labels: Tensor | None = None) -> None:
         """Make one update on samples ``(n, *shape)`` of either kind, whose classes are ``labels`` ``(n,)``, if any."""
@@ -176,8 +177,8 @@ class Discriminator(Player):
         self.update(loss)
 
     def _judged(self, net: nn.Module, real: Tensor, generated: Tensor) -> Sequence[Tensor]:
-        """Return D(real) and D(generated): from one pass, unless a module would then mix the two."""
-        if self._mixes:
+        """Return D(real) and D(generated): from one pass where that is quicker, and no module would mix the two."""
+        if self._apart:
             return net(real), net(generated)
         outputs: Tensor = net(torch.cat([real, generated]))
         return outputs.chunk(2)
