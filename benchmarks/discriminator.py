@@ -7,35 +7,48 @@ from lipschitz.datasets.images import ImageData, Split
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.tasks.generation import Generation
 from lipschitz.tasks.losses import LOSSES
-from lipschitz.tasks.settings import SETTINGS
+from lipschitz.tasks.precision import Precision
+from lipschitz.tasks.settings import SETTINGS, Setting
 from lipschitz.tasks.terms import Terms
 
 CPU = torch.device("cpu")
 IMAGES = 512
 
 
-def noise_images(size: int) -> ImageData:
+def noise_images(size: int, device: torch.device = CPU) -> ImageData:
     """Return uint8 images ``(512, 3, size, size)``, the same at every call: what they show costs nothing."""
     rng = torch.Generator().manual_seed(0)
     images = torch.randint(256, (IMAGES, 3, size, size), generator=rng, dtype=torch.uint8)
     split = Split(images, torch.zeros(IMAGES, dtype=torch.int64))
-    return ImageData.load(split, split, CPU, classes=1)
+    return ImageData.load(split, split, device, classes=1)
 
 
-def generation(constraint: Constraint, *, width: int, size: int, batch_size: int) -> Generation:
-    """Return SN-GAN's standard CNN at setting C with the hinge loss; two of them draw the same batches in turn."""
+def generation(
+    constraint: Constraint,
+    *,
+    width: int,
+    size: int,
+    batch_size: int,
+    loss: str = "hinge",
+    setting: Setting = SETTINGS["C"],
+    device: torch.device = CPU,
+    precision: Precision = "float32",
+    seed: int = 0,
+) -> Generation:
+    """Return the training of SN-GAN's standard CNN; two of them draw the same batches in turn."""
     return Generation(
-        noise_images(size),
+        noise_images(size, device),
         Terms(
             DCGAN(width=width),
             (constraint,),
-            LOSSES["hinge"],
-            SETTINGS["C"],
-            seed=0,
+            LOSSES[loss],
+            setting,
+            seed=seed,
             batch_size=batch_size,
             samples=batch_size,
             gradient_samples=batch_size,
             selection="frechet_classifier",
-            device=CPU,
+            device=device,
+            precision=precision,
         ),
     )

@@ -16,6 +16,7 @@ from lipschitz.estimation.bounds import layer_bounds
 from lipschitz.estimation.exact import exact
 from lipschitz.estimation.layers import input_shapes
 from lipschitz.estimation.sigma import layer_sigmas
+from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.run import Evaluation
 from lipschitz.tasks.measurement import measure_discriminator
@@ -29,7 +30,7 @@ HEADINGS = ("what", "measured", "allowed")
 
 def main() -> None:
     options = _arguments()
-    torch.set_num_threads(1)
+    set_up_torch()
     workload = {"width": options.width, "size": options.size, "batch_size": options.batch_size}
     result: dict[str, Any] = {
         "workload": {**workload, "constraint": options.constraint, "steps": options.steps, "every": CADENCE},

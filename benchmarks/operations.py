@@ -51,6 +51,13 @@ class _Counter(TorchDispatchMode):
         return out
 
 
+def gflop(call: Callable[[], object]) -> float:
+    """Return the 10⁹ floating-point operations of ``call``, see `Operations.gflop`; it is made once."""
+    with _Counter() as counter:
+        call()
+    return counter.flops / 1e9
+
+
 def counted(call: Callable[[], object]) -> Operations:
     """Count what ``call`` does; it is made three times, the first to warm up."""
     call()

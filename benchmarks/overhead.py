@@ -14,10 +14,10 @@ from itertools import count, cycle, islice, pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
-import torch
 from paired import Pair, compared, interval, pairs, watched, write
 
 from lipschitz.sweep.job import Job
+from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.run import Run
 from lipschitz.sweep.runner import check_data
@@ -33,7 +33,7 @@ HEADINGS = ("run", "steps", "ratio to a bare loop", "95 % interval", "allowed", 
 
 def main() -> None:
     options = _arguments()
-    torch.set_num_threads(1)
+    set_up_torch()
     sweep = load_sweep(options.sweep, options.limit_steps)
     origin = provenance(["cpu"], 1, check_data(sweep, options.data_root))
     result: dict[str, Any] = {"sweep": sweep.name, "provenance": origin, "runs": {}}

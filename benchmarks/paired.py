@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lipschitz.files import write_json, write_text
-from lipschitz.training.clock import median_interval
+import torch
 
+from lipschitz.files import write_json, write_text
+from lipschitz.training.clock import median_interval, synchronize
+
+CPU = torch.device("cpu")
 Call = Callable[[], object]
 
 
@@ -20,19 +23,20 @@ class Pair(NamedTuple):
     candidate: float
 
 
-def pairs(baseline: Call, candidate: Call, count: int, *, warm_up: int) -> Iterator[Pair]:
+def pairs(baseline: Call, candidate: Call, count: int, *, warm_up: int, device: torch.device = CPU) -> Iterator[Pair]:
     """Yield ``count`` pairs, once ``warm_up`` are made; which of the two goes first is drawn for each pair.
 
-    A machine that grows slower or hotter then weighs on both alike, and the ratio of a pair is free of it.
+    A machine that grows slower or hotter then weighs on both alike, and the ratio of a pair is free of it. A call lasts
+    until ``device`` has done what it was given.
     """
     order = random.Random(0)
     for index in range(warm_up + count):
         if order.random() < 0.5:
-            first = _seconds(baseline)
-            pair = Pair(first, _seconds(candidate))
+            first = _seconds(baseline, device)
+            pair = Pair(first, _seconds(candidate, device))
         else:
-            first = _seconds(candidate)
-            pair = Pair(_seconds(baseline), first)
+            first = _seconds(candidate, device)
+            pair = Pair(_seconds(baseline, device), first)
         if index >= warm_up:
             yield pair
 
@@ -57,8 +61,15 @@ def compared(made: Iterable[Pair]) -> dict[str, Any]:
     }
 
 
-def write(folder: Path, name: str, result: dict[str, Any], text: str, rows: Iterable[tuple[str, ...]]) -> None:
-    """Write ``<folder>/<name>.json``, and ``table.md`` with what it says: a title, the rows, and where they are from.
+def write(
+    folder: Path,
+    name: str,
+    result: dict[str, Any],
+    text: str,
+    rows: Iterable[tuple[str, ...]],
+    table: str = "table.md",
+) -> None:
+    """Write ``<folder>/<name>.json``, and ``table`` with what it says: a title, the rows, and where they are from.
 
     ``result`` holds ``provenance``; the first of the ``rows`` are the headings.
     """
@@ -71,7 +82,7 @@ def write(folder: Path, name: str, result: dict[str, Any], text: str, rows: Iter
     lines += [f"Commit: {commit}. Date: {origin['date']}. Command: `{origin['command']}`.", ""]
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / f"{name}.json", result)
-    write_text(folder / "table.md", "\n".join(lines))
+    write_text(folder / table, "\n".join(lines))
 
 
 def interval(timing: dict[str, float], digits: int) -> str:
@@ -83,7 +94,9 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _seconds(call: Call) -> float:
+def _seconds(call: Call, device: torch.device) -> float:
+    synchronize(device)
     start = time.perf_counter()
     call()
+    synchronize(device)
     return time.perf_counter() - start

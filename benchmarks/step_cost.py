@@ -10,7 +10,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from discriminator import IMAGES, generation, noise_images
 from operations import counted
 from paired import compared, interval, pairs, watched, write
@@ -19,6 +18,7 @@ from torch_spectral_norm import TorchSpectralNorm
 from lipschitz.constraints.base import Refusal
 from lipschitz.constraints.catalogue import CATALOGUE
 from lipschitz.constraints.none import NoConstraint
+from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 
 TARGETS = {
@@ -47,7 +47,7 @@ HEADINGS = (
 
 def main() -> None:
     options = _arguments()
-    torch.set_num_threads(1)
+    set_up_torch()
     workload = {"width": options.width, "size": options.size, "batch_size": options.batch_size}
     origin = provenance(["cpu"], 1, {f"noise, {IMAGES} images": noise_images(options.size).hash})
     result = {"workload": workload, "provenance": origin, "constraints": {}}

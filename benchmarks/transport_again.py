@@ -11,10 +11,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lipschitz.files import write_json
 from lipschitz.sweep.job import Job
+from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.spec import load_sweep
 from lipschitz.tasks.potential import AS_PUBLISHED
@@ -29,7 +28,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="its results, with the runs")
     parser.add_argument("--data-root", type=Path)
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    set_up_torch()
     origin = provenance(["cpu"], 1, {})
     for run in load_sweep(options.file).runs:
         job = Job(run, options.folder, options.data_root, "cpu", origin)

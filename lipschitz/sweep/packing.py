@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +36,13 @@ class Pack(NamedTuple):
     """Of all of them together."""
     memory: float
     """The most that was allocated, in MiB; on the CPU zero."""
+
+
+class Lane(NamedTuple):
+    """One of several runs that take turns."""
+
+    stream: torch.cuda.Stream | None
+    iterations: Iterations
 
 
 def time_packs(pack: int | None, answer: Path, job: Job, channel: Connection) -> None:
@@ -93,12 +99,12 @@ def packs_of(
 
     ``build`` makes the task of one more run.
     """
-    lanes: list[tuple[torch.cuda.Stream | None, Iterations]] = []
+    lanes: list[Lane] = []
     before = 0.0
     for size in sizes:
         try:
             while len(lanes) < size:
-                lanes.append(_lane(build, device))
+                lanes.append(lane(build, device))
             pack = Pack(size, _throughput(lanes, device, seconds), _memory(device))
         except (torch.OutOfMemoryError, Uncapturable):
             return
@@ -116,31 +122,30 @@ def best(packs: Sequence[Pack]) -> int:
     return min(pack.runs for pack in packs if pack.iterations_per_second >= ENOUGH * fastest)
 
 
-def _lane(build: Callable[[], Task], device: torch.device) -> tuple[torch.cuda.Stream | None, Iterations]:
+def lane(build: Callable[[], Task], device: torch.device) -> Lane:
+    """Return one more run, warmed up and captured where the device captures, on a stream of its own."""
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
-    with _current(stream):
+    with torch.cuda.stream(stream):
         # So many steps that no learning rate reaches its end.
         iterations = iterations_of(build(), 10**9, stream)
         iterations.make(WARM_UP + TOGETHER, _never)
-    return stream, iterations
+    return Lane(stream, iterations)
 
 
-def _throughput(
-    lanes: Sequence[tuple[torch.cuda.Stream | None, Iterations]], device: torch.device, seconds: float
-) -> float:
+def turn(one: Lane) -> int:
+    """Give a run a slice; return how many iterations that is."""
+    with torch.cuda.stream(one.stream):
+        return one.iterations.make(SLICE, _never)
+
+
+def _throughput(lanes: Sequence[Lane], device: torch.device, seconds: float) -> float:
     synchronize(device)
     made, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
-        for stream, iterations in lanes:
-            with _current(stream):
-                made += iterations.make(SLICE, _never)
+        made += sum(map(turn, lanes))
         # As the loop does after each slice; else the host would launch ahead for longer than it measures.
         synchronize(device)
     return made / (time.perf_counter() - start)
-
-
-def _current(stream: torch.cuda.Stream | None) -> Any:
-    return nullcontext() if stream is None else torch.cuda.stream(stream)
 
 
 def _never() -> bool:

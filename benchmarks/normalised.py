@@ -1,0 +1,109 @@
+"""Spectral normalization as torch and libraries have it: each function changes a discriminator's layers in place.
+
+All start from the leading singular vectors of the weights, as ours does. A step of power iteration, in whatever order,
+leaves them where they are, so that the first updates of all are the same.
+"""
+
+from collections.abc import Iterator
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, spectral_norm
+
+from lipschitz.constraints.power_iteration import leading_vectors
+from lipschitz.estimation.layers import WeightedLayer, as_matrix, raw_weight, weighted_layers
+
+
+class Library(NamedTuple):
+    """One file of a package: the package itself may ask for far more than its layers do, or for a torch of long ago."""
+
+    package: str
+    file: str
+
+    def absence(self) -> str | None:
+        """Return why it cannot be had here, or None."""
+        if find_spec(self.package) is None:
+            return "not installed"
+        try:
+            self.load()
+        except Exception as error:  # Code that nobody keeps may fail in any way.
+            return f"installed, but {self.file} cannot be loaded: {error}"
+        return None
+
+    def load(self) -> ModuleType:
+        """Run the file."""
+        package = find_spec(self.package)
+        assert package is not None
+        assert package.submodule_search_locations is not None
+        spec = spec_from_file_location(f"{self.package}_layers", Path(package.submodule_search_locations[0], self.file))
+        assert spec is not None
+        assert spec.loader is not None
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+
+MIMICRY = Library("torch_mimicry", "modules/spectral_norm.py")
+TORCHGAN = Library("torchgan", "layers/spectralnorm.py")
+
+
+def by_parametrization(net: nn.Module) -> None:
+    """Normalise by `torch.nn.utils.parametrizations.spectral_norm`."""
+    for _, layer in list(weighted_layers(net)):
+        parametrizations.spectral_norm(layer)
+    start_parametrizations(net)
+
+
+def start_parametrizations(net: nn.Module) -> None:
+    """Let torch's parametrizations in ``net`` start from the leading singular vectors."""
+    for layer, u, v in _layers(net):
+        (norm,) = layer.parametrizations["weight"]
+        norm._u.copy_(u)
+        norm._v.copy_(v)
+
+
+def by_hook(net: nn.Module) -> None:
+    """Normalise by the older `torch.nn.utils.spectral_norm`."""
+    for layer, u, v in _layers(net):
+        spectral_norm(layer)
+        layer.weight_u.copy_(u)
+        layer.weight_v.copy_(v)
+
+
+def by_mimicry(net: nn.Module) -> None:
+    """Put torch_mimicry's SNConv2d or SNLinear (Lee & Town 2020, arXiv:2005.02494) into the place of each layer."""
+    library = MIMICRY.load()
+    for layer, u, _ in _layers(net):
+        twin: nn.Module
+        if isinstance(layer, nn.Linear):
+            twin = library.SNLinear(layer.in_features, layer.out_features)
+        else:
+            shape = (layer.in_channels, layer.out_channels, layer.kernel_size)
+            twin = library.SNConv2d(*shape, stride=layer.stride, padding=layer.padding)
+        twin.to(u.device).sn_u.copy_(u)
+        twin.weight, twin.bias = layer.weight, layer.bias
+        _replace(net, layer, twin)
+
+
+def by_torchgan(net: nn.Module) -> None:
+    """Wrap each layer in torchgan's SpectralNorm2d (Pal & Das 2021, arXiv:1909.03410)."""
+    library = TORCHGAN.load()
+    for layer, u, v in _layers(net):
+        twin = library.SpectralNorm2d(layer)
+        twin.u.copy_(u)
+        twin.v.copy_(v)
+        _replace(net, layer, twin)
+
+
+def _layers(net: nn.Module) -> Iterator[tuple[WeightedLayer, Tensor, Tensor]]:
+    """Yield each layer with the leading left and right singular vectors of its weight."""
+    for _, layer in list(weighted_layers(net)):
+        yield layer, *leading_vectors(as_matrix(raw_weight(layer)))
+
+
+def _replace(net: nn.Module, layer: nn.Module, twin: nn.Module) -> None:
+    (name,) = (name for name, module in net.named_modules() if module is layer)
+    net.set_submodule(name, twin)

@@ -1,0 +1,78 @@
+"""What drawing a batch takes, wherever the data are kept, for pytest-benchmark.
+
+``pytest benchmarks/test_feeding.py --benchmark-enable``; on a GPU too, where there is one.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from discriminator import noise_images
+from PIL import Image
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor
+
+from lipschitz.datasets.catalogue import CATALOGUE
+from lipschitz.datasets.folder import Folder
+from lipschitz.datasets.images import Split, to_floats
+from lipschitz.datasets.streaming import StreamedSplit
+from lipschitz.streams import stream
+from lipschitz.training.clock import synchronize
+
+BATCH, SIZE, PICTURES = 64, 32, 256
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+ON = pytest.mark.parametrize("device", [torch.device("cpu"), pytest.param(torch.device("cuda"), marks=GPU)], ids=str)
+
+
+def timed(benchmark: BenchmarkFixture, draw: Callable[[], Tensor], device: torch.device) -> None:
+    def call() -> Tensor:
+        drawn = draw()
+        synchronize(device)
+        return drawn
+
+    assert len(benchmark.pedantic(call, warmup_rounds=3, rounds=50)) == BATCH
+
+
+@pytest.mark.benchmark(group="a batch of points")
+@pytest.mark.parametrize("name", [name for name, kind in CATALOGUE.items() if kind.kind == "points"])
+@ON
+def test_points(benchmark: BenchmarkFixture, name: str, device: torch.device) -> None:
+    data, rng = CATALOGUE[name]().load(None, device), stream(0, "data", device)
+    timed(benchmark, lambda: data.batch(BATCH, rng), device)  # type: ignore[union-attr]
+
+
+@pytest.mark.benchmark(group="a batch of P and Q")
+@pytest.mark.parametrize("name", [name for name, kind in CATALOGUE.items() if kind.kind == "pairs"])
+@ON
+def test_pairs(benchmark: BenchmarkFixture, name: str, device: torch.device) -> None:
+    data, rng = CATALOGUE[name]().load(None, device), stream(0, "data", device)
+    timed(benchmark, lambda: data.source(BATCH, rng) - data.target(BATCH, rng), device)  # type: ignore[union-attr]
+
+
+@pytest.mark.benchmark(group="a batch of images")
+@ON
+def test_images_on_the_device(benchmark: BenchmarkFixture, device: torch.device) -> None:
+    data, rng = noise_images(SIZE, device), stream(0, "data", device)
+    timed(benchmark, lambda: data.batch(BATCH, rng), device)
+
+
+@pytest.mark.benchmark(group="a batch of images")
+@ON
+def test_images_streamed_from_memory(benchmark: BenchmarkFixture, device: torch.device) -> None:
+    train = noise_images(SIZE).train
+    assert isinstance(train, Split)
+    streamed, rng = StreamedSplit(train, device), stream(0, "data", device)
+    timed(benchmark, lambda: to_floats(streamed.draw(BATCH, rng)[0]), device)
+
+
+@pytest.mark.benchmark(group="a batch of images")
+@ON
+def test_images_streamed_from_pictures(
+    benchmark: BenchmarkFixture, device: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index, pixels in enumerate(noise_images(SIZE).train.take(torch.arange(PICTURES)).permute(0, 2, 3, 1).numpy()):
+        Image.fromarray(pixels).save(tmp_path / f"{index}.png")
+    monkeypatch.setattr("lipschitz.datasets.residence.limit", lambda _: 0)
+    data, rng = Folder(folder=str(tmp_path), size=SIZE).load(None, device), stream(0, "data", device)
+    timed(benchmark, lambda: data.batch(BATCH, rng), device)

@@ -1,0 +1,101 @@
+"""What several processes make of a CPU's cores: iterations per second of all of them, over those of one alone."""
+
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from discriminator import CPU, generation
+
+from lipschitz.constraints.spectral_normalization import SpectralNormalization
+from lipschitz.datasets.eight_gaussians import EightGaussians
+from lipschitz.models.mlp import MLP
+from lipschitz.sweep.devices import cpu_cores
+from lipschitz.sweep.local import worker_context
+from lipschitz.sweep.process import set_up_torch
+from lipschitz.tasks.generation import Generation
+from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.settings import SETTINGS
+from lipschitz.tasks.terms import Terms
+from lipschitz.training.clock import median_interval
+
+WARM_UP = 5
+
+
+def points(seed: int) -> Generation:
+    """Return the training of the default perceptron on eight Gaussians, with spectral normalization."""
+    terms = Terms(
+        MLP(),
+        (SpectralNormalization(),),
+        LOSSES["hinge"],
+        SETTINGS["C"],
+        seed=seed,
+        batch_size=64,
+        samples=64,
+        gradient_samples=64,
+        selection="w1",
+        device=CPU,
+    )
+    return Generation(EightGaussians().load(None, CPU), terms)
+
+
+def images(seed: int) -> Generation:
+    """Return the training of SN-GAN's CNN at a quarter of its width on 32x32 images, with spectral normalization."""
+    return generation(SpectralNormalization(), width=16, size=32, batch_size=64, seed=seed)
+
+
+WORKLOADS: dict[str, Callable[[int], Generation]] = {"points, mlp": points, "images, dcgan of width 16": images}
+
+
+def scaling(workload: str, seconds: float, rounds: int) -> dict[str, Any]:
+    """Return the throughput of one worker and of one a core, in turn for ``rounds``, and the median ratio.
+
+    Each worker is a process as a sweep starts it, with a training of its own.
+    """
+    context, count = worker_context(), cpu_cores()
+    ends = [context.Pipe() for _ in range(count)]
+    processes = [
+        context.Process(target=_train, args=(workload, seed, theirs), daemon=True)
+        for seed, (_, theirs) in enumerate(ends)
+    ]
+    for process in processes:
+        process.start()
+    channels = [ours for ours, _ in ends]
+    try:
+        for channel in channels:
+            channel.recv()
+        alone, together = [], []
+        for _ in range(rounds):
+            alone.append(_throughput(channels[:1], seconds))
+            together.append(_throughput(channels, seconds))
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+    return {
+        "workers": count,
+        "alone": median_interval(alone)._asdict(),
+        "together": median_interval(together)._asdict(),
+        "ratio": median_interval([b / a for a, b in zip(alone, together, strict=True)])._asdict(),
+    }
+
+
+def _throughput(channels: list[Connection], seconds: float) -> float:
+    for channel in channels:
+        channel.send(seconds)
+    return float(sum(channel.recv() for channel in channels))
+
+
+def _train(workload: str, seed: int, channel: Connection) -> None:
+    """Say that it is ready; then, as often as it is sent seconds, train for so long and send iterations per second."""
+    set_up_torch()
+    task = WORKLOADS[workload](seed)
+    for _ in range(WARM_UP):
+        task.step(0.0)
+    channel.send("ready")
+    while True:
+        seconds, made, start = channel.recv(), 0, time.perf_counter()
+        while time.perf_counter() - start < seconds:
+            task.step(0.0)
+            made += 1
+        channel.send(made / (time.perf_counter() - start))
