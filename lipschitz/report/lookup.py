@@ -1,6 +1,8 @@
 """What the tables look up in the summary: one configuration's number, and which of several is the best."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -21,8 +23,8 @@ class Lookup:
         values = summary[["mean", "ci95", "n"]].itertuples(index=False, name=None)
         self._rows = dict(zip(keys, values, strict=True))
         self._metrics = set(summary["metric"])
-        self.devices = {
-            name: str(sweep.timings.get(configuration, {}).get("device", ""))
+        self._timings = {
+            name: sweep.timings.get(configuration, {})
             for name, configuration in sweep.runs.groupby(LABELS)["configuration"].first().items()
         }
 
@@ -34,6 +36,10 @@ class Lookup:
         """Return mean, ci95 and n of the configuration that ``row`` names: NaN, NaN and 0 where nothing was."""
         key = (*(row[name] for name in RIVALS), row["constraint"], metric, which)
         return self._rows.get(key, (float("nan"), float("nan"), 0))
+
+    def timing(self, row: pd.Series) -> Mapping[str, Any]:
+        """Return all that was timed of the configuration that ``row`` names: nothing where it was not."""
+        return self._timings.get(tuple(row[LABELS]), {})
 
     def leaders(self, rows: pd.DataFrame, metric: str, which: str) -> set[object]:
         """Return the index of the row with the best mean of those without a diverged seed; of several that tie, all.

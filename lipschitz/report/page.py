@@ -63,7 +63,7 @@ def page(
 
 
 def _sections(sweep: Sweep, tables: Sequence[Table], pictures: Sequence[Picture]) -> list[dict[str, Any]]:
-    """One section a (task, data set, model): its tables, then the figures of each of its comparisons."""
+    """One section a (task, data set, model): its tables, what is noted of all of them, and figures by comparison."""
     found = comparisons(sweep.runs)
     sections: dict[tuple[str, str, str], dict[str, Any]] = {}
     for table in tables:
@@ -81,6 +81,9 @@ def _sections(sweep: Sweep, tables: Sequence[Table], pictures: Sequence[Picture]
             },
         )
         section["tables"].append(table)
+    for section in sections.values():
+        first, *others = section["tables"]
+        section["notes"] = [note for note in first.notes if all(note in other.notes for other in others)]
     return list(sections.values())
 
 

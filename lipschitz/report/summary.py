@@ -11,6 +11,7 @@ from lipschitz.report.records import Sweep
 from lipschitz.report.statistics import aggregate
 from lipschitz.report.style import ordered
 from lipschitz.report.tasks import FLOORS, wording
+from lipschitz.report.timed import values_of
 
 COLUMNS = [*LABELS, "metric", "which", "n", "mean", "ci95", "diverged"]
 LARGEST = {"sigma_reshaped": "largest_sigma_reshaped", "sigma_operator": "largest_sigma_operator"}
@@ -21,8 +22,6 @@ BESIDE = ("w1_dual", "w1_over_lower", "w1_over_upper")
 
 AS_PUBLISHED = {"cosine": "cosine_float32", "l2": "l2_float32", "w1_dual": "w1_independent"}
 """By metric, its name as the code behind published numbers measures it: read beside these numbers, and nowhere else."""
-
-_TIMED = ("ms_discriminator_step", "ms_generator_step", "peak_memory")
 
 
 def quality_metrics(sweep: Sweep) -> list[str]:
@@ -47,7 +46,7 @@ def measured_metrics(sweep: Sweep) -> list[Metric]:
     measured = {base(name) for name in sweep.outcomes["metric"]} | {
         base(name) for name in sweep.records["metric"].unique()
     }
-    timed = {name for timing in sweep.timings.values() for name in timing}
+    timed = {name for timing in sweep.timings.values() for name in values_of(timing)}
     return [metric for name, metric in CATALOGUE.items() if name in measured | timed]
 
 
@@ -131,10 +130,8 @@ def _timed(sweep: Sweep) -> pd.DataFrame:
     rows = []
     for row in configurations.to_dict("records"):
         timing = sweep.timings.get(row.pop("configuration"), {})
-        for metric in _TIMED:
-            if metric in timing:
-                value = timing[metric]["median"] if isinstance(timing[metric], dict) else timing[metric]
-                rows.append(row | {"metric": metric, "which": "last", "n": 1, "mean": value, "ci95": float("nan")})
+        for metric, value in values_of(timing).items():
+            rows.append(row | {"metric": metric, "which": "last", "n": 1, "mean": value, "ci95": float("nan")})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lipschitz.report.chosen import PICKED
 from lipschitz.report.comparisons import LABELS, rows_of
-from lipschitz.report.cost import MEMORY, cost_columns
+from lipschitz.report.cost import ASIDE, cost_columns, cost_notes
 from lipschitz.report.digits import MISSING, show, show_interval
 from lipschitz.report.lookup import RIVALS, Lookup
 from lipschitz.report.protocols import base
@@ -57,27 +57,27 @@ def build(sweep: Sweep, summary: pd.DataFrame, targets: Sequence[Target] = ()) -
         lookup = Lookup(rows_of(summary, labels), sweep)
         judging = [name for name in quality_metrics(sweep) if lookup.has(name)]
         quality, cost = _quality(group, lookup, judging), cost_columns(group, lookup)
+        notes, of_cost = _notes(group), cost_notes(group, lookup, sweep.shown)
         floor = partial(_floor, group, lookup, len(varying))
         parts = [
-            (f"Overview: {where}", _overview(quality, cost), []),
-            (f"Quality: {where}", quality, floor(judging, ["last", "best"]) if judging else []),
+            (f"Overview: {where}", _overview(quality, cost), [], of_cost.step),
+            (f"Quality: {where}", quality, floor(judging, ["last", "best"]) if judging else [], []),
         ]
         if beside := [name for name in metrics_beside(sweep) if lookup.has(name)]:
             known = f", true W1 {show(true[dataset][0])}" if dataset in true else ""
             title = f"W1 by the critic after the last step{known}: {where}"
-            parts.append((title, _distance(group, lookup, beside), floor(beside, ["last"])))
-        parts.append((f"Constraint and cost: {where}", cost, []))
+            parts.append((title, _distance(group, lookup, beside), floor(beside, ["last"]), []))
+        parts.append((f"Constraint and cost: {where}", cost, [], [*of_cost.step, *of_cost.aside]))
         heads = [Column("Constraint", numeric=False), *(Column(head, numeric=False) for head in varying.values())]
         rows = [
             [Cell(sweep.shown(str(row[name]))) for name in ["constraint", *varying]] for row in group.to_dict("records")
         ]
-        for title, (columns, cells), last in parts:
+        for title, (columns, cells), last, said in parts:
             body = [left + right for left, right in zip(rows, cells, strict=True)]
-            tables.append(Table(task, dataset, model, title, heads + columns, [*body, *last], _notes(group)))
+            tables.append(Table(task, dataset, model, title, heads + columns, [*body, *last], [*notes, *said]))
         for part in reach.parts(group, lookup, judging, _rivals(group), where):
             body = [left + right for left, right in zip(rows, part.cells, strict=True)]
-            said = part.title, heads + part.columns, body, _notes(group), part.caption
-            tables.append(Table(task, dataset, model, *said))
+            tables.append(Table(task, dataset, model, part.title, heads + part.columns, body, notes, part.caption))
     return tables
 
 
@@ -141,8 +141,8 @@ def _rivals(group: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _overview(quality: _Part, cost: _Part) -> _Part:
-    """Return n, diverged and the first metric after the last step, and of the cost all but the memory."""
-    shown = [place for place, column in enumerate(cost[0]) if column.over != MEMORY]
+    """Return n, diverged and the first metric after the last step, and of the cost that of a step."""
+    shown = [place for place, column in enumerate(cost[0]) if column.over not in ASIDE]
     columns = [*quality[0][:3], *(cost[0][place] for place in shown)]
     cells = zip(quality[1], cost[1], strict=True)
     return columns, [[*left[:3], *(right[place] for place in shown)] for left, right in cells]

@@ -45,8 +45,13 @@ def test_every_recorded_value_is_described():
         "loss",
         "loss_mean",
         "ms_discriminator_step",
+        "ms_discriminator_step_uncaptured",
         "ms_generator_step",
+        "ms_iteration",
+        "ms_iteration_uncaptured",
         "peak_memory",
+        "runs_at_once",
+        "throughput",
     }
     assert all(name == metric.name and metric.title and metric.summary for name, metric in CATALOGUE.items())
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -10,17 +10,27 @@ from typing import Any
 
 import numpy as np
 
+from lipschitz.sweep.timings import as_trained
+
 METHODS = ("none", "weight_clipping", "gradient_penalty", "spectral_regularization", "spectral_normalization")
 LAYERS = {"mlp": ("linear0", "linear1", "linear2"), "dcgan": ("conv0", "conv1", "conv2", "conv3", "linear")}
 WHERE = ("real", "fake", "interpolated", "old", "noise")
 FINAL_W1 = dict(zip(METHODS, (1.1, 0.7, 0.16, 0.35, 0.12), strict=True))
 FINAL_SIGMA = dict(zip(METHODS, (9.0, 0.08, 2.4, 2.9, 1.0), strict=True))
 COST = dict(zip(METHODS, (1.0, 1.01, 1.9, 1.05, 1.03), strict=True))
+LAUNCHING = dict(zip(METHODS, (1.0, 1.1, 1.8, 1.6, 1.5), strict=True))
+"""The same, launched kernel by kernel on a GPU, where small kernels take as long as large ones."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the synthetic sweep consists of; ``ends`` says how single runs end, by (dataset, constraint, seed)."""
+    """What the synthetic sweep consists of.
+
+    Attributes:
+        ends: how single runs end, by (dataset, constraint, seed).
+        cuda: whether it was timed on a GPU, where iterations are captured and several runs share a worker.
+        uncaptured: by constraint, why its iterations were not captured there.
+    """
 
     datasets: Sequence[str] = ("eight_gaussians", "digits")
     constraints: Sequence[str] = METHODS
@@ -31,6 +41,8 @@ class Plan:
     every: int = 400
     ends: dict[tuple[str, str, int], str] = field(default_factory=dict)
     pictures: bool = True
+    cuda: bool = False
+    uncaptured: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_sweep(folder: Path, plan: Plan | None = None) -> Path:
@@ -48,7 +60,7 @@ def write_sweep(folder: Path, plan: Plan | None = None) -> Path:
             "setting": setting,
         }
         configuration = "-".join((dataset, loss, setting, constraint))
-        write_timing(folder, configuration, labels)
+        write_timing(folder, configuration, labels, plan)
         for seed in plan.seeds:
             identifiers.append(f"{configuration}-{seed}")
             end = plan.ends.get((dataset, constraint, seed), "finished")
@@ -83,21 +95,48 @@ def known(constraint: str) -> str:
     return next((name for name in METHODS if constraint.startswith(name)), "none")
 
 
-def write_timing(folder: Path, configuration: str, labels: dict[str, str]) -> None:
+def write_timing(folder: Path, configuration: str, labels: dict[str, str], plan: Plan | None = None) -> None:
     milliseconds = 3.0 * COST[known(labels["constraint"])] * (2.5 if is_image(labels["dataset"]) else 1)
     timing = {
-        "ms_discriminator_step": {
-            "median": milliseconds,
-            "low": milliseconds * 0.97,
-            "high": milliseconds * 1.04,
-            "n": 50,
-        },
+        "ms_discriminator_step": around(milliseconds),
         "ms_generator_step": {"median": 2.5, "low": 2.4, "high": 2.6, "n": 50},
         "peak_memory": 150.0,
         "n_dis": 1,
         "device": "cpu: synthetic, 1 thread",
     }
+    if plan and plan.cuda:
+        timing = on_gpu(labels["constraint"], plan)
     dump(folder / "timing" / f"{configuration}.json", timing)
+
+
+def around(milliseconds: float) -> dict[str, float]:
+    return {"median": milliseconds, "low": milliseconds * 0.97, "high": milliseconds * 1.04, "n": 50}
+
+
+def on_gpu(constraint: str, plan: Plan) -> dict[str, Any]:
+    """Return a timing of five discriminator steps a generator step, as the serial pass leaves it on CUDA."""
+    method = known(constraint)
+    parts = {"ms_discriminator_step": around(4.0 * LAUNCHING[method]), "ms_generator_step": around(3.0)}
+    launched = {
+        **parts,
+        "peak_memory": 90.0,
+        "n_dis": 5,
+        "rounds": {name: [part["median"]] * 3 for name, part in parts.items()},
+        "device": "cuda: synthetic",
+    }
+    if constraint in plan.uncaptured:
+        return as_trained(launched, {"uncaptured": plan.uncaptured[constraint]})
+    captured = {
+        "ms_discriminator_step": around(0.8 * COST[method]),
+        "ms_generator_step": around(0.5),
+        "ms_iteration": around(4.2 * COST[method]),
+    }
+    alone = 1000 / (4.2 * COST[method])
+    packs = [
+        {"runs": runs, "iterations_per_second": alone * gain, "memory": 90.0 * runs}
+        for runs, gain in ((1, 1.0), (2, 1.6), (4, 2.0), (8, 2.02))
+    ]
+    return as_trained(launched, {"captured": captured, "packs": packs, "pack": 4})
 
 
 def write_run(path: Path, configuration: str, labels: dict[str, str], seed: int, plan: Plan, end: str) -> None:
