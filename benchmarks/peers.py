@@ -2,10 +2,12 @@
 
 Both sides train the same networks from the same weights on the same batches and noise, in one process of one thread,
 and step in turn. Before a peer is timed, its first updates are shown to be ours; one whose updates are others has no
-numbers. Results are written after each row, so that a measurement that is cut off keeps what it has.
+numbers. Results are written after each row, so that a measurement that is cut off keeps what it has, and one that is
+asked for some peers and widths keeps the others' rows of the same commit, device and workload.
 """
 
 import argparse
+import json
 from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import version
@@ -16,7 +18,7 @@ import torch
 from discriminator import noise_images
 from implementations import PEERS, Peer, Workload
 from operations import counted
-from paired import Call, compared, interval, pairs, watched, write
+from paired import Call, compared, interval, pairs, same_conditions, watched, write
 from same_step import Steps, distance
 
 from lipschitz.sweep.process import set_up_torch
@@ -54,6 +56,8 @@ def main() -> None:
         "provenance": origin,
         "rows": [],
     }
+    result["rows"] = _kept(options.out / "peers.json", result, options)
+    result["peers"] |= {row["peer"]: PEERS[row["peer"]].what for row in result["rows"]}
     for width in options.widths:
         for name in options.peers:
             for row in measured(PEERS[name], {**workload, "width": width}, options.pairs):
@@ -79,6 +83,18 @@ def measured(peer: Peer, workload: Workload, count: int) -> Iterator[dict[str, A
         made = pairs(call(theirs()), call(ours()), count, warm_up=WARM_UP, device=workload["device"])
         timed = compared(watched(made, f"{peer.what}, {step}", count))
         yield {"step": step, **timed, "operations": operations, "differs_by": found._asdict()}
+
+
+def _kept(path: Path, result: dict[str, Any], options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return the rows of an earlier call under the same conditions, but for those that are measured again."""
+    try:
+        earlier = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return []
+    if not same_conditions(earlier, result):
+        return []
+    again = {(name, width) for name in options.peers for width in options.widths}
+    return [row for row in earlier["rows"] if (row["peer"], row["width"]) not in again]
 
 
 def _discriminator_step(one: Steps) -> Call:

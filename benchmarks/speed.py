@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import torch
 from discriminator import noise_images
+from paired import same_conditions
 from speed_cells import KINDS
 from speed_goals import goals_table
 from speed_plot import draw
@@ -171,10 +172,7 @@ def _kept(path: Path, result: dict[str, Any]) -> dict[str, Any]:
         earlier = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    ours, theirs = result["provenance"], earlier["provenance"]
-    same = all(theirs.get(key) == ours[key] for key in ("commit", "device", "versions"))
-    clean = ours["dirty"] is False and theirs["dirty"] is False
-    return dict(earlier["cells"]) if same and clean and earlier["workload"] == result["workload"] else {}
+    return dict(earlier["cells"]) if same_conditions(earlier, result) else {}
 
 
 def _arguments() -> argparse.Namespace:

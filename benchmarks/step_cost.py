@@ -12,7 +12,7 @@ from typing import Any
 
 from discriminator import IMAGES, generation, noise_images
 from operations import counted
-from paired import compared, interval, pairs, watched, write
+from paired import compared, interval, pairs, same_conditions, watched, write
 from torch_spectral_norm import TorchSpectralNorm
 
 from lipschitz.constraints.base import Refusal
@@ -115,9 +115,7 @@ def _kept(path: Path, result: dict[str, Any]) -> dict[str, Any]:
         earlier = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    same = all(earlier["provenance"].get(key) == result["provenance"][key] for key in ("commit", "device", "versions"))
-    clean = result["provenance"]["dirty"] is False and earlier["provenance"]["dirty"] is False
-    return earlier["constraints"] if same and clean and earlier["workload"] == result["workload"] else {}
+    return earlier["constraints"] if same_conditions(earlier, result) else {}
 
 
 def _arguments() -> argparse.Namespace:

@@ -4,6 +4,7 @@ import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -78,9 +79,21 @@ def test_measurement(tmp_path: Path) -> None:
     assert "| share of training |" in (tmp_path / "table.md").read_text()
 
 
-def test_speed(tmp_path: Path) -> None:
+@pytest.fixture
+def speed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Run ``speed.py`` in this process, which has imported what it needs."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+
+    def call(*arguments: object) -> None:
+        monkeypatch.setattr(sys, "argv", ["speed.py", *map(str, arguments)])
+        importlib.import_module("speed").main()
+
+    return call
+
+
+def test_speed(tmp_path: Path, speed: Callable[..., None]) -> None:
     small = ["--widths", 2, "--size", 8, "--batch-size", 2, "--repeats", 2, "--seconds", 0.02, "--side", 32]
-    run("speed.py", *small, "--constraints", "none", "spectral_normalization", "--out", tmp_path)
+    speed(*small, "--constraints", "none", "spectral_normalization", "--out", tmp_path)
     result = json.loads((tmp_path / "cpu.json").read_text())
     cells = result["cells"]
     assert set(cells) == {
@@ -106,8 +119,10 @@ def test_speed(tmp_path: Path) -> None:
     assert (tmp_path / "speed_cpu.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_speed_that_is_cut_off_keeps_what_it_has_and_says_what_it_lacks(tmp_path: Path) -> None:
-    run("speed.py", "--minutes", 0, "--constraints", "none", "--out", tmp_path)
+def test_speed_that_is_cut_off_keeps_what_it_has_and_says_what_it_lacks(
+    tmp_path: Path, speed: Callable[..., None]
+) -> None:
+    speed("--minutes", 0, "--constraints", "none", "--out", tmp_path)
     assert json.loads((tmp_path / "cpu.json").read_text())["cells"] == {}
     table = (tmp_path / "cpu.md").read_text()
     assert "| none | float32 | 64 | not measured |" in table

@@ -28,17 +28,21 @@ from lipschitz.tasks.settings import SETTINGS, Setting
 CPU = torch.device("cpu")
 
 
-def points(*constraints: Constraint, setting: Setting = SETTINGS["C"], seed: int = 0) -> Generation:
-    return generation(EightGaussians(), MLP(width=16, depth=2), constraints, setting, seed)
+def points(
+    *constraints: Constraint, setting: Setting = SETTINGS["C"], seed: int = 0, device: torch.device = CPU
+) -> Generation:
+    return generation(EightGaussians(), MLP(width=16, depth=2), constraints, setting, seed, device)
 
 
 def images(*constraints: Constraint) -> Generation:
     return generation(Digits(), DCGAN(width=4), constraints, SETTINGS["C"], 0)
 
 
-def generation(dataset: Dataset, model: Any, constraints: Any, setting: Setting, seed: int) -> Generation:
+def generation(
+    dataset: Dataset, model: Any, constraints: Any, setting: Setting, seed: int, device: torch.device = CPU
+) -> Generation:
     return Generation(
-        dataset.load(None, CPU),
+        dataset.load(None, device),
         TERMS._replace(
             model=model,
             constraints=constraints or (NoConstraint(),),
@@ -48,6 +52,7 @@ def generation(dataset: Dataset, model: Any, constraints: Any, setting: Setting,
             samples=64,
             gradient_samples=32,
             selection=metrics_of(dataset)[0],
+            device=device,
         ),
     )
 
@@ -102,14 +107,32 @@ class InNorm(Constraint):
         return torch.nn.Sequential(net, torch.nn.BatchNorm1d(1))
 
 
-def test_real_and_generated_samples_are_normalised_apart_where_a_module_depends_on_the_batch() -> None:
+def batches_judged(task: Generation) -> list[int]:
     seen: list[int] = []
-    for constraint, batches in ((InNorm(), [16, 16]), (NoConstraint(), [32])):
-        task = points(constraint)
-        task.discriminator.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
-        task.discriminator_step()
-        assert seen == batches
-        seen.clear()
+    task.discriminator.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    task.discriminator_step()
+    return seen
+
+
+def test_on_a_cpu_real_and_generated_samples_are_judged_in_two_passes() -> None:
+    assert batches_judged(points()) == batches_judged(points(InNorm())) == [16, 16]
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_they_are_judged_in_one_unless_a_module_depends_on_the_batch() -> None:
+    assert batches_judged(points(device=torch.device("cuda"))) == [32]
+    assert batches_judged(points(InNorm(), device=torch.device("cuda"))) == [16, 16]
+
+
+def test_one_pass_comes_to_what_two_come_to() -> None:
+    in_two, in_one = images(SpectralNormalization()), images(SpectralNormalization())
+    in_one._discriminator._apart = False
+    assert batches_judged(in_two) == [16, 16]
+    assert batches_judged(in_one) == [32]
+    ours, theirs = (task.state_dict()["players"]["discriminator"]["optimiser"]["state"] for task in (in_one, in_two))
+    for index, moments in theirs.items():
+        # The first moment is the gradient, but for a factor; an update would be its sign, rounding and all.
+        assert_close(ours[index]["exp_avg"], moments["exp_avg"], rtol=1e-3, atol=1e-6)
 
 
 def test_seeds_differ() -> None:
