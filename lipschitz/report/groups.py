@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from lipschitz.report.comparisons import slug
 
-_LATER = {"precision": "float32"}
+_LATER = {"precision": "float32", "layout": "contiguous"}
 """Fields that runs of early versions do not say, as they were then and are by default now."""
 
 

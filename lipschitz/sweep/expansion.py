@@ -145,6 +145,19 @@ def check_protocols(document: Document, axes: Product, part: Place) -> None:
             raise document.error(place, f"{said}; allowed: evaluation: {allowed}")
 
 
+def check_layout(document: Document, axes: Product, part: Place) -> None:
+    """Refuse a layout of images where there are none.
+
+    Raises:
+        InputError: which layout, where, and what is allowed.
+    """
+    layout = axes.training.layout
+    for dataset in axes.datasets:
+        if layout != "contiguous" and dataset.kind != "images":
+            said = f"{layout} is a layout of images, and {dataset.label()} has {dataset.kind}; allowed: contiguous"
+            raise document.error(at(document, part, ("training", "layout")), said)
+
+
 def at(document: Document, part: Place, place: Place) -> Place:
     """Return where a key of a product stands: in its part where that names it, else at the top of the file."""
     if not part:

@@ -99,5 +99,6 @@ class Job:
             protocols=protocols,
             inception_weights=self.inception_weights,
             precision=run.training.precision,
+            layout=run.training.layout,
         )
         return task.build(data or self.load(), terms)

@@ -17,6 +17,7 @@ from lipschitz.models.base import Model
 from lipschitz.records import Record
 from lipschitz.sweep.entries import ProtocolEntry, invalid, unique
 from lipschitz.sweep.timings import iteration_ms
+from lipschitz.tasks.layout import Layout
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import SETTINGS, Setting
@@ -41,6 +42,10 @@ class Training(Record):
     precision: Precision = "float32"
     """Of training steps. ``tf32``: matrix products and convolutions, on CUDA alone. ``bf16``: forward passes under
     autocast; losses, penalties, constraints and optimisers stay in float32. What is measured is never in either."""
+    layout: Layout = "contiguous"
+    """Of images in memory, in training steps. ``channels_last``: both networks work in it, up to layers that return
+    contiguous maps, such as ``full_sort``; the arithmetic is the same but for rounding. Kernels, constraints and what
+    is measured stay contiguous."""
 
     @model_validator(mode="after")
     def _has_one_budget(self) -> Self:
@@ -57,6 +62,11 @@ class Training(Record):
         if self.seconds is None or timing is None:
             return 0
         return max(1, math.floor(1000 * self.seconds / iteration_ms(timing)))
+
+    def apart(self) -> list[str]:
+        """Return what keeps runs from a comparison with others: precision and layout, but for the defaults."""
+        changed = self.changed()
+        return [changed[name] for name in ("precision", "layout") if name in changed]
 
 
 class Evaluation(Record):
@@ -127,6 +137,7 @@ class Run:
 
     def labels(self) -> dict[str, str]:
         """Return how tables and plots call each axis: the bare name where hyperparameters are defaults."""
+        apart = self.training.apart()
         return {
             "task": self.task,
             "dataset": self.dataset.label(),
@@ -135,8 +146,8 @@ class Run:
             + (f" with {_joined(self.generator_constraints)} in G" * bool(self.generator_constraints)),
             "constraint": _joined(self.constraints),
             "loss": self.loss,
-            # Methods are compared within one precision, even where no method has runs in two.
-            "setting": self.setting.label() + f" [{self.training.precision}]" * (self.training.precision != "float32"),
+            # Methods are compared within one precision and layout, even where no method has runs in two.
+            "setting": self.setting.label() + f" [{', '.join(apart)}]" * bool(apart),
         }
 
     def definition(self, steps: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from lipschitz.errors import InputError
 from lipschitz.sweep.document import Document, Place
 from lipschitz.sweep.entries import describe
-from lipschitz.sweep.expansion import MERGED, at, check_metrics, check_protocols, expand
+from lipschitz.sweep.expansion import MERGED, at, check_layout, check_metrics, check_protocols, expand
 from lipschitz.sweep.product import Product
 from lipschitz.sweep.run import Evaluation, Run, TaskName, Training
 from lipschitz.sweep.selection import KEYS, Choice, Selection, Unfinished, choose, judged_here, judged_in
@@ -140,4 +140,5 @@ def _validated(document: Document, values: dict[str, Any], part: Place) -> Produ
         raise document.error(at(document, part, place), describe(error, allowed)) from None
     check_protocols(document, axes, part)
     check_metrics(document, axes, part)
+    check_layout(document, axes, part)
     return axes

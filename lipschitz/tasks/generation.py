@@ -13,6 +13,7 @@ from lipschitz.metrics.catalogue import metric_of
 from lipschitz.models.base import PairModel
 from lipschitz.streams import seeded, stream
 from lipschitz.tasks.evaluation import Evaluator, Memory
+from lipschitz.tasks.layout import laid_out
 from lipschitz.tasks.measurement import Measured
 from lipschitz.tasks.player import Discriminator, Generator, Player, are_finite
 from lipschitz.tasks.precision import forward_passes
@@ -77,7 +78,7 @@ class Generation:
         real, *labels = self._real()
         latents = self._latents("latents_discriminator", self._terms.batch_size)
         with torch.no_grad(), forward_passes(self._terms.precision, self.device, self.generator):
-            generated = self.generator(latents, *labels)
+            generated = self._generator.generate(latents, *labels)
         self._discriminator.step(real, generated.to(real.dtype), *labels)
 
     def generator_step(self) -> None:
@@ -91,7 +92,7 @@ class Generation:
         labels = self._classes_to_learn(n)
         latents = self._latents("latents_generator", n)
         with forward_passes(self._terms.precision, self.device, self.generator, self.discriminator):
-            judged = self.discriminator(self.generator(latents, *labels), *labels)
+            judged = self.discriminator(self._generator.generate(latents, *labels), *labels)
         loss = self._terms.loss.generator(judged.to(latents.dtype))
         self._generator.losses.write(loss)
         self._generator.update(loss)
@@ -169,11 +170,13 @@ class Generation:
         return {name: player.net for name, player in self._players.items()} | averages
 
     def _real(self) -> tuple[Tensor, ...]:
-        """Return a batch of real samples and, in a conditional run, their labels."""
+        """Return a batch of real samples, in the terms' layout, and, in a conditional run, their labels."""
+        n, rng = self._terms.batch_size, self._streams["data"]
         if self._classes is None:
-            return (self._data.batch(self._terms.batch_size, self._streams["data"]),)
+            return (laid_out(self._data.batch(n, rng), self._terms.layout),)
         assert isinstance(self._data, ImageData)
-        return self._data.labelled_batch(self._terms.batch_size, self._streams["data"])
+        images, labels = self._data.labelled_batch(n, rng)
+        return laid_out(images, self._terms.layout), labels
 
     def _classes_to_learn(self, n: int) -> tuple[Tensor, ...]:
         """Return, in a conditional run, the labels of the generator's next batch."""

@@ -12,6 +12,7 @@ from lipschitz.constraints.base import Batch, Constraint, constrain
 from lipschitz.constraints.batch_dependence import batch_dependent
 from lipschitz.estimation.labels import Labelled
 from lipschitz.streams import seeded
+from lipschitz.tasks.layout import laid_out, maps_laid_out
 from lipschitz.tasks.precision import Precision, forward_passes, products
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import Terms
@@ -118,6 +119,13 @@ class Generator(Player):
         super().__init__(net, terms.setting, terms.device, terms.generator_constraints, precision=terms.precision)
         self.average = None if terms.ema is None else copy.deepcopy(net).requires_grad_(False)
         self._decay = terms.ema or 0.0
+        self._layout = terms.layout
+
+    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the samples ``(n, *shape)`` of a training step, whose maps and images are in the terms' layout."""
+        with maps_laid_out(self.net, self._layout):
+            samples: Tensor = self.net(latents) if labels is None else self.net(latents, labels)
+        return laid_out(samples, self._layout)
 
     def update(self, loss: Tensor) -> None:
         """Make one step of the optimiser down ``loss``, and move the average."""

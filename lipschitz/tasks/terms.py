@@ -9,6 +9,7 @@ import torch
 from lipschitz.constraints.base import Constraint
 from lipschitz.features.protocols import Protocol
 from lipschitz.models.base import Model
+from lipschitz.tasks.layout import Layout
 from lipschitz.tasks.losses import Loss
 from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import Setting
@@ -44,3 +45,5 @@ class Terms(NamedTuple):
     """File of that network's weights; that in the cache where None."""
     precision: Precision = "float32"
     """Of training steps; what is measured is measured in float32 and float64."""
+    layout: Layout = "contiguous"
+    """Of images in memory during training steps; points know none but the default."""

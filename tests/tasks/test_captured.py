@@ -134,6 +134,7 @@ VARIANTS: Mapping[str, Terms] = {
     "conditional": IMAGES._replace(model=DCGAN(width=2, conditional=True)),
     "resnet with attention": IMAGES._replace(model=ResNet(width=2, attention=4)),
     "bfloat16": IMAGES._replace(precision="bf16", constraints=(SpectralNormalization(),)),
+    "channels last": IMAGES._replace(layout="channels_last", constraints=(SpectralNormalization(), GradientPenalty())),
     "bounded generator": IMAGES._replace(generator_constraints=(SpectralNormalization(),)),
     "two methods": IMAGES._replace(constraints=(SpectralNormalization(operator="convolution"), GradientPenalty())),
     "rmsprop": IMAGES._replace(constraints=(WeightClipping(),), setting=Setting(optimiser="rmsprop", lr=5e-5)),
