@@ -1,4 +1,4 @@
-"""What a device multiplies at most: the rate of one large matrix product, measured, not looked up."""
+"""A yardstick of what a device multiplies: the rate of one large matrix product, measured, not looked up."""
 
 import torch
 from torch import Tensor

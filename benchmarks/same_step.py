@@ -42,7 +42,7 @@ class Distance(NamedTuple):
         return ", ".join(f"{name} {value:.0e}" for name, value in self._asdict().items())
 
 
-ROUNDING = Distance(start=0.0, gradient=1e-2, update=1e-1)
+ROUNDING = Distance(start=0.0, gradient=1e-3, update=1e-1)
 """What rounding can do to a small network.
 
 A pre-activation next to zero falls on either side of the leaky ReLU's kink. The first update of Adam and RMSProp is the

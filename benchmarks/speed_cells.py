@@ -7,7 +7,6 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from itertools import count
 from typing import Any
 
@@ -18,19 +17,12 @@ from operations import gflop
 from workers import WORKLOADS, scaling
 
 from lipschitz.constraints.catalogue import CATALOGUE
-from lipschitz.sweep.packing import packs_of
+from lipschitz.sweep.packing import Lane, packs_of
 from lipschitz.sweep.process import set_up_torch
+from lipschitz.sweep.timing import captured_parts, in_turns, repeated, replay
 from lipschitz.tasks.generation import Generation
-from lipschitz.training.clock import median_interval, milliseconds
-from lipschitz.training.iterations import (
-    TOGETHER,
-    WARM_UP,
-    CapturedIterations,
-    CudaGraph,
-    Iterations,
-    Uncapturable,
-    capture,
-)
+from lipschitz.training.clock import median_interval, synchronize
+from lipschitz.training.iterations import TOGETHER, WARM_UP, Uncapturable, iterations_of
 
 Cells = Iterator[tuple[str, Any]]
 CHECKED = WARM_UP + 2 * TOGETHER
@@ -44,24 +36,29 @@ def rates(device: str, precisions: Sequence[str], side: int | None) -> Cells:
 
 
 def checks(device: str, methods: Sequence[str], **workload: int) -> Cells:
-    """Yield how far runs that take turns, and captured ones, are from the same run alone, launched call by call.
+    """Yield how far from a run alone, launched call by call, is the same in turns with another, launched or captured.
 
-    The largest relative distance of a tensor of either network; or why iterations were not captured, and then no more.
+    The largest relative distance of a tensor of either network, cuDNN kept to algorithms that repeat; captured runs
+    have a stream each, as in a pack. Or why iterations were not captured: where that broke off a capture, no more.
     """
-    with _stream(device):
-        for name in methods:
-            alone, other, again = (_task(name, device, seed=seed, **workload) for seed in (0, 1, 0))
-            _make(alone)
-            _make(again, other)
-            yield f"turns/{name}", _distance(alone, again)
-            if device != "cpu":
-                replayed = _task(name, device, **workload)
-                try:
-                    _make(replayed, captured=True)
-                except Uncapturable as reason:
-                    yield f"captured/{name}", str(reason)
-                    return
-                yield f"captured/{name}", _distance(alone, replayed)
+    torch.backends.cudnn.deterministic = True
+    for name in methods:
+        alone, *launched = (_task(name, device, seed=seed, **workload) for seed in (0, 0, 1))
+        _make([_lane(alone)])
+        _make([_lane(task) for task in launched])
+        yield f"turns/{name}", _distance(alone, launched[0])
+        if device == "cpu":
+            continue
+        captured = [_task(name, device, seed=seed, **workload) for seed in (0, 1)]
+        if reason := alone.why_uncaptured():
+            yield f"captured/{name}", reason
+            continue
+        try:
+            _make([_lane(task, torch.cuda.Stream(device)) for task in captured])  # type: ignore[no-untyped-call]
+        except Uncapturable as error:
+            yield f"captured/{name}", str(error)
+            return
+        yield f"captured/{name}", _distance(alone, captured[0])
 
 
 def times(
@@ -69,24 +66,24 @@ def times(
 ) -> Cells:
     """Yield, by method, the milliseconds of each part of an iteration, launched and captured, and its GFLOP.
 
-    All ``methods`` take turns, call by call, alone on the device, so that a machine whose speed drifts is the same for
-    all. Those in ``captured`` are captured too, `TOGETHER` calls a graph.
+    All ``methods`` take turns, alone on the device, so that a machine whose speed drifts is the same for all. Those in
+    ``captured`` are captured too, `TOGETHER` calls a graph; on CUDA as many launched calls are timed at once.
     """
-    with _stream(device):
+    on = torch.device(device)
+    stream = torch.cuda.Stream(on) if on.type == "cuda" else None  # type: ignore[no-untyped-call]
+    with torch.cuda.stream(stream):
         tasks = {name: _task(name, device, precision=precision, **workload) for name in methods}
-        parts = {name: _parts(task) for name, task in tasks.items()}
+        parts = {name: captured_parts(task) for name, task in tasks.items()}
         operations = {name: {part: gflop(call) for part, call in parts[name].items()} for name in methods}
-        launched = _in_turns(parts, device, repeats)
-        replays = {
-            name: {part: _replay(task, call) for part, call in parts[name].items()}
-            for name, task in tasks.items()
-            if name in captured
-        }
-        replayed = _in_turns(replays, device, repeats)
+        once = {name: {part: repeated(call, on) for part, call in calls.items()} for name, calls in parts.items()}
+        in_turns(once, on, WARM_UP)
+        launched = in_turns(once, on, repeats)
+        graphs = {name: {part: replay(tasks[name], call) for part, call in parts[name].items()} for name in captured}
+        replayed = in_turns(graphs, on, repeats)
     for name in methods:
         value: dict[str, Any] = {"gflop": operations[name], "launched": _timings(launched[name])}
-        if name in captured:
-            value["captured"] = _timings(replayed[name], 1 / TOGETHER)
+        if name in replayed:
+            value["captured"] = _timings(replayed[name])
         yield f"times/{precision}/{workload['width']}/{name}", value
 
 
@@ -121,66 +118,35 @@ def _task(method: str, device: str, **workload: Any) -> Generation:
     return generation(CATALOGUE[method](), device=torch.device(device), **workload)
 
 
-def _parts(task: Generation) -> dict[str, Callable[[], None]]:
-    return {**task.parts(), "ms_iteration": lambda: task.step(0.5)}
+def _timings(seen: dict[str, list[float]]) -> dict[str, Any]:
+    return {part: median_interval(taken)._asdict() for part, taken in seen.items()}
 
 
-def _in_turns(
-    calls: dict[str, dict[str, Callable[[], None]]], device: str, repeats: int
-) -> dict[str, dict[str, list[float]]]:
-    seen: dict[str, dict[str, list[float]]] = {name: {part: [] for part in parts} for name, parts in calls.items()}
-    for index in range(WARM_UP + repeats):
-        for name, parts in calls.items():
-            for part, call in parts.items():
-                taken = milliseconds(call, torch.device(device))
-                if index >= WARM_UP:
-                    seen[name][part].append(taken)
-    return seen
+def _lane(task: Generation, stream: torch.cuda.Stream | None = None) -> Lane:
+    """Return a run of `CHECKED` iterations, captured where it has a ``stream``."""
+    return Lane(stream, iterations_of(task, CHECKED, stream))
 
 
-def _timings(seen: dict[str, list[float]], factor: float = 1.0) -> dict[str, Any]:
-    return {part: median_interval([factor * taken for taken in times])._asdict() for part, times in seen.items()}
-
-
-def _replay(task: Generation, call: Callable[[], None]) -> Callable[[], None]:
-    graph = CudaGraph(torch.cuda.current_stream(), list(task.generators()))
-
-    def several() -> None:
-        for _ in range(TOGETHER):
-            call()
-
-    capture(graph, several)
-    return graph.replay
-
-
-def _make(task: Generation, other: Generation | None = None, captured: bool = False) -> None:
-    """Make `CHECKED` iterations of ``task``, one by one or captured, alone or in turns with those of ``other``."""
-    everyone = [one for one in (task, other) if one is not None]
-    made = [_captured(one) if captured else Iterations(one, CHECKED) for one in everyone]
+def _make(lanes: Sequence[Lane]) -> None:
+    """Make `CHECKED` iterations of each, in turns."""
+    device = lanes[0].iterations.task.device
+    synchronize(device)
     for turn in (WARM_UP, TOGETHER, TOGETHER):
-        for iterations in made:
-            iterations.make(turn, lambda: False)
+        for stream, iterations in lanes:
+            with torch.cuda.stream(stream):
+                iterations.make(turn, lambda: False)
+    synchronize(device)
 
 
-def _captured(task: Generation) -> Iterations:
-    return CapturedIterations(task, CHECKED, CudaGraph(torch.cuda.current_stream(), list(task.generators())))
-
-
-def _distance(one: Generation, other: Generation) -> float:
+def _distance(one: Generation, other: Generation) -> float | str:
     pairs = zip(_networks(one), _networks(other), strict=True)
     distances = [float((ours - theirs).norm() / ours.norm().clamp_min(1e-30)) for ours, theirs in pairs]
-    # A NaN is no small distance.
-    return max(math.inf if math.isnan(distance) else distance for distance in distances)
+    return max(distances) if all(map(math.isfinite, distances)) else "the networks are not finite"
 
 
 def _networks(task: Generation) -> Iterator[torch.Tensor]:
     for net in (task.generator, task.discriminator):
         yield from (tensor.double() for tensor in net.state_dict().values())
-
-
-def _stream(device: str) -> AbstractContextManager[Any]:
-    """Make a stream that can be captured the current one, on CUDA."""
-    return torch.cuda.stream(torch.cuda.Stream(device) if device != "cpu" else None)  # type: ignore[no-untyped-call]
 
 
 def main() -> None:

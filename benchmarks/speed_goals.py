@@ -9,13 +9,17 @@ Found = Mapping[str, Any]
 """By device, ``cpu`` or ``cuda``, and for ``peers``: what its JSON file holds."""
 
 
+WIDTHS = (16, 64)
+"""At which peers are timed."""
+
+
 class Goal(NamedTuple):
     """One thing that was to be reached."""
 
     what: str
     allowed: str
     measured: Callable[[Found], float | None]
-    """The worst number of all that it is about; None where one is missing."""
+    """What decides it; None where any of what it is about was not measured."""
     is_reached: Callable[[float], bool]
     shown: str = "{:.2f}"
 
@@ -33,8 +37,14 @@ def goals() -> list[Goal]:
         Goal("best packing, share of the TF32 matrix rate, width 64", ">= 40 %", _share, _at_least(0.4), "{:.0%}"),
         Goal(f"gradient penalty, {step}", "<= 2.2", penalty, _at_most(2.2)),
         Goal(f"spectral normalization, {step}", "<= 1.05", normalization, _at_most(1.05)),
-        Goal("all CPU workers over one, the least of the small networks", ">= 1.7", _workers, _at_least(1.7)),
-        Goal("our step over a peer's, the most of all (lower end)", "<= 1.0", _peers, _at_most(1.0), "{:.3f}"),
+        Goal("workers on two cores over one, the least of the small networks", ">= 1.7", _workers, _at_least(1.7)),
+        Goal(
+            "our step over a peer's, the most of all (lower end)",
+            "<= 1.0",
+            _peers,
+            _at_most(1.0),
+            "{:.3f}",
+        ),
         Goal(f"{theirs} the textbook loop", "< 1.0", textbook, _below(1.0), "{:.3f}"),
         Goal(f"{theirs} our own loop", "< 1.0", ours, _below(1.0), "{:.3f}"),
     ]
@@ -106,9 +116,9 @@ def _share(found: Found) -> float | None:
     shares = []
     for key, packs in _cells(found, "cuda", "packs/tf32/64/").items():
         value = times.get(key.replace("packs", "times", 1), {})
-        if rate and isinstance(packs, list) and packs and "gflop" in value:
-            shares.append(_fastest(packs) * value["gflop"]["ms_iteration"] / 1e3 / rate)
-    return max(shares) if shares else None
+        known = rate and isinstance(packs, list) and packs and "gflop" in value
+        shares.append(_fastest(packs) * value["gflop"]["ms_iteration"] / 1e3 / rate if known else None)
+    return _worst(shares, max)
 
 
 def _fastest(packs: Sequence[Mapping[str, float]]) -> float:
@@ -131,8 +141,12 @@ def _workers(found: Found) -> float | None:
 
 
 def _peers(found: Found) -> float | None:
-    rows = [row for row in found.get("peers", {}).get("rows", []) if "ratio" in row]
-    return max((row["ratio"]["low"] for row in rows), default=None)
+    """Return the largest lower end of a ratio: above 1, ours is slower than a peer beyond the noise."""
+    rows = found.get("peers", {}).get("rows", [])
+    names = {row["peer"] for row in rows if "ratio" in row}
+    wanted = [(name, width, step) for name in names for width in WIDTHS for step in ("discriminator", "iteration")]
+    lows = {(row["peer"], row["width"], row["step"]): row["ratio"]["low"] for row in rows if "ratio" in row}
+    return _worst([lows.get(key) for key in wanted], max)
 
 
 def _torch(peer: str) -> Callable[[Found], float | None]:

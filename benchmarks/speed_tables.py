@@ -20,8 +20,9 @@ def device_table(result: Mapping[str, Any]) -> str:
         "",
         f"SN-GAN's standard CNN, images 3x{workload['size']}x{workload['size']}, batch {workload['batch_size']}, hinge "
         "loss, setting C: an iteration is a discriminator step, which draws and generates its batch, and a generator "
-        "step. Alone on the device, methods in turn call by call; medians, with the distribution-free 95 % interval of "
-        "the median in the JSON file. Uncaptured: launched call by call. Captured: ten calls in a CUDA graph. GFLOP "
+        "step. Alone on the device, methods in turn; medians, with the distribution-free 95 % interval of the median "
+        "in the JSON file. Uncaptured: launched call by call. Captured: ten calls in a CUDA graph. On a GPU ten calls are "
+        "timed at once, either way. GFLOP "
         "are those of convolutions and products with a matrix. The matrix rate is that of one large matrix product in "
         "the same precision, measured here.",
         "",
@@ -31,7 +32,8 @@ def device_table(result: Mapping[str, Any]) -> str:
         "",
         "## Correctness",
         "",
-        "Largest relative distance of a tensor of either network from the same run alone, launched call by call.",
+        "Largest relative distance of a tensor of either network from the same run alone, launched call by call: in "
+        "turns with another run, launched, and captured, each on a stream of its own.",
         "",
         *_table(("method", "in turns with another run", "captured"), _checks(result)),
         "",

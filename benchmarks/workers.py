@@ -58,8 +58,10 @@ def scaling(workload: str, seconds: float, rounds: int) -> dict[str, Any]:
         context.Process(target=_train, args=(workload, seed, theirs), daemon=True)
         for seed, (_, theirs) in enumerate(ends)
     ]
-    for process in processes:
+    for process, (_, theirs) in zip(processes, ends, strict=True):
         process.start()
+        # So that the end of a process is the end of its channel.
+        theirs.close()
     channels = [ours for ours, _ in ends]
     try:
         for channel in channels:

@@ -52,7 +52,9 @@ def sweep(
     ] = None,
     pack: Annotated[
         int | None,
-        typer.Option(min=1, help="Runs that take turns in one process.", show_default="1 on a CPU, measured on a GPU"),
+        typer.Option(
+            min=1, max=31, help="Runs that take turns in one process.", show_default="1 on a CPU, measured on a GPU"
+        ),
     ] = None,
     inception_weights: Annotated[
         Path | None,

@@ -61,9 +61,10 @@ def cuda() -> dict[str, Any]:
 
 def peers() -> dict[str, Any]:
     rows: list[dict[str, Any]] = [
-        {"peer": peer, "width": width, "step": "discriminator", "ratio": timing(ratio)}
+        {"peer": peer, "width": width, "step": step, "ratio": timing(ratio)}
         for peer, ratio in (("torch_parametrization", 0.8), ("torch_in_our_step", 0.9), ("wgan_gp", 1.02))
         for width in (16, 64)
+        for step in ("discriminator", "iteration")
     ]
     rows.append({"peer": "torchgan", "width": 16, "refused": "not installed"})
     return {"provenance": provenance("cpu: made up; 1 worker"), "rows": rows}

@@ -129,6 +129,23 @@ def test_speed_that_is_cut_off_keeps_what_it_has_and_says_what_it_lacks(
     assert "Not measured." in table
 
 
+def test_what_is_captured_must_come_to_the_same_or_as_near_as_launches_repeat(speed: Callable[..., None]) -> None:
+    is_sound = importlib.import_module("speed").is_sound
+    for captured, launched, sound in ((9e-6, 0.0, True), (2e-5, 0.0, False), (0.5, 0.3, True), ("no", 0.0, False)):
+        assert is_sound({"captured/a": captured, "turns/a": launched}, "a") is sound
+    assert not is_sound({"captured/a": 0.0, "turns/a": {"failed": "no"}}, "a")
+    assert not is_sound({}, "a")
+
+
+def test_checks_go_on_after_one_that_breaks(speed: Callable[..., None]) -> None:
+    until_done, cells = importlib.import_module("speed")._until_done, {}
+    asked = []
+    for left in until_done(["a", "b", "c"], cells, True):
+        asked.append(left)
+        cells |= {f"turns/{left[0]}": {"failed": "no"}, f"captured/{left[0]}": {"failed": "no"}}
+    assert asked == [["a", "b", "c"], ["b", "c"], ["c"]]
+
+
 def test_goals_and_figures_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     goals, tables, plot = (importlib.import_module(name) for name in ("speed_goals", "speed_tables", "speed_plot"))
@@ -139,6 +156,8 @@ def test_goals_and_figures_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert values[1:6] == pytest.approx([1600 / 1.25 * 0.012, 1600 / 0.4 * 0.012, 1.28 * 170 / 400, 1.04, 1.06])
     assert values[6] is None, "no CPU was measured"
     assert values[7:] == pytest.approx([0.95 * 1.02, 1.05 * 0.8, 1.05 * 0.9])
+    unfinished = {"peers": {**peers(), "rows": peers()["rows"][1:]}}
+    assert goals.goals()[7].measured(unfinished) is None
     sound = {"cuda": cuda()}
     for key in [key for key in sound["cuda"]["cells"] if BROKEN in key]:
         del sound["cuda"]["cells"][key]

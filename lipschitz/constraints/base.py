@@ -42,6 +42,9 @@ class Constraint(Record):
     never computed in TF32.
     """
 
+    uncapturable: ClassVar[str] = ""
+    """Why a CUDA graph cannot hold what the method does in a step; empty where nothing is known to forbid it."""
+
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """Reparametrise ``net`` or register state on it, once, before the optimiser is built; return what to train.
 
@@ -69,6 +72,12 @@ class Constraint(Record):
 
     def project(self, net: nn.Module) -> None:
         """Put the weights back into the method's set, after each optimiser step; called without gradients."""
+
+
+def why_uncaptured(constraints: Sequence[Constraint]) -> str | None:
+    """Return why no CUDA graph can hold a step under ``constraints``, or None where none says so."""
+    reasons = [f"{one.name()}: {one.uncapturable}" for one in constraints if one.uncapturable]
+    return "; ".join(reasons) or None
 
 
 def constrain(net: nn.Module, constraints: Sequence[Constraint], shape: tuple[int, ...]) -> nn.Module:

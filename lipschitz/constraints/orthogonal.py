@@ -32,6 +32,7 @@ class Orthogonal(Constraint):
         "Anil et al. 2019, arXiv:1811.05381"
     )
     promise: ClassVar[Literal["certified", "heuristic", "none"]] = "certified"
+    uncapturable: ClassVar[str] = "it solves a linear system by cuSOLVER, which keeps one workspace for all streams"
 
     coefficient: PositiveFloat = 1.0
     """c, the bound of every layer's Lipschitz constant."""

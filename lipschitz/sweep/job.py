@@ -1,6 +1,6 @@
 """A run to be made, and where: what is given to a worker."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,10 @@ class Job:
                     "which the checkpoint beside it ends; put it back, or remove the run's folder to begin anew"
                 ) from None
         return self.run.training.steps_of(self.timing)
+
+    def seeded(self, seed: int) -> "Job":
+        """Return the same with another seed."""
+        return replace(self, run=replace(self.run, seed=seed))
 
     def load(self) -> Data | PairData:
         """Load the data onto the job's device."""

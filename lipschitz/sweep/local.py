@@ -17,7 +17,7 @@ from lipschitz.sweep.worker import work
 PRELOAD = ["lipschitz.sweep.worker", "torch._dynamo", "scipy.optimize", "scipy.spatial.distance", "sklearn.datasets"]
 """What every worker would import sooner or later; torch imports its compiler as soon as it makes an optimiser."""
 GRACE = 60.0
-"""Seconds that workers have to finish a slice and write a checkpoint once told to stop."""
+"""Seconds that a worker has to finish what is in hand once told to stop, and one more for each run's checkpoint."""
 
 
 class Observer(Protocol):
@@ -65,7 +65,10 @@ class _Worker:
     channel: Connection
     slot: str
     held: dict[str, Job] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
+    """Ids of the runs that it has turned to: what it does not even begin, it cannot fail at."""
     dismissed: bool = False
+    """Whether it is given no more."""
 
     @property
     def load(self) -> float:
@@ -136,7 +139,7 @@ class _Engine:
         for worker in self._workers:
             worker.process.terminate()
         for worker in self._workers:
-            worker.process.join(GRACE)
+            worker.process.join(GRACE + len(worker.held))
             worker.process.kill()
 
     def _start(self, job: Job, slot: str) -> None:
@@ -145,7 +148,7 @@ class _Engine:
         process = self._context.Process(target=self._target, args=(job, theirs), name=job.run.id)
         process.start()
         theirs.close()
-        self._workers.append(_Worker(process, ours, slot, {job.run.id: job}))
+        self._workers.append(_Worker(process, ours, slot, {job.run.id: job}, {job.run.id}))
         self._observer.started(job)
 
     def _give(self, worker: _Worker, job: Job) -> None:
@@ -165,18 +168,21 @@ class _Engine:
 
     def _take_note(self, worker: _Worker, kind: str, *said: Any) -> None:
         match kind, said:
+            case "began", (run_id,):
+                worker.begun.add(run_id)
             case "step", (run_id, step):
                 self._observer.stepped(worker.held[run_id], step)
             case "warning", (line,):
                 self._observer.warned(line)
             case "ended", (run_id,):
                 self._observer.ended(worker.held.pop(run_id))
+            case "leaving", ():
+                worker.dismissed = True
             case "returned", (run_ids, runs, reason):
                 jobs = [worker.held.pop(run_id) for run_id in run_ids]
-                worker.dismissed = not worker.held
                 self._return(jobs)
                 if runs:
-                    self._limits[worker.slot] = runs
+                    self._limits[worker.slot] = min(runs, self._limits[worker.slot])
                     self._observer.warned(f"{worker.slot}: {runs} runs at once from now on: {reason}")
                 else:
                     self._uncapturable.add(jobs[0].run.configuration)
@@ -189,14 +195,19 @@ class _Engine:
 
     def _bury(self, worker: _Worker) -> None:
         """Say what becomes of the runs of a worker that is gone: one alone was the cause, of several any may be."""
-        left = list(worker.held.values())
-        if len(left) > 1:
-            self._observer.warned(f"{worker.slot}: a worker of {len(left)} runs died; each goes on in one of its own")
-            self._return([replace(job, pack=1) for job in left])
+        code = worker.process.exitcode
+        if self._target is not work:
+            for job in worker.held.values():
+                self._observer.ended(job)
             return
-        for job in left:
-            if self._target is work:
-                _blame(job, worker.process.exitcode)
+        begun = [job for run_id, job in worker.held.items() if run_id in worker.begun and code]
+        self._return([job for job in worker.held.values() if job not in begun])
+        if len(begun) > 1:
+            self._observer.warned(f"{worker.slot}: a worker of {len(begun)} runs died; each goes on in one of its own")
+            self._return([replace(job, pack=1) for job in begun])
+            return
+        for job in begun:
+            _blame(job, code)
             self._observer.ended(job)
 
 

@@ -1,7 +1,8 @@
-"""How many runs of a kind share a device best, and what a captured iteration takes: measured once a configuration."""
+"""How many runs of a kind share a device best: whether one is captured, and what ever more of them reach together."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,21 +12,21 @@ import torch
 from lipschitz.files import write_json
 from lipschitz.sweep.job import Job
 from lipschitz.sweep.process import prepare_process
-from lipschitz.training.clock import Timing, median_interval, milliseconds, synchronize
-from lipschitz.training.iterations import TOGETHER, WARM_UP, CudaGraph, Iterations, Uncapturable, capture, iterations_of
+from lipschitz.training.clock import synchronize
+from lipschitz.training.iterations import TOGETHER, WARM_UP, CapturedIterations, Iterations, Uncapturable, iterations_of
 from lipschitz.training.loop import SLICE
 from lipschitz.training.task import Task
 
-PACKS = (1, 2, 4, 8, 16, 32)
-"""Runs at once that are tried; torch has 32 streams."""
+MOST = 31
+"""Runs at once; torch has 32 streams on a device, and a graph must not share one with another."""
+PACKS = (1, 2, 4, 8, 16)
+"""Runs at once that are tried."""
 GAIN = 1.1
 """What twice as many runs must gain in throughput for more to be tried."""
 ENOUGH = 0.95
 """Share of the best throughput with which fewer runs are preferred."""
 SECONDS = 1.0
 """For how long each number of runs is tried."""
-REPLAYS = 30
-"""Of the graph of each part of an iteration."""
 
 
 class Pack(NamedTuple):
@@ -35,7 +36,7 @@ class Pack(NamedTuple):
     iterations_per_second: float
     """Of all of them together."""
     memory: float
-    """The most that was allocated, in MiB; on the CPU zero."""
+    """What torch holds of the device for them, in MiB; on the CPU zero."""
 
 
 class Lane(NamedTuple):
@@ -46,50 +47,27 @@ class Lane(NamedTuple):
 
 
 def time_packs(pack: int | None, answer: Path, job: Job, channel: Connection) -> None:
-    """Write to the file ``answer`` what `captured_timing` finds of ``job``, and its packs, unless ``pack`` is given."""
+    """Write to the file ``answer`` why ``job`` is ``uncaptured``, or its ``packs`` and the best ``pack`` of them.
+
+    Where ``pack`` is given it is only captured, not tried with others. What is found is written as soon as it is.
+    """
     prepare_process()
     device = torch.device(job.device)
     torch.cuda.set_device(device)
-    data = job.load()
+    data, seeds = job.load(), count()
     synchronize(device)
-    measured: dict[str, Any]
+    found: list[Pack] = []
+
+    def build() -> Task:
+        return job.seeded(next(seeds)).build(data)
+
     try:
-        with torch.cuda.stream(torch.cuda.Stream(device)):  # type: ignore[no-untyped-call]
-            measured = {
-                "captured": {name: timing._asdict() for name, timing in captured_timing(job.build(data)).items()}
-            }
+        for one in packs_of(build, device, (1,) if pack else PACKS):
+            found.append(one)
+            packs = {"packs": [each._asdict() for each in found], "pack": best(found)}
+            write_json(answer, {"captured": True, **({} if pack else packs)})
     except Uncapturable as reason:
-        measured = {"uncaptured": str(reason)}
-    if pack is None and "captured" in measured:
-        packs = list(packs_of(lambda: job.build(data), device))
-        measured |= {"packs": [pack._asdict() for pack in packs], "pack": best(packs)}
-    write_json(answer, measured)
-
-
-def captured_timing(task: Task) -> dict[str, Timing]:
-    """Return the milliseconds of each part of an iteration, and of all of it, captured on the current stream.
-
-    Raises:
-        Uncapturable: the task does what no graph can hold.
-    """
-    if reason := task.why_uncaptured():
-        raise Uncapturable(reason)
-    parts = {**task.parts(), "ms_iteration": lambda: task.step(0.5)}
-    return {name: _replayed(part, task) for name, part in parts.items()}
-
-
-def _replayed(part: Callable[[], None], task: Task) -> Timing:
-    _repeat(part, WARM_UP)
-    graph = CudaGraph(torch.cuda.current_stream(), list(task.generators()))
-    capture(graph, lambda: _repeat(part, TOGETHER))
-    graph.replay()
-    calls = [milliseconds(graph.replay, task.device) / TOGETHER for _ in range(REPLAYS)]
-    return median_interval(calls)
-
-
-def _repeat(part: Callable[[], None], times: int) -> None:
-    for _ in range(times):
-        part()
+        write_json(answer, {"uncaptured": str(reason)})
 
 
 def packs_of(
@@ -98,6 +76,9 @@ def packs_of(
     """Yield the throughput of ever more runs that take turns, until more of them gain little or lack memory.
 
     ``build`` makes the task of one more run.
+
+    Raises:
+        Uncapturable: a single run is not captured on a device that captures.
     """
     lanes: list[Lane] = []
     before = 0.0
@@ -106,8 +87,12 @@ def packs_of(
             while len(lanes) < size:
                 lanes.append(lane(build, device))
             pack = Pack(size, _throughput(lanes, device, seconds), _memory(device))
-        except (torch.OutOfMemoryError, Uncapturable):
+        except torch.OutOfMemoryError:
             return
+        except Uncapturable as error:
+            if error.lacked_memory and before:
+                return
+            raise
         yield pack
         if pack.iterations_per_second < GAIN * before:
             return
@@ -123,11 +108,18 @@ def best(packs: Sequence[Pack]) -> int:
 
 
 def lane(build: Callable[[], Task], device: torch.device) -> Lane:
-    """Return one more run, warmed up and captured where the device captures, on a stream of its own."""
+    """Return one more run, warmed up and captured where the device captures, on a stream of its own.
+
+    Raises:
+        Uncapturable: it is not captured on a device that captures.
+    """
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
     with torch.cuda.stream(stream):
+        task = build()
         # So many steps that no learning rate reaches its end.
-        iterations = iterations_of(build(), 10**9, stream)
+        iterations = iterations_of(task, 10**9, stream)
+        if stream is not None and not isinstance(iterations, CapturedIterations):
+            raise Uncapturable(task.why_uncaptured() or "")
         iterations.make(WARM_UP + TOGETHER, _never)
     return Lane(stream, iterations)
 
@@ -153,4 +145,10 @@ def _never() -> bool:
 
 
 def _memory(device: torch.device) -> float:
-    return float(torch.cuda.max_memory_allocated(device)) / 2**20 if device.type == "cuda" else 0.0
+    """Return what torch holds in MiB: a graph keeps what its iterations need, whether or not they are under way."""
+    return float(torch.cuda.memory_reserved(device)) / 2**20 if device.type == "cuda" else 0.0
+
+
+def facts_of(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept of the answer of `time_packs`; of a process that died without one, that it did."""
+    return answer or {"uncaptured": "the process that was to capture it died"}

@@ -20,12 +20,12 @@ from lipschitz.features.inception import read_weights
 from lipschitz.features.weights import weights_file
 from lipschitz.sweep.job import Job
 from lipschitz.sweep.local import Observer, run_jobs
-from lipschitz.sweep.packing import time_packs
+from lipschitz.sweep.packing import facts_of, time_packs
 from lipschitz.sweep.provenance import device_name, provenance
 from lipschitz.sweep.spec import Sweep
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing import ROUNDS, Round, drift_warning, groups_of, rounds_of, time_round, timing_of
-from lipschitz.sweep.timings import as_trained, seconds_of_an_iteration
+from lipschitz.sweep.timings import seconds_of_an_iteration
 
 PATIENCE = 30.0
 """Seconds that a dry run may spend on timing."""
@@ -112,7 +112,9 @@ def untimed(jobs: Sequence[Job], folder: SweepFolder, pack: int | None = None) -
 
     def is_timed(job: Job) -> bool:
         timing = folder.timing(job.run.configuration, job.timed_on)
-        return timing is not None and ("launched" not in timing or "pack" in timing or pack is not None)
+        if timing is None or job.timed_on.startswith("cpu") or "uncaptured" in timing:
+            return timing is not None
+        return "launched" in timing and ("pack" in timing or pack is not None)
 
     return groups_of([job for job in jobs if not is_timed(job)])
 
@@ -121,11 +123,11 @@ def time_configurations(groups: Sequence[Sequence[Job]], observer: Observer, pac
     """Time all groups one after the other, the device otherwise idle, and all of them again in each further round.
 
     What was not measured in every round counts as not timed; nothing is kept before the last round is over. In each
-    round another configuration of a group is the first. On CUDA each is then captured, and tried with ever more runs at
-    once, unless ``pack`` says how many there are to be.
+    round another configuration of a group is the first. On CUDA each is captured before, and tried with ever more runs
+    at once, unless ``pack`` says how many there are to be.
     """
     rounds: dict[str, list[Round]] = {}
-    captured: dict[str, dict[str, Any]] = {}
+    packs: dict[str, dict[str, Any]] = {}
     with TemporaryDirectory() as scratch:
 
         def answer_of(job: Job, target: Callable[[Path, Job, Connection], None]) -> dict[str, Any]:
@@ -135,19 +137,23 @@ def time_configurations(groups: Sequence[Sequence[Job]], observer: Observer, pac
             # A worker that dies leaves none.
             return dict(json.loads(answer.read_text())) if answer.exists() else {}
 
+        for job in (job for group in groups for job in group if torch.device(job.device).type == "cuda"):
+            packs[job.run.configuration] = facts_of(answer_of(job, partial(time_packs, pack)))
+            if reason := packs[job.run.configuration].get("uncaptured"):
+                observer.warned(f"{job.run.configuration}: not captured, and slower for it: {reason}")
+        captured = [name for name, found in packs.items() if "captured" in found]
         for index in range(ROUNDS):
             for group in groups:
                 start = index * len(group) // ROUNDS
                 turns = [*group[start:], *group[:start]]
-                for configuration, measured in answer_of(group[0], partial(time_round, turns)).items():
+                for configuration, measured in answer_of(group[0], partial(time_round, captured, turns)).items():
                     rounds.setdefault(configuration, []).append(measured)
-        for job in (job for group in groups for job in group if torch.device(job.device).type == "cuda"):
-            captured[job.run.configuration] = answer_of(job, partial(time_packs, pack))
     timings = {}
     for job in (job for group in groups for job in group):
         name = job.run.configuration
         if len(rounds.get(name, [])) == ROUNDS:
-            timings[name] = as_trained(timing_of(job, rounds[name]), captured.get(name, {}))
+            kept = {key: value for key, value in packs.get(name, {}).items() if key != "captured"}
+            timings[name] = timing_of(job, rounds[name]) | kept
             SweepFolder(job.sweep).write_timing(name, timings[name])
         else:
             observer.warned(f"not timed: {name}")
@@ -156,8 +162,15 @@ def time_configurations(groups: Sequence[Sequence[Job]], observer: Observer, pac
 
 
 def packed(jobs: Sequence[Job], pack: int | None) -> list[Job]:
-    """Return ``jobs`` with how many like each a worker holds: ``pack``, or what was measured to be best, or one."""
-    return [replace(job, pack=pack or int((job.timing or {}).get("pack", 1))) for job in jobs]
+    """Return ``jobs`` with how many like each a worker holds: ``pack``, or what was measured to be best, or one.
+
+    What is not captured has a process of its own: its launches would wait for those of the others.
+    """
+
+    def of(timing: dict[str, Any]) -> int:
+        return 1 if "uncaptured" in timing else pack or int(timing.get("pack", 1))
+
+    return [replace(job, pack=of(timing := job.timing or {}), captures="uncaptured" not in timing) for job in jobs]
 
 
 def training_seconds(jobs: Sequence[Job], timings: dict[str, dict[str, Any]]) -> float | None:

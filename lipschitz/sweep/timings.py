@@ -10,18 +10,6 @@ from lipschitz.files import write_json
 ELSEWHERE = "elsewhere"
 
 
-def as_trained(timing: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``timing``, of parts that are launched one by one, with what was ``measured`` of captured ones on top.
-
-    A time under its own name is that of the iterations that train: captured, where they are; ``launched`` then keeps
-    the others. ``uncaptured`` says why they are not, ``packs`` what several runs at once reach, ``pack`` the best.
-    """
-    captured = measured.get("captured", {})
-    rest = {key: value for key, value in measured.items() if key != "captured"}
-    launched = {"launched": {name: timing[name] for name in timing["rounds"]}} if captured else {}
-    return {**timing, **captured, **launched, **rest}
-
-
 def iteration_ms(timing: Mapping[str, Any]) -> float:
     """Return the milliseconds of one iteration, n_dis discriminator steps and a generator step where there is one.
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lipschitz.constraints.base import why_uncaptured
 from lipschitz.datasets.base import Data, ImageData
 from lipschitz.metrics.catalogue import metric_of
 from lipschitz.models.base import PairModel
@@ -103,8 +104,9 @@ class Generation:
 
     def why_uncaptured(self) -> str | None:
         """Return why no CUDA graph can hold a step, or None where one may."""
-        streamed = isinstance(self._data, ImageData) and self._data.is_streamed
-        return "its images are streamed from the host" if streamed else None
+        if isinstance(self._data, ImageData) and self._data.is_streamed:
+            return "its images are streamed from the host"
+        return why_uncaptured([*self._terms.constraints, *self._terms.generator_constraints])
 
     def parts(self) -> Mapping[str, Callable[[], None]]:
         """Return the two updates that an iteration is made of."""

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lipschitz.constraints.base import why_uncaptured
 from lipschitz.datasets.pairs import PairData
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.streams import seeded, stream
@@ -28,6 +29,7 @@ class Transport:
         self.device = terms.device
         self.selection = Selection(terms.selection, CATALOGUE[terms.selection].better or "lower")
         self._data, self._batch_size = data, terms.batch_size
+        self._constraints = terms.constraints
         self._streams = {name: stream(terms.seed, name, terms.device) for name in ("data", "constraint")}
         with seeded(terms.seed, "weights"):
             critic = terms.model.build_discriminator(data.shape)
@@ -64,8 +66,8 @@ class Transport:
         return list(self._streams.values())
 
     def why_uncaptured(self) -> str | None:
-        """Return None: pairs are drawn on the device."""
-        return None
+        """Return why no CUDA graph can hold a step, or None where one may."""
+        return why_uncaptured(self._constraints)
 
     def parts(self) -> Mapping[str, Callable[[], None]]:
         """Return the one update that an iteration is made of."""

@@ -1,5 +1,6 @@
 """Making iterations of a task: one by one, or several at once as a CUDA graph that the device replays by itself."""
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -10,7 +11,13 @@ from lipschitz.training.task import Task
 WARM_UP = 3
 """Iterations that are made one by one before several are captured: libraries set up what no graph may hold."""
 TOGETHER = 10
-"""Iterations in one graph: replaying costs the host some 50 µs, which is shared among them."""
+"""Most iterations in one graph: what a replay costs the host is shared among them."""
+
+
+def together(slice_steps: int, every: int) -> int:
+    """Return how many iterations, `TOGETHER` at most, fill slices that end at multiples of either number evenly."""
+    whole = math.gcd(slice_steps, every)
+    return max(n for n in range(1, TOGETHER + 1) if whole % n == 0)
 
 
 class Iterations:
@@ -36,6 +43,9 @@ class Iterations:
             self._one()
         return n
 
+    def release(self) -> None:
+        """Give back what the device holds for them."""
+
     def _one(self) -> None:
         self.task.step(self._made / self.steps)
         self._made.add_(1)
@@ -44,7 +54,8 @@ class Iterations:
 class Uncapturable(Exception):
     """Why the iterations of a task were not captured: the first line of what was raised while they were.
 
-    A process in which a capture was broken off may not train on: torch's allocator goes on as if it had not been.
+    A process in which a capture was broken off may not train on: some versions of torch leave the allocator as if it
+    went on.
     """
 
     def __init__(self, reason: str, lacked_memory: bool = False) -> None:
@@ -62,9 +73,12 @@ class Graph(Protocol):
     def replay(self) -> None:
         """Do it."""
 
+    def release(self) -> None:
+        """Forget it, and give back its memory."""
+
 
 class CapturedIterations(Iterations):
-    """Makes iterations `TOGETHER` at a time by replaying a graph of them, and what is left over one by one.
+    """Makes iterations several at a time by replaying a graph of them, and what is left over one by one.
 
     The first `WARM_UP` are made one by one, as training: nothing needs to be taken back. Then one capture, which does
     nothing to the state. Between two replays the state may be read and written in place, but nothing of it may move.
@@ -94,6 +108,11 @@ class CapturedIterations(Iterations):
             made += self._together
         return made
 
+    def release(self) -> None:
+        """Give back the graph's memory."""
+        if self._captured:
+            self._graph.release()
+
     def _capture(self) -> None:
         capture(self._graph, self._several)
         self._captured = True
@@ -117,7 +136,9 @@ def capture(graph: Graph, work: Callable[[], object]) -> None:
         while cause.__context__ is not None:
             cause = cause.__context__
         line = f"{type(cause).__name__}: {str(cause).strip()}".splitlines()[0]
-        raise Uncapturable(line, isinstance(cause, torch.OutOfMemoryError)) from error
+        # A graph that is made ready outside of torch's allocator lacks memory under another name.
+        lacked_memory = isinstance(cause, torch.OutOfMemoryError) or "out of memory" in str(cause)
+        raise Uncapturable(line, lacked_memory) from error
 
 
 class CudaGraph:
@@ -134,16 +155,22 @@ class CudaGraph:
 
     def capture(self, work: Callable[[], object]) -> None:
         """Record what ``work`` launches; whatever else the device is doing is waited for."""
-        with torch.cuda.graph(self._graph, stream=self._stream):
+        # Other threads, such as those that pin memory for streamed images, may go on.
+        with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"):
             work()
 
     def replay(self) -> None:
-        """Launch it on the stream of the graph, after what is there already."""
+        """Launch it on the current stream, which must be its own, after what is there already."""
         self._graph.replay()
 
+    def release(self) -> None:
+        """Give back its memory, once the device is done with it."""
+        self._stream.synchronize()
+        self._graph.reset()
 
-def iterations_of(task: Task, steps: int, stream: torch.cuda.Stream | None) -> Iterations:
+
+def iterations_of(task: Task, steps: int, stream: torch.cuda.Stream | None, together: int = TOGETHER) -> Iterations:
     """Return what makes the iterations of ``task``: captured on ``stream``, if there is one and nothing forbids it."""
     if stream is None or task.why_uncaptured() is not None:
         return Iterations(task, steps)
-    return CapturedIterations(task, steps, CudaGraph(stream, list(task.generators())))
+    return CapturedIterations(task, steps, CudaGraph(stream, list(task.generators())), together)

@@ -11,7 +11,7 @@ import torch
 
 from lipschitz.training import checkpoint
 from lipschitz.training.clock import Stopwatch
-from lipschitz.training.iterations import CapturedIterations, iterations_of
+from lipschitz.training.iterations import CapturedIterations, iterations_of, together
 from lipschitz.training.task import Task
 
 SLICE = 50
@@ -60,7 +60,7 @@ class Trainer:
         self.steps = steps
         self.every = every
         self.step = 0
-        self._iterations = iterations_of(task, steps, stream)
+        self._iterations = iterations_of(task, steps, stream, together(SLICE, every))
         self._measured_at = -1
         self._size = 0
         self._last: dict[str, float | str | None] = {}
@@ -72,6 +72,10 @@ class Trainer:
     def is_captured(self) -> bool:
         """Whether iterations are replays of a graph, but for the first and those left over."""
         return isinstance(self._iterations, CapturedIterations)
+
+    def release(self) -> None:
+        """Give back what the device holds for captured iterations; none may be made afterwards."""
+        self._iterations.release()
 
     def restore(self) -> list[str]:
         """Go on from the newest checkpoint that can be read; return a line for whatever was lost."""
@@ -111,23 +115,25 @@ class Trainer:
     def run(self, stopping: Callable[[], bool] = lambda: False) -> Iterator[int]:
         """Train to the end, yielding the step reached after each slice; the result is written before the last yield.
 
-        ``stopping`` is asked after each step, or replay of several; once it says so, a checkpoint is written and the
-        run goes no further.
+        ``stopping`` is asked after each step, or replay of several, and before anything is measured; once it says so, a
+        checkpoint is written and the run goes no further.
 
         Raises:
             Uncapturable: the iterations cannot be captured.
         """
         self._iterations.start(self.step)
-        while self._goes_on():
+        while not stopping():
+            if not self._goes_on():
+                yield self.step
+                return
             asked = self._slice_end() - self.step
             with self._watch:
                 made = self._iterations.make(asked, stopping)
             self.step += made
             if made < asked:
-                self.save()
-                return
+                break
             yield self.step
-        yield self.step
+        self.save()
 
     def _goes_on(self) -> bool:
         """Look at what came of the last slice, measure or save it where due, and say whether another follows."""

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from lipschitz.sweep.timings import as_trained
-
 METHODS = ("none", "weight_clipping", "gradient_penalty", "spectral_regularization", "spectral_normalization")
 LAYERS = {"mlp": ("linear0", "linear1", "linear2"), "dcgan": ("conv0", "conv1", "conv2", "conv3", "linear")}
 WHERE = ("real", "fake", "interpolated", "old", "noise")
@@ -125,7 +123,7 @@ def on_gpu(constraint: str, plan: Plan) -> dict[str, Any]:
         "device": "cuda: synthetic",
     }
     if constraint in plan.uncaptured:
-        return as_trained(launched, {"uncaptured": plan.uncaptured[constraint]})
+        return {**launched, "uncaptured": plan.uncaptured[constraint]}
     captured = {
         "ms_discriminator_step": around(0.8 * COST[method]),
         "ms_generator_step": around(0.5),
@@ -136,7 +134,7 @@ def on_gpu(constraint: str, plan: Plan) -> dict[str, Any]:
         {"runs": runs, "iterations_per_second": alone * gain, "memory": 90.0 * runs}
         for runs, gain in ((1, 1.0), (2, 1.6), (4, 2.0), (8, 2.02))
     ]
-    return as_trained(launched, {"captured": captured, "packs": packs, "pack": 4})
+    return {**launched, **captured, "launched": parts, "packs": packs, "pack": 4}
 
 
 def write_run(path: Path, configuration: str, labels: dict[str, str], seed: int, plan: Plan, end: str) -> None:

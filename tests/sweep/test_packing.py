@@ -1,5 +1,6 @@
 """Runs that share a worker: each is what it would be alone, whatever becomes of the others."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -13,7 +14,7 @@ from test_local import Diary
 from test_seconds import Stopped, outcome
 
 from lipschitz.sweep.job import Job
-from lipschitz.sweep.local import _Worker, run_jobs
+from lipschitz.sweep.local import _Engine, _Worker, run_jobs
 from lipschitz.sweep.packing import Pack, best, packs_of
 from lipschitz.sweep.provenance import device_name
 from lipschitz.sweep.runner import time_configurations, untimed
@@ -112,7 +113,7 @@ def test_going_on_in_the_middle_of_a_packed_sweep_equals_an_undisturbed_one(tmp_
     jobs = jobs_in(tmp_path / "runs", pack=2)
     run_jobs(jobs[:2], ["cpu"], Diary(), target=work_to_100)
     assert [job.folder.status() for job in jobs] == ["waiting"] * 3
-    assert [{record["step"] for record in job.folder.records()} for job in jobs[:2]] == [{0, 60}, {0, 60}]
+    assert [{record["step"] for record in job.folder.records()} for job in jobs[:2]] == [{0, 60}, {0}]
     run_jobs(jobs, ["cpu"], Diary())
     assert outcomes(jobs) == alone[:3]
 
@@ -165,10 +166,88 @@ def test_what_happens_again_and_again_costs_one_run(tmp_path: Path, alone: list[
     assert outcomes(jobs[1:]) == alone[4:]
 
 
+class Channel:
+    """A parent's end, into which a test puts what a worker says."""
+
+    def __init__(self) -> None:
+        self.said: list[Any] = []
+        self.given: list[Job | None] = []
+
+    def poll(self) -> bool:
+        return bool(self.said)
+
+    def recv(self) -> Any:
+        return self.said.pop(0)
+
+    def send(self, job: Job | None) -> None:
+        self.given.append(job)
+
+
+class Process:
+    def __init__(self, exitcode: int | None = None) -> None:
+        self.exitcode = exitcode
+
+
+def engine_with(jobs: Sequence[Job], held: Sequence[Job], exitcode: int | None = None) -> tuple[_Engine, _Worker]:
+    """An engine with one worker that holds some jobs, of which it began the first."""
+    engine = _Engine(jobs, [], Diary(), work)
+    engine._limits["cpu"] = math.inf
+    begun = {job.run.id for job in held[:1]}
+    worker = _Worker(Process(exitcode), Channel(), "cpu", {job.run.id: job for job in held}, begun)  # type: ignore[arg-type]
+    engine._workers.append(worker)
+    return engine, worker
+
+
 def test_what_cannot_be_captured_is_not_tried_again(tmp_path: Path) -> None:
-    jobs, diary = unlucky(tmp_path, "cannot_be_captured", "once")
-    assert sum("not captured" in line for line in diary.lines) == 1
-    assert all(job.folder.definition()["provenance"][-1]["captured"] is False for job in jobs)
+    jobs = jobs_in(tmp_path / "runs", pack=2)
+    engine, worker = engine_with([], jobs[:1])
+    assert engine._placed(jobs[1], "cpu").captures
+    engine._take_note(worker, "leaving")
+    engine._take_note(worker, "returned", [jobs[0].run.id], 0, "RuntimeError: no")
+    assert not engine._placed(jobs[1], "cpu").captures
+    assert list(engine._waiting) == jobs[:1]
+
+
+def test_a_worker_that_leaves_is_given_nothing_more(tmp_path: Path) -> None:
+    jobs = jobs_in(tmp_path / "runs", pack=3)
+    engine, worker = engine_with(jobs[1:], jobs[:1])
+    worker.channel.said = [("leaving",), ("ended", jobs[0].run.id)]  # type: ignore[attr-defined]
+    engine._hear(worker)
+    engine.hand_out()
+    assert worker.channel.given == []  # type: ignore[attr-defined]
+    assert list(engine._waiting) == jobs[1:]
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_what_a_worker_had_not_begun_when_it_left_waits_again_as_it_was(tmp_path: Path, code: int) -> None:
+    jobs = jobs_in(tmp_path / "runs", pack=3)
+    engine, worker = engine_with([], jobs, code)
+    jobs[0].folder.path.mkdir(parents=True)
+    engine._workers.remove(worker)
+    engine._bury(worker)
+    blamed = jobs[:code]
+    assert list(engine._waiting) == jobs[code:]
+    assert [job.folder.error.exists() for job in jobs] == [job in blamed for job in jobs]
+
+
+def test_a_lost_device_costs_no_run_that_comes_after(tmp_path: Path, alone: list[Any]) -> None:
+    jobs = jobs_in(tmp_path / "runs", UNLUCKY_ENTRY, pack=3)
+    (tmp_path / "runs" / "mark").write_text("loses_the_device always")
+    engine = _Engine(jobs, ["cpu"], Diary(), work)
+    engine._limits["cpu"] = 1
+    while engine.goes_on():
+        engine.hand_out()
+        engine.listen()
+    assert [job.folder.status() for job in jobs] == ["failed", "finished", "finished"]
+    assert outcomes(jobs[1:]) == alone[4:]
+
+
+def test_a_limit_never_rises(tmp_path: Path) -> None:
+    jobs = jobs_in(tmp_path / "runs", pack=3)
+    engine, worker = engine_with([], jobs)
+    for index, (runs, limit) in enumerate(((2, 2), (1, 1), (2, 1))):
+        engine._take_note(worker, "returned", [jobs[index].run.id], runs, "out of memory")
+        assert engine._limits["cpu"] == limit
 
 
 def test_shares_of_a_worker_add_up_to_one_at_most(tmp_path: Path) -> None:
@@ -263,3 +342,4 @@ def test_on_a_gpu_a_configuration_is_timed_captured_and_packed(tmp_path: Path) -
     assert 0 < timing["ms_discriminator_step"]["median"] < timing["launched"]["ms_discriminator_step"]["median"]
     assert timing["ms_iteration"]["median"] > 0
     assert timing["pack"] in {pack["runs"] for pack in timing["packs"]}
+    assert timing["packs"][0]["memory"] > 0

@@ -1,19 +1,27 @@
 """The timing pass: what takes turns, what rounds make of a time, and for which device it counts."""
 
+import sys
+from dataclasses import replace
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
+import torch
 from sweeps import SMALL, write
 from test_local import Diary
 
 from lipschitz.sweep import runner
 from lipschitz.sweep.job import Job
+from lipschitz.sweep.packing import time_packs
 from lipschitz.sweep.provenance import device_name
 from lipschitz.sweep.spec import load_sweep
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing import Round, drift_warning, groups_of, rounds_of, timing_of
-from lipschitz.sweep.timings import as_trained, iteration_ms, seconds_of_an_iteration
+from lipschitz.sweep.timings import iteration_ms, seconds_of_an_iteration
+
+sys.path.append(str(Path(__file__).parents[1] / "training"))
+from recorded import RecordedGraph
 
 BROKEN = '''
 from lipschitz.constraints.base import Constraint
@@ -129,7 +137,7 @@ class Rounds:
         assert len(jobs) == len(slots) == 1, "alone on the device"
         target(jobs[0], None)
 
-    def _rounds(self, jobs: list[Job], *, warm_up: int, repeats: int) -> dict[str, Round]:
+    def _rounds(self, jobs: list[Job], *, warm_up: int, repeats: int, captured: Any) -> dict[str, Round]:
         names = [job.run.configuration for job in jobs]
         self.order.append(names)
         seen = {}
@@ -197,15 +205,17 @@ LAUNCHED = {
     "ms_discriminator_step": PART,
     "ms_generator_step": {**PART, "median": 3.0},
     "n_dis": 2,
-    "rounds": {"ms_discriminator_step": [4.0] * 3, "ms_generator_step": [3.0] * 3},
     "device": "cuda: a",
 }
 CAPTURED = {
-    "captured": {
-        "ms_discriminator_step": {**PART, "median": 1.0},
-        "ms_generator_step": {**PART, "median": 0.8},
-        "ms_iteration": {**PART, "median": 2.5},
-    },
+    **LAUNCHED,
+    "ms_discriminator_step": {**PART, "median": 1.0},
+    "ms_generator_step": {**PART, "median": 0.8},
+    "ms_iteration": {**PART, "median": 2.5},
+    "launched": {name: LAUNCHED[name] for name in ("ms_discriminator_step", "ms_generator_step")},
+}
+PACKED = {
+    **CAPTURED,
     "packs": [
         {"runs": 1, "iterations_per_second": 400.0, "memory": 90.0},
         {"runs": 4, "iterations_per_second": 1000.0, "memory": 300.0},
@@ -214,40 +224,102 @@ CAPTURED = {
 }
 
 
-def test_a_time_is_that_of_the_iterations_that_train() -> None:
-    timing = as_trained(LAUNCHED, CAPTURED)
-    assert timing["ms_discriminator_step"]["median"] == 1.0
-    assert timing["launched"]["ms_discriminator_step"]["median"] == 4.0
-    assert "captured" not in timing
-    assert iteration_ms(timing) == 2.5, "as measured in one piece"
-    assert iteration_ms(LAUNCHED) == 11.0, "of its parts"
-    refused = as_trained(LAUNCHED, {"uncaptured": "no"})
-    assert refused == {**LAUNCHED, "uncaptured": "no"}
-    assert as_trained(LAUNCHED, {}) == LAUNCHED
+def test_a_time_is_that_of_the_iterations_that_train(tmp_path: Path) -> None:
+    rounds = [
+        {
+            "calls": {"ms_discriminator_step": [4.0 + index] * 15},
+            "captured": {"ms_discriminator_step": [1.0] * 15, "ms_iteration": [2.0 + index] * 15},
+            "peak_memory": 1.0,
+        }
+        for index in range(3)
+    ]
+    timing = timing_of(sweep_jobs(tmp_path)[0], rounds)
+    assert timing["ms_discriminator_step"] == {"median": 1.0, "low": 1.0, "high": 1.0, "n": 45}
+    assert timing["ms_iteration"] == {"median": 3.0, "low": 2.0, "high": 4.0, "n": 45}
+    assert timing["launched"] == {"ms_discriminator_step": {"median": 5.0, "low": 4.0, "high": 6.0, "n": 45}}
+    assert timing["rounds"] == {"ms_discriminator_step": [1.0] * 3, "ms_iteration": [2.0, 3.0, 4.0]}
+    del rounds[1]["captured"]
+    launched = timing_of(sweep_jobs(tmp_path)[0], rounds)
+    assert launched["ms_discriminator_step"]["median"] == 5.0
+    assert "launched" not in launched, "what was not captured in every round counts as launched"
+
+
+def test_an_iteration_is_as_measured_in_one_piece_or_the_sum_of_its_parts() -> None:
+    assert iteration_ms(CAPTURED) == 2.5
+    assert iteration_ms(LAUNCHED) == 11.0
 
 
 def test_runs_that_share_a_worker_count_as_their_share() -> None:
-    timing = as_trained(LAUNCHED, CAPTURED)
-    assert seconds_of_an_iteration(timing, 4) == pytest.approx(1e-3)
-    assert seconds_of_an_iteration(timing, 3) == pytest.approx(2.5e-3), "not measured: alone"
+    assert seconds_of_an_iteration(PACKED, 4) == pytest.approx(1e-3)
+    assert seconds_of_an_iteration(PACKED, 3) == pytest.approx(2.5e-3), "not measured: alone"
     assert seconds_of_an_iteration(LAUNCHED, 1) == pytest.approx(11e-3)
 
 
-def test_what_is_captured_is_timed_again_until_it_is_known_how_many_share_a_device(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("timing", "asked", "pack", "captures"),
+    [
+        (PACKED, None, 4, True),
+        (PACKED, 8, 8, True),
+        (CAPTURED, 8, 8, True),
+        ({**LAUNCHED, "uncaptured": "no"}, None, 1, False),
+        ({**LAUNCHED, "uncaptured": "no"}, 8, 1, False),
+    ],
+)
+def test_how_many_share_a_worker(
+    tmp_path: Path, timing: dict[str, Any], asked: int | None, pack: int, captures: bool
+) -> None:
     jobs, folder = sweep_jobs(tmp_path, device="cuda: a"), SweepFolder(tmp_path / "out")
-    for timing, pack, found in (
-        (as_trained(LAUNCHED, CAPTURED), None, 4),
-        (as_trained(LAUNCHED, {"captured": CAPTURED["captured"]}), 8, 8),
-        (as_trained(LAUNCHED, {"uncaptured": "no"}), None, 1),
-        (LAUNCHED, None, 1),
-    ):
-        for job in jobs:
-            folder.write_timing(job.run.configuration, dict(timing))
-        assert runner.untimed(jobs, folder, pack) == []
-        assert {job.pack for job in runner.packed(jobs, pack)} == {found}
     for job in jobs:
-        folder.write_timing(job.run.configuration, as_trained(LAUNCHED, {"captured": CAPTURED["captured"]}))
+        folder.write_timing(job.run.configuration, dict(timing))
+    assert runner.untimed(jobs, folder, asked) == []
+    assert {(job.pack, job.captures) for job in runner.packed(jobs, asked)} == {(pack, captures)}
+
+
+@pytest.mark.parametrize("timing", [LAUNCHED, CAPTURED], ids=["of before graphs", "not tried with others"])
+def test_what_a_gpu_was_not_seen_to_capture_and_pack_is_timed_again(tmp_path: Path, timing: dict[str, Any]) -> None:
+    jobs, folder = sweep_jobs(tmp_path, device="cuda: a"), SweepFolder(tmp_path / "out")
+    for job in jobs:
+        folder.write_timing(job.run.configuration, dict(timing))
     assert runner.untimed(jobs, folder) == groups_of(jobs)
+
+
+@pytest.mark.parametrize("setting", ["C", "{lr: 1e-3, decay: linear}"])
+def test_what_is_captured_takes_turns_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    monkeypatch.setattr("lipschitz.sweep.timing.CudaGraph", lambda _, generators: RecordedGraph(generators))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
+    jobs = sweep_jobs(tmp_path, f"{dedent(SMALL)}settings: [{setting}]\n")
+    (first, second) = (job.run.configuration for job in groups_of(jobs)[0])
+    rounds = rounds_of(groups_of(jobs)[0], warm_up=1, repeats=2, captured=[second])
+    assert "captured" not in rounds[first]
+    assert {name: len(calls) for name, calls in rounds[second]["captured"].items()} == {
+        "ms_discriminator_step": 2,
+        "ms_generator_step": 2,
+        "ms_iteration": 2,
+    }
+
+
+def test_a_process_that_dies_while_it_captures_is_said_and_costs_no_timing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Rounds(monkeypatch, 10.0, 10.0, 10.0)
+    run = runner.run_jobs
+    packing = []
+
+    def dies(jobs: list[Job], slots: list[str], observer: Diary, target: Any) -> None:
+        if target.func is time_packs:
+            packing.append(jobs[0].run.configuration)
+        else:
+            run(jobs, slots, observer, target=target)
+
+    monkeypatch.setattr(runner, "run_jobs", dies)
+    jobs = [replace(job, device="cuda:0") for job in sweep_jobs(tmp_path, device="cuda: a")]
+    diary = Diary()
+    runner.time_configurations(groups_of(jobs), diary)
+    assert packing == [job.run.configuration for job in groups_of(jobs)[0]]
+    reason = "the process that was to capture it died"
+    assert diary.lines == [f"warned {name}: not captured, and slower for it: {reason}" for name in packing]
+    assert {job.timing["uncaptured"] for job in jobs if job.timing} == {reason}
+    assert runner.untimed(jobs, SweepFolder(tmp_path / "out")) == []
 
 
 def test_a_worker_that_dies_leaves_its_group_untimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

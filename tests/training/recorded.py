@@ -2,8 +2,11 @@
 
 As on a GPU the work runs once to be recorded, and leaves no trace; each replay does the same operators again on the
 same memory, with the same numbers where the host gave them, drawing on from the generators. Whatever the host decided
-or computed while it recorded, or put at another address, is wrong from the second replay on. What CUDA refuses is
-refused here: waiting for a value, shapes that depend on values, copies from the host, draws that no stream made.
+or computed while it recorded, or put at another address, is wrong from the second replay on. Refused is what waits for
+a value, shapes that depend on values, decompositions by cuSOLVER, tensors made of numbers on the host, and draws from
+generators that are not known.
+
+Not imitated are streams, memory that a pool gives out twice, and copies of tensors that lie on the host already.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,6 +25,14 @@ WAITS = {
     "masked_select",
     "_unique2",
     "_linalg_check_errors",
+    "_linalg_svd",
+    "_linalg_eigh",
+    "linalg_eigh",
+    "linalg_eig",
+    "linalg_lstsq",
+    "linalg_qr",
+    "repeat_interleave",
+    "bincount",
     "lift_fresh",
 }
 
@@ -48,6 +59,9 @@ class RecordedGraph:
             for out, new in zip(_tensors(outs), _tensors(again), strict=True):
                 if _memory(out) != _memory(new):
                     out.copy_(new)
+
+    def release(self) -> None:
+        self._tape.calls.clear()
 
     @property
     def operators(self) -> list[str]:
