@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from lipschitz.errors import InputError
-from lipschitz.sweep import runner
+from lipschitz.sweep import runner, timing_pass
 from lipschitz.sweep.devices import check_precisions
 from lipschitz.sweep.job import Job
 from lipschitz.sweep.local import run_jobs
@@ -82,7 +82,7 @@ def show_what_would_run(request: Request, console: Console) -> None:
     for line in [*warnings, *_refusals(runner.check_weights, plan, request.inception_weights)]:
         warn(console, line)
     # A step can be timed without the weights that only evaluations need.
-    seconds = None if warnings else runner.estimate(plan, folder, request.data_root, request.slots)
+    seconds = None if warnings else timing_pass.estimate(plan, folder, request.data_root, request.slots)
     _show_estimate(seconds, todo, request.slots, console)
 
 
@@ -122,14 +122,14 @@ def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:
 
 
 def _train(jobs: Sequence[Job], plan: Sweep, folder: SweepFolder, request: Request, console: Console) -> None:
-    if untimed := runner.untimed(jobs, folder, request.pack):
+    if untimed := timing_pass.untimed(jobs, folder, request.pack):
         with display(console, "timings") as progress:
-            runner.time_configurations(untimed, TimingDisplay(progress, untimed), request.pack)
+            timing_pass.time_configurations(untimed, TimingDisplay(progress, untimed), request.pack)
     if not jobs:
         console.print("all runs are finished")
         return
-    jobs = runner.packed(jobs, request.pack)
-    _show_estimate(runner.training_seconds(jobs, folder.timings()), len(jobs), request.slots, console)
+    jobs = timing_pass.packed(jobs, request.pack)
+    _show_estimate(timing_pass.training_seconds(jobs, folder.timings()), len(jobs), request.slots, console)
     with display(console, "steps") as progress:
         run_jobs(jobs, request.slots, RunsDisplay(console, progress, jobs, len(plan.runs)))
 

@@ -14,9 +14,9 @@ from sweeps import write
 
 from lipschitz.sweep.job import Job
 from lipschitz.sweep.local import run_jobs
-from lipschitz.sweep.runner import time_configurations
 from lipschitz.sweep.spec import load_sweep
 from lipschitz.sweep.timing import REPEATS, ROUNDS
+from lipschitz.sweep.timing_pass import time_configurations
 from lipschitz.sweep.worker import work
 
 

@@ -17,9 +17,9 @@ from lipschitz.sweep.job import Job
 from lipschitz.sweep.local import _Engine, _Worker, run_jobs
 from lipschitz.sweep.packing import Pack, best, packs_of
 from lipschitz.sweep.provenance import device_name
-from lipschitz.sweep.runner import time_configurations, untimed
 from lipschitz.sweep.spec import load_sweep
 from lipschitz.sweep.store import SweepFolder
+from lipschitz.sweep.timing_pass import time_configurations, untimed
 from lipschitz.sweep.worker import work
 from lipschitz.training.iterations import TOGETHER, WARM_UP
 from lipschitz.training.loop import SLICE

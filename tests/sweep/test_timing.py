@@ -11,7 +11,7 @@ import torch
 from sweeps import SMALL, write
 from test_local import Diary
 
-from lipschitz.sweep import runner
+from lipschitz.sweep import runner, timing_pass
 from lipschitz.sweep.job import Job
 from lipschitz.sweep.packing import time_packs
 from lipschitz.sweep.provenance import device_name
@@ -129,7 +129,7 @@ class Rounds:
         self.order: list[list[str]] = []
         self._milliseconds = milliseconds
         self._count: dict[str, int] = {}
-        monkeypatch.setattr(runner, "run_jobs", self._run)
+        monkeypatch.setattr(timing_pass, "run_jobs", self._run)
         monkeypatch.setattr("lipschitz.sweep.timing.rounds_of", self._rounds)
         monkeypatch.setattr("lipschitz.sweep.timing.prepare_process", lambda: None)
 
@@ -151,7 +151,7 @@ class Rounds:
 def test_every_group_is_timed_before_one_is_timed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     timed, diary = Rounds(monkeypatch, 10.0, 10.0, 12.0), Diary()
     groups = groups_of(sweep_jobs(tmp_path, CROSSED))
-    runner.time_configurations(groups, diary)
+    timing_pass.time_configurations(groups, diary)
     a, b, c = (job.run.configuration for job in groups[0])
     ((d,), (e,)) = ([job.run.configuration for job in group] for group in groups[1:])
     assert timed.order == [[a, b, c], [d], [e], [b, c, a], [d], [e], [c, a, b], [d], [e]]
@@ -165,26 +165,26 @@ def test_every_group_is_timed_before_one_is_timed_again(tmp_path: Path, monkeypa
 def test_what_lacks_a_round_is_not_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Rounds(monkeypatch, 10.0, 10.0)
     diary, jobs = Diary(), sweep_jobs(tmp_path)
-    groups = runner.untimed(jobs, SweepFolder(tmp_path / "out"))
-    runner.time_configurations(groups, diary)
+    groups = timing_pass.untimed(jobs, SweepFolder(tmp_path / "out"))
+    timing_pass.time_configurations(groups, diary)
     assert diary.lines == [f"warned not timed: {job.run.configuration}" for job in groups[0]]
     assert SweepFolder(tmp_path / "out").timings() == {}
-    assert runner.untimed(jobs, SweepFolder(tmp_path / "out")) == groups
+    assert timing_pass.untimed(jobs, SweepFolder(tmp_path / "out")) == groups
 
 
 def test_a_timing_counts_on_its_kind_of_device_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = SweepFolder(tmp_path / "out")
     here, there = (sweep_jobs(tmp_path, device=device) for device in ("cpu: a", "cpu: b"))
     Rounds(monkeypatch, 10.0, 10.0, 10.0)
-    runner.time_configurations(runner.untimed(here, folder), Diary())
-    assert runner.untimed(here, folder) == []
-    assert runner.untimed(there, folder) == groups_of(there)
+    timing_pass.time_configurations(timing_pass.untimed(here, folder), Diary())
+    assert timing_pass.untimed(here, folder) == []
+    assert timing_pass.untimed(there, folder) == groups_of(there)
     Rounds(monkeypatch, 5.0, 5.0, 5.0)
-    runner.time_configurations(runner.untimed(there, folder), Diary())
-    assert runner.untimed(there, folder) == runner.untimed(here, folder) == []
+    timing_pass.time_configurations(timing_pass.untimed(there, folder), Diary())
+    assert timing_pass.untimed(there, folder) == timing_pass.untimed(here, folder) == []
     # Two configurations of two seeds with 120 steps, each an update of the discriminator.
-    assert runner.training_seconds(here, folder.timings()) == pytest.approx(4 * 120 * 0.010)
-    assert runner.training_seconds(there, folder.timings()) == pytest.approx(4 * 120 * 0.005)
+    assert timing_pass.training_seconds(here, folder.timings()) == pytest.approx(4 * 120 * 0.010)
+    assert timing_pass.training_seconds(there, folder.timings()) == pytest.approx(4 * 120 * 0.005)
 
 
 def test_a_sweep_s_timings_count_on_the_device_of_its_first_slot(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_sweep_s_timings_count_on_the_device_of_its_first_slot(tmp_path: Path)
         old = {"median": 1.0, "low": 1.0, "high": 1.0, "n": 40}
         device = f"{device_name('cpu')}; 2 workers of one thread"
         folder.write_timing(job.run.configuration, {"ms_discriminator_step": old, "n_dis": 1, "device": device})
-    assert runner.untimed(jobs, folder) == []
+    assert timing_pass.untimed(jobs, folder) == []
 
 
 PART = {"median": 4.0, "low": 4.0, "high": 4.0, "n": 45}
@@ -271,8 +271,8 @@ def test_how_many_share_a_worker(
     jobs, folder = sweep_jobs(tmp_path, device="cuda: a"), SweepFolder(tmp_path / "out")
     for job in jobs:
         folder.write_timing(job.run.configuration, dict(timing))
-    assert runner.untimed(jobs, folder, asked) == []
-    assert {(job.pack, job.captures) for job in runner.packed(jobs, asked)} == {(pack, captures)}
+    assert timing_pass.untimed(jobs, folder, asked) == []
+    assert {(job.pack, job.captures) for job in timing_pass.packed(jobs, asked)} == {(pack, captures)}
 
 
 @pytest.mark.parametrize("timing", [LAUNCHED, CAPTURED], ids=["of before graphs", "not tried with others"])
@@ -280,7 +280,7 @@ def test_what_a_gpu_was_not_seen_to_capture_and_pack_is_timed_again(tmp_path: Pa
     jobs, folder = sweep_jobs(tmp_path, device="cuda: a"), SweepFolder(tmp_path / "out")
     for job in jobs:
         folder.write_timing(job.run.configuration, dict(timing))
-    assert runner.untimed(jobs, folder) == groups_of(jobs)
+    assert timing_pass.untimed(jobs, folder) == groups_of(jobs)
 
 
 @pytest.mark.parametrize("setting", ["C", "{lr: 1e-3, decay: linear}"])
@@ -302,7 +302,7 @@ def test_a_process_that_dies_while_it_captures_is_said_and_costs_no_timing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Rounds(monkeypatch, 10.0, 10.0, 10.0)
-    run = runner.run_jobs
+    run = timing_pass.run_jobs
     packing = []
 
     def dies(jobs: list[Job], slots: list[str], observer: Diary, target: Any) -> None:
@@ -311,19 +311,19 @@ def test_a_process_that_dies_while_it_captures_is_said_and_costs_no_timing(
         else:
             run(jobs, slots, observer, target=target)
 
-    monkeypatch.setattr(runner, "run_jobs", dies)
+    monkeypatch.setattr(timing_pass, "run_jobs", dies)
     jobs = [replace(job, device="cuda:0") for job in sweep_jobs(tmp_path, device="cuda: a")]
     diary = Diary()
-    runner.time_configurations(groups_of(jobs), diary)
+    timing_pass.time_configurations(groups_of(jobs), diary)
     assert packing == [job.run.configuration for job in groups_of(jobs)[0]]
     reason = "the process that was to capture it died"
     assert diary.lines == [f"warned {name}: not captured, and slower for it: {reason}" for name in packing]
     assert {job.timing["uncaptured"] for job in jobs if job.timing} == {reason}
-    assert runner.untimed(jobs, SweepFolder(tmp_path / "out")) == []
+    assert timing_pass.untimed(jobs, SweepFolder(tmp_path / "out")) == []
 
 
 def test_a_worker_that_dies_leaves_its_group_untimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "run_jobs", lambda *jobs, target: None)
+    monkeypatch.setattr(timing_pass, "run_jobs", lambda *jobs, target: None)
     diary, (group,) = Diary(), groups_of(sweep_jobs(tmp_path))
-    runner.time_configurations([group], diary)
+    timing_pass.time_configurations([group], diary)
     assert diary.lines == [f"warned not timed: {job.run.configuration}" for job in group]
