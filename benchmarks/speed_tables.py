@@ -21,10 +21,9 @@ def device_table(result: Mapping[str, Any]) -> str:
         f"SN-GAN's standard CNN, images 3x{workload['size']}x{workload['size']}, batch {workload['batch_size']}, hinge "
         "loss, setting C: an iteration is a discriminator step, which draws and generates its batch, and a generator "
         "step. Alone on the device, methods in turn; medians, with the distribution-free 95 % interval of the median "
-        "in the JSON file. Uncaptured: launched call by call. Captured: ten calls in a CUDA graph. On a GPU ten calls are "
-        "timed at once, either way. GFLOP "
-        "are those of convolutions and products with a matrix. The matrix rate is that of one large product in "
-        "the same precision, measured here.",
+        "in the JSON file. Uncaptured: launched call by call. Captured: ten calls in a CUDA graph. On a GPU ten calls "
+        "are timed at once, either way. GFLOP are those of convolutions and products with a matrix. The matrix rate is "
+        "that of one large product in the same precision, measured here.",
         "",
         "## Matrix products",
         "",
