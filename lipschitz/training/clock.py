@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.stats import binom
+from scipy.special import bdtr
 
 
 class Timing(NamedTuple):
@@ -28,7 +28,8 @@ def median_interval(values: list[float]) -> Timing:
     """Return the median of ``values`` with its distribution-free 95 % interval, by the binomial law."""
     ordered = np.sort(values)
     n = len(ordered)
-    rank = int(binom.ppf(0.025, n, 0.5))
+    # The smallest number of heads that n coins do not exceed with a probability of 2.5 % or more.
+    rank = int(np.searchsorted(bdtr(np.arange(n + 1), n, 0.5), 0.025))
     low, high = ordered[max(rank - 1, 0)], ordered[min(n - rank, n - 1)]
     return Timing(float(np.median(ordered)), float(low), float(high), n)
 

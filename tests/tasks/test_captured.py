@@ -131,8 +131,10 @@ def test_every_constraint_captures_on_images(name: str, device: torch.device) ->
     assert_captured_as_plain(lambda: images(IMAGES._replace(constraints=(CATALOGUE[name](),), device=device)))
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
-def test_every_constraint_of_a_critic_captures(name: str, device: torch.device) -> None:
+@pytest.mark.parametrize(
+    "name", ["none", "weight_clipping", "gradient_penalty", "spectral_normalization", "orthogonal"]
+)
+def test_a_critic_captures(name: str, device: torch.device) -> None:
     data = Funnels(dim=2, width=4).load(None, device)
     assert_captured_as_plain(lambda: transport(CATALOGUE[name](), data=data, device=device))
 
