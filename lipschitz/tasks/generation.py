@@ -87,7 +87,7 @@ class Generation:
 
         Only the running statistics of batch normalisation see these samples too, as in any forward pass of training.
         """
-        self.discriminator.requires_grad_(False)
+        self._discriminator.learns(False)
         self._generator.prepare()
         n = self._terms.generator_batch_size or self._terms.batch_size
         labels = self._classes_to_learn(n)

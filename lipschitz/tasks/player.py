@@ -37,10 +37,16 @@ class Player:
         """Take the setting's learning rate where ``lr`` is None."""
         self.net = net
         self._setting = setting if lr is None else setting.model_copy(update={"lr": lr})
-        self.optimiser = self._setting.build(net.parameters(), device)
+        self._parameters = list(net.parameters())
+        self.optimiser = self._setting.build(self._parameters, device)
         self.losses = Ring(LOSSES_KEPT, device)
         self._constraints = constraints
         self._precision = precision
+
+    def learns(self, whether: bool) -> None:
+        """Let the parameters ask for gradients, or not, while another network learns."""
+        for parameter in self._parameters:
+            parameter.requires_grad_(whether)
 
     @property
     def loss(self) -> Tensor:
@@ -168,7 +174,7 @@ class Discriminator(Player):
 
     def step(self, real: Tensor, generated: Tensor, labels: Tensor | None = None) -> None:
         """Make one update on samples ``(n, *shape)`` of either kind, whose classes are ``labels`` ``(n,)``, if any."""
-        self.net.requires_grad_(True)
+        self.learns(True)
         self.prepare()
         net = self.net if labels is None else Labelled(self.net, labels)
         # Cached: a reparametrised weight is computed once, and the penalty sees the one that the loss saw.

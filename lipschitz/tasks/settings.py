@@ -9,6 +9,8 @@ from torch import Tensor
 
 from lipschitz.records import Record
 
+IN_CACHES = 2**20
+"""Parameters that a CPU core's caches hold together with their gradients and moments."""
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -40,8 +42,10 @@ class Setting(Record):
         if self.decay != "none":
             lr = torch.tensor(self.lr, dtype=torch.float32 if on_cuda else torch.float64, device=device)
         if self.optimiser == "rmsprop":
-            # On a CPU one parameter after the other is quicker: each is read and written while it is in a cache.
-            return torch.optim.RMSprop(parameters, lr=lr, foreach=on_cuda, capturable=on_cuda)
+            # On a CPU one parameter after the other is quicker where not all of them stay in its caches.
+            parameters = list(parameters)
+            at_once = on_cuda or sum(parameter.numel() for parameter in parameters) < IN_CACHES
+            return torch.optim.RMSprop(parameters, lr=lr, foreach=at_once, capturable=on_cuda)
         return torch.optim.Adam(parameters, lr=lr, betas=self.betas, fused=True, capturable=on_cuda)
 
     def lr_at(self, progress: float | Tensor) -> float | Tensor:

@@ -99,3 +99,9 @@ def test_labels() -> None:
     assert Setting(lr=1e-4, betas=(0.0, 0.9), n_dis=5).label() == "adam(lr=0.0001, betas=[0.0, 0.9], n_dis=5)"
     assert Setting(optimiser="rmsprop", lr=5e-5).label() == "rmsprop(lr=5e-05)"
     assert Setting(lr=1e-3, decay="linear").label() == "adam(lr=0.001, decay=linear)"
+
+
+@pytest.mark.parametrize(("numbers", "at_once"), [(3, True), (2**20, False)])
+def test_rmsprop_takes_all_parameters_at_once_where_they_stay_in_caches(numbers: int, at_once: bool) -> None:
+    optimiser = Setting(optimiser="rmsprop", lr=5e-5).build(iter([torch.nn.Parameter(torch.ones(numbers))]), CPU)
+    assert optimiser.param_groups[0]["foreach"] is at_once
