@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,13 +21,22 @@ evaluation: {every: 3, samples: 8, gradient_samples: 4}
 """
 
 
-def run(script: str, *arguments: object) -> None:
-    command = [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+Run = Callable[..., None]
 
 
-def test_step_cost(tmp_path: Path) -> None:
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a script in this process, which has imported what it needs."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+
+    def call(script: str, *arguments: object) -> None:
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        importlib.import_module(script.removesuffix(".py")).main()
+
+    return call
+
+
+def test_step_cost(tmp_path: Path, run: Run) -> None:
     small = ["--width", 1, "--size", 8, "--batch-size", 2, "--pairs", 3]
     run("step_cost.py", *small, "--constraints", "gradient_penalty", "torch_spectral_norm", "--out", tmp_path)
     result = json.loads((tmp_path / "cost.json").read_text())
@@ -44,7 +52,7 @@ def test_step_cost(tmp_path: Path) -> None:
     assert "| gradient_penalty |" in (tmp_path / "table.md").read_text()
 
 
-def test_overhead(tmp_path: Path) -> None:
+def test_overhead(tmp_path: Path, run: Run) -> None:
     sweep = tmp_path / "tiny.yaml"
     sweep.write_text(SWEEP)
     run("overhead.py", "--sweep", sweep, "--pairs", 2, "--out", tmp_path / "out")
@@ -55,7 +63,7 @@ def test_overhead(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["overhead.json", "table.md"]
 
 
-def test_estimators(tmp_path: Path) -> None:
+def test_estimators(tmp_path: Path, run: Run) -> None:
     small = ["--width", 2, "--size", 8, "--steps", 2, "--repeats", 1, "--layers", "blocks.1.conv"]
     run("estimators.py", *small, "--out", tmp_path)
     estimates = json.loads((tmp_path / "estimators.json").read_text())["estimates"]
@@ -72,28 +80,16 @@ def test_estimators(tmp_path: Path) -> None:
     }
 
 
-def test_measurement(tmp_path: Path) -> None:
+def test_measurement(tmp_path: Path, run: Run) -> None:
     run("measurement.py", "--width", 2, "--size", 8, "--batch-size", 2, "--steps", 2, "--out", tmp_path)
     seconds = json.loads((tmp_path / "measurement.json").read_text())["seconds"]
     assert 0 < seconds["σ of kernels and operators, warm"] < seconds["whole measurement of the discriminator"]
     assert "| share of training |" in (tmp_path / "table.md").read_text()
 
 
-@pytest.fixture
-def speed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Run ``speed.py`` in this process, which has imported what it needs."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-
-    def call(*arguments: object) -> None:
-        monkeypatch.setattr(sys, "argv", ["speed.py", *map(str, arguments)])
-        importlib.import_module("speed").main()
-
-    return call
-
-
-def test_speed(tmp_path: Path, speed: Callable[..., None]) -> None:
+def test_speed(tmp_path: Path, run: Run) -> None:
     small = ["--widths", 2, "--size", 8, "--batch-size", 2, "--repeats", 2, "--seconds", 0.02, "--side", 32]
-    speed(*small, "--constraints", "none", "spectral_normalization", "--out", tmp_path)
+    run("speed.py", *small, "--constraints", "none", "spectral_normalization", "--out", tmp_path)
     result = json.loads((tmp_path / "cpu.json").read_text())
     cells = result["cells"]
     assert set(cells) == {
@@ -119,17 +115,15 @@ def test_speed(tmp_path: Path, speed: Callable[..., None]) -> None:
     assert (tmp_path / "speed_cpu.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_speed_that_is_cut_off_keeps_what_it_has_and_says_what_it_lacks(
-    tmp_path: Path, speed: Callable[..., None]
-) -> None:
-    speed("--minutes", 0, "--constraints", "none", "--out", tmp_path)
+def test_speed_that_is_cut_off_keeps_what_it_has_and_says_what_it_lacks(tmp_path: Path, run: Run) -> None:
+    run("speed.py", "--minutes", 0, "--constraints", "none", "--out", tmp_path)
     assert json.loads((tmp_path / "cpu.json").read_text())["cells"] == {}
     table = (tmp_path / "cpu.md").read_text()
     assert "| none | float32 | 64 | not measured |" in table
     assert "Not measured." in table
 
 
-def test_what_is_captured_must_come_to_the_same_or_as_near_as_launches_repeat(speed: Callable[..., None]) -> None:
+def test_what_is_captured_must_come_to_the_same_or_as_near_as_launches_repeat(run: Run) -> None:
     is_sound = importlib.import_module("speed").is_sound
     for captured, launched, sound in ((9e-6, 0.0, True), (2e-5, 0.0, False), (0.5, 0.3, True), ("no", 0.0, False)):
         assert is_sound({"captured/a": captured, "turns/a": launched}, "a") is sound
@@ -137,7 +131,7 @@ def test_what_is_captured_must_come_to_the_same_or_as_near_as_launches_repeat(sp
     assert not is_sound({}, "a")
 
 
-def test_checks_go_on_after_one_that_breaks(speed: Callable[..., None]) -> None:
+def test_checks_go_on_after_one_that_breaks(run: Run) -> None:
     until_done, cells = importlib.import_module("speed")._until_done, {}
     asked = []
     for left in until_done(["a", "b", "c"], cells, True):
@@ -146,8 +140,7 @@ def test_checks_go_on_after_one_that_breaks(speed: Callable[..., None]) -> None:
     assert asked == [["a", "b", "c"], ["b", "c"], ["c"]]
 
 
-def test_goals_and_figures_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+def test_goals_and_figures_of_a_gpu(tmp_path: Path, run: Run) -> None:
     goals, tables, plot = (importlib.import_module(name) for name in ("speed_goals", "speed_tables", "speed_plot"))
     found = {"cuda": cuda(), "peers": peers()}
     values = [goal.measured(found) for goal in goals.goals()]

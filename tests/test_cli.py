@@ -97,8 +97,7 @@ def test_a_finished_sweep_runs_nothing_again(undisturbed: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-@pytest.mark.parametrize("moment", [0.1, 0.6])
-def test_kill_9_at_any_moment_loses_nothing(undisturbed: Path, tmp_path: Path, moment: float) -> None:
+def test_kill_9_in_the_middle_loses_nothing(undisturbed: Path, tmp_path: Path) -> None:
     """Kill the sweep and its workers once a share of the records is written, go on, and compare bit for bit."""
     expected = outcomes(undisturbed)
     whole = sum(len(records) for _, records in expected.values())
@@ -112,7 +111,7 @@ def test_kill_9_at_any_moment_loses_nothing(undisturbed: Path, tmp_path: Path, m
     folder = tmp_path / "results" / "small"
     while is_running(process):
         written = sum(file.read_text().count("\n") for file in folder.glob("runs/*/records.jsonl"))
-        if written >= moment * whole:
+        if written >= 0.4 * whole:
             break
     process.kill()
     process.wait()

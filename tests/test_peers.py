@@ -1,7 +1,6 @@
 """What our training step is compared with: every peer makes our step, and one that does not is given no numbers."""
 
 import json
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -14,11 +13,10 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 from implementations import PEERS, textbook
 from normalised import MIMICRY, by_parametrization
-from peers import measured
+from peers import main, measured
 from same_step import Distance, distance
 from textbook import SNGAN, WGANGP
 
-ROOT = Path(__file__).parents[1]
 WORKLOAD = {"width": 2, "size": 8, "batch_size": 4, "device": torch.device("cpu")}
 LAYERS = """
 from torch import nn, ones
@@ -114,12 +112,11 @@ def test_what_is_not_a_number_is_no_agreement() -> None:
     assert not Distance(start=0, gradient=float("nan"), update=0).is_rounding()
 
 
-def test_script(tmp_path: Path) -> None:
+def test_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["torch_hook", "wgan", "torch_mimicry"]
     small = ["--widths", 1, "--size", 8, "--batch-size", 2, "--pairs", 3, "--peers", *names, "--out", tmp_path]
-    command = [sys.executable, str(ROOT / "benchmarks" / "peers.py"), *map(str, small)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setattr(sys, "argv", ["peers.py", *map(str, small)])
+    main()
     result = json.loads((tmp_path / "peers.json").read_text())
     assert result["workload"] == {"size": 8, "batch_size": 2, "device": "cpu"}
     assert "torch" in result["provenance"]["versions"]
