@@ -5,7 +5,7 @@ from torch import Tensor
 
 from lipschitz.arithmetic import float32_products
 from lipschitz.tasks.precision import Precision
-from lipschitz.training.clock import milliseconds
+from lipschitz.training.clock import median_interval, milliseconds
 
 SIDES = {"cuda": 8192, "cpu": 2048}
 CALLS = 10
@@ -20,7 +20,7 @@ def matrix_rate(precision: Precision, device: torch.device, side: int | None = N
     out = torch.empty_like(left)
     with float32_products("tf32" if precision == "tf32" else "ieee"):
         times = [milliseconds(lambda: _multiply(left, right, out), device) for _ in range(3 + CALLS)][3:]
-    return 2 * n**3 / (1e9 * sorted(times)[CALLS // 2])
+    return 2 * n**3 / (1e9 * median_interval(times).median)
 
 
 def _multiply(left: Tensor, right: Tensor, out: Tensor) -> None:

@@ -88,10 +88,10 @@ def write(
 def same_conditions(earlier: dict[str, Any], now: dict[str, Any]) -> bool:
     """Say whether two results are of one clean commit, device and workload: then one may go on where the other ended.
 
-    Of versions those count that ``now`` names.
+    Of versions those count that both name: a library may be asked for only once.
     """
     ours, theirs = now["provenance"], earlier["provenance"]
-    versions = all(theirs["versions"].get(name) == version for name, version in ours["versions"].items())
+    versions = all(theirs["versions"].get(name, version) == version for name, version in ours["versions"].items())
     same = versions and all(theirs.get(key) == ours[key] for key in ("commit", "device"))
     clean = ours["dirty"] is False and theirs["dirty"] is False
     return bool(same and clean and earlier["workload"] == now["workload"])

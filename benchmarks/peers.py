@@ -93,6 +93,7 @@ def _kept(path: Path, result: dict[str, Any], options: argparse.Namespace) -> li
         return []
     if not same_conditions(earlier, result):
         return []
+    result["provenance"]["versions"] = earlier["provenance"]["versions"] | result["provenance"]["versions"]
     again = {(name, width) for name in options.peers for width in options.widths}
     return [row for row in earlier["rows"] if (row["peer"], row["width"]) not in again]
 

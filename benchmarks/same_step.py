@@ -12,7 +12,7 @@ RAW = re.compile(r"\.(parametrizations\.weight\.original|weight_orig|w_bar)$")
 
 
 class Steps(Protocol):
-    """A GAN in training: what both sides of a comparison are."""
+    """A GAN in training: what both sides of a comparison are; an iteration is ``step``, in ours given the progress."""
 
     generator: nn.Module
     discriminator: nn.Module

@@ -131,8 +131,9 @@ def _here(measurement: Measurement, _: float) -> Iterator[tuple[str, Any]]:
 
 
 def _beside(measurement: Measurement, deadline: float) -> Iterator[tuple[str, Any]]:
-    """Yield each cell as it comes, measured in another process, which a broken capture may take with it; none after
-    the deadline. A process that fails leaves the last line that it says.
+    """Yield each cell as it comes, measured in another process, which a broken capture may take with it.
+
+    None comes after the deadline; of a process that fails, the last line that it says.
     """
     command = [sys.executable, str(Path(__file__).with_name("speed_cells.py")), measurement.kind]
     seconds = f"{max(1.0, deadline - time.monotonic()):.0f}"
@@ -184,7 +185,9 @@ def _kept(path: Path, result: dict[str, Any]) -> dict[str, Any]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure how fast training is: steps, captured and packed.")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:0")
-    parser.add_argument("--minutes", type=float, default=25, help="after which nothing more is begun")
+    parser.add_argument(
+        "--minutes", type=float, default=25, help="after which nothing more is begun, and on CUDA nothing goes on"
+    )
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 16], help="channels of the first block")
     parser.add_argument("--size", type=int, default=32, help="pixels along a side, a multiple of 8")
     parser.add_argument("--batch-size", type=int, default=64, help="real images a step, and as many generated ones")

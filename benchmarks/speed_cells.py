@@ -1,4 +1,4 @@
-"""What ``speed.py`` measures, a kind of cell at a time, each in a process of its own: a broken capture costs no other.
+"""What ``speed.py`` measures, a kind of cell at a time; on CUDA each call in a process, which a broken capture may end.
 
 ``python speed_cells.py KIND '{"width": 64, ...}'`` prints a line of JSON for each cell, ``{"key": ..., "value": ...}``.
 """
@@ -19,7 +19,7 @@ from workers import WORKLOADS, scaling
 from lipschitz.constraints.catalogue import CATALOGUE
 from lipschitz.sweep.packing import Lane, packs_of
 from lipschitz.sweep.process import set_up_torch
-from lipschitz.sweep.timing import captured_parts, in_turns, repeated, replay
+from lipschitz.sweep.timing import in_turns, parts_and_whole, repeated, replay
 from lipschitz.tasks.generation import Generation
 from lipschitz.training.clock import median_interval, synchronize
 from lipschitz.training.iterations import TOGETHER, WARM_UP, Uncapturable, iterations_of
@@ -73,7 +73,7 @@ def times(
     stream = torch.cuda.Stream(on) if on.type == "cuda" else None  # type: ignore[no-untyped-call]
     with torch.cuda.stream(stream):
         tasks = {name: _task(name, device, precision=precision, **workload) for name in methods}
-        parts = {name: captured_parts(task) for name, task in tasks.items()}
+        parts = {name: parts_and_whole(task) for name, task in tasks.items()}
         operations = {name: {part: gflop(call) for part, call in parts[name].items()} for name in methods}
         once = {name: {part: repeated(call, on) for part, call in calls.items()} for name, calls in parts.items()}
         in_turns(once, on, WARM_UP)

@@ -5,12 +5,10 @@ from typing import Any, NamedTuple
 
 from speed_tables import MISSING, ms_of
 
+from lipschitz.constraints.catalogue import CATALOGUE
+
 Found = Mapping[str, Any]
 """By device, ``cpu`` or ``cuda``, and for ``peers``: what its JSON file holds."""
-
-
-WIDTHS = (16, 64)
-"""At which peers are timed."""
 
 
 class Goal(NamedTuple):
@@ -31,7 +29,12 @@ def goals() -> list[Goal]:
     step = "captured discriminator step over that of none, TF32, width 64"
     theirs = "our spectral normalization's discriminator step over torch's parametrization, width 16 (upper end), in"
     return [
-        Goal("uncaptured / captured iteration, TF32, width 64, the least of all", ">= 4", _captured, _at_least(4)),
+        Goal(
+            "uncaptured / captured iteration, TF32, width 64, the least of all that can be",
+            ">= 4",
+            _captured,
+            _at_least(4),
+        ),
         Goal("best packing over one uncaptured run, TF32, width 64", ">= 10", _packed(64), _at_least(10)),
         Goal("best packing over one uncaptured run, TF32, width 16", ">= 25", _packed(16), _at_least(25)),
         Goal("best packing, share of the TF32 matrix rate, width 64", ">= 40 %", _share, _at_least(0.4), "{:.0%}"),
@@ -39,11 +42,10 @@ def goals() -> list[Goal]:
         Goal(f"spectral normalization, {step}", "<= 1.05", normalization, _at_most(1.05)),
         Goal("workers on two cores over one, the least of the small networks", ">= 1.7", _workers, _at_least(1.7)),
         Goal(
-            "our step over a peer's, the most of all (lower end)",
-            "<= 1.0",
-            _peers,
-            _at_most(1.0),
-            "{:.3f}",
+            "our step over a peer's, width 16, the most of all (lower end)", "<= 1", _peers(16), _at_most(1), "{:.3f}"
+        ),
+        Goal(
+            "our step over a peer's, width 64, the most of all (lower end)", "<= 1", _peers(64), _at_most(1), "{:.3f}"
         ),
         Goal(f"{theirs} the textbook loop", "< 1.0", textbook, _below(1.0), "{:.3f}"),
         Goal(f"{theirs} our own loop", "< 1.0", ours, _below(1.0), "{:.3f}"),
@@ -63,7 +65,7 @@ def goals_table(found: Found) -> str:
         f"`{one['provenance']['command']}`"
         for name, one in found.items()
     ]
-    missing = [] if "cuda" in found else ["", "No GPU was at hand: what is said of one is not measured."]
+    missing = [] if "cuda" in found else ["", "Nothing was measured on a GPU."]
     lines = ["# Speed", "", "| what | to be reached | measured | reached |", "| --- | --- | --- | --- |", *rows]
     return "\n".join([*lines, *missing, "", "Measured on:", "", *devices, ""])
 
@@ -92,7 +94,9 @@ def _cells(found: Found, device: str, kind: str) -> dict[str, Any]:
 
 def _captured(found: Found) -> float | None:
     ratios = []
-    for value in _cells(found, "cuda", "times/tf32/64/").values():
+    for key, value in _cells(found, "cuda", "times/tf32/64/").items():
+        if CATALOGUE[key.rpartition("/")[2]].uncapturable:
+            continue
         launched, captured = (ms_of(value, how, "ms_iteration") for how in ("launched", "captured"))
         ratios.append(launched / captured if launched and captured else None)
     return _worst(ratios, min)
@@ -137,16 +141,19 @@ def _over_none(method: str) -> Callable[[Found], float | None]:
 
 
 def _workers(found: Found) -> float | None:
-    return _worst([value.get("ratio", {}).get("median") for value in _cells(found, "cpu", "workers/").values()], min)
+    values = _cells(found, "cpu", "workers/").values()
+    return _worst([value["ratio"]["median"] if value.get("workers") == 2 else None for value in values], min)
 
 
-def _peers(found: Found) -> float | None:
-    """Return the largest lower end of a ratio: above 1, ours is slower than a peer beyond the noise."""
-    rows = found.get("peers", {}).get("rows", [])
-    names = {row["peer"] for row in rows if "ratio" in row}
-    wanted = [(name, width, step) for name in names for width in WIDTHS for step in ("discriminator", "iteration")]
-    lows = {(row["peer"], row["width"], row["step"]): row["ratio"]["low"] for row in rows if "ratio" in row}
-    return _worst([lows.get(key) for key in wanted], max)
+def _peers(width: int) -> Callable[[Found], float | None]:
+    def largest_lower_end(found: Found) -> float | None:
+        """Return None unless both steps of every peer at that width were measured."""
+        rows = [row for row in found.get("peers", {}).get("rows", []) if row["width"] == width and "ratio" in row]
+        lows = {(row["peer"], row["step"]): row["ratio"]["low"] for row in rows}
+        wanted = [(name, step) for name, _ in lows for step in ("discriminator", "iteration")]
+        return _worst([lows.get(key) for key in wanted], max)
+
+    return largest_lower_end
 
 
 def _torch(peer: str) -> Callable[[Found], float | None]:

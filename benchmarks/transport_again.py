@@ -18,6 +18,7 @@ from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.spec import load_sweep
 from lipschitz.tasks.potential import AS_PUBLISHED
 from lipschitz.training.checkpoint import load
+from lipschitz.training.loop import FORMAT
 
 KNOWN = ("cosine", "l2", "w1_dual", "w1_error")
 
@@ -44,6 +45,8 @@ def measure_again(job: Job) -> str:
         return "left alone, no checkpoint of its last step"
     if AS_PUBLISHED[0] in result["last"]:
         return "left alone, nothing is new"
+    if state.get("format") != FORMAT:
+        return "left alone, its checkpoint is of another version"
     task = job.build()
     task.load_state_dict(state["task"])
     last = task.evaluate(f"step {state['step']}")

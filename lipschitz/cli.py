@@ -52,6 +52,7 @@ def sweep(
     ] = None,
     pack: Annotated[
         int | None,
+        # torch has 32 streams on a device, and a graph must not share one with another.
         typer.Option(
             min=1, max=31, help="Runs that take turns in one process.", show_default="1 on a CPU, measured on a GPU"
         ),

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-METHODS = ("none", "weight_clipping", "gradient_penalty", "spectral_normalization", "orthogonal")
-BROKEN = "orthogonal"
+METHODS = ("none", "weight_clipping", "gradient_penalty", "spectral_normalization", "bjorck", "orthogonal")
+BROKEN, UNCAPTURABLE = "bjorck", "orthogonal"
 UNCAPTURED, CAPTURED = 12.0, {64: 1.25, 16: 0.4}
 """Milliseconds of an iteration without a constraint."""
 
@@ -36,7 +36,10 @@ def cuda() -> dict[str, Any]:
     planned = ["rate/tf32", "rate/float32"]
     gflop = {"ms_discriminator_step": 90.0, "ms_generator_step": 80.0, "ms_iteration": 170.0}
     for name in METHODS:
-        cells |= {f"turns/{name}": 0.0, f"captured/{name}": "RuntimeError: no" if name == BROKEN else 3e-8}
+        cells |= {
+            f"turns/{name}": 0.0,
+            f"captured/{name}": "RuntimeError: no" if name in (BROKEN, UNCAPTURABLE) else 3e-8,
+        }
         planned += [f"turns/{name}", f"captured/{name}"]
     for width, captured in CAPTURED.items():
         for index, name in enumerate(METHODS):
@@ -44,7 +47,7 @@ def cuda() -> dict[str, Any]:
             key = f"times/tf32/{width}/{name}"
             cells[key] = {"gflop": gflop, "launched": parts(6 * more, UNCAPTURED * more)}
             planned.append(key)
-            if name != BROKEN:
+            if name not in (BROKEN, UNCAPTURABLE):
                 cells[key]["captured"] = parts(captured / 2 * more, captured * more)
                 cells[f"packs/tf32/{width}/{name}"] = [
                     {"runs": runs, "iterations_per_second": speed / captured, "memory": 100.0 * runs}

@@ -76,15 +76,14 @@ def operator_sigma(layer: WeightedLayer, input_shape: Sequence[int], *, toleranc
     return found.sigma
 
 
-@torch.no_grad()
 def leading_maps(
     layer: WeightedLayer, input_shape: Sequence[int], *, tolerance: float = 1e-3, kept: Tensor | None = None
 ) -> Process[Leading]:
     """Return the Lanczos process on the layer's operator on one sample ``(c, ...)``, in the dtype of its weight.
 
-    It starts from a random map, the same at every call, which touches no generator; or from what an earlier run on
-    nearly the same weight kept, mixed with that map: a start without a random part could miss a singular vector that
-    became the leading one. ``kept`` of another shape is passed over.
+    To be run without gradients. It starts from a random map, the same at every call, which touches no generator; or
+    from what an earlier run on nearly the same weight kept, mixed with that map: a start without a random part could
+    miss a singular vector that became the leading one. ``kept`` of another shape is passed over.
     """
     forward, adjoint, like = operator(layer, input_shape)
     rng = torch.Generator().manual_seed(0)

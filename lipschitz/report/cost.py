@@ -95,7 +95,7 @@ def cost_notes(group: pd.DataFrame, lookup: Lookup, shown: Callable[[str], str])
 def _times(rows: Sequence[pd.Series], lookup: Lookup, step: str) -> dict[Column, list[str]]:
     """Return the text of each row by column; of columns without a number only the one of a CPU's step."""
     said = {
-        Column(_MS, step): [show(_as_trained(row, lookup)) for row in rows],
+        Column(_MS, step): [show(_captured_or_on_cpu(row, lookup)) for row in rows],
         Column(_UNCAPTURED, step): _numbers(rows, lookup, STEP_UNCAPTURED),
         Column(_OVER_NONE, step): [_over_none(row, lookup) for row in rows],
         Column(_MS, _ITERATION): _numbers(rows, lookup, ITERATION),
@@ -111,8 +111,8 @@ def _numbers(rows: Sequence[pd.Series], lookup: Lookup, metric: str) -> list[str
     return [show(lookup(row, metric)[0]) for row in rows]
 
 
-def _as_trained(row: pd.Series, lookup: Lookup) -> float:
-    """Return the time of a step; NaN where it could have been captured and was not, which has a column of its own."""
+def _captured_or_on_cpu(row: pd.Series, lookup: Lookup) -> float:
+    """Return the time of a step on a CPU, or captured; NaN of one launched on a GPU, which has a column of its own."""
     timing = lookup.timing(row)
     return lookup(row, STEP)[0] if is_captured(timing) or not launched(timing) else float("nan")
 

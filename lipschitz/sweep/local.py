@@ -1,4 +1,4 @@
-"""The local engine: workers that are given runs from one queue; one that dies costs no run but its own."""
+"""The local engine: workers that are given runs from one queue; one that dies costs none but what fails alone."""
 
 import math
 import multiprocessing
@@ -48,7 +48,7 @@ def run_jobs(jobs: Sequence[Job], slots: Sequence[str], observer: Observer, targ
     A job whose ``pack`` is one has a process of its own. Others share one as long as their shares, 1 / ``pack`` each,
     add up to one at most; their ``target`` is `work`, which takes further jobs while it works on those that it has.
 
-    A KeyboardInterrupt stops the workers after the step in hand and is raised again.
+    A KeyboardInterrupt stops the workers after the step in hand, or replay of several, and is raised again.
     """
     engine = _Engine(jobs, slots, observer, target)
     try:
@@ -212,7 +212,7 @@ class _Engine:
 
 
 def worker_context() -> multiprocessing.context.ForkServerContext:
-    """Return what starts workers, each of one thread."""
+    """Return what starts workers, each of one thread: this process's environment says so from here on."""
     # Workers are forked from a server that has imported what they need: they start at once, each with a clean memory.
     # One thread each: two threads on a busy machine cost many times what they save.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

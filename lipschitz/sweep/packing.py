@@ -17,8 +17,6 @@ from lipschitz.training.iterations import TOGETHER, WARM_UP, CapturedIterations,
 from lipschitz.training.loop import SLICE
 from lipschitz.training.task import Task
 
-MOST = 31
-"""Runs at once; torch has 32 streams on a device, and a graph must not share one with another."""
 PACKS = (1, 2, 4, 8, 16)
 """Runs at once that are tried."""
 GAIN = 1.1
@@ -78,7 +76,7 @@ def packs_of(
     ``build`` makes the task of one more run.
 
     Raises:
-        Uncapturable: a single run is not captured on a device that captures.
+        Uncapturable: a run is not captured on a device that captures, and not merely for want of memory beside others.
     """
     lanes: list[Lane] = []
     before = 0.0
@@ -150,5 +148,5 @@ def _memory(device: torch.device) -> float:
 
 
 def facts_of(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return what is kept of the answer of `time_packs`; of a process that died without one, that it did."""
-    return answer or {"uncaptured": "the process that was to capture it died"}
+    """Return what is kept of the answer of `time_packs`; where there is none, that nothing came of trying."""
+    return answer or {"uncaptured": "there was no memory for one run, or the process that was to capture it died"}

@@ -66,6 +66,9 @@ def rounds_of(jobs: Sequence[Job], *, warm_up: int, repeats: int, captured: Coll
 
     On CUDA a call is one of `TOGETHER` that follow each other, launched or in a graph: waiting for the device counts
     for as much in either.
+
+    Raises:
+        Uncapturable: one in ``captured`` is not; then there is no round of any.
     """
     device = torch.device(jobs[0].device)
     data = jobs[0].load()
@@ -83,14 +86,14 @@ def rounds_of(jobs: Sequence[Job], *, warm_up: int, repeats: int, captured: Coll
                 launched[name] = {part: repeated(call, device) for part, call in task.parts().items()}
                 rounds[name] = {"peak_memory": _peak_memory(job.device) - before}
                 if name in captured:
-                    replayed[name] = {part: replay(task, call) for part, call in captured_parts(task).items()}
+                    replayed[name] = {part: replay(task, call) for part, call in parts_and_whole(task).items()}
         for key, calls in (("calls", launched), ("captured", replayed)):
             for name, seen in in_turns(calls, device, repeats).items():
                 rounds[name][key] = seen
     return rounds
 
 
-def captured_parts(task: Task) -> Calls:
+def parts_and_whole(task: Task) -> Calls:
     """Return the parts of an iteration, and ``ms_iteration``, all of it."""
     progress = torch.full((), 0.5, dtype=torch.float64, device=task.device)
     return {**task.parts(), "ms_iteration": lambda: task.step(progress)}

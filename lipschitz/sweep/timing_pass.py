@@ -112,9 +112,10 @@ def training_seconds(jobs: Sequence[Job], timings: dict[str, dict[str, Any]]) ->
 
 
 def estimate(sweep: Sweep, folder: SweepFolder, data_root: Path | None, slots: Sequence[str]) -> float | None:
-    """Return the training time of what is not finished on one worker, writing nothing.
+    """Return the training time of what is not finished on one worker, each run alone, writing nothing.
 
-    What the timing pass did not measure is timed here and now by a few calls; None once that takes `PATIENCE` seconds.
+    What the timing pass did not measure is timed here and now by a few calls, on CUDA uncaptured; None once that takes
+    `PATIENCE` seconds.
     """
     timings = {}
     jobs = unfinished(sweep, folder, data_root, slots, {})

@@ -22,7 +22,7 @@ def iteration_ms(timing: Mapping[str, Any]) -> float:
 
 
 def seconds_of_an_iteration(timing: Mapping[str, Any], pack: int) -> float:
-    """Return the seconds of an iteration of one of ``pack`` runs that share a worker, over what they make meanwhile."""
+    """Return the seconds of a worker that an iteration takes: by what ``pack`` runs reach, if measured, or alone."""
     measured = {each["runs"]: each["iterations_per_second"] for each in timing.get("packs", [])}
     return 1 / float(measured[pack]) if pack in measured else iteration_ms(timing) / 1000
 

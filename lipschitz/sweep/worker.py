@@ -35,8 +35,8 @@ def work(job: Job, channel: Connection) -> None:
       more than so many ``runs`` at once; zero says that the first of them cannot be captured, for the reason;
     - ("leaving",): what the process holds or is sent from now on it will not make, through no fault of theirs.
 
-    A SIGTERM ends all runs after the step in hand, with a checkpoint. What goes wrong in one is written to its
-    ``error.txt``, and costs no other anything.
+    A SIGTERM ends all runs after the step in hand, or replay of several, with a checkpoint. What goes wrong in one is
+    written to its ``error.txt``, and costs no other anything.
     """
     prepare_process()
     Worker(channel).run(job)

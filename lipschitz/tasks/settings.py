@@ -10,7 +10,7 @@ from torch import Tensor
 from lipschitz.records import Record
 
 IN_CACHES = 2**20
-"""Parameters that a CPU core's caches hold together with their gradients and moments."""
+"""Parameters that a CPU core's caches hold together with their gradients and RMSProp's averages."""
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -33,7 +33,7 @@ class Setting(Record):
     """``linear``: the learning rate falls linearly to zero over the run."""
 
     def build(self, parameters: Iterable[torch.nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
-        """Return the optimiser over ``parameters``, all of them updated at once, as a CUDA graph can hold it.
+        """Return the optimiser over ``parameters``, on CUDA as a graph can hold it.
 
         A learning rate that decays is a tensor: on CUDA of float32, as the fused kernel reads it there.
         """
@@ -49,7 +49,7 @@ class Setting(Record):
         return torch.optim.Adam(parameters, lr=lr, betas=self.betas, fused=True, capturable=on_cuda)
 
     def lr_at(self, progress: float | Tensor) -> float | Tensor:
-        """Return the learning rate after the share ``progress`` in [0, 1] of the run, in the kind that it is given."""
+        """Return the learning rate after the share ``progress`` in [0, 1] of the run; of its kind if it decays."""
         return self.lr * (1 - progress) if self.decay == "linear" else self.lr
 
     def label(self) -> str:

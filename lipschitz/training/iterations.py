@@ -52,7 +52,7 @@ class Iterations:
 
 
 class Uncapturable(Exception):
-    """Why the iterations of a task were not captured: the first line of what was raised while they were.
+    """Why the iterations of a task were not captured: what it says beforehand, or what was raised first meanwhile.
 
     A process in which a capture was broken off may not train on: some versions of torch leave the allocator as if it
     went on.

@@ -32,7 +32,7 @@ class Ring:
         return float(self._values.sum()) / kept if kept else math.nan
 
     def tensors(self) -> list[Tensor]:
-        """Return what is finite as long as all values were."""
+        """Return what is finite where all values that are kept are."""
         return [self._values]
 
     def state_dict(self) -> dict[str, Tensor]:
