@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from speed_tables import ms_of
 
 from lipschitz.report.plots.panels import look, panels, render
@@ -142,6 +142,7 @@ def _dots(
         panel.plot(median, at, "o", color=colours[row], markerfacecolor=face, markersize=5, zorder=3)
     panel.axvline(1, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     panel.set_xlabel("ratio")
+    panel.xaxis.set_major_locator(MaxNLocator(5))
     _rows(panel, names)
 
 
