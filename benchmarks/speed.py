@@ -87,9 +87,9 @@ def planned(options: argparse.Namespace, workload: dict[str, int], cells: dict[s
         {"device": device, "precisions": [*precisions, *["bf16"] * captures], "side": options.side},
         [f"rate/{precision}" for precision in [*precisions, *["bf16"] * captures]],
     )
+    checks = [f"{check}/{method}" for method in methods for check in ("turns", *["captured"] * captures)]
     for left in _until_done(methods, cells, captures):
-        keys = [f"{check}/{method}" for method in left for check in ("turns", *["captured"] * captures)]
-        yield Measurement("checks", {"device": device, "methods": left, **CHECK}, keys)
+        yield Measurement("checks", {"device": device, "methods": left, **CHECK}, checks)
     for precision in precisions:
         for width in options.widths:
             sized = {"device": device, "precision": precision, "width": width, **workload}
@@ -108,8 +108,8 @@ def planned(options: argparse.Namespace, workload: dict[str, int], cells: dict[s
 def _until_done(methods: list[str], cells: dict[str, Any], captures: bool) -> Iterator[list[str]]:
     """Yield the methods not checked yet, again as long as they become fewer: a broken capture ends a process."""
     last = "captured" if captures else "turns"
-    before: list[str] = []
-    while (left := [method for method in methods if f"{last}/{method}" not in cells]) and left != before:
+    before: list[str] | None = None
+    while (left := [method for method in methods if f"{last}/{method}" not in cells]) != before:
         yield left
         before = left
 

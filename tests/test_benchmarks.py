@@ -113,6 +113,7 @@ def test_speed(tmp_path: Path, run: Run) -> None:
     assert "Nothing was measured on a GPU" in goals
     assert goals.count("| not measured | not measured |") == 10
     assert (tmp_path / "speed_cpu.png").read_bytes().startswith(b"\x89PNG")
+    assert "| none | 0.0e+00 | no graphs on a CPU |" in table
 
 
 def test_speed_that_is_cut_off_keeps_what_it_has_and_says_what_it_lacks(tmp_path: Path, run: Run) -> None:
@@ -136,8 +137,11 @@ def test_checks_go_on_after_one_that_breaks(run: Run) -> None:
     asked = []
     for left in until_done(["a", "b", "c"], cells, True):
         asked.append(left)
-        cells |= {f"turns/{left[0]}": {"failed": "no"}, f"captured/{left[0]}": {"failed": "no"}}
-    assert asked == [["a", "b", "c"], ["b", "c"], ["c"]]
+        if left:
+            cells |= {f"turns/{left[0]}": {"failed": "no"}, f"captured/{left[0]}": {"failed": "no"}}
+    assert asked == [["a", "b", "c"], ["b", "c"], ["c"], []]
+    assert list(until_done(["a", "b", "c"], cells, True)) == [[]], "what is known is planned, and not measured again"
+    assert list(until_done(["a", "b"], {}, True)) == [["a", "b"]], "what makes no headway is given up"
 
 
 def test_goals_and_figures_of_a_gpu(tmp_path: Path, run: Run) -> None:
