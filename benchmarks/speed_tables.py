@@ -23,7 +23,8 @@ def device_table(result: Mapping[str, Any]) -> str:
         "step. Alone on the device, methods in turn; medians, with the distribution-free 95 % interval of the median "
         "in the JSON file. Uncaptured: launched call by call. Captured: ten calls in a CUDA graph. On a GPU ten calls "
         "are timed at once, either way. GFLOP are those of convolutions and products with a matrix. The matrix rate is "
-        "that of one large product in the same precision, measured here.",
+        "that of one large product in the same precision, measured here: a yardstick and no ceiling, as "
+        "convolutions of other shapes may run faster.",
         "",
         "## Matrix products",
         "",
