@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from lipschitz.files import write_json, write_text
-from lipschitz.training.clock import median_interval, synchronize
+from lipschitz.training.clock import median_interval, milliseconds
 
 CPU = torch.device("cpu")
 Call = Callable[[], object]
@@ -32,11 +32,11 @@ def pairs(baseline: Call, candidate: Call, count: int, *, warm_up: int, device: 
     order = random.Random(0)
     for index in range(warm_up + count):
         if order.random() < 0.5:
-            first = _seconds(baseline, device)
-            pair = Pair(first, _seconds(candidate, device))
+            first = milliseconds(baseline, device) / 1e3
+            pair = Pair(first, milliseconds(candidate, device) / 1e3)
         else:
-            first = _seconds(candidate, device)
-            pair = Pair(_seconds(baseline, device), first)
+            first = milliseconds(candidate, device) / 1e3
+            pair = Pair(milliseconds(baseline, device) / 1e3, first)
         if index >= warm_up:
             yield pair
 
@@ -104,11 +104,3 @@ def interval(timing: dict[str, float], digits: int) -> str:
 
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _seconds(call: Call, device: torch.device) -> float:
-    synchronize(device)
-    start = time.perf_counter()
-    call()
-    synchronize(device)
-    return time.perf_counter() - start

@@ -21,18 +21,19 @@ from lipschitz.sweep.packing import Lane, packs_of
 from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.timing import in_turns, parts_and_whole, repeated, replay
 from lipschitz.tasks.generation import Generation
+from lipschitz.tasks.precision import Precision
 from lipschitz.training.clock import median_interval, synchronize
-from lipschitz.training.iterations import TOGETHER, WARM_UP, Uncapturable, iterations_of
+from lipschitz.training.iterations import TOGETHER, WARM_UP, Uncapturable, iterations_of, new_stream
 
 Cells = Iterator[tuple[str, Any]]
 CHECKED = WARM_UP + 2 * TOGETHER
 """Iterations after which two ways to make them must have come to the same."""
 
 
-def rates(device: str, precisions: Sequence[str], side: int | None) -> Cells:
+def rates(device: str, precisions: Sequence[Precision], side: int | None) -> Cells:
     """Yield the TFLOP/s of a large matrix product in each precision."""
     for precision in precisions:
-        yield f"rate/{precision}", matrix_rate(precision, torch.device(device), side)  # type: ignore[arg-type]
+        yield f"rate/{precision}", matrix_rate(precision, torch.device(device), side)
 
 
 def checks(device: str, methods: Sequence[str], **workload: int) -> Cells:
@@ -54,7 +55,7 @@ def checks(device: str, methods: Sequence[str], **workload: int) -> Cells:
             yield f"captured/{name}", reason
             continue
         try:
-            _make([_lane(task, torch.cuda.Stream(device)) for task in captured])  # type: ignore[no-untyped-call]
+            _make([_lane(task, new_stream(torch.device(device))) for task in captured])
         except Uncapturable as error:
             yield f"captured/{name}", str(error)
             return
@@ -70,7 +71,7 @@ def times(
     ``captured`` are captured too, `TOGETHER` calls a graph; on CUDA as many launched calls are timed at once.
     """
     on = torch.device(device)
-    stream = torch.cuda.Stream(on) if on.type == "cuda" else None  # type: ignore[no-untyped-call]
+    stream = new_stream(on)
     with torch.cuda.stream(stream):
         tasks = {name: _task(name, device, precision=precision, **workload) for name in methods}
         parts = {name: parts_and_whole(task) for name, task in tasks.items()}

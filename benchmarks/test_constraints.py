@@ -3,22 +3,13 @@
 Small enough to be watched for regressions from commit to commit; what is cited comes from ``step_cost.py``.
 """
 
-from collections.abc import Iterator
-
 import pytest
-import torch
 from discriminator import generation
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from lipschitz.constraints.catalogue import CATALOGUE
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.benchmark(group="discriminator step")

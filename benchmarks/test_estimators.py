@@ -4,7 +4,6 @@
 commit. Error against time of a layer, at the full width, comes from ``estimators.py``.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
@@ -33,12 +32,7 @@ class Subject(NamedTuple):
     starts: dict[str, Tensor]
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(params=MODELS)

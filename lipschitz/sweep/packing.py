@@ -13,7 +13,15 @@ from lipschitz.files import write_json
 from lipschitz.sweep.job import Job
 from lipschitz.sweep.process import prepare_process
 from lipschitz.training.clock import synchronize
-from lipschitz.training.iterations import TOGETHER, WARM_UP, CapturedIterations, Iterations, Uncapturable, iterations_of
+from lipschitz.training.iterations import (
+    TOGETHER,
+    WARM_UP,
+    CapturedIterations,
+    Iterations,
+    Uncapturable,
+    iterations_of,
+    new_stream,
+)
 from lipschitz.training.loop import SLICE
 from lipschitz.training.task import Task
 
@@ -111,7 +119,7 @@ def lane(build: Callable[[], Task], device: torch.device) -> Lane:
     Raises:
         Uncapturable: it is not captured on a device that captures.
     """
-    stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+    stream = new_stream(device)
     with torch.cuda.stream(stream):
         task = build()
         # So many steps that no learning rate reaches its end.

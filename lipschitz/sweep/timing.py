@@ -17,7 +17,7 @@ from lipschitz.files import write_json
 from lipschitz.sweep.job import Job
 from lipschitz.sweep.process import prepare_process
 from lipschitz.training.clock import median_interval, milliseconds, synchronize
-from lipschitz.training.iterations import TOGETHER, CudaGraph, capture
+from lipschitz.training.iterations import TOGETHER, CudaGraph, capture, new_stream
 from lipschitz.training.task import Task
 
 ROUNDS = 3
@@ -73,7 +73,7 @@ def rounds_of(jobs: Sequence[Job], *, warm_up: int, repeats: int, captured: Coll
     device = torch.device(jobs[0].device)
     data = jobs[0].load()
     synchronize(device)
-    stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+    stream = new_stream(device)
     with torch.cuda.stream(stream):
         # One more of the first stays alive, so that no job is charged with what a process loads once.
         _spare = _warm(jobs[0], data, warm_up)

@@ -17,7 +17,7 @@ from lipschitz.datasets.pairs import PairData
 from lipschitz.errors import InputError
 from lipschitz.sweep.job import Job
 from lipschitz.sweep.process import prepare_process
-from lipschitz.training.iterations import Uncapturable
+from lipschitz.training.iterations import Uncapturable, new_stream
 from lipschitz.training.loop import Trainer
 
 PATIENCE = 0.2
@@ -143,7 +143,7 @@ class Worker:
         if device.type != "cuda":
             return None
         torch.cuda.set_device(device)
-        return self._streams.pop() if self._streams else torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        return self._streams.pop() if self._streams else new_stream(device)
 
     def _loaded(self, job: Job) -> Data | PairData:
         """Return the job's data, which the runs of one worker share."""

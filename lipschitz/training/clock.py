@@ -34,7 +34,7 @@ def median_interval(values: list[float]) -> Timing:
     return Timing(float(np.median(ordered)), float(low), float(high), n)
 
 
-def milliseconds(call: Callable[[], None], device: torch.device) -> float:
+def milliseconds(call: Callable[[], object], device: torch.device) -> float:
     """Return the time that ``call`` takes, the device synchronised before and after."""
     synchronize(device)
     start = time.perf_counter()

@@ -141,6 +141,11 @@ def capture(graph: Graph, work: Callable[[], object]) -> None:
         raise Uncapturable(line, lacked_memory) from error
 
 
+def new_stream(device: torch.device) -> torch.cuda.Stream | None:
+    """Return one more stream of ``device``, on which iterations can be captured; None where it has no streams."""
+    return torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+
+
 class CudaGraph:
     """A CUDA graph on a stream of its own, with a memory pool of its own.
 

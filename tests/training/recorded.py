@@ -63,10 +63,6 @@ class RecordedGraph:
     def release(self) -> None:
         self._tape.calls.clear()
 
-    @property
-    def operators(self) -> list[str]:
-        return [func._overloadpacket.__name__ for func, *_ in self._tape.calls]
-
 
 class _Tape(TorchDispatchMode):
     def __init__(self, generators: list[torch.Generator]) -> None:
