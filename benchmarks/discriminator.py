@@ -3,9 +3,9 @@
 import torch
 
 from lipschitz.constraints.base import Constraint
-from lipschitz.datasets.images import ImageData, Split
+from lipschitz.datasets.images.image_data import ImageData, Split
 from lipschitz.models.dcgan import DCGAN
-from lipschitz.tasks.generation import Generation
+from lipschitz.tasks.generation.task import Generation
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import SETTINGS, Setting

@@ -24,7 +24,7 @@ from lipschitz.estimation.gram import operator_bound, reshaped_factor
 from lipschitz.estimation.lanczos import LinearMap, largest_singular_value
 from lipschitz.estimation.layers import WeightedLayer, input_shapes, reshaped_weight
 from lipschitz.estimation.operators import adjoint, linear_part
-from lipschitz.sweep.process import set_up_torch
+from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 
 STEPS = (1, 2, 5, 10, 20, 50, 100)

@@ -27,8 +27,8 @@ from lipschitz.constraints.none import NoConstraint
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.constraints.weight_clipping import WeightClipping
 from lipschitz.models.dcgan import DCGAN
-from lipschitz.streams import seeded
-from lipschitz.tasks.generation import Generation
+from lipschitz.random_streams import seeded
+from lipschitz.tasks.generation.task import Generation
 from lipschitz.tasks.settings import SETTINGS, Setting
 
 Workload = dict[str, Any]

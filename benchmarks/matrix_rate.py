@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from lipschitz.arithmetic import float32_products
 from lipschitz.tasks.precision import Precision
+from lipschitz.tf32 import float32_products
 from lipschitz.training.clock import median_interval, milliseconds
 
 SIDES = {"cuda": 8192, "cpu": 2048}

@@ -16,9 +16,9 @@ from lipschitz.estimation.bounds import layer_bounds
 from lipschitz.estimation.exact import exact
 from lipschitz.estimation.layers import input_shapes
 from lipschitz.estimation.sigma import layer_sigmas
-from lipschitz.sweep.process import set_up_torch
+from lipschitz.sweep.definition.run import Evaluation
+from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
-from lipschitz.sweep.run import Evaluation
 from lipschitz.tasks.measurement import measure_discriminator
 
 CADENCE = Evaluation().every

@@ -16,14 +16,14 @@ from typing import Any
 
 from paired import Pair, compared, interval, pairs, watched, write
 
-from lipschitz.sweep.job import Job
-from lipschitz.sweep.process import set_up_torch
+from lipschitz.sweep.definition.run import Run
+from lipschitz.sweep.definition.sweep_file import load_sweep
+from lipschitz.sweep.engine.job import Job
+from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
-from lipschitz.sweep.run import Run
 from lipschitz.sweep.runner import check_data
-from lipschitz.sweep.spec import load_sweep
 from lipschitz.sweep.store import RunFolder
-from lipschitz.tasks.generation import Generation
+from lipschitz.tasks.generation.task import Generation
 from lipschitz.training.loop import SLICE, Trainer
 
 ALLOWED = 1.03

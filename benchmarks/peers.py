@@ -21,9 +21,9 @@ from operations import counted
 from paired import Call, compared, interval, pairs, same_conditions, watched, write
 from same_step import Steps, distance
 
-from lipschitz.sweep.process import set_up_torch
+from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
-from lipschitz.tasks.generation import Generation
+from lipschitz.tasks.generation.task import Generation
 
 WARM_UP = 5
 HEADINGS = (

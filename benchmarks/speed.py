@@ -27,8 +27,8 @@ from workers import WORKLOADS
 
 from lipschitz.constraints.catalogue import CATALOGUE
 from lipschitz.files import write_json, write_text
-from lipschitz.sweep.packing import PACKS
-from lipschitz.sweep.process import set_up_torch
+from lipschitz.sweep.engine.packing import PACKS
+from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 
 FIRST = ("none", "weight_clipping", "gradient_penalty", "spectral_regularization", "spectral_normalization")

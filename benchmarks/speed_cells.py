@@ -17,10 +17,10 @@ from operations import gflop
 from workers import WORKLOADS, scaling
 
 from lipschitz.constraints.catalogue import CATALOGUE
-from lipschitz.sweep.packing import Lane, packs_of
-from lipschitz.sweep.process import set_up_torch
-from lipschitz.sweep.timing import in_turns, parts_and_whole, repeated, replay
-from lipschitz.tasks.generation import Generation
+from lipschitz.sweep.engine.packing import Lane, packs_of
+from lipschitz.sweep.engine.process import set_up_torch
+from lipschitz.sweep.timing.rounds import in_turns, parts_and_whole, repeated, replay
+from lipschitz.tasks.generation.task import Generation
 from lipschitz.tasks.precision import Precision
 from lipschitz.training.clock import median_interval, synchronize
 from lipschitz.training.iterations import TOGETHER, WARM_UP, Uncapturable, iterations_of, new_stream

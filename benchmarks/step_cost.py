@@ -18,7 +18,7 @@ from torch_spectral_norm import TorchSpectralNorm
 from lipschitz.constraints.base import Refusal
 from lipschitz.constraints.catalogue import CATALOGUE
 from lipschitz.constraints.none import NoConstraint
-from lipschitz.sweep.process import set_up_torch
+from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 
 TARGETS = {

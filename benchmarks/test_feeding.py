@@ -14,10 +14,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
 from lipschitz.datasets.catalogue import CATALOGUE
-from lipschitz.datasets.folder import Folder
-from lipschitz.datasets.images import Split, to_floats
-from lipschitz.datasets.streaming import StreamedSplit
-from lipschitz.streams import stream
+from lipschitz.datasets.images.folder import Folder
+from lipschitz.datasets.images.image_data import Split, to_floats
+from lipschitz.datasets.images.streaming import StreamedSplit
+from lipschitz.random_streams import stream
 from lipschitz.training.clock import synchronize
 
 BATCH, SIZE, PICTURES = 64, 32, 256
@@ -73,6 +73,6 @@ def test_images_streamed_from_pictures(
 ) -> None:
     for index, pixels in enumerate(noise_images(SIZE).train.take(torch.arange(PICTURES)).permute(0, 2, 3, 1).numpy()):
         Image.fromarray(pixels).save(tmp_path / f"{index}.png")
-    monkeypatch.setattr("lipschitz.datasets.residence.limit", lambda _: 0)
+    monkeypatch.setattr("lipschitz.datasets.images.placement.limit", lambda _: 0)
     data, rng = Folder(folder=str(tmp_path), size=SIZE).load(None, device), stream(0, "data", device)
     timed(benchmark, lambda: data.batch(BATCH, rng), device)

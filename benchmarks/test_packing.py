@@ -10,7 +10,7 @@ from discriminator import generation
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
-from lipschitz.sweep.packing import lane, turn
+from lipschitz.sweep.engine.packing import lane, turn
 from lipschitz.training.clock import synchronize
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

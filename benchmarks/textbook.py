@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, relu
 
 from lipschitz.models.base import Networks
-from lipschitz.streams import stream
+from lipschitz.random_streams import stream
 
 Optimiser = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from lipschitz.files import write_json
-from lipschitz.sweep.job import Job
-from lipschitz.sweep.process import set_up_torch
+from lipschitz.sweep.definition.sweep_file import load_sweep
+from lipschitz.sweep.engine.job import Job
+from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
-from lipschitz.sweep.spec import load_sweep
-from lipschitz.tasks.potential import AS_PUBLISHED
+from lipschitz.tasks.transport.potential import AS_PUBLISHED
 from lipschitz.training.checkpoint import load
 from lipschitz.training.loop import FORMAT
 

@@ -8,12 +8,12 @@ from typing import Any
 from discriminator import CPU, generation
 
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
-from lipschitz.datasets.eight_gaussians import EightGaussians
+from lipschitz.datasets.points.eight_gaussians import EightGaussians
 from lipschitz.models.mlp import MLP
-from lipschitz.sweep.devices import cpu_cores
-from lipschitz.sweep.local import worker_context
-from lipschitz.sweep.process import set_up_torch
-from lipschitz.tasks.generation import Generation
+from lipschitz.sweep.engine.devices import cpu_cores
+from lipschitz.sweep.engine.local import worker_context
+from lipschitz.sweep.engine.process import set_up_torch
+from lipschitz.tasks.generation.task import Generation
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import SETTINGS
 from lipschitz.tasks.terms import Terms

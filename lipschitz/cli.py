@@ -71,8 +71,8 @@ def sweep(
     ] = True,
 ) -> None:
     """Run what a sweep file says and is not finished yet, then write tables and plots."""
-    from lipschitz import sweeping
-    from lipschitz.sweep.devices import slots
+    from lipschitz.commands import sweep as sweeping
+    from lipschitz.sweep.engine.devices import slots
 
     request = sweeping.Request(file, out, data_root, slots(device, workers), inception_weights, limit_steps, pack)
     if dry_run:
@@ -141,7 +141,7 @@ def measure(
     ] = False,
 ) -> None:
     """Measure σ of every layer of a network of yours, and bracket its Lipschitz constant."""
-    from lipschitz import measuring
+    from lipschitz.commands import measure as measuring
 
     measurement = measuring.measured(module, sizes, weights, seed)
     if json:
@@ -157,7 +157,7 @@ def data(
     data_root: Annotated[Path | None, typer.Option(help="Folder to keep it in.", show_default="data")] = None,
 ) -> None:
     """Fetch a published data set, going on where an earlier try ended, or list which are there."""
-    from lipschitz import fetching
+    from lipschitz.commands import data as fetching
 
     if name is None:
         fetching.show(data_root, console)
@@ -170,7 +170,7 @@ def list_(kind: Annotated[Kind | None, typer.Argument(help="What to list; everyt
     """List constraints, datasets, models, protocols, losses and metrics: name, one line, source."""
     from rich.table import Table
 
-    from lipschitz.listing import LISTINGS
+    from lipschitz.commands.list import LISTINGS
 
     for each in [kind] if kind else list(Kind):
         table = Table(title=str(each), title_justify="left", title_style="bold", box=None, pad_edge=False)
@@ -187,7 +187,7 @@ def schema(out: Annotated[Path | None, typer.Option(help="File to write; the ter
     import json
 
     from lipschitz.files import write_text
-    from lipschitz.sweep.product import json_schema
+    from lipschitz.sweep.definition.axes import json_schema
 
     text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
     if out is None:

@@ -23,6 +23,8 @@ def test_reading_results_needs_no_torch(module: str) -> None:
     assert python(f"import sys, {module}; print('torch' in sys.modules)").strip() == "False"
 
 
-@pytest.mark.parametrize("module", ["lipschitz.sweep.worker", "lipschitz.sweep.runner", "lipschitz.listing"])
+@pytest.mark.parametrize(
+    "module", ["lipschitz.sweep.engine.worker", "lipschitz.sweep.runner", "lipschitz.commands.list"]
+)
 def test_training_needs_no_pandas_and_no_matplotlib(module: str) -> None:
     assert python(f"import sys, {module}; print({{'pandas', 'matplotlib'}} & set(sys.modules))").strip() == "set()"

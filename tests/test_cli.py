@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lipschitz.sweep.spec import load_sweep
+from lipschitz.sweep.definition.sweep_file import load_sweep
 
 SMALL = """\
 name: small

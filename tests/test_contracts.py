@@ -21,7 +21,7 @@ from lipschitz.estimation.exact import exact
 from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.models.base import PairModel
 from lipschitz.models.catalogue import CATALOGUE
-from lipschitz.streams import stream
+from lipschitz.random_streams import stream
 from lipschitz.tasks.measurement import measure_discriminator
 
 # The critic is made of the perceptron's modules.

@@ -12,13 +12,13 @@ from published_files import expect_cifar, write_cifar, write_stl10
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from lipschitz import sweeping
 from lipschitz.cli import app
+from lipschitz.commands import sweep as sweeping
 from lipschitz.features import reference_classifier
 from lipschitz.report.write import report
 from lipschitz.sweep import runner
 from lipschitz.sweep.store import SweepFolder
-from lipschitz.tasks import inception_quality
+from lipschitz.tasks.generation import inception_quality
 from lipschitz.training.loop import Trainer
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

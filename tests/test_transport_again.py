@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from lipschitz.datasets.funnels import Funnels
-from lipschitz.datasets.published_funnels import PINNED
-from lipschitz.datasets.rays import Geometry
-from lipschitz.sweep.job import Job
-from lipschitz.sweep.spec import load_sweep
-from lipschitz.tasks.potential import AS_PUBLISHED
+from lipschitz.datasets.transport.funnels import Funnels
+from lipschitz.datasets.transport.published_funnels import PINNED
+from lipschitz.datasets.transport.rays import Geometry
+from lipschitz.sweep.definition.sweep_file import load_sweep
+from lipschitz.sweep.engine.job import Job
+from lipschitz.tasks.transport.potential import AS_PUBLISHED
 from lipschitz.training.loop import Trainer
 
 SWEEP = """

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lipschitz.records import Record
+from lipschitz.config import Config
 
 
 class Batch(NamedTuple):
@@ -24,7 +24,7 @@ class Refusal(ValueError):
     """What a method cannot bound: one line that names the method, the layer and the reason."""
 
 
-class Constraint(Record):
+class Constraint(Config):
     """A way to bound a network's Lipschitz constant.
 
     A subclass is one file in this package, named after the method; it overrides the hooks that the method needs. State

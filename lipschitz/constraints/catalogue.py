@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import lipschitz.constraints
-from lipschitz.constraints import outside
 from lipschitz.constraints.base import Constraint
-from lipschitz.discovery import discover
 from lipschitz.errors import InputError, nearest
+from lipschitz.extensions import outside
+from lipschitz.extensions.discovery import discover
 
 _OWN = discover(lipschitz.constraints, Constraint)
 _OFFERED, REFUSED = outside.offered(_OWN)

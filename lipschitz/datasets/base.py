@@ -7,10 +7,10 @@ from typing import ClassVar, Literal, Protocol
 import torch
 from torch import Tensor
 
-from lipschitz.datasets.images import ImageData
-from lipschitz.datasets.pairs import PairData
-from lipschitz.datasets.points import PointData
-from lipschitz.records import Record
+from lipschitz.config import Config
+from lipschitz.datasets.images.image_data import ImageData
+from lipschitz.datasets.points.point_data import PointData
+from lipschitz.datasets.transport.pair_data import PairData
 
 DEFAULT_DATA_ROOT = Path("data")
 """Where files are looked for unless the user says where they are."""
@@ -58,7 +58,7 @@ class Data(Protocol):
         """
 
 
-class Dataset(Record):
+class Dataset(Config):
     """A data set that a sweep can name. A subclass is one file in this package, named after the data set."""
 
     source: ClassVar[str]

@@ -1,6 +1,6 @@
 """Every data set, by the name of its file."""
 
 from lipschitz.datasets.base import Dataset
-from lipschitz.discovery import discover
+from lipschitz.extensions.discovery import discover
 
 CATALOGUE: dict[str, type[Dataset]] = discover("lipschitz.datasets", Dataset)  # type: ignore[type-abstract]

@@ -14,7 +14,7 @@ from lipschitz.estimation.gradients import Network
 from lipschitz.estimation.layers import WEIGHTED, input_shapes, weighted_layers
 from lipschitz.estimation.sigma import layer_sigmas
 from lipschitz.estimation.tracing import one_line
-from lipschitz.streams import stream
+from lipschitz.random_streams import stream
 
 POINTS = 32
 """Points of noise from which the search for a lower bound starts, where none are given."""

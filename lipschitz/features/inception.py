@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lipschitz.arithmetic import float32_products
-from lipschitz.datasets.torchvision_import import import_torchvision
+from lipschitz.datasets.images.torchvision_import import import_torchvision
 from lipschitz.errors import InputError
 from lipschitz.features.preprocessing import preprocess
 from lipschitz.features.weights import SHA256
+from lipschitz.tf32 import float32_products
 
 DIMENSIONS, CLASSES = 2048, 1008
 BATCH = 64

@@ -5,9 +5,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from lipschitz.datasets.images import SplitName
+from lipschitz.config import Config
+from lipschitz.datasets.images.image_data import SplitName
 from lipschitz.errors import InputError
-from lipschitz.records import Record
 
 SPLITS = {"train": "training", "held_out": "held-out"}
 """What a split of the images is called in a sentence."""
@@ -22,7 +22,7 @@ METRICS = ("fid", "inception_score", "kid", *NEIGHBOURHOODS)
 _AtLeastTwo = Annotated[int, Field(ge=2)]
 
 
-class Protocol(Record):
+class Protocol(Config):
     """How many images of which kind are compared, and how the network sees them.
 
     Fields make a variant, which is called by them: it never passes for the protocol of that name.

@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lipschitz.cache import cache_folder
-from lipschitz.datasets.images import ImageData, Placed, to_floats
+from lipschitz.datasets.images.image_data import ImageData, Placed, to_floats
 from lipschitz.features.kept import Kept
 from lipschitz.models.classifier import Classifier
-from lipschitz.streams import stream, stream_seed
+from lipschitz.random_streams import stream, stream_seed
 
 VERSION = 1
 """Raised by every change to this file or to the network that changes the trained weights."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lipschitz.cache import cache_folder
-from lipschitz.datasets.images import ImageData
+from lipschitz.datasets.images.image_data import ImageData
 from lipschitz.features.inception import Embedded, Inception
 from lipschitz.features.kept import Kept
 from lipschitz.features.protocols import NEIGHBOURS, SUBSET_SIZE, SUBSETS, Protocol

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from lipschitz.cache import cache_folder
-from lipschitz.datasets.images import ImageData, SplitName
+from lipschitz.datasets.images.image_data import ImageData, SplitName
 from lipschitz.features.inception import DIMENSIONS, Embedded, Inception
 from lipschitz.features.kept import Kept
 from lipschitz.features.protocols import Protocol
 from lipschitz.metrics.frechet import Moments, moments
-from lipschitz.streams import stream
+from lipschitz.random_streams import stream
 
 VERSION = 1
 """Raised by every change that changes the numbers."""

@@ -5,8 +5,8 @@ from typing import ClassVar, Literal, NamedTuple
 
 from torch import nn
 
+from lipschitz.config import Config
 from lipschitz.models.group_sort import GroupSort
-from lipschitz.records import Record
 
 Activation = Literal["relu", "leaky_relu", "group_sort", "full_sort"]
 
@@ -25,7 +25,7 @@ class Networks(NamedTuple):
     latent: int
 
 
-class Model(Record):
+class Model(Config):
     """A backbone shared by every constraint: plain modules with a named ``norm`` slot in each block."""
 
     kind: ClassVar[Literal["points", "images"]]

@@ -1,7 +1,7 @@
 """The models by the names that sweep files use."""
 
 import lipschitz.models
-from lipschitz.discovery import discover
+from lipschitz.extensions.discovery import discover
 from lipschitz.models.base import Model, PairModel
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP

@@ -14,7 +14,7 @@ from lipschitz.models.conditional import ConditionalModel, in_turn, judging
 from lipschitz.models.residual import SumPool, down_block, first_block, initialise_residual, up_block
 
 
-class Layout(NamedTuple):
+class Stages(NamedTuple):
     """Channels in multiples of the width, and which of the discriminator's blocks halve the map."""
 
     generator: tuple[int, ...]
@@ -32,8 +32,8 @@ class Layout(NamedTuple):
 
 
 LAYOUTS = {
-    "table_4": Layout((2, 2, 2, 2), ((1, True), (1, True), (1, False), (1, False)), 128),
-    "table_5": Layout((8, 4, 2, 1), ((1, True), (2, True), (4, True), (8, True), (16, False)), 64),
+    "table_4": Stages((2, 2, 2, 2), ((1, True), (1, True), (1, False), (1, False)), 128),
+    "table_5": Stages((8, 4, 2, 1), ((1, True), (2, True), (4, True), (8, True), (16, False)), 64),
 }
 """Miyato et al. 2018: Table 4 for CIFAR-10's 32x32, Table 5 for STL-10's 48x48."""
 
@@ -104,7 +104,7 @@ class ResNet(ConditionalModel):
         initialise_residual(net)
         return net
 
-    def _generator(self, layout: Layout, shape: tuple[int, ...], classes: int | None) -> nn.Module:
+    def _generator(self, layout: Stages, shape: tuple[int, ...], classes: int | None) -> nn.Module:
         widths = [times * self._width(shape) for times in layout.generator]
         smallest = shape[-1] >> (len(widths) - 1)
         blocks = self._with_attention(
@@ -137,20 +137,20 @@ class ResNet(ConditionalModel):
             found.insert(at + 1, SelfAttention(widths[at]))
         return found
 
-    def _layout(self, shape: tuple[int, ...]) -> Layout:
+    def _layout(self, shape: tuple[int, ...]) -> Stages:
         return LAYOUTS[("table_5" if shape[-1] == 48 else "table_4") if self.layout == "auto" else self.layout]
 
     def _width(self, shape: tuple[int, ...]) -> int:
         return self.width or self._layout(shape).width
 
 
-def _generated(layout: Layout, size: int) -> list[int]:
+def _generated(layout: Stages, size: int) -> list[int]:
     """Return the sizes of the maps after each block of the generator of images ``size`` pixels wide."""
     blocks = len(layout.generator) - 1
     return [size >> (blocks - 1 - index) for index in range(blocks)]
 
 
-def _judged(layout: Layout, size: int) -> list[int]:
+def _judged(layout: Stages, size: int) -> list[int]:
     """Return the sizes of the maps after each block of the discriminator of images ``size`` pixels wide."""
     sizes = []
     for _, down in layout.discriminator:

@@ -6,19 +6,19 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lipschitz.report.comparisons import Comparison, comparisons
-from lipschitz.report.markup import spans
-from lipschitz.report.nested import leaves
 from lipschitz.report.plots.gallery import Picture
-from lipschitz.report.records import Sweep
+from lipschitz.report.reading.comparisons import Comparison, comparisons
+from lipschitz.report.reading.flatten import leaves
+from lipschitz.report.reading.results import Results
 from lipschitz.report.references import Citation
-from lipschitz.report.summary import measured_metrics, overview
-from lipschitz.report.table import CAPTION, Table
-from lipschitz.report.tasks import wording
+from lipschitz.report.statistics.summary import measured_metrics, overview
+from lipschitz.report.tables.markup import spans
+from lipschitz.report.tables.table import CAPTION, Table
+from lipschitz.report.wording import wording
 
 
 def page(
-    sweep: Sweep,
+    results: Results,
     tables: Sequence[Table],
     across: Sequence[Table],
     pictures: Sequence[Picture],
@@ -35,7 +35,7 @@ def page(
         cited: what it is made of.
         warnings: one line each.
     """
-    tasks = [wording(task) for task in dict.fromkeys(sweep.runs["task"])]
+    tasks = [wording(task) for task in dict.fromkeys(results.runs["task"])]
     environment = Environment(
         loader=PackageLoader("lipschitz.report"),
         autoescape=True,
@@ -44,27 +44,27 @@ def page(
         lstrip_blocks=True,
     )
     return environment.get_template("index.html.j2").render(
-        name=sweep.name,
+        name=results.name,
         tasks=tasks,
         across=across,
         pictures_across=[picture for picture in pictures if picture.comparison is None],
-        overview=overview(sweep),
-        sections=_sections(sweep, tables, pictures),
-        protocols=_protocols(sweep),
-        metrics=measured_metrics(sweep),
+        overview=overview(results),
+        sections=_sections(results, tables, pictures),
+        protocols=_protocols(results),
+        metrics=measured_metrics(results),
         references=[citation for citation in cited if citation.role != "metric"],
-        outside={name: _flat(facts) for name, facts in sweep.outside.items()},
-        provenance=_flat(sweep.provenance),
-        devices=sorted({str(timing["device"]) for timing in sweep.timings.values() if "device" in timing}),
+        outside={name: _flat(facts) for name, facts in results.outside.items()},
+        provenance=_flat(results.provenance),
+        devices=sorted({str(timing["device"]) for timing in results.timings.values() if "device" in timing}),
         warnings=warnings,
         caption=CAPTION,
         spans=spans,
     )
 
 
-def _sections(sweep: Sweep, tables: Sequence[Table], pictures: Sequence[Picture]) -> list[dict[str, Any]]:
+def _sections(results: Results, tables: Sequence[Table], pictures: Sequence[Picture]) -> list[dict[str, Any]]:
     """One section a (task, data set, model): its tables, what is noted of all of them, and figures by comparison."""
-    found = comparisons(sweep.runs)
+    found = comparisons(results.runs)
     sections: dict[tuple[str, str, str], dict[str, Any]] = {}
     for table in tables:
         key = (table.task, table.dataset, table.model)
@@ -72,10 +72,13 @@ def _sections(sweep: Sweep, tables: Sequence[Table], pictures: Sequence[Picture]
         section = sections.setdefault(
             key,
             {
-                "title": ", ".join(filter(None, [sweep.shown(table.dataset), table.model])),
+                "title": ", ".join(filter(None, [results.shown(table.dataset), table.model])),
                 "tables": [],
                 "galleries": [
-                    (_heading(sweep, one, table.model), [picture for picture in pictures if picture.comparison == one])
+                    (
+                        _heading(results, one, table.model),
+                        [picture for picture in pictures if picture.comparison == one],
+                    )
                     for one in covered
                 ],
             },
@@ -87,19 +90,19 @@ def _sections(sweep: Sweep, tables: Sequence[Table], pictures: Sequence[Picture]
     return list(sections.values())
 
 
-def _heading(sweep: Sweep, comparison: Comparison, model: str) -> str:
+def _heading(results: Results, comparison: Comparison, model: str) -> str:
     """Return what tells the figures of a comparison from those of others in its section, which may be of one model."""
-    said = f"{comparison.loss} loss, setting {sweep.shown(comparison.setting)}"
-    return said if model else f"{sweep.shown(comparison.model)}, {said}"
+    said = f"{comparison.loss} loss, setting {results.shown(comparison.setting)}"
+    return said if model else f"{results.shown(comparison.model)}, {said}"
 
 
-def _protocols(sweep: Sweep) -> list[tuple[str, str, str]]:
+def _protocols(results: Results) -> list[tuple[str, str, str]]:
     """Return data set, metric and facts; the metrics of a pair, whose protocols hardly differ, share rows."""
     said: dict[tuple[str, str, str], list[str]] = {}
-    for dataset, metric, facts in sweep.protocols.itertuples(index=False):
+    for dataset, metric, facts in results.protocols.itertuples(index=False):
         text = ", ".join(f"{key}: {_plain(value)}" for key, value in facts.items())
-        said.setdefault((dataset, text, "" if dataset in sweep.names else metric), []).append(metric)
-    return [(sweep.shown(dataset), ", ".join(metrics), text) for (dataset, text, _), metrics in said.items()]
+        said.setdefault((dataset, text, "" if dataset in results.names else metric), []).append(metric)
+    return [(results.shown(dataset), ", ".join(metrics), text) for (dataset, text, _), metrics in said.items()]
 
 
 def _flat(facts: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -6,9 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from lipschitz.report.markup import tex
-from lipschitz.report.records import Sweep
-from lipschitz.report.summary import measured_metrics
+from lipschitz.report.reading.results import Results
+from lipschitz.report.statistics.summary import measured_metrics
+from lipschitz.report.tables.markup import tex
 
 _FILE = Path(__file__).parent / "templates" / "references.bib"
 _ENTRY = re.compile(r"^@\w+\{([^,]+),\n(.*?)^\}$", re.MULTILINE | re.DOTALL)
@@ -16,7 +16,7 @@ _FIELD = re.compile(r"^  (\w+) = \{(.*)\},$", re.MULTILINE)
 _ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 
 
-class Work(NamedTuple):
+class BibEntry(NamedTuple):
     """An entry of a bibliography, and the words that a source has, all of them, where it names this work."""
 
     key: str
@@ -30,18 +30,19 @@ class Citation(NamedTuple):
     role: str
     name: str
     source: str
-    works: tuple[Work, ...]
+    works: tuple[BibEntry, ...]
 
 
 @cache
-def known_works() -> tuple[Work, ...]:
+def known_works() -> tuple[BibEntry, ...]:
     """Return the bibliography of everything that the package itself offers."""
     return tuple(
-        Work(match[1], match[0], _words(dict(_FIELD.findall(match[2])))) for match in _ENTRY.finditer(_FILE.read_text())
+        BibEntry(match[1], match[0], _words(dict(_FIELD.findall(match[2]))))
+        for match in _ENTRY.finditer(_FILE.read_text())
     )
 
 
-def works_of(name: str, source: str) -> tuple[Work, ...]:
+def works_of(name: str, source: str) -> tuple[BibEntry, ...]:
     """Return the works that the ``source`` of ``name`` names; what the bibliography does not know becomes a note.
 
     A source without a year or a number, ``Closed form``, names no work.
@@ -57,10 +58,10 @@ def works_of(name: str, source: str) -> tuple[Work, ...]:
     return (*known, _note(name, source, unknown))
 
 
-def citations(sweep: Sweep) -> list[Citation]:
+def citations(results: Results) -> list[Citation]:
     """Return what the runs say they are made of and the metrics that judge them, without what has no source."""
-    used = [(role, name, source) for role, names in sweep.sources.items() for name, source in names.items()]
-    used += [("metric", metric.name, metric.source) for metric in measured_metrics(sweep)]
+    used = [(role, name, source) for role, names in results.sources.items() for name, source in names.items()]
+    used += [("metric", metric.name, metric.source) for metric in measured_metrics(results)]
     return [Citation(role, name, source, works_of(name, source)) for role, name, source in used if source]
 
 
@@ -88,10 +89,10 @@ def _words(fields: dict[str, str]) -> tuple[str, ...]:
     return (fields["author"].partition(",")[0], fields["year"])
 
 
-def _note(name: str, source: str, numbers: list[str]) -> Work:
+def _note(name: str, source: str, numbers: list[str]) -> BibEntry:
     key = re.sub(r"[^A-Za-z0-9_-]+", "-", name)
     fields = {"title": f"{{{tex(name)}}}", "note": tex(source)}
     if len(numbers) == 1:
         fields |= {"eprint": numbers[0], "archivePrefix": "arXiv"}
     lines = [f"  {field} = {{{value}}}," for field, value in fields.items()]
-    return Work(key, "\n".join([f"@misc{{{key},", *lines, "}"]), ())
+    return BibEntry(key, "\n".join([f"@misc{{{key},", *lines, "}"]), ())

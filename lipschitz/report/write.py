@@ -6,24 +6,24 @@ from pathlib import Path
 import pandas as pd
 
 from lipschitz.files import write_atomically, write_text
-from lipschitz.report.beside import read
-from lipschitz.report.beside import tables as tables_beside
-from lipschitz.report.chosen import with_picked
-from lipschitz.report.comparisons import LABELS
-from lipschitz.report.markup import latex, markdown
 from lipschitz.report.page import page
-from lipschitz.report.pairs import families
 from lipschitz.report.plots.across import figures_across
 from lipschitz.report.plots.evidence import gather
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
 from lipschitz.report.published import agreement, image_tables, ranks
-from lipschitz.report.records import Sweep, load
+from lipschitz.report.published.critics import families
+from lipschitz.report.reading.comparisons import LABELS
+from lipschitz.report.reading.results import Results, load
+from lipschitz.report.reading.tuning import with_picked
 from lipschitz.report.references import bibliography, citations, latex_comments
-from lipschitz.report.robustness import table as robustness
-from lipschitz.report.settings import settings_of
-from lipschitz.report.summary import overview, summarise
-from lipschitz.report.tables import build
-from lipschitz.report.targets import check, parse
+from lipschitz.report.statistics.robustness import settings_of
+from lipschitz.report.statistics.summary import overview, summarise
+from lipschitz.report.statistics.targets import check, parse
+from lipschitz.report.tables.budgets import read
+from lipschitz.report.tables.budgets import tables as tables_beside
+from lipschitz.report.tables.build import build
+from lipschitz.report.tables.markup import latex, markdown
+from lipschitz.report.tables.robustness import table as robustness
 
 RECORD_COLUMNS = ["run", *LABELS, "seed", "step", "seconds", "metric", "value"]
 
@@ -50,38 +50,38 @@ def report(
     """
     other = None if beside is None else read(beside)
     targets = parse(reach)
-    sweep = load(folder)
-    check(targets, sweep)
-    warnings = [*sweep.warnings, *_unfinished(sweep)]
-    summary = summarise(sweep)
-    tables, groups = build(sweep, summary, targets), families(sweep)
+    results = load(folder)
+    check(targets, results)
+    warnings = [*results.warnings, *_unfinished(results)]
+    summary = summarise(results)
+    tables, groups = build(results, summary, targets), families(results)
     across = [table for group in groups for table in (*agreement.tables(group), *ranks.tables(group))]
-    by_setting = settings_of(sweep)
+    by_setting = settings_of(results)
     across = [*map(robustness, by_setting), *across]
-    across += image_tables.tables(sweep)
+    across += image_tables.tables(results)
     if other is not None:
         compared = [table for group in groups for table in tables_beside(group, other)]
         across = [*compared, *across]
         said = f"{beside}: no critic in common with {folder} (task transport): nothing is compared"
         warnings += [] if compared else [said]
     write_text(
-        folder / "records.csv", with_picked(_records(sweep), sweep.runs).to_csv(index=False, lineterminator="\n")
+        folder / "records.csv", with_picked(_records(results), results.runs).to_csv(index=False, lineterminator="\n")
     )
-    write_text(folder / "summary.csv", with_picked(summary, sweep.runs).to_csv(index=False, lineterminator="\n"))
-    write_text(folder / "table.md", markdown([*across, *tables], sweep.name))
-    cited = citations(sweep)
+    write_text(folder / "summary.csv", with_picked(summary, results.runs).to_csv(index=False, lineterminator="\n"))
+    write_text(folder / "table.md", markdown([*across, *tables], results.name))
+    cited = citations(results)
     write_text(folder / "references.bib", bibliography(cited))
     write_text(folder / "table.tex", latex([*across, *tables], latex_comments(cited)))
     plots = folder / "plots"
     plots.mkdir(exist_ok=True)
-    drawn = gallery(gather(sweep), limit_panels, warnings, figures_across(groups, by_setting))
+    drawn = gallery(gather(results), limit_panels, warnings, figures_across(groups, by_setting))
     pictures = [_written(plots, picture) for picture in drawn]
-    write_text(folder / "index.html", page(sweep, tables, across, pictures, cited, warnings))
+    write_text(folder / "index.html", page(results, tables, across, pictures, cited, warnings))
     return [*warnings, *_stale(plots, pictures)]
 
 
-def _records(sweep: Sweep) -> pd.DataFrame:
-    return sweep.labelled(sweep.records, [*LABELS, "seed"])[RECORD_COLUMNS]
+def _records(results: Results) -> pd.DataFrame:
+    return results.labelled(results.records, [*LABELS, "seed"])[RECORD_COLUMNS]
 
 
 def _written(plots: Path, picture: Picture) -> Picture:
@@ -90,8 +90,8 @@ def _written(plots: Path, picture: Picture) -> Picture:
     return picture
 
 
-def _unfinished(sweep: Sweep) -> list[str]:
-    found = overview(sweep)
+def _unfinished(results: Results) -> list[str]:
+    found = overview(results)
     said = ", ".join(f"{found[status]} {status}" for status in ("failed", "running", "waiting") if status in found)
     return [f"of {found['planned']} runs, {said}: they are not in the tables"] if said else []
 

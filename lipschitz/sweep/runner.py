@@ -13,9 +13,9 @@ from lipschitz.datasets.base import Dataset, ImageData
 from lipschitz.errors import InputError
 from lipschitz.features.inception import read_weights
 from lipschitz.features.weights import weights_file
-from lipschitz.sweep.job import Job
+from lipschitz.sweep.definition.sweep_file import Sweep
+from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.provenance import device_name, provenance
-from lipschitz.sweep.spec import Sweep
 from lipschitz.sweep.store import SweepFolder
 
 DONE = ("finished", "diverged")

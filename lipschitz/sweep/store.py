@@ -12,7 +12,7 @@ import numpy as np
 
 from lipschitz.errors import InputError
 from lipschitz.files import lock, write_atomically, write_json, write_text
-from lipschitz.sweep.timings import Timings
+from lipschitz.sweep.timing.timing_files import Timings
 
 Status = Literal["finished", "diverged", "failed", "running", "waiting"]
 

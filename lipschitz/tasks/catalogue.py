@@ -10,11 +10,12 @@ from lipschitz.models.base import Model, PairModel
 from lipschitz.models.catalogue import CATALOGUE as MODELS
 from lipschitz.models.catalogue import auto
 from lipschitz.models.critic import Critic
-from lipschitz.tasks import potential, quality
-from lipschitz.tasks.generation import Generation
+from lipschitz.tasks.generation import quality
+from lipschitz.tasks.generation.task import Generation
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import Terms
-from lipschitz.tasks.transport import Transport
+from lipschitz.tasks.transport import potential
+from lipschitz.tasks.transport.task import Transport
 from lipschitz.training.task import Task
 
 

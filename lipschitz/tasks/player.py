@@ -11,8 +11,8 @@ from torch.nn.utils import parametrize
 from lipschitz.constraints.base import Batch, Constraint, constrain
 from lipschitz.constraints.batch_dependence import batch_dependent
 from lipschitz.estimation.labels import Labelled
-from lipschitz.streams import seeded
-from lipschitz.tasks.layout import laid_out, maps_laid_out
+from lipschitz.random_streams import seeded
+from lipschitz.tasks.memory_format import laid_out, maps_laid_out
 from lipschitz.tasks.precision import Precision, forward_passes, products
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import Terms

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from lipschitz.arithmetic import float32_products
 from lipschitz.constraints.base import Constraint, Refusal
 from lipschitz.errors import InputError
 from lipschitz.estimation.layers import compute_reparametrized
+from lipschitz.tf32 import float32_products
 
 Precision = Literal["float32", "tf32", "bf16"]
 

@@ -7,14 +7,14 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt, Strict
 from torch import Tensor
 
-from lipschitz.records import Record
+from lipschitz.config import Config
 
 IN_CACHES = 2**20
 """Parameters that a CPU core's caches hold together with their gradients and RMSProp's averages."""
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Setting(Record):
+class Setting(Config):
     """Optimiser of both networks, and discriminator updates per generator update."""
 
     source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, Table 1"

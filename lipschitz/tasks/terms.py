@@ -9,8 +9,8 @@ import torch
 from lipschitz.constraints.base import Constraint
 from lipschitz.features.protocols import Protocol
 from lipschitz.models.base import Model
-from lipschitz.tasks.layout import Layout
 from lipschitz.tasks.losses import Loss
+from lipschitz.tasks.memory_format import MemoryFormat
 from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import Setting
 
@@ -45,5 +45,5 @@ class Terms(NamedTuple):
     """File of that network's weights; that in the cache where None."""
     precision: Precision = "float32"
     """Of training steps; what is measured is measured in float32 and float64."""
-    layout: Layout = "contiguous"
+    layout: MemoryFormat = "contiguous"
     """Of images in memory during training steps; points know none but the default."""

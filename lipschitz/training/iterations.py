@@ -178,4 +178,4 @@ def iterations_of(task: Task, steps: int, stream: torch.cuda.Stream | None, toge
     """Return what makes the iterations of ``task``: captured on ``stream``, if there is one and nothing forbids it."""
     if stream is None or task.why_uncaptured() is not None:
         return Iterations(task, steps)
-    return CapturedIterations(task, steps, CudaGraph(stream, list(task.generators())), together)
+    return CapturedIterations(task, steps, CudaGraph(stream, list(task.random_streams())), together)

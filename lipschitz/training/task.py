@@ -32,7 +32,7 @@ class Task(Protocol):
         `why_uncaptured` says.
         """
 
-    def generators(self) -> Sequence[torch.Generator]:
+    def random_streams(self) -> Sequence[torch.Generator]:
         """Return the generators of all that a step draws, which a graph must know."""
 
     def why_uncaptured(self) -> str | None:

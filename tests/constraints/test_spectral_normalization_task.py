@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from lipschitz.constraints import spectral_normalization
 from lipschitz.constraints.normalized_weight import NormalizedWeight
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
-from lipschitz.datasets.eight_gaussians import EightGaussians
+from lipschitz.datasets.points.eight_gaussians import EightGaussians
 from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.models.mlp import MLP
-from lipschitz.tasks.generation import Generation
+from lipschitz.tasks.generation.task import Generation
 from lipschitz.tasks.settings import SETTINGS
 
 

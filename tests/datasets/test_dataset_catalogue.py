@@ -16,7 +16,7 @@ from published_files import (
 )
 
 from lipschitz.datasets.catalogue import CATALOGUE
-from lipschitz.datasets.pairs import PairData
+from lipschitz.datasets.transport.pair_data import PairData
 
 CPU = torch.device("cpu")
 HASHES = {

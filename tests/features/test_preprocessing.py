@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lipschitz.datasets.torchvision_import import import_torchvision
+from lipschitz.datasets.images.torchvision_import import import_torchvision
 from lipschitz.features.preprocessing import PREPROCESSINGS, preprocess
 
 

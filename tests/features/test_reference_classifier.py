@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from lipschitz.datasets.digits import Digits
-from lipschitz.datasets.images import ImageData, Split
+from lipschitz.datasets.images.digits import Digits
+from lipschitz.datasets.images.image_data import ImageData, Split
 from lipschitz.errors import InputError
 from lipschitz.features import reference_classifier as module
 from lipschitz.features.reference_classifier import Recipe, reference_classifier, train

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lipschitz.datasets.torchvision_import import import_torchvision
+from lipschitz.datasets.images.torchvision_import import import_torchvision
 from lipschitz.metrics import frechet
 from lipschitz.metrics.frechet import frechet_distance, frechet_of_moments, moments
 

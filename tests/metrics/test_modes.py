@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from lipschitz.datasets.twenty_five_gaussians import TwentyFiveGaussians
+from lipschitz.datasets.points.twenty_five_gaussians import TwentyFiveGaussians
 from lipschitz.metrics.modes import high_quality_share, modes_covered
 
 CENTERS = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])

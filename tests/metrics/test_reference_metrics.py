@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.linalg import sqrtm
 
-from lipschitz.datasets.torchvision_import import import_torchvision
+from lipschitz.datasets.images.torchvision_import import import_torchvision
 from lipschitz.metrics.frechet import frechet_distance
 from lipschitz.metrics.inception_score import inception_score
 from lipschitz.metrics.kid import kid

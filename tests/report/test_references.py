@@ -9,11 +9,11 @@ import pytest
 from synthetic import Plan, write_sweep
 
 from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
-from lipschitz.constraints.outside import origin_of
 from lipschitz.datasets.catalogue import CATALOGUE as DATASETS
+from lipschitz.extensions.outside import origin_of
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.catalogue import CATALOGUE as MODELS
-from lipschitz.report.records import load
+from lipschitz.report.reading.results import load
 from lipschitz.report.references import bibliography, citations, known_works, works_of
 from lipschitz.report.write import report
 from lipschitz.tasks.losses import LOSSES

@@ -13,9 +13,9 @@ from sweeps import write
 from lipschitz.errors import InputError
 from lipschitz.features.protocols import SNGAN, Modern
 from lipschitz.sweep import runner
-from lipschitz.sweep.job import Job
-from lipschitz.sweep.spec import load_sweep
-from lipschitz.tasks import inception_quality
+from lipschitz.sweep.definition.sweep_file import load_sweep
+from lipschitz.sweep.engine.job import Job
+from lipschitz.tasks.generation import inception_quality
 
 IMAGES = """\
     name: small

@@ -1,38 +1,34 @@
 """Captured iterations equal plain ones, whatever the constraint: on CUDA, and on the CPU by an imitation of a graph."""
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from critics import transport
 from gan_terms import TERMS
+from recorded import RecordedGraph
 from torch import Tensor
 
-from lipschitz.arithmetic import float32_products
 from lipschitz.constraints.base import Batch, Constraint, Refusal
 from lipschitz.constraints.catalogue import CATALOGUE
 from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.constraints.orthogonal import Orthogonal
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.constraints.weight_clipping import WeightClipping
-from lipschitz.datasets.eight_gaussians import EightGaussians
-from lipschitz.datasets.funnels import Funnels
-from lipschitz.datasets.images import ImageData, Split
+from lipschitz.datasets.images.image_data import ImageData, Split
+from lipschitz.datasets.points.eight_gaussians import EightGaussians
+from lipschitz.datasets.transport.funnels import Funnels
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP
 from lipschitz.models.resnet import ResNet
-from lipschitz.tasks.generation import Generation
+from lipschitz.tasks.generation.task import Generation
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import Terms
+from lipschitz.tf32 import float32_products
 from lipschitz.training.iterations import WARM_UP, CapturedIterations, CudaGraph, Iterations, Uncapturable, together
 from lipschitz.training.loop import SLICE
 from lipschitz.training.task import Task
-
-sys.path.append(str(Path(__file__).parents[1] / "training"))
-from recorded import RecordedGraph
 
 STEPS, TOGETHER = 100, 2
 MADE = WARM_UP + 3 * TOGETHER + 1
@@ -72,7 +68,7 @@ def never() -> bool:
 
 def captured(task: Task, start: int = 0) -> CapturedIterations:
     on_cuda = task.device.type == "cuda"
-    generators = list(task.generators())
+    generators = list(task.random_streams())
     graph = CudaGraph(torch.cuda.current_stream(), generators) if on_cuda else RecordedGraph(generators)
     made = CapturedIterations(task, STEPS, graph, TOGETHER)
     made.start(start)

@@ -11,7 +11,6 @@ from precisions import task
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from lipschitz.arithmetic import float32_products
 from lipschitz.constraints.base import Batch, Constraint
 from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
@@ -21,6 +20,7 @@ from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP
 from lipschitz.models.resnet import ResNet
 from lipschitz.tasks.precision import Precision
+from lipschitz.tf32 import float32_products
 
 
 def tf32() -> bool:

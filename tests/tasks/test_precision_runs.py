@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from lipschitz.commands.sweep import Request
 from lipschitz.errors import InputError
-from lipschitz.sweep.devices import check_precisions
-from lipschitz.sweep.job import Job
-from lipschitz.sweep.spec import load_sweep
-from lipschitz.sweeping import Request
-from lipschitz.tasks.generation import Generation
+from lipschitz.sweep.definition.sweep_file import load_sweep
+from lipschitz.sweep.engine.devices import check_precisions
+from lipschitz.sweep.engine.job import Job
+from lipschitz.tasks.generation.task import Generation
 
 SWEEP = """\
 name: small

@@ -7,16 +7,16 @@ from typing import get_args
 import pytest
 
 from lipschitz.datasets.catalogue import CATALOGUE as DATASETS
-from lipschitz.datasets.eight_gaussians import EightGaussians
-from lipschitz.datasets.funnels import Funnels
+from lipschitz.datasets.points.eight_gaussians import EightGaussians
+from lipschitz.datasets.transport.funnels import Funnels
 from lipschitz.errors import InputError
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import PairModel
 from lipschitz.models.catalogue import CATALOGUE as MODELS
 from lipschitz.models.critic import Critic
 from lipschitz.models.mlp import MLP
-from lipschitz.sweep.run import TaskName
-from lipschitz.sweep.spec import load_sweep
+from lipschitz.sweep.definition.run import TaskName
+from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.tasks.catalogue import TASKS, Unsuitable
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import SETTINGS

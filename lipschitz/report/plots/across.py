@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from lipschitz.report.comparisons import slug
-from lipschitz.report.pairs import Family
 from lipschitz.report.plots.cosines import cosine_as_published, cosine_by_dimension
 from lipschitz.report.plots.distances import w1_by_dimension
 from lipschitz.report.plots.potentials import potentials
-from lipschitz.report.plots.settings import by_setting
-from lipschitz.report.settings import Settings
+from lipschitz.report.plots.robustness import by_setting
+from lipschitz.report.published.critics import Family
+from lipschitz.report.reading.comparisons import slug
+from lipschitz.report.statistics.robustness import Settings
 
 _PLANAR = (0, 2)
 """Dimensions of pairs that may lie in the plane; zero where they do not say."""
@@ -54,7 +54,7 @@ def figures_across(found: list[Family], settings: Iterable[Settings] = ()) -> It
     for family in found:
         planar = family.cells[family.cells["dim"].isin(_PLANAR)]
         for dataset in dict.fromkeys(planar["dataset"]):
-            shown = family.sweep.shown(dataset)
+            shown = family.results.shown(dataset)
             yield FigureAcross(
                 f"potentials_{slug(shown)}{family.suffix}",
                 "Critics and optimal potential over the plane",

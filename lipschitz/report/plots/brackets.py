@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from lipschitz.report.digits import show
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.panels import panels
 from lipschitz.report.plots.scales import power
 from lipschitz.report.style import GREY, Style
+from lipschitz.report.tables.number_format import show
 
 BOUNDS = ("lipschitz_lower", "lipschitz_upper")
 _ROW = 0.27
@@ -53,7 +53,7 @@ def brackets(evidence: Evidence) -> Figure | None:
 def _ends(evidence: Evidence) -> pd.DataFrame:
     """Return lower and upper by constraint, geometric means over finished seeds, where there is a lower bound."""
     finished = evidence.runs.index[evidence.runs["status"] == "finished"]
-    last = evidence.sweep.outcomes
+    last = evidence.results.outcomes
     last = last[(last["which"] == "last") & last["metric"].isin(BOUNDS) & last["run"].isin(finished)]
     with np.errstate(divide="ignore"):
         logs = last.assign(value=np.log(last["value"]), constraint=last["run"].map(evidence.runs["constraint"]))

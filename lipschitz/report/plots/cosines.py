@@ -4,13 +4,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lipschitz.report.pairs import Family
 from lipschitz.report.plots.dimensions import Series, dashes_said, over_dimensions, seeds_said
 from lipschitz.report.plots.panels import scale
+from lipschitz.report.published.critics import Family
+from lipschitz.report.reading.titles import heading
+from lipschitz.report.statistics.summary import AS_PUBLISHED
 from lipschitz.report.style import GREY
-from lipschitz.report.summary import AS_PUBLISHED
-from lipschitz.report.tasks import wording
-from lipschitz.report.titles import heading
+from lipschitz.report.wording import wording
 
 
 def cosine_by_dimension(family: Family) -> Figure | None:

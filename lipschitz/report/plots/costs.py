@@ -7,18 +7,18 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lipschitz.metrics.catalogue import CATALOGUE
-from lipschitz.report.digits import show
 from lipschitz.report.plots.devices import several_devices
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.labels import LINE
 from lipschitz.report.plots.lines import axis, heading_of, label, room
 from lipschitz.report.plots.panels import horizontal, panels, scale
 from lipschitz.report.plots.scales import FINE, fit
-from lipschitz.report.protocols import base
+from lipschitz.report.reading.protocols import base
+from lipschitz.report.reading.titles import heading
 from lipschitz.report.style import GREY
-from lipschitz.report.tasks import wording
-from lipschitz.report.titles import heading
-from lipschitz.sweep.timings import iteration_ms
+from lipschitz.report.tables.number_format import show
+from lipschitz.report.wording import wording
+from lipschitz.sweep.timing.timing_files import iteration_ms
 
 MOST = 2
 """Panels: the first metrics of quality, which are those that a method is judged by."""

@@ -8,10 +8,10 @@ from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.labels import LINE
 from lipschitz.report.plots.lines import DASHES, WIDE, axis, draw, explained, heading_of, label, room
 from lipschitz.report.plots.panels import horizontal, panels, scale
-from lipschitz.report.protocols import base
-from lipschitz.report.tasks import wording
-from lipschitz.report.titles import heading
-from lipschitz.sweep.timings import iteration_ms
+from lipschitz.report.reading.protocols import base
+from lipschitz.report.reading.titles import heading
+from lipschitz.report.wording import wording
+from lipschitz.sweep.timing.timing_files import iteration_ms
 
 _LINEAR = {"cosine"}
 """Metrics whose axis is never logarithmic, however small the first of their values."""

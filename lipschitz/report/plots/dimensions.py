@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
-from lipschitz.report.pairs import Family
 from lipschitz.report.plots.labels import LINE, label_ends, label_room
 from lipschitz.report.plots.panels import panels
+from lipschitz.report.published.critics import Family
 from lipschitz.report.style import GREY, Style, styles
 
 _Dash = str | tuple[int, tuple[float, ...]]
@@ -86,7 +86,7 @@ def over_dimensions(
     if len(dims) < 2:
         return None
     what, said, y_label = texts
-    looks, names = styles(family.sweep.runs["constraint"]), family.series_names
+    looks, names = styles(family.results.runs["constraint"]), family.series_names
     models = list(dict.fromkeys(model for _, model in family.series))
     size = (3.6, max(2.6, LINE * len(names)))
     title = f"{what} by dimension  ·  {family.title}"
@@ -123,7 +123,7 @@ def seeds_said(rows: pd.DataFrame) -> str:
 def dashes_said(family: Family) -> str:
     """Return a line that says which model each kind of line is, empty where there is one model."""
     models = list(dict.fromkeys(model for _, model in family.series))
-    said = (f"{look}: {family.sweep.shown(model)}" for look, model in zip(_DASHES_SAID, models, strict=False))
+    said = (f"{look}: {family.results.shown(model)}" for look, model in zip(_DASHES_SAID, models, strict=False))
     return f"\n{'; '.join(said).capitalize()}." if len(models) > 1 else ""
 
 

@@ -4,9 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lipschitz.report.pairs import Family
 from lipschitz.report.plots.dimensions import Series, dashes_said, over_dimensions, seeds_said
 from lipschitz.report.plots.panels import horizontal, scale
+from lipschitz.report.published.critics import Family
 from lipschitz.report.published.work import TRUE, published
 
 

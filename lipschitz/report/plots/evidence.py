@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lipschitz.report.comparisons import COMPARISON, Comparison, comparisons, slugs
-from lipschitz.report.records import Sweep
-from lipschitz.report.statistics import aggregate
+from lipschitz.report.reading.comparisons import COMPARISON, Comparison, comparisons, slugs
+from lipschitz.report.reading.results import Results
+from lipschitz.report.statistics.intervals import aggregate
+from lipschitz.report.statistics.summary import floors, quality_metrics
 from lipschitz.report.style import Style, ordered, styles
-from lipschitz.report.summary import floors, quality_metrics
-from lipschitz.report.tasks import wording
+from lipschitz.report.wording import wording
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class Evidence:
     quality: list[str]
     timings: dict[str, dict[str, Any]]
     styles: dict[str, Style]
-    sweep: Sweep
+    results: Results
 
     @cached_property
     def title(self) -> str:
         """The line that heads everything drawn of the comparison."""
-        return self.comparison.title(self.sweep.shown)
+        return self.comparison.title(self.results.shown)
 
     @cached_property
     def final(self) -> pd.DataFrame:
@@ -89,34 +89,34 @@ class Evidence:
 
     def _pictures(self) -> Iterator[Pictures]:
         for constraint in self.constraints:
-            found = pictures_of(self.sweep, self.runs[self.runs["constraint"] == constraint])
+            found = pictures_of(self.results, self.runs[self.runs["constraint"] == constraint])
             if found is not None:
                 yield found
 
 
-def pictures_of(sweep: Sweep, runs: pd.DataFrame) -> Pictures | None:
+def pictures_of(results: Results, runs: pd.DataFrame) -> Pictures | None:
     """Return the arrays of the first seed of ``runs`` that finished, or else of the first that diverged."""
     ended = runs[runs["status"].isin(["finished", "diverged"])]
     ended = ended.sort_values(["status", "seed"], ascending=[False, True])
     for run_id, row in ended.iterrows():
-        if arrays := sweep.folder.run(str(run_id)).samples():
+        if arrays := results.folder.run(str(run_id)).samples():
             return Pictures(str(row["constraint"]), int(row["seed"]), str(row["status"]), arrays)
     return None
 
 
-def gather(sweep: Sweep) -> list[Evidence]:
+def gather(results: Results) -> list[Evidence]:
     """Return the evidence of every comparison of the sweep, in the order of its plan."""
     columns = [*COMPARISON, "constraint"]
-    records = sweep.labelled(sweep.records, [*columns, "status"])
+    records = results.labelled(results.records, [*columns, "status"])
     curves = aggregate(records[records["status"] == "finished"], [*columns, "metric", "step"])
     broken = records[(records["status"] == "diverged") & np.isfinite(records["value"])]
-    looks = styles(sweep.runs["constraint"])
-    found = comparisons(sweep.runs)
-    names = slugs(found, sweep.shown)
+    looks = styles(results.runs["constraint"])
+    found = comparisons(results.runs)
+    names = slugs(found, results.shown)
     by_curves, by_broken, by_runs = (
-        dict(list(frame.groupby(COMPARISON, sort=False))) for frame in (curves, broken, sweep.runs)
+        dict(list(frame.groupby(COMPARISON, sort=False))) for frame in (curves, broken, results.runs)
     )
-    quality, real = quality_metrics(sweep), floors(sweep)
+    quality, real = quality_metrics(results), floors(results)
     return [
         Evidence(
             comparison,
@@ -126,9 +126,9 @@ def gather(sweep: Sweep) -> list[Evidence]:
             runs := by_runs[tuple(comparison)],
             _floors(real, comparison),
             quality,
-            _timings(sweep, runs),
+            _timings(results, runs),
             looks,
-            sweep,
+            results,
         )
         for comparison in found
     ]
@@ -139,8 +139,8 @@ def _floors(real: pd.DataFrame, comparison: Comparison) -> dict[str, float]:
     return dict(zip(rows["metric"], rows["mean"], strict=True))
 
 
-def _timings(sweep: Sweep, runs: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def _timings(results: Results, runs: pd.DataFrame) -> dict[str, dict[str, Any]]:
     first = runs.drop_duplicates("constraint").set_index("constraint")["configuration"]
-    found = {str(name): sweep.timings.get(key, {}) for name, key in first.items()}
+    found = {str(name): results.timings.get(key, {}) for name, key in first.items()}
     needed = {"n_dis", *wording(str(runs["task"].iloc[0])).timed}
     return {name: timing for name, timing in found.items() if timing.keys() >= needed}

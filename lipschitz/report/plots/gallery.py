@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from lipschitz.report.comparisons import Comparison
 from lipschitz.report.plots import brackets, costs, curves, gradients, layers, samples, spectra, step_time, surface
 from lipschitz.report.plots.across import FigureAcross
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.panels import look, render
+from lipschitz.report.reading.comparisons import Comparison
 
 PANELS = 80
 """Panels that a report draws unless told otherwise: a few seconds of drawing."""

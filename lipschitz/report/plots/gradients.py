@@ -8,7 +8,7 @@ from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.labels import LINE, label_ends, label_room
 from lipschitz.report.plots.panels import horizontal, panels, scale
 from lipschitz.report.style import Style
-from lipschitz.report.tasks import wording
+from lipschitz.report.wording import wording
 
 WHERE = ("real", "interpolated", "fake", "old", "noise")
 """From where a gradient penalty looks to where it never does."""

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.figure import Figure
 
-from lipschitz.report.pairs import Family
 from lipschitz.report.plots.evidence import Pictures, pictures_of
 from lipschitz.report.plots.samples import picture_panels, seed_of, wrapped
 from lipschitz.report.plots.surface import draw
-from lipschitz.report.tasks import wording
+from lipschitz.report.published.critics import Family
+from lipschitz.report.wording import wording
 
 _LINES = 12
 """About how many level lines the optimal potential has."""
@@ -20,8 +20,8 @@ def potentials(family: Family, dataset: str) -> Figure | None:
     found = list(_pictures(family, dataset))
     if not found:
         return None
-    sweep = family.sweep
-    title = f"Critics and optimal potential  ·  {sweep.shown(dataset)}"
+    results = family.results
+    title = f"Critics and optimal potential  ·  {results.shown(dataset)}"
     seeds = {picture.seed for _, picture in found}
     alike = len(seeds) == 1 and all(picture.status == "finished" for _, picture in found)
     shared = found[0][1].arrays
@@ -42,10 +42,10 @@ def potentials(family: Family, dataset: str) -> Figure | None:
 
 def _pictures(family: Family, dataset: str) -> Iterator[tuple[str, Pictures]]:
     """Yield each series' name and the arrays of one of its runs on the pair."""
-    runs = family.sweep.runs
+    runs = family.results.runs
     runs = runs[runs["configuration"].isin(family.cells.index) & (runs["dataset"] == dataset)]
     for constraint, model in family.series:
         of_series = runs[(runs["constraint"] == constraint) & (runs["model"] == model)]
-        found = pictures_of(family.sweep, of_series)
+        found = pictures_of(family.results, of_series)
         if found is not None and "surface_true" in found.arrays:
             yield family.series_names[constraint, model], found

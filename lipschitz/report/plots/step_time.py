@@ -9,9 +9,9 @@ from matplotlib.ticker import MaxNLocator
 
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.panels import panels
+from lipschitz.report.reading.timing import GENERATOR, STEP, is_captured, launched
 from lipschitz.report.style import GREY
-from lipschitz.report.tasks import wording
-from lipschitz.report.timed import GENERATOR, STEP, is_captured, launched
+from lipschitz.report.wording import wording
 
 _ROW = 0.3
 """Inches between two methods."""

@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lipschitz.report.digits import MISSING, show
-from lipschitz.report.pairs import Family
+from lipschitz.report.published.critics import Family
 from lipschitz.report.published.notes import notes
 from lipschitz.report.published.verdicts import (
     NONE,
@@ -22,9 +21,10 @@ from lipschitz.report.published.verdicts import (
     verdict,
 )
 from lipschitz.report.published.work import TRUE, Method, published
-from lipschitz.report.summary import AS_PUBLISHED
-from lipschitz.report.table import Cell, Column, Table
-from lipschitz.report.titles import heading
+from lipschitz.report.reading.titles import heading
+from lipschitz.report.statistics.summary import AS_PUBLISHED
+from lipschitz.report.tables.number_format import MISSING, show
+from lipschitz.report.tables.table import Cell, Column, Table
 
 NEAR = {"cosine": 0.03}
 """By metric, the difference up to which two values are called near, whatever the seeds' spread."""

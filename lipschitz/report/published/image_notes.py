@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 
 from lipschitz.report.published.images import others
-from lipschitz.report.published.work import Work
-from lipschitz.report.records import Sweep
+from lipschitz.report.published.work import PublishedWork
+from lipschitz.report.reading.results import Results
 
 _BEST_OF_SEVERAL = (
     "On {networks} a published value is of the best of several settings, picked, for all that is said, on the very "
@@ -16,7 +16,7 @@ _BEST_OF_SEVERAL = (
 )
 
 
-def notes(sweep: Sweep, work: Work, metric: str, rows: pd.DataFrame) -> list[str]:
+def notes(results: Results, work: PublishedWork, metric: str, rows: pd.DataFrame) -> list[str]:
     """Return who published what, which runs of ours stand for it, how settings were chosen, and what differs.
 
     Args:
@@ -27,15 +27,15 @@ def notes(sweep: Sweep, work: Work, metric: str, rows: pd.DataFrame) -> list[str
     """
     found = [{str(key): value for key, value in row.items()} for row in rows.reset_index().to_dict("records")]
     said = [f"Published: {work.source}; {work.protocol}. {work.iterations}. What stands after ±: {work.spread}."]
-    said.append(f"What is what here: {_called(sweep, found)}.")
-    return said + _settings(found) + _differing(sweep, found) + _by_others(sweep, work, metric, found)
+    said.append(f"What is what here: {_called(results, found)}.")
+    return said + _settings(found) + _differing(results, found) + _by_others(results, work, metric, found)
 
 
-def _called(sweep: Sweep, rows: list[dict[str, Any]]) -> str:
+def _called(results: Results, rows: list[dict[str, Any]]) -> str:
     """Return, method by method, which runs of ours stand for it."""
     found: dict[str, dict[str, None]] = {}
     for row in rows:
-        ours = f"{sweep.shown(row['constraint'])} with the {row['loss']} loss on {sweep.shown(row['model'])}"
+        ours = f"{results.shown(row['constraint'])} with the {row['loss']} loss on {results.shown(row['model'])}"
         found.setdefault(f"{row['method']} on {row['network']}", {})[ours] = None
     return "; ".join(f"{name}: {' and '.join(ours)}" for name, ours in found.items())
 
@@ -58,24 +58,24 @@ def _settings(rows: list[dict[str, Any]]) -> list[str]:
     return said
 
 
-def _differing(sweep: Sweep, rows: list[dict[str, Any]]) -> list[str]:
+def _differing(results: Results, rows: list[dict[str, Any]]) -> list[str]:
     """Say what was run otherwise than published, and in which rows."""
     common = [text for text in rows[0]["differs"] if all(text in row["differs"] for row in rows)]
     where: dict[tuple[str, ...], dict[str, None]] = {tuple(common): {"every row": None}}
     for row in rows:
         own = tuple(text for text in row["differs"] if text not in common)
-        place = f"{row['method']} on {sweep.shown(row['dataset'])}, {row['network']}"
+        place = f"{row['method']} on {results.shown(row['dataset'])}, {row['network']}"
         where.setdefault(own, {})[place] = None
     parts = [f"{' and '.join(places)}: {', '.join(texts)}" for texts, places in where.items() if texts]
     return [f"Otherwise than published: {'; '.join(parts)}."] if parts else []
 
 
-def _by_others(sweep: Sweep, work: Work, metric: str, rows: list[dict[str, Any]]) -> list[str]:
+def _by_others(results: Results, work: PublishedWork, metric: str, rows: list[dict[str, Any]]) -> list[str]:
     """Name what stands in other tables, measured by another protocol, of rows that have nothing here."""
     lacking = [row for row in rows if pd.isna(row["mean"]) and row["finished"]]
     found = {
-        f"{name} on {sweep.shown(row['dataset'])}": None
+        f"{name} on {results.shown(row['dataset'])}": None
         for row in lacking
-        for name in others(sweep, work, metric, row["configuration"])
+        for name in others(results, work, metric, row["configuration"])
     }
     return [f"Measured by another protocol, which compares with nothing here: {', '.join(found)}."] if found else []

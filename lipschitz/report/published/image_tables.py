@@ -7,8 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from lipschitz.report.digits import MISSING, show_interval
-from lipschitz.report.protocols import base
 from lipschitz.report.published.image_notes import notes
 from lipschitz.report.published.images import WORKS, configurations, published_values, reached, real
 from lipschitz.report.published.verdicts import (
@@ -23,11 +21,13 @@ from lipschitz.report.published.verdicts import (
     signed,
     verdict,
 )
-from lipschitz.report.published.work import Work, published
-from lipschitz.report.records import Sweep
+from lipschitz.report.published.work import PublishedWork, published
+from lipschitz.report.reading.protocols import base
+from lipschitz.report.reading.results import Results
+from lipschitz.report.reading.titles import heading
 from lipschitz.report.style import REAL
-from lipschitz.report.table import Cell, Column, Table
-from lipschitz.report.titles import heading
+from lipschitz.report.tables.number_format import MISSING, show_interval
+from lipschitz.report.tables.table import Cell, Column, Table
 
 CAPTION = (
     "Ours is the mean after the last step, never the best, ± 95 % Student-t interval over the n training seeds that "
@@ -38,33 +38,33 @@ CAPTION = (
 KINDS = ("run as published", "run otherwise")
 
 
-def tables(sweep: Sweep) -> list[Table]:
+def tables(results: Results) -> list[Table]:
     """Return a table for each published work and metric of which a configuration of ``sweep`` is, and was measured."""
     found = []
     for work in map(published, WORKS):
-        ours = configurations(sweep, work)
+        ours = configurations(results, work)
         for metric in work.measured if len(ours) else ():
-            rows = _rows(sweep, work, metric, ours)
-            if len(rows) and _was_measured(sweep, metric, list(rows.index)):
-                found.append(_table(sweep, work, metric, rows))
+            rows = _rows(results, work, metric, ours)
+            if len(rows) and _was_measured(results, metric, list(rows.index)):
+                found.append(_table(results, work, metric, rows))
     return found
 
 
-def _rows(sweep: Sweep, work: Work, metric: str, ours: pd.DataFrame) -> pd.DataFrame:
+def _rows(results: Results, work: PublishedWork, metric: str, ours: pd.DataFrame) -> pd.DataFrame:
     """Return the configurations with a published value of which a seed ended, in the published order."""
     rows = ours.join(published_values(work, metric), on=["name", "network", "method"], how="inner")
     rows = rows[(rows["finished"] + rows["diverged"]) > 0]
-    return rows.join(reached(sweep, work, metric)).sort_values("place", kind="stable")
+    return rows.join(reached(results, work, metric)).sort_values("place", kind="stable")
 
 
-def _was_measured(sweep: Sweep, metric: str, names: list[str]) -> bool:
+def _was_measured(results: Results, metric: str, names: list[str]) -> bool:
     """Say whether any of these configurations has the metric, by whatever protocol."""
-    runs = sweep.runs.index[sweep.runs["configuration"].isin(names)]
-    there = sweep.outcomes[sweep.outcomes["run"].isin(runs)]
+    runs = results.runs.index[results.runs["configuration"].isin(names)]
+    there = results.outcomes[results.outcomes["run"].isin(runs)]
     return bool((there["metric"].map(base) == metric).any())
 
 
-def _table(sweep: Sweep, work: Work, metric: str, rows: pd.DataFrame) -> Table:
+def _table(results: Results, work: PublishedWork, metric: str, rows: pd.DataFrame) -> Table:
     several = bool((rows.groupby(["dataset", "network", "method"])["constraint"].nunique() > 1).any())
     columns = [
         *(Column(head, numeric=False) for head in ("Data set", "Network", "Method")),
@@ -75,18 +75,18 @@ def _table(sweep: Sweep, work: Work, metric: str, rows: pd.DataFrame) -> Table:
         *(Column("n", "Ours"), Column("diverged", "Ours"), Column("Ours - published")),
         *(Column("In the 95 % prediction interval", numeric=False), Column("As published", numeric=False)),
     ]
-    floor, values = real(sweep, work, metric), published_values(work, metric).to_dict("index")
+    floor, values = real(results, work, metric), published_values(work, metric).to_dict("index")
     cells: list[list[str]] = []
     judged: list[tuple[Verdict, bool]] = []
     for dataset, group in rows.groupby("dataset", sort=False):
         if theirs := values.get((group["name"].iloc[0], "", REAL)):
-            cells.append(_real(sweep.shown(str(dataset)), theirs, floor.get(str(dataset), math.nan), several))
+            cells.append(_real(results.shown(str(dataset)), theirs, floor.get(str(dataset), math.nan), several))
         for row in group.itertuples():
-            cells.append(_cells(sweep, row, metric, several))
+            cells.append(_cells(results, row, metric, several))
             judged.append((Verdict(MISSING, cells[-1][-2]), not row.differs))
     by = f"{metric}/{work.measured[metric]['protocol']}"
     title = f"{heading(by)}, published and ours: {work.source}"
-    said = [counted(judged, KINDS), *notes(sweep, work, metric, rows)]
+    said = [counted(judged, KINDS), *notes(results, work, metric, rows)]
     return Table("", "", "", title, columns, [[Cell(text) for text in line] for line in cells], said, _caption(rows))
 
 
@@ -98,7 +98,7 @@ def _caption(rows: pd.DataFrame) -> str:
     return CAPTION.format(predicted=PREDICTED.format(reason=claim if once else ""))
 
 
-def _cells(sweep: Sweep, row: Any, metric: str, several: bool) -> list[str]:
+def _cells(results: Results, row: Any, metric: str, several: bool) -> list[str]:
     number = partial(fixed, places=_places(row.printed))
     mean, ends, n, difference, judged = MISSING, MISSING, 0, MISSING, OTHERWISE if row.finished else NONE
     if math.isfinite(row.mean):
@@ -106,8 +106,8 @@ def _cells(sweep: Sweep, row: Any, metric: str, several: bool) -> list[str]:
         ends = interval(metric, row.mean, row.predicted, n, number)
         difference = signed(number(row.mean - row.value))
         judged = verdict(row.mean - row.value, row.predicted, n).predicted
-    left = [sweep.shown(row.dataset), row.network, row.method, *([sweep.shown(row.constraint)] if several else [])]
-    setting = f"{sweep.shown(row.chosen['setting'])} (chosen)" if row.chosen else sweep.shown(row.setting)
+    left = [results.shown(row.dataset), row.network, row.method, *([results.shown(row.constraint)] if several else [])]
+    setting = f"{results.shown(row.chosen['setting'])} (chosen)" if row.chosen else results.shown(row.setting)
     budgets = [setting, row.published, row.steps]
     right = [row.printed, mean, ends, n, row.diverged, difference, judged, YES_NO[bool(row.differs)]]
     return [str(text) for text in (*left, *budgets, *right)]

@@ -6,20 +6,20 @@ from typing import Any
 
 import pandas as pd
 
-from lipschitz.report.chosen import PICKED, fits
-from lipschitz.report.protocols import base
-from lipschitz.report.published.work import Method, Work, flatten
-from lipschitz.report.records import Sweep
-from lipschitz.report.statistics import describe, half_width, prediction_half_width
+from lipschitz.report.published.work import Method, PublishedWork, flatten
+from lipschitz.report.reading.protocols import base
+from lipschitz.report.reading.results import Results
+from lipschitz.report.reading.tuning import PICKED, fits
+from lipschitz.report.statistics.intervals import describe, half_width, prediction_half_width
+from lipschitz.report.statistics.summary import floors
 from lipschitz.report.style import REAL
-from lipschitz.report.summary import floors
 
 WORKS = ("miyato2018", "mimicry2020")
 """The published works on images of which the package has the numbers."""
 _SHOWN = ["dataset", "model", "constraint", "loss", "setting"]
 
 
-def configurations(sweep: Sweep, work: Work) -> pd.DataFrame:
+def configurations(results: Results, work: PublishedWork) -> pd.DataFrame:
     """Return one row for each configuration of ``sweep`` (the index) that the work has a method for.
 
     Columns: the labels, ``name`` of the data set, network and method as published, ``steps`` and the ``published``
@@ -27,8 +27,8 @@ def configurations(sweep: Sweep, work: Work) -> pd.DataFrame:
     not), ``differs``, what it was run with otherwise in words, and how many seeds ``finished`` and ``diverged``.
     """
     rows: list[dict[str, Any]] = []
-    for configuration, group in sweep.runs.groupby("configuration", sort=False):
-        run = sweep.definitions[str(configuration)]
+    for configuration, group in results.runs.groupby("configuration", sort=False):
+        run = results.definitions[str(configuration)]
         method = work.method_of(run)
         if method is None:
             continue
@@ -43,7 +43,7 @@ def configurations(sweep: Sweep, work: Work) -> pd.DataFrame:
                 "steps": int(first["steps"]),
                 "published": method.iterations,
                 "tried": bool(method.tried),
-                "chosen": _choice(sweep, first),
+                "chosen": _choice(results, first),
                 "differs": differences(method, run, int(first["steps"])),
                 **{status: int(ended.get(status, 0)) for status in ("finished", "diverged")},
             }
@@ -51,10 +51,10 @@ def configurations(sweep: Sweep, work: Work) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("configuration") if rows else pd.DataFrame()
 
 
-def _choice(sweep: Sweep, first: "pd.Series[Any]") -> dict[str, Any] | None:
+def _choice(results: Results, first: "pd.Series[Any]") -> dict[str, Any] | None:
     if not first[PICKED]:
         return None
-    return next(one for one in sweep.chosen if one["setting"] == first[PICKED] and fits(one, first.to_dict()))
+    return next(one for one in results.chosen if one["setting"] == first[PICKED] and fits(one, first.to_dict()))
 
 
 def differences(method: Method, run: Mapping[str, Any], steps: int) -> tuple[str, ...]:
@@ -63,37 +63,39 @@ def differences(method: Method, run: Mapping[str, Any], steps: int) -> tuple[str
     return (*budget, *method.differences(flatten(run)))
 
 
-def reached(sweep: Sweep, work: Work, metric: str) -> pd.DataFrame:
+def reached(results: Results, work: PublishedWork, metric: str) -> pd.DataFrame:
     """Return what configurations (the index) reached in ``metric`` by the protocol of the work.
 
     After the last step, over the seeds that finished: n, mean, ci95 and ``predicted``, the half-width of the interval
     for one new seed.
     """
-    last = sweep.labelled(sweep.outcomes[sweep.outcomes["which"] == "last"], ["configuration", "dataset", "status"])
-    last = last[(last["status"] == "finished") & _is_measured(sweep, work, metric, last)]
+    last = results.labelled(
+        results.outcomes[results.outcomes["which"] == "last"], ["configuration", "dataset", "status"]
+    )
+    last = last[(last["status"] == "finished") & _is_measured(results, work, metric, last)]
     table = describe(last, ["configuration", "metric"]).drop_duplicates("configuration").set_index("configuration")
     spread, n = table.pop("deviation").to_numpy(float), table["n"].to_numpy()
     found = table.assign(ci95=half_width(spread, n), predicted=prediction_half_width(spread, n))
     return found[["n", "mean", "ci95", "predicted"]]
 
 
-def real(sweep: Sweep, work: Work, metric: str) -> dict[str, float]:
+def real(results: Results, work: PublishedWork, metric: str) -> dict[str, float]:
     """Return, by the label of a data set, what ``metric`` says of real data by the protocol of the work."""
-    rows = floors(sweep)
-    rows = rows[_is_measured(sweep, work, metric, rows)].drop_duplicates("dataset")
+    rows = floors(results)
+    rows = rows[_is_measured(results, work, metric, rows)].drop_duplicates("dataset")
     return {str(dataset): float(mean) for dataset, mean in zip(rows["dataset"], rows["mean"], strict=True)}
 
 
-def others(sweep: Sweep, work: Work, metric: str, configuration: str) -> list[str]:
+def others(results: Results, work: PublishedWork, metric: str, configuration: str) -> list[str]:
     """Return under which names a configuration has ``metric`` by another protocol than that of the work."""
-    runs = sweep.runs.index[sweep.runs["configuration"] == configuration]
-    names = sweep.outcomes.loc[sweep.outcomes["run"].isin(runs), ["run", "metric"]].drop_duplicates()
-    names = sweep.labelled(names, ["dataset"])
-    of_metric = names[(names["metric"].map(base) == metric) & ~_is_measured(sweep, work, metric, names)]
+    runs = results.runs.index[results.runs["configuration"] == configuration]
+    names = results.outcomes.loc[results.outcomes["run"].isin(runs), ["run", "metric"]].drop_duplicates()
+    names = results.labelled(names, ["dataset"])
+    of_metric = names[(names["metric"].map(base) == metric) & ~_is_measured(results, work, metric, names)]
     return sorted(set(of_metric["metric"]))
 
 
-def published_values(work: Work, metric: str) -> pd.DataFrame:
+def published_values(work: PublishedWork, metric: str) -> pd.DataFrame:
     """Return value, ``printed`` and ``place`` of each published row (the index: data set, network and method).
 
     The network of real data is empty.
@@ -107,12 +109,12 @@ def published_values(work: Work, metric: str) -> pd.DataFrame:
     return table.assign(place=[places[key] for key in keys])
 
 
-def _is_measured(sweep: Sweep, work: Work, metric: str, rows: pd.DataFrame) -> "pd.Series[bool]":
+def _is_measured(results: Results, work: PublishedWork, metric: str, rows: pd.DataFrame) -> "pd.Series[bool]":
     """Say of each of ``rows``, with dataset and metric, whether it is ``metric`` by the protocol of the work."""
     wanted = work.measured[metric]
     names = {
         (str(dataset), str(name))
-        for dataset, name, facts in sweep.protocols.itertuples(index=False)
+        for dataset, name, facts in results.protocols.itertuples(index=False)
         if base(name) == metric and _holds(wanted, facts)
     }
     keys = zip(rows["dataset"], rows["metric"], strict=True)

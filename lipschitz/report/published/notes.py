@@ -4,7 +4,7 @@ from collections.abc import Hashable
 
 import pandas as pd
 
-from lipschitz.report.pairs import Family
+from lipschitz.report.published.critics import Family
 from lipschitz.report.published.work import Method, flatten, published
 
 
@@ -41,7 +41,7 @@ def _labels(family: Family, rows: pd.DataFrame, name: str) -> list[str]:
     of_method = rows[rows["method"] == name]
     return list(
         dict.fromkeys(
-            f"{constraint} on {family.sweep.shown(model)}"
+            f"{constraint} on {family.results.shown(model)}"
             for constraint, model in zip(of_method["constraint"], of_method["model"], strict=True)
         )
     )
@@ -53,6 +53,6 @@ def _differences(family: Family, rows: pd.DataFrame, method: Method) -> list[str
         dict.fromkeys(
             text
             for configuration in configurations
-            for text in method.differences(flatten(family.sweep.definitions[str(configuration)]))
+            for text in method.differences(flatten(family.results.definitions[str(configuration)]))
         )
     )

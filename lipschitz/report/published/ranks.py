@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lipschitz.report.orders import rank_said, ranks, signs_of, welch_signs
-from lipschitz.report.pairs import Family
+from lipschitz.report.published.critics import Family
 from lipschitz.report.published.notes import notes
 from lipschitz.report.published.work import flatten, published
-from lipschitz.report.summary import AS_PUBLISHED
-from lipschitz.report.table import Cell, Column, Table
+from lipschitz.report.statistics.ranking import rank_said, ranks, signs_of, welch_signs
+from lipschitz.report.statistics.summary import AS_PUBLISHED
+from lipschitz.report.tables.table import Cell, Column, Table
 
 METRIC = "cosine"
 CAPTION = (
@@ -87,7 +87,7 @@ def _ranked(family: Family) -> pd.DataFrame:
     rows = family.published_values(METRIC).join(family.values(AS_PUBLISHED[METRIC])[["n", "mean", "ci95", "predicted"]])
     rows = rows[rows["ci95"].notna()]
     methods = {method.name: method for method in published().methods}
-    runs = family.sweep.definitions
+    runs = family.results.definitions
     off = [
         len(methods[name].differences(flatten(runs[str(configuration)])))
         for configuration, name in zip(rows.index, rows["method"], strict=True)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from lipschitz.report.digits import MISSING
+from lipschitz.report.tables.number_format import MISSING
 
 FEWEST = 3
 """Seeds below which nothing is predicted: with two, Student's t makes an interval that holds nearly everything."""

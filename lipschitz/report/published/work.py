@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from lipschitz.report.nested import leaves
+from lipschitz.report.reading.flatten import leaves
 
 KOROTIN2022 = "korotin2022"
 TRUE = "optimal potential"
@@ -81,7 +81,7 @@ class Method:
         return [f"{said} for one of {', '.join(self.tried)}"]
 
 
-class Work(NamedTuple):
+class PublishedWork(NamedTuple):
     """A published comparison.
 
     Attributes:
@@ -107,14 +107,14 @@ class Work(NamedTuple):
 
 
 @cache
-def published(name: str = KOROTIN2022) -> Work:
+def published(name: str = KOROTIN2022) -> PublishedWork:
     """Return a work of which the package has the numbers: ``<name>.json`` and ``<name>.csv`` beside this module."""
     folder = Path(__file__).parent
     said = json.loads((folder / f"{name}.json").read_text())
     values = pd.read_csv(folder / f"{name}.csv", dtype={"value": str, "spread": str})
     spread = values.pop("spread") if "spread" in values else pd.Series(pd.NA, values.index, dtype=str)
     printed = values["value"].where(spread.isna(), values["value"] + " ± " + spread)
-    return Work(
+    return PublishedWork(
         said["source"],
         said["protocol"],
         said["iterations"],

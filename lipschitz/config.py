@@ -1,0 +1,46 @@
+"""Frozen, validated records: what a sweep file may say about a constraint, a model, a dataset or a setting."""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+Entry = str | dict[str, dict[str, Any]]
+"""How a record stands in a sweep file: its name, or its name with the fields that differ from their defaults."""
+
+
+class Config(BaseModel):
+    """A frozen record of hyperparameters, named after the module that defines it.
+
+    Unknown fields, wrong types and non-finite numbers raise `pydantic.ValidationError`.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    source: ClassVar[str] = ""
+    """Paper, arXiv number and equation that the record implements."""
+
+    @classmethod
+    def name(cls) -> str:
+        """Return the name by which a sweep file calls this record: that of its module."""
+        return cls.__module__.rpartition(".")[2]
+
+    def changed(self) -> dict[str, Any]:
+        """Return the fields that differ from their defaults, as JSON values."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    def entry(self) -> Entry:
+        """Return the shortest sweep-file entry that makes this record."""
+        changed = self.changed()
+        return {self.name(): changed} if changed else self.name()
+
+    def label(self) -> str:
+        """Return the bare name, or ``name(field=value, ...)`` where fields differ from their defaults."""
+        changed = ", ".join(f"{key}={value}" for key, value in self.changed().items())
+        return f"{self.name()}({changed})" if changed else self.name()
+
+    @classmethod
+    def summary(cls) -> str:
+        """Return the first line of the class's docstring."""
+        return (cls.__doc__ or "").strip().partition("\n")[0]

@@ -1,0 +1,1 @@
+"""Data sets of images: formats, splits, decoding, placement on the device, streaming."""

@@ -1,0 +1,1 @@
+"""Pairs of distributions with known optimal transport."""

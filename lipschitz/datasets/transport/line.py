@@ -1,0 +1,68 @@
+"""A growing map of the line."""
+
+import math
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+import torch
+from pydantic import PositiveFloat, model_validator
+from torch import Tensor
+
+from lipschitz.datasets.base import Dataset
+from lipschitz.datasets.points.point_data import hash_numbers
+from lipschitz.datasets.transport.pair_data import PairData, uniform
+
+
+class Line(Dataset):
+    """Q uniform on [-1, 1], P made from it by T(y) = scale y + shift.
+
+    With g = scale - 1, T moves y by g y + shift. Where all of Q moves one way, |shift| >= |g|, the potential is
+    sign(shift) x, and W1 = |shift|. Otherwise T has the fixed point -shift / g inside Q, points leave it for g > 0 and
+    approach it for g < 0, the potential is sign(g) |x + shift / g|, and W1 = (g² + shift²) / (2 |g|).
+    """
+
+    source: ClassVar[str] = "Closed form"
+    kind: ClassVar[Literal["points", "images", "pairs"]] = "pairs"
+
+    scale: PositiveFloat = 2.0
+    """Slope of T."""
+    shift: float = 0.5
+    """Where T moves the origin."""
+
+    @model_validator(mode="after")
+    def _moves(self) -> Self:
+        if self.scale == 1 and self.shift == 0:
+            raise ValueError("scale 1 and shift 0 move nothing, and W1 is 0; allowed: any others")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(1,)``."""
+        return (1,)
+
+    def load(self, data_root: Path | None, device: torch.device) -> PairData:
+        """Return the pair; ``data_root`` is not read."""
+        end = torch.ones(1, dtype=torch.float64, device=device)
+        growth = self.scale - 1
+        one_way = abs(self.shift) >= abs(growth)
+        sign = math.copysign(1, self.shift if one_way else growth)
+        fixed = 0.0 if one_way else -self.shift / growth
+
+        def potential(x: Tensor) -> Tensor:
+            along = x[:, 0]
+            return sign * (along if one_way else (along - fixed).abs())
+
+        def slope(y: Tensor) -> Tensor:
+            away = torch.ones_like(y)
+            return sign * (away if one_way else torch.where(y < fixed, -away, away))
+
+        return PairData(
+            1,
+            lambda n, rng, dtype: uniform(n, -end, end, rng, dtype),
+            lambda y: self.scale * y + self.shift,
+            potential,
+            slope,
+            abs(self.shift) if one_way else (abs(growth) + self.shift * (self.shift / abs(growth))) / 2,
+            0.0,
+            hash_numbers({"scale": self.scale, "shift": self.shift}),
+        )

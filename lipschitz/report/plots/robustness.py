@@ -1,0 +1,192 @@
+"""What each method reached with each setting: a row a setting, method under method, as wide as it depends on them."""
+
+import math
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from lipschitz.metrics.catalogue import CATALOGUE
+from lipschitz.report.plots.panels import panels
+from lipschitz.report.plots.scales import fit
+from lipschitz.report.reading.protocols import base
+from lipschitz.report.reading.titles import heading
+from lipschitz.report.statistics.robustness import Method, Settings
+from lipschitz.report.statistics.targets import better
+from lipschitz.report.style import GREY
+from lipschitz.report.wording import wording
+
+_ROW = 0.135
+"""Inches from one setting of a method to the next."""
+_GAP = 0.6
+"""Rows between two methods."""
+
+
+class _Row(NamedTuple):
+    """Where a setting of a method stands, in rows from the top."""
+
+    method: Method
+    setting: str
+    place: float
+
+
+def by_setting(found: Settings) -> Figure | None:
+    """Return one panel a metric: means and 95 % intervals after the last step, settings in the plan's order.
+
+    A band goes from the best to the worst mean of a method, to the worse edge where a seed diverged or has no finite
+    value: a cross there.
+    """
+    rows = _rows(found)
+    if not rows:
+        return None
+    names = {method: found.name(method) for method in found.methods}
+    titles = [heading(metric) for metric in found.metrics]
+    letters = 0.14 + 0.05 * max(len(name) for name in found.setting_names.values())
+    left = 0.35 + 0.066 * max(map(len, names.values())) + letters
+    size = (4.4 if len(titles) == 1 else 3.6, _ROW * (rows[-1].place + 1 + _GAP))
+    title = f"{_title(found)} by setting  ·  {found.title}"
+    figure, axes = panels(
+        len(titles), 2, title, _said(found), size=size, gap=(0.3, 0.75), left=left, below=0.27, bottom=0.6
+    )
+    for index, (metric, panel) in enumerate(zip(found.metrics, axes, strict=True)):
+        _limits(panel, found, metric)
+        for method in found.methods:
+            _method(panel, found, metric, [row for row in rows if row.method == method])
+        _floor(panel, found, metric)
+        panel.set_ylim(rows[-1].place + 0.5 + _GAP / 2, -0.5 - _GAP / 2)
+        panel.set_yticks([row.place for row in rows], [found.setting_names[row.setting] for row in rows])
+        panel.tick_params(axis="y", length=0, labelsize=6.5, pad=2, labelleft=index == 0)
+        panel.grid(axis="x", color="#e6e6e6", linewidth=0.6)
+        panel.set_axisbelow(True)
+        panel.set_xlabel(titles[index])
+    for row, text in zip(rows, axes[0].get_yticklabels(), strict=True):
+        if found.is_picked(row.method, row.setting):
+            text.set(fontweight="bold")
+    _names(axes[0], rows, names, letters)
+    for panel in axes:
+        _rules(panel, rows)
+    return figure
+
+
+def _rows(found: Settings) -> list[_Row]:
+    rows: list[_Row] = []
+    place = 0.0
+    for method in found.methods:
+        for setting in found.settings_of(method):
+            rows.append(_Row(method, setting, place))
+            place += 1
+        place += _GAP if found.settings_of(method) else 0
+    return rows
+
+
+def _title(found: Settings) -> str:
+    known = [CATALOGUE[base(metric)].title + metric.removeprefix(base(metric)) for metric in found.metrics]
+    return " and ".join(known)
+
+
+def _said(found: Settings) -> str:
+    seeds = ", ".join(map(str, found.seeds))
+    of = f"mean and 95 % interval of seeds {seeds}" if len(found.seeds) > 1 else f"seed {seeds}"
+    cross = "diverged or not finite" if found.unmeasured else "diverged"
+    said = f"After the last step, {of}. Band: from a method's best to its worst setting. ×: {cross}.\n"
+    said += f"Loss: {found.usual_loss} unless named. " if found.has_other_losses else ""
+    if not found.tuned:
+        return said.rstrip()
+    bold = "bold settings" if found.picked else "settings"
+    return said + f"By these runs the {bold} were chosen; the best is optimistic: the tables hold other seeds."
+
+
+def _limits(axes: Axes, found: Settings, metric: str) -> None:
+    """Set the x axis by the means and, where the task's axes reach it, the floor; intervals may be cut."""
+    task, floor = wording(found.group.task), found.floors.get(metric, math.nan)
+    means = found.finals.loc[found.finals["metric"] == metric, "mean"].to_numpy(float)
+    values = np.append(means, floor if task.axes_reach_floor else math.nan)
+    fit(axes, "x", values, margins=(0.06, 0.07))
+
+
+def _method(axes: Axes, found: Settings, metric: str, rows: list[_Row]) -> None:
+    if not rows:
+        return
+    style = found.looks[rows[0].method.constraint]
+    low_edge, high_edge = axes.get_xlim()
+    worse = high_edge if better(metric) == "lower" else low_edge
+    values = [found.value(row.method, row.setting, metric) for row in rows]
+    means = [mean for mean, _ in values if math.isfinite(mean)]
+    if means:
+        worst = [worse] if any(any(found.failures(row.method, row.setting, metric)) for row in rows) else []
+        left, right = min(means + worst), max(means + worst)
+        corner, height = (left, rows[0].place - 0.5), rows[-1].place - rows[0].place + 1
+        axes.add_patch(Rectangle(corner, right - left, height, color=style.colour, alpha=0.15, linewidth=0))
+    for row, (mean, ci95) in zip(rows, values, strict=True):
+        failed = sum(found.failures(row.method, row.setting, metric))
+        ended = sum(found.counts(row.method, row.setting)[:2])
+        if math.isfinite(ci95):
+            axes.hlines(
+                row.place,
+                max(mean - ci95, low_edge),
+                min(mean + ci95, high_edge),
+                color=style.colour,
+                linewidth=0.8,
+                alpha=0.5,
+            )
+        axes.plot(mean, row.place, color=style.colour, marker=style.marker, markersize=4.5, linestyle="")
+        if failed:
+            axes.plot(
+                worse, row.place, color=style.colour, marker="x", markersize=5, markeredgewidth=1.6, clip_on=False
+            )
+            if failed < ended:
+                axes.annotate(
+                    f"{failed} of {ended}",
+                    (worse, row.place),
+                    xytext=(-6 if worse == high_edge else 6, 0),
+                    textcoords="offset points",
+                    ha="right" if worse == high_edge else "left",
+                    va="center",
+                    fontsize=6,
+                )
+
+
+def _floor(axes: Axes, found: Settings, metric: str) -> None:
+    floor = found.floors.get(metric, math.nan)
+    low, high = axes.get_xlim()
+    if not low <= floor <= high:
+        return
+    axes.axvline(floor, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    right = axes.transData.transform((floor, 0))[0] > axes.transAxes.transform((0.5, 0))[0]
+    axes.annotate(
+        wording(found.group.task).floor,
+        (floor, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(-3 if right else 3, 1),
+        textcoords="offset points",
+        ha="right" if right else "left",
+        fontsize=7.5,
+        color=GREY,
+    )
+
+
+def _names(axes: Axes, rows: list[_Row], names: dict[Method, str], letters: float) -> None:
+    """Write each method's name left of its settings' names, beside the middle of them."""
+    for method, name in names.items():
+        places = [row.place for row in rows if row.method == method]
+        if places:
+            axes.annotate(
+                name,
+                (0, (places[0] + places[-1]) / 2),
+                xycoords=("axes fraction", "data"),
+                xytext=(-72 * letters, 0),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                fontsize=8,
+            )
+
+
+def _rules(axes: Axes, rows: list[_Row]) -> None:
+    """Draw a thin line between two methods."""
+    for first, second in pairwise(rows):
+        if first.method != second.method:
+            axes.axhline((first.place + second.place) / 2, color="#dddddd", linewidth=0.6)

@@ -1,0 +1,150 @@
+"""Critics over pairs of distributions of many dimensions: what may stand in one figure or table across models."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from lipschitz.report.published.work import published
+from lipschitz.report.reading.comparisons import slug
+from lipschitz.report.reading.names import critic, pair
+from lipschitz.report.reading.protocols import base
+from lipschitz.report.reading.results import Results
+from lipschitz.report.statistics.intervals import describe, half_width, prediction_half_width
+from lipschitz.report.statistics.summary import floors, true_w1
+from lipschitz.report.style import ordered
+
+
+@dataclass(frozen=True)
+class Family:
+    """Pairs of one kind, alike in all but their dimension and width, and every critic that one setting trained on them.
+
+    Attributes:
+        kind: what the pairs are.
+        setting: the label of the setting.
+        suffix: the end of a file's name; empty where the sweep has no other setting.
+        cells: one row a configuration (the index): dataset, dim and width (the number of funnels; 0 where the pairs
+            have no such field), model, its activation, constraint, steps, the seeds that finished and those that
+            diverged, and the published ``method`` that it is of (None where there is none).
+        finals: after the last step, over the seeds that finished: configuration, metric, n, mean, ci95 and predicted,
+            the half-width of the interval for one new seed.
+        floors: what each metric says of the optimal potential: dataset, metric, mean.
+        true_w1: by data set, W1 and its standard error.
+    """
+
+    kind: str
+    setting: str
+    suffix: str
+    cells: pd.DataFrame
+    finals: pd.DataFrame
+    floors: pd.DataFrame
+    true_w1: dict[str, tuple[float, float]]
+    results: Results
+
+    @property
+    def title(self) -> str:
+        """What the pairs and the setting are."""
+        return f"{self.kind}  ·  setting {self.results.shown(self.setting)}"
+
+    @cached_property
+    def series(self) -> list[tuple[str, str]]:
+        """Every (constraint, model): models in the plan's order, constraints in the fixed order."""
+        models = list(dict.fromkeys(self.cells["model"]))
+        there = set(zip(self.cells["constraint"], self.cells["model"], strict=True))
+        constraints = ordered(self.cells["constraint"])
+        return [(name, model) for model in models for name in constraints if (name, model) in there]
+
+    @cached_property
+    def series_names(self) -> dict[tuple[str, str], str]:
+        """By series, its constraint, with the model where it was tried on several; or the name of the two together."""
+        alone = self.cells.groupby("constraint")["model"].nunique() == 1
+        activations = self.cells.drop_duplicates("model").set_index("model")["activation"]
+        return {
+            (name, model): critic(name, activations[model])
+            or (name if alone[name] else f"{name}, {self.results.shown(model)}")
+            for name, model in self.series
+        }
+
+    def values(self, metric: str) -> pd.DataFrame:
+        """Return the cells in which ``metric`` was measured, with its n, mean, ci95 and predicted."""
+        measured = self.finals[self.finals["metric"] == metric].set_index("configuration").drop(columns="metric")
+        return self.cells.join(measured, how="inner")
+
+    def mean_at(self, configuration: str, metric: str, step: int) -> float:
+        """Return the mean of ``metric`` after ``step`` over the seeds that finished; NaN where one was not measured."""
+        runs = self.results.runs
+        finished = runs.index[(runs["configuration"] == configuration) & (runs["status"] == "finished")]
+        records = self.results.records
+        there = records[records["run"].isin(finished) & (records["step"] == step)]
+        values = there.loc[there["metric"].map(lambda name: name.partition(" [")[0]) == metric, "value"]
+        return float(values.mean()) if len(values) == len(finished) > 0 else float("nan")
+
+    def floor_of(self, dataset: str, metric: str) -> float:
+        """Return what ``metric`` says of the optimal potential of ``dataset``, NaN where it does not say."""
+        rows = self.floors[(self.floors["dataset"] == dataset) & (self.floors["metric"] == metric)]
+        return float(rows["mean"].iloc[0]) if len(rows) else float("nan")
+
+    def published_values(self, metric: str) -> pd.DataFrame:
+        """Return the cells whose method has a published ``metric`` there, as ``published``, and as ``printed``."""
+        values = published().values.rename(columns={"value": "published"})
+        of_metric = values[values["metric"] == metric].set_index(["dim", "width", "method"])[["published", "printed"]]
+        found = self.cells.join(of_metric, on=["dim", "width", "method"])
+        return found[found["published"].notna()]
+
+
+def families(results: Results) -> list[Family]:
+    """Return the families of a sweep in the order of its plan; a sweep of another task has none."""
+    cells = _cells(results)
+    if cells.empty:
+        return []
+    finals, optimal = _finals(results, cells), _optimal(results)
+    true = true_w1(results)
+    found = []
+    for (kind, setting), group in cells.groupby(["kind", "setting"], sort=False):
+        of_group = finals[finals["configuration"].isin(group.index)]
+        suffix = f"_{slug(results.shown(str(setting)))}" if cells["setting"].nunique() > 1 else ""
+        found.append(Family(str(kind), str(setting), suffix, group, of_group, optimal, true, results))
+    return found
+
+
+def _cells(results: Results) -> pd.DataFrame:
+    rows = []
+    runs = results.runs[results.runs["task"] == "transport"]
+    for configuration, group in runs.groupby("configuration", sort=False):
+        run = results.definitions[str(configuration)]
+        data: dict[str, Any] = run.get("dataset", {})
+        first = group.iloc[0]
+        method = published().method_of(run)
+        rows.append(
+            {
+                "configuration": configuration,
+                "kind": pair(first["dataset"], {}),
+                "dim": int(data.get("dim", 0)),
+                "width": int(data.get("width", 0)),
+                "activation": str(run.get("model", {}).get("activation", "")),
+                "method": method.name if method else None,
+                **{name: first[name] for name in ("dataset", "model", "constraint", "loss", "setting", "steps")},
+                **{
+                    status: tuple(sorted(group.loc[group["status"] == status, "seed"]))
+                    for status in ("finished", "diverged")
+                },
+            }
+        )
+    return pd.DataFrame(rows).set_index("configuration") if rows else pd.DataFrame()
+
+
+def _finals(results: Results, cells: pd.DataFrame) -> pd.DataFrame:
+    last = results.labelled(results.outcomes[results.outcomes["which"] == "last"], ["configuration", "status"])
+    last = last[(last["status"] == "finished") & last["configuration"].isin(cells.index)]
+    # Each configuration has one protocol, so that there is nothing to keep apart within its row.
+    last = last.assign(metric=last["metric"].map(lambda name: name.partition(" [")[0]))
+    table = describe(last, ["configuration", "metric"])
+    spread, n = table.pop("deviation").to_numpy(float), table["n"].to_numpy()
+    return table.assign(ci95=half_width(spread, n), predicted=prediction_half_width(spread, n))
+
+
+def _optimal(results: Results) -> pd.DataFrame:
+    rows = floors(results)
+    rows = rows[rows["task"] == "transport"].assign(metric=rows["metric"].map(base))
+    return rows.drop_duplicates(["dataset", "metric"])[["dataset", "metric", "mean"]]

@@ -1,0 +1,43 @@
+"""The numbers of a timing by metric, and which of its times are of steps that were captured as CUDA graphs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lipschitz.sweep.timing.timing_files import iteration_ms
+
+STEP, GENERATOR, ITERATION = "ms_discriminator_step", "ms_generator_step", "ms_iteration"
+STEP_UNCAPTURED, ITERATION_UNCAPTURED = f"{STEP}_uncaptured", f"{ITERATION}_uncaptured"
+PEAK_MEMORY, RUNS, THROUGHPUT = "peak_memory", "runs_at_once", "throughput"
+
+
+def is_captured(timing: Mapping[str, Any]) -> bool:
+    """Say whether the steps that train, and that ``timing`` has under their own names, were captured."""
+    return "launched" in timing
+
+
+def launched(timing: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the parts of an iteration as launched kernel by kernel; none on the CPU, where nothing is captured."""
+    if is_captured(timing):
+        return dict(timing["launched"])
+    return timing if str(timing.get("device", "")).startswith("cuda") else {}
+
+
+def values_of(timing: Mapping[str, Any]) -> dict[str, float]:
+    """Return every number of ``timing`` that the summary has, by metric.
+
+    An iteration is left out where it is one step, as a critic's is, which has no generator.
+    """
+    parts = launched(timing)
+    found = {name: timing[name] for name in (STEP, GENERATOR, PEAK_MEMORY) if name in timing}
+    if STEP in parts:
+        found[STEP_UNCAPTURED] = parts[STEP]
+    if GENERATOR in parts and ITERATION in timing:
+        found[ITERATION] = timing[ITERATION]
+    if {STEP, GENERATOR} <= parts.keys() and "n_dis" in timing:
+        alone = {STEP: parts[STEP], GENERATOR: parts[GENERATOR], "n_dis": timing["n_dis"]}
+        found[ITERATION_UNCAPTURED] = iteration_ms(alone)
+    if "pack" in timing:
+        found[RUNS] = timing["pack"]
+        rates = {pack["runs"]: pack["iterations_per_second"] for pack in timing.get("packs", [])}
+        found |= {THROUGHPUT: rates[timing["pack"]]} if timing["pack"] in rates else {}
+    return {name: float(value["median"] if isinstance(value, Mapping) else value) for name, value in found.items()}

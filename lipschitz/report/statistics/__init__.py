@@ -1,0 +1,1 @@
+"""Intervals, ranks, summaries over training seeds."""

@@ -1,0 +1,144 @@
+"""The tables as Markdown and as LaTeX."""
+
+import re
+from collections.abc import Iterable
+from itertools import groupby
+
+from lipschitz.report.tables.table import CAPTION, Cell, Column, Table
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "%": r"\%",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "σ": r"$\sigma$",
+    "·": r"$\cdot$",
+    "↓": r"$\downarrow$",
+    "↑": r"$\uparrow$",
+    "–": "--",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "é": r"\'e",
+    "λ": r"$\lambda$",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "ε": r"$\varepsilon$",
+}
+_MARKDOWN = re.compile(r"([\\`*{}\[\]<>|#~$]|(?<![^\W_])_|_(?![^\W_]))")
+"""What Markdown would take for markup; an underscore inside a word is none."""
+
+_MANY_ROWS = 40
+"""Above which the rows of a table stand closer in LaTeX, so that it fits a page with its caption."""
+
+_LONG_NOTES = 600
+"""Characters above which notes follow a table in LaTeX: a caption is on the page of its table, and has to fit there."""
+
+# \@nodocument is \relax once a document has begun: the file knows whether it was \input or is compiled by itself.
+_OPENING = r"""% \input this into a document that loads booktabs, or compile it alone.
+\makeatletter
+\newif\ifalone \ifx\@nodocument\relax \alonefalse \else \alonetrue \fi
+\makeatother
+\ifalone
+  \documentclass[a4paper]{article}
+  \usepackage[landscape,margin=15mm]{geometry}
+  \usepackage{booktabs}
+  \begin{document}
+\fi
+"""
+_CLOSING = r"""\ifalone \def\finish{\end{document}}\else \let\finish\relax \fi
+\finish
+"""
+
+
+def markdown(tables: list[Table], title: str) -> str:
+    """Return the tables as GitHub's Markdown, with the caption that says what the numbers are."""
+    parts = [f"# {_plain(title)}", _plain(CAPTION)]
+    for table in tables:
+        heads = [_plain(column.name) for column in table.columns]
+        rules = ["---:" if column.numeric else ":---" for column in table.columns]
+        rows = [[_markdown_cell(cell) for cell in row] for row in table.rows]
+        lines = ["| " + " | ".join(row) + " |" for row in (heads, rules, *rows)]
+        parts += [f"## {_plain(table.title)}", "\n".join(lines)]
+        own = [table.caption] if table.caption != CAPTION else []
+        parts += [_plain(said) for said in [*own, *table.notes]]
+    return "\n\n".join(parts) + "\n"
+
+
+def latex(tables: list[Table], comments: Iterable[str] = ()) -> str:
+    r"""Return the tables as LaTeX with booktabs: a file that compiles alone and can be ``\input``."""
+    said = "".join(f"% {' '.join(line.split())}\n" for line in comments)
+    return _OPENING + said + "\n".join(_latex_table(table) for table in tables) + _CLOSING
+
+
+def spans(columns: list[Column]) -> list[tuple[str, int, int]]:
+    """Return the upper line of the head: text, first column (from 1) and number of columns of each span."""
+    found, start = [], 1
+    for over, group in groupby(columns, key=lambda column: column.over):
+        width = len(list(group))
+        found.append((over, start, width))
+        start += width
+    return found
+
+
+def _latex_table(table: Table) -> str:
+    upper = spans(table.columns)
+    form = "".join("r" if column.numeric else "l" for column in table.columns)
+    over = " & ".join(
+        rf"\multicolumn{{{width}}}{{c}}{{{tex(text)}}}" if text else " & " * (width - 1) for text, _, width in upper
+    )
+    rules = " ".join(rf"\cmidrule(lr){{{start}-{start + width - 1}}}" for text, start, width in upper if text)
+    notes = " ".join(table.notes)
+    apart = len(notes) > _LONG_NOTES
+    caption = " ".join(filter(None, [table.caption, "" if apart else notes]))
+    lines = [
+        r"\begin{table}[ht]",
+        r"  \centering\scriptsize\setlength{\tabcolsep}{3pt}"
+        + (r"\renewcommand{\arraystretch}{0.85}" if len(table.rows) > _MANY_ROWS else ""),
+        rf"  \caption{{{tex(table.title)}. {tex(caption)}}}",
+        rf"  \begin{{tabular}}{{{form}}}",
+        r"    \toprule",
+        rf"    {over} \\",
+        f"    {rules}",
+        "    " + " & ".join(tex(column.head) for column in table.columns) + r" \\",
+        r"    \midrule",
+        *("    " + " & ".join(_latex_cell(cell) for cell in row) + r" \\" for row in table.rows),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+        *([rf"{{\scriptsize\noindent {tex(table.title)}: {tex(notes)}\par}}"] if apart else []),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _latex_cell(cell: Cell) -> str:
+    text = tex(cell.text)
+    return rf"\textbf{{{text}}}" if cell.bold else text
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = _plain(cell.text)
+    return f"**{text}**" if cell.bold else text
+
+
+def _plain(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def tex(text: str) -> str:
+    """Escape for LaTeX; a character that pdfLaTeX's own fonts lack is written as its code point."""
+    return "".join(
+        _LATEX.get(letter) or (letter if ord(letter) < 256 else f"U+{ord(letter):04X}")
+        for letter in " ".join(text.split())
+    )

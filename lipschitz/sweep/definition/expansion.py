@@ -1,0 +1,172 @@
+"""From a product of axes to runs: what goes together, and the one line that says what does not."""
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from typing import Any
+
+import torch
+
+from lipschitz.constraints.base import Constraint, Refusal, constrain
+from lipschitz.datasets.base import Dataset
+from lipschitz.errors import nearest
+from lipschitz.estimation.labels import label_of_any
+from lipschitz.features.protocols import PROTOCOLS
+from lipschitz.metrics.catalogue import CATALOGUE as METRICS
+from lipschitz.models.base import Model, PairModel
+from lipschitz.sweep.definition.axes import Axes
+from lipschitz.sweep.definition.run import Run
+from lipschitz.sweep.definition.yaml_document import Document, Place
+from lipschitz.tasks.catalogue import TASKS, Unsuitable
+from lipschitz.tasks.precision import check_constraint
+
+MERGED = ("training", "evaluation")
+"""Keys of which a part may override single fields."""
+
+
+def expand(document: Document, axes: Axes, part: Place) -> Iterator[Run]:
+    """Yield the runs of one product, each checked on networks without values.
+
+    Raises:
+        InputError: what does not go together, where, and what is allowed.
+    """
+    pairs = product(enumerate(axes.datasets), enumerate(axes.models))
+    losses = axes.losses or (TASKS[axes.task].loss,)
+    choices = product(pairs, losses, axes.settings, axes.constraints, axes.seeds)
+    for ((at_dataset, dataset), (at_model, entry)), loss, setting, constraints, seed in choices:
+        model = TASKS[axes.task].auto(dataset.shape) if entry == "auto" else entry
+        try:
+            TASKS[axes.task].check(dataset, model, loss, setting)
+        except Unsuitable as error:
+            chosen = {"datasets": dataset, "models": entry, "losses": loss, "settings": setting}[error.axis]
+            place: Place = (error.axis, getattr(axes, error.axis).index(chosen))
+            raise document.error(at(document, part, place), str(error)) from None
+        try:
+            model.check(dataset.shape)
+        except ValueError as error:
+            place = ("datasets", at_dataset) if entry == "auto" else ("models", at_model)
+            raise document.error(at(document, part, place), f"{dataset.label()}: {error}") from None
+        try:
+            _check_constraints(dataset, model, constraints)
+            for constraint in constraints:
+                check_constraint(axes.training.precision, constraint)
+        except Refusal as error:
+            place = ("constraints", axes.constraints.index(constraints))
+            raise document.error(at(document, part, place), f"{dataset.label()}, {model.label()}: {error}") from None
+        try:
+            _check_generator(axes, dataset, model)
+        except Unsuitable as error:
+            raise document.error(at(document, part, (error.axis,)), f"{model.label()}: {error}") from None
+        yield Run(
+            axes.task,
+            dataset,
+            model,
+            constraints,
+            loss,
+            setting,
+            seed,
+            axes.training,
+            axes.evaluation,
+            axes.generator_constraints,
+        )
+
+
+def _check_generator(axes: Axes, dataset: Dataset, model: Model) -> None:
+    """Raise Unsuitable where what is asked of the generator cannot be had."""
+    if not TASKS[axes.task].has_generator:
+        if asked := [key for key in ("generator_batch_size", "ema") if getattr(axes.training, key) is not None]:
+            raise Unsuitable("training", f"{axes.task} has no generator; allowed: no {asked[0]}")
+        if axes.generator_constraints:
+            raise Unsuitable("generator_constraints", f"{axes.task} has no generator; allowed: none of them")
+        return
+    try:
+        _check_generator_constraints(dataset, model, axes.generator_constraints)
+    except Refusal as error:
+        raise Unsuitable("generator_constraints", str(error)) from None
+
+
+@cache
+def _check_generator_constraints(dataset: Dataset, model: Model, constraints: tuple[Constraint, ...]) -> None:
+    if not constraints:
+        return
+    assert isinstance(model, PairModel)
+    for constraint in constraints:
+        if type(constraint).penalty is not Constraint.penalty:
+            raise Refusal(f"{constraint.name()} adds a penalty to the discriminator's loss, which a generator has not")
+    with torch.device("meta"):
+        networks = model.build(dataset.shape, dataset.classes)
+        net = constrain(networks.generator, constraints, (networks.latent,))
+        latents = torch.zeros(2, networks.latent)
+        try:
+            # A method may be one of scalar networks.
+            net(latents, *label_of_any(net, latents))
+        except (ValueError, RuntimeError) as error:
+            raise Refusal(f"a generator cannot be had with it: {error}") from None
+
+
+@cache
+def _check_constraints(dataset: Dataset, model: Model, constraints: tuple[Constraint, ...]) -> None:
+    """Raise Refusal where the constraints cannot bound the model: tried on a network without values."""
+    with torch.device("meta"):
+        constrain(model.build_discriminator(dataset.shape, dataset.classes), constraints, dataset.shape)
+
+
+def check_metrics(document: Document, axes: Axes, part: Place) -> None:
+    """Refuse a metric to choose by that does not judge the product's data sets.
+
+    Raises:
+        InputError: which metric, where, and what is allowed.
+    """
+    if axes.select is not None:
+        _check_metric(document, axes, axes.select.metric, at(document, part, ("select", "metric")))
+    if axes.evaluation.select is not None:
+        _check_metric(document, axes, axes.evaluation.select, at(document, part, ("evaluation", "select")))
+
+
+def _check_metric(document: Document, axes: Axes, metric: str, place: Place) -> None:
+    for dataset in axes.datasets:
+        allowed = TASKS[axes.task].metrics_of(dataset, axes.evaluation.protocols)
+        if metric.partition("/")[0] not in METRICS:
+            raise document.error(place, f"unknown metric '{metric}'; {nearest(metric, allowed)}")
+        if metric not in allowed:
+            raise document.error(place, f"{metric} does not judge {dataset.label()}; {nearest(metric, allowed)}")
+
+
+def check_protocols(document: Document, axes: Axes, part: Place) -> None:
+    """Refuse protocols where there are no images, and images that nothing but a protocol could judge without one."""
+    for index, dataset in enumerate(axes.datasets):
+        if axes.evaluation.protocols and dataset.kind != "images":
+            place = at(document, part, ("evaluation", "protocols"))
+            raise document.error(place, f"protocols judge images, and {dataset.label()} has {dataset.kind}")
+        if not TASKS[axes.task].metrics_of(dataset, axes.evaluation.protocols):
+            said = f"{dataset.label()} has no labels, so that no classifier of its own judges what is generated"
+            allowed = " or ".join(f"{{protocols: [{name}]}}" for name in PROTOCOLS)
+            place = at(document, part, ("datasets", index))
+            raise document.error(place, f"{said}; allowed: evaluation: {allowed}")
+
+
+def check_layout(document: Document, axes: Axes, part: Place) -> None:
+    """Refuse a layout of images where there are none.
+
+    Raises:
+        InputError: which layout, where, and what is allowed.
+    """
+    layout = axes.training.layout
+    for dataset in axes.datasets:
+        if layout != "contiguous" and dataset.kind != "images":
+            said = f"{layout} is a layout of images, and {dataset.label()} has {dataset.kind}; allowed: contiguous"
+            raise document.error(at(document, part, ("training", "layout")), said)
+
+
+def at(document: Document, part: Place, place: Place) -> Place:
+    """Return where a key of a product stands: in its part where that names it, else at the top of the file."""
+    if not part:
+        return place
+    own: Any = document.values["parts"][part[1]]
+    # Of some keys a part may give some fields and leave others to the top of the file.
+    for key in place[: 2 if place and place[0] in MERGED else 1]:
+        if isinstance(own, dict):
+            if key not in own:
+                return place
+            own = own[key]
+    return (*part, *place)

@@ -1,0 +1,1 @@
+"""Engines and workers: how runs are distributed and trained."""

@@ -1,0 +1,1 @@
+"""The timing pass: what a training step takes."""

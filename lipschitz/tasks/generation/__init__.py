@@ -1,0 +1,1 @@
+"""GAN training and its evaluation."""

@@ -1,0 +1,77 @@
+"""Quality by named protocols: many generated images, one pass through the FID's Inception network."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lipschitz.datasets.base import ImageData
+from lipschitz.features.inception import Embedded, load_inception
+from lipschitz.features.protocols import Protocol
+from lipschitz.features.scores import floor, scores
+from lipschitz.features.statistics import real_statistics
+from lipschitz.features.weights import weights_file
+from lipschitz.tasks.generation.quality import to_bytes
+
+
+class InceptionQuality:
+    """Measures generated images of one data set by protocols.
+
+    Args:
+        data: the data set.
+        protocols: at least one.
+        weights: file of the network's weights; that in the cache where None.
+        device: where the network runs.
+
+    Raises:
+        InputError: there are no weights, or not the published ones; too few real images; the cache cannot be written.
+    """
+
+    def __init__(
+        self, data: ImageData, protocols: Sequence[Protocol], weights: Path | None, device: torch.device
+    ) -> None:
+        for protocol in protocols:
+            protocol.check("data", data.sizes)
+        self._inception = load_inception(weights_file(weights), device)
+        self._real = {protocol: real_statistics(data, protocol, self._inception) for protocol in protocols}
+        self._floor = partial(floor, data, inception=self._inception)
+        self._other = {protocol: data.sizes[protocol.other] for protocol in protocols}
+        self.generated = max(protocol.generated for protocol in protocols)
+        """Generated images that `measure` takes."""
+
+    @property
+    def protocols(self) -> dict[str, dict[str, Any]]:
+        """What each number depends on besides the samples, by recorded name."""
+        facts: dict[str, dict[str, Any]] = {}
+        for protocol, other in self._other.items():
+            facts |= protocol.facts(self._inception.sha256, other)
+        return facts
+
+    def measure(self, chunks: Iterable[Tensor]) -> dict[str, float]:
+        """Return every protocol's numbers, by recorded name, of chunks of images ``(k, c, h, w)`` in [-1, 1].
+
+        Each image passes the network once for each preprocessing that a protocol asks for.
+        """
+        parts: dict[str, list[Embedded]] = {protocol.preprocessing: [] for protocol in self._real}
+        for chunk in chunks:
+            for preprocessing, embedded in parts.items():
+                embedded.append(self._inception.embed([to_bytes(chunk)], preprocessing))
+        whole = {
+            name: Embedded(*(np.concatenate(rows) for rows in zip(*embedded, strict=True)))
+            for name, embedded in parts.items()
+        }
+        values: dict[str, float] = {}
+        for protocol, real in self._real.items():
+            values |= scores(whole[protocol.preprocessing], real, protocol)
+        return values
+
+    def floor(self) -> dict[str, float]:
+        """Return every protocol's numbers of real images that are not its reference."""
+        values: dict[str, float] = {}
+        for protocol, real in self._real.items():
+            values |= self._floor(protocol=protocol, real=real)
+        return values

@@ -1,0 +1,1 @@
+"""Wasserstein-1 critics where the optimal transport is known."""

@@ -1,0 +1,181 @@
+"""``lipschitz measure`` as a user meets it: the table, strict JSON, and one line for each mistake."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import nn
+
+from lipschitz.cli import main
+from lipschitz.commands.measure import as_json
+from lipschitz.estimation.measure import measure
+
+MODULE = """\
+import torch
+from torch import nn
+
+SIZE = 3
+
+def critic():
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 1))
+
+class Square(nn.Module):
+    def forward(self, x):
+        return x.square()
+
+def odd():
+    return nn.Sequential(nn.Linear(2, 2), Square())
+
+def broken():
+    net = nn.Linear(2, 1)
+    net.weight.data[0, 1] = torch.nan
+    return net
+
+def needy(width):
+    return nn.Linear(width, 1)
+
+def nothing():
+    return None
+"""
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    package = tmp_path / "own"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "networks.py").write_text(MODULE)
+    (package / "wrong.py").write_text("def net(:\n")
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Run the command line in this process, as the installed script does: the current folder is not on its path."""
+    monkeypatch.chdir(folder)
+
+    def measure_command(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+        monkeypatch.setattr(sys, "argv", ["lipschitz", "measure", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    with torch.random.fork_rng(devices=[]):
+        yield measure_command
+    for name in [name for name in sys.modules if name.partition(".")[0] == "own"]:
+        del sys.modules[name]
+
+
+def critic() -> nn.Module:
+    names: dict[str, object] = {}
+    exec(MODULE, names)
+    torch.manual_seed(0)
+    return names["critic"]()
+
+
+def test_json_is_alone_on_stdout_and_equals_the_function(run: Run) -> None:
+    done = run("--module", "own.networks:critic", "--input", "1,4,4", "--json")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    found = json.loads(done.stdout)
+    assert list(found) == ["layers", "lower", "upper"]
+    assert [list(layer) for layer in found["layers"]] == [["name", "type", "reshaped", "operator", "upper"]] * 2
+    assert [(layer["name"], layer["type"]) for layer in found["layers"]] == [("0", "Conv2d"), ("3", "Linear")]
+    assert found == json.loads(as_json(measure(critic(), (1, 4, 4))))
+    assert 0 < found["lower"] <= found["upper"]
+
+
+def test_infinity_is_null_and_stderr_says_why(run: Run) -> None:
+    done = run("--module", "own.networks:odd", "--input", "2", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["upper"] is None
+    assert json.loads(done.stdout)["layers"][0]["upper"] > 0
+    assert done.stderr == "square in '1' is not known\n"
+
+
+def test_the_table_and_the_bracket(run: Run) -> None:
+    done = run("--module", "own.networks:odd", "--input", "2", "--seed", 3)
+    assert done.returncode == 0
+    assert "Linear" in done.stdout
+    assert "<= Lipschitz constant <= inf\n- square in '1' is not known" in done.stdout
+    again = run("--module", "own.networks:odd", "--input", "2", "--seed", 3)
+    other = run("--module", "own.networks:odd", "--input", "2", "--seed", 4)
+    assert done.stdout == again.stdout != other.stdout
+
+
+def test_weights_of_a_file_are_measured(folder: Path, run: Run) -> None:
+    net = critic()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.mul_(2)
+    torch.save(net.state_dict(), folder / "net.pt")
+    options = ("--module", "own.networks:critic", "--input", "1,4,4", "--json")
+    plain = json.loads(run(*options).stdout)
+    doubled = json.loads(run(*options, "--weights", "net.pt").stdout)
+    assert [b["operator"] / a["operator"] for a, b in zip(plain["layers"], doubled["layers"], strict=True)] == (
+        pytest.approx([2, 2])
+    )
+    assert doubled["upper"] == pytest.approx(4 * plain["upper"])
+
+
+MISTAKES = {
+    "no factory": ("own.networks", "2", "allowed: package.module:factory"),
+    "no module": ("absent.networks:critic", "2", "No module named 'absent'"),
+    "a module that cannot be read": ("own.wrong:net", "2", "'own.wrong' cannot be imported: SyntaxError"),
+    "a factory that is not there": ("own.networks:critik", "2", "no 'critik'; did you mean 'critic'?"),
+    "a factory that wants arguments": ("own.networks:needy", "2", "needy() raises TypeError: needy() missing 1"),
+    "a factory of nothing": ("own.networks:nothing", "2", "nothing() returns NoneType; allowed: a torch.nn.Module"),
+    "what is no factory": ("own.networks:SIZE", "2", "SIZE() raises TypeError: 'int' object is not callable"),
+    "no shape": ("own.networks:critic", "1,4,x", "--input 1,4,x: not the shape of a sample"),
+    "an empty shape": ("own.networks:critic", "0", "positive integers"),
+    "another shape": ("own.networks:critic", "3,4,4", "its first layer is '0', Conv2d(1, 2, kernel_size=(3, 3)"),
+    "weights that are no numbers": ("own.networks:broken", "2", "'weight' is not finite"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_and_exit_2(run: Run, mistake: str) -> None:
+    module, sizes, said = MISTAKES[mistake]
+    check(run("--module", module, "--input", sizes), said)
+
+
+def check(done: Done, said: str) -> None:
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+
+
+def test_weights_that_cannot_be_read_or_do_not_fit(folder: Path, run: Run) -> None:
+    options = ("--module", "own.networks:critic", "--input", "1,4,4", "--weights")
+    check(run(*options, "absent.pt"), "absent.pt: No such file")
+    (folder / "text.pt").write_text("weights")
+    check(run(*options, "text.pt"), "text.pt: holds no state dict; allowed: what torch.save")
+    torch.save([torch.zeros(1)], folder / "list.pt")
+    check(run(*options, "list.pt"), "list.pt: holds no state dict")
+    state = {"0.weight": torch.zeros(2, 3, 3, 3), "extra": torch.zeros(1)}
+    torch.save(state, folder / "other.pt")
+    check(
+        run(*options, "other.pt"),
+        "does not fit the network: it lacks '0.bias', '3.weight', '3.bias'; the network lacks 'extra'; "
+        "'0.weight' is (2, 3, 3, 3), not (2, 1, 3, 3)",
+    )
+    torch.save({"a": torch.zeros(1)}, folder / "none.pt")
+    check(run(*options, "none.pt"), "it lacks '0.weight', '0.bias', '3.weight' and 1 more")

@@ -1,0 +1,163 @@
+import logging
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from published_files import write_pictures
+from pydantic import ValidationError
+
+from lipschitz.datasets.images.folder import Folder
+from lipschitz.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def load(root, **fields):
+    return Folder(**{"folder": "pictures", "size": 10, "resize": "none", **fields}).load(root, CPU)
+
+
+def chw(pixels):
+    return np.asarray(pixels).transpose(0, 3, 1, 2)
+
+
+def test_all_pictures_in_it_and_below_by_path(tmp_path):
+    first = write_pictures(tmp_path / "pictures" / "a", 3, size=(10, 10))
+    second = write_pictures(tmp_path / "pictures" / "b" / "c", 5, size=(10, 10), suffix="BMP", seed=1)
+    (tmp_path / "pictures" / "notes.txt").write_text("no picture")
+    (tmp_path / "pictures" / ".hidden.png").write_bytes(b"no picture")
+    data = load(tmp_path)
+    every = chw([*first, *second])
+    assert np.array_equal(data.held_out.images, every[[3, 7]])
+    assert np.array_equal(data.train.images, np.delete(every, [3, 7], axis=0))
+    assert data.classes is data.class_names is None
+
+
+def test_a_folder_a_class(tmp_path):
+    pixels = {
+        name: write_pictures(tmp_path / "pictures" / name, n, size=(10, 10), seed=n)
+        for name, n in (("dog", 4), ("cat", 2), ("emu", 6))
+    }
+    data = load(tmp_path, num_classes=3, held_out=0.5)
+    assert data.held_out.labels.tolist() == [0, 1, 1, 2, 2, 2]
+    assert np.array_equal(data.held_out.images, chw(np.concatenate([pixels[k][1::2] for k in ("cat", "dog", "emu")])))
+    assert data.classes == 3
+    assert data.class_names == ("cat", "dog", "emu")
+
+
+def test_another_folder_is_held_out_whole(tmp_path):
+    train = write_pictures(tmp_path / "pictures", 3, size=(10, 10))
+    test = write_pictures(tmp_path / "test", 2, size=(10, 10), seed=1)
+    data = load(None, folder=str(tmp_path / "pictures"), held_out_folder=str(tmp_path / "test"))
+    assert np.array_equal(data.train.images, chw(train))
+    assert np.array_equal(data.held_out.images, chw(test))
+
+
+def test_pictures_of_any_size_are_cut_and_resized(tmp_path):
+    pixels = write_pictures(tmp_path / "pictures", 4, size=(9, 15))
+    data = load(tmp_path, size=4, resize="bicubic", crop=8)
+    box = (3, 0, 11, 8)
+    expected = Image.fromarray(pixels[3]).resize((4, 4), Image.Resampling.BICUBIC, box)
+    assert np.array_equal(data.held_out.images, chw([np.asarray(expected)]))
+
+
+def spoil(path, how):
+    if how == "torn":
+        path.write_bytes(path.read_bytes()[:100])
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "size":
+        Image.new("RGB", (11, 10)).save(path)
+    else:
+        Image.new(how, (10, 10)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("torn", ".+"),
+        ("empty", "cannot identify image file"),
+        ("size", "it has 11x10 pixels; allowed without a filter: 10x10"),
+        ("L", "its mode is L; allowed: RGB"),
+        ("RGBA", "its mode is RGBA; allowed: RGB"),
+        ("P", "its mode is P; allowed: RGB"),
+    ],
+)
+def test_an_image_that_cannot_be_used_is_named_or_skipped_when_asked(tmp_path, caplog, how, reason):
+    pixels = write_pictures(tmp_path / "pictures", 9, size=(10, 10))
+    path = tmp_path / "pictures" / "4.png"
+    spoil(path, how)
+    with pytest.raises(InputError, match=rf"^{path} cannot be used as an image: {reason}") as caught:
+        load(tmp_path)
+    assert "\n" not in str(caught.value)
+    for _ in range(2):
+        with caplog.at_level(logging.WARNING):
+            data = load(tmp_path, skip_broken=True)
+        assert f"1 of 9 images cannot be used, and are skipped, {path} the first" in caplog.messages.pop()
+        assert np.array_equal(data.held_out.images, chw(np.delete(pixels, 4, axis=0)[[3, 7]]))
+        assert data.sizes == {"train": 6, "held_out": 2}
+
+
+def test_skipping_keeps_the_labels_of_the_others(tmp_path):
+    for name in ("a", "b"):
+        write_pictures(tmp_path / "pictures" / name, 4, size=(10, 10))
+    spoil(tmp_path / "pictures" / "a" / "0.png", "torn")
+    data = load(tmp_path, num_classes=2, held_out=0.5, skip_broken=True)
+    assert data.train.labels.tolist() == [0, 0, 1, 1]
+    assert data.held_out.labels.tolist() == [0, 1, 1]
+
+
+def test_a_folder_of_nothing_but_broken_images_is_refused(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"none of 1 images can be used, .*a\.png the first"):
+        load(tmp_path, skip_broken=True)
+
+
+def test_grey_images_where_they_are_asked_for(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for k in range(4):
+        Image.new("L", (10, 10), k).save(tmp_path / "pictures" / f"{k}.png")
+    assert load(tmp_path, channels=1).train.images[:, 0, 0, 0].tolist() == [0, 1, 2]
+
+
+def test_what_is_no_folder_of_images_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"cannot list .*pictures: No such file .*--data-root"):
+        load(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    with pytest.raises(InputError, match=r"pictures has no images; allowed: \.bmp, "):
+        load(tmp_path)
+    write_pictures(tmp_path / "pictures", 2, size=(10, 10))
+    with pytest.raises(InputError, match=r"2 images are too few to hold out 0\.25"):
+        load(tmp_path)
+
+
+def test_classes_are_as_many_as_was_said_and_none_is_empty(tmp_path):
+    write_pictures(tmp_path / "pictures" / "a", 2, size=(10, 10))
+    with pytest.raises(InputError, match="has 1 folders; num_classes is 2"):
+        load(tmp_path, num_classes=2)
+    (tmp_path / "pictures" / "b").mkdir()
+    with pytest.raises(InputError, match=r"pictures/b has no images"):
+        load(tmp_path, num_classes=2)
+    write_pictures(tmp_path / "pictures", 1, size=(10, 10))
+    write_pictures(tmp_path / "pictures" / "b", 1, size=(10, 10))
+    with pytest.raises(InputError, match=r"pictures/0\.png lies in no folder of a class"):
+        load(tmp_path, num_classes=2)
+
+
+def test_classes_held_out_are_those_trained_on(tmp_path):
+    for folder in ("pictures/a", "pictures/b", "test/a", "test/c"):
+        write_pictures(tmp_path / folder, 2, size=(10, 10))
+    with pytest.raises(InputError, match=r"test has the classes a, c; allowed: those of .*pictures: a, b"):
+        load(tmp_path, num_classes=2, held_out_folder="test")
+
+
+@pytest.mark.parametrize("fields", [{"folder": "a"}, {"size": 8}, {"folder": "a", "size": 8, "resize": "nearest"}])
+def test_fields_are_validated(fields):
+    with pytest.raises(ValidationError):
+        Folder(**fields)

@@ -1,0 +1,128 @@
+import gzip
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from mnist_files import contents, expect, idx, write
+
+from lipschitz.datasets.images.fashion_mnist import FashionMNIST
+from lipschitz.datasets.images.mnist import MNIST
+from lipschitz.errors import InputError
+
+CPU = torch.device("cpu")
+FILES = contents()
+IMAGES = "train-images-idx3-ubyte"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """A cache folder of the test's own, and checksums of the small files."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("MNIST", "FashionMNIST"):
+        expect(monkeypatch, name, FILES)
+    return tmp_path / "cache" / "lipschitz" / "datasets" / "MNIST" / "raw"
+
+
+@pytest.mark.parametrize("dataset", [MNIST, FashionMNIST])
+@pytest.mark.parametrize("packed", [False, True])
+def test_images_are_padded_with_black_and_splits_are_kept(tmp_path, dataset, packed):
+    write(tmp_path, dataset.__name__, FILES, packed=packed)
+    data = dataset().load(tmp_path, CPU)
+    for split, prefix in ((data.train, "train"), (data.held_out, "t10k")):
+        inner = split.images[:, 0, 2:-2, 2:-2]
+        assert torch.equal(inner, torch.from_numpy(FILES[f"{prefix}-images-idx3-ubyte"]))
+        assert int(split.images.sum()) == int(inner.sum())
+        assert split.labels.tolist() == FILES[f"{prefix}-labels-idx1-ubyte"].tolist()
+    assert data.shape == dataset().shape
+    assert (data.class_names and data.class_names[0]) == {MNIST: None, FashionMNIST: "T-shirt/top"}[dataset]
+
+
+def test_packed_files_are_unpacked_into_the_cache_alone(tmp_path, cache):
+    raw = write(tmp_path, "MNIST", FILES, packed=True)
+    before = sorted(raw.iterdir())
+    MNIST().load(tmp_path, CPU)
+    assert sorted(raw.iterdir()) == before
+    assert {path.name: path.read_bytes() for path in cache.iterdir()} == {n: idx(a) for n, a in FILES.items()}
+
+
+def test_a_broken_copy_in_the_cache_is_made_anew(tmp_path, cache):
+    write(tmp_path, "MNIST", FILES, packed=True)
+    expected = MNIST().load(tmp_path, CPU).hash
+    (cache / IMAGES).write_bytes(b"torn")
+    assert MNIST().load(tmp_path, CPU).hash == expected
+
+
+def test_an_unpacked_folder_needs_no_cache(tmp_path, cache):
+    write(tmp_path, "MNIST", FILES, packed=False)
+    MNIST().load(tmp_path, CPU)
+    assert not cache.exists()
+
+
+def test_without_a_root_it_is_data_below_the_working_folder(tmp_path, monkeypatch):
+    write(tmp_path / "data", "MNIST", FILES, packed=False)
+    monkeypatch.chdir(tmp_path)
+    assert MNIST().load(None, CPU).reference_size == 5
+
+
+def test_a_missing_data_set_says_how_to_get_it(tmp_path):
+    with pytest.raises(InputError) as caught:
+        MNIST().load(tmp_path / "nowhere", CPU)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "data set mnist is not in" in message
+    assert message.endswith(f"to get it: lipschitz data mnist --data-root {tmp_path / 'nowhere'}")
+    assert all(file in message for file in FILES)
+
+
+def test_one_missing_file_is_named_alone(tmp_path):
+    raw = write(tmp_path, "MNIST", FILES, packed=False)
+    (raw / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(InputError, match=r"has no MNIST/raw/t10k-labels-idx1-ubyte; to get"):
+        MNIST().load(tmp_path, CPU)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_truncated_file_is_named_with_both_checksums(tmp_path, packed):
+    raw = write(tmp_path, "MNIST", FILES, packed=packed)
+    MNIST().load(tmp_path, CPU)
+    path = raw / (IMAGES + ".gz" * packed)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"is truncated or corrupt: expected MD5 \w{32}, found \w{32}") as caught:
+        MNIST().load(tmp_path, CPU)
+    assert str(path) in str(caught.value)
+
+
+def test_the_published_checksums_are_checked(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    write(tmp_path, "MNIST", FILES, packed=False)
+    with pytest.raises(InputError, match=r"expected MD5 6bbc9ace898e44ae57da46a324031adb"):
+        MNIST().load(tmp_path, CPU)
+
+
+def test_an_unreadable_file_is_named(tmp_path, monkeypatch):
+    write(tmp_path, "MNIST", FILES, packed=False)
+
+    def refuse(path, mode):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match=rf"cannot read .*{IMAGES}: Permission denied"):
+        MNIST().load(tmp_path, CPU)
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, cache):
+    write(tmp_path, "MNIST", FILES, packed=True)
+    cache.parent.parent.mkdir(parents=True)
+    cache.parent.touch()
+    with pytest.raises(InputError, match=r"cannot write .*; set XDG_CACHE_HOME to another folder"):
+        MNIST().load(tmp_path, CPU)
+
+
+def test_a_mix_of_packed_and_unpacked_files_is_read_from_the_packed(tmp_path):
+    raw = write(tmp_path, "MNIST", FILES, packed=True)
+    (raw / IMAGES).write_bytes(gzip.decompress((raw / f"{IMAGES}.gz").read_bytes()))
+    assert MNIST().load(tmp_path, CPU).reference_size == 5
+    shutil.rmtree(raw)
+    with pytest.raises(InputError, match="is not in"):
+        MNIST().load(tmp_path, CPU)

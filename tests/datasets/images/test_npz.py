@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from lipschitz.datasets.images.npz import Npz
+from lipschitz.errors import InputError
+
+CPU = torch.device("cpu")
+N = 20
+
+
+def colour(n=N, size=8, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, size, size, 3), dtype=np.uint8)
+
+
+def save(folder, name="some.npz", **arrays):
+    np.savez(folder / name, **arrays)
+    return folder / name
+
+
+def load(folder, **fields):
+    return Npz(**{"file": "some.npz", "size": 8, **fields}).load(folder, CPU)
+
+
+def test_colour_images_with_labels(tmp_path):
+    images, labels = colour(), np.arange(N, dtype=np.uint8) % 2
+    save(tmp_path, images=images, labels=labels, index=np.arange(N))
+    data = load(tmp_path, num_classes=2, held_out=0.5)
+    # Of each class, in 0 1 0 1 ..., the 2nd, 4th, ... is held out.
+    kept = np.arange(N) % 4 < 2
+    assert data.classes == 2
+    assert np.array_equal(data.train.images, images[kept].transpose(0, 3, 1, 2))
+    assert np.array_equal(data.held_out.images, images[~kept].transpose(0, 3, 1, 2))
+    assert data.held_out.labels.tolist() == labels[~kept].tolist()
+    assert data.held_out.labels.dtype == torch.int64
+
+
+@pytest.mark.parametrize("last", [(), (1,)])
+def test_grey_images_with_or_without_an_axis_for_them(tmp_path, last):
+    images = colour()[..., 0]
+    save(tmp_path, images=images.reshape(*images.shape, *last))
+    data = load(tmp_path, channels=1)
+    assert data.shape == Npz(file="some.npz", size=8, channels=1).shape == (1, 8, 8)
+    assert data.sizes == {"train": 15, "held_out": 5}
+    assert np.array_equal(data.held_out.images[:, 0], images[3::4])
+    assert data.classes is data.train.labels is None
+
+
+def test_labels_are_left_aside_where_no_classes_are_asked_for(tmp_path):
+    save(tmp_path, images=colour(), labels=np.full(N, 99))
+    assert load(tmp_path).train.labels is None
+
+
+def test_a_second_file_is_held_out_whole(tmp_path):
+    save(tmp_path, images=colour())
+    save(tmp_path, "test.npz", images=colour(3, seed=1))
+    data = load(tmp_path, held_out_file="test.npz")
+    assert np.array_equal(data.train.images, colour().transpose(0, 3, 1, 2))
+    assert np.array_equal(data.held_out.images, colour(3, seed=1).transpose(0, 3, 1, 2))
+
+
+def test_an_absolute_file_needs_no_root(tmp_path):
+    path = save(tmp_path, images=colour())
+    assert load(None, file=str(path)).sizes["train"] == 15
+
+
+@pytest.mark.parametrize(
+    ("arrays", "fields", "message"),
+    [
+        ({"labels": np.arange(3)}, {}, r"some\.npz holds no images; found: labels"),
+        ({"images": colour()}, {"num_classes": 2}, r"some\.npz holds no labels; found: images"),
+        ({"images": colour() / 255}, {}, r"images are of dtype float64; allowed: uint8"),
+        ({"images": colour(size=9)}, {}, r"shape \(20, 9, 9, 3\); allowed: \(n, 8, 8, 3\)"),
+        ({"images": colour()[:0]}, {}, r"shape \(0, 8, 8, 3\); allowed: \(n, 8, 8, 3\), n above 0"),
+        ({"images": colour()}, {"channels": 1}, r"allowed: \(n, 8, 8\) or \(n, 8, 8, 1\)"),
+        ({"images": colour()[0]}, {}, r"shape \(8, 8, 3\); allowed"),
+        (
+            {"images": colour(), "labels": np.eye(20)},
+            {"num_classes": 2},
+            r"labels are of dtype float64 and shape \(20, 20\); allowed: integers, \(20,\)",
+        ),
+        (
+            {"images": colour(), "labels": np.arange(20)},
+            {"num_classes": 10},
+            "image 10 is labelled 10; allowed: 0 to 9",
+        ),
+        ({"images": colour(3)}, {}, "3 images are too few to hold out a share of 0.25"),
+        ({"images": np.array([None])}, {}, r"some\.npz is no \.npz file, or is truncated: .*allow_pickle"),
+    ],
+)
+def test_wrong_arrays_are_refused_in_one_line(tmp_path, arrays, fields, message):
+    save(tmp_path, **arrays)
+    with pytest.raises(InputError, match=message) as caught:
+        load(tmp_path, **fields)
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path / "some.npz") in str(caught.value)
+
+
+def test_what_is_no_archive_is_refused(tmp_path):
+    path = tmp_path / "some.npz"
+    with pytest.raises(InputError, match=r"cannot read .*some\.npz: No such file .*--data-root"):
+        load(tmp_path)
+    with path.open("wb") as file:
+        np.save(file, colour())
+    with pytest.raises(InputError, match=r"is no \.npz file"):
+        load(tmp_path)
+    save(tmp_path, images=colour())
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(InputError, match="or is truncated"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("fields", [{}, {"file": "a", "held_out": 1.0}, {"file": "a", "channels": 4}])
+def test_fields_are_validated(fields):
+    with pytest.raises(ValidationError):
+        Npz(**fields)

@@ -1,0 +1,208 @@
+"""Streamed images are drawn as they are from memory, bit for bit, whatever was guessed."""
+
+import json
+import os
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lipschitz.datasets.images import placement as residence
+from lipschitz.datasets.images.crop import Framing
+from lipschitz.datasets.images.decode import Pictures
+from lipschitz.datasets.images.image_data import ImageData, Split
+from lipschitz.datasets.images.streaming import StreamedSplit
+from lipschitz.errors import InputError
+
+CPU = torch.device("cpu")
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+PIXELS = np.random.default_rng(0).integers(0, 256, (30, 4, 4, 3), dtype=np.uint8)
+LABELS = torch.arange(30) % 3
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "lipschitz" / "datasets" / "hashes"
+
+
+@pytest.fixture
+def opened():
+    """How often each picture was opened."""
+    return Counter()
+
+
+@pytest.fixture
+def pictures(opened):
+    def open_(place):
+        opened[place] += 1
+        return Image.fromarray(PIXELS[place])
+
+    names = [f"picture {k}" for k in range(len(PIXELS))]
+    return Pictures(names, open_, Framing(4, 3, "none"), LABELS, fingerprint="pictures")
+
+
+def load(source, device="cpu"):
+    held_out = torch.arange(30) % 5 == 0
+    return ImageData.load(source.where(~held_out), source.where(held_out), torch.device(device), classes=3)
+
+
+def in_memory(device="cpu"):
+    return load(Split(torch.from_numpy(PIXELS.transpose(0, 3, 1, 2).copy()), LABELS), device)
+
+
+@pytest.fixture
+def nothing_fits(monkeypatch):
+    monkeypatch.setattr(residence, "limit", lambda device: 0)
+
+
+def rng(seed=0, device="cpu"):
+    return torch.Generator(device).manual_seed(seed)
+
+
+def draws(data, device="cpu"):
+    """Return what a run draws of data, in turns, from one generator for each purpose."""
+    training, evaluation = rng(0, device), rng(1, device)
+    drawn = []
+    for _ in range(3):
+        drawn += [data.batch(5, training), *data.labelled_batch(5, training), data.batch(7, training)]
+        drawn += [data.reference(4, evaluation), data.floor(6, evaluation)]
+    return [each.cpu() for each in (*drawn, *data.chunks("train", 7), *data.chunks("held_out"))]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_what_is_drawn_is_what_memory_holds(pictures, nothing_fits, device):
+    streamed, held = load(pictures, device), in_memory()
+    assert isinstance(streamed.train, StreamedSplit)
+    assert isinstance(held.train, Split)
+    assert streamed.batch(3, rng(0, device)).device.type == device
+    for each in ("hash", "sizes", "shape", "classes", "reference_size"):
+        assert getattr(streamed, each) == getattr(held, each)
+    if device == "cuda":
+        # Devices draw other numbers.
+        with pytest.MonkeyPatch.context() as roomy:
+            roomy.setattr(residence, "limit", lambda device: 1e9)
+            held = in_memory(device)
+    pairs = list(zip(draws(streamed, device), draws(held, device), strict=True))
+    assert len(pairs) > 20
+    assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_pictures_that_fit_are_read_once_and_held(pictures, opened):
+    data, held = load(pictures), in_memory()
+    assert isinstance(data.train, Split)
+    assert data.hash == held.hash
+    assert torch.equal(data.train.images, held.train.images)
+    draws(data)
+    assert set(opened.values()) == {1}
+
+
+def test_pixels_of_the_host_that_do_not_fit_the_device_are_streamed_too(nothing_fits):
+    held = in_memory()
+    assert isinstance(held.train, Split), "on the CPU they are where they should be"
+    streamed = ImageData(StreamedSplit(held.train, CPU), StreamedSplit(held.held_out, CPU), held.hash, 3)
+    assert all(torch.equal(one, other) for one, other in zip(draws(streamed), draws(held), strict=True))
+
+
+def test_the_next_batch_is_read_before_it_is_asked_for(pictures, opened, nothing_fits):
+    data, training = load(pictures), rng()
+    opened.clear()
+    for _ in range(5):
+        data.batch(8, training)
+    assert opened.total() <= (5 + 1) * 8
+
+
+def test_tasks_that_take_turns_are_each_guessed_right(pictures, opened, nothing_fits):
+    data, one, other = load(pictures), rng(0), rng(1)
+    opened.clear()
+    same_one, same_other = rng(0), rng(1)
+    for _ in range(5):
+        assert torch.equal(data.batch(8, one), in_memory().batch(8, same_one))
+        assert torch.equal(data.batch(8, other), in_memory().batch(8, same_other))
+    assert opened.total() <= 2 * (5 + 1) * 8
+
+
+def test_after_a_checkpoint_is_restored_the_same_batches_follow(pictures, nothing_fits):
+    data, training = load(pictures), rng()
+    data.batch(4, training)
+    state = training.get_state()
+    first = [data.batch(4, training) for _ in range(3)]
+    training.set_state(state)
+    assert all(torch.equal(batch, data.batch(4, training)) for batch in first)
+    elsewhere = torch.Generator()
+    elsewhere.set_state(state)
+    assert all(torch.equal(batch, load(pictures).batch(4, elsewhere)) for batch in first)
+
+
+def test_whatever_else_the_generator_gives_no_wrong_guess_is_used(pictures, nothing_fits):
+    def drawn(data):
+        training = rng()
+        first = data.batch(4, training)
+        torch.randn(3, generator=training)
+        return [first, data.batch(4, training), data.batch(6, training), training.get_state()]
+
+    assert all(torch.equal(a, b) for a, b in zip(drawn(load(pictures)), drawn(in_memory()), strict=True))
+
+
+def test_the_hash_is_remembered_as_long_as_nothing_changes(pictures, opened, nothing_fits, own_cache):
+    first = load(pictures).hash
+    opened.clear()
+    assert load(pictures).hash == first
+    assert not opened
+    for other in (
+        replace(pictures, fingerprint="touched"),
+        replace(pictures, labels=LABELS.flip(0)),
+        pictures.where(torch.arange(30) < 29),
+    ):
+        opened.clear()
+        ImageData.load(other, other, CPU, classes=3)
+        assert opened.total() == 2 * other.size
+    for path in own_cache.iterdir():
+        assert len(json.loads(path.read_text())["found"]) == 64
+        path.write_text("torn")
+    assert load(pictures).hash == first
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_of_several_broken_pictures_the_first_is_named_and_nothing_is_kept(pictures, monkeypatch, fits, own_cache):
+    def open_(place):
+        if place in (11, 17):
+            raise OSError("torn\nin two")
+        return Image.fromarray(PIXELS[place])
+
+    if not fits:
+        monkeypatch.setattr(residence, "limit", lambda device: 0)
+    with pytest.raises(InputError, match=r"^picture 11 cannot be used as an image: torn$"):
+        load(replace(pictures, open=open_))
+    assert not own_cache.exists() or not list(own_cache.iterdir())
+    assert replace(pictures, open=open_).broken() == [11, 17]
+
+
+def test_a_picture_that_vanishes_later_is_named(pictures, nothing_fits):
+    gone = []
+
+    def open_(place):
+        if gone:
+            raise FileNotFoundError(f"no {place}")
+        return Image.fromarray(PIXELS[place])
+
+    data, training = load(replace(pictures, open=open_)), rng()
+    data.batch(4, training)
+    gone.append(True)
+    with pytest.raises(InputError, match=r"picture \d+ cannot be used as an image: no \d+"):
+        # The first was guessed, and may have been read in time.
+        [data.batch(4, training) for _ in range(2)]
+
+
+def test_all_of_a_streamed_split_can_be_held(pictures, nothing_fits):
+    whole = load(pictures).train.to(CPU)
+    assert torch.equal(whole.images, in_memory().train.images)
+    assert torch.equal(whole.labels, in_memory().train.labels)
+
+
+def test_what_may_be_held_is_a_share_of_memory():
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert residence.limit(CPU) == physical / 8

@@ -1,0 +1,173 @@
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Reported
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.patches import Polygon
+from synthetic import METHODS, Plan, write_sweep
+
+from lipschitz.report.plots import curves
+from lipschitz.report.plots.brackets import brackets
+from lipschitz.report.plots.evidence import Evidence, Pictures, gather
+from lipschitz.report.plots.gallery import FAMILIES, gallery
+from lipschitz.report.plots.labels import spread
+from lipschitz.report.plots.panels import balanced, look
+from lipschitz.report.plots.samples import mosaic, panel_title
+from lipschitz.report.reading.results import load
+
+PLAN = Plan(("eight_gaussians",), ("none", "gradient_penalty"), seeds=(0, 1))
+
+
+def evidence_of(folder: Path) -> Evidence:
+    return gather(load(folder))[0]
+
+
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in ("surface", "samples")])
+@pytest.mark.parametrize("dataset", ["eight_gaussians", "digits"])
+def test_every_figure_names_its_dataset_and_every_method(reported: Reported, family: str, dataset: str) -> None:
+    text = (reported.folder / "plots" / f"{family}_{dataset}.svg").read_text()
+    assert dataset in text
+    assert all(name in text for name in METHODS)
+
+
+def test_a_diverged_seed_is_counted_in_the_label(reported: Reported) -> None:
+    text = (reported.folder / "plots" / "quality_by_step_eight_gaussians.svg").read_text()
+    assert "weight_clipping  (n = 2, 1 diverged)" in text
+    assert "real data" in text
+
+
+def test_every_figure_comes_in_three_formats(reported: Reported) -> None:
+    files = {path.name for path in (reported.folder / "plots").iterdir()}
+    stems = {Path(name).stem for name in files}
+    assert files == {f"{stem}.{kind}" for stem in stems for kind in ("svg", "pdf", "png")}
+    assert {"samples_digits", "samples_eight_gaussians", "surface_eight_gaussians"} <= stems
+    assert "surface_digits" not in stems
+
+
+def test_a_bracket_goes_from_the_geometric_mean_of_the_lower_to_that_of_the_upper_bounds(tmp_path: Path) -> None:
+    evidence = evidence_of(write_sweep(tmp_path, PLAN))
+    last = evidence.results.outcomes[evidence.results.outcomes["which"] == "last"]
+    with look():
+        figure = brackets(evidence)
+    assert figure is not None
+    (axes,) = figure.axes
+    right = axes.get_xlim()[1]
+    marks = {
+        (round(line.get_ydata()[0]), float(line.get_xdata()[0])) for line in axes.lines if len(line.get_xdata()) == 1
+    }
+    expected = set()
+    for place, name in enumerate(PLAN.constraints):
+        of_runs = last[last["run"].isin(evidence.runs.index[evidence.runs["constraint"] == name])]
+        for bound in ("lipschitz_lower", "lipschitz_upper"):
+            mean = float(np.exp(np.log(of_runs.loc[of_runs["metric"] == bound, "value"]).mean()))
+            expected.add((place, mean if np.isfinite(mean) else right))
+    assert {
+        (place, pytest.approx(value)) == found
+        for (place, value), found in zip(sorted(expected), sorted(marks), strict=True)
+    } == {True}
+    assert [text.get_text() for text in axes.texts][1] == "× ∞"
+
+
+def test_seconds_are_steps_times_what_the_serial_pass_measured(tmp_path: Path) -> None:
+    evidence = evidence_of(write_sweep(tmp_path, PLAN))
+    with look():
+        figure = curves.quality_by_seconds(evidence)
+    assert figure is not None
+    ends = {
+        round(float(np.asarray(line.get_xdata())[-1]), 6) for line in figure.axes[0].lines if len(line.get_xdata()) == 6
+    }
+    assert ends == {round(2000 * (3.0 * cost + 2.5) / 1000, 6) for cost in (1.0, 1.9)}
+
+
+def test_what_was_not_timed_is_left_out_of_seconds_and_said(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path, PLAN)
+    (folder / "timing" / "eight_gaussians-hinge-C-none.json").write_text(json.dumps({"n_dis": 1}))
+    with look():
+        figure = curves.quality_by_seconds(evidence_of(folder))
+    assert figure is not None
+    assert any("Not measured: none." in text.get_text() for text in figure.texts)
+
+
+def test_a_dollar_in_a_label_is_no_formula(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path, Plan(("eight_gaussians",), ("none", r"odd($\frac$=<1>&2)"), seeds=(0,)))
+    pictures = list(gallery(gather(load(folder)), None, []))
+    assert len(pictures) == len(FAMILIES)
+    assert r"odd($\frac$=&lt;1&gt;&amp;2)" in pictures[0].files["svg"].decode()
+
+
+def test_where_there_are_too_many_figures_it_says_so(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path, PLAN)
+    warnings: list[str] = []
+    assert [picture.name for picture in gallery(gather(load(folder)), 1, warnings)] == [
+        "quality_by_step_eight_gaussians"
+    ]
+    assert len(warnings) == 1
+    assert str(len(FAMILIES) - 1) in warnings[0]
+
+
+def test_comparisons_are_never_mixed(tmp_path: Path) -> None:
+    plan = Plan(("eight_gaussians",), ("none",), losses=("hinge", "minimax"), settings=("A", "C"), seeds=(0, 1))
+    found = gather(load(write_sweep(tmp_path, plan)))
+    assert [evidence.slug for evidence in found] == [
+        f"eight_gaussians_{loss}_{setting}" for loss in ("hinge", "minimax") for setting in ("A", "C")
+    ]
+    assert all(set(evidence.curves["n"]) == {2} for evidence in found)
+
+
+@given(st.lists(st.floats(-2, 2), max_size=20), st.floats(0.01, 0.2))
+def test_labels_keep_their_order_and_their_distance(wanted: list[float], gap: float) -> None:
+    places = spread(wanted, gap)
+    placed = sorted(places)
+    assert all(high - low >= gap - 1e-9 for low, high in pairwise(placed))
+    assert max(places, default=0.0) <= 1
+    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
+    assert [places[index] for index in order] == placed
+
+
+@pytest.mark.parametrize(("number", "columns"), [(1, 1), (4, 4), (5, 3), (6, 3), (7, 4), (8, 4), (9, 3)])
+def test_panels_are_balanced(number: int, columns: int) -> None:
+    assert balanced(number, 4) == columns
+
+
+def test_many_methods_are_drawn_without_intervals_and_it_says_so(tmp_path: Path) -> None:
+    for count, banded in ((8, True), (9, False)):
+        names = tuple(f"gradient_penalty(weight={weight}.0)" for weight in range(count))
+        evidence = evidence_of(write_sweep(tmp_path / str(count), Plan(("eight_gaussians",), names, seeds=(0, 1))))
+        with look():
+            figure = curves.quality_by_step(evidence)
+        assert figure is not None
+        assert any("95 % interval" in text.get_text() for text in figure.texts) is banded
+        assert any(isinstance(artist, Polygon) for artist in figure.axes[0].get_children()) is banded
+
+
+def test_mosaic_places_images_row_by_row() -> None:
+    images = np.arange(40, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 3, 1), dtype=np.uint8)
+    sheet = mosaic(images)
+    assert sheet.shape == (6 * 3 - 1, 6 * 4 - 1)
+    assert (sheet[3:5, 4:7] == 7).all()
+    assert (sheet[2] == 128).all()
+
+
+def test_a_long_title_is_broken_where_a_reader_would() -> None:
+    label = "spectral_normalization(power_iterations=5, epsilon=1e-06)+gradient_penalty(weight=0.5)"
+    lines = panel_title(Pictures(label, 3, "diverged", {})).split("\n")
+    assert "".join(lines) == f"{label}, seed 3, diverged"
+    assert max(map(len, lines)) <= 34
+    assert lines[:2] == ["spectral_normalization(", "power_iterations=5, "]
+
+
+def test_ticks_of_a_logarithmic_axis_are_read_as_they_stand() -> None:
+    from lipschitz.report.plots.scales import power
+
+    assert [power(value, 0) for value in (1e-10, 1e-4, 0.01, 0.3, 100.0, 1e5)] == [
+        "10⁻¹⁰",
+        "10⁻⁴",
+        "0.01",
+        "0.3",
+        "100",
+        "10⁵",
+    ]

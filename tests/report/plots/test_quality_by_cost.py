@@ -1,0 +1,195 @@
+"""The scatter of quality against seconds: where its points lie, what stands apart, and which of them nothing beats."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from synthetic import METHODS, Plan, dump, write_sweep
+
+from lipschitz.report.plots.costs import front, quality_by_cost
+from lipschitz.report.plots.curves import quality_by_seconds
+from lipschitz.report.plots.evidence import Evidence, gather
+from lipschitz.report.plots.gallery import FAMILIES
+from lipschitz.report.plots.panels import look
+from lipschitz.report.reading.results import load
+from lipschitz.report.style import styles
+
+PLAN = Plan(("eight_gaussians",), ("none", "weight_clipping", "gradient_penalty"), seeds=(0, 1), pictures=False)
+SECONDS = {"none": 11.0, "weight_clipping": 11.06, "gradient_penalty": 16.4}
+"""2,000 steps at 2.5 ms and once, 1.01 times or 1.9 times 3 ms."""
+
+
+def drawn(folder: Path) -> tuple[Evidence, Figure]:
+    evidence = gather(load(folder))[0]
+    with look():
+        figure = quality_by_cost(evidence)
+    assert figure is not None
+    return evidence, figure
+
+
+def marks(axes: Axes) -> dict[str, tuple[float, float]]:
+    """By marker, the points that lie in the data's own coordinates."""
+    points = (line for line in axes.lines if line.get_marker() not in ("None", "") and len(line.get_xdata()) == 1)
+    return {
+        str(line.get_marker()): (float(np.ravel(line.get_xdata())[0]), float(np.ravel(line.get_ydata())[0]))
+        for line in points
+        if line.get_transform() == axes.transData
+    }
+
+
+def said(figure: Figure) -> str:
+    texts = [*figure.texts, *(text for axes in figure.axes for text in axes.texts)]
+    return "\n".join(text.get_text() for text in texts)
+
+
+def test_a_point_lies_at_the_seconds_of_all_steps_and_at_the_mean_of_the_last(tmp_path: Path) -> None:
+    evidence, figure = drawn(write_sweep(tmp_path, PLAN))
+    assert [axes.get_ylabel() for axes in figure.axes] == ["W1 to held-out data ↓", "Modes covered ↑"]
+    last = evidence.results.outcomes[evidence.results.outcomes["which"] == "last"]
+    for metric, axes in zip(("w1", "modes"), figure.axes, strict=True):
+        found = marks(axes)
+        for name, style in styles(PLAN.constraints).items():
+            runs = evidence.runs.index[evidence.runs["constraint"] == name]
+            values = last.loc[last["run"].isin(runs) & (last["metric"] == metric), "value"]
+            assert found[style.marker] == pytest.approx((SECONDS[name], values.mean()))
+
+
+def test_an_error_bar_is_the_interval_of_the_seeds(tmp_path: Path) -> None:
+    evidence, figure = drawn(write_sweep(tmp_path, PLAN))
+    bars = [
+        tuple(np.asarray(path.vertices)[:, 1])
+        for collection in figure.axes[0].collections
+        if isinstance(collection, LineCollection)
+        for path in collection.get_paths()
+        if np.ptp(np.asarray(path.vertices)[:, 0]) == 0
+    ]
+    rows = evidence.final[evidence.final["metric"] == "w1"]
+    wanted = [(mean - ci95, mean + ci95) for mean, ci95 in rows[["mean", "ci95"]].itertuples(index=False)]
+    assert sorted(bars) == [pytest.approx(bar) for bar in sorted(wanted)]
+
+
+def test_a_method_that_was_not_timed_is_named_and_has_no_point(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path, PLAN)
+    dump(folder / "timing" / "eight_gaussians-hinge-C-none.json", {"n_dis": 1})
+    _, figure = drawn(folder)
+    assert "Not measured: none." in said(figure)
+    assert styles(PLAN.constraints)["none"].marker not in marks(figure.axes[0])
+
+
+def test_nothing_timed_is_no_figure(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path, PLAN)
+    for path in (folder / "timing").iterdir():
+        path.write_text(json.dumps({"n_dis": 1}))
+    with look():
+        assert quality_by_cost(gather(load(folder))[0]) is None
+
+
+def test_a_diverged_seed_is_counted_and_its_method_is_on_no_front(tmp_path: Path) -> None:
+    ends = {("eight_gaussians", "none", 0): "diverged", ("eight_gaussians", "weight_clipping", 0): "diverged"}
+    ends |= {("eight_gaussians", "weight_clipping", 1): "diverged"}
+    _, figure = drawn(write_sweep(tmp_path, Plan(PLAN.datasets, PLAN.constraints, seeds=(0, 1), ends=ends)))
+    assert "none  (n = 1, 1 diverged)" in said(figure)
+    assert "weight_clipping  (n = 0, 2 diverged)" in said(figure)
+    assert "of methods without a diverged seed" in said(figure)
+    assert set(marks(figure.axes[0])) == {
+        styles(PLAN.constraints)[name].marker for name in ("none", "gradient_penalty")
+    }
+    (steps,) = [line for line in figure.axes[0].lines if line.get_drawstyle() == "steps-post"]
+    assert float(np.asarray(steps.get_xdata())[0]) == pytest.approx(SECONDS["gradient_penalty"])
+
+
+def test_the_floor_is_a_line_where_there_is_room_and_else_a_word(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path, PLAN)
+    _, figure = drawn(folder)
+    assert "\nreal data" in said(figure)
+    for path in folder.glob("runs/*/result.json"):
+        result = json.loads(path.read_text())
+        result["floor"] = {"w1": -1000.0, "modes": 1000.0}
+        path.write_text(json.dumps(result))
+    _, figure = drawn(folder)
+    assert "↓ real data: -1000" in said(figure)
+    assert "↑ real data: 1000" in said(figure)
+    assert figure.axes[0].get_ylim()[0] > -10
+
+
+def test_methods_timed_on_different_devices_are_named_and_have_no_front(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path, PLAN)
+
+    def figures() -> tuple[Figure, Figure]:
+        evidence, by_cost = drawn(folder)
+        by_seconds = quality_by_seconds(evidence)
+        assert by_seconds is not None
+        return by_cost, by_seconds
+
+    def fronts(figure: Figure) -> int:
+        return sum(line.get_drawstyle() == "steps-post" for axes in figure.axes for line in axes.lines)
+
+    by_cost, by_seconds = figures()
+    assert fronts(by_cost) == 2
+    assert "Grey steps" in said(by_cost)
+    assert not any("different devices" in said(figure) for figure in (by_cost, by_seconds))
+    path = folder / "timing" / "eight_gaussians-hinge-C-none.json"
+    dump(path, json.loads(path.read_text()) | {"device": "cuda: another"})
+    by_cost, by_seconds = figures()
+    assert fronts(by_cost) == 0
+    assert "Grey steps" not in said(by_cost)
+    where = "cuda: another (none); cpu: synthetic, 1 thread (weight_clipping, gradient_penalty)"
+    for figure in (by_cost, by_seconds):
+        words = " ".join(said(figure).split())
+        assert f"Timed on different devices, whose seconds do not compare: {where}." in words
+    assert len(marks(by_cost.axes[0])) == 3
+
+
+def test_a_device_of_a_method_without_a_point_is_no_other_device(tmp_path: Path) -> None:
+    ends = {("eight_gaussians", "none", seed): "diverged" for seed in (0, 1)}
+    folder = write_sweep(tmp_path, Plan(PLAN.datasets, PLAN.constraints, seeds=(0, 1), ends=ends, pictures=False))
+    path = folder / "timing" / "eight_gaussians-hinge-C-none.json"
+    dump(path, json.loads(path.read_text()) | {"device": "cuda: another"})
+    assert "different devices" not in said(drawn(folder)[1])
+
+
+def test_methods_of_very_different_cost_have_a_logarithmic_axis(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path, PLAN)
+    assert drawn(folder)[1].axes[0].get_xscale() == "linear"
+    path = folder / "timing" / "eight_gaussians-hinge-C-gradient_penalty.json"
+    timing = json.loads(path.read_text())
+    timing["ms_discriminator_step"]["median"] = 100.0
+    path.write_text(json.dumps(timing))
+    assert drawn(folder)[1].axes[0].get_xscale() == "log"
+
+
+def test_the_labels_of_many_methods_stand_apart(tmp_path: Path) -> None:
+    names = tuple(f"{method}(version={version})" for method in METHODS for version in range(5))
+    _, figure = drawn(write_sweep(tmp_path, Plan(("digits",), names, seeds=(0,), evaluations=1, pictures=False)))
+    for axes in figure.axes:
+        height = axes.get_position().height * figure.get_size_inches()[1]
+        places = sorted(text.get_position()[1] * height for text in axes.texts if "version=" in text.get_text())
+        assert len(places) == len(names)
+        assert min(high - low for low, high in pairwise(places)) > 0.15
+
+
+def test_the_figure_is_in_the_gallery() -> None:
+    assert FAMILIES["quality_by_cost"][1] is quality_by_cost
+
+
+def test_a_front_by_hand() -> None:
+    seconds, means = np.array([4.0, 1.0, 2.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0, 1.5, 1.5])
+    assert front(seconds, means, lower=True) == [1, 3, 0]
+    assert front(seconds, -means, lower=False) == [1, 3, 0]
+    assert front(seconds, means, lower=False) == [1]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
+def test_nothing_beats_a_point_of_the_front_and_something_every_other_one(points: list[tuple[int, int]]) -> None:
+    seconds, means = (np.array(column, dtype=float) for column in zip(*points, strict=True))
+    there = {points[index] for index in front(seconds, means, lower=True)}
+    for point in points:
+        beaten = any(other != point and other[0] <= point[0] and other[1] <= point[1] for other in points)
+        assert beaten is (point not in there)

@@ -1,0 +1,340 @@
+"""Published numbers beside ours: the statistics worked out by hand, and configurations known by what they are."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from lines import lines
+from synthetic import Plan, write_sweep
+from synthetic_transport import (
+    CLIPPING,
+    METHODS,
+    NORMALIZATION,
+    ONE_SIDED,
+    PENALTY,
+    SORTING,
+    Method,
+    Pairs,
+    write_pairs,
+)
+
+from lipschitz.report.published import agreement, ranks
+from lipschitz.report.published.critics import Family, families
+from lipschitz.report.published.verdicts import verdict
+from lipschitz.report.published.work import TRUE, published
+from lipschitz.report.reading.results import load
+
+NAMES = ["clipping", "gradient penalty", "one-sided (LP)", "spectral normalization", "sorting out"]
+T2 = 0.95 / math.sqrt(2 * 0.975 * 0.025)
+"""Student's t at 0.975 with two degrees of freedom, in closed form."""
+
+
+def family_of(folder: Path, plan: Pairs) -> Family:
+    (family,) = families(load(write_pairs(folder, plan)))
+    return family
+
+
+def run_of(method: Method) -> dict[str, object]:
+    return {
+        "dataset": {"name": "funnels", "dim": 2, "width": 4, "degree": 8.0, "published": True},
+        "model": {"name": "critic", "width": None, "depth": 2, "activation": method.activation},
+        "constraints": [method.constraint],
+    }
+
+
+def test_every_published_value_is_there() -> None:
+    values = published().values
+    cosines = values[values["metric"] == "cosine"]
+    assert len(cosines) == 5 * 5 * 2 == len(cosines.drop_duplicates(["dim", "width", "method"]))
+    assert set(values["method"]) == {*NAMES, TRUE}
+    table = values.set_index(["metric", "dim", "width", "method"])["value"]
+    assert table["cosine", 2, 64, "gradient penalty"] == 0.355
+    assert table["cosine", 128, 4, "one-sided (LP)"] == 0.926
+    assert table["cosine", 64, 64, "sorting out"] == 0.834
+    assert table["l2", 16, 4, "clipping"] == 6.90
+    assert (table["w1_dual", 64, 64, TRUE], table["w1_dual", 16, 4, TRUE]) == (1.32, 1.94)
+    budgets = {method.name: (method.iterations, method.other_iterations) for method in published().methods}
+    found = [(5000, 5000), (60000, 40000), (60000, 40000), (10000, 5000), (25000, 15000)]
+    assert budgets == dict(zip(NAMES, found, strict=True))
+
+
+@pytest.mark.parametrize(("method", "name"), list(zip(METHODS, NAMES, strict=True)), ids=NAMES)
+def test_a_run_is_known_by_what_it_is(method: Method, name: str) -> None:
+    found = published().method_of(run_of(method))
+    assert found is not None
+    assert found.name == name
+
+
+def test_a_run_from_before_a_field_was_one_had_its_default() -> None:
+    penalty, normalization = dict(PENALTY.constraint), dict(NORMALIZATION.constraint)
+    del penalty["points"], penalty["one_sided"], normalization["operator"]
+    for method, constraint in ((PENALTY, penalty), (NORMALIZATION, normalization)):
+        found = published().method_of(run_of(replace(method, constraint=constraint)))
+        assert found is not None
+        assert found.name == NAMES[METHODS.index(method)]
+    by_formula = run_of(PENALTY) | {"dataset": {"name": "funnels", "dim": 2, "width": 4, "degree": 8.0}}
+    assert published().method_of(by_formula) is None, "that is the default"
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        run_of(replace(SORTING, activation="relu")),
+        run_of(replace(PENALTY, activation="full_sort")),
+        run_of(Method("none", {"name": "none"})),
+        run_of(PENALTY) | {"constraints": [PENALTY.constraint | {"points": "real"}]},
+        run_of(PENALTY) | {"constraints": [PENALTY.constraint, NORMALIZATION.constraint]},
+        run_of(CLIPPING) | {"dataset": {"name": "funnels", "dim": 2, "width": 4, "degree": 8.0, "published": False}},
+        run_of(CLIPPING) | {"dataset": {"name": "translation", "dim": 2}},
+    ],
+)
+def test_what_was_not_published_is_no_published_method(run: dict[str, object]) -> None:
+    assert published().method_of(run) is None
+
+
+@pytest.mark.parametrize(
+    ("difference", "half_width", "n", "near", "words"),
+    [
+        (0.02, 0.5, 3, 0.03, ("yes", "yes")),
+        (-0.02, 0.001, 3, 0.03, ("yes", "no")),
+        (-0.2, 0.3, 3, 0.03, ("no", "yes")),
+        (0.2, 0.1, 5, 0.03, ("no", "no")),
+        (0.02, 0.9, 2, 0.03, ("–", "too few seeds")),
+        (0.02, math.nan, 1, 0.03, ("–", "too few seeds")),
+    ],
+)
+def test_verdicts(difference: float, half_width: float, n: int, near: float, words: tuple[str, str]) -> None:
+    assert verdict(difference, half_width, n, near) == words
+
+
+def test_a_row_worked_out_by_hand(tmp_path: Path) -> None:
+    """Seeds .7, .8 and .9 at dimension 2 with 4 funnels, where .845 was published: s = .1, so t s √(4/3) = .497."""
+    plan = Pairs((PENALTY,), (2,), (4,), cosines={(PENALTY.label, 2, 4): (0.7, 0.8, 0.9)})
+    cosine, *others = agreement.tables(family_of(tmp_path, plan))
+    assert others == [], "no L2 or W1 was published there"
+    half = T2 * 0.1 * math.sqrt(4 / 3)
+    assert lines(cosine) == [
+        {
+            "Dim": "2",
+            "Funnels": "4",
+            "Method": "gradient penalty",
+            "Steps: published": "60000 or 40000",
+            "Steps: ours": "2000",
+            "Optimal potential": "0.882",
+            "Published": "0.845",
+            "Ours: mean": "0.800",
+            "Ours: at the other steps": "–",
+            "Ours: prediction interval": f"{0.8 - half:.3f} to 1.000",
+            "Ours: n": "3",
+            "Ours - published": "-0.045",
+            "Within .03": "no",
+            "In the 95 % prediction interval": "yes",
+        }
+    ]
+    assert "1 row with other steps: 0 of 1 within .03, 1 of 1 in the prediction interval." in cosine.notes
+    assert any("2206.07767" in note for note in cosine.notes)
+    assert "after the last step" in cosine.caption
+
+
+def test_the_last_step_counts_and_not_the_best(tmp_path: Path) -> None:
+    folder = write_pairs(tmp_path, Pairs((PENALTY,), (2,), (4,), seeds=(0,), cosines={(PENALTY.label, 2, 4): (0.5,)}))
+    path = next(folder.glob("runs/*/result.json"))
+    result = json.loads(path.read_text())
+    result["best"]["values"]["cosine_float32"] = 0.9
+    path.write_text(json.dumps(result))
+    (family,) = families(load(folder))
+    (row,) = lines(agreement.tables(family)[0])
+    assert (row["Ours: mean"], row["Ours: prediction interval"]) == ("0.500", "–")
+    assert row["In the 95 % prediction interval"] == "too few seeds"
+
+
+def test_published_values_meet_only_what_was_measured_as_they_were(tmp_path: Path) -> None:
+    cosines = {(PENALTY.label, 2, 4): (0.9, 0.91, 0.92)}
+    plan = Pairs((PENALTY,), (2,), (4,), cosines=cosines, rounding=0.1)
+    (row,) = lines(agreement.tables(family_of(tmp_path / "new", plan))[0])
+    assert (row["Ours: mean"], row["Ours - published"]) == ("0.810", "-0.035")
+    old = family_of(tmp_path / "old", replace(plan, as_published=False))
+    (table,) = agreement.tables(old)
+    (row,) = lines(table)
+    assert (row["Optimal potential"], row["Ours: mean"], row["Ours: n"]) == ("–", "–", "0")
+    assert row["In the 95 % prediction interval"] == "not measured as published"
+    assert "1 row with other steps: 1 not measured as published." in table.notes
+    assert ranks.tables(old) == []
+
+
+def test_ours_stand_at_either_number_of_steps_that_the_published_may_be_of(tmp_path: Path) -> None:
+    """The synthetic cosine grows with the steps: after 5,000 of 10,000 it is half of its last."""
+    longer = replace(NORMALIZATION, steps=10_000)
+    cosines = {(NORMALIZATION.label, 2, 4): (0.4, 0.5, 0.6)}
+    table = agreement.tables(family_of(tmp_path, Pairs((CLIPPING, longer), (2,), (4,), cosines=cosines)))[0]
+    clipping, row = lines(table)
+    assert (row["Steps: published"], row["Ours: mean"]) == ("10000 or 5000", "0.500")
+    assert row["Ours: at the other steps"] == "0.250"
+    assert (clipping["Steps: published"], clipping["Ours: at the other steps"]) == ("5000", "–")
+
+
+def test_rows_with_other_steps_than_the_published_are_counted_apart(tmp_path: Path) -> None:
+    """Published: clipping .072 after 5,000, the penalties .845 and .818 after 60,000 or 40,000, sorting .773."""
+    methods = (
+        replace(CLIPPING, steps=5_000),
+        replace(PENALTY, steps=60_000),
+        replace(ONE_SIDED, steps=40_000),
+        replace(SORTING, steps=20_000),
+    )
+    values = (0.072, 0.845, 0.7, 0.773)
+    cosines = {
+        (method.label, 2, 4): (value - 0.001, value, value + 0.001)
+        for method, value in zip(methods, values, strict=True)
+    }
+    table = agreement.tables(family_of(tmp_path, Pairs(methods, (2,), (4,), cosines=cosines)))[0]
+    said = (
+        "3 rows with the published steps: 2 of 3 within .03, 2 of 3 in the prediction interval; "
+        "1 row with other steps: 1 of 1 within .03, 1 of 1 in the prediction interval."
+    )
+    assert table.notes[0] == said
+
+
+def test_what_no_setting_makes_as_published_is_said(tmp_path: Path) -> None:
+    methods = (PENALTY, NORMALIZATION, SORTING)
+    notes = " ".join(agreement.tables(family_of(tmp_path, Pairs(methods, (2,), (4,))))[0].notes)
+    assert "spectral normalization: the gradient through σ is kept" in notes
+    assert "sorting out: the Cayley map" in notes
+    assert "gradient penalty: the" not in notes
+
+
+def test_an_interval_ends_where_its_metric_does(tmp_path: Path) -> None:
+    cosines = {(SORTING.label, 16, 4): (0.8, 0.99, 0.9), (CLIPPING.label, 16, 4): (-0.9, -0.6, -0.8)}
+    cosine, distance, _ = agreement.tables(
+        family_of(tmp_path, Pairs((CLIPPING, SORTING), (16,), (4,), cosines=cosines))
+    )
+    ends = [row["Ours: prediction interval"].split(" to ") for row in lines(cosine)]
+    assert (ends[0][0], ends[1][1]) == ("-1.000", "1.000")
+    assert lines(distance)[1]["Ours: prediction interval"].startswith("0 to ")
+
+
+def test_only_seeds_that_finished_count_and_those_that_diverged_are_named(tmp_path: Path) -> None:
+    ends = {
+        (PENALTY.label, 2, 4, 1): "diverged",
+        (PENALTY.label, 2, 4, 2): "running",
+        **{(CLIPPING.label, 2, 4, seed): "diverged" for seed in (0, 1, 2)},
+        **{(SORTING.label, 2, 4, seed): "running" for seed in (0, 1, 2)},
+    }
+    plan = Pairs((CLIPPING, PENALTY, SORTING), (2,), (4,), cosines={(PENALTY.label, 2, 4): (0.84, 0.1, 0.1)}, ends=ends)
+    family = family_of(tmp_path, plan)
+    clipping, penalty = lines(agreement.tables(family)[0])
+    assert (penalty["Ours: mean"], penalty["Ours: n"], penalty["In the 95 % prediction interval"]) == (
+        "0.840",
+        "1",
+        "too few seeds",
+    )
+    assert (clipping["Ours: mean"], clipping["Ours: n"], clipping["In the 95 % prediction interval"]) == (
+        "–",
+        "0",
+        "none finished",
+    )
+    named = "clipping at dim 2, 4 funnels (seed 0, 1, 2); gradient penalty at dim 2, 4 funnels (seed 1)"
+    assert f"Diverged, and in no mean: {named}." in agreement.tables(family)[0].notes
+
+
+def test_l2_and_w1_stand_beside_theirs_and_the_true_w1s(tmp_path: Path) -> None:
+    plan = Pairs((CLIPPING, SORTING), (16,), (4,), cosines={(CLIPPING.label, 16, 4): (0.3, 0.3, 0.3)})
+    _, distance, w1 = agreement.tables(family_of(tmp_path, plan))
+    clipping, sorting = lines(distance)
+    assert (clipping["Published"], clipping["Ours: mean"], clipping["In the 95 % prediction interval"]) == (
+        "6.90",
+        "0.910",
+        "no",
+    )
+    assert "Within .03" not in clipping
+    assert sorting["Published"] == "0.059", "as it was printed"
+    # The synthetic critic's W1 is its cosine times the true one, 1.5.
+    assert next(row["Ours: mean"] for row in lines(w1)) == "0.450"
+    assert "The true W1, published and ours: dim 16, 4 funnels: 1.94 and 1.500." in w1.notes
+
+
+def test_what_was_run_otherwise_is_said(tmp_path: Path) -> None:
+    folder = write_pairs(tmp_path, Pairs((PENALTY,), (2,), (4,)))
+    for path in folder.glob("runs/*/run.json"):
+        definition = json.loads(path.read_text())
+        definition["run"]["training"] |= {"batch_size": 256, "precision": "tf32"}
+        definition["run"]["constraints"][0]["weight"] = 1.0
+        path.write_text(json.dumps(definition))
+    (family,) = families(load(folder))
+    changed = "batch_size 256 for 1024, precision tf32 for float32, weight 1.0 for 10.0"
+    said = f"Other than published in more than steps: gradient penalty: {changed}."
+    assert said in agreement.tables(family)[0].notes
+
+
+def test_two_constraints_of_one_method_are_told_apart(tmp_path: Path) -> None:
+    other = replace(CLIPPING, label="weight_clipping(c=0.1)", constraint={**CLIPPING.constraint, "c": 0.1})
+    cosines = {(CLIPPING.label, 2, 4): (0.07, 0.08, 0.09), (other.label, 2, 4): (0.01, 0.02, 0.03)}
+    family = family_of(tmp_path, Pairs((other, CLIPPING, SORTING), (2,), (4,), cosines=cosines))
+    rows = lines(agreement.tables(family)[0])
+    assert [row["Constraint"] for row in rows] == [other.label, CLIPPING.label, SORTING.label]
+    (row,) = lines(ranks.tables(family)[0])
+    assert row["clipping: ours"] == "2"
+    assert "c 0.1 for 0.04" not in " ".join(ranks.tables(family)[0].notes), "the run with the published c is ranked"
+
+
+@pytest.mark.parametrize(("spread", "reversed_"), [(0.001, "1"), (0.035, "0")])
+def test_one_published_seed_reverses_nothing_that_seeds_of_ours_leave_open(
+    tmp_path: Path, spread: float, reversed_: str
+) -> None:
+    """Published: one-sided .676, gradient penalty .355; ours .5 and .8, the other way round.
+
+    With s = .035 one seed lies within t s √(4/3) = .174, so that the published two may be equal, and the mean of three
+    within t s / √3 = .087, so that ours are apart.
+    """
+    offsets = (-spread, 0.0, spread)
+    cosines = {
+        (PENALTY.label, 2, 64): tuple(0.8 + offset for offset in offsets),
+        (ONE_SIDED.label, 2, 64): tuple(0.5 + offset for offset in offsets),
+    }
+    (table,) = ranks.tables(family_of(tmp_path, Pairs((PENALTY, ONE_SIDED), (2,), (64,), cosines=cosines)))
+    (row,) = lines(table)
+    assert row["Pairs: reversed"] == reversed_
+    assert row["Pairs: not apart"] == str(1 - int(reversed_))
+
+
+def test_the_ranks_of_a_sweep_worked_out_by_hand(tmp_path: Path) -> None:
+    """Published with 64 funnels in the plane: one-sided .676, sorting out .661, gradient penalty .355."""
+    cosines = {
+        (PENALTY.label, 2, 64): (0.700, 0.701, 0.702),
+        (ONE_SIDED.label, 2, 64): (0.600, 0.601, 0.602),
+        (SORTING.label, 2, 64): (0.5, 0.6, 0.7),
+        (CLIPPING.label, 2, 64): (0.9, 0.9, 0.9),
+    }
+    ends = {(CLIPPING.label, 2, 64, seed): "diverged" for seed in (0, 1)}
+    plan = Pairs((CLIPPING, PENALTY, ONE_SIDED, SORTING), (2,), (64,), cosines=cosines, ends=ends)
+    (table,) = ranks.tables(family_of(tmp_path, plan))
+    assert lines(table) == [
+        {
+            "Dim": "2",
+            "Funnels": "64",
+            "gradient penalty: published": "3",
+            "gradient penalty: ours": "1 to 2",
+            "one-sided (LP): published": "1",
+            "one-sided (LP): ours": "2 to 3",
+            "sorting out: published": "2",
+            "sorting out: ours": "1 to 3",
+            "Pairs: alike": "0",
+            "Pairs: not apart": "2",
+            "Pairs: reversed": "1",
+        }
+    ]
+    assert "Reversed, in ours: dim 2, 64 funnels: gradient penalty above one-sided (LP)." in table.notes
+    steps = "Steps, published and ours: gradient penalty 60000 or 40000 and 2000, one-sided (LP) 60000 or 40000 and"
+    assert any(note.startswith(steps) for note in table.notes)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_one_seed_ranks_nothing(tmp_path: Path, seeds: tuple[int, ...]) -> None:
+    assert bool(ranks.tables(family_of(tmp_path, Pairs(seeds=seeds, pictures=False)))) is (len(seeds) > 1)
+
+
+def test_nothing_is_compared_where_nothing_matches(tmp_path: Path) -> None:
+    family = family_of(tmp_path / "formula", Pairs(published=False, pictures=False))
+    assert agreement.tables(family) == ranks.tables(family) == []
+    assert families(load(write_sweep(tmp_path / "generation", Plan(("digits",), seeds=(0,), pictures=False)))) == []

@@ -1,0 +1,99 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from synthetic import Plan, write_sweep
+
+from lipschitz.errors import InputError
+from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import overview
+
+SMALL = Plan(
+    datasets=("eight_gaussians",), constraints=("none", "spectral_normalization"), seeds=(0, 1), pictures=False
+)
+NONE = "eight_gaussians-hinge-C-none-0"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_sweep(tmp_path / "sweep", SMALL)
+
+
+def test_every_whole_line_becomes_a_row(folder: Path) -> None:
+    lines = sum(len(path.read_text().splitlines()) for path in folder.glob("runs/*/records.jsonl"))
+    with (folder / "runs" / NONE / "records.jsonl").open("a") as file:
+        file.write('{"step": 2000, "seco')
+    sweep = load(folder)
+    assert len(sweep.records) == lines
+    assert sweep.warnings == []
+
+
+@pytest.mark.parametrize("broken", ["run.json", "records.jsonl"])
+def test_a_run_that_cannot_be_read_is_named_and_the_others_are_reported(folder: Path, broken: str) -> None:
+    (folder / "runs" / NONE / broken).write_text("{not json\n")
+    sweep = load(folder)
+    assert len(sweep.runs) == 3
+    assert len(sweep.warnings) == 1
+    assert NONE in sweep.warnings[0]
+    assert "\n" not in sweep.warnings[0]
+
+
+def test_a_record_without_a_value_is_an_unreadable_run(folder: Path) -> None:
+    (folder / "runs" / NONE / "records.jsonl").write_text('{"step": 1, "seconds": 0.1, "metric": "w1"}\n')
+    assert NONE in load(folder).warnings[0]
+
+
+def test_runs_that_were_not_started_are_counted(folder: Path) -> None:
+    shutil.rmtree(folder / "runs" / NONE)
+    assert overview(load(folder)) == {"planned": 4, "finished": 3, "waiting": 1}
+
+
+def test_no_started_run_is_one_clear_line(folder: Path) -> None:
+    shutil.rmtree(folder / "runs")
+    with pytest.raises(InputError, match=r"nothing to report: no run was started$") as caught:
+        load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_runs_of_which_none_can_be_read_are_one_clear_line(folder: Path) -> None:
+    for path in folder.glob("runs/*/run.json"):
+        path.unlink()
+    first = folder / "runs" / NONE
+    said = f"nothing to report: no run was started, or none can be read; the first: {first}: cannot be read"
+    with pytest.raises(InputError, match=said) as caught:
+        load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_sweep_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no sweep\.json"):
+        load(tmp_path)
+
+
+def test_same_labels_but_another_definition_are_kept_apart(folder: Path) -> None:
+    for run in folder.glob("runs/*none-1"):
+        definition = json.loads((run / "run.json").read_text())
+        definition["configuration"] = "other"
+        definition["run"]["training"]["batch_size"] = 7
+        (run / "run.json").write_text(json.dumps(definition))
+    settings = load(folder).runs["setting"]
+    assert settings[NONE] == "C [training.batch_size=64]"
+    assert settings[NONE.replace("none-0", "none-1")] == "C [training.batch_size=7]"
+    assert settings["eight_gaussians-hinge-C-spectral_normalization-0"] == "C"
+
+
+def test_two_protocols_of_one_metric_never_share_its_name(folder: Path) -> None:
+    path = folder / "runs" / NONE / "result.json"
+    result = json.loads(path.read_text())
+    result["protocols"]["w1"]["n_real"] = 17
+    path.write_text(json.dumps(result))
+    sweep = load(folder)
+    metric_of = sweep.outcomes[sweep.outcomes["metric"].str.startswith("w1")].groupby("run")["metric"].unique()
+    assert list(metric_of[NONE]) == ["w1 [protocol 1]"]
+    assert list(metric_of["eight_gaussians-hinge-C-none-1"]) == ["w1 [protocol 2]"]
+    assert "w1" not in set(sweep.records["metric"])
+    assert any("2 protocols" in warning for warning in sweep.warnings)
+    facts = sweep.protocols.set_index("metric")["facts"]
+    assert (facts["w1 [protocol 1]"]["n_real"], facts["w1 [protocol 2]"]["n_real"]) == (17, 2000)
+    assert "modes" in set(sweep.records["metric"])

@@ -1,0 +1,77 @@
+"""What of a timing stands in the summary: on a GPU also what was not captured, and what several runs reach together."""
+
+from pathlib import Path
+
+import pytest
+from synthetic import Plan, on_gpu, write_sweep
+
+from lipschitz.metrics.catalogue import CATALOGUE
+from lipschitz.report.reading.comparisons import rows_of
+from lipschitz.report.reading.results import load
+from lipschitz.report.reading.timing import is_captured, launched, values_of
+from lipschitz.report.statistics.summary import measured_metrics, summarise
+
+STREAMED = "its images are streamed from the host"
+PLAN = Plan(
+    ("digits",), ("none", "spectral_normalization"), seeds=(0,), evaluations=1, pictures=False, cuda=True,
+    uncaptured={"spectral_normalization": STREAMED},
+)  # fmt: skip
+
+
+def test_captured_steps_stand_beside_the_same_launched_kernel_by_kernel() -> None:
+    timing = on_gpu("none", PLAN)
+    assert is_captured(timing)
+    assert values_of(timing) == pytest.approx(
+        {
+            "ms_discriminator_step": 0.8,
+            "ms_discriminator_step_uncaptured": 4.0,
+            "ms_generator_step": 0.5,
+            "ms_iteration": 4.2,
+            "ms_iteration_uncaptured": 5 * 4.0 + 3.0,
+            "peak_memory": 90.0,
+            "runs_at_once": 4,
+            "throughput": 2 * 1000 / 4.2,
+        }
+    )
+
+
+def test_what_was_not_captured_has_no_captured_time() -> None:
+    timing = on_gpu("spectral_normalization", PLAN)
+    assert not is_captured(timing)
+    assert values_of(timing) == pytest.approx(
+        {
+            "ms_discriminator_step": 6.0,
+            "ms_discriminator_step_uncaptured": 6.0,
+            "ms_generator_step": 3.0,
+            "ms_iteration_uncaptured": 5 * 6.0 + 3.0,
+            "peak_memory": 90.0,
+        }
+    )
+
+
+def test_on_a_cpu_nothing_is_captured_or_launched() -> None:
+    part = {"median": 3.0, "low": 2.9, "high": 3.1, "n": 50}
+    timing = {"ms_discriminator_step": part, "ms_generator_step": part, "n_dis": 1, "device": "cpu: synthetic"}
+    assert launched(timing) == {}
+    assert values_of(timing) == {"ms_discriminator_step": 3.0, "ms_generator_step": 3.0}
+
+
+def test_an_iteration_of_one_step_is_that_step() -> None:
+    timing = on_gpu("none", PLAN)
+    del timing["ms_generator_step"], timing["launched"]["ms_generator_step"]
+    assert not {"ms_iteration", "ms_iteration_uncaptured"} & values_of(timing).keys()
+
+
+def test_runs_at_once_whose_number_was_given_were_not_measured() -> None:
+    timing = on_gpu("none", PLAN)
+    del timing["packs"], timing["pack"]
+    assert not {"runs_at_once", "throughput"} & values_of(timing).keys()
+
+
+def test_the_summary_and_the_list_of_metrics_have_them(tmp_path: Path) -> None:
+    sweep = load(write_sweep(tmp_path, PLAN))
+    rows = rows_of(summarise(sweep), {"constraint": "none"}).set_index("metric")
+    timed = values_of(on_gpu("none", PLAN))
+    assert rows.loc[list(timed), "mean"].to_dict() == pytest.approx(timed)
+    assert set(rows.loc[list(timed), "n"]) == {1}
+    assert {CATALOGUE[name] for name in timed} <= set(measured_metrics(sweep))

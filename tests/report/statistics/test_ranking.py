@@ -1,0 +1,54 @@
+"""Which methods are apart: Welch's test against SciPy's, intervals that meet, and two orders beside each other."""
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_ind
+
+from lipschitz.report.published.ranks import compare
+from lipschitz.report.statistics.intervals import half_width
+from lipschitz.report.statistics.ranking import ranks, signs_of, welch_signs
+
+
+def signs(*groups: list[float]) -> np.ndarray:
+    n = np.array([len(group) for group in groups])
+    deviations = np.array([np.std(group, ddof=1) for group in groups])
+    return welch_signs(np.array([np.mean(group) for group in groups]), half_width(deviations, n), n)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 8.0])
+@pytest.mark.parametrize("sizes", [(3, 3), (2, 5), (4, 3)])
+def test_two_are_apart_where_welchs_test_says_so(shift: float, sizes: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(shift, 1, sizes[0]), rng.normal(0, 0.2, sizes[1])
+    is_apart = ttest_ind(first, second, equal_var=False).pvalue < 0.05
+    expected = int(np.sign(first.mean() - second.mean())) * is_apart
+    assert signs(list(first), list(second)).tolist() == [[0, expected], [-expected, 0]]
+
+
+def test_two_whose_intervals_meet_may_be_apart() -> None:
+    low, high = [0.137, 0.157, 0.177], [0.188, 0.208, 0.228]
+    widths = half_width(np.array([0.02, 0.02]), np.array([3, 3]))
+    assert np.mean(low) + widths[0] > np.mean(high) - widths[1]
+    assert signs(high, low).tolist() == [[0, 1], [-1, 0]]
+
+
+def test_without_spread_any_difference_counts() -> None:
+    assert signs([1.0, 1.0], [2.0, 2.0], [1.0, 1.0]).tolist() == [[0, -1, 0], [1, 0, 1], [0, -1, 0]]
+
+
+def test_ranks_are_apart_only_where_intervals_are() -> None:
+    """A is above all, B overlaps C, C overlaps D, and D lies wholly below B."""
+    low, high = np.array([0.9, 0.6, 0.5, 0.4]), np.array([0.95, 0.7, 0.65, 0.55])
+    assert ranks(signs_of(low, high)) == [(1, 1), (2, 3), (2, 4), (3, 4)]
+    published_values = np.array([0.949, 0.949, 0.964])
+    assert ranks(signs_of(published_values, published_values)) == [(2, 3), (2, 3), (1, 1)]
+
+
+def test_pairs_are_alike_reversed_or_not_apart() -> None:
+    low, high = np.array([0.9, 0.6, 0.5, 0.4]), np.array([0.95, 0.7, 0.65, 0.55])
+    ours, theirs = signs_of(low, high), np.array([0.1, 0.2, 0.3, 0.2])
+    order = compare(signs_of(theirs, theirs), ours)
+    # A is below B, C and D there and above them here; B and D are equal there; B and C, C and D overlap here.
+    assert order == (0, 3, [(0, 1), (0, 2), (0, 3)])
+    falling = np.array([4.0, 3.0, 2.0, 1.0])
+    assert compare(signs_of(falling, falling), ours) == (4, 2, [])

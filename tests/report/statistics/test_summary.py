@@ -1,0 +1,114 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Reported
+from synthetic import Plan, dump, write_sweep
+
+from lipschitz.report.reading.comparisons import rows_of
+from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import COLUMNS, overview, summarise
+
+
+def row_of(summary: pd.DataFrame, **labels: str) -> pd.Series:
+    rows = rows_of(summary, {"which": "last", **labels})
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+@pytest.fixture(scope="module")
+def summary(reported: Reported) -> pd.DataFrame:
+    return pd.read_csv(reported.folder / "summary.csv")
+
+
+def final(folder: Path, run: str, metric: str) -> float:
+    return float(json.loads((folder / "runs" / run / "result.json").read_text())["last"][metric])
+
+
+def test_columns_are_those_of_the_specification(summary: pd.DataFrame) -> None:
+    assert list(summary.columns) == COLUMNS
+    assert [
+        *(
+            "task",
+            "dataset",
+            "model",
+            "constraint",
+            "loss",
+            "setting",
+            "metric",
+            "which",
+            "n",
+            "mean",
+            "ci95",
+            "diverged",
+        )
+    ] == COLUMNS
+
+
+def test_mean_is_over_the_seeds_that_finished_and_a_diverged_one_is_counted_apart(
+    summary: pd.DataFrame, reported: Reported
+) -> None:
+    row = row_of(summary, dataset="eight_gaussians", constraint="weight_clipping", metric="w1")
+    runs = [f"eight_gaussians-hinge-C-weight_clipping-{seed}" for seed in (0, 2)]
+    assert (row["n"], row["diverged"]) == (2, 1)
+    assert row["mean"] == pytest.approx(np.mean([final(reported.folder, run, "w1") for run in runs]))
+
+
+def test_failed_and_running_seeds_are_in_no_mean(summary: pd.DataFrame, reported: Reported) -> None:
+    row = row_of(summary, dataset="digits", constraint="weight_clipping", metric="frechet_classifier")
+    assert (row["n"], row["diverged"]) == (1, 0)
+    assert row["mean"] == final(reported.folder, "digits-hinge-C-weight_clipping-0", "frechet_classifier")
+    assert np.isnan(row["ci95"])
+
+
+def test_timing_is_one_pass_without_interval(summary: pd.DataFrame) -> None:
+    row = row_of(summary, dataset="digits", constraint="gradient_penalty", metric="ms_discriminator_step")
+    assert (row["n"], row["mean"]) == (1, pytest.approx(3.0 * 1.9 * 2.5))
+    assert np.isnan(row["ci95"])
+    assert row_of(summary, dataset="digits", constraint="none", metric="peak_memory")["mean"] == 150
+
+
+def test_floor_counts_once_a_seed(summary: pd.DataFrame) -> None:
+    row = row_of(summary, dataset="eight_gaussians", constraint="real data", metric="w1")
+    assert (row["n"], row["mean"]) == (3, pytest.approx(0.063))
+
+
+def test_largest_sigma_is_taken_within_a_run_before_the_mean(summary: pd.DataFrame, reported: Reported) -> None:
+    row = row_of(summary, dataset="digits", constraint="none", metric="largest_sigma_operator")
+    runs = [reported.folder / "runs" / f"digits-hinge-C-none-{seed}" / "result.json" for seed in (0, 1)]
+    last = [json.loads(path.read_text())["last"] for path in runs]
+    largest = [max(value for name, value in one.items() if name.startswith("sigma_operator/")) for one in last]
+    assert row["mean"] == pytest.approx(np.mean(largest))
+
+
+def test_best_stands_beside_last(summary: pd.DataFrame) -> None:
+    labels = {"dataset": "digits", "constraint": "none", "metric": "w1_classifier"}
+    assert row_of(summary, **labels, which="best")["mean"] == pytest.approx(0.98 * row_of(summary, **labels)["mean"])
+
+
+def test_a_method_whose_every_seed_diverged_has_its_row(tmp_path: Path) -> None:
+    ends = {("eight_gaussians", "none", seed): "diverged" for seed in (0, 1)}
+    plan = Plan(("eight_gaussians",), ("none", "gradient_penalty"), seeds=(0, 1), ends=ends, pictures=False)
+    row = row_of(summarise(load(write_sweep(tmp_path, plan))), constraint="none", metric="w1")
+    assert (row["n"], row["diverged"]) == (0, 2)
+    assert np.isnan(row["mean"])
+
+
+def test_statuses_are_counted_of_the_runs_that_settings_were_chosen_by_too(tmp_path: Path) -> None:
+    plan = {"datasets": ("eight_gaussians",), "constraints": ("none",), "evaluations": 1, "pictures": False}
+    ends = {("eight_gaussians", "none", 100): "diverged", ("eight_gaussians", "none", 101): "running"}
+    write_sweep(tmp_path, Plan(**plan, settings=("A", "C"), seeds=(100, 101, 102), ends=ends))
+    judged = json.loads((tmp_path / "sweep.json").read_text())["runs"]
+    shutil.rmtree(tmp_path / "runs" / judged[2])
+    write_sweep(tmp_path, Plan(**plan, settings=("A",), seeds=(0, 1)))
+    runs = json.loads((tmp_path / "sweep.json").read_text())["runs"]
+    group = {"dataset": "eight_gaussians", "model": "mlp", "constraint": "none", "loss": "hinge"}
+    choice = {"group": group, "setting": "A", "metric": "w1", "value": 1.0, "seeds": [100, 101, 102], "runs": judged}
+    dump(tmp_path / "sweep.json", {"name": "tuned", "task": "generation", "runs": judged + runs, "chosen": [choice]})
+    found = overview(load(tmp_path))
+    # A folder without a result whose lock nobody holds is of a run that waits.
+    assert found == {"planned": 8, "finished": 3, "diverged": 2, "waiting": 3}
+    assert sum(found.values()) == 2 * found["planned"]

@@ -1,0 +1,145 @@
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from synthetic import Plan, write_sweep
+
+from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import summarise
+from lipschitz.report.tables.build import Table, build
+from lipschitz.report.tables.markup import latex, markdown
+
+HOSTILE = r"a_b+c{d}(x=50%,y=#1)&|<i>$2^3~\z` 漢 é"
+
+
+def tables_of(folder: Path) -> list[Table]:
+    sweep = load(folder)
+    return build(sweep, summarise(sweep))
+
+
+def column(table: Table, over: str, head: str) -> dict[str, str]:
+    index = next(i for i, one in enumerate(table.columns) if one.head == head and one.over.startswith(over))
+    return {row[0].text: row[index].text for row in table.rows}
+
+
+def plan(**changes: object) -> Plan:
+    small = {"datasets": ("digits",), "constraints": ("none", "gradient_penalty", HOSTILE), "pictures": False}
+    return Plan(**(small | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> list[Table]:
+    return tables_of(write_sweep(tmp_path, plan()))
+
+
+def test_the_overview_shows_at_a_glance_what_the_other_tables_hold(tables: list[Table]) -> None:
+    overview, quality, cost, _ = tables
+    assert [column.head for column in overview.columns] == [
+        *(column.head for column in quality.columns[:4]),
+        *(column.head for column in cost.columns[1:-1]),
+    ]
+    for row, of_quality, of_cost in zip(overview.rows, quality.rows, cost.rows, strict=False):
+        assert row == [*of_quality[:4], *of_cost[1:-1]]
+    assert "real data" not in column(overview, "Lip(D)", "at most")
+
+
+def test_tables_of_a_dataset_with_the_floor_as_a_row(tables: list[Table]) -> None:
+    assert [table.title.partition(":")[0] for table in tables] == [
+        "Overview",
+        "Quality",
+        "Constraint and cost",
+        "Steps and seconds to reach Fréchet distance, reference classifier ≤ 40.2",
+    ]
+    assert [row[0].text for row in tables[1].rows] == ["none", "gradient_penalty", HOSTILE, "real data"]
+
+
+def test_cost_is_given_beside_none(tables: list[Table]) -> None:
+    assert column(tables[2], "Discriminator step", "× none") == {
+        "none": "1.00",
+        "gradient_penalty": "1.90",
+        HOSTILE: "1.00",
+    }
+
+
+def test_cost_on_another_device_is_not_compared(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path, plan())
+    path = folder / "timing" / "digits-hinge-C-gradient_penalty.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"device": "another"}))
+    assert column(tables_of(folder)[2], "Discriminator step", "× none")["gradient_penalty"] == "–"
+
+
+def test_the_best_is_bold_and_what_lies_outside_its_interval_is_not(tables: list[Table]) -> None:
+    bold = {row[0].text: row[3].bold for row in tables[1].rows}
+    assert bold == {"none": False, "gradient_penalty": True, HOSTILE: False, "real data": False}
+
+
+def test_losses_and_settings_are_columns_where_they_vary_and_in_the_title_where_not(tmp_path: Path) -> None:
+    table = tables_of(write_sweep(tmp_path, plan(losses=("hinge", "wasserstein"))))[0]
+    assert [one.head for one in table.columns][:3] == ["Constraint", "Loss", "n"]
+    assert "setting C" in table.title
+    assert "hinge" not in table.title
+
+
+def test_unfinished_runs_are_noted(tmp_path: Path) -> None:
+    ends = {("digits", "none", 0): "failed", ("digits", "none", 1): "running"}
+    table = tables_of(write_sweep(tmp_path, plan(ends=ends)))[0]
+    assert column(table, "", "n")["none"] == "1"
+    assert table.notes == ["Not in these numbers, because they did not end: 1 failed, 1 waiting."]
+
+
+def test_every_line_of_markdown_has_the_same_cells(tables: list[Table]) -> None:
+    text = markdown(tables, "a|b_c")
+    for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+    assert "| gradient_penalty |" in text
+    assert r"\<i\>" in text
+
+
+def test_every_row_of_latex_has_the_same_cells_and_nothing_unescaped(tables: list[Table]) -> None:
+    # The overview has no row of real data: four rows are those of quality.
+    text = latex(tables[1:])
+    body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
+    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 4
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(tables[1].columns) - 1}
+    assert not re.search(r"(?<!\\)[%#_]", body)
+    assert r"a\_b+c\{d\}(x=50\%,y=\#1)\&\textbar{}\textless{}i\textgreater{}\$2\textasciicircum{}3" in body
+
+
+def test_the_rows_of_a_long_table_stand_closer_so_that_it_fits_a_page(tables: list[Table]) -> None:
+    short = tables[1]
+    long = replace(short, rows=short.rows * 13)
+    assert r"\arraystretch" in latex([long])
+    assert r"\arraystretch" not in latex([short])
+
+
+def test_notes_that_no_page_has_room_for_follow_their_table(tables: list[Table]) -> None:
+    short, long = (latex([replace(tables[1], notes=["Said once. " * times])]) for times in (1, 60))
+    assert short.index("Said once.") < short.index(r"\end{table}")
+    assert long.index("Said once.") > long.index(r"\end{table}")
+    assert long.count("Said once.") == 60
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.parametrize("alone", [True, False])
+def test_latex_compiles_alone_and_inside_a_document(tables: list[Table], tmp_path: Path, alone: bool) -> None:
+    (tmp_path / "table.tex").write_text(latex(tables))
+    document = r"\documentclass{article}\usepackage{booktabs}\begin{document}Before.\input{table}After.\end{document}"
+    (tmp_path / "document.tex").write_text(document)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex" if alone else "document.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_steps_stand_beside_the_configuration_that_made_them(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path, plan(constraints=("weight_clipping", "none"), seeds=(0,)))
+    for path in folder.glob("runs/*/run.json"):
+        definition = json.loads(path.read_text())
+        definition["steps"] = {"none": 10, "weight_clipping": 20}[definition["labels"]["constraint"]]
+        path.write_text(json.dumps(definition))
+    steps = column(tables_of(folder)[1], "", "Steps")
+    assert {name: steps[name] for name in ("none", "weight_clipping")} == {"none": "10", "weight_clipping": "20"}

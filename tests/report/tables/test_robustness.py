@@ -1,0 +1,312 @@
+"""What depends on the setting: shown of the runs that settings were chosen by, which stand nowhere else."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from synthetic import Plan, dump, write_sweep
+
+from lipschitz.report.plots.panels import look
+from lipschitz.report.plots.robustness import by_setting
+from lipschitz.report.reading.comparable import training_of
+from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.robustness import Method, Settings, settings_of
+from lipschitz.report.tables.robustness import table
+from lipschitz.report.write import report
+from lipschitz.sweep.definition.run import Training
+
+NONE, CLIPPED = "none", "weight_clipping"
+FID = "frechet_classifier"
+PLAN = Plan(("digits",), (NONE, CLIPPED), settings=("E", "A", "C"), seeds=(100, 101), evaluations=1, pictures=False)
+WORTH = {
+    NONE: {"E": (20.0, 24.0), "A": (9.0, 11.0), "C": (30.0, 50.0)},
+    CLIPPED: {"E": (70.0, 72.0), "A": (68.0, 70.0), "C": (66.0, 72.0)},
+}
+
+
+def edit(folder: Path, run: str, metric: str, value: float | str | None, status: str = "finished") -> None:
+    path = folder / "runs" / run / "result.json"
+    result = json.loads(path.read_text())
+    result["status"] = status
+    result["last"] = dict.fromkeys(result["last"]) if status == "diverged" else result["last"] | {metric: value}
+    path.write_text(json.dumps(result))
+
+
+def name(constraint: str, setting: str, seed: int, loss: str = "hinge") -> str:
+    return f"digits-{loss}-{setting}-{constraint}-{seed}"
+
+
+def tried(folder: Path, plan: Plan = PLAN, worth: Mapping[str, Mapping[str, tuple[float, ...]]] = WORTH) -> Path:
+    """Write runs with every setting, and what each reached."""
+    write_sweep(folder, plan)
+    for constraint, of_settings in worth.items():
+        for setting, values in of_settings.items():
+            for seed, value in zip(plan.seeds, values, strict=False):
+                edit(folder, name(constraint, setting, seed), FID, value)
+    return folder
+
+
+def tuned(folder: Path) -> Path:
+    """Write runs that settings were chosen by, C of clipping and A without a constraint, and those of the choice."""
+    tried(folder)
+    judged = json.loads((folder / "sweep.json").read_text())["runs"]
+    runs = []
+    for constraint, setting in ((NONE, "A"), (CLIPPED, "C")):
+        write_sweep(folder, Plan(("digits",), (constraint,), settings=(setting,), evaluations=1, pictures=False))
+        runs += json.loads((folder / "sweep.json").read_text())["runs"]
+    chosen = [
+        {
+            "group": {"dataset": "digits", "model": "dcgan(width=16)", "constraint": constraint, "loss": "hinge"},
+            "setting": setting,
+            "metric": FID,
+            "value": 10.0,
+            "seeds": [100, 101],
+            "runs": [run for run in judged if constraint in run],
+        }
+        for constraint, setting in ((NONE, "A"), (CLIPPED, "C"))
+    ]
+    dump(folder / "sweep.json", {"name": "tuned", "task": "generation", "runs": judged + runs, "chosen": chosen})
+    return folder
+
+
+def only(folder: Path) -> Settings:
+    (found,) = settings_of(load(folder))
+    return found
+
+
+def drawn(found: Settings) -> list[Axes]:
+    with look():
+        figure = by_setting(found)
+    assert figure is not None
+    return figure.axes
+
+
+def marks(axes: Axes, marker: str) -> list[tuple[float, float]]:
+    lines = [line for line in axes.lines if line.get_marker() == marker]
+    return [(float(np.ravel(line.get_xdata())[0]), float(np.ravel(line.get_ydata())[0])) for line in lines]
+
+
+def cells(found: Settings) -> dict[str, list[str]]:
+    return {row[0].text: [cell.text for cell in row[1:]] for row in table(found).rows}
+
+
+def test_runs_that_settings_were_chosen_by_stand_in_what_compares_settings_and_nowhere_else(tmp_path: Path) -> None:
+    folder = tuned(tmp_path)
+    report(folder)
+    assert set(pd.read_csv(folder / "records.csv")["seed"]) == {0, 1, 2}
+    assert set(pd.read_csv(folder / "summary.csv").query("constraint != 'real data'")["n"]) <= {0, 1, 3}
+    assert {path.stem for path in folder.glob("plots/by_setting*")} == {"by_setting_digits_tuning"}
+    text = (folder / "plots" / "by_setting_digits_tuning.svg").read_text()
+    assert "seeds 100, 101" in text
+    assert "the best is optimistic: the tables hold other seeds" in text
+    page, tables = (folder / "index.html").read_text(), (folder / "table.md").read_text()
+    assert "by_setting_digits_tuning.svg" in page
+    for said in (page, tables):
+        assert "Means over seeds 100, 101 after the last step" in said
+        assert "the other tables hold other seeds" in said
+    heads = [line for line in tables.splitlines() if line.startswith("## ")]
+    assert len([head for head in heads if "Robustness over settings" in head]) == 1
+    assert [line for line in tables.splitlines() if line.startswith("| none | 3 | 0 | 10 (A) | 22 | 40 (C) | 30 |")]
+
+
+def test_a_sweep_without_a_choice_shows_its_own_runs(tmp_path: Path) -> None:
+    found = only(tried(tmp_path))
+    assert (found.tuned, found.suffix, found.picked) == (False, "digits", {})
+    assert "other tables" not in table(found).caption
+    assert load(tmp_path).tuning is None
+
+
+def test_the_settings_that_were_chosen_are_bold(tmp_path: Path) -> None:
+    (axes,) = drawn(only(tuned(tmp_path)))
+    labels = [(text.get_text(), text.get_fontweight()) for text in axes.get_yticklabels()]
+    assert [setting for setting, _ in labels] == ["E", "A", "C", "E", "A", "C"]
+    assert [place for place, (_, weight) in enumerate(labels) if weight == "bold"] == [1, 5]
+
+
+def test_every_setting_has_its_mean_and_interval_in_the_plans_order(tmp_path: Path) -> None:
+    found = only(tried(tmp_path))
+    (axes,) = drawn(found)
+    assert [x for x, _ in sorted(marks(axes, "o"), key=lambda mark: mark[1])] == [22.0, 10.0, 40.0]
+    # Two seeds: t with one degree of freedom, 12.706, times their half-distance.
+    assert found.value(Method(NONE, "hinge"), "A", FID) == (10.0, pytest.approx(12.706, abs=1e-3))
+    bands = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    assert [(band.get_x(), band.get_width()) for band in bands] == [(10.0, 30.0), (69.0, 2.0)]
+
+
+def test_best_median_worst_and_range(tmp_path: Path) -> None:
+    found = only(tried(tmp_path))
+    assert cells(found)[NONE] == ["3", "0", "10 (A)", "22", "40 (C)", "30"]
+    assert cells(found)[CLIPPED] == ["3", "0", "69 (A, C)", "69", "71 (E)", "2"]
+
+
+def test_a_setting_at_which_a_seed_diverged_is_the_worst_and_a_cross_at_the_worse_edge(tmp_path: Path) -> None:
+    folder = tried(tmp_path)
+    edit(folder, name(NONE, "A", 100), FID, 0, "diverged")
+    for seed in (100, 101):
+        edit(folder, name(CLIPPED, "C", seed), FID, 0, "diverged")
+    found = only(folder)
+    assert cells(found)[NONE] == ["3", "1", "22 (E)", "40", "diverged (A)", "–"]
+    assert cells(found)[CLIPPED][:2] == ["3", "1"]
+    (axes,) = drawn(found)
+    edge = axes.get_xlim()[1]
+    crosses = marks(axes, "x")
+    assert [x for x, _ in crosses] == [edge, edge]
+    assert [text.get_text() for text in axes.texts].count("1 of 2") == 1
+    # The other seed is shown where it ended, and the band reaches the edge.
+    assert 11.0 in [x for x, _ in marks(axes, "o")]
+    first = next(patch for patch in axes.patches if isinstance(patch, Rectangle))
+    assert first.get_x() + first.get_width() == pytest.approx(edge)
+
+
+def test_where_higher_is_better_the_worse_edge_is_the_left_one(tmp_path: Path) -> None:
+    ends = {("eight_gaussians", NONE, 1): "diverged"}
+    plan = Plan(("eight_gaussians",), (NONE,), settings=("A", "C"), seeds=(0, 1), ends=ends, evaluations=1)
+    found = only(write_sweep(tmp_path, plan))
+    assert found.metrics == ["w1", "modes"]
+    first, second = drawn(found)
+    assert {x for x, _ in marks(first, "x")} == {first.get_xlim()[1]}
+    assert {x for x, _ in marks(second, "x")} == {second.get_xlim()[0]}
+
+
+def test_one_seed_has_no_interval(tmp_path: Path) -> None:
+    for seeds, intervals in (((0,), 0), ((0, 1), 6)):
+        plan = Plan(("digits",), (NONE, CLIPPED), settings=PLAN.settings, seeds=seeds, evaluations=1, pictures=False)
+        found = only(tried(tmp_path / str(len(seeds)), plan))
+        (axes,) = drawn(found)
+        assert len(axes.collections) == intervals
+        assert len(marks(axes, "o")) == 3
+
+
+def test_losses_of_a_method_are_told_apart(tmp_path: Path) -> None:
+    plan = Plan(("digits",), (NONE, CLIPPED), ("hinge", "wasserstein"), ("A", "C"), (0,), 1, pictures=False)
+    folder = write_sweep(tmp_path, plan)
+    found = only(folder)
+    assert [found.name(method) for method in found.methods] == [
+        "none",
+        "none, wasserstein",
+        "weight_clipping",
+        "weight_clipping, wasserstein",
+    ]
+    assert "hinge loss" in found.title
+    assert table(found).notes == ["The loss is hinge where none is named."]
+    (axes,) = drawn(found)
+    assert "none, wasserstein" in {text.get_text() for text in axes.texts}
+
+
+def test_a_method_with_one_setting_says_nothing_of_settings(tmp_path: Path) -> None:
+    folder = tried(tmp_path)
+    kept = [
+        run for run in json.loads((folder / "sweep.json").read_text())["runs"] if CLIPPED not in run or "-C-" in run
+    ]
+    dump(folder / "sweep.json", {"name": "tried", "task": "generation", "runs": kept})
+    assert [method.constraint for method in only(folder).methods] == [NONE]
+    dump(folder / "sweep.json", {"name": "tried", "task": "generation", "runs": [run for run in kept if "-C-" in run]})
+    assert settings_of(load(folder)) == []
+
+
+def test_other_budgets_are_no_settings(tmp_path: Path) -> None:
+    folder = tried(tmp_path)
+    for setting in ("A", "C"):
+        for path in folder.glob(f"runs/*-{setting}-*/run.json"):
+            run = json.loads(path.read_text())
+            run["run"]["training"]["steps"] = 7
+            path.write_text(json.dumps(run))
+    found = only(folder)
+    assert found.settings == ["A", "C"]
+
+
+def train(folder: Path, runs: str, **fields: object) -> None:
+    """Write into the definitions of ``runs``, a pattern, how they were trained."""
+    paths = list(folder.glob(f"runs/{runs}/run.json"))
+    assert paths
+    for path in paths:
+        run = json.loads(path.read_text())
+        run["run"]["training"] |= fields
+        path.write_text(json.dumps(run))
+
+
+def test_fields_that_older_runs_do_not_know_are_no_other_budget(tmp_path: Path) -> None:
+    folder = tried(tmp_path)
+    train(folder, f"*-{CLIPPED}-*", precision="float32", seconds=None, ema=None, generator_batch_size=None)
+    found = only(folder)
+    assert [method.constraint for method in found.methods] == [NONE, CLIPPED]
+    assert found.title == "digits  ·  dcgan(width=16), hinge loss"
+    train(folder, f"*-{CLIPPED}-*", precision="bf16")
+    assert len(settings_of(load(folder))) == 2
+
+
+def test_fields_that_older_runs_do_not_know_have_the_default_that_they_had() -> None:
+    def defaults(budget: dict[str, int]) -> dict[str, object]:
+        return {name: value for name, value in Training(**budget).model_dump(mode="json").items() if value is not None}
+
+    old = training_of({"training": {"steps": 9, "batch_size": 64}})
+    assert old == training_of({"training": defaults({"steps": 9})})
+
+
+def test_titles_tell_groups_of_other_training_apart(tmp_path: Path) -> None:
+    plan = Plan(("digits",), (NONE, CLIPPED), settings=("A", "C"), seeds=(0,), evaluations=1, pictures=False)
+    folder = write_sweep(tmp_path, plan)
+    train(folder, f"*-{NONE}-*", steps=7, precision="tf32", ema=0.999)
+    first, second = settings_of(load(folder))
+    assert first.title == "digits  ·  dcgan(width=16), hinge loss, ema 0.999, precision tf32, steps 7"
+    assert second.title == "digits  ·  dcgan(width=16), hinge loss, precision float32, steps 400"
+    assert (first.suffix, second.suffix) == ("digits", "digits_2")
+    assert first.title in table(first).title
+
+
+def test_a_seed_that_finished_without_a_finite_value_makes_its_setting_the_worst(tmp_path: Path) -> None:
+    folder = tried(tmp_path)
+    edit(folder, name(NONE, "C", 100), FID, None)
+    edit(folder, name(NONE, "C", 101), FID, 5.0)
+    found = only(folder)
+    # Of seeds with a value its mean would be the best of all.
+    assert found.value(Method(NONE, "hinge"), "C", FID)[0] == 5.0
+    assert cells(found)[NONE] == ["3", "0", "10 (A)", "22", "not finite (C)", "–"]
+    assert "so do those at which a seed finished without a finite value" in table(found).caption
+    (axes,) = drawn(found)
+    assert [x for x, _ in marks(axes, "x")] == [axes.get_xlim()[1]]
+    assert "1 of 2" in {text.get_text() for text in axes.texts}
+    edit(folder, name(NONE, "A", 100), FID, 0, "diverged")
+    said = "diverged or not finite"
+    assert cells(only(folder))[NONE] == ["3", "1", "22 (E)", said, f"{said} (A, C)", "–"]
+    for seed in (100, 101):
+        for setting in ("E", "A", "C"):
+            edit(folder, name(CLIPPED, setting, seed), FID, None)
+    assert cells(only(folder))[CLIPPED][2] == "not finite (E, A, C)"
+
+
+def test_an_infinite_value_is_no_best_one_where_higher_is_better(tmp_path: Path) -> None:
+    plan = Plan(("eight_gaussians",), (NONE,), settings=("A", "C"), seeds=(0, 1), evaluations=1, pictures=False)
+    folder = write_sweep(tmp_path, plan)
+    edit(folder, f"eight_gaussians-hinge-A-{NONE}-0", "modes", "inf")
+    found = only(folder)
+    assert found.metrics[1] == "modes"
+    assert cells(found)[NONE][8] == "not finite (A)"
+
+
+@pytest.mark.parametrize(("at", "said"), [("best", True), ("last", False), (None, False)])
+def test_a_choice_by_the_best_step_is_said(tmp_path: Path, at: str | None, said: bool) -> None:
+    folder = tuned(tmp_path)
+    definition = json.loads((folder / "sweep.json").read_text())
+    for choice in definition["chosen"] if at else []:
+        choice["at"] = at
+    dump(folder / "sweep.json", definition)
+    words = "at the best step of each run, not the last."
+    assert table(only(folder)).caption.endswith(words) is said
+
+
+def test_what_did_not_end_is_said(tmp_path: Path) -> None:
+    folder = tried(tmp_path)
+    for seed in (100, 101):
+        (folder / "runs" / name(NONE, "C", seed) / "result.json").unlink()
+    (folder / "runs" / name(CLIPPED, "A", 100) / "result.json").unlink()
+    found = only(folder)
+    assert found.settings_of(Method(NONE, "hinge")) == ["E", "A"]
+    said = "Not in these numbers, because they did not end: 2 of none (C), 1 of weight_clipping (A)."
+    assert table(found).notes == [said]
+    assert cells(found)[NONE][0] == "2"

@@ -1,0 +1,233 @@
+"""Steps and seconds to a quality: what counts as reached, what is said of seeds that never came, which target there is."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from synthetic import Plan, dump, write_sweep, write_timing
+from synthetic_transport import CLIPPING, PENALTY, SORTING, Pairs, write_pairs
+
+from lipschitz.cli import WRONG_INPUT, main
+from lipschitz.errors import InputError
+from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import summarise
+from lipschitz.report.statistics.targets import Target, check, default_target, parse
+from lipschitz.report.statistics.time_to_event import spell
+from lipschitz.report.tables.build import build
+from lipschitz.report.tables.table import Table
+
+EVERY = 100
+CURVES: dict[str, Sequence[Sequence[float]]] = {
+    # Steps 100, 200 and 300: mean 200, deviation 100, t(0.975, 2) = 4.302653, over sqrt(3).
+    "none": ((3, 1, 1, 1), (3, 2, 1, 1), (3, 2, 2, 1)),
+    # Crosses at once and comes back: the first crossing counts.
+    "weight_clipping": ((3, 1, 2, 2), (3, 1, 2, 2), (3, 2, 2, 2)),
+    "gradient_penalty": ((3, 2, 2, 2), (3, 2, 2, 1), (3, 2, 2, 2)),
+}
+
+
+def write_curves(folder: Path, curves: Mapping[str, Sequence[Sequence[float]]] = CURVES, end: str = "finished") -> Path:
+    """A sweep whose W1 is said by hand, an evaluation each 100 steps; the last seed of the last method ends as said."""
+    identifiers = []
+    for constraint, seeds in curves.items():
+        labels = {"task": "generation", "dataset": "eight_gaussians", "model": "mlp", "constraint": constraint}
+        labels |= {"loss": "hinge", "setting": "C"}
+        write_timing(folder, constraint, labels)
+        for seed, values in enumerate(seeds):
+            path = folder / "runs" / f"{constraint}-{seed}"
+            identifiers.append(path.name)
+            steps = EVERY * (len(values) - 1)
+            identity = {"id": path.name, "configuration": constraint, "labels": labels, "seed": seed, "steps": steps}
+            dump(path / "run.json", identity | {"run": {"training": {"steps": steps, "batch_size": 64}}})
+            said = [
+                {"step": EVERY * i, "seconds": 99.0, "metric": "w1", "value": value} for i, value in enumerate(values)
+            ]
+            said.append({"step": steps, "seconds": 99.0, "metric": "loss/generator", "value": 0.5})
+            (path / "records.jsonl").write_text("".join(json.dumps(line) + "\n" for line in said))
+            last = constraint == list(curves)[-1] and seed == len(seeds) - 1
+            result = {"status": end if last else "finished", "step": steps, "seconds": 99.0, "floor": {"w1": 0.1}}
+            dump(path / "result.json", result | {"last": {"w1": values[-1]}, "protocols": {"w1": {"n_real": 10}}})
+    dump(folder / "sweep.json", {"name": "curves", "task": "generation", "runs": identifiers})
+    return folder
+
+
+def reach_tables(folder: Path, *texts: str) -> list[Table]:
+    sweep = load(folder)
+    return [table for table in build(sweep, summarise(sweep), parse(texts)) if table.title.startswith("Steps and")]
+
+
+def body(table: Table) -> dict[str, list[str]]:
+    return {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
+
+
+def test_the_interval_of_steps_is_that_of_the_t_distribution_where_every_seed_came() -> None:
+    one = spell([100.0, 300.0, 200.0])
+    assert (one.reached, one.of, one.mean, one.median) == (3, 3, 200.0, 200.0)
+    assert one.ci95 == pytest.approx(4.302652730 * 100 / math.sqrt(3), rel=1e-8)
+
+
+def test_of_seeds_that_never_came_no_mean_is_made_up() -> None:
+    late = math.inf
+    assert math.isnan(spell([100.0, 200.0, late]).mean)
+    assert spell([100.0, late, 200.0]).median == 200.0
+    assert spell([100.0, late, late]).median == late
+    # Half of the seeds is no more than half: the middle is not known.
+    assert spell([100.0, late]).median == late
+    assert spell([100.0, 200.0, 300.0, late]).median == 300.0
+
+
+def test_a_table_says_steps_seconds_and_who_reached_it(tmp_path: Path) -> None:
+    (table,) = reach_tables(write_curves(tmp_path), "w1=1")
+    assert table.title.startswith("Steps and seconds to reach W1 to held-out data ≤ 1: eight_gaussians, mlp")
+    assert "Evaluations are 100 steps apart." in table.caption
+    # A step alone takes 3 + 2.5 ms, of weight clipping 3.03 + 2.5; three evaluations of 100 steps were trained.
+    assert body(table) == {
+        "none": ["3 of 3", "0", "200 ± 250", "1.1 ± 1.4"],
+        "weight_clipping": ["2 of 3", "0", "median 100", "median 0.553"],
+        "gradient_penalty": ["1 of 3", "0", "> 300", "> 2.46"],
+    }
+    assert not any(cell.bold for row in table.rows for cell in row)
+
+
+def test_a_value_on_the_target_has_reached_it_and_one_above_has_not(tmp_path: Path) -> None:
+    (at,) = reach_tables(write_curves(tmp_path), "w1=2")
+    # A time of equal steps is not known without error.
+    assert body(at)["gradient_penalty"] == ["3 of 3", "0", "100 ± 0", "0.820"]
+    assert "± is of the steps alone" in at.caption
+    (below,) = reach_tables(tmp_path, "w1=1.999")
+    assert body(below)["gradient_penalty"][:3] == ["1 of 3", "0", "> 300"]
+
+
+def test_the_fewest_is_bold_among_methods_whose_every_seed_came(tmp_path: Path) -> None:
+    (table,) = reach_tables(write_curves(tmp_path), "w1=2")
+    bold = {row[0].text: [cell.bold for cell in row[3:]] for row in table.rows}
+    # All come at the first evaluation; the steps of no constraint take the least time.
+    assert bold == {"none": [True, True], "weight_clipping": [True, False], "gradient_penalty": [True, False]}
+
+
+def test_a_diverged_seed_has_not_reached_it_whatever_it_passed(tmp_path: Path) -> None:
+    curves = {"none": CURVES["none"], "gradient_penalty": ((3, 1, 1, 1), (3, 1, 1, 1))}
+    (table,) = reach_tables(write_curves(tmp_path, curves, "diverged"), "w1=1")
+    assert body(table)["gradient_penalty"] == ["1 of 2", "1", "diverged", "diverged"]
+
+
+def test_a_seed_that_diverged_was_not_trained_for_longer_than_it_was(tmp_path: Path) -> None:
+    late, diverged = math.inf, math.nan
+    assert math.isnan(spell([100.0, diverged, diverged]).median)
+    # The middle one finished: it would have needed more than it was trained.
+    assert spell([diverged, late, 100.0]).median == late
+    assert spell([diverged, 100.0, 200.0]).median == 200.0
+    curves = {"none": CURVES["none"], "gradient_penalty": ((3, 1, 1, 1), (3, 2, 2, 2), (3, 2))}
+    (table,) = reach_tables(write_curves(tmp_path, curves, "diverged"), "w1=1")
+    assert body(table)["gradient_penalty"] == ["1 of 3", "1", "> 300", "> 2.46"]
+    result = tmp_path / "runs" / "gradient_penalty-1" / "result.json"
+    dump(result, json.loads(result.read_text()) | {"status": "diverged"})
+    (table,) = reach_tables(tmp_path, "w1=1")
+    assert body(table)["gradient_penalty"] == ["1 of 3", "2", "diverged", "diverged"]
+    assert "or that it diverged" in table.caption
+
+
+def test_where_nothing_was_timed_seconds_are_not_made_up(tmp_path: Path) -> None:
+    write_curves(tmp_path)
+    dump(tmp_path / "timing" / "none.json", {"n_dis": 1, "device": "cpu"})
+    (table,) = reach_tables(tmp_path, "w1=1")
+    assert body(table)["none"] == ["3 of 3", "0", "200 ± 250", "not measured"]
+    assert body(table)["weight_clipping"][3] == "median 0.553"
+
+
+def test_seconds_of_different_devices_do_not_compete(tmp_path: Path) -> None:
+    write_curves(tmp_path)
+    path = tmp_path / "timing" / "none.json"
+    dump(path, json.loads(path.read_text()) | {"device": "another"})
+    (table,) = reach_tables(tmp_path, "w1=2")
+    assert "Timed on different devices" in table.caption
+    assert not any(row[4].bold for row in table.rows)
+
+
+def test_no_seconds_are_the_fewest_where_a_rival_that_came_was_not_timed(tmp_path: Path) -> None:
+    write_curves(tmp_path)
+    dump(tmp_path / "timing" / "weight_clipping.json", {"n_dis": 1, "device": "cpu"})
+    (table,) = reach_tables(tmp_path, "w1=2")
+    assert [row[3].bold for row in table.rows] == [True, True, True]
+    assert not any(row[4].bold for row in table.rows)
+    # Of the two that come to 1.5 in every seed, both were timed.
+    curves = {"none": ((3, 1), (3, 1)), "weight_clipping": ((3, 2), (3, 2)), "gradient_penalty": ((3, 1), (3, 1))}
+    write_curves(tmp_path, curves)
+    dump(tmp_path / "timing" / "weight_clipping.json", {"n_dis": 1, "device": "cpu"})
+    (table,) = reach_tables(tmp_path, "w1=1.5")
+    assert [row[4].bold for row in table.rows] == [True, False, False]
+
+
+def test_the_default_is_the_median_of_what_was_reached_and_no_harder(tmp_path: Path) -> None:
+    assert default_target("w1", [0.12341, 9.0, 0.1]) == Target("w1", 0.124)
+    assert default_target("cosine", [0.99961, 0.1, 1.0]) == Target("cosine", 0.999)
+    assert default_target("w1", [0.3, 0.3, 0.1]) == Target("w1", 0.3)
+    assert default_target("modes", [0.0, 0.0]) == Target("modes", 0.0)
+    assert default_target("w1", [0.1, 0.3, math.inf, math.nan]) == Target("w1", 0.2)
+    (table,) = reach_tables(write_curves(tmp_path))
+    # Final means 1, 2 and 5/3.
+    assert "≤ 1.67:" in table.title
+    assert "median over the rows" in table.caption
+    assert "median over the rows" not in reach_tables(tmp_path, "w1=1")[0].caption
+
+
+def test_one_method_alone_has_no_default(tmp_path: Path) -> None:
+    assert default_target("w1", [0.5]) is None
+    folder = write_curves(tmp_path, {"none": CURVES["none"]})
+    assert reach_tables(folder) == []
+    assert body(reach_tables(folder, "w1=1")[0])["none"][0] == "3 of 3"
+
+
+def test_higher_is_better_where_the_catalogue_says_so(tmp_path: Path) -> None:
+    folder = write_pairs(tmp_path, Pairs(methods=(CLIPPING, PENALTY, SORTING)))
+    table = reach_tables(folder, "cosine=0.5")[0]
+    assert "Cosine to the optimal gradient ≥ 0.5" in table.title
+    reached = {name: row[-4][0] for name, row in body(table).items()}
+    assert reached[CLIPPING.label] == "0"
+    assert reached[PENALTY.label] == "3"
+
+
+def test_several_targets_are_several_tables_and_others_keep_their_default(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path, Plan(constraints=("none", "gradient_penalty"), pictures=False))
+    tables = reach_tables(folder, "w1=1", "modes=6")
+    assert [table.dataset for table in tables] == ["eight_gaussians", "eight_gaussians", "digits"]
+    assert "W1 to held-out data ≤ 1:" in tables[0].title
+    assert "Modes covered ≥ 6:" in tables[1].title
+    assert "median over the rows" in tables[2].caption
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("w1", "METRIC=VALUE"),
+        ("=0.3", "METRIC=VALUE"),
+        ("w2=0.3", "unknown metric 'w2'; did you mean 'w1'?"),
+        ("loss/generator=0.3", "no better direction"),
+        ("w1=low", "'low' is no finite number"),
+        ("w1=nan", "'nan' is no finite number"),
+        ("w1=", "'' is no finite number"),
+        ("fid/sngan=20", "'fid/sngan' was not recorded here; allowed: w1"),
+    ],
+)
+def test_a_target_that_cannot_be_is_one_line_and_writes_nothing(
+    tmp_path: Path, text: str, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_curves(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr("sys.argv", ["lipschitz", "report", str(folder), "--reach", text])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == WRONG_INPUT
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_was_recorded_may_be_asked_for(tmp_path: Path) -> None:
+    sweep = load(write_curves(tmp_path))
+    check(parse(["w1=0.3"]), sweep)
+    with pytest.raises(InputError, match="'modes' was not recorded"):
+        check(parse(["modes=3"]), sweep)

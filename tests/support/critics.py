@@ -1,0 +1,73 @@
+"""Pairs and critics that the tests of transport share."""
+
+import torch
+from torch import nn
+
+from lipschitz.constraints.base import Constraint
+from lipschitz.constraints.none import NoConstraint
+from lipschitz.datasets.transport.funnels import Funnels
+from lipschitz.datasets.transport.pair_data import PairData
+from lipschitz.models.base import Activation
+from lipschitz.models.critic import Critic
+from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.precision import Precision
+from lipschitz.tasks.settings import Setting
+from lipschitz.tasks.terms import Terms
+from lipschitz.tasks.transport.task import Transport
+
+CPU = torch.device("cpu")
+
+FUNNELS = Funnels(dim=2, width=4).load(None, CPU)
+
+DISTANCE = 1.5
+
+SETTING = Setting(lr=1e-3, betas=(0.0, 0.9))
+
+
+def translation(dimension: int = 3) -> PairData:
+    """Q standard normal, P the same moved along the first axis."""
+    direction = torch.eye(dimension, dtype=torch.float64)[0]
+    return PairData(
+        dimension,
+        lambda n, rng, dtype: torch.randn(n, dimension, generator=rng, dtype=dtype),
+        lambda y: y + DISTANCE * direction.to(y.dtype),
+        lambda x: x @ direction.to(x.dtype),
+        lambda y: direction.to(y.dtype).expand_as(y),
+        DISTANCE,
+        0.0,
+        "translation",
+    )
+
+
+def transport(
+    *constraints: Constraint,
+    data: PairData = FUNNELS,
+    activation: Activation = "relu",
+    setting: Setting = SETTING,
+    seed: int = 0,
+    selection: str = "cosine",
+    precision: Precision = "float32",
+    device: torch.device = CPU,
+) -> Transport:
+    return Transport(
+        data,
+        Terms(
+            Critic(width=16, activation=activation),
+            constraints or (NoConstraint(),),
+            LOSSES["wasserstein"],
+            setting,
+            seed=seed,
+            batch_size=32,
+            samples=128,
+            gradient_samples=16,
+            selection=selection,
+            device=device,
+            precision=precision,
+        ),
+    )
+
+
+def linear(*weights: float, bias: float = 0.3) -> nn.Sequential:
+    layer = nn.Linear(len(weights), 1)
+    layer.weight.data, layer.bias.data = torch.tensor([weights]), torch.tensor([bias])
+    return nn.Sequential(layer)

@@ -1,0 +1,32 @@
+"""GANs of a precision that its tests share."""
+
+import torch
+from gan_terms import TERMS
+
+from lipschitz.constraints.base import Constraint
+from lipschitz.constraints.none import NoConstraint
+from lipschitz.datasets.images.digits import Digits
+from lipschitz.datasets.points.eight_gaussians import EightGaussians
+from lipschitz.models.base import PairModel
+from lipschitz.models.dcgan import DCGAN
+from lipschitz.tasks.generation.task import Generation
+from lipschitz.tasks.precision import Precision
+
+CPU = torch.device("cpu")
+
+
+def task(
+    precision: Precision, *constraints: Constraint, model: PairModel | None = None, device: torch.device = CPU
+) -> Generation:
+    model = model or DCGAN(width=4)
+    points = model.kind == "points"
+    return Generation(
+        (EightGaussians() if points else Digits()).load(None, device),
+        TERMS._replace(
+            model=model,
+            constraints=constraints or (NoConstraint(),),
+            selection="w1" if points else "frechet_classifier",
+            device=device,
+            precision=precision,
+        ),
+    )

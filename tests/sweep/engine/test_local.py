@@ -1,0 +1,108 @@
+"""The engine: one worker's death leaves the others alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+from sweeps import write
+
+from lipschitz.sweep.definition.sweep_file import load_sweep
+from lipschitz.sweep.engine.job import Job
+from lipschitz.sweep.engine.local import run_jobs
+from lipschitz.sweep.engine.worker import work
+from lipschitz.sweep.timing.rounds import REPEATS, ROUNDS
+from lipschitz.sweep.timing.timing_pass import time_configurations
+
+
+class Diary:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def started(self, job: Job) -> None:
+        self.lines.append(f"started {job.run.seed} on {job.device}")
+
+    def stepped(self, job: Job, step: int) -> None:
+        self.lines.append(f"step {step} of {job.run.seed}")
+
+    def warned(self, line: str) -> None:
+        self.lines.append(f"warned {line}")
+
+    def returned(self, job: Job) -> None:
+        self.lines.append(f"returned {job.run.seed}")
+
+    def ended(self, job: Job) -> None:
+        self.lines.append(f"ended {job.run.seed}")
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> list[Job]:
+    runs = load_sweep(write(tmp_path)).runs[:2]
+    (tmp_path / "out").mkdir()
+    return [Job(run, tmp_path / "out", None, "cpu", {"device": "cpu"}, "cpu: a") for run in runs]
+
+
+def dies_on_seed_0(job: Job, channel: Connection) -> None:
+    if job.run.seed == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    work(job, channel)
+
+
+def test_runs_report_their_steps_and_finish(jobs: list[Job]) -> None:
+    diary = Diary()
+    run_jobs(jobs, ["cpu"], diary)
+    assert [job.folder.status() for job in jobs] == ["finished", "finished"]
+    assert diary.lines[0] == "started 0 on cpu"
+    assert diary.lines.index("ended 0") < diary.lines.index("started 1 on cpu"), "one slot, one run at a time"
+    assert [line for line in diary.lines if line.startswith("step 120")] == ["step 120 of 0"] * 2 + [
+        "step 120 of 1"
+    ] * 2
+
+
+def test_a_killed_worker_leaves_the_others_alone(jobs: list[Job]) -> None:
+    run_jobs(jobs, ["cpu", "cpu"], Diary(), target=dies_on_seed_0)
+    assert [job.folder.status() for job in jobs] == ["waiting", "finished"]
+
+
+def test_an_exception_is_kept_with_its_traceback(jobs: list[Job]) -> None:
+    # A folder where the journal should be: the worker cannot write its records.
+    (jobs[0].folder.path / "records.jsonl").mkdir(parents=True)
+    run_jobs(jobs, ["cpu", "cpu"], Diary())
+    assert [job.folder.status() for job in jobs] == ["failed", "finished"]
+    assert "Traceback" in jobs[0].folder.error.read_text()
+    assert "IsADirectoryError" in jobs[0].folder.error.read_text()
+
+
+def test_a_sweep_is_timed_in_rounds(jobs: list[Job], tmp_path: Path) -> None:
+    other = load_sweep(write(tmp_path)).runs[2]
+    group, diary = [jobs[0], replace(jobs[0], run=other)], Diary()
+    time_configurations([group], diary)
+    timings = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "out" / "timing").iterdir()}
+    assert set(timings) == {job.run.configuration for job in group}
+    for timing in timings.values():
+        for part in ("ms_discriminator_step", "ms_generator_step"):
+            assert len(timing["rounds"][part]) == ROUNDS
+            assert timing[part]["n"] == ROUNDS * REPEATS
+            assert timing[part]["low"] <= min(timing["rounds"][part])
+            assert timing[part]["high"] >= max(timing["rounds"][part])
+        assert timing["n_dis"] == 1
+        assert timing["device"] == "cpu: a"
+        assert timing["peak_memory"] >= 0
+    assert [line for line in diary.lines if line.startswith(("started", "ended"))] == [
+        "started 0 on cpu",
+        "ended 0",
+    ] * ROUNDS
+
+
+def test_a_worker_s_float32_is_no_tf32() -> None:
+    code = (
+        "import torch; from lipschitz.sweep.engine.process import prepare_process; prepare_process(); "
+        "print(torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["ieee", "ieee"], done.stderr

@@ -1,0 +1,327 @@
+"""The timing pass: what takes turns, what rounds make of a time, and for which device it counts."""
+
+from dataclasses import replace
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+import torch
+from recorded import RecordedGraph
+from sweeps import SMALL, write
+from test_local import Diary
+
+from lipschitz.sweep import runner
+from lipschitz.sweep.definition.sweep_file import load_sweep
+from lipschitz.sweep.engine.job import Job
+from lipschitz.sweep.engine.packing import time_packs
+from lipschitz.sweep.provenance import device_name
+from lipschitz.sweep.store import SweepFolder
+from lipschitz.sweep.timing import timing_pass
+from lipschitz.sweep.timing.rounds import Round, drift_warning, groups_of, rounds_of, timing_of
+from lipschitz.sweep.timing.timing_files import iteration_ms, seconds_of_an_iteration
+
+BROKEN = '''
+from lipschitz.constraints.base import Constraint
+
+class Broken(Constraint):
+    """Raises."""
+    source, promise = "this test", "none"
+    def penalty(self, net, batch, rng):
+        raise RuntimeError("no")
+'''
+CROSSED = """\
+    name: crossed
+    task: transport
+    seeds: [0, 1]
+    evaluation: {every: 40, samples: 32, gradient_samples: 8}
+    parts:
+      - datasets: [funnels]
+        models: [{critic: {width: 8}}]
+        constraints: [none, spectral_normalization]
+        training: {steps: 10, batch_size: 8}
+      - datasets: [funnels]
+        models: [{critic: {width: 8, activation: full_sort}}]
+        constraints: [orthogonal]
+        training: {seconds: 2, batch_size: 8}
+      - datasets: [funnels, {funnels: {dim: 3}}]
+        models: [{critic: {width: 8}}]
+        constraints: [none]
+        training: {steps: 10, batch_size: 16}
+"""
+
+
+def sweep_jobs(folder: Path, text: str = SMALL, device: str = "cpu: a") -> list[Job]:
+    (folder / "out").mkdir(exist_ok=True)
+    return [Job(run, folder / "out", None, "cpu", {}, device) for run in load_sweep(write(folder, text)).runs]
+
+
+def one_round(*calls: float, memory: float = 1.0) -> Round:
+    return {"calls": {"ms_discriminator_step": list(calls)}, "peak_memory": memory}
+
+
+@pytest.mark.parametrize("constraints", ["[none, broken.py:Broken]", "[broken.py:Broken, none]"])
+def test_a_method_that_raises_costs_no_other_its_timing(tmp_path: Path, constraints: str) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    jobs = sweep_jobs(tmp_path, SMALL.replace("[none, spectral_normalization]", constraints))
+    (group,) = groups_of(jobs)
+    rounds = rounds_of(group, warm_up=1, repeats=3)
+    (sound,) = (job for job in group if job.run.labels()["constraint"] == "none")
+    assert list(rounds) == [sound.run.configuration]
+    assert {name: len(calls) for name, calls in rounds[sound.run.configuration]["calls"].items()} == {
+        "ms_discriminator_step": 3,
+        "ms_generator_step": 3,
+    }
+
+
+def test_what_a_pair_and_a_batch_size_share_takes_turns_whatever_the_model_and_the_budget(tmp_path: Path) -> None:
+    groups = groups_of(sweep_jobs(tmp_path, CROSSED))
+    said = [
+        [(job.run.dataset.label(), job.run.training.batch_size, job.run.labels()["constraint"]) for job in group]
+        for group in groups
+    ]
+    assert said == [
+        [("funnels", 8, "none"), ("funnels", 8, "spectral_normalization"), ("funnels", 8, "orthogonal")],
+        [("funnels", 16, "none")],
+        [("funnels(dim=3)", 16, "none")],
+    ]
+    assert {job.run.seed for group in groups for job in group} == {0}
+
+
+def test_the_median_is_over_all_calls_and_the_interval_spans_the_rounds(tmp_path: Path) -> None:
+    job = sweep_jobs(tmp_path)[0]
+    rounds = [one_round(*[1.0] * 15, memory=2.0), one_round(*[2.0] * 15, memory=3.0), one_round(*[4.0] * 15)]
+    timing = timing_of(job, rounds)
+    # The binomial interval of 45 calls would end inside the middle round, ranks 16 and 30.
+    assert timing["ms_discriminator_step"] == {"median": 2.0, "low": 1.0, "high": 4.0, "n": 45}
+    assert timing["rounds"] == {"ms_discriminator_step": [1.0, 2.0, 4.0]}
+    assert (timing["peak_memory"], timing["n_dis"]) == (3.0, 1)
+    assert (timing["device"], timing["labels"]) == ("cpu: a", job.run.labels())
+
+
+def test_calls_that_scatter_more_than_rounds_keep_their_interval(tmp_path: Path) -> None:
+    calls = [float(call) for call in range(1, 16)]
+    timing = timing_of(sweep_jobs(tmp_path)[0], [one_round(*calls)] * 3)
+    assert timing["ms_discriminator_step"] == {"median": 8.0, "low": 6.0, "high": 10.0, "n": 45}
+
+
+def test_rounds_that_differ_are_said_in_one_line() -> None:
+    timings: dict[str, dict[str, Any]] = {
+        "steady": {"rounds": {"ms_discriminator_step": [10.0, 10.9, 10.5]}},
+        "some": {"rounds": {"ms_discriminator_step": [10.0, 11.5, 10.5], "ms_generator_step": [1.0, 1.0, 1.0]}},
+        "most": {"rounds": {"ms_discriminator_step": [15.0, 10.0, 10.5]}},
+    }
+    line = drift_warning(timings)
+    assert line == (
+        "2 of 4 timings differ by over 10% between rounds, as on a device in use; "
+        "most, by 50%, ms_discriminator_step of most (10 to 15 ms)"
+    )
+    assert drift_warning({"steady": timings["steady"]}) is None
+    assert drift_warning({}) is None
+
+
+class Rounds:
+    """Stands in for the processes of the pass: the order of what was timed, and how long it took in each round."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *milliseconds: float) -> None:
+        self.order: list[list[str]] = []
+        self._milliseconds = milliseconds
+        self._count: dict[str, int] = {}
+        monkeypatch.setattr(timing_pass, "run_jobs", self._run)
+        monkeypatch.setattr("lipschitz.sweep.timing.rounds.rounds_of", self._rounds)
+        monkeypatch.setattr("lipschitz.sweep.timing.rounds.prepare_process", lambda: None)
+
+    def _run(self, jobs: list[Job], slots: list[str], observer: Diary, target: Any) -> None:
+        assert len(jobs) == len(slots) == 1, "alone on the device"
+        target(jobs[0], None)
+
+    def _rounds(self, jobs: list[Job], *, warm_up: int, repeats: int, captured: Any) -> dict[str, Round]:
+        names = [job.run.configuration for job in jobs]
+        self.order.append(names)
+        seen = {}
+        for name in names:
+            index = self._count[name] = self._count.get(name, -1) + 1
+            if index < len(self._milliseconds):
+                seen[name] = one_round(*[self._milliseconds[index]] * repeats)
+        return seen
+
+
+def test_every_group_is_timed_before_one_is_timed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed, diary = Rounds(monkeypatch, 10.0, 10.0, 12.0), Diary()
+    groups = groups_of(sweep_jobs(tmp_path, CROSSED))
+    timing_pass.time_configurations(groups, diary)
+    a, b, c = (job.run.configuration for job in groups[0])
+    ((d,), (e,)) = ([job.run.configuration for job in group] for group in groups[1:])
+    assert timed.order == [[a, b, c], [d], [e], [b, c, a], [d], [e], [c, a, b], [d], [e]]
+    timings = SweepFolder(tmp_path / "out").timings()
+    assert set(timings) == {a, b, c, d, e}
+    assert timings[a]["ms_discriminator_step"] == {"median": 10.0, "low": 10.0, "high": 12.0, "n": 45}
+    assert len(diary.lines) == 1
+    assert diary.lines[0].startswith("warned 5 of 5 timings differ by over 10% between rounds")
+
+
+def test_what_lacks_a_round_is_not_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Rounds(monkeypatch, 10.0, 10.0)
+    diary, jobs = Diary(), sweep_jobs(tmp_path)
+    groups = timing_pass.untimed(jobs, SweepFolder(tmp_path / "out"))
+    timing_pass.time_configurations(groups, diary)
+    assert diary.lines == [f"warned not timed: {job.run.configuration}" for job in groups[0]]
+    assert SweepFolder(tmp_path / "out").timings() == {}
+    assert timing_pass.untimed(jobs, SweepFolder(tmp_path / "out")) == groups
+
+
+def test_a_timing_counts_on_its_kind_of_device_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = SweepFolder(tmp_path / "out")
+    here, there = (sweep_jobs(tmp_path, device=device) for device in ("cpu: a", "cpu: b"))
+    Rounds(monkeypatch, 10.0, 10.0, 10.0)
+    timing_pass.time_configurations(timing_pass.untimed(here, folder), Diary())
+    assert timing_pass.untimed(here, folder) == []
+    assert timing_pass.untimed(there, folder) == groups_of(there)
+    Rounds(monkeypatch, 5.0, 5.0, 5.0)
+    timing_pass.time_configurations(timing_pass.untimed(there, folder), Diary())
+    assert timing_pass.untimed(there, folder) == timing_pass.untimed(here, folder) == []
+    # Two configurations of two seeds with 120 steps, each an update of the discriminator.
+    assert timing_pass.training_seconds(here, folder.timings()) == pytest.approx(4 * 120 * 0.010)
+    assert timing_pass.training_seconds(there, folder.timings()) == pytest.approx(4 * 120 * 0.005)
+
+
+def test_a_sweep_s_timings_count_on_the_device_of_its_first_slot(tmp_path: Path) -> None:
+    sweep, folder = load_sweep(write(tmp_path)), SweepFolder(tmp_path / "out")
+    folder.path.mkdir()
+    jobs = runner.jobs_of(sweep, folder, {}, None, ["cpu", "cpu"])
+    assert {job.timed_on for job in jobs} == {device_name("cpu")}
+    for job in jobs[::2]:
+        # As folders of before rounds have it.
+        old = {"median": 1.0, "low": 1.0, "high": 1.0, "n": 40}
+        device = f"{device_name('cpu')}; 2 workers of one thread"
+        folder.write_timing(job.run.configuration, {"ms_discriminator_step": old, "n_dis": 1, "device": device})
+    assert timing_pass.untimed(jobs, folder) == []
+
+
+PART = {"median": 4.0, "low": 4.0, "high": 4.0, "n": 45}
+LAUNCHED = {
+    "ms_discriminator_step": PART,
+    "ms_generator_step": {**PART, "median": 3.0},
+    "n_dis": 2,
+    "device": "cuda: a",
+}
+CAPTURED = {
+    **LAUNCHED,
+    "ms_discriminator_step": {**PART, "median": 1.0},
+    "ms_generator_step": {**PART, "median": 0.8},
+    "ms_iteration": {**PART, "median": 2.5},
+    "launched": {name: LAUNCHED[name] for name in ("ms_discriminator_step", "ms_generator_step")},
+}
+PACKED = {
+    **CAPTURED,
+    "packs": [
+        {"runs": 1, "iterations_per_second": 400.0, "memory": 90.0},
+        {"runs": 4, "iterations_per_second": 1000.0, "memory": 300.0},
+    ],
+    "pack": 4,
+}
+
+
+def test_a_time_is_that_of_the_iterations_that_train(tmp_path: Path) -> None:
+    rounds = [
+        {
+            "calls": {"ms_discriminator_step": [4.0 + index] * 15},
+            "captured": {"ms_discriminator_step": [1.0] * 15, "ms_iteration": [2.0 + index] * 15},
+            "peak_memory": 1.0,
+        }
+        for index in range(3)
+    ]
+    timing = timing_of(sweep_jobs(tmp_path)[0], rounds)
+    assert timing["ms_discriminator_step"] == {"median": 1.0, "low": 1.0, "high": 1.0, "n": 45}
+    assert timing["ms_iteration"] == {"median": 3.0, "low": 2.0, "high": 4.0, "n": 45}
+    assert timing["launched"] == {"ms_discriminator_step": {"median": 5.0, "low": 4.0, "high": 6.0, "n": 45}}
+    assert timing["rounds"] == {"ms_discriminator_step": [1.0] * 3, "ms_iteration": [2.0, 3.0, 4.0]}
+    del rounds[1]["captured"]
+    launched = timing_of(sweep_jobs(tmp_path)[0], rounds)
+    assert launched["ms_discriminator_step"]["median"] == 5.0
+    assert "launched" not in launched, "what was not captured in every round counts as launched"
+
+
+def test_an_iteration_is_as_measured_in_one_piece_or_the_sum_of_its_parts() -> None:
+    assert iteration_ms(CAPTURED) == 2.5
+    assert iteration_ms(LAUNCHED) == 11.0
+
+
+def test_runs_that_share_a_worker_count_as_their_share() -> None:
+    assert seconds_of_an_iteration(PACKED, 4) == pytest.approx(1e-3)
+    assert seconds_of_an_iteration(PACKED, 3) == pytest.approx(2.5e-3), "not measured: alone"
+    assert seconds_of_an_iteration(LAUNCHED, 1) == pytest.approx(11e-3)
+
+
+@pytest.mark.parametrize(
+    ("timing", "asked", "pack", "captures"),
+    [
+        (PACKED, None, 4, True),
+        (PACKED, 8, 8, True),
+        (CAPTURED, 8, 8, True),
+        ({**LAUNCHED, "uncaptured": "no"}, None, 1, False),
+        ({**LAUNCHED, "uncaptured": "no"}, 8, 1, False),
+    ],
+)
+def test_how_many_share_a_worker(
+    tmp_path: Path, timing: dict[str, Any], asked: int | None, pack: int, captures: bool
+) -> None:
+    jobs, folder = sweep_jobs(tmp_path, device="cuda: a"), SweepFolder(tmp_path / "out")
+    for job in jobs:
+        folder.write_timing(job.run.configuration, dict(timing))
+    assert timing_pass.untimed(jobs, folder, asked) == []
+    assert {(job.pack, job.captures) for job in timing_pass.packed(jobs, asked)} == {(pack, captures)}
+
+
+@pytest.mark.parametrize("timing", [LAUNCHED, CAPTURED], ids=["of before graphs", "not tried with others"])
+def test_what_a_gpu_was_not_seen_to_capture_and_pack_is_timed_again(tmp_path: Path, timing: dict[str, Any]) -> None:
+    jobs, folder = sweep_jobs(tmp_path, device="cuda: a"), SweepFolder(tmp_path / "out")
+    for job in jobs:
+        folder.write_timing(job.run.configuration, dict(timing))
+    assert timing_pass.untimed(jobs, folder) == groups_of(jobs)
+
+
+@pytest.mark.parametrize("setting", ["C", "{lr: 1e-3, decay: linear}"])
+def test_what_is_captured_takes_turns_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    monkeypatch.setattr("lipschitz.sweep.timing.rounds.CudaGraph", lambda _, generators: RecordedGraph(generators))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
+    jobs = sweep_jobs(tmp_path, f"{dedent(SMALL)}settings: [{setting}]\n")
+    (first, second) = (job.run.configuration for job in groups_of(jobs)[0])
+    rounds = rounds_of(groups_of(jobs)[0], warm_up=1, repeats=2, captured=[second])
+    assert "captured" not in rounds[first]
+    assert {name: len(calls) for name, calls in rounds[second]["captured"].items()} == {
+        "ms_discriminator_step": 2,
+        "ms_generator_step": 2,
+        "ms_iteration": 2,
+    }
+
+
+def test_a_process_that_dies_while_it_captures_is_said_and_costs_no_timing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Rounds(monkeypatch, 10.0, 10.0, 10.0)
+    run = timing_pass.run_jobs
+    packing = []
+
+    def dies(jobs: list[Job], slots: list[str], observer: Diary, target: Any) -> None:
+        if target.func is time_packs:
+            packing.append(jobs[0].run.configuration)
+        else:
+            run(jobs, slots, observer, target=target)
+
+    monkeypatch.setattr(timing_pass, "run_jobs", dies)
+    jobs = [replace(job, device="cuda:0") for job in sweep_jobs(tmp_path, device="cuda: a")]
+    diary = Diary()
+    timing_pass.time_configurations(groups_of(jobs), diary)
+    assert packing == [job.run.configuration for job in groups_of(jobs)[0]]
+    reason = "there was no memory for one run, or the process that was to capture it died"
+    assert diary.lines == [f"warned {name}: not captured, and slower for it: {reason}" for name in packing]
+    assert {job.timing["uncaptured"] for job in jobs if job.timing} == {reason}
+    assert timing_pass.untimed(jobs, SweepFolder(tmp_path / "out")) == []
+
+
+def test_a_worker_that_dies_leaves_its_group_untimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing_pass, "run_jobs", lambda *jobs, target: None)
+    diary, (group,) = Diary(), groups_of(sweep_jobs(tmp_path))
+    timing_pass.time_configurations([group], diary)
+    assert diary.lines == [f"warned not timed: {job.run.configuration}" for job in group]

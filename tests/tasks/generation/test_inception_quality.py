@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+import torch
+from gan_terms import TERMS
+from inception_stand_in import data, images, network
+
+from lipschitz.datasets.images.image_data import to_floats
+from lipschitz.errors import InputError
+from lipschitz.features.protocols import SNGAN, Modern
+from lipschitz.features.scores import scores
+from lipschitz.features.statistics import real_statistics
+from lipschitz.models.dcgan import DCGAN
+from lipschitz.tasks.generation import inception_quality as module
+from lipschitz.tasks.generation.inception_quality import InceptionQuality
+from lipschitz.tasks.generation.task import Generation
+
+CPU = torch.device("cpu")
+SMALL = SNGAN(n_real=20, n_fake=10, score_samples=30)
+LARGE = Modern(n_real=30, n_fake=25)
+JUDGED = TERMS._replace(
+    model=DCGAN(width=2), batch_size=4, samples=10, gradient_samples=2, selection=SMALL.metrics[0], protocols=(SMALL,)
+)
+
+
+@pytest.fixture
+def passes(monkeypatch, tmp_path):
+    """Stand a quick network in; list how many images pass it, and by which preprocessing."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made, inception = [], network()
+
+    class Counted:
+        sha256 = inception.sha256
+
+        def embed(self, chunks, preprocessing):
+            chunks = list(chunks)
+            made.append((sum(map(len, chunks)), preprocessing))
+            return inception.embed(chunks, preprocessing)
+
+    monkeypatch.setattr(module, "weights_file", lambda given: given)
+    monkeypatch.setattr(module, "load_inception", lambda path, device: Counted())
+    return made
+
+
+def test_one_pass_serves_all_protocols(passes):
+    quality = InceptionQuality(data(), (SMALL, LARGE), None, CPU)
+    del passes[:]
+    assert quality.generated == 30
+    generated = to_floats(images(30, seed=9))
+    found = quality.measure(torch.split(generated, 16))
+    assert passes == [(16, "pytorch_fid"), (14, "pytorch_fid")]
+    embedded = network().embed([images(30, seed=9)], "pytorch_fid")
+    for protocol in (SMALL, LARGE):
+        expected = scores(embedded, real_statistics(data(), protocol, network()), protocol)
+        assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-4)
+    assert len(found) == 14
+    assert set(quality.protocols) == set(found) == set(quality.floor())
+
+
+def test_each_preprocessing_is_a_pass_of_its_own(passes):
+    other = SNGAN(n_real=20, n_fake=10, score_samples=30, preprocessing="torch_fidelity")
+    quality = InceptionQuality(data(), (SMALL, other), None, CPU)
+    del passes[:]
+    found = quality.measure([to_floats(images(30, seed=9))])
+    assert passes == [(30, "pytorch_fid"), (30, "torch_fidelity")]
+    assert found[SMALL.metrics[0]] != found[other.metrics[0]]
+    assert quality.protocols[other.metrics[0]]["preprocessing"] == "torch_fidelity"
+
+
+def test_generated_images_are_quantised(passes):
+    quality = InceptionQuality(data(), (SMALL,), None, CPU)
+    generated = to_floats(images(30, seed=9))
+    exact, off = (quality.measure([x]) for x in (generated, generated + 0.4 / 255))
+    assert exact == off
+
+
+def test_too_few_images_are_refused_before_anything_passes(passes):
+    with pytest.raises(InputError, match=r"needs 10,000 held-out images, found 30"):
+        InceptionQuality(data(), (SNGAN(),), None, CPU)
+    assert not passes
+
+
+@pytest.fixture
+def task():
+    return Generation(data(classes=3), JUDGED)
+
+
+def test_a_run_is_measured_by_its_protocols_and_chosen_by_one(passes, task):
+    assert task.selection.better == "lower"
+    first, again, other = (task.evaluate(draw) for draw in ("step 0", "step 0", "best"))
+    assert set(SMALL.metrics) < set(first)
+    assert first == again
+    assert first[SMALL.metrics[0]] != other[SMALL.metrics[0]]
+    facts = task.facts()
+    assert set(SMALL.metrics) < set(facts["floor"])
+    assert facts["protocols"][SMALL.metrics[0]]["n_real"] == 20
+    assert np.isfinite([facts["floor"][name] for name in SMALL.metrics]).all()
+
+
+def test_protocols_shift_nothing_else_that_is_measured(passes, task):
+    plain = Generation(data(classes=3), JUDGED._replace(selection="frechet_classifier", protocols=()))
+    without = plain.evaluate("step 0")
+    with_them = task.evaluate("step 0")
+    assert {name: with_them[name] for name in without} == without
+
+
+def test_nothing_is_loaded_before_it_is_needed(monkeypatch, task):
+    monkeypatch.setattr(module, "weights_file", None)
+    task.step(0.0)

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+from inception_stand_in import data as small_data
+
+from lipschitz.datasets.images.digits import Digits
+from lipschitz.datasets.points.eight_gaussians import EightGaussians
+from lipschitz.features.protocols import SNGAN, Modern
+from lipschitz.features.reference_classifier import reference_classifier
+from lipschitz.metrics.catalogue import metric_of
+from lipschitz.metrics.frechet import frechet_distance
+from lipschitz.metrics.kid import kid
+from lipschitz.tasks.generation.quality import ImageQuality, metrics_of, quality_of
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return Digits().load(None, CPU)
+
+
+@pytest.fixture(scope="module")
+def quality(digits):
+    return ImageQuality(digits, 200, CPU, conditional=True)
+
+
+@pytest.fixture(scope="module")
+def labelled(digits):
+    return digits.labelled_reference(200, torch.Generator().manual_seed(0))
+
+
+def test_the_kid_is_of_all_samples_in_the_classifiers_features(digits, quality, labelled):
+    real, _ = labelled
+    noise = torch.rand(200, 1, 8, 8, generator=torch.Generator().manual_seed(1)).mul(255).round().div(127.5).sub(1)
+    features = reference_classifier(digits, CPU).features
+    found = quality.measure(noise, real)
+    assert found["kid_classifier"] == pytest.approx(kid(features(noise), features(real)).mean, rel=1e-6)
+    assert found["kid_classifier"] > 10 * abs(
+        quality.measure(digits.floor(200, torch.Generator()), real)["kid_classifier"]
+    )
+    assert quality.protocols["kid_classifier"]["n_fake"] == 200
+
+
+def test_of_images_with_labels_each_class_is_compared_with_itself(digits, quality, labelled):
+    real, labels = labelled
+    own = quality.measure(real, real, labels)
+    assert own["intra_frechet_classifier"] == pytest.approx(0, abs=1e-9)
+    # Another order of the same images: the same distribution, of the wrong classes.
+    order = labels.argsort(stable=True).roll(20)
+    shuffled = quality.measure(real[order][labels.argsort(stable=True).argsort()], real, labels)
+    assert shuffled["frechet_classifier"] == pytest.approx(0, abs=1e-9)
+    features = reference_classifier(digits, CPU).features(real)
+    mixed = features[order.numpy()][labels.argsort(stable=True).argsort().numpy()]
+    of_classes = [frechet_distance(mixed[labels == k], features[labels == k]) for k in range(10)]
+    assert shuffled["intra_frechet_classifier"] == pytest.approx(np.mean(of_classes), rel=1e-6)
+    assert shuffled["intra_frechet_classifier"] > 1
+
+
+def test_shares_are_of_the_classes_that_samples_are_taken_for(quality, labelled):
+    real, labels = labelled
+    zeros = real[labels == 0][:2].repeat(100, 1, 1, 1)
+    found = quality.measure(zeros, real, labels)
+    assert found["class_share/0"] == 1
+    shares = [found[f"class_share/{k}"] for k in range(10)]
+    assert sum(shares) == pytest.approx(1)
+    assert set(quality.protocols) == set(found)
+
+
+def test_a_class_with_one_sample_is_left_out_and_none_at_all_is_nan(quality, labelled):
+    real, _ = labelled
+    found = quality.measure(real[:4], real[:4], torch.tensor([0, 0, 1, 2]))
+    assert found["intra_frechet_classifier"] == pytest.approx(0, abs=1e-9)
+    assert np.isnan(quality.measure(real[:3], real[:3], torch.tensor([0, 1, 2]))["intra_frechet_classifier"])
+
+
+def test_without_labels_nothing_is_said_of_classes(digits, labelled):
+    quality = ImageQuality(digits, 200, CPU)
+    found = quality.measure(labelled[0], labelled[0])
+    assert set(found) == set(quality.protocols) == {"frechet_classifier", "w1_classifier", "kid_classifier"}
+
+
+def test_images_without_labels_have_no_classifier_and_no_metric_of_one():
+    quality = quality_of(small_data(), 10, CPU)
+    images = torch.zeros(10, 3, 8, 8)
+    assert quality.measure(images, images) == quality.protocols == {}
+
+
+def test_metrics_are_those_of_the_data_and_of_the_protocols():
+    class Unlabelled(Digits):
+        @property
+        def classes(self):
+            return None
+
+    assert metrics_of(Digits()) == ("frechet_classifier", "w1_classifier", "kid_classifier")
+    assert metrics_of(Unlabelled()) == ()
+    assert metrics_of(Unlabelled(), (SNGAN(), Modern()))[0] == "fid/sngan"
+    assert metrics_of(Digits(), (Modern(),))[0] == "frechet_classifier"
+    assert "kid/modern" in metrics_of(Digits(), (Modern(),))
+    assert metrics_of(EightGaussians()) == ("w1", "modes", "high_quality")
+    assert all(metric_of(name).better for name in metrics_of(Digits(), (Modern(),)))
