@@ -6,10 +6,10 @@ from lipschitz.constraints.base import Constraint
 from lipschitz.datasets.images.image_data import ImageData, Split
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.tasks.generation.task import Generation
-from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.losses.catalogue import LOSSES
 from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import SETTINGS, Setting
-from lipschitz.tasks.terms import Terms
+from lipschitz.tasks.terms import Evaluation, Terms, Training
 
 CPU = torch.device("cpu")
 IMAGES = 512
@@ -41,14 +41,12 @@ def generation(
         Terms(
             DCGAN(width=width),
             (constraint,),
-            LOSSES[loss],
+            LOSSES[loss](),
             setting,
-            seed=seed,
-            batch_size=batch_size,
-            samples=batch_size,
-            gradient_samples=batch_size,
+            seed,
+            Training(steps=1000, batch_size=batch_size, precision=precision),
+            Evaluation(samples=batch_size, gradient_samples=batch_size),
             selection="frechet_classifier",
             device=device,
-            precision=precision,
         ),
     )

@@ -11,15 +11,15 @@ import torch
 from discriminator import generation, noise_images
 from paired import write
 
-from lipschitz.constraints.catalogue import CATALOGUE
+from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.estimation.bounds import layer_bounds
 from lipschitz.estimation.exact import exact
 from lipschitz.estimation.layers import input_shapes
 from lipschitz.estimation.sigma import layer_sigmas
-from lipschitz.sweep.definition.run import Evaluation
 from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 from lipschitz.tasks.measurement import measure_discriminator
+from lipschitz.tasks.terms import Evaluation
 
 CADENCE = Evaluation().every
 POINTS = Evaluation().gradient_samples
@@ -43,7 +43,7 @@ def main() -> None:
 
 def measure(options: argparse.Namespace, workload: dict[str, int]) -> dict[str, float]:
     """Return seconds by part; a warm measurement starts from what one ``steps`` training steps before kept."""
-    task = generation(CATALOGUE[options.constraint](), **workload)
+    task = generation(CONSTRAINTS[options.constraint](), **workload)
     shape = (3, options.size, options.size)
     example = torch.zeros(1, *shape, dtype=torch.float64)
     places = {place: torch.randn(POINTS, *shape) for place in PLACES}
@@ -93,7 +93,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=64, help="channels of the first block")
     parser.add_argument("--size", type=int, default=32, help="pixels along a side, a multiple of 8")
     parser.add_argument("--batch-size", type=int, default=64, help="samples a step")
-    parser.add_argument("--constraint", choices=CATALOGUE, default="none", metavar="NAME", help="of the discriminator")
+    parser.add_argument(
+        "--constraint", choices=CONSTRAINTS, default="none", metavar="NAME", help="of the discriminator"
+    )
     parser.add_argument("--steps", type=int, default=20, help="training steps between the two measurements")
     parser.add_argument("--out", type=Path, default=Path("results/measurement"), help="folder of the results")
     return parser.parse_args()

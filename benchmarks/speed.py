@@ -25,7 +25,7 @@ from speed_plot import draw
 from speed_tables import device_table
 from workers import WORKLOADS
 
-from lipschitz.constraints.catalogue import CATALOGUE
+from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.files import write_json, write_text
 from lipschitz.sweep.engine.packing import PACKS
 from lipschitz.sweep.engine.process import set_up_torch
@@ -33,7 +33,7 @@ from lipschitz.sweep.provenance import provenance
 
 FIRST = ("none", "weight_clipping", "gradient_penalty", "spectral_regularization", "spectral_normalization")
 """Methods that the project compares above all."""
-METHODS = (*FIRST, *sorted(set(CATALOGUE) - set(FIRST)))
+METHODS = (*FIRST, *sorted(set(CONSTRAINTS) - set(FIRST)))
 SAME = 1e-5
 """Relative distance up to which captured iterations come to the same as launched ones."""
 OUT_OF_TIME = 124

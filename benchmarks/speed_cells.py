@@ -16,7 +16,7 @@ from matrix_rate import matrix_rate
 from operations import gflop
 from workers import WORKLOADS, scaling
 
-from lipschitz.constraints.catalogue import CATALOGUE
+from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.sweep.engine.packing import Lane, packs_of
 from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.timing.rounds import in_turns, parts_and_whole, repeated, replay
@@ -116,7 +116,7 @@ KINDS: dict[str, Callable[..., Cells]] = {
 
 
 def _task(method: str, device: str, **workload: Any) -> Generation:
-    return generation(CATALOGUE[method](), device=torch.device(device), **workload)
+    return generation(CONSTRAINTS[method](), device=torch.device(device), **workload)
 
 
 def _timings(seen: dict[str, list[float]]) -> dict[str, Any]:

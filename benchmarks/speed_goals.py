@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from speed_tables import MISSING, ms_of
 
-from lipschitz.constraints.catalogue import CATALOGUE
+from lipschitz.constraints.catalogue import CONSTRAINTS
 
 Found = Mapping[str, Any]
 """By device, ``cpu`` or ``cuda``, and for ``peers``: what its JSON file holds."""
@@ -95,7 +95,7 @@ def _cells(found: Found, device: str, kind: str) -> dict[str, Any]:
 def _captured(found: Found) -> float | None:
     ratios = []
     for key, value in _cells(found, "cuda", "times/tf32/64/").items():
-        if CATALOGUE[key.rpartition("/")[2]].uncapturable:
+        if CONSTRAINTS[key.rpartition("/")[2]].uncapturable:
             continue
         launched, captured = (ms_of(value, how, "ms_iteration") for how in ("launched", "captured"))
         ratios.append(launched / captured if launched and captured else None)

@@ -16,7 +16,7 @@ from paired import compared, interval, pairs, same_conditions, watched, write
 from torch_spectral_norm import TorchSpectralNorm
 
 from lipschitz.constraints.base import Refusal
-from lipschitz.constraints.catalogue import CATALOGUE
+from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.constraints.none import NoConstraint
 from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
@@ -30,7 +30,7 @@ TARGETS = {
 """Largest ratio to a step without constraint that the project allows itself, at width 64 and batch 64."""
 WARM_UP = 5
 REFERENCE = {"torch_spectral_norm": TorchSpectralNorm}
-METHODS = {name: kind for name, kind in CATALOGUE.items() if kind is not NoConstraint} | REFERENCE
+METHODS = {name: kind for name, kind in CONSTRAINTS.items() if kind is not NoConstraint} | REFERENCE
 HEADINGS = (
     "constraint",
     "ratio to none",

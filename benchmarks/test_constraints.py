@@ -7,14 +7,14 @@ import pytest
 from discriminator import generation
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from lipschitz.constraints.catalogue import CATALOGUE
+from lipschitz.constraints.catalogue import CONSTRAINTS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.benchmark(group="discriminator step")
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", CONSTRAINTS)
 def test_discriminator_step(benchmark: BenchmarkFixture, name: str) -> None:
-    task = generation(CATALOGUE[name](), width=8, size=32, batch_size=16)
+    task = generation(CONSTRAINTS[name](), width=8, size=32, batch_size=16)
     benchmark.pedantic(task.discriminator_step, warmup_rounds=3, rounds=30)
     assert task.is_finite()

@@ -13,7 +13,7 @@ from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
-from lipschitz.datasets.catalogue import CATALOGUE
+from lipschitz.datasets.catalogue import DATASETS
 from lipschitz.datasets.images.folder import Folder
 from lipschitz.datasets.images.image_data import Split, to_floats
 from lipschitz.datasets.images.streaming import StreamedSplit
@@ -35,18 +35,18 @@ def timed(benchmark: BenchmarkFixture, draw: Callable[[], Tensor], device: torch
 
 
 @pytest.mark.benchmark(group="a batch of points")
-@pytest.mark.parametrize("name", [name for name, kind in CATALOGUE.items() if kind.kind == "points"])
+@pytest.mark.parametrize("name", [name for name, kind in DATASETS.items() if kind.kind == "points"])
 @ON
 def test_points(benchmark: BenchmarkFixture, name: str, device: torch.device) -> None:
-    data, rng = CATALOGUE[name]().load(None, device), stream(0, "data", device)
+    data, rng = DATASETS[name]().load(None, device), stream(0, "data", device)
     timed(benchmark, lambda: data.batch(BATCH, rng), device)  # type: ignore[union-attr]
 
 
 @pytest.mark.benchmark(group="a batch of P and Q")
-@pytest.mark.parametrize("name", [name for name, kind in CATALOGUE.items() if kind.kind == "pairs"])
+@pytest.mark.parametrize("name", [name for name, kind in DATASETS.items() if kind.kind == "pairs"])
 @ON
 def test_pairs(benchmark: BenchmarkFixture, name: str, device: torch.device) -> None:
-    data, rng = CATALOGUE[name]().load(None, device), stream(0, "data", device)
+    data, rng = DATASETS[name]().load(None, device), stream(0, "data", device)
     timed(benchmark, lambda: data.source(BATCH, rng) - data.target(BATCH, rng), device)  # type: ignore[union-attr]
 
 

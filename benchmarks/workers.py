@@ -14,9 +14,9 @@ from lipschitz.sweep.engine.devices import cpu_cores
 from lipschitz.sweep.engine.local import worker_context
 from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.tasks.generation.task import Generation
-from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.losses.hinge import Hinge
 from lipschitz.tasks.settings import SETTINGS
-from lipschitz.tasks.terms import Terms
+from lipschitz.tasks.terms import Evaluation, Terms, Training
 from lipschitz.training.clock import median_interval
 
 WARM_UP = 5
@@ -27,12 +27,11 @@ def points(seed: int) -> Generation:
     terms = Terms(
         MLP(),
         (SpectralNormalization(),),
-        LOSSES["hinge"],
+        Hinge(),
         SETTINGS["C"],
-        seed=seed,
-        batch_size=64,
-        samples=64,
-        gradient_samples=64,
+        seed,
+        Training(steps=1000, batch_size=64),
+        Evaluation(samples=64, gradient_samples=64),
         selection="w1",
         device=CPU,
     )

@@ -1,15 +1,15 @@
-"""Frozen, validated records: what a sweep file may say about a constraint, a model, a dataset or a setting."""
+"""Frozen, validated hyperparameters: the base class of constraints, models, data sets, losses and settings."""
 
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 Entry = str | dict[str, dict[str, Any]]
-"""How a record stands in a sweep file: its name, or its name with the fields that differ from their defaults."""
+"""How a config is written in a sweep file: its name, or its name with the fields that differ from their defaults."""
 
 
 class Config(BaseModel):
-    """A frozen record of hyperparameters, named after the module that defines it.
+    """A frozen set of hyperparameters, named after the module that defines it.
 
     Unknown fields, wrong types and non-finite numbers raise `pydantic.ValidationError`.
     """
@@ -19,19 +19,27 @@ class Config(BaseModel):
     )
 
     source: ClassVar[str] = ""
-    """Paper, arXiv number and equation that the record implements."""
+    """Paper, arXiv number and equation that the class implements."""
 
     @classmethod
     def name(cls) -> str:
-        """Return the name by which a sweep file calls this record: that of its module."""
+        """Return the name by which a sweep file calls this class: that of its module."""
         return cls.__module__.rpartition(".")[2]
+
+    @classmethod
+    def check_class(cls) -> None:
+        """Check what a class from outside the package must declare.
+
+        Raises:
+            InputError: something is missing.
+        """
 
     def changed(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults, as JSON values."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
     def entry(self) -> Entry:
-        """Return the shortest sweep-file entry that makes this record."""
+        """Return the shortest sweep-file entry that makes this config."""
         changed = self.changed()
         return {self.name(): changed} if changed else self.name()
 

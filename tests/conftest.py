@@ -25,14 +25,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Put the given methods into the catalogue, where the contract finds them; a mistake in one is one line."""
     for reference in config.getoption("--constraint"):
-        from lipschitz.constraints.catalogue import CATALOGUE, constraint_called
+        from lipschitz.constraints.catalogue import CONSTRAINTS
         from lipschitz.errors import InputError
 
         try:
-            kind = constraint_called(reference)
+            kind = CONSTRAINTS.called(reference)
         except InputError as error:
             raise pytest.UsageError(str(error)) from None
-        CATALOGUE[kind.name()] = kind
+        CONSTRAINTS.catalogue[kind.name()] = kind
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -40,9 +40,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     given = {reference.rpartition(":")[2] for reference in config.getoption("--constraint")}
     if not given:
         return
-    from lipschitz.constraints.catalogue import CATALOGUE
+    from lipschitz.constraints.catalogue import CONSTRAINTS
 
-    others = set(CATALOGUE) - given
+    others = set(CONSTRAINTS) - given
     kinds = [item.callspec.params.get("kind") if hasattr(item, "callspec") else None for item in items]
     config.hook.pytest_deselected(items=[item for item, kind in zip(items, kinds, strict=True) if kind in others])
     items[:] = [item for item, kind in zip(items, kinds, strict=True) if kind not in others]

@@ -15,17 +15,17 @@ from torch.testing import assert_close
 
 from lipschitz.constraints.base import Batch, Constraint, Refusal, constrain
 from lipschitz.constraints.batch_dependence import batch_dependent
-from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
+from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.estimation.ascent import lower_bound
 from lipschitz.estimation.exact import exact
 from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.models.base import PairModel
-from lipschitz.models.catalogue import CATALOGUE
+from lipschitz.models.catalogue import MODELS
 from lipschitz.random_streams import stream
 from lipschitz.tasks.measurement import measure_discriminator
 
 # The critic is made of the perceptron's modules.
-MODELS = {name: kind for name, kind in CATALOGUE.items() if issubclass(kind, PairModel)}
+MODELS = {name: kind for name, kind in MODELS.items() if issubclass(kind, PairModel)}
 SHAPES = {"points": (2,), "images": (2, 8, 8)}
 SMALL = MappingProxyType({"dcgan": {"width": 4}, "resnet": {"width": 4}})
 N = 6

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 
 from lipschitz.datasets.base import DEFAULT_DATA_ROOT
-from lipschitz.datasets.catalogue import CATALOGUE
+from lipschitz.datasets.catalogue import DATASETS
 from lipschitz.datasets.files.checksums import check_md5, md5_of
 from lipschitz.datasets.files.download import Observer, download
 from lipschitz.datasets.files.unpack import unpack
@@ -16,7 +16,7 @@ from lipschitz.datasets.images.published import Archive, Published
 from lipschitz.errors import InputError, nearest
 from lipschitz.features.weights import SOURCE, cached_weights, download_weights
 
-PUBLISHED: dict[str, type[Published]] = {name: kind for name, kind in CATALOGUE.items() if issubclass(kind, Published)}
+PUBLISHED: dict[str, type[Published]] = {name: kind for name, kind in DATASETS.items() if issubclass(kind, Published)}
 """What data there is to fetch."""
 WEIGHTS = "inception"
 """What else: the weights of the network by whose features protocols judge images, kept in the cache."""
@@ -87,8 +87,8 @@ def fetch_and_show(name: str, data_root: Path | None, console: Console) -> None:
 def _called(name: str) -> Published:
     if name in PUBLISHED:
         return PUBLISHED[name]()
-    if name in CATALOGUE:
-        raise InputError(f"{name} is not fetched: {CATALOGUE[name].source}; what is: {', '.join(PUBLISHED)}")
+    if name in DATASETS:
+        raise InputError(f"{name} is not fetched: {DATASETS[name].source}; what is: {', '.join(PUBLISHED)}")
     raise InputError(f"unknown data set '{name}': {nearest(name, [*PUBLISHED, WEIGHTS])}")
 
 

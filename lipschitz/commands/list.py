@@ -1,17 +1,20 @@
-"""What ``lipschitz list`` prints of each kind of thing."""
+"""``lipschitz list``: the catalogue of every extension point, with one line and the source of each entry."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, NamedTuple
 
 from lipschitz.config import Config
-from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
-from lipschitz.constraints.catalogue import REFUSED
-from lipschitz.datasets.catalogue import CATALOGUE as DATASETS
-from lipschitz.extensions.outside import origin_of
-from lipschitz.features.protocols import PROTOCOLS
+from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.datasets.catalogue import DATASETS
+from lipschitz.extensions.origin import origin_of
+from lipschitz.extensions.point import ExtensionPoint
+from lipschitz.features.protocols.catalogue import PROTOCOLS
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
-from lipschitz.models.catalogue import CATALOGUE as MODELS
-from lipschitz.tasks.losses import LOSSES
+from lipschitz.models.catalogue import MODELS
+from lipschitz.tasks.catalogue import TASKS
+from lipschitz.tasks.losses.catalogue import LOSSES
+from lipschitz.tasks.optimisers.catalogue import OPTIMISERS
 
 Row = tuple[str, ...]
 
@@ -26,25 +29,28 @@ class Listing(NamedTuple):
 def _constraints() -> Iterable[Row]:
     for name, kind in CONSTRAINTS.items():
         cost = "second backward" if kind.double_backward else "-"
-        origin = origin_of(kind)
-        outside = f" ({', '.join(origin.facts().values())})" if origin else ""
-        yield name, kind.promise, cost, kind.summary(), kind.source + outside
-    for name, reason in REFUSED.items():
+        yield name, kind.promise, cost, kind.summary(), _source(kind)
+    for name, reason in CONSTRAINTS.refused.items():
         yield name, "-", "-", f"Refused: {reason}.", ""
 
 
-def _configs(catalogue: Mapping[str, type[Config]]) -> Iterable[Row]:
-    return ((name, kind.summary(), kind.source) for name, kind in catalogue.items())
+def _rows(point: ExtensionPoint[Any]) -> Iterable[Row]:
+    for name, kind in point.items():
+        yield name, kind.summary(), _source(kind)
+    for name, reason in point.refused.items():
+        yield name, f"Refused: {reason}.", ""
 
 
+def _source(kind: type[Config]) -> str:
+    """Return the paper and, of a class from outside the package, the file or package that it comes from."""
+    origin = origin_of(kind)
+    return kind.source + (f" ({', '.join(origin.facts().values())})" if origin else "")
+
+
+_POINTS: tuple[ExtensionPoint[Any], ...] = (TASKS, DATASETS, MODELS, CONSTRAINTS, LOSSES, OPTIMISERS, PROTOCOLS)
 LISTINGS: dict[str, Listing] = {
+    **{point.plural: Listing(("name", "what it is", "source"), partial(_rows, point)) for point in _POINTS},
     "constraints": Listing(("name", "promise", "extra cost", "what it does", "source"), _constraints),
-    "datasets": Listing(("name", "what it is", "source"), lambda: _configs(DATASETS)),
-    "models": Listing(("name", "what it is", "source"), lambda: _configs(MODELS)),
-    "protocols": Listing(("name", "what it is", "source"), lambda: _configs(PROTOCOLS)),
-    "losses": Listing(
-        ("name", "what it is", "source"), lambda: ((name, loss.summary, loss.source) for name, loss in LOSSES.items())
-    ),
     "metrics": Listing(
         ("name", "better", "what it is", "source"),
         lambda: ((name, metric.better or "-", metric.summary, metric.source) for name, metric in METRICS.items()),

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lipschitz.config import Config
+from lipschitz.errors import InputError
 
 
 class Batch(NamedTuple):
@@ -44,6 +45,17 @@ class Constraint(Config):
 
     uncapturable: ClassVar[str] = ""
     """Why a CUDA graph cannot hold what the method does in a step; empty where nothing is known to forbid it."""
+
+    @classmethod
+    def check_class(cls) -> None:
+        """Check that a class from outside the package declares its promise.
+
+        Raises:
+            InputError: it does not, or promises something unknown.
+        """
+        promises = ("certified", "heuristic", "none")
+        if getattr(cls, "promise", None) not in promises:
+            raise InputError(f"{cls.__name__} does not say its promise; allowed: {', '.join(promises)}")
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """Reparametrise ``net`` or register state on it, once, before the optimiser is built; return what to train.

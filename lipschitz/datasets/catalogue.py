@@ -1,6 +1,6 @@
-"""Every data set, by the name of its file."""
+"""The catalogue of data sets, by the names that sweep files use."""
 
 from lipschitz.datasets.base import Dataset
-from lipschitz.extensions.discovery import discover
+from lipschitz.extensions.point import ExtensionPoint
 
-CATALOGUE: dict[str, type[Dataset]] = discover("lipschitz.datasets", Dataset)  # type: ignore[type-abstract]
+DATASETS = ExtensionPoint("dataset", "datasets", "lipschitz.datasets", Dataset)

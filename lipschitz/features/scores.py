@@ -9,7 +9,7 @@ from lipschitz.cache import cache_folder
 from lipschitz.datasets.images.image_data import ImageData
 from lipschitz.features.inception import Embedded, Inception
 from lipschitz.features.kept import Kept
-from lipschitz.features.protocols import NEIGHBOURS, SUBSET_SIZE, SUBSETS, Protocol
+from lipschitz.features.protocols.base import NEIGHBOURS, SUBSET_SIZE, SUBSETS, Protocol
 from lipschitz.features.statistics import RealStatistics, embedded_draw, identity
 from lipschitz.metrics.frechet import frechet_of_moments, moments
 from lipschitz.metrics.inception_score import inception_score

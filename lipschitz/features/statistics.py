@@ -12,7 +12,7 @@ from lipschitz.cache import cache_folder
 from lipschitz.datasets.images.image_data import ImageData, SplitName
 from lipschitz.features.inception import DIMENSIONS, Embedded, Inception
 from lipschitz.features.kept import Kept
-from lipschitz.features.protocols import Protocol
+from lipschitz.features.protocols.base import Protocol
 from lipschitz.metrics.frechet import Moments, moments
 from lipschitz.random_streams import stream
 

@@ -7,7 +7,7 @@ GREY = "#6b6b6b"
 INK = "#222222"
 
 REAL = "real data"
-"""Name of the floor: what the metric says of real data against other real data."""
+"""Name of the reference row of images: the metric between two sets of real data."""
 
 
 class Style(NamedTuple):

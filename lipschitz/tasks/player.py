@@ -122,10 +122,12 @@ class Generator(Player):
     def __init__(self, net: nn.Module, latent: int, terms: Terms) -> None:
         with seeded(terms.seed, "generator_constraint"):
             net = constrain(net.to(terms.device), terms.generator_constraints, (latent,))
-        super().__init__(net, terms.setting, terms.device, terms.generator_constraints, precision=terms.precision)
-        self.average = None if terms.ema is None else copy.deepcopy(net).requires_grad_(False)
-        self._decay = terms.ema or 0.0
-        self._layout = terms.layout
+        super().__init__(
+            net, terms.setting, terms.device, terms.generator_constraints, precision=terms.training.precision
+        )
+        self.average = None if terms.training.ema is None else copy.deepcopy(net).requires_grad_(False)
+        self._decay = terms.training.ema or 0.0
+        self._layout = terms.training.layout
 
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the samples ``(n, *shape)`` of a training step, whose maps and images are in the terms' layout."""
@@ -167,7 +169,7 @@ class Discriminator(Player):
         with seeded(terms.seed, "constraint"):
             net = constrain(net.to(terms.device), terms.constraints, shape)
         lr = terms.setting.discriminator_lr
-        super().__init__(net, terms.setting, terms.device, terms.constraints, lr, terms.precision)
+        super().__init__(net, terms.setting, terms.device, terms.constraints, lr, terms.training.precision)
         self._objective, self._rng = terms.loss, rng
         # On a CPU halves stay longer in its caches; on a GPU one pass has half as many kernels to launch.
         self._apart = terms.device.type == "cpu" or any(batch_dependent(net))

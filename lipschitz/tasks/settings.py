@@ -1,26 +1,28 @@
-"""Settings: the optimiser's hyperparameters, an axis of their own."""
+"""Settings: optimiser, learning rate and n_dis, an axis of a sweep; SN-GAN's settings A to F."""
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt, Strict
 from torch import Tensor
 
 from lipschitz.config import Config
+from lipschitz.extensions.entry import entry_of
+from lipschitz.tasks.optimisers.adam import Adam
+from lipschitz.tasks.optimisers.base import Optimiser
+from lipschitz.tasks.optimisers.catalogue import OPTIMISERS
 
-IN_CACHES = 2**20
-"""Parameters that a CPU core's caches hold together with their gradients and RMSProp's averages."""
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Setting(Config):
     """Optimiser of both networks, and discriminator updates per generator update."""
 
-    source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, Table 1"
+    source = "Miyato et al. 2018, arXiv:1802.05957, Table 1"
 
-    optimiser: Literal["adam", "rmsprop"] = "adam"
-    """Adam (arXiv:1412.6980), or RMSProp as in the WGAN paper (arXiv:1701.07875, Algorithm 1)."""
+    optimiser: Annotated[Optimiser, *entry_of(OPTIMISERS, Optimiser.entry)] = Adam()
+    """adam (arXiv:1412.6980), or rmsprop as in the WGAN paper (arXiv:1701.07875, Algorithm 1)."""
     lr: PositiveFloat = 2e-4
     """α, the learning rate."""
     betas: Annotated[tuple[Beta, Beta], Strict(False)] = (0.5, 0.999)
@@ -28,25 +30,20 @@ class Setting(Config):
     n_dis: PositiveInt = 1
     """Discriminator updates per generator update."""
     discriminator_lr: PositiveFloat | None = None
-    """α of the discriminator where it has one of its own (Heusel et al. 2017, arXiv:1706.08500); null for ``lr``."""
+    """α of the discriminator if it is another (Heusel et al. 2017, arXiv:1706.08500); null for ``lr``."""
     decay: Literal["none", "linear"] = "none"
     """``linear``: the learning rate falls linearly to zero over the run."""
 
     def build(self, parameters: Iterable[torch.nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
-        """Return the optimiser over ``parameters``, on CUDA as a graph can hold it.
+        """Return torch's optimiser over ``parameters``; on CUDA a graph can capture its step.
 
-        A learning rate that decays is a tensor: on CUDA of float32, as the fused kernel reads it there.
+        A learning rate that decays is a tensor: float32 on CUDA, as the fused kernel needs it, else float64.
         """
         on_cuda = device.type == "cuda"
         lr: float | Tensor = self.lr
         if self.decay != "none":
             lr = torch.tensor(self.lr, dtype=torch.float32 if on_cuda else torch.float64, device=device)
-        if self.optimiser == "rmsprop":
-            # On a CPU one parameter after the other is quicker where not all of them stay in its caches.
-            parameters = list(parameters)
-            at_once = on_cuda or sum(parameter.numel() for parameter in parameters) < IN_CACHES
-            return torch.optim.RMSprop(parameters, lr=lr, foreach=at_once, capturable=on_cuda)
-        return torch.optim.Adam(parameters, lr=lr, betas=self.betas, fused=True, capturable=on_cuda)
+        return self.optimiser.build(list(parameters), lr, self.betas, on_cuda=on_cuda)
 
     def lr_at(self, progress: float | Tensor) -> float | Tensor:
         """Return the learning rate after the share ``progress`` in [0, 1] of the run; of its kind if it decays."""
@@ -57,8 +54,8 @@ class Setting(Config):
         for letter, setting in SETTINGS.items():
             if setting == self:
                 return letter
-        shown = self.model_dump(mode="json", exclude_defaults=True, exclude={"optimiser"})
-        return f"{self.optimiser}({', '.join(f'{key}={value}' for key, value in shown.items())})"
+        fields = self.model_dump(mode="json", exclude_defaults=True, exclude={"optimiser"}) | self.optimiser.changed()
+        return f"{self.optimiser.name()}({', '.join(f'{key}={value}' for key, value in fields.items())})"
 
 
 SETTINGS: dict[str, Setting] = {

@@ -15,7 +15,7 @@ from published_files import expect_cifar, theirs, write_celeba, write_cifar
 from rich.console import Console
 
 from lipschitz.commands import data as fetching
-from lipschitz.datasets.catalogue import CATALOGUE
+from lipschitz.datasets.catalogue import DATASETS
 from lipschitz.datasets.files.checksums import md5_of
 from lipschitz.errors import InputError
 
@@ -48,7 +48,7 @@ def fetch(name, root):
 def test_what_is_fetched_can_be_loaded_and_is_fetched_once(tmp_path, cifar, server):
     root = tmp_path / "root"
     assert fetch("cifar10", root) == f"cifar10 is in {root} now"
-    assert CATALOGUE["cifar10"]().load(root, CPU).sizes == {"train": 30, "held_out": 6}
+    assert DATASETS["cifar10"]().load(root, CPU).sizes == {"train": 30, "held_out": 6}
     assert fetch("cifar10", root) == f"cifar10 is in {root}"
     assert len(server.asked) == 1
 
@@ -59,7 +59,7 @@ def test_a_broken_file_is_unpacked_again_from_the_archive(tmp_path, cifar, serve
     broken = root / theirs("cifar10").base_folder / "test_batch"
     broken.write_bytes(b"torn")
     fetch("cifar10", root)
-    assert CATALOGUE["cifar10"]().load(root, CPU).sizes["held_out"] == 6
+    assert DATASETS["cifar10"]().load(root, CPU).sizes["held_out"] == 6
     assert len(server.asked) == 1
 
 
@@ -78,7 +78,7 @@ def test_mnist_is_kept_as_published(tmp_path, monkeypatch, server):
     monkeypatch.setattr(theirs("mnist"), "mirrors", [server.url("nowhere/"), server.url("")])
     fetch("mnist", tmp_path)
     assert {path.name for path in (tmp_path / "MNIST" / "raw").iterdir()} == set(server.files)
-    assert CATALOGUE["mnist"]().load(tmp_path, CPU).reference_size == 5
+    assert DATASETS["mnist"]().load(tmp_path, CPU).reference_size == 5
 
 
 def test_what_no_script_may_fetch_is_unpacked_when_it_was_put_there(tmp_path, monkeypatch):
@@ -100,7 +100,7 @@ def test_what_no_script_may_fetch_is_unpacked_when_it_was_put_there(tmp_path, mo
     listed = [(key, md5_of(folder / name), name) for key, _, name in theirs("celeba").file_list]
     monkeypatch.setattr(theirs("celeba"), "file_list", listed)
     fetch("celeba", tmp_path)
-    assert CATALOGUE["celeba"]().load(tmp_path, CPU).sizes == {"train": 3, "held_out": 2}
+    assert DATASETS["celeba"]().load(tmp_path, CPU).sizes == {"train": 3, "held_out": 2}
 
 
 def test_lsun_says_how_to_get_it(tmp_path):

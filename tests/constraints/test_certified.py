@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 from lipschitz.constraints.aol import AOL
 from lipschitz.constraints.base import Constraint, Refusal, constrain
 from lipschitz.constraints.bjorck import Bjorck
-from lipschitz.constraints.catalogue import CATALOGUE
+from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.constraints.gradient_normalization import GradientNormalization
 from lipschitz.constraints.gram_normalization import GramNormalization
 from lipschitz.constraints.layer_normalization import LayerNormalization
@@ -26,7 +26,7 @@ from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP
 
-METHODS = [kind for kind in CATALOGUE.values() if kind.promise == "certified"]
+METHODS = [kind for kind in CONSTRAINTS.values() if kind.promise == "certified"]
 ANY = st.one_of(convolutions(), transposed_convolutions(), linears())
 RAW = "parametrizations.weight.original"
 SHAPES = {"points": (2,), "images": (1, 8, 8)}

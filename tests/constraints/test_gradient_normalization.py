@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from gan_terms import TERMS
+from gan_terms import TERMS, with_terms
 from numpy.testing import assert_allclose
 from smooth_nets import HalfSquare, check_parameter_gradients, dead_net, draw, flat_net, linear, rng, smooth_net
 from torch import Tensor, nn
@@ -252,7 +252,8 @@ def test_a_generators_gradient_flows_through_a_frozen_discriminator() -> None:
 def test_a_gan_trains_with_it() -> None:
     task = Generation(
         EightGaussians().load(None, torch.device("cpu")),
-        TERMS._replace(
+        with_terms(
+            TERMS,
             model=MLP(width=8, depth=2),
             constraints=(GradientNormalization(), GradientPenalty(weight=1.0)),
             samples=16,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from gan_terms import TERMS
+from gan_terms import TERMS, with_terms
 from numpy.testing import assert_allclose
 from torch import Tensor, nn
 
@@ -37,7 +37,8 @@ def task() -> Generation:
     data = EightGaussians().load(None, torch.device("cpu"))
     built = Generation(
         data,
-        TERMS._replace(
+        with_terms(
+            TERMS,
             model=MLP(width=8, depth=2),
             constraints=(SpectralNormalization(),),
             setting=SETTINGS["D"],

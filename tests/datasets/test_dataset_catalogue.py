@@ -15,7 +15,7 @@ from published_files import (
     write_svhn,
 )
 
-from lipschitz.datasets.catalogue import CATALOGUE
+from lipschitz.datasets.catalogue import DATASETS
 from lipschitz.datasets.transport.pair_data import PairData
 
 CPU = torch.device("cpu")
@@ -35,9 +35,9 @@ FIELDS = {"npz": {"file": "some.npz"}, "folder": {"folder": "pictures", "size": 
 """What must be said of data sets that have no defaults, or too large ones."""
 
 
-@pytest.fixture(params=CATALOGUE)
+@pytest.fixture(params=DATASETS)
 def dataset(request):
-    return CATALOGUE[request.param](**FIELDS.get(request.param, {}))
+    return DATASETS[request.param](**FIELDS.get(request.param, {}))
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def rng(seed=0):
 
 
 def test_names_are_those_of_the_files():
-    assert {"mnist", "fashion_mnist", *HASHES} <= set(CATALOGUE)
-    assert all(cls.name() == name for name, cls in CATALOGUE.items())
+    assert {"mnist", "fashion_mnist", *HASHES} <= set(DATASETS)
+    assert all(cls.name() == name for name, cls in DATASETS.items())
 
 
 def test_every_record_says_what_it_is_before_loading(dataset):
@@ -111,4 +111,4 @@ def test_reference_and_floor_share_no_sample(data):
 
 @pytest.mark.parametrize("name", HASHES)
 def test_content_is_pinned(name):
-    assert CATALOGUE[name]().load(None, CPU).hash == HASHES[name]
+    assert DATASETS[name]().load(None, CPU).hash == HASHES[name]

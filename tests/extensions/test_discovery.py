@@ -50,5 +50,5 @@ def test_what_a_module_only_imports_or_leaves_abstract_or_private_is_passed_over
 
 def test_two_classes_in_a_file_are_refused(package):
     write(package, "pair", "Left", "Right")
-    with pytest.raises(TypeError, match=r"methods.pair defines Left, Right; allowed: one public Base a module"):
+    with pytest.raises(TypeError, match=r"methods.pair defines Left, Right; allowed: one public Base per module"):
         discover("methods", Base)

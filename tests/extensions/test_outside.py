@@ -12,9 +12,10 @@ import pytest
 from own_method import METHOD, install, write_method
 
 from lipschitz.constraints.base import Constraint
-from lipschitz.constraints.catalogue import CATALOGUE, constraint_called
+from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.errors import InputError
-from lipschitz.extensions.outside import FileOrigin, offered, origin_of
+from lipschitz.extensions.origin import FileOrigin, origin_of
+from lipschitz.extensions.point import ExtensionPoint
 
 
 @pytest.fixture
@@ -27,13 +28,19 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
+def offered() -> tuple[dict[str, type[Constraint]], dict[str, str]]:
+    """What installed packages offer now, by name, and why other entry points are refused."""
+    point = ExtensionPoint("constraint", "constraints", "lipschitz.constraints", Constraint)
+    return {name: kind for name, kind in point.items() if name not in point.own}, point.refused
+
+
 def test_a_class_in_a_file_is_called_by_its_own_name(tmp_path: Path) -> None:
     path = write_method(tmp_path)
-    kind = constraint_called("mine.py:Decay", tmp_path)
+    kind = CONSTRAINTS.called("mine.py:Decay", tmp_path)
     assert issubclass(kind, Constraint)
     assert kind(weight=2.0).label() == "Decay(weight=2.0)"
     assert kind.summary() == "Add λ Σ ‖W‖² to the loss."
-    assert kind is constraint_called(f"{path}:Decay")
+    assert kind is CONSTRAINTS.called(f"{path}:Decay")
     origin = origin_of(kind)
     assert origin is not None
     assert origin.facts() == {"file": str(path.resolve()), "sha256": sha256(path.read_bytes()).hexdigest()}
@@ -41,15 +48,15 @@ def test_a_class_in_a_file_is_called_by_its_own_name(tmp_path: Path) -> None:
 
 def test_loading_a_file_leaves_nothing_beside_it(tmp_path: Path) -> None:
     path = write_method(tmp_path)
-    constraint_called("mine.py:Decay", tmp_path)
+    CONSTRAINTS.called("mine.py:Decay", tmp_path)
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_edited_file_is_another_method_and_a_moved_one_the_same(tmp_path: Path) -> None:
-    first = constraint_called("mine.py:Decay", write_method(tmp_path).parent)
+    first = CONSTRAINTS.called("mine.py:Decay", write_method(tmp_path).parent)
     write_method(tmp_path, METHOD.replace("0.01", "0.02"))
-    second = constraint_called("mine.py:Decay", tmp_path)
-    moved = constraint_called("elsewhere/mine.py:Decay", write_method(tmp_path / "elsewhere").parents[1])
+    second = CONSTRAINTS.called("mine.py:Decay", tmp_path)
+    moved = CONSTRAINTS.called("elsewhere/mine.py:Decay", write_method(tmp_path / "elsewhere").parents[1])
     assert (first().weight, second().weight) == (0.01, 0.02)  # type: ignore[attr-defined]
     identities = [origin.identity() for kind in (first, second, moved) if (origin := origin_of(kind))]
     assert identities[0] != identities[1]
@@ -58,7 +65,7 @@ def test_an_edited_file_is_another_method_and_a_moved_one_the_same(tmp_path: Pat
 
 def test_a_record_reaches_another_process_as_what_was_read(tmp_path: Path) -> None:
     path = write_method(tmp_path)
-    record = constraint_called("mine.py:Decay", tmp_path)(weight=0.1)
+    record = CONSTRAINTS.called("mine.py:Decay", tmp_path)(weight=0.1)
     assert pickle.loads(pickle.dumps(record)) == record
     (tmp_path / "record").write_bytes(pickle.dumps(record))
     path.write_text("raise SystemExit('edited meanwhile')")
@@ -71,9 +78,9 @@ WRONG = {
     "no file": ("gone.py:Decay", METHOD, "gone.py: cannot be read: No such file or directory"),
     "a folder": ("../:Decay", METHOD, "unknown constraint '../:Decay'"),
     "no class": ("mine.py:Decya", METHOD, "'Decya' is not there; did you mean 'Decay'? allowed: Decay"),
-    "the class not named": ("mine.py", METHOD, "name the class, too; there: mine.py:Decay"),
-    "a class that is imported": ("mine.py:Another", METHOD, "'Another' is no public subclass of Constraint defined here"),
-    "no Constraint": ("mine.py:Decay", "class Decay: ...", "'Decay' is no public subclass of Constraint defined here; the file defines no"),
+    "the class not named": ("mine.py", METHOD, "name the class, too; found: mine.py:Decay"),
+    "a class that is imported": ("mine.py:Another", METHOD, "'Another' is not a public subclass of Constraint defined here"),
+    "no Constraint": ("mine.py:Decay", "class Decay: ...", "'Decay' is not a public subclass of Constraint defined here; the file defines no"),
     "an exception": ("mine.py:Decay", "\n\nraise ValueError('two\\nlines')", "mine.py:3: cannot be executed: ValueError: two lines"),
     "a syntax error": ("mine.py:Decay", "\nclass Decay", "mine.py:2: cannot be executed: SyntaxError: expected ':'"),
     "an exit": ("mine.py:Decay", "raise SystemExit(3)", "mine.py:1: cannot be executed: SystemExit: 3"),
@@ -88,7 +95,7 @@ def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, case: str) -> Non
     name, text, said = WRONG[case]
     write_method(tmp_path, text)
     with pytest.raises(InputError) as caught:
-        constraint_called(name, tmp_path)
+        CONSTRAINTS.called(name, tmp_path)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -96,7 +103,7 @@ def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, case: str) -> Non
 def test_an_entry_point_is_called_by_its_name(site: Path) -> None:
     write_method(site, name="decays.py")
     install(site, "decay-package", "weight_decay = decays:Decay")
-    found, refused = offered(CATALOGUE)
+    found, refused = offered()
     assert (list(found), refused) == (["weight_decay"], {})
     kind = found["weight_decay"]
     assert kind().label() == "weight_decay"
@@ -121,25 +128,25 @@ def test_entry_points_that_cannot_be_used_are_named_and_the_others_work(site: Pa
         "twice = decays:Decay",
     )
     install(site, "second", "twice = decays:Decay", version="2.0")
-    found, refused = offered(CATALOGUE)
+    found, refused = offered()
     assert list(found) == ["good"]
     assert refused == {
         "cannot_import": "broken:Decay, offered by first 1.0, cannot be imported: "
         "ModuleNotFoundError: No module named 'nowhere'",
         "no_class": "decays:Absent, offered by first 1.0, cannot be imported: "
         "AttributeError: module 'decays' has no attribute 'Absent'",
-        "no_constraint": "decays:torch, offered by first 1.0, is no subclass of Constraint",
+        "no_constraint": "decays:torch, offered by first 1.0, is not a subclass of Constraint",
         "twice": "several packages offer it: first 1.0, second 2.0",
-        "weight_clipping": "decays:Decay, offered by first 1.0, bears the name of a method of lipschitz itself",
+        "weight_clipping": "decays:Decay, offered by first 1.0, has the name of a constraint of lipschitz itself",
     }
 
 
 def test_a_sweep_that_names_a_refused_method_hears_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules["lipschitz.constraints.catalogue"].REFUSED, "broken", "it cannot be imported")
+    monkeypatch.setitem(CONSTRAINTS.refused, "broken", "it cannot be imported")
     with pytest.raises(InputError, match="constraint 'broken' is refused: it cannot be imported"):
-        constraint_called("broken")
+        CONSTRAINTS.called("broken")
 
 
 def test_an_origin_does_not_print_a_file(tmp_path: Path) -> None:
-    origin: Any = FileOrigin(tmp_path / "mine.py", "Decay", b"content")
+    origin: Any = FileOrigin(Constraint, tmp_path / "mine.py", "Decay", b"content")
     assert "content" not in repr(origin)

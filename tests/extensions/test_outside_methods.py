@@ -10,9 +10,10 @@ from own_method import METHOD, install, write_method
 from pydantic import TypeAdapter, ValidationError
 from sweeps import SMALL, write
 
-from lipschitz.constraints.catalogue import CATALOGUE
+from lipschitz.constraints.base import Constraint
+from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.errors import InputError
-from lipschitz.extensions.outside import offered
+from lipschitz.extensions.point import ExtensionPoint
 from lipschitz.sweep.definition.axes import json_schema
 from lipschitz.sweep.definition.entries import ConstraintEntry
 from lipschitz.sweep.definition.run import Run
@@ -88,8 +89,8 @@ def test_an_entry_point_s_id_says_what_it_names(folder: Path, monkeypatch: pytes
     write_method(folder, name="decay_package.py")
     install(folder, "decay", "weight_decay = decay_package:Decay")
     monkeypatch.syspath_prepend(folder)
-    found, _ = offered(CATALOGUE)
-    monkeypatch.setitem(CATALOGUE, "weight_decay", found["weight_decay"])
+    found = ExtensionPoint("constraint", "constraints", "lipschitz.constraints", Constraint)
+    monkeypatch.setitem(CONSTRAINTS.catalogue, "weight_decay", found["weight_decay"])
     (run,) = runs_of(folder, "[{weight_decay: {weight: 1.0}}]")
     assert run.labels()["constraint"] == "weight_decay(weight=1.0)"
     assert run.canonical()["constraints"] == [
@@ -106,7 +107,7 @@ WRONG = {
     "a missing field": ("{mine.py:Decay: {wieght: 1.0}}", ["Decay.wieght: unknown key 'wieght'; did you mean 'weight'?"]),
     "a wrong field": ("{mine.py:Decay: {weight: -1.0}}", ["Decay.weight", "greater than or equal to 0"]),
     "a file that raises": ("broken.py:Decay", ["broken.py:2: cannot be executed: ZeroDivisionError: division by zero"]),
-    "the class not named": ("mine.py", ["name the class, too; there: mine.py:Decay"]),
+    "the class not named": ("mine.py", ["name the class, too; found: mine.py:Decay"]),
     "namesakes": ("mine.py:Decay, other.py:Decay", ["two different classes are called Decay; rename one"]),
     "namesakes in one run": ("[mine.py:Decay, {other.py:Decay: {weight: 1.0}}]", ["two different classes are called Decay"]),
     "the same twice": ("mine.py:Decay, ./mine.py:Decay", ["Decay stands twice"]),

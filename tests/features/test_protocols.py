@@ -2,7 +2,10 @@ import pytest
 from pydantic import ValidationError
 
 from lipschitz.errors import InputError
-from lipschitz.features.protocols import METRICS, PROTOCOLS, SNGAN, Modern
+from lipschitz.features.protocols.base import METRICS
+from lipschitz.features.protocols.catalogue import PROTOCOLS
+from lipschitz.features.protocols.modern import Modern
+from lipschitz.features.protocols.sngan import SNGAN
 from lipschitz.metrics.catalogue import CATALOGUE
 
 SHA256 = "0123456789abcdef" * 4

@@ -5,7 +5,8 @@ from inception_stand_in import data, network
 
 from lipschitz.errors import InputError
 from lipschitz.features import statistics as module
-from lipschitz.features.protocols import SNGAN, Modern
+from lipschitz.features.protocols.modern import Modern
+from lipschitz.features.protocols.sngan import SNGAN
 from lipschitz.features.statistics import embedded_draw, real_statistics
 
 SMALL = SNGAN(n_real=20, n_fake=10)

@@ -4,7 +4,7 @@ from inception_stand_in import data, network
 
 from lipschitz.features import scores as module
 from lipschitz.features.inception import Embedded
-from lipschitz.features.protocols import SNGAN
+from lipschitz.features.protocols.sngan import SNGAN
 from lipschitz.features.scores import floor, scores
 from lipschitz.features.statistics import embedded_draw, real_statistics
 from lipschitz.metrics.frechet import frechet_distance

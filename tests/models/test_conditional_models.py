@@ -9,7 +9,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from lipschitz.constraints.base import Batch, Refusal, constrain
-from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
+from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.estimation.bounds import layer_bounds
 from lipschitz.estimation.composition import upper_bound
 from lipschitz.estimation.exact import exact

@@ -5,16 +5,16 @@ import torch
 from pydantic import ValidationError
 
 from lipschitz.models.base import PairModel
-from lipschitz.models.catalogue import CATALOGUE, auto
+from lipschitz.models.catalogue import MODELS, auto
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP
 
 SHAPES = {"points": (2,), "images": (1, 8, 8)}
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", MODELS)
 def test_every_model_is_a_record_that_builds_the_same_networks_from_the_same_seed(name: str) -> None:
-    kind = CATALOGUE[name]
+    kind = MODELS[name]
     shape = SHAPES[kind.kind]
     assert kind.name() == name
     assert kind.source

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lipschitz.extensions.outside import origin_of
 from synthetic import Plan, write_sweep
 
-from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
-from lipschitz.datasets.catalogue import CATALOGUE as DATASETS
-from lipschitz.extensions.outside import origin_of
+from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.datasets.catalogue import DATASETS
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
-from lipschitz.models.catalogue import CATALOGUE as MODELS
+from lipschitz.models.catalogue import MODELS
 from lipschitz.report.reading.results import load
 from lipschitz.report.references import bibliography, citations, known_works, works_of
 from lipschitz.report.write import report
-from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.losses.catalogue import LOSSES
 from lipschitz.tasks.settings import Setting
 
 PLAN = Plan(("digits",), ("gradient_penalty", "Decay"), seeds=(0,), evaluations=1, pictures=False)

@@ -9,10 +9,10 @@ from lipschitz.datasets.transport.funnels import Funnels
 from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.models.base import Activation
 from lipschitz.models.critic import Critic
-from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.losses.wasserstein import Wasserstein
 from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import Setting
-from lipschitz.tasks.terms import Terms
+from lipschitz.tasks.terms import Evaluation, Terms, Training
 from lipschitz.tasks.transport.task import Transport
 
 CPU = torch.device("cpu")
@@ -54,15 +54,13 @@ def transport(
         Terms(
             Critic(width=16, activation=activation),
             constraints or (NoConstraint(),),
-            LOSSES["wasserstein"],
+            Wasserstein(),
             setting,
-            seed=seed,
-            batch_size=32,
-            samples=128,
-            gradient_samples=16,
+            seed,
+            Training(steps=100, batch_size=32, precision=precision),
+            Evaluation(samples=128, gradient_samples=16),
             selection=selection,
             device=device,
-            precision=precision,
         ),
     )
 

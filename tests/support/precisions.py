@@ -1,7 +1,7 @@
 """GANs of a precision that its tests share."""
 
 import torch
-from gan_terms import TERMS
+from gan_terms import TERMS, with_terms
 
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.none import NoConstraint
@@ -22,7 +22,8 @@ def task(
     points = model.kind == "points"
     return Generation(
         (EightGaussians() if points else Digits()).load(None, device),
-        TERMS._replace(
+        with_terms(
+            TERMS,
             model=model,
             constraints=constraints or (NoConstraint(),),
             selection="w1" if points else "frechet_classifier",

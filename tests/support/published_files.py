@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from lipschitz.datasets.catalogue import CATALOGUE
+from lipschitz.datasets.catalogue import DATASETS
 from lipschitz.datasets.files.checksums import md5_of
 
 CIFAR = {
@@ -18,7 +18,7 @@ CIFAR = {
 
 def theirs(name):
     """Return torchvision's class of the data set ``name``."""
-    return CATALOGUE[name].torchvision()
+    return DATASETS[name].torchvision()
 
 
 def write_cifar(root, name, *, n=6, label=None, names=True):

@@ -11,7 +11,8 @@ from inception_stand_in import network
 from sweeps import write
 
 from lipschitz.errors import InputError
-from lipschitz.features.protocols import SNGAN, Modern
+from lipschitz.features.protocols.modern import Modern
+from lipschitz.features.protocols.sngan import SNGAN
 from lipschitz.sweep import runner
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job

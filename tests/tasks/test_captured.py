@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 from critics import transport
-from gan_terms import TERMS
+from gan_terms import TERMS, with_terms
 from recorded import RecordedGraph
 from torch import Tensor
 
 from lipschitz.constraints.base import Batch, Constraint, Refusal
-from lipschitz.constraints.catalogue import CATALOGUE
+from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.constraints.orthogonal import Orthogonal
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
@@ -33,8 +33,8 @@ from lipschitz.training.task import Task
 STEPS, TOGETHER = 100, 2
 MADE = WARM_UP + 3 * TOGETHER + 1
 """Warm up, replay three times, and make the odd one alone."""
-POINTS = TERMS._replace(model=MLP(width=8, depth=2), selection="w1")
-IMAGES = TERMS._replace(model=DCGAN(width=2), batch_size=4)
+POINTS = with_terms(TERMS, model=MLP(width=8, depth=2), selection="w1")
+IMAGES = with_terms(TERMS, model=DCGAN(width=2), batch_size=4)
 
 
 TOLERANCE = 1e-5
@@ -117,14 +117,14 @@ def assert_captured_as_plain(build: Callable[[], Task]) -> None:
         assert_equal(plain, start)
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", CONSTRAINTS)
 def test_every_constraint_captures_on_points(name: str, device: torch.device) -> None:
-    assert_captured_as_plain(lambda: points(POINTS._replace(constraints=(CATALOGUE[name](),), device=device)))
+    assert_captured_as_plain(lambda: points(with_terms(POINTS, constraints=(CONSTRAINTS[name](),), device=device)))
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", CONSTRAINTS)
 def test_every_constraint_captures_on_images(name: str, device: torch.device) -> None:
-    assert_captured_as_plain(lambda: images(IMAGES._replace(constraints=(CATALOGUE[name](),), device=device)))
+    assert_captured_as_plain(lambda: images(with_terms(IMAGES, constraints=(CONSTRAINTS[name](),), device=device)))
 
 
 @pytest.mark.parametrize(
@@ -132,19 +132,21 @@ def test_every_constraint_captures_on_images(name: str, device: torch.device) ->
 )
 def test_a_critic_captures(name: str, device: torch.device) -> None:
     data = Funnels(dim=2, width=4).load(None, device)
-    assert_captured_as_plain(lambda: transport(CATALOGUE[name](), data=data, device=device))
+    assert_captured_as_plain(lambda: transport(CONSTRAINTS[name](), data=data, device=device))
 
 
 VARIANTS: Mapping[str, Terms] = {
-    "linear decay and n_dis": IMAGES._replace(setting=Setting(lr=1e-3, n_dis=2, decay="linear")),
-    "average of weights": IMAGES._replace(ema=0.9),
-    "conditional": IMAGES._replace(model=DCGAN(width=2, conditional=True)),
-    "resnet with attention": IMAGES._replace(model=ResNet(width=2, attention=4)),
-    "bfloat16": IMAGES._replace(precision="bf16", constraints=(SpectralNormalization(),)),
-    "channels last": IMAGES._replace(layout="channels_last", constraints=(SpectralNormalization(), GradientPenalty())),
-    "bounded generator": IMAGES._replace(generator_constraints=(SpectralNormalization(),)),
-    "two methods": IMAGES._replace(constraints=(SpectralNormalization(operator="convolution"), GradientPenalty())),
-    "rmsprop": IMAGES._replace(constraints=(WeightClipping(),), setting=Setting(optimiser="rmsprop", lr=5e-5)),
+    "linear decay and n_dis": with_terms(IMAGES, setting=Setting(lr=1e-3, n_dis=2, decay="linear")),
+    "average of weights": with_terms(IMAGES, ema=0.9),
+    "conditional": with_terms(IMAGES, model=DCGAN(width=2, conditional=True)),
+    "resnet with attention": with_terms(IMAGES, model=ResNet(width=2, attention=4)),
+    "bfloat16": with_terms(IMAGES, precision="bf16", constraints=(SpectralNormalization(),)),
+    "channels last": with_terms(
+        IMAGES, layout="channels_last", constraints=(SpectralNormalization(), GradientPenalty())
+    ),
+    "bounded generator": with_terms(IMAGES, generator_constraints=(SpectralNormalization(),)),
+    "two methods": with_terms(IMAGES, constraints=(SpectralNormalization(operator="convolution"), GradientPenalty())),
+    "rmsprop": with_terms(IMAGES, constraints=(WeightClipping(),), setting=Setting(optimiser="rmsprop", lr=5e-5)),
 }
 
 
@@ -152,18 +154,18 @@ VARIANTS: Mapping[str, Terms] = {
 def test_every_kind_of_run_captures(variant: str, device: torch.device) -> None:
     if variant == "rmsprop" and device.type == "cpu":
         pytest.skip("on the CPU torch's RMSprop counts its steps on the host; on CUDA it does not")
-    assert_captured_as_plain(lambda: images(VARIANTS[variant]._replace(device=device)))
+    assert_captured_as_plain(lambda: images(with_terms(VARIANTS[variant], device=device)))
 
 
 def test_a_learning_rate_that_decays_does_so_inside_a_graph(device: torch.device) -> None:
-    task = images(VARIANTS["linear decay and n_dis"]._replace(device=device))
+    task = images(with_terms(VARIANTS["linear decay and n_dis"], device=device))
     captured(task).make(MADE, never)
     (group,) = task.state_dict()["players"]["generator"]["optimiser"]["param_groups"]
     assert float(group["lr"]) == pytest.approx(1e-3 * (1 - (MADE - 1) / STEPS), rel=1e-6)
 
 
 def test_going_on_from_a_checkpoint_between_two_replays_equals_going_on(device: torch.device) -> None:
-    whole, first, second = (points(POINTS._replace(device=device)) for _ in range(3))
+    whole, first, second = (points(with_terms(POINTS, device=device)) for _ in range(3))
     captured(whole).make(2 * MADE, never)
     captured(first).make(MADE, never)
     second.load_state_dict(first.state_dict())
@@ -172,7 +174,7 @@ def test_going_on_from_a_checkpoint_between_two_replays_equals_going_on(device: 
 
 
 def test_seeds_draw_different_noise_and_one_seed_the_same(device: torch.device) -> None:
-    tasks = [points(POINTS._replace(seed=seed, device=device)) for seed in (0, 1, 0)]
+    tasks = [points(with_terms(POINTS, seed=seed, device=device)) for seed in (0, 1, 0)]
     for task in tasks:
         captured(task).make(MADE, never)
     first, other, again = (dict(leaves(task.state_dict()["streams"])) for task in tasks)
@@ -182,7 +184,7 @@ def test_seeds_draw_different_noise_and_one_seed_the_same(device: torch.device) 
 
 
 def test_nothing_more_is_made_once_told_to_stop(device: torch.device) -> None:
-    iterations = captured(points(POINTS._replace(device=device)))
+    iterations = captured(points(with_terms(POINTS, device=device)))
     asked = iter([False] * (WARM_UP + 2) + [True])
     assert iterations.make(20, lambda: next(asked)) == WARM_UP + 2 * TOGETHER
 
@@ -229,7 +231,7 @@ class Draws(Constraint):
 def test_ten_thousand_replays_allocate_nothing() -> None:
     device = torch.device("cuda")
     with torch.cuda.stream(torch.cuda.Stream()):
-        task = points(POINTS._replace(device=device, constraints=(SpectralNormalization(), GradientPenalty())))
+        task = points(with_terms(POINTS, device=device, constraints=(SpectralNormalization(), GradientPenalty())))
         iterations = captured(task)
         iterations.make(20 * TOGETHER, never)
         torch.cuda.synchronize()
@@ -246,7 +248,7 @@ def test_what_a_method_says_cannot_be_captured_is_not_tried() -> None:
     task = transport(Orthogonal())
     assert task.why_uncaptured() == f"orthogonal: {Orthogonal.uncapturable}"
     assert transport(SpectralNormalization()).why_uncaptured() is None
-    bounded = IMAGES._replace(generator_constraints=(SpectralNormalization(),))
+    bounded = with_terms(IMAGES, generator_constraints=(SpectralNormalization(),))
     assert images(bounded).why_uncaptured() is None
 
 
@@ -257,17 +259,17 @@ def test_a_graph_holds_as_many_iterations_as_fill_every_slice(every: int, at_onc
 
 def test_what_waits_for_the_device_says_why_it_is_not_captured() -> None:
     with pytest.raises(Uncapturable, match="not permitted when stream is capturing"):
-        captured(points(POINTS._replace(constraints=(Looks(),)))).make(MADE, never)
+        captured(points(with_terms(POINTS, constraints=(Looks(),)))).make(MADE, never)
 
 
 @pytest.mark.parametrize("kind", [FromHost, Draws])
 def test_the_imitation_refuses_what_cuda_refuses_or_gets_wrong(kind: type[Constraint]) -> None:
     with pytest.raises(Uncapturable):
-        captured(points(POINTS._replace(constraints=(kind(),)))).make(MADE, never)
+        captured(points(with_terms(POINTS, constraints=(kind(),)))).make(MADE, never)
 
 
 def test_the_imitation_repeats_what_the_host_decided() -> None:
-    tasks = [points(POINTS._replace(constraints=(Counts(),))) for _ in "ab"]
+    tasks = [points(with_terms(POINTS, constraints=(Counts(),))) for _ in "ab"]
     Iterations(tasks[0], STEPS).make(MADE, never)
     captured(tasks[1]).make(MADE, never)
     with pytest.raises(AssertionError):

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from gan_terms import TERMS
+from gan_terms import TERMS, with_terms
 from torch import Tensor, nn
 from torch.testing import assert_close
 
 from lipschitz.constraints.base import Constraint, Refusal
-from lipschitz.constraints.catalogue import CATALOGUE
+from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.constraints.none import NoConstraint
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
@@ -20,7 +20,7 @@ from lipschitz.datasets.images.image_data import ImageData, Split
 from lipschitz.errors import InputError
 from lipschitz.models.attention import SelfAttention
 from lipschitz.models.base import PairModel
-from lipschitz.models.catalogue import CATALOGUE as MODELS
+from lipschitz.models.catalogue import MODELS
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.resnet import ResNet
 from lipschitz.sweep.definition.run import Run
@@ -53,8 +53,8 @@ training: {steps: 4, batch_size: 4}
 def images(
     layout: MemoryFormat, model: PairModel, *constraints: Constraint, channels: int = 3, size: int = 8, **asked: Any
 ) -> Generation:
-    terms = TERMS._replace(model=model, constraints=constraints or (NoConstraint(),), batch_size=4, layout=layout)
-    return Generation(drawn(channels, size), terms._replace(**asked))
+    terms = with_terms(TERMS, model=model, constraints=constraints or (NoConstraint(),), batch_size=4, layout=layout)
+    return Generation(drawn(channels, size), with_terms(terms, **asked))
 
 
 def drawn(channels: int, size: int) -> ImageData:
@@ -122,10 +122,10 @@ def test_a_pass_that_fails_leaves_the_generator_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("model", SMALL.values(), ids=SMALL)
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", CONSTRAINTS)
 def test_a_step_is_one_in_contiguous_but_for_rounding(name: str, model: PairModel) -> None:
     try:
-        exact, built = (images(layout, model, CATALOGUE[name]()) for layout in ("contiguous", "channels_last"))
+        exact, built = (images(layout, model, CONSTRAINTS[name]()) for layout in ("contiguous", "channels_last"))
     except Refusal as reason:
         pytest.skip(str(reason))
     places = {key: value.data_ptr() for key, value in tensors(built)}

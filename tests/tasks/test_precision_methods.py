@@ -9,14 +9,14 @@ from precisions import task
 from torch import nn
 
 from lipschitz.constraints.base import Constraint, Refusal
-from lipschitz.constraints.catalogue import CATALOGUE
+from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.constraints.gradient_normalization import GradientNormalization
 from lipschitz.estimation.exact import exact
 from lipschitz.estimation.layers import raw_weight, reparametrizations, reshaped_weight, weighted_layers
 from lipschitz.estimation.sigma import layer_sigmas
 from lipschitz.tasks.precision import check_constraint
 
-IN_FORWARD = {name for name, kind in CATALOGUE.items() if kind is GradientNormalization}
+IN_FORWARD = {name for name, kind in CONSTRAINTS.items() if kind is GradientNormalization}
 
 
 def reshaped(net: nn.Module) -> float:
@@ -59,9 +59,9 @@ BOUNDS: Mapping[str, tuple[Callable[[nn.Module], float], float]] = MappingProxyT
 )
 
 
-@pytest.mark.parametrize("name", sorted(set(CATALOGUE) - IN_FORWARD))
+@pytest.mark.parametrize("name", sorted(set(CONSTRAINTS) - IN_FORWARD))
 def test_every_method_makes_a_step_in_bf16_and_keeps_its_bound(name: str) -> None:
-    kind = CATALOGUE[name]
+    kind = CONSTRAINTS[name]
     built = task("bf16", kind())
     before = [raw_weight(layer).detach().clone() for _, layer in weighted_layers(built.discriminator)]
     built.step(0.0)
@@ -82,7 +82,7 @@ def test_every_method_makes_a_step_in_bf16_and_keeps_its_bound(name: str) -> Non
 
 
 def test_methods_that_differentiate_in_every_forward_pass_are_refused() -> None:
-    for name, kind in CATALOGUE.items():
+    for name, kind in CONSTRAINTS.items():
         for precision in ("float32", "tf32"):
             check_constraint(precision, kind())
         if name in IN_FORWARD:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from lipschitz.tasks.optimisers.adam import Adam
 from lipschitz.tasks.settings import SETTINGS, Setting
 
 CPU = torch.device("cpu")
@@ -26,7 +27,7 @@ def parameter() -> torch.nn.Parameter:
 def test_a_to_f_are_those_of_table_1() -> None:
     found = {letter: (s.lr, *s.betas, s.n_dis) for letter, s in SETTINGS.items()}
     assert found == TABLE_1
-    assert all(s.optimiser == "adam" and s.decay == "none" for s in SETTINGS.values())
+    assert all(s.optimiser == Adam() and s.decay == "none" for s in SETTINGS.values())
 
 
 @pytest.mark.parametrize("letter", TABLE_1)

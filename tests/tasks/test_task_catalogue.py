@@ -2,23 +2,23 @@
 
 from pathlib import Path
 from textwrap import dedent
-from typing import get_args
 
 import pytest
 
-from lipschitz.datasets.catalogue import CATALOGUE as DATASETS
+from lipschitz.datasets.catalogue import DATASETS
 from lipschitz.datasets.points.eight_gaussians import EightGaussians
 from lipschitz.datasets.transport.funnels import Funnels
 from lipschitz.errors import InputError
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import PairModel
-from lipschitz.models.catalogue import CATALOGUE as MODELS
+from lipschitz.models.catalogue import MODELS
 from lipschitz.models.critic import Critic
 from lipschitz.models.mlp import MLP
-from lipschitz.sweep.definition.run import TaskName
 from lipschitz.sweep.definition.sweep_file import load_sweep
-from lipschitz.tasks.catalogue import TASKS, Unsuitable
-from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.base import Unsuitable
+from lipschitz.tasks.catalogue import TASKS
+from lipschitz.tasks.losses.hinge import Hinge
+from lipschitz.tasks.losses.wasserstein import Wasserstein
 from lipschitz.tasks.settings import SETTINGS
 
 TRANSPORT = """\
@@ -44,8 +44,8 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_a_sweep_may_name_every_task_that_there_is() -> None:
-    assert set(get_args(TaskName)) == set(TASKS)
+def test_there_is_a_task_for_each_example() -> None:
+    assert set(TASKS) == {"generation", "transport"}
 
 
 def test_both_examples_are_right(tmp_path: Path) -> None:
@@ -55,25 +55,25 @@ def test_both_examples_are_right(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_each_task_takes_its_own_defaults(task: str) -> None:
-    kind = TASKS[task]
+    kind = TASKS[task]()
     by_itself = [kind for kind in DATASETS.values() if not any(f.is_required() for f in kind.model_fields.values())]
     suited = [each() for each in by_itself if (each.kind == "pairs") == (task == "transport")]
     assert suited
     for dataset in suited:
-        model = kind.auto(dataset.shape)
+        model = kind.default_model(dataset.shape)
         model.check(dataset.shape)
-        kind.check(dataset, model, kind.loss, SETTINGS["C"])
-        metrics = kind.metrics_of(dataset)
+        kind.check(dataset, model, kind.default_loss(), SETTINGS["C"])
+        metrics = kind.judged_by(dataset)
         assert all(METRICS[name].better for name in metrics), "a run is judged by what has a good direction"
 
 
 def test_what_suits_whom() -> None:
-    assert TASKS["transport"].auto((7,)) == Critic()
-    assert TASKS["generation"].auto((2,)) == MLP()
-    assert TASKS["transport"].metrics_of(Funnels())[0] == "cosine"
-    assert TASKS["generation"].metrics_of(EightGaussians())[0] == "w1"
+    assert TASKS["transport"]().default_model((7,)) == Critic()
+    assert TASKS["generation"]().default_model((2,)) == MLP()
+    assert TASKS["transport"]().judged_by(Funnels())[0] == "cosine"
+    assert TASKS["generation"]().judged_by(EightGaussians())[0] == "w1"
     # A perceptron has a discriminator, too.
-    TASKS["transport"].check(Funnels(), MLP(), "wasserstein", SETTINGS["C"])
+    TASKS["transport"]().check(Funnels(), MLP(), Wasserstein(), SETTINGS["C"])
 
 
 UNSUITABLE = {
@@ -115,19 +115,19 @@ def test_in_a_part_the_line_is_the_part_s(tmp_path: Path) -> None:
 
 def test_the_models_with_a_generator_are_all_named() -> None:
     with pytest.raises(Unsuitable) as error:
-        TASKS["generation"].check(EightGaussians(), Critic(), "hinge", SETTINGS["C"])
+        TASKS["generation"]().check(EightGaussians(), Critic(), Hinge(), SETTINGS["C"])
     assert error.value.axis == "models"
     allowed = str(error.value).partition("allowed: ")[2].split(", ")
     assert set(allowed) == {"auto", *(name for name, kind in MODELS.items() if issubclass(kind, PairModel))}
 
 
-def test_the_losses_are_known() -> None:
-    assert {kind.loss for kind in TASKS.values()} <= set(LOSSES)
-    assert TASKS["transport"].loss == "wasserstein"
+def test_the_default_losses() -> None:
+    assert TASKS["generation"]().default_loss() == Hinge()
+    assert TASKS["transport"]().default_loss() == Wasserstein()
 
 
 def test_a_transport_sweep_that_names_no_loss_means_the_dual(tmp_path: Path) -> None:
     runs = load_sweep(written(tmp_path, TRANSPORT.replace("    losses: [wasserstein]\n", ""))).runs
-    assert {run.loss for run in runs} == {"wasserstein"}
+    assert {run.loss for run in runs} == {Wasserstein()}
     explicit = load_sweep(written(tmp_path, TRANSPORT)).runs
     assert [run.id for run in runs] == [run.id for run in explicit]

@@ -11,7 +11,8 @@ from lipschitz.report.reading.results import Results
 from lipschitz.report.reading.timing import values_of
 from lipschitz.report.statistics.intervals import aggregate
 from lipschitz.report.style import ordered
-from lipschitz.report.wording import FLOORS, wording
+from lipschitz.report.wording import floors as floor_names
+from lipschitz.report.wording import wording
 
 COLUMNS = [*LABELS, "metric", "which", "n", "mean", "ci95", "diverged"]
 LARGEST = {"sigma_reshaped": "largest_sigma_reshaped", "sigma_operator": "largest_sigma_operator"}
@@ -61,7 +62,7 @@ def summarise(results: Results) -> pd.DataFrame:
     rows = pd.concat([_measured(results), _timed(results), _floors(results)], ignore_index=True)
     plan = results.runs[COMPARISON].drop_duplicates().reset_index(drop=True)
     plan["comparison"] = plan.index
-    order = {name: place for place, name in enumerate([*FLOORS, *ordered(results.runs["constraint"])])}
+    order = {name: place for place, name in enumerate([*floor_names(), *ordered(results.runs["constraint"])])}
     metrics = [*quality_metrics(results), *metrics_beside(results), *LARGEST.values(), *rows["metric"]]
     places = {name: place for place, name in enumerate(dict.fromkeys(metrics))}
     rows = rows.merge(plan, on=COMPARISON)

@@ -6,16 +6,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeIn
 
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.none import NoConstraint
+from lipschitz.extensions.entry import unique
 from lipschitz.sweep.definition.entries import (
     ConstraintEntry,
     DatasetEntry,
     LossEntry,
     ModelEntry,
     SettingEntry,
-    unique,
+    TaskEntry,
 )
-from lipschitz.sweep.definition.run import Evaluation, TaskName, Training
 from lipschitz.sweep.definition.selection import Selection
+from lipschitz.tasks.terms import Evaluation, Training
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _Axis = (Strict(False), Field(min_length=1), unique)
@@ -33,7 +34,7 @@ class Axes(BaseModel):
 
     name: Annotated[str, Field(pattern=NAME)]
     """Name of the sweep; its results go to ``results/<name>`` by default."""
-    task: TaskName
+    task: TaskEntry
     """What is trained and judged."""
     datasets: Annotated[tuple[DatasetEntry, ...], *_Axis]
     """Data sets (``lipschitz list datasets``)."""

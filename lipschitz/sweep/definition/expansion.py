@@ -11,13 +11,13 @@ from lipschitz.constraints.base import Constraint, Refusal, constrain
 from lipschitz.datasets.base import Dataset
 from lipschitz.errors import nearest
 from lipschitz.estimation.labels import label_of_any
-from lipschitz.features.protocols import PROTOCOLS
+from lipschitz.features.protocols.catalogue import PROTOCOLS
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model, PairModel
 from lipschitz.sweep.definition.axes import Axes
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.yaml_document import Document, Place
-from lipschitz.tasks.catalogue import TASKS, Unsuitable
+from lipschitz.tasks.base import Unsuitable
 from lipschitz.tasks.precision import check_constraint
 
 MERGED = ("training", "evaluation")
@@ -31,12 +31,12 @@ def expand(document: Document, axes: Axes, part: Place) -> Iterator[Run]:
         InputError: what does not go together, where, and what is allowed.
     """
     pairs = product(enumerate(axes.datasets), enumerate(axes.models))
-    losses = axes.losses or (TASKS[axes.task].loss,)
+    losses = axes.losses or (axes.task.default_loss(),)
     choices = product(pairs, losses, axes.settings, axes.constraints, axes.seeds)
     for ((at_dataset, dataset), (at_model, entry)), loss, setting, constraints, seed in choices:
-        model = TASKS[axes.task].auto(dataset.shape) if entry == "auto" else entry
+        model = axes.task.default_model(dataset.shape) if entry == "auto" else entry
         try:
-            TASKS[axes.task].check(dataset, model, loss, setting)
+            axes.task.check(dataset, model, loss, setting)
         except Unsuitable as error:
             chosen = {"datasets": dataset, "models": entry, "losses": loss, "settings": setting}[error.axis]
             place: Place = (error.axis, getattr(axes, error.axis).index(chosen))
@@ -73,11 +73,11 @@ def expand(document: Document, axes: Axes, part: Place) -> Iterator[Run]:
 
 def _check_generator(axes: Axes, dataset: Dataset, model: Model) -> None:
     """Raise Unsuitable where what is asked of the generator cannot be had."""
-    if not TASKS[axes.task].has_generator:
+    if not axes.task.has_generator:
         if asked := [key for key in ("generator_batch_size", "ema") if getattr(axes.training, key) is not None]:
-            raise Unsuitable("training", f"{axes.task} has no generator; allowed: no {asked[0]}")
+            raise Unsuitable("training", f"{axes.task.name()} has no generator; allowed: no {asked[0]}")
         if axes.generator_constraints:
-            raise Unsuitable("generator_constraints", f"{axes.task} has no generator; allowed: none of them")
+            raise Unsuitable("generator_constraints", f"{axes.task.name()} has no generator; allowed: none of them")
         return
     try:
         _check_generator_constraints(dataset, model, axes.generator_constraints)
@@ -125,7 +125,7 @@ def check_metrics(document: Document, axes: Axes, part: Place) -> None:
 
 def _check_metric(document: Document, axes: Axes, metric: str, place: Place) -> None:
     for dataset in axes.datasets:
-        allowed = TASKS[axes.task].metrics_of(dataset, axes.evaluation.protocols)
+        allowed = axes.task.judged_by(dataset, axes.evaluation.protocols)
         if metric.partition("/")[0] not in METRICS:
             raise document.error(place, f"unknown metric '{metric}'; {nearest(metric, allowed)}")
         if metric not in allowed:
@@ -138,7 +138,7 @@ def check_protocols(document: Document, axes: Axes, part: Place) -> None:
         if axes.evaluation.protocols and dataset.kind != "images":
             place = at(document, part, ("evaluation", "protocols"))
             raise document.error(place, f"protocols judge images, and {dataset.label()} has {dataset.kind}")
-        if not TASKS[axes.task].metrics_of(dataset, axes.evaluation.protocols):
+        if not axes.task.judged_by(dataset, axes.evaluation.protocols):
             said = f"{dataset.label()} has no labels, so that no classifier of its own judges what is generated"
             allowed = " or ".join(f"{{protocols: [{name}]}}" for name in PROTOCOLS)
             place = at(document, part, ("datasets", index))

@@ -10,8 +10,9 @@ from pydantic import Field, Strict
 from lipschitz.config import Config
 from lipschitz.errors import InputError
 from lipschitz.metrics.catalogue import metric_of
-from lipschitz.sweep.definition.run import Evaluation, Run, Training
+from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.store import SweepFolder
+from lipschitz.tasks.terms import Evaluation, Training
 
 Axis = Literal["dataset", "model", "constraint", "loss"]
 AXES: tuple[Axis, ...] = ("dataset", "model", "constraint", "loss")

@@ -8,13 +8,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from lipschitz.errors import InputError
+from lipschitz.extensions.entry import describe
 from lipschitz.sweep.definition.axes import Axes
-from lipschitz.sweep.definition.entries import describe
 from lipschitz.sweep.definition.expansion import MERGED, at, check_layout, check_metrics, check_protocols, expand
-from lipschitz.sweep.definition.run import Evaluation, Run, TaskName, Training
+from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.selection import KEYS, Choice, Selection, Unfinished, choose, judged_here, judged_in
 from lipschitz.sweep.definition.yaml_document import Document, Place
 from lipschitz.sweep.store import SweepFolder
+from lipschitz.tasks.base import TaskKind
+from lipschitz.tasks.terms import Evaluation, Training
 
 BUDGETS = {"steps", "seconds"}
 
@@ -24,7 +26,7 @@ class Sweep:
     """A sweep file, expanded."""
 
     name: str
-    task: TaskName
+    task: TaskKind
     runs: tuple[Run, ...]
     content: dict[str, Any]
     """The file's content, with the limit on steps applied."""
@@ -39,7 +41,7 @@ class Sweep:
         """Return ``sweep.json``."""
         return {
             "name": self.name,
-            "task": self.task,
+            "task": self.task.label(),
             "sweep": self.content,
             "runs": [run.id for run in self.runs],
             "chosen": [choice.facts() for choice in self.choices],

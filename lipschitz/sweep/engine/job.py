@@ -11,8 +11,7 @@ from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.errors import InputError
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.store import RunFolder, SweepFolder
-from lipschitz.tasks.catalogue import TASKS
-from lipschitz.tasks.losses import LOSSES
+from lipschitz.sweep.timing.timing_files import iteration_ms
 from lipschitz.tasks.precision import check_device
 from lipschitz.tasks.terms import Terms
 from lipschitz.training.task import Task
@@ -67,7 +66,8 @@ class Job:
                     f"{folder.path / 'run.json'}: cannot be read ({type(error).__name__}), and it holds the steps at "
                     "which the checkpoint beside it ends; put it back, or remove the run's folder to begin anew"
                 ) from None
-        return self.run.training.steps_of(self.timing)
+        timing = self.timing
+        return self.run.training.steps_at(iteration_ms(timing) if timing else None)
 
     def seeded(self, seed: int) -> "Job":
         """Return the same with another seed."""
@@ -83,26 +83,19 @@ class Job:
         Raises:
             InputError: the device does not compute in the run's precision.
         """
-        run, task = self.run, TASKS[self.run.task]
-        check_device(run.training.precision, torch.device(self.device))
-        protocols = run.evaluation.protocols
+        run, device = self.run, torch.device(self.device)
+        check_device(run.training.precision, device)
         terms = Terms(
             run.model,
             run.constraints,
-            LOSSES[run.loss],
+            run.loss,
             run.setting,
-            seed=run.seed,
-            batch_size=run.training.batch_size,
-            samples=run.evaluation.samples,
-            gradient_samples=run.evaluation.gradient_samples,
-            selection=run.evaluation.select or task.metrics_of(run.dataset, protocols)[0],
-            device=torch.device(self.device),
+            run.seed,
+            run.training,
+            run.evaluation,
+            selection=run.evaluation.select or run.task.judged_by(run.dataset, run.evaluation.protocols)[0],
+            device=device,
             generator_constraints=run.generator_constraints,
-            generator_batch_size=run.training.generator_batch_size,
-            ema=run.training.ema,
-            protocols=protocols,
             inception_weights=self.inception_weights,
-            precision=run.training.precision,
-            layout=run.training.layout,
         )
-        return task.build(data or self.load(), terms)
+        return run.task.build(data or self.load(), terms)

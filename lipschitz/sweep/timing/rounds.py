@@ -42,7 +42,7 @@ def groups_of(jobs: Sequence[Job]) -> list[list[Job]]:
     groups: dict[str, dict[str, Job]] = {}
     for job in jobs:
         run = job.run
-        key = json.dumps([run.task, run.dataset.entry(), run.training.batch_size])
+        key = json.dumps([run.task.label(), run.dataset.entry(), run.training.batch_size])
         groups.setdefault(key, {}).setdefault(run.configuration, job)
     return [list(group.values()) for group in groups.values()]
 

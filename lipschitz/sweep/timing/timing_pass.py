@@ -20,7 +20,7 @@ from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.runner import unfinished
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.rounds import ROUNDS, Round, drift_warning, groups_of, rounds_of, time_round, timing_of
-from lipschitz.sweep.timing.timing_files import seconds_of_an_iteration
+from lipschitz.sweep.timing.timing_files import iteration_ms, seconds_of_an_iteration
 
 PATIENCE = 30.0
 """Seconds that a dry run may spend on timing."""
@@ -107,7 +107,7 @@ def training_seconds(jobs: Sequence[Job], timings: dict[str, dict[str, Any]]) ->
         timing = job.timing or timings.get(job.run.configuration)
         if timing is None:
             return None
-        total += job.run.training.steps_of(timing) * seconds_of_an_iteration(timing, job.pack)
+        total += job.run.training.steps_at(iteration_ms(timing)) * seconds_of_an_iteration(timing, job.pack)
     return total
 
 

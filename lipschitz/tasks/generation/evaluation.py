@@ -53,8 +53,8 @@ class Evaluator:
         self._device = terms.device
         # As many as there are of either part: the floor takes them from the training images.
         sizes = data.sizes.values() if isinstance(data, ImageData) else ()
-        self._samples = min([terms.samples, *sizes])
-        self._gradient_samples = min(terms.gradient_samples, self._samples)
+        self._samples = min([terms.evaluation.samples, *sizes])
+        self._gradient_samples = min(terms.evaluation.gradient_samples, self._samples)
 
     @cached_property
     def _quality(self) -> Quality:
@@ -63,10 +63,12 @@ class Evaluator:
 
     @cached_property
     def _inception(self) -> InceptionQuality | None:
-        if not self._terms.protocols:
+        if not self._terms.evaluation.protocols:
             return None
         assert isinstance(self._data, ImageData)
-        return InceptionQuality(self._data, self._terms.protocols, self._terms.inception_weights, self._device)
+        return InceptionQuality(
+            self._data, self._terms.evaluation.protocols, self._terms.inception_weights, self._device
+        )
 
     def evaluate(self, networks: Mapping[str, nn.Module], memory: Memory, draw: str) -> Measured:
         """Measure the quality of ``networks`` and the discriminator; ``memory`` is what earlier evaluations left.
@@ -105,9 +107,9 @@ class Evaluator:
         protocols = self._quality.protocols
         if self._inception:
             floor, protocols = floor | self._inception.floor(), protocols | self._inception.protocols
-        if self._terms.ema is not None:
+        if self._terms.training.ema is not None:
             floor |= {f"{name}/{EMA}": value for name, value in floor.items()}
-            averaged = {"generator": f"moving average of its weights, decay {self._terms.ema:g}"}
+            averaged = {"generator": f"moving average of its weights, decay {self._terms.training.ema:g}"}
             protocols |= {f"{name}/{EMA}": facts | averaged for name, facts in protocols.items()}
         return {"floor": floor, "protocols": protocols}
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lipschitz.datasets.base import ImageData
 from lipschitz.features.inception import Embedded, load_inception
-from lipschitz.features.protocols import Protocol
+from lipschitz.features.protocols.base import Protocol
 from lipschitz.features.scores import floor, scores
 from lipschitz.features.statistics import real_statistics
 from lipschitz.features.weights import weights_file

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lipschitz.datasets.base import Data, Dataset, ImageData, PointData
-from lipschitz.features.protocols import Protocol as InceptionProtocol
+from lipschitz.features.protocols.base import Protocol as InceptionProtocol
 from lipschitz.features.reference_classifier import reference_classifier
 from lipschitz.metrics.frechet import frechet_distance
 from lipschitz.metrics.kid import kid

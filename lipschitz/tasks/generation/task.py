@@ -77,8 +77,8 @@ class Generation:
     def discriminator_step(self) -> None:
         """Make one update of the discriminator on a batch of real and a batch of freshly generated samples."""
         real, *labels = self._real()
-        latents = self._latents("latents_discriminator", self._terms.batch_size)
-        with torch.no_grad(), forward_passes(self._terms.precision, self.device, self.generator):
+        latents = self._latents("latents_discriminator", self._terms.training.batch_size)
+        with torch.no_grad(), forward_passes(self._terms.training.precision, self.device, self.generator):
             generated = self._generator.generate(latents, *labels)
         self._discriminator.step(real, generated.to(real.dtype), *labels)
 
@@ -89,10 +89,10 @@ class Generation:
         """
         self._discriminator.learns(False)
         self._generator.prepare()
-        n = self._terms.generator_batch_size or self._terms.batch_size
+        n = self._terms.training.generator_batch_size or self._terms.training.batch_size
         labels = self._classes_to_learn(n)
         latents = self._latents("latents_generator", n)
-        with forward_passes(self._terms.precision, self.device, self.generator, self.discriminator):
+        with forward_passes(self._terms.training.precision, self.device, self.generator, self.discriminator):
             judged = self.discriminator(self._generator.generate(latents, *labels), *labels)
         loss = self._terms.loss.generator(judged.to(latents.dtype))
         self._generator.losses.write(loss)
@@ -173,12 +173,12 @@ class Generation:
 
     def _real(self) -> tuple[Tensor, ...]:
         """Return a batch of real samples, in the terms' layout, and, in a conditional run, their labels."""
-        n, rng = self._terms.batch_size, self._streams["data"]
+        n, rng = self._terms.training.batch_size, self._streams["data"]
         if self._classes is None:
-            return (laid_out(self._data.batch(n, rng), self._terms.layout),)
+            return (laid_out(self._data.batch(n, rng), self._terms.training.layout),)
         assert isinstance(self._data, ImageData)
         images, labels = self._data.labelled_batch(n, rng)
-        return laid_out(images, self._terms.layout), labels
+        return laid_out(images, self._terms.training.layout), labels
 
     def _classes_to_learn(self, n: int) -> tuple[Tensor, ...]:
         """Return, in a conditional run, the labels of the generator's next batch."""

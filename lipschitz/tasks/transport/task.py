@@ -28,7 +28,7 @@ class Transport:
     def __init__(self, data: PairData, terms: Terms) -> None:
         self.device = terms.device
         self.selection = Selection(terms.selection, CATALOGUE[terms.selection].better or "lower")
-        self._data, self._batch_size = data, terms.batch_size
+        self._data, self._batch_size = data, terms.training.batch_size
         self._constraints = terms.constraints
         self._streams = {name: stream(terms.seed, name, terms.device) for name in ("data", "constraint")}
         with seeded(terms.seed, "weights"):
@@ -37,8 +37,8 @@ class Transport:
         self._evaluator = PotentialEvaluator(
             data,
             seed=terms.seed,
-            samples=terms.samples,
-            gradient_samples=terms.gradient_samples,
+            samples=terms.evaluation.samples,
+            gradient_samples=terms.evaluation.gradient_samples,
             device=terms.device,
         )
         self._starts: dict[str, Tensor] = {}

@@ -3,7 +3,7 @@ import pytest
 import torch
 from published_files import CIFAR, expect_cifar, theirs, write_cifar
 
-from lipschitz.datasets.catalogue import CATALOGUE
+from lipschitz.datasets.catalogue import DATASETS
 from lipschitz.errors import InputError
 
 CPU = torch.device("cpu")
@@ -22,8 +22,8 @@ def written(tmp_path, monkeypatch, name, **options):
 
 def test_batches_are_read_in_order_and_the_test_split_is_held_out(tmp_path, monkeypatch, name):
     stored = written(tmp_path, monkeypatch, name)
-    data = CATALOGUE[name]().load(tmp_path, CPU)
-    assert data.classes == CATALOGUE[name]().classes == CIFAR[name][2]
+    data = DATASETS[name]().load(tmp_path, CPU)
+    assert data.classes == DATASETS[name]().classes == CIFAR[name][2]
     assert data.class_names == tuple(str(k) for k in range(data.classes)), "as the files call them"
     for split, files in ((data.train, theirs(name).train_list), (data.held_out, theirs(name).test_list)):
         images = np.concatenate([stored[file][0] for file, _ in files]).reshape(-1, 3, 32, 32)
@@ -38,13 +38,13 @@ def test_a_wrong_checksum_is_named_beside_the_expected_one(tmp_path, monkeypatch
     path = tmp_path / theirs(name).base_folder / file
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(InputError, match=rf"{file} is truncated or corrupt: expected MD5 {md5}, found \w{{32}} \("):
-        CATALOGUE[name]().load(tmp_path, CPU)
+        DATASETS[name]().load(tmp_path, CPU)
 
 
 def test_the_published_checksums_are_checked(tmp_path):
     write_cifar(tmp_path, "cifar10")
     with pytest.raises(InputError, match=r"data_batch_1 .* expected MD5 c99cafc152244af753f735de768cd75f"):
-        CATALOGUE["cifar10"]().load(tmp_path, CPU)
+        DATASETS["cifar10"]().load(tmp_path, CPU)
 
 
 def test_what_is_missing_is_named_with_the_way_to_get_it(tmp_path, monkeypatch, name):
@@ -54,7 +54,7 @@ def test_what_is_missing_is_named_with_the_way_to_get_it(tmp_path, monkeypatch, 
     with pytest.raises(
         InputError, match=rf"no {theirs(name).base_folder}/{file}; to get it: lipschitz data {name} --d"
     ):
-        CATALOGUE[name]().load(tmp_path, CPU)
+        DATASETS[name]().load(tmp_path, CPU)
 
 
 @pytest.mark.parametrize("content", [b"\x80\x04\x95", b"", b"text", b"cos\nno_such_thing\n."])
@@ -63,11 +63,11 @@ def test_a_pickle_that_is_none_is_one_line(tmp_path, monkeypatch, content):
     (tmp_path / "cifar-10-batches-py" / "test_batch").write_bytes(content)
     expect_cifar(monkeypatch, tmp_path, "cifar10")
     with pytest.raises(InputError, match=r"data set cifar10 in .* cannot be read: .+; fetch it again") as caught:
-        CATALOGUE["cifar10"]().load(tmp_path, CPU)
+        DATASETS["cifar10"]().load(tmp_path, CPU)
     assert "\n" not in str(caught.value)
 
 
 def test_a_label_out_of_range_is_named(tmp_path, monkeypatch):
     written(tmp_path, monkeypatch, "cifar10", label=10)
     with pytest.raises(InputError, match="training images: image 0 is labelled 10; allowed: 0 to 9"):
-        CATALOGUE["cifar10"]().load(tmp_path, CPU)
+        DATASETS["cifar10"]().load(tmp_path, CPU)

@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from lipschitz.datasets.base import PairData
-from lipschitz.datasets.catalogue import CATALOGUE
+from lipschitz.datasets.catalogue import DATASETS
 from lipschitz.datasets.transport.ball_to_ring import BallToRing
 from lipschitz.datasets.transport.funnels import Funnels
 from lipschitz.datasets.transport.line import Line
 from lipschitz.datasets.transport.translation import Translation
 
 CPU = torch.device("cpu")
-DEFAULTS = [kind() for kind in CATALOGUE.values() if kind.kind == "pairs"]
+DEFAULTS = [kind() for kind in DATASETS.values() if kind.kind == "pairs"]
 OTHERS = [
     BallToRing(radius=1.5, inner=1.5, outer=1.6),
     Funnels(dim=1, width=1),

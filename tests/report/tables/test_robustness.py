@@ -18,7 +18,7 @@ from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.robustness import Method, Settings, settings_of
 from lipschitz.report.tables.robustness import table
 from lipschitz.report.write import report
-from lipschitz.sweep.definition.run import Training
+from lipschitz.tasks.terms import Training
 
 NONE, CLIPPED = "none", "weight_clipping"
 FID = "frechet_classifier"

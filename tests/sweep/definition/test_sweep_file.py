@@ -8,7 +8,7 @@ from sweeps import SMALL, write
 from torch import nn
 
 from lipschitz.constraints.base import Refusal
-from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
+from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.constraints.weight_clipping import WeightClipping
 from lipschitz.errors import InputError
 from lipschitz.sweep.definition.axes import json_schema
@@ -58,8 +58,8 @@ def test_parts_override_what_they_must(tmp_path: Path) -> None:
     runs = load_sweep(write(tmp_path, text)).runs
     assert len(runs) == 4
     penalised, clipped = runs[0], runs[-1]
-    assert (penalised.loss, penalised.training.steps) == ("hinge", 120)
-    assert (clipped.loss, clipped.training.steps, clipped.training.batch_size) == ("wasserstein", 60, 8)
+    assert (penalised.loss.name(), penalised.training.steps) == ("hinge", 120)
+    assert (clipped.loss.name(), clipped.training.steps, clipped.training.batch_size) == ("wasserstein", 60, 8)
     assert clipped.setting.label() == "rmsprop(lr=5e-05, n_dis=5)"
 
 
@@ -116,7 +116,7 @@ WRONG = {
     "a model that does not suit": ("{mlp: {width: 8, depth: 1}}", "dcgan", 4, ["models[0]", "eight_gaussians", "dcgan takes images"]),
     "a size not a multiple of 8": ("[eight_gaussians]\n    models: [{mlp: {width: 8, depth: 1}}]", "[{mnist: {size: 28}}]", 3, ["multiple of 8", "28"]),
     "a metric of other data": ("gradient_samples: 8", "select: frechet_classifier", 8, ["frechet_classifier", "eight_gaussians", "w1"]),
-    "a loss with fields": ("seeds:", "losses: [{hinge: {}}]\n    seeds:", 6, ["losses[0]", "unknown loss"]),
+    "a loss with fields": ("seeds:", "losses: [{hinge: {margin: 1}}]\n    seeds:", 6, ["losses[0]", "hinge.margin: unknown key 'margin'"]),
     "a setting in a list": ("seeds:", "settings: [[A]]\n    seeds:", 6, ["settings[0]", "unknown setting"]),
     "one sample": ("samples: 32", "samples: 1", 8, ["evaluation.samples", "greater than or equal to 2"]),
     "a method combined with itself": ("[none,", "[[weight_clipping, weight_clipping],", 5, ["constraints[0]", "weight_clipping stands twice"]),
@@ -184,7 +184,7 @@ def test_what_a_constraint_refuses_is_refused_with_its_line(tmp_path: Path, monk
             assert next(net.parameters()).is_meta, "a plan builds no weights"
             raise Refusal(f"cannot bound samples of {shape}")
 
-    monkeypatch.setitem(CONSTRAINTS, "weight_clipping", Picky)
+    monkeypatch.setitem(CONSTRAINTS.catalogue, "weight_clipping", Picky)
     path = write(tmp_path, SMALL.replace("[none", "[none, weight_clipping"))
     with pytest.raises(InputError, match=r"small.yaml:\d+: constraints\[1\]: .*: cannot bound samples of \(2,\)"):
         load_sweep(path)

@@ -19,13 +19,13 @@ from lipschitz.errors import InputError
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.summary import summarise
 from lipschitz.report.tables.build import build
-from lipschitz.sweep.definition.run import Training
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.local import run_jobs
 from lipschitz.sweep.engine.progress import RunsDisplay, display
 from lipschitz.sweep.engine.worker import work
 from lipschitz.sweep.store import SweepFolder
+from lipschitz.tasks.terms import Training
 
 TEXT = """\
     name: timed

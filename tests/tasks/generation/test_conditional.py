@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from gan_terms import TERMS
+from gan_terms import TERMS, with_terms
 from torch.testing import assert_close
 
 from lipschitz.constraints.base import Batch, Constraint
@@ -43,7 +43,8 @@ class Spy(Constraint):
 def conditional(*constraints: Constraint, model: PairModel | None = None, data: ImageData | None = None) -> Generation:
     return Generation(
         data or Digits().load(None, CPU),
-        TERMS._replace(
+        with_terms(
+            TERMS,
             model=model or DCGAN(width=4, conditional=True),
             constraints=constraints or (NoConstraint(),),
             batch_size=16,

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pytest
 import torch
-from gan_terms import TERMS
+from gan_terms import TERMS, with_terms
 from torch.testing import assert_close
 
 from lipschitz.constraints.base import Constraint
@@ -43,7 +43,8 @@ def generation(
 ) -> Generation:
     return Generation(
         dataset.load(None, device),
-        TERMS._replace(
+        with_terms(
+            TERMS,
             model=model,
             constraints=constraints or (NoConstraint(),),
             setting=setting,

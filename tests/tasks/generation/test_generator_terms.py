@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from gan_terms import TERMS
+from gan_terms import TERMS, with_terms
 from torch.nn.utils import parametrize
 from torch.testing import assert_close
 
@@ -34,13 +34,13 @@ training: {steps: 4, batch_size: 4, generator_batch_size: 8}
 """
 
 
-RESNET = TERMS._replace(
-    model=ResNet(width=4), setting=Setting(betas=(0.0, 0.9)), batch_size=4, samples=8, gradient_samples=4
+RESNET = with_terms(
+    TERMS, model=ResNet(width=4), setting=Setting(betas=(0.0, 0.9)), batch_size=4, samples=8, gradient_samples=4
 )
 
 
 def task(**asked: Any) -> Generation:
-    return Generation(Digits().load(None, CPU), RESNET._replace(**asked))
+    return Generation(Digits().load(None, CPU), with_terms(RESNET, **asked))
 
 
 def test_the_generator_learns_on_a_batch_of_its_own_size() -> None:

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from gan_terms import TERMS
+from gan_terms import TERMS, with_terms
 from inception_stand_in import data, images, network
 
 from lipschitz.datasets.images.image_data import to_floats
 from lipschitz.errors import InputError
-from lipschitz.features.protocols import SNGAN, Modern
+from lipschitz.features.protocols.modern import Modern
+from lipschitz.features.protocols.sngan import SNGAN
 from lipschitz.features.scores import scores
 from lipschitz.features.statistics import real_statistics
 from lipschitz.models.dcgan import DCGAN
@@ -17,8 +18,14 @@ from lipschitz.tasks.generation.task import Generation
 CPU = torch.device("cpu")
 SMALL = SNGAN(n_real=20, n_fake=10, score_samples=30)
 LARGE = Modern(n_real=30, n_fake=25)
-JUDGED = TERMS._replace(
-    model=DCGAN(width=2), batch_size=4, samples=10, gradient_samples=2, selection=SMALL.metrics[0], protocols=(SMALL,)
+JUDGED = with_terms(
+    TERMS,
+    model=DCGAN(width=2),
+    batch_size=4,
+    samples=10,
+    gradient_samples=2,
+    selection=SMALL.metrics[0],
+    protocols=(SMALL,),
 )
 
 
@@ -97,7 +104,7 @@ def test_a_run_is_measured_by_its_protocols_and_chosen_by_one(passes, task):
 
 
 def test_protocols_shift_nothing_else_that_is_measured(passes, task):
-    plain = Generation(data(classes=3), JUDGED._replace(selection="frechet_classifier", protocols=()))
+    plain = Generation(data(classes=3), with_terms(JUDGED, selection="frechet_classifier", protocols=()))
     without = plain.evaluate("step 0")
     with_them = task.evaluate("step 0")
     assert {name: with_them[name] for name in without} == without

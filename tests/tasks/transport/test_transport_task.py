@@ -12,7 +12,7 @@ from critics import FUNNELS, translation, transport
 from torch import Tensor, nn
 
 from lipschitz.constraints.base import Constraint, Refusal
-from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
+from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.constraints.none import NoConstraint
 from lipschitz.constraints.orthogonal import Orthogonal

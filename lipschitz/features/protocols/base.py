@@ -1,4 +1,4 @@
-"""By what a published FID, KID or Inception Score was measured: named records, each number carries its own."""
+"""The base class of protocols: how many images of which kind an FID, KID or Inception Score compares."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -19,7 +19,7 @@ PAIRS, SUBSETS, SUBSET_SIZE, NEIGHBOURS = 10_000, 100, 1000, 5
 NEIGHBOURHOODS = ("precision", "recall", "density", "coverage")
 METRICS = ("fid", "inception_score", "kid", *NEIGHBOURHOODS)
 """What every protocol measures."""
-_AtLeastTwo = Annotated[int, Field(ge=2)]
+AtLeastTwo = Annotated[int, Field(ge=2)]
 
 
 class Protocol(Config):
@@ -33,9 +33,9 @@ class Protocol(Config):
 
     split: SplitName
     """Which real images are the reference."""
-    n_real: _AtLeastTwo
+    n_real: AtLeastTwo
     """Real images that the FID compares with: all of a split of that size, else a draw that is always the same."""
-    n_fake: _AtLeastTwo
+    n_fake: AtLeastTwo
     """Generated images that the FID compares."""
     score_samples: PositiveInt | None = None
     """Generated images of the Inception Score; by default ``n_fake``, for sngan ten times as many."""
@@ -116,41 +116,3 @@ class Protocol(Config):
         }
         own |= {name: {**reference, **compared, "neighbour": NEIGHBOURS} for name in NEIGHBOURHOODS}
         return {f"{name}/{self.label()}": network | own[name] for name in METRICS}
-
-
-class SNGAN(Protocol):
-    """FID of 5,000 generated against 10,000 test images; Inception Score of ten sets of 5,000.
-
-    The paper's network ran in TensorFlow, whose resize is that of ``preprocessing: torch_fidelity``.
-    """
-
-    source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, section 4 and appendix B.1"
-    sets: ClassVar[int] = 10
-
-    split: SplitName = "held_out"
-    n_real: _AtLeastTwo = 10_000
-    n_fake: _AtLeastTwo = 5_000
-
-    @classmethod
-    def name(cls) -> str:
-        """``sngan``."""
-        return "sngan"
-
-
-class Modern(Protocol):
-    """FID of 50,000 generated against 50,000 training images; Inception Score of the same in ten parts."""
-
-    source: ClassVar[str] = "Heusel et al. 2017, arXiv:1706.08500, at the sizes in use since"
-
-    split: SplitName = "train"
-    n_real: _AtLeastTwo = 50_000
-    n_fake: _AtLeastTwo = 50_000
-
-    @classmethod
-    def name(cls) -> str:
-        """``modern``."""
-        return "modern"
-
-
-PROTOCOLS: dict[str, type[Protocol]] = {kind.name(): kind for kind in (SNGAN, Modern)}
-"""Every protocol by the name that sweep files use."""

@@ -1,0 +1,158 @@
+"""Entries of a sweep file: a name, or a name with hyperparameters, validated into a config by pydantic."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from lipschitz.config import Config
+from lipschitz.errors import InputError, nearest
+from lipschitz.extensions.point import FILE_PATTERN, ExtensionPoint
+
+C = TypeVar("C", bound=Config)
+T = TypeVar("T")
+
+FILE_SCHEMA = {"type": "string", "pattern": FILE_PATTERN, "description": "A class in a file, whose code is run."}
+
+
+def describe(error: ErrorDetails, allowed: Iterable[str] = ()) -> str:
+    """Return a pydantic error in plain words; an unknown key is compared with the keys in ``allowed``."""
+    key = error["loc"][-1] if error["loc"] else ""
+    match error["type"]:
+        case "missing":
+            return f"missing key '{key}'"
+        case "extra_forbidden":
+            return f"unknown key '{key}'; {nearest(str(key), allowed)}"
+        case "invalid_entry":
+            return error["msg"]
+        case "value_error":
+            # The message of our own validator; pydantic would add all fields.
+            return str(error["ctx"]["error"])
+    message = error["msg"][0].lower() + error["msg"][1:]
+    return f"{message}, found {error['input']!r}"
+
+
+def invalid(message: str) -> PydanticCustomError:
+    """Return the pydantic error of an entry with this message."""
+    return PydanticCustomError("invalid_entry", "{message}", {"message": message})
+
+
+def folder_of(info: ValidationInfo) -> Path:
+    """Return the folder of the sweep file, from which relative paths start."""
+    return Path((info.context or {}).get("folder", Path()))
+
+
+def config_of(point: ExtensionPoint[C], entry: Any, folder: Path = Path()) -> C:
+    """Return the config that ``entry`` names; a relative path to a file starts from ``folder``.
+
+    Raises:
+        PydanticCustomError: the name is unknown, the class cannot be loaded, or a field is wrong.
+    """
+    name, fields = _name_and_fields(point.noun, entry)
+    try:
+        kind = point.called(name, folder)
+    except InputError as error:
+        raise invalid(str(error)) from None
+    return fields_of(kind, kind.name(), fields, folder)
+
+
+def fields_of(kind: type[C], name: str, fields: Any, folder: Path) -> C:
+    """Return an instance of ``kind`` with these fields; relative paths in them start from ``folder``.
+
+    Raises:
+        PydanticCustomError: names the first wrong field.
+    """
+    try:
+        return kind.model_validate(fields, context={"folder": folder})
+    except ValidationError as failure:
+        error = failure.errors()[0]
+        # The input of a missing or misplaced value is the whole config; the path of the field says more.
+        field = ".".join(map(str, (name, *error["loc"])))
+        raise invalid(f"{field}: {describe(error, kind.model_fields)}") from None
+
+
+def schema_of(point: ExtensionPoint[Any], *more: str) -> dict[str, Any]:
+    """Return the JSON Schema of an entry: a name (``more`` are further ones), a class in a file, or one with fields."""
+    with_fields = {
+        "type": "object",
+        "properties": {name: fields_schema(kind) for name, kind in point.items()},
+        "patternProperties": {FILE_PATTERN: {"type": "object"}},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    return {"anyOf": [{"enum": [*more, *point]}, FILE_SCHEMA, with_fields]}
+
+
+def fields_schema(kind: type[Config]) -> dict[str, Any]:
+    """Return the JSON Schema of the fields of ``kind``."""
+    return {**kind.model_json_schema(), "description": kind.summary()}
+
+
+def entry_of(point: ExtensionPoint[Any], write: Callable[[Any], Any] | None = None) -> tuple[Any, ...]:
+    """Return pydantic annotations of an entry of ``point``; ``write`` makes JSON of a config, by default its label."""
+
+    def parse(entry: Any, info: ValidationInfo) -> Any:
+        if isinstance(entry, point.base):
+            return entry
+        return config_of(point, entry, folder_of(info))
+
+    return annotations(parse, schema_of(point), write or shown)
+
+
+def annotations(
+    parse: Callable[[Any, ValidationInfo], Any], schema: dict[str, Any], write: Callable[[Any], Any]
+) -> tuple[Any, ...]:
+    """Return pydantic annotations of a value that ``parse`` reads and ``write`` writes as JSON."""
+    return (PlainValidator(parse), PlainSerializer(write), WithJsonSchema(schema))
+
+
+def shown(value: Any) -> str:
+    """Return the label of a config; of several, joined by ``+``."""
+    if isinstance(value, tuple):
+        return "+".join(map(shown, value))
+    return value.label() if isinstance(value, Config) else str(value)
+
+
+def check_unique(values: tuple[T, ...]) -> tuple[T, ...]:
+    """Return ``values``.
+
+    Raises:
+        PydanticCustomError: a value stands twice, or two different classes have the same name.
+    """
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise invalid(f"{shown(value)} stands twice")
+    _refuse_namesakes(values)
+    return values
+
+
+def _name_and_fields(noun: str, entry: Any) -> tuple[str, Any]:
+    if isinstance(entry, str):
+        return entry, {}
+    if isinstance(entry, dict) and len(entry) == 1:
+        ((name, fields),) = entry.items()
+        return name, {} if fields is None else fields
+    raise invalid(f"a {noun} is a name, or one name with its fields ({{name: {{field: value}}}}), found {entry!r}")
+
+
+def _refuse_namesakes(values: tuple[Any, ...]) -> None:
+    """Refuse two classes of one name from different files: a table could not tell them apart."""
+    kinds: dict[str, type[Config]] = {}
+    for value in values:
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, Config) and kinds.setdefault(one.name(), type(one)) is not type(one):
+                raise invalid(f"two different classes are called {one.name()}; rename one")
+
+
+unique = AfterValidator(check_unique)
+"""Refuse a tuple that holds a value twice."""

@@ -1,0 +1,1 @@
+"""Named protocols of FID, KID, Inception Score and neighbourhoods, one module each."""

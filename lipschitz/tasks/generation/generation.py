@@ -1,0 +1,51 @@
+"""The task generation: a GAN on points or images."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lipschitz.datasets.base import Dataset
+from lipschitz.features.protocols.base import Protocol
+from lipschitz.models.base import Model, PairModel
+from lipschitz.models.catalogue import MODELS, auto
+from lipschitz.tasks.base import TaskKind, Unsuitable
+from lipschitz.tasks.generation.quality import metrics_of
+from lipschitz.tasks.generation.task import Generation
+from lipschitz.tasks.losses.base import Loss
+from lipschitz.tasks.losses.hinge import Hinge
+from lipschitz.tasks.settings import Setting
+from lipschitz.tasks.terms import Terms
+from lipschitz.training.task import Task
+
+
+class GenerationTask(TaskKind):
+    """GAN training: the constraint acts on the discriminator, quality is that of the generator's samples."""
+
+    source = "Goodfellow et al. 2014, arXiv:1406.2661, Algorithm 1"
+    has_generator = True
+
+    def build(self, data: Any, terms: Terms) -> Task:
+        """Return a generator and a discriminator of the terms' model."""
+        return Generation(data, terms)
+
+    def default_model(self, shape: tuple[int, ...]) -> Model:
+        """Return ``mlp`` for points, ``dcgan`` for images."""
+        return auto(shape)
+
+    def default_loss(self) -> Loss:
+        """Return the hinge loss."""
+        return Hinge()
+
+    def judged_by(self, dataset: Dataset, protocols: Sequence[Protocol] = ()) -> tuple[str, ...]:
+        """Return the metrics of samples: W1 and modes of points; of images by classifier features and protocols."""
+        return metrics_of(dataset, protocols)
+
+    def check(self, dataset: Dataset, model: Model, loss: Loss, setting: Setting) -> None:
+        """Refuse pairs of distributions, models without a generator, and conditional models of unlabelled data."""
+        if dataset.kind == "pairs":
+            raise Unsuitable("datasets", f"{dataset.label()} is a pair of distributions; allowed: task: transport")
+        if not isinstance(model, PairModel):
+            pairs = [name for name, kind in MODELS.items() if issubclass(kind, PairModel)]
+            raise Unsuitable("models", f"{model.name()} has no generator; allowed: {', '.join(['auto', *pairs])}")
+        if model.is_conditional() and dataset.classes is None:
+            said = f"{model.label()} takes the class of each sample, and {dataset.label()} has no labels"
+            raise Unsuitable("models", f"{said}; allowed: conditional: false, or data with labels")

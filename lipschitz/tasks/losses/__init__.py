@@ -1,0 +1,1 @@
+"""GAN losses, one module each: an axis of a sweep, independent of the constraint."""

@@ -1,0 +1,20 @@
+"""The non-saturating GAN loss."""
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from lipschitz.tasks.losses.base import Loss
+
+
+class NonSaturating(Loss):
+    """Cross-entropy; the generator maximises log D(G(z))."""
+
+    source = "Goodfellow et al. 2014, arXiv:1406.2661, Sec. 3"
+
+    def discriminator(self, real: Tensor, generated: Tensor) -> Tensor:
+        """Return -mean log sigmoid D(x) - mean log(1 - sigmoid D(G(z)))."""
+        return softplus(-real).mean() + softplus(generated).mean()
+
+    def generator(self, generated: Tensor) -> Tensor:
+        """Return -mean log sigmoid D(G(z))."""
+        return softplus(-generated).mean()

@@ -1,0 +1,1 @@
+"""Optimisers, one module each; a setting names one."""

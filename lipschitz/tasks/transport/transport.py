@@ -1,0 +1,51 @@
+"""The task transport: a critic estimates a Wasserstein-1 distance whose optimal potential is known."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lipschitz.datasets.base import Dataset
+from lipschitz.features.protocols.base import Protocol
+from lipschitz.metrics.catalogue import CATALOGUE as METRICS
+from lipschitz.models.base import Model
+from lipschitz.models.critic import Critic
+from lipschitz.tasks.base import TaskKind, Unsuitable
+from lipschitz.tasks.losses.base import Loss
+from lipschitz.tasks.losses.wasserstein import Wasserstein
+from lipschitz.tasks.settings import Setting
+from lipschitz.tasks.terms import Terms
+from lipschitz.tasks.transport import potential
+from lipschitz.tasks.transport.task import Transport
+from lipschitz.training.task import Task
+
+
+class TransportTask(TaskKind):
+    """A critic maximises the Wasserstein-1 dual of two distributions whose optimal transport is known."""
+
+    source = "Korotin et al. 2022, arXiv:2206.07767"
+    has_generator = False
+
+    def build(self, data: Any, terms: Terms) -> Task:
+        """Return a critic of the terms' model."""
+        return Transport(data, terms)
+
+    def default_model(self, shape: tuple[int, ...]) -> Model:
+        """Return ``critic``."""
+        return Critic()
+
+    def default_loss(self) -> Loss:
+        """Return the Wasserstein loss."""
+        return Wasserstein()
+
+    def judged_by(self, dataset: Dataset, protocols: Sequence[Protocol] = ()) -> tuple[str, ...]:
+        """Return the metrics that judge a critic; its dual value does not, because the critic may be too steep."""
+        return tuple(name for name in potential.METRICS if METRICS[name].better)
+
+    def check(self, dataset: Dataset, model: Model, loss: Loss, setting: Setting) -> None:
+        """Refuse data without known transport, other losses than the dual, and several updates per iteration."""
+        if dataset.kind != "pairs":
+            raise Unsuitable("datasets", f"{dataset.label()} has no known transport; allowed: task: generation")
+        if not isinstance(loss, Wasserstein):
+            said = f"transport maximises the Wasserstein dual, not {loss.label()}"
+            raise Unsuitable("losses", f"{said}; allowed: wasserstein")
+        if setting.n_dis != 1:
+            raise Unsuitable("settings", f"transport has no generator, and n_dis is {setting.n_dis}; allowed: 1")
