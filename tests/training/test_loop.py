@@ -1,7 +1,9 @@
 """The loop, driven by a task small enough to follow by hand: its state is a number that each step moves."""
 
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,10 @@ def values(records: Iterable[dict[str, Any]], metric: str = "distance") -> dict[
     return {record["step"]: record["value"] for record in records if record["metric"] == metric}
 
 
+def seconds(records: Iterable[dict[str, Any]]) -> dict[int, float]:
+    return {record["step"]: record["seconds"] for record in records}
+
+
 def test_measures_the_start_every_interval_and_the_end(folder: RunFolder) -> None:
     list(Trainer(Counter(), folder, steps=200, every=60).run())
     assert values(folder.records()) == {0: 120, 60: 60, 120: 0, 180: 60, 200: 80}
@@ -130,6 +136,34 @@ def test_going_on_equals_an_undisturbed_run(tmp_path: Path, slices: int, saved: 
     assert ours is not None
     assert theirs is not None
     assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
+
+
+@pytest.mark.parametrize("slices", [1, 2, 3, 4])
+@pytest.mark.parametrize("saved", [True, False], ids=["told to stop", "killed"])
+def test_seconds_go_on_after_a_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slices: int, saved: bool
+) -> None:
+    whole, parted = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parted")
+    for folder in (whole, parted):
+        folder.path.mkdir()
+    ticks = count()
+    # Each slice takes one second.
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
+    list(Trainer(Counter(), whole, steps=200, every=60).run())
+    first = Trainer(Counter(), parted, steps=200, every=60)
+    for _ in zip(range(slices), first.run(), strict=False):
+        pass
+    if saved:
+        first.save()
+    second = Trainer(Counter(), parted, steps=200, every=60)
+    second.restore()
+    list(second.run())
+    # Slices end at 50, 60, 100, 120, 150, 180 and 200.
+    assert seconds(whole.records()) == {0: 0, 60: 2, 120: 4, 180: 6, 200: 7}
+    assert seconds(parted.records()) == seconds(whole.records())
+    result = parted.result()
+    assert result is not None
+    assert result["seconds"] == 7
 
 
 def test_records_that_no_checkpoint_knows_of_are_cut(folder: RunFolder) -> None:

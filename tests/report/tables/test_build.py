@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from synthetic import Plan, write_sweep
+from synthetic import Plan, quality_of, write_sweep
 
+from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.summary import summarise
 from lipschitz.report.tables.build import Table, build
@@ -75,6 +76,25 @@ def test_cost_on_another_device_is_not_compared(tmp_path: Path) -> None:
 def test_the_best_is_bold_and_what_lies_outside_its_interval_is_not(tables: list[Table]) -> None:
     bold = {row[0].text: row[3].bold for row in tables[1].rows}
     assert bold == {"none": False, "gradient_penalty": True, HOSTILE: False, "real data": False}
+
+
+@pytest.mark.parametrize("dataset", ["digits", "eight_gaussians"])
+def test_a_method_with_a_diverged_seed_is_not_bold_even_with_the_best_mean(tmp_path: Path, dataset: str) -> None:
+    methods = ("none", "weight_clipping", "gradient_penalty")
+    ends = {(dataset, "gradient_penalty", 1): "diverged"}
+    folder = write_sweep(tmp_path, plan(datasets=(dataset,), constraints=methods, ends=ends))
+    summary = summarise(load(folder)).set_index(["metric", "which", "constraint"])["mean"]
+    overview, quality = tables_of(folder)[:2]
+    measured = [(metric, which) for metric in quality_of(dataset) for which in ("last", "best")]
+    assert [one.head for one in quality.columns[3:]] == [which for _, which in measured]
+    bold = {row[0].text: [cell.bold for cell in row[3:]] for row in quality.rows}
+    for place, (metric, which) in enumerate(measured):
+        means = {method: summary[metric, which, method] for method in methods}
+        better = max if CATALOGUE[metric].better == "higher" else min
+        assert better(means, key=means.__getitem__) == "gradient_penalty"
+        leader = better(methods[:2], key=means.__getitem__)
+        assert {method for method in methods if bold[method][place]} == {leader}, (metric, which)
+    assert not any(cell.bold for row in overview.rows if row[0].text == "gradient_penalty" for cell in row[1:4])
 
 
 def test_losses_and_settings_are_columns_where_they_vary_and_in_the_title_where_not(tmp_path: Path) -> None:

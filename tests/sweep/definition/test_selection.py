@@ -102,6 +102,36 @@ def test_a_setting_that_diverged_is_never_chosen_before_one_that_did_not(tmp_pat
     assert settings(load_sweep(path, out=out))["none"] == {"A"}
 
 
+@pytest.mark.parametrize(("at", "expected"), [("last", "B"), ("best", "C")])
+@pytest.mark.parametrize(("metric", "worse"), [("w1", 1.0), ("modes", -1.0)], ids=["lower", "higher"])
+@pytest.mark.parametrize("seeds", [(10,), (10, 11)], ids=["one seed", "every seed"])
+def test_a_diverged_setting_is_not_chosen_by_the_values_it_had(
+    tmp_path: Path, metric: str, worse: float, at: str, expected: str, seeds: tuple[int, ...]
+) -> None:
+    path = write(tmp_path, TUNED.replace("{metric: w1}", f"{{metric: {metric}, at: {at}}}"))
+    sweep, folder = load_sweep(path, out=tmp_path / "out"), SweepFolder(tmp_path / "out")
+    # A has the best values; B is the second at the last step, and C at the best one.
+    last, best = {"A": 1.0, "B": 3.0, "C": 4.0}, {"A": 0.5, "B": 2.5, "C": 2.0}
+    for run in sweep.runs:
+        setting = run.setting.label()
+        where = folder.run(run.id)
+        with where.writing():
+            where.define(run.definition(120))
+            where.finish(
+                {
+                    "status": "diverged" if setting == "A" and run.seed in seeds else "finished",
+                    "last": {metric: worse * last[setting]},
+                    "best": {"values": {metric: worse * best[setting]}},
+                },
+                {},
+            )
+    folder.define(sweep.definition())
+    chosen = load_sweep(path, out=tmp_path / "out")
+    assert settings(chosen) == {"spectral_normalization": {expected}, "none": {expected}}
+    value = worse * (last if at == "last" else best)[expected]
+    assert {choice.value for choice in chosen.choices} == {value}
+
+
 def test_a_method_that_diverges_with_every_setting_is_run_all_the_same(tmp_path: Path) -> None:
     path, out = write(tmp_path, TUNED), tmp_path / "out"
     finish(load_sweep(path, out=out), WORTH, status="diverged")

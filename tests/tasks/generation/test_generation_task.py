@@ -165,6 +165,25 @@ def test_a_generator_step_leaves_the_discriminator_alone() -> None:
         assert torch.equal(value, before[name])
 
 
+@pytest.mark.parametrize("constraint", [NoConstraint(), SpectralNormalization(), GradientPenalty()])
+def test_the_discriminator_does_not_learn_in_a_generator_step(constraint: Constraint) -> None:
+    task = points(constraint)
+    asked: list[list[bool]] = []
+    parameters = list(task.discriminator.parameters())
+    task.discriminator.register_forward_pre_hook(lambda *_: asked.append([one.requires_grad for one in parameters]))
+    task.discriminator_step()
+    assert all(map(all, asked))
+    asked.clear()
+    gradients = [None if one.grad is None else one.grad.clone() for one in parameters]
+    task.generator_step()
+    assert asked == [[False] * len(parameters)]
+    for one, before in zip(parameters, gradients, strict=True):
+        assert one.grad is None if before is None else torch.equal(one.grad, before), "no gradient is accumulated"
+    asked.clear()
+    task.discriminator_step()
+    assert all(map(all, asked)), "it learns again in its own step"
+
+
 @pytest.mark.parametrize("make", [points, images])
 def test_measuring_changes_nothing(make: Any) -> None:
     ours, theirs = make(SpectralNormalization()), make(SpectralNormalization())

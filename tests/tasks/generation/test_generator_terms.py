@@ -43,6 +43,10 @@ def task(**asked: Any) -> Generation:
     return Generation(Digits().load(None, CPU), with_terms(RESNET, **asked))
 
 
+def state(net: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in net.state_dict().items()}
+
+
 def test_the_generator_learns_on_a_batch_of_its_own_size() -> None:
     seen: list[int] = []
     built = task(generator_batch_size=10)
@@ -78,6 +82,30 @@ def test_spectral_normalization_in_the_generator() -> None:
         assert parametrize.is_parametrized(layer)
         assert_close(float(torch.linalg.matrix_norm(reshaped_weight(layer).detach(), 2)), 1.0, rtol=0.2, atol=0)
     assert not any(parametrize.is_parametrized(layer) for _, layer in weighted_layers(built.discriminator))
+
+
+def test_a_generator_step_advances_the_generator_s_power_iteration_and_not_the_discriminator_s() -> None:
+    built = task(constraints=(SpectralNormalization(),), generator_constraints=(SpectralNormalization(),))
+    built.discriminator_step()
+    generator, discriminator = state(built.generator), state(built.discriminator)
+    # A layer of one row or column has a vector of one entry, which no power iteration changes.
+    vectors = [name for name, value in generator.items() if name.endswith((".u", ".v")) and value.numel() > 1]
+    assert {name[-2:] for name in vectors} == {".u", ".v"}
+    built.generator_step()
+    after = state(built.generator)
+    assert [name for name in vectors if torch.equal(after[name], generator[name])] == []
+    for name, value in state(built.discriminator).items():
+        assert torch.equal(value, discriminator[name]), name
+
+
+def test_a_discriminator_step_leaves_the_generator_s_power_iteration_alone() -> None:
+    built = task(generator_constraints=(SpectralNormalization(),))
+    before = state(built.generator)
+    built.discriminator_step()
+    after = state(built.generator)
+    for name in before:
+        if name.endswith((".u", ".v")):
+            assert torch.equal(after[name], before[name]), name
 
 
 def test_a_projection_acts_after_the_generator_s_update() -> None:
