@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import ClassVar, Literal
 
 import torch
 from pydantic import PositiveFloat
@@ -24,8 +23,8 @@ class AOL(Constraint):
     a stride the pixels of a channel have a factor for each phase that the kernel tells apart.
     """
 
-    source: ClassVar[str] = "Prach & Lampert 2022, arXiv:2208.03160, Theorems 1 and 2"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "certified"
+    source = "Prach & Lampert 2022, arXiv:2208.03160, Theorems 1 and 2"
+    promise = "certified"
 
     coefficient: PositiveFloat = 1.0
     """c, the bound of every layer's Lipschitz constant."""

@@ -1,7 +1,5 @@
 """Batch normalization: each channel is normalised over the batch in every block of the discriminator."""
 
-from typing import ClassVar, Literal
-
 import torch
 from torch import nn
 
@@ -17,8 +15,8 @@ class BatchNormalization(Constraint):
     batches of their own. As in Table 2 of Miyato et al. 2018 (arXiv:1802.05957, Sec. 4) without the multiplier γ.
     """
 
-    source: ClassVar[str] = "Ioffe & Szegedy 2015, arXiv:1502.03167, Algorithm 1"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "none"
+    source = "Ioffe & Szegedy 2015, arXiv:1502.03167, Algorithm 1"
+    promise = "none"
 
     gain: bool = False
     """Train the multiplier γ, one per channel, from one. Ioffe & Szegedy do; Miyato et al. leave it out."""

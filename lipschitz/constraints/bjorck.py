@@ -1,7 +1,5 @@
 """Björck orthonormalisation: every weight is replaced by the orthonormal matrix nearest to it."""
 
-from typing import ClassVar, Literal
-
 import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
@@ -23,8 +21,8 @@ class Bjorck(Constraint):
     one pixel is seen (3 for a 3x3 kernel), so that its norm is bounded by c but hardly reaches it.
     """
 
-    source: ClassVar[str] = "Anil et al. 2019, arXiv:1811.05381, Sec. 4.2"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "certified"
+    source = "Anil et al. 2019, arXiv:1811.05381, Sec. 4.2"
+    promise = "certified"
 
     coefficient: PositiveFloat = 1.0
     """c, the bound of every layer's Lipschitz constant."""

@@ -1,7 +1,5 @@
 """Frobenius clipping: every weight is projected onto a Frobenius ball after each update."""
 
-from typing import ClassVar, Literal
-
 import torch
 from pydantic import PositiveFloat
 from torch import nn
@@ -18,8 +16,8 @@ class FrobeniusClipping(Constraint):
     Of a reparametrised layer it is the trained weight that is scaled.
     """
 
-    source: ClassVar[str] = "Gouk et al. 2018, arXiv:1804.04368, Sec. 4 and Algorithm 2, in the Frobenius norm"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
+    source = "Gouk et al. 2018, arXiv:1804.04368, Sec. 4 and Algorithm 2, in the Frobenius norm"
+    promise = "heuristic"
 
     c: PositiveFloat = 1.0
     """Radius of the ball: largest Frobenius norm of a weight."""

@@ -1,7 +1,5 @@
 """Frobenius normalization: every weight is divided by its Frobenius norm in the forward pass."""
 
-from typing import ClassVar, Literal
-
 import torch
 from pydantic import PositiveFloat
 from torch import Tensor, nn
@@ -18,8 +16,8 @@ class FrobeniusNormalization(Constraint):
     so a layer that must keep its input's norm gives up features for it.
     """
 
-    source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, eq. 26"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
+    source = "Miyato et al. 2018, arXiv:1802.05957, eq. 26"
+    promise = "heuristic"
 
     c: PositiveFloat = 1.0
     """Frobenius norm of every effective weight."""

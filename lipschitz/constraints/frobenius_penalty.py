@@ -1,7 +1,5 @@
 """Frobenius penalty: weight decay, seen as a penalty on an upper bound of every layer's σ."""
 
-from typing import ClassVar, Literal
-
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
@@ -19,8 +17,8 @@ class FrobeniusPenalty(Constraint):
     It is a term of the loss, which Adam rescales: not the decoupled decay of AdamW (arXiv:1711.05101).
     """
 
-    source: ClassVar[str] = "Yoshida & Miyato 2017, arXiv:1705.10941, Sec. 3 (weight decay)"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
+    source = "Yoshida & Miyato 2017, arXiv:1705.10941, Sec. 3 (weight decay)"
+    promise = "heuristic"
 
     weight: NonNegativeFloat = 1e-4
     """λ, the factor of the penalty."""

@@ -1,7 +1,5 @@
 """Projection of Gouk et al.: every layer is brought back to λ as an operator after each update."""
 
-from typing import ClassVar, Literal
-
 import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
@@ -22,8 +20,8 @@ class GoukProjection(Constraint):
     is the trained weight that is scaled.
     """
 
-    source: ClassVar[str] = "Gouk et al. 2018, arXiv:1804.04368, Algorithm 2"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
+    source = "Gouk et al. 2018, arXiv:1804.04368, Algorithm 2"
+    promise = "heuristic"
 
     lambda_conv: PositiveFloat = 1.0
     """λ of convolutions. The paper chooses its λ by validation, a number for each task; 1 forbids any expansion."""

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +26,9 @@ class GradientNormalization(Constraint):
     does for layers. Such a network can be copied and its state saved, but it cannot be pickled.
     """
 
-    source: ClassVar[str] = "Wu et al. 2021, arXiv:2109.02235"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
-    double_backward: ClassVar[bool] = True
+    source = "Wu et al. 2021, arXiv:2109.02235"
+    promise = "heuristic"
+    double_backward = True
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """Give ``net`` a class whose forward pass is the normalised one of its own."""

@@ -1,6 +1,6 @@
 """Gradient penalty of WGAN-GP and its kin: the input gradient's norm is pulled to one, between samples or at them."""
 
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 import torch
 from pydantic import NonNegativeFloat, model_validator
@@ -25,12 +25,12 @@ class GradientPenalty(Constraint):
     the point is x + δ, as in the paper.
     """
 
-    source: ClassVar[str] = (
+    source = (
         "Gulrajani et al. 2017, arXiv:1704.00028, eq. 3; one-sided: Petzka et al. 2018, arXiv:1709.08894, eq. 8; "
         "perturbed_real: Kodali et al. 2017, arXiv:1705.07215, eq. 1"
     )
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
-    double_backward: ClassVar[bool] = True
+    promise = "heuristic"
+    double_backward = True
 
     weight: NonNegativeFloat = 10.0
     """λ, the factor of the penalty."""

@@ -1,7 +1,6 @@
 """Gram normalization: every weight is divided by a certified bound of its operator's norm."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
@@ -21,8 +20,8 @@ class GramNormalization(Constraint):
     no state. What spectral normalization approximates from below by the reshaped kernel is here bounded from above.
     """
 
-    source: ClassVar[str] = "Delattre et al. 2023, arXiv:2305.16173, Sec. 3 and 4"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "certified"
+    source = "Delattre et al. 2023, arXiv:2305.16173, Sec. 3 and 4"
+    promise = "certified"
 
     coefficient: PositiveFloat = 1.0
     """c, the bound of every layer's Lipschitz constant."""

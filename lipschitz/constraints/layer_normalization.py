@@ -1,7 +1,5 @@
 """Layer normalization: each sample's activations are normalised in every block of the discriminator."""
 
-from typing import ClassVar, Literal
-
 import torch
 from torch import nn
 
@@ -18,10 +16,8 @@ class LayerNormalization(Constraint):
     about 316, reached where a sample's activations are all equal.
     """
 
-    source: ClassVar[str] = (
-        "Ba et al. 2016, arXiv:1607.06450; in the discriminator Gulrajani et al. 2017, arXiv:1704.00028"
-    )
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "none"
+    source = "Ba et al. 2016, arXiv:1607.06450; in the discriminator Gulrajani et al. 2017, arXiv:1704.00028"
+    promise = "none"
 
     gain: bool = False
     """Train the multiplier γ, one per channel, from one. Gulrajani et al. do; Miyato et al. leave it out."""

@@ -1,7 +1,5 @@
 """Orthogonal layers: every weight moves on the manifold of matrices with orthonormal rows or columns."""
 
-from typing import ClassVar, Literal
-
 import torch
 from pydantic import PositiveFloat
 from torch import Tensor, nn
@@ -27,12 +25,12 @@ class Orthogonal(Constraint):
     A convolution is divided as `bjorck` does.
     """
 
-    source: ClassVar[str] = (
+    source = (
         "Lezcano-Casado 2019, arXiv:1909.09501; Cayley map: Helfrich et al. 2018, arXiv:1707.09520; with sorting: "
         "Anil et al. 2019, arXiv:1811.05381"
     )
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "certified"
-    uncapturable: ClassVar[str] = "it solves a linear system by cuSOLVER, which keeps one workspace for all streams"
+    promise = "certified"
+    uncapturable = "it solves a linear system by cuSOLVER, which keeps one workspace for all streams"
 
     coefficient: PositiveFloat = 1.0
     """c, the bound of every layer's Lipschitz constant."""

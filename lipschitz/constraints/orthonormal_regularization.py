@@ -1,6 +1,6 @@
 """Orthonormal regularization: the distance of every layer's Gram matrix from the identity is added to the loss."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import NonNegativeFloat
@@ -20,8 +20,8 @@ class OrthonormalRegularization(Constraint):
     The method starts here from the network's own weights, as all methods do; Miyato et al. draw orthonormal ones.
     """
 
-    source: ClassVar[str] = "Brock et al. 2016, arXiv:1609.07093; as in Miyato et al. 2018, arXiv:1802.05957, eq. 14"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
+    source = "Brock et al. 2016, arXiv:1609.07093; as in Miyato et al. 2018, arXiv:1802.05957, eq. 14"
+    promise = "heuristic"
 
     weight: NonNegativeFloat = 1e-3
     """λ, the factor of the penalty. Neither paper states one; this is that of Brock et al.'s released configuration."""

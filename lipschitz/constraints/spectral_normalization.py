@@ -1,6 +1,6 @@
 """Spectral normalization: every weight is divided by its σ in the forward pass."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
@@ -31,8 +31,8 @@ class SpectralNormalization(Constraint):
     step, a penalty, an evaluation or a measurement never moves u.
     """
 
-    source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, Algorithm 1"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
+    source = "Miyato et al. 2018, arXiv:1802.05957, Algorithm 1"
+    promise = "heuristic"
 
     operator: Literal["reshaped", "convolution"] = "reshaped"
     """Whose σ: that of the kernel as a matrix, or of the convolution at its true input size, stride and padding."""

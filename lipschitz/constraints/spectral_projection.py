@@ -1,6 +1,6 @@
 """Spectral projection: every weight is divided by its σ after each update, outside the graph."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
@@ -28,8 +28,8 @@ class SpectralProjection(Constraint):
     vectors have converged. Of a reparametrised layer it is the trained weight that is divided.
     """
 
-    source: ClassVar[str] = "Gouk et al. 2018, arXiv:1804.04368, Sec. 4, with σ of Miyato et al. 2018, arXiv:1802.05957"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
+    source = "Gouk et al. 2018, arXiv:1804.04368, Sec. 4, with σ of Miyato et al. 2018, arXiv:1802.05957"
+    promise = "heuristic"
 
     mode: Literal["normalise", "clip"] = "normalise"
     """Set every σ to c, or only those above it."""

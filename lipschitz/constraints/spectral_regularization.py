@@ -1,7 +1,5 @@
 """Spectral norm regularization: the squared σ of every layer is added to the loss."""
 
-from typing import ClassVar, Literal
-
 import torch
 from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
@@ -18,8 +16,8 @@ class SpectralRegularization(Constraint):
     kept (their Algorithm 1), with the gradient λ σ u vᵀ.
     """
 
-    source: ClassVar[str] = "Yoshida & Miyato 2017, arXiv:1705.10941, eq. 4, Algorithm 1"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
+    source = "Yoshida & Miyato 2017, arXiv:1705.10941, eq. 4, Algorithm 1"
+    promise = "heuristic"
 
     weight: NonNegativeFloat = 0.01
     """λ, the factor of the penalty."""

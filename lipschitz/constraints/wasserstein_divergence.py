@@ -1,6 +1,6 @@
 """Penalty of WGAN-div: a power of the input gradient's norm between real and generated samples."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated
 
 import torch
 from pydantic import Field, NonNegativeFloat
@@ -20,9 +20,9 @@ class WassersteinDivergence(Constraint):
     k = 2 and p = 6 are the paper's; that code takes p = 6 and k = 10.
     """
 
-    source: ClassVar[str] = "Wu et al. 2018, arXiv:1712.01026, Algorithm 1"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
-    double_backward: ClassVar[bool] = True
+    source = "Wu et al. 2018, arXiv:1712.01026, Algorithm 1"
+    promise = "heuristic"
+    double_backward = True
 
     weight: NonNegativeFloat = 2.0
     """k, the factor of the penalty."""

@@ -1,7 +1,5 @@
 """Weight clipping: every weight is clamped to [-c, c] after each update."""
 
-from typing import ClassVar, Literal
-
 import torch
 from pydantic import PositiveFloat
 from torch import nn
@@ -17,8 +15,8 @@ class WeightClipping(Constraint):
     is a scale, not a weight of the critic's family.
     """
 
-    source: ClassVar[str] = "Arjovsky et al. 2017, arXiv:1701.07875, Algorithm 1"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
+    source = "Arjovsky et al. 2017, arXiv:1701.07875, Algorithm 1"
+    promise = "heuristic"
 
     c: PositiveFloat = 0.01
     """Largest absolute value of a weight."""

@@ -1,7 +1,5 @@
 """Weight normalization: the weights of every output unit are divided by their norm in the forward pass."""
 
-from typing import ClassVar, Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -18,10 +16,8 @@ class WeightNormalization(Constraint):
     and σ lies anywhere from 1 to the square root of that number.
     """
 
-    source: ClassVar[str] = (
-        "Salimans & Kingma 2016, arXiv:1602.07868, eq. 2; g = 1 as in Miyato et al. 2018, arXiv:1802.05957, eq. 25"
-    )
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
+    source = "Salimans & Kingma 2016, arXiv:1602.07868, eq. 2; g = 1 as in Miyato et al. 2018, arXiv:1802.05957, eq. 25"
+    promise = "heuristic"
 
     gain: bool = False
     """Train g, from the norm of the initial weights: the network then starts as the function that it is without the

@@ -1,6 +1,6 @@
 """Zero-centered gradient penalties R1 and R2: the input gradient is pulled to zero on real or on generated samples."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import NonNegativeFloat
@@ -19,9 +19,9 @@ class ZeroCenteredPenalty(Constraint):
     ``reg_param: 10`` is γ = 20 here. A square has a gradient everywhere: no norm is taken.
     """
 
-    source: ClassVar[str] = "Mescheder et al. 2018, arXiv:1801.04406, eq. 9-10"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
-    double_backward: ClassVar[bool] = True
+    source = "Mescheder et al. 2018, arXiv:1801.04406, eq. 9-10"
+    promise = "heuristic"
+    double_backward = True
 
     weight: NonNegativeFloat = 10.0
     """γ; half of it is the factor of the penalty."""

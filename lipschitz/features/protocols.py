@@ -124,8 +124,8 @@ class SNGAN(Protocol):
     The paper's network ran in TensorFlow, whose resize is that of ``preprocessing: torch_fidelity``.
     """
 
-    source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, section 4 and appendix B.1"
-    sets: ClassVar[int] = 10
+    source = "Miyato et al. 2018, arXiv:1802.05957, section 4 and appendix B.1"
+    sets = 10
 
     split: SplitName = "held_out"
     n_real: _AtLeastTwo = 10_000
@@ -140,7 +140,7 @@ class SNGAN(Protocol):
 class Modern(Protocol):
     """FID of 50,000 generated against 50,000 training images; Inception Score of the same in ten parts."""
 
-    source: ClassVar[str] = "Heusel et al. 2017, arXiv:1706.08500, at the sizes in use since"
+    source = "Heusel et al. 2017, arXiv:1706.08500, at the sizes in use since"
 
     split: SplitName = "train"
     n_real: _AtLeastTwo = 50_000

@@ -1,7 +1,5 @@
 """The critic of the continuous Wasserstein-1 benchmark: a perceptron from points to a potential."""
 
-from typing import ClassVar, Literal
-
 from pydantic import PositiveInt
 from torch import nn
 
@@ -15,8 +13,8 @@ class Critic(Model):
     Weights and biases start as torch's Linear draws them, uniform within ±1/√fan_in: so did the published critics.
     """
 
-    source: ClassVar[str] = "Korotin et al. 2022, arXiv:2206.07767, continuous Wasserstein-1 benchmark"
-    kind: ClassVar[Literal["points", "images"]] = "points"
+    source = "Korotin et al. 2022, arXiv:2206.07767, continuous Wasserstein-1 benchmark"
+    kind = "points"
 
     width: PositiveInt | None = None
     """Units of each hidden layer; null for max(2 d, 128) at dimension d, as published."""

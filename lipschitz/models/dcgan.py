@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from itertools import pairwise
-from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 from torch import nn
@@ -14,8 +13,8 @@ from lipschitz.models.conditional import ConditionalModel, batch_norm, in_turn, 
 class DCGAN(ConditionalModel):
     """Standard CNN of Miyato et al. 2018: batch normalisation in the generator, no norm layer in the discriminator."""
 
-    source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, Table 3"
-    kind: ClassVar[Literal["points", "images"]] = "images"
+    source = "Miyato et al. 2018, arXiv:1802.05957, Table 3"
+    kind = "images"
 
     width: PositiveInt = 64
     """Channels of the discriminator's first block and the generator's last; the widest have eight times as many."""

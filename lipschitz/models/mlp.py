@@ -1,7 +1,5 @@
 """Multilayer perceptrons for points."""
 
-from typing import ClassVar, Literal
-
 from pydantic import PositiveInt
 from torch import nn
 
@@ -15,8 +13,8 @@ class MLP(PairModel):
     The depth of the toy networks of Gulrajani et al. 2017, three hidden layers; they take width 512.
     """
 
-    source: ClassVar[str] = "Gulrajani et al. 2017, arXiv:1704.00028, toy data"
-    kind: ClassVar[Literal["points", "images"]] = "points"
+    source = "Gulrajani et al. 2017, arXiv:1704.00028, toy data"
+    kind = "points"
 
     width: PositiveInt = 128
     """Units of each hidden layer."""

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import PositiveInt
 from torch import nn
@@ -44,11 +44,11 @@ class ResNet(ConditionalModel):
     The discriminator's ``norm`` slots stand before the activations, as batch normalisation does in the generator.
     """
 
-    source: ClassVar[str] = (
+    source = (
         "Miyato et al. 2018, arXiv:1802.05957, Tables 4-5; attention: Zhang et al. 2019, arXiv:1805.08318; "
         "conditional: Miyato and Koyama 2018, arXiv:1802.05637"
     )
-    kind: ClassVar[Literal["points", "images"]] = "images"
+    kind = "images"
 
     layout: Literal["auto", "table_4", "table_5"] = "auto"
     """Widths and depth: SN-GAN's for CIFAR-10 (Table 4) or STL-10 (Table 5); ``auto`` is the latter for 48x48."""
