@@ -1,10 +1,10 @@
-"""No constraint: the baseline that every method is compared with."""
+"""No constraint: the baseline with which every method is compared."""
 
 from lipschitz.constraints.base import Constraint
 
 
 class NoConstraint(Constraint):
-    """No constraint on the discriminator."""
+    """Leave the discriminator unconstrained, as a baseline."""
 
     source = "Goodfellow et al. 2014, arXiv:1406.2661"
     promise = "none"

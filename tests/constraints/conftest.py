@@ -1,4 +1,4 @@
-"""The layers that the tests of `estimation` draw serve here too."""
+"""Make the hypothesis strategies of `tests/estimation/drawn_layers.py` importable here."""
 
 import sys
 from pathlib import Path
