@@ -19,10 +19,10 @@ class GradientPenalty(Constraint):
     NaN.
 
     With ``points: perturbed_real`` this is the penalty of DRAGAN, also with λ = 10 (Kodali et al. 2017). Paper and code
-    of DRAGAN differ. The paper (eq. 1) uses the point x + δ with δ ~ N(0, c I) and c about 10, which drowns images in
-    [-1, 1]. The authors' code uses δ = std(x) u / 2, with one std for the batch and u ~ U[0, 1) per entry, so that all
-    shifts are upward, and then a random point between x and x + δ. Here δ is that of the code, which suits data of any
-    scale, and the point is x + δ, as in the paper.
+    of DRAGAN differ. The paper (eq. 1) uses the point x + δ with δ ~ N(0, c I) and c about 10, which is larger than the
+    range of images in [-1, 1]. The authors' code uses δ = std(x) u / 2, with one std for the batch and u ~ U[0, 1) per
+    entry, so that all shifts are upward, and then a random point between x and x + δ. Here δ is that of the code, which
+    suits data of any scale, and the point is x + δ, as in the paper.
     """
 
     source = (
