@@ -1,1 +1,1 @@
-"""One file per method: the ways to bound a discriminator's Lipschitz constant."""
+"""Lipschitz constraints on the discriminator, one file per method."""

@@ -1,8 +1,7 @@
-"""Almost-orthogonal Lipschitz layers: the columns of every weight are rescaled so that its norm is at most one."""
+"""Almost-orthogonal Lipschitz layers (AOL): a diagonal rescaling bounds every layer's operator norm by one."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import ClassVar, Literal
 
 import torch
 from pydantic import PositiveFloat
@@ -17,41 +16,45 @@ ALL = slice(None)
 
 
 class AOL(Constraint):
-    """Rescale the columns of every weight by (Σ_j |Wᵀ W|_ij)^(-1/2), which bounds its norm by one.
+    """Rescale column i of every weight by (Σ_j |WᵀW|_ij)^(-1/2), so that the layer's norm is at most one.
 
-    Prach & Lampert 2022, Theorem 1; for a convolution W is the matrix of the operator, and a column's factor that of
-    its input channel (Theorem 2): Σ_j Σ_δ |Σ_o Σ_b w_oi(b) w_oj(b + δ)|, for zero padding and any size of input. With
-    a stride the pixels of a channel have a factor for each phase that the kernel tells apart.
+    Linear layers: Prach & Lampert 2022, Theorem 1. Convolutions: W is the matrix of the operator, and all columns of
+    input channel i share the sum Σ_j Σ_δ |Σ_o Σ_b w_oi(b) w_oj(b + δ)| (Theorem 2). The bound holds for zero padding
+    and any input size. With a stride, pixels of a channel in different phases meet different taps of the kernel, and
+    each phase has its own sum.
     """
 
-    source: ClassVar[str] = "Prach & Lampert 2022, arXiv:2208.03160, Theorems 1 and 2"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "certified"
+    source = "Prach & Lampert 2022, arXiv:2208.03160, Theorems 1 and 2"
+    promise = "certified"
 
     coefficient: PositiveFloat = 1.0
     """c, the bound of every layer's Lipschitz constant."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """Reparametrise the weight of each layer."""
-        return certify(self.name(), net, shape, self._weight)
+        return certify(self.name(), net, shape, self._parametrization)
 
     def check(self, net: nn.Module) -> None:
-        """Refuse a network that other methods made unbounded."""
+        """Raise Refusal where another constraint has broken the certified bound."""
         check_certified(self.name(), net, RescaledColumns)
 
-    def _weight(self, layer: WeightedLayer, shape: torch.Size) -> CertifiedWeight:
+    def _parametrization(self, layer: WeightedLayer, shape: torch.Size) -> CertifiedWeight:
         groups = 1 if isinstance(layer, nn.Linear) else layer.groups
         return RescaledColumns(self.coefficient, groups, [axis.phases for axis in axes(layer, shape)])
 
 
 class RescaledColumns(CertifiedWeight):
-    """W -> c W D with the diagonal D of the theorem; a transposed convolution through the kernel of its adjoint."""
+    """W -> c W D, with D the diagonal matrix of the theorem.
+
+    A transposed convolution is rescaled as its adjoint, an ordinary convolution with the same kernel and norm.
+    """
 
     def __init__(self, coefficient: float, groups: int, phases: Sequence[int]) -> None:
         super().__init__(coefficient)
         self.groups, self.phases = groups, tuple(phases)
 
     def bounded(self, weight: Tensor) -> Tensor:
-        """Return W D in float64; a zero column, which any factor leaves zero, has the factor one."""
+        """Return W D in float64; a zero column stays zero."""
         kernel = weight.double()
         grouped = kernel.view(self.groups, -1, *kernel.shape[1:])
         ordinary = polyphase(kernel, self.phases)
@@ -67,11 +70,11 @@ class RescaledColumns(CertifiedWeight):
 def self_correlation_sums(kernels: Tensor) -> Tensor:
     """Return Σ_j Σ_δ |Σ_o Σ_b w_oi(b) w_oj(b + δ)| for each input channel i of each group, ``(g, d_in)``.
 
-    ``kernels``: ``(g, d_out, d_in, b_1, b_2, ...)``. Of δ and -δ, whose correlations are each other's transpose, only
-    one is computed.
+    ``kernels``: ``(g, d_out, d_in, b_1, b_2, ...)``. The correlations at δ and -δ are transposes of each other, so
+    only one of them is computed.
     """
     sums = kernels.new_zeros(len(kernels), kernels.shape[2])
-    for shift, (here, there) in _overlaps(kernels.shape[3:]):
+    for shift, (here, there) in _overlapping_slices(kernels.shape[3:]):
         left, right = (kernels[(ALL, ALL, ALL, *part)].transpose(1, 2).flatten(2) for part in (here, there))
         correlation = (left @ right.mT).abs()
         sums = sums + correlation.sum(2)
@@ -80,8 +83,10 @@ def self_correlation_sums(kernels: Tensor) -> Tensor:
     return sums
 
 
-def _overlaps(taps: Sequence[int]) -> Iterator[tuple[tuple[int, ...], tuple[tuple[slice, ...], tuple[slice, ...]]]]:
-    """Yield one of each pair of shifts δ, -δ, with the parts of a kernel that meet when it is moved by δ."""
+def _overlapping_slices(
+    taps: Sequence[int],
+) -> Iterator[tuple[tuple[int, ...], tuple[tuple[slice, ...], tuple[slice, ...]]]]:
+    """Yield one shift δ of each pair (δ, -δ), with the slices where a kernel and the kernel shifted by δ overlap."""
     for shift in product(*(range(1 - n, n) for n in taps)):
         if shift >= (0,) * len(shift):
             here = tuple(slice(max(0, -d), n - max(0, d)) for d, n in zip(shift, taps, strict=True))

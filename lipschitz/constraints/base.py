@@ -1,4 +1,4 @@
-"""What a constraint is: a frozen record with hooks into a discriminator's training, each a no-op by default."""
+"""The `Constraint` base class: hyperparameters, and hooks into the training of a discriminator."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Literal, NamedTuple
@@ -11,40 +11,46 @@ from lipschitz.errors import InputError
 
 
 class Batch(NamedTuple):
-    """What a penalty may look at, all on the discriminator's device."""
+    """The data that a penalty may use, all on the discriminator's device."""
 
     real: Tensor
     """``(n, ...)`` samples of the data set."""
     fake: Tensor | None
-    """``(n, ...)`` samples of the generator, without its graph; None in classification."""
+    """``(n, ...)`` generated samples, detached from the generator; None if the task has no generator."""
     labels: Tensor | None = None
-    """``(n,)`` int64 class labels, where there are any."""
+    """``(n,)`` int64 class labels, None without labels."""
 
 
 class Refusal(ValueError):
-    """What a method cannot bound: one line that names the method, the layer and the reason."""
+    """A method cannot be applied to this network; the message is one line with the method, layer and reason."""
 
 
 class Constraint(Config):
     """A way to bound a network's Lipschitz constant.
 
-    A subclass is one file in this package, named after the method; it overrides the hooks that the method needs. State
-    (singular vectors and the like) lives in buffers that `wrap` registers, never in the record, which is frozen.
+    Each subclass is a frozen record of the method's hyperparameters, in a file named after the method. It overrides the
+    hooks that the method needs; every hook does nothing by default. State, such as singular vectors, is kept in buffers
+    that `wrap` registers on the network.
     """
 
     source: ClassVar[str]
     """Paper, arXiv number, equation or algorithm."""
     promise: ClassVar[Literal["certified", "heuristic", "none"]]
-    """``certified``: every wrapped layer is bounded as an operator; ``heuristic``: pushed towards a bound; ``none``."""
-    double_backward: ClassVar[bool] = False
-    """Whether the penalty or the forward pass differentiates a gradient, which costs a second backward pass.
+    """What the method guarantees: ``certified``, ``heuristic`` or ``none``.
 
-    Of a method without a penalty it is the forward pass: that cannot be had in bfloat16. A penalty that does not is
-    never computed in TF32.
+    ``certified``: the operator norm of every wrapped layer is bounded, and a layer that cannot be bounded is refused.
+    ``heuristic``: the Lipschitz constant is pushed towards a bound, without a guarantee. ``none``: no bound is
+    intended.
+    """
+    double_backward: ClassVar[bool] = False
+    """Whether the penalty or the forward pass contains an input gradient, which costs a second backward pass.
+
+    If the method has no penalty, the input gradient is in the forward pass, which is not supported in bfloat16. A
+    penalty without an input gradient is never computed in TF32.
     """
 
     uncapturable: ClassVar[str] = ""
-    """Why a CUDA graph cannot hold what the method does in a step; empty where nothing is known to forbid it."""
+    """Why a training step with this method cannot be captured in a CUDA graph; empty if no reason is known."""
 
     @classmethod
     def check_class(cls) -> None:
@@ -58,50 +64,65 @@ class Constraint(Config):
             raise InputError(f"{cls.__name__} does not say its promise; allowed: {', '.join(promises)}")
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
-        """Reparametrise ``net`` or register state on it, once, before the optimiser is built; return what to train.
+        """Reparametrise ``net`` or register state on it, and return the network to train.
 
-        ``shape`` is that of one sample. A sweep is checked by wrapping networks on the meta device, so no hook may
-        branch on a tensor's values here. Parameters keep their names.
+        Called once, before the optimiser is built. Raw parameters keep their names. A sweep is checked by wrapping its
+        networks on the meta device, so this hook must not branch on the values of tensors.
+
+        Args:
+            net: the network, which may be changed in place.
+            shape: shape of one sample, without the batch.
 
         Raises:
-            Refusal: a layer that this method promises to bound and cannot.
+            Refusal: the method cannot bound a layer that it promises to bound.
         """
         return net
 
     def check(self, net: nn.Module) -> None:
-        """Refuse a network that this method cannot work on, once every constraint of the run has wrapped it.
+        """Check that the method supports ``net``; called after all constraints of the run have wrapped it.
 
         Raises:
-            Refusal: the network cannot be had together with this method.
+            Refusal: the method does not support this network.
         """
 
     def update(self, net: nn.Module) -> None:
-        """Advance the method's state, once before each discriminator update; called without gradients."""
+        """Update the method's state, such as by power iteration.
+
+        Called once before each discriminator update, without gradients.
+        """
 
     def penalty(self, net: nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Return the scalar to add to the discriminator's loss; ``rng`` is the method's own stream, on the device."""
+        """Return the penalty, a scalar that is added to the discriminator's loss.
+
+        ``rng`` is the random stream of the constraint, on the network's device.
+        """
         return batch.real.new_zeros(())
 
     def project(self, net: nn.Module) -> None:
-        """Put the weights back into the method's set, after each optimiser step; called without gradients."""
+        """Project the weights onto the feasible set, in place.
+
+        Called after each optimiser step, without gradients.
+        """
 
 
 def why_uncaptured(constraints: Sequence[Constraint]) -> str | None:
-    """Return why no CUDA graph can hold a step under ``constraints``, or None where none says so."""
+    """Return why a training step with ``constraints`` cannot be captured in a CUDA graph, or None if it can."""
     reasons = [f"{one.name()}: {one.uncapturable}" for one in constraints if one.uncapturable]
     return "; ".join(reasons) or None
 
 
 def constrain(net: nn.Module, constraints: Sequence[Constraint], shape: tuple[int, ...]) -> nn.Module:
-    """Wrap ``net``, which takes samples of ``shape``, by each constraint in turn; return what to train.
+    """Apply the constraints to ``net`` in the given order, check them, and return the network to train.
+
+    ``shape`` is the shape of one sample, without the batch.
 
     Raises:
-        Refusal: one of them cannot bound this network, or cannot be combined with the others.
+        Refusal: a constraint does not support this network, or cannot be combined with the others.
     """
     stateful = [type(one) for one in constraints if type(one).wrap is not Constraint.wrap]
     for kind in stateful:
         if stateful.count(kind) > 1:
-            raise Refusal(f"{kind.name()} stands twice, and both would begin with the same weights; allowed: once")
+            raise Refusal(f"{kind.name()} is listed twice; allowed: each method that changes the network once")
     for constraint in constraints:
         net = constraint.wrap(net, shape)
     for constraint in constraints:

@@ -1,6 +1,4 @@
-"""Batch normalization: each channel is normalised over the batch in every block of the discriminator."""
-
-from typing import ClassVar, Literal
+"""Batch normalization in every block of the discriminator, as a baseline."""
 
 import torch
 from torch import nn
@@ -10,21 +8,22 @@ from lipschitz.constraints.norm_slots import fill_norm_slots, freeze_gain
 
 
 class BatchNormalization(Constraint):
-    """Normalise each channel over the batch, in every block's norm slot: a baseline, no bound.
+    """Normalise each channel over the batch in every block of the discriminator; a baseline without a Lipschitz bound.
 
-    By the batch's own statistics in training, by their running averages in eval mode. The discriminator is then no
-    function of one sample: a penalty on a sample's gradient refuses it, and real and generated samples are judged in
-    batches of their own. As in Table 2 of Miyato et al. 2018 (arXiv:1802.05957, Sec. 4) without the multiplier γ.
+    In training mode by the statistics of the batch, in eval mode by their running averages. In training mode the
+    discriminator is then not a function of a single sample: gradient penalties refuse such a network, and real and
+    generated samples are passed through the discriminator in separate batches. By default there is no multiplier γ, as
+    in Miyato et al. 2018 (arXiv:1802.05957, Sec. 4 and Table 2).
     """
 
-    source: ClassVar[str] = "Ioffe & Szegedy 2015, arXiv:1502.03167, Algorithm 1"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "none"
+    source = "Ioffe & Szegedy 2015, arXiv:1502.03167, Algorithm 1"
+    promise = "none"
 
     gain: bool = False
-    """Train the multiplier γ, one per channel, from one. Ioffe & Szegedy do; Miyato et al. leave it out."""
+    """Whether to train a multiplier γ per channel, initially one, as Ioffe & Szegedy do. Miyato et al. have no γ."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
-        """Fill the slots; refuse a network that has none."""
+        """Put a batch normalization into every empty ``norm`` slot; raise Refusal if there is none."""
         fill_norm_slots(self.name(), net, shape, self._norm)
         return net
 

@@ -1,6 +1,4 @@
-"""Björck orthonormalisation: every weight is replaced by the orthonormal matrix nearest to it."""
-
-from typing import ClassVar, Literal
+"""Björck orthonormalisation: replace every weight by the nearest orthonormal matrix, by Björck's iteration."""
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
@@ -13,43 +11,46 @@ from lipschitz.estimation.layers import WeightedLayer
 
 
 class Bjorck(Constraint):
-    """Orthonormalise every reshaped weight in the forward pass, for activations that keep the gradient's norm.
+    """Orthonormalise every reshaped weight in the forward pass, by Björck's iteration.
 
-    W <- W (3 I - Wᵀ W) / 2, the iteration of Björck & Bowie 1971 at order one, as Anil et al. 2019 use it (Sec. 4.2).
-    A singular value in [0, 1] grows towards 1 and never beyond, so that any number of iterations certifies. Anil et al.
-    pair it with sorting activations (a model's ``activation: group_sort``), which lose no gradient; ReLU is allowed.
+    W <- W (3 I - WᵀW) / 2, the iteration of Björck & Bowie 1971 at order one, as in Anil et al. 2019 (Sec. 4.2). It
+    moves a singular value in [0, 1] towards 1 and never above 1, so the bound holds after any number of iterations.
+    Anil et al. combine it with sorting activations (the models' ``activation: group_sort``), which preserve the norm of
+    the gradient. ReLU is allowed too.
 
-    A convolution applies its reshaped kernel to windows that overlap: it is divided by the square root of how often
-    one pixel is seen (3 for a 3x3 kernel), so that its norm is bounded by c but hardly reaches it.
+    A convolution applies its reshaped kernel to overlapping windows. It is therefore divided by the square root of the
+    number of windows that contain one pixel (√9 = 3 for a 3x3 kernel with stride 1). Its norm is then at most c, and
+    usually below c.
     """
 
-    source: ClassVar[str] = "Anil et al. 2019, arXiv:1811.05381, Sec. 4.2"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "certified"
+    source = "Anil et al. 2019, arXiv:1811.05381, Sec. 4.2"
+    promise = "certified"
 
     coefficient: PositiveFloat = 1.0
     """c, the bound of every layer's Lipschitz constant."""
     iterations: PositiveInt = 15
-    """Steps of Björck's iteration in each forward pass; 15 take singular values from 0.4 % of the largest to 0.9."""
+    """Steps of Björck's iteration in each forward pass; 15 raise a singular value of 0.004 times the largest to 0.9."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """Reparametrise the weight of each layer."""
-        return certify(self.name(), net, shape, self._weight)
+        return certify(self.name(), net, shape, self._parametrization)
 
     def check(self, net: nn.Module) -> None:
-        """Refuse a network that other methods made unbounded."""
+        """Raise Refusal where another constraint has broken the certified bound."""
         check_certified(self.name(), net, Orthonormalized)
 
-    def _weight(self, layer: WeightedLayer, shape: torch.Size) -> CertifiedWeight:
+    def _parametrization(self, layer: WeightedLayer, shape: torch.Size) -> CertifiedWeight:
         groups = 1 if isinstance(layer, nn.Linear) else layer.groups
-        # Zero where the kernel meets nothing but padding: then any kernel will do.
+        # The factor is zero if the kernel sees nothing but padding. Then any kernel satisfies the bound.
         factor = reshaped_factor(layer, shape) or 1.0
         return Orthonormalized(self.coefficient, self.iterations, groups, factor)
 
 
 class Orthonormalized(CertifiedWeight):
-    """W -> c Q / f, Q the kernel of each group as a matrix with orthonormal rows, or columns if there are fewer.
+    """W -> c Q / f, with Q orthonormal (rows or columns, whichever are fewer), one matrix per group.
 
-    The matrix is that of the kernel as stored: a transposed convolution's is that of its adjoint, of the same norm.
+    f is the square root of the number of windows that contain one pixel. The kernel is reshaped as it is stored. For a
+    transposed convolution that is the kernel of its adjoint, which has the same norm.
     """
 
     def __init__(self, coefficient: float, iterations: int, groups: int, factor: float) -> None:
@@ -57,12 +58,13 @@ class Orthonormalized(CertifiedWeight):
         self.iterations, self.groups, self.factor = iterations, groups, factor
 
     def bounded(self, weight: Tensor) -> Tensor:
-        """Return Q / f; all steps but the last in W's dtype.
+        """Return Q / f in float64.
 
-        |σ (3 - σ²) / 2| <= 1 for every σ <= 2: the last step, in float64, undoes whatever rounding left of the others.
+        All steps but the last run in W's dtype, where rounding may leave singular values above 1. The last step runs in
+        float64 and brings them back, since |σ (3 - σ²) / 2| <= 1 for every σ <= 2.
         """
         matrix = weight.reshape(self.groups, weight.shape[0] // self.groups, -1)
-        matrix = scaled(matrix.mT if matrix.shape[1] > matrix.shape[2] else matrix)
+        matrix = divided_by_norm_bound(matrix.mT if matrix.shape[1] > matrix.shape[2] else matrix)
         for _ in range(self.iterations - 1):
             matrix = bjorck_step(matrix)
         matrix = bjorck_step(matrix.double())
@@ -71,11 +73,11 @@ class Orthonormalized(CertifiedWeight):
         return matrix.reshape(weight.shape) / self.factor
 
 
-def scaled(matrices: Tensor) -> Tensor:
-    """Divide each of ``matrices`` ``(g, m, n)`` by a bound of its norm; zero stays zero.
+def divided_by_norm_bound(matrices: Tensor) -> Tensor:
+    """Divide each of ``matrices`` ``(g, m, n)`` by an upper bound of its norm; a zero matrix stays zero.
 
-    Four Gram iterations bound the norm to within m^(1/32), which saves about five steps over the start from
-    √(‖W‖₁ ‖W‖_∞).
+    Four Gram iterations bound the norm up to a factor of m^(1/32). This saves about five steps of Björck's iteration
+    compared with the bound √(‖W‖₁ ‖W‖_∞).
     """
     bounds = gram_norm(matrices.double(), 4)
     return matrices / torch.where(bounds > 0, bounds, 1.0).to(matrices.dtype)[:, None, None]

@@ -1,4 +1,4 @@
-"""What certified methods share: the networks that they accept, and weights whose bound rounding does not undo."""
+"""Certified bounds that hold in floating point, and the check that a network can be certified layer by layer."""
 
 import math
 from abc import abstractmethod
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lipschitz.constraints.base import Refusal
-from lipschitz.constraints.one_lipschitz import why_unbounded
+from lipschitz.constraints.one_lipschitz import why_not_one_lipschitz
 from lipschitz.estimation.bounds import applies_its_weight
 from lipschitz.estimation.layers import WeightedLayer, input_shapes, reparametrizations
 
 MARGIN = 1e-7
-"""By how much a kernel in float64 may exceed its bound by rounding."""
+"""Largest relative excess of a float64 kernel over its bound by rounding."""
 
 ALLOWED = (
     "Linear, Conv1d, Conv2d and ConvTranspose2d padded with zeros, 1-Lipschitz activations and pooling, modules that "
@@ -23,7 +23,7 @@ ALLOWED = (
 
 
 class CertifiedWeight(nn.Module):
-    """W -> a kernel of W's shape and dtype whose operator has a norm of at most ``coefficient``."""
+    """Reparametrisation W -> kernel of the same shape and dtype, with an operator norm of at most ``coefficient``."""
 
     def __init__(self, coefficient: float) -> None:
         super().__init__()
@@ -31,13 +31,14 @@ class CertifiedWeight(nn.Module):
 
     @abstractmethod
     def bounded(self, weight: Tensor) -> Tensor:
-        """Return a kernel in float64 whose operator has a norm of at most 1 + `MARGIN`."""
+        """Return a float64 kernel whose operator norm is at most 1 + `MARGIN`."""
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Return the bounded kernel times the coefficient, less what rounding to W's dtype may add.
+        """Return the bounded kernel times the coefficient, scaled down by the possible rounding error of W's dtype.
 
-        Rounding moves each weight by at most ε/2 of itself: a kernel of t taps and rank r, whose Frobenius norm is at
-        most √r times its operator's norm on a circle, moves that operator by at most √(t r) ε/2 of its norm.
+        Rounding changes each entry by at most a relative ε/2. A kernel with t taps and rank r has a Frobenius norm of
+        at most √r times its operator norm with circular padding, so rounding changes that operator norm by at most a
+        relative √(t r) ε/2.
         """
         taps = math.prod(weight.shape[2:])
         rank = min(weight.shape[0], weight.shape[1] * taps)
@@ -45,53 +46,60 @@ class CertifiedWeight(nn.Module):
         return (self.bounded(weight) * (self.coefficient / (1 + excess))).to(weight.dtype)
 
     def extra_repr(self) -> str:
-        """Say the bound."""
+        """Show the coefficient."""
         return f"coefficient={self.coefficient}"
 
 
 def certify(
-    method: str, net: nn.Module, shape: tuple[int, ...], weight: Callable[[WeightedLayer, torch.Size], CertifiedWeight]
+    method: str, net: nn.Module, shape: tuple[int, ...], build: Callable[[WeightedLayer, torch.Size], CertifiedWeight]
 ) -> nn.Module:
-    """Reparametrise each layer of ``net`` by what ``weight`` returns for it and for the sample that it is given.
+    """Reparametrise every weighted layer of ``net`` by a certified method, in place; return ``net``.
+
+    Args:
+        method: name of the method, for error messages.
+        net: the network.
+        shape: shape of one sample, without the batch.
+        build: (layer, shape of the layer's input without the batch) -> reparametrisation of the layer's weight.
 
     Raises:
-        Refusal: ``method`` cannot bound the network.
+        Refusal: the method cannot bound the network.
     """
     layers = boundable_layers(method, net)
     shapes = input_shapes(net, shape)
     for name, layer in layers.items():
-        parametrize.register_parametrization(layer, "weight", weight(layer, shapes[name]))
+        parametrize.register_parametrization(layer, "weight", build(layer, shapes[name]))
     return net
 
 
 def check_certified(method: str, net: nn.Module, kind: type[CertifiedWeight]) -> None:
-    """Refuse a network into which another method put what cannot be bounded, or whose weights it changes afterwards.
+    """Check that no other constraint has broken the certified bound of ``net``.
 
     Raises:
-        Refusal: naming ``method`` and the layer.
+        Refusal: another constraint has added a module without a bound, or reparametrises a weight after ``kind``.
     """
     for name, layer in boundable_layers(method, net).items():
         if not isinstance(next(reversed(reparametrizations(layer)), None), kind):
             raise Refusal(
-                f"{method} no longer bounds the weight of '{name}', which another method changes afterwards; allowed: "
+                f"{method} no longer bounds the weight of '{name}', because a later method changes it; allowed: "
                 f"{method} as the last method that reparametrises"
             )
 
 
 def boundable_layers(method: str, net: nn.Module) -> dict[str, WeightedLayer]:
-    """Return the weighted layers by name of a network that is else made of 1-Lipschitz modules, one after the other.
+    """Return the weighted layers of ``net`` by name, after checking that all other modules are 1-Lipschitz.
 
-    Modules are judged by their class and fields. A hook is refused, since it may change anything; so is a class with a
-    forward of its own, since it may add what its children return, unless it declares ``lipschitz_constant``: its inside
-    is then its own affair.
+    The network must be a composition of modules: nn.Sequential, possibly nested. Each module is judged by its class and
+    fields. Forward hooks are refused, because they may change inputs and outputs. Modules with a custom forward are
+    refused, because they may for example add the outputs of their children. A module that declares
+    ``lipschitz_constant <= 1`` is accepted without looking at its children.
 
     Raises:
-        Refusal: naming ``method``, the module, the reason and what is allowed.
+        Refusal: a module is not known to be 1-Lipschitz; the message names method, module, reason and what is allowed.
     """
     layers: dict[str, WeightedLayer] = {}
-    for name, module in _leaves(net):
-        reason = _why_changed(module) or (
-            _why_no_layer(module) if isinstance(module, WeightedLayer) else why_unbounded(module)
+    for name, module in _sequence(net):
+        reason = _why_forward_is_changed(module) or (
+            _why_layer_is_unknown(module) if isinstance(module, WeightedLayer) else why_not_one_lipschitz(module)
         )
         if reason is not None:
             kind = parametrize.type_before_parametrizations(module).__name__
@@ -101,24 +109,24 @@ def boundable_layers(method: str, net: nn.Module) -> dict[str, WeightedLayer]:
     return layers
 
 
-def _leaves(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Yield each module that is no nn.Sequential, as often as it stands in the network."""
+def _sequence(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Yield the modules inside nested nn.Sequential in order of application; a repeated module is yielded each time."""
     if type(module).forward is not nn.Sequential.forward:
         yield name, module
         return
     for key, child in module._modules.items():
         assert child is not None
-        yield from _leaves(child, f"{name}.{key}" if name else key)
+        yield from _sequence(child, f"{name}.{key}" if name else key)
 
 
-def _why_changed(module: nn.Module) -> str | None:
+def _why_forward_is_changed(module: nn.Module) -> str | None:
     if module._forward_hooks or module._forward_pre_hooks:
-        return "a hook may change what it is given or returns"
-    return "its forward was replaced" if "forward" in vars(module) else None
+        return "a forward hook may change its input or output"
+    return "its forward method was replaced" if "forward" in vars(module) else None
 
 
-def _why_no_layer(layer: nn.Module) -> str | None:
+def _why_layer_is_unknown(layer: nn.Module) -> str | None:
     if not applies_its_weight(layer):
-        return "its forward is its own"
+        return "its class has a custom forward"
     mode = getattr(layer, "padding_mode", "zeros")
     return None if mode == "zeros" else f"its padding mode is '{mode}'"

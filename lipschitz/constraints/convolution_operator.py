@@ -1,4 +1,4 @@
-"""A convolution as a linear operator on maps of its true input size, for power iteration while its kernel changes."""
+"""Convolution as a linear operator at its true input size: its adjoint and kernel gradient, for power iteration."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,13 +11,14 @@ from lipschitz.constraints.power_iteration import Operator, advance
 from lipschitz.estimation.layers import WeightedLayer
 
 START_STEPS = 100
-"""Steps of power iteration from the random start."""
+"""Steps of power iteration from the random initial vector."""
 
 
 class Convolution(NamedTuple):
-    """A_W for kernels W as `torch.nn` stores them, on maps ``(1, c, ...)``; the fields stand in ATen's order.
+    """The operator A_W of a convolution with kernel W, on maps ``(1, c, ...)``; W has the shape that torch.nn stores.
 
-    ATen's backward is the adjoint in either argument. Differentiating instead would repeat the forward pass first.
+    The fields have the order of ATen's arguments. Adjoint and gradient call ATen's backward directly, because autograd
+    would compute the forward pass first.
     """
 
     stride: tuple[int, ...]
@@ -32,26 +33,26 @@ class Convolution(NamedTuple):
         return torch.convolution(x, kernel, None, *self)
 
     def adjoint(self, kernel: Tensor, y: Tensor, shape: torch.Size) -> Tensor:
-        """Return A_Wᵀ y, in the ``shape`` of A_W's input."""
+        """Return A_Wᵀ y, in the shape ``shape`` of A_W's input."""
         x = y.new_empty(1).expand(shape)
         image: Tensor = torch.ops.aten.convolution_backward(y, x, kernel, None, *self, (True, False, False))[0]
         return image
 
     def gradient(self, u: Tensor, v: Tensor, shape: torch.Size) -> Tensor:
-        """Return ∂<u, A_W v>/∂W, in the ``shape`` of W: the same for every W, as A_W is linear in it."""
+        """Return ∂<u, A_W v>/∂W, in the shape ``shape`` of W. It does not depend on W, since A_W is linear in W."""
         kernel = u.new_empty(1).expand(shape)
         image: Tensor = torch.ops.aten.convolution_backward(u, v, kernel, None, *self, (False, True, False))[1]
         return image
 
     def operator(self, kernel: Tensor, shape: torch.Size) -> Operator:
-        """Return A_W on maps of ``shape``."""
+        """Return A_W as an operator on maps of shape ``shape``, ``(1, c, ...)``."""
         return Operator(lambda x: self.forward(kernel, x), lambda y: self.adjoint(kernel, y, shape))
 
-    def leading_maps(self, kernel: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
-        """Approximate the leading left and right singular vectors, v as a map of ``shape``, by power iteration.
+    def leading_singular_maps(self, kernel: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
+        """Return the leading singular vectors u and v of A_W as maps, approximated by power iteration.
 
-        It starts from the same vector in every process and precision, and moves no random generator. On the meta device
-        there is nothing to iterate.
+        v has the shape ``shape`` of the input and u that of the output. The initial vector is the same in every process
+        and dtype, and torch's global generator is not used. On the meta device only the shapes are computed.
         """
         rng = torch.Generator().manual_seed(0)
         v = torch.randn(shape, generator=rng, dtype=torch.float64, device="cpu").to(kernel)
@@ -62,23 +63,23 @@ class Convolution(NamedTuple):
 
 
 def convolution_of(method: str, name: str, layer: WeightedLayer) -> Convolution:
-    """Return the operator of the layer called ``name``, a Conv1d, Conv2d or ConvTranspose2d, for ``method``.
+    """Return the operator of a Conv1d, Conv2d or ConvTranspose2d; ``method`` and ``name`` are for error messages.
 
     Raises:
-        Refusal: it has groups, or its padding is not with zeros, or not the same on both sides.
+        Refusal: the layer has several groups, a padding mode other than zeros, or unequal padding on the two sides.
     """
     if isinstance(layer, nn.Linear):
-        raise TypeError(f"'{name}' is no convolution")
+        raise TypeError(f"expected a convolution, got the Linear layer '{name}'")
     padding = _padding(layer)
     if layer.groups > 1:
         raise Refusal(
-            f"{method} knows no operator of '{name}' with {layer.groups} groups: power iteration stays in the "
-            "group that leads at first; allowed: one group"
+            f"{method} does not support convolution '{name}' with {layer.groups} groups, because power iteration does "
+            "not leave the group that leads at the start; allowed: one group"
         )
     if layer.padding_mode != "zeros" or padding is None:
         raise Refusal(
-            f"{method} knows no operator of '{name}', padding {layer.padding} in mode '{layer.padding_mode}'; "
-            "allowed: zeros, as many on both sides"
+            f"{method} does not support convolution '{name}' with padding {layer.padding} in mode "
+            f"'{layer.padding_mode}'; allowed: equal zero padding on both sides"
         )
     return Convolution(
         tuple(layer.stride),
@@ -90,22 +91,22 @@ def convolution_of(method: str, name: str, layer: WeightedLayer) -> Convolution:
     )
 
 
-def maps_shape(method: str, name: str, shapes: Mapping[str, torch.Size]) -> torch.Size:
-    """Return the shape ``(1, c, ...)`` of what the layer called ``name`` is given, from those of `input_shapes`.
+def input_maps_shape(method: str, name: str, shapes: Mapping[str, torch.Size]) -> torch.Size:
+    """Return the shape ``(1, c, ...)`` of the input of layer ``name``, given the result of `input_shapes`.
 
     Raises:
-        Refusal: the network does not use the layer.
+        Refusal: the forward pass does not use the layer.
     """
     if name not in shapes:
         raise Refusal(
-            f"{method} needs the size of what '{name}' is given, and the network does not use it; "
-            "allowed: layers that a forward pass reaches"
+            f"{method} needs the input size of '{name}', but the forward pass does not use this layer; "
+            "allowed: layers that the forward pass uses"
         )
     return torch.Size((1, *shapes[name]))
 
 
 def _padding(layer: nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, ...] | None:
-    """Return the zeros on each side of each axis, None where padding by name puts one more on the right."""
+    """Return the padding on each side per axis, or None if padding='same' pads one more pixel on the right."""
     if not isinstance(layer.padding, str):
         return tuple(layer.padding)
     if layer.padding == "valid":

@@ -1,6 +1,4 @@
-"""Frobenius normalization: every weight is divided by its Frobenius norm in the forward pass."""
-
-from typing import ClassVar, Literal
+"""Frobenius normalization: the weight of every layer is divided by its Frobenius norm in the forward pass."""
 
 import torch
 from pydantic import PositiveFloat
@@ -12,14 +10,15 @@ from lipschitz.estimation.layers import weighted_layers
 
 
 class FrobeniusNormalization(Constraint):
-    """Replace every weight by c W / ‖W‖_F, whose squared singular values sum to c².
+    """Divide every weight by its Frobenius norm in the forward pass: W -> c W / ‖W‖_F.
 
-    Miyato et al. 2018 compare it with spectral normalization (Sec. 3 and Appendix D.1): σ reaches c only at rank one,
-    so a layer that must keep its input's norm gives up features for it.
+    The squared singular values of the effective weight sum to c², so its spectral norm is at most c, and equals c only
+    at rank one. Miyato et al. 2018 (Sec. 3 and Appendix D.1) compare this with spectral normalization: a layer that is
+    to preserve the norm of its input must then reduce its rank, and so use fewer features.
     """
 
-    source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, eq. 26"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
+    source = "Miyato et al. 2018, arXiv:1802.05957, eq. 26"
+    promise = "heuristic"
 
     c: PositiveFloat = 1.0
     """Frobenius norm of every effective weight."""
@@ -32,17 +31,21 @@ class FrobeniusNormalization(Constraint):
 
 
 class UnitFrobenius(nn.Module):
-    """W -> c W / ‖W‖_F; autograd's gradient is (c G - <G, W̄> W̄ / c) / ‖W‖_F (for c = 1, arXiv:1802.05957, eq. 36)."""
+    """Reparametrisation W -> W̄ = c W / ‖W‖_F.
+
+    With G the gradient with respect to W̄, the gradient with respect to W is (c G - <G, W̄> W̄ / c) / ‖W‖_F
+    (arXiv:1802.05957, eq. 36, for c = 1).
+    """
 
     def __init__(self, c: float) -> None:
         super().__init__()
         self.c = c
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Return the normalised kernel, in the shape of ``weight``, which must not be zero."""
+        """Return the normalised kernel, in the shape of ``weight``; NaN if ``weight`` is zero."""
         normalized: Tensor = weight * (self.c / torch.linalg.vector_norm(weight))
         return normalized
 
     def extra_repr(self) -> str:
-        """Say the norm."""
+        """Show c."""
         return f"c={self.c}"

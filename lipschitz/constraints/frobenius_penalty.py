@@ -1,6 +1,4 @@
-"""Frobenius penalty: weight decay, seen as a penalty on an upper bound of every layer's σ."""
-
-from typing import ClassVar, Literal
+"""Frobenius norm penalty: L2 weight decay, a penalty on an upper bound of every layer's spectral norm."""
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat
@@ -11,25 +9,26 @@ from lipschitz.estimation.layers import weighted_layers
 
 
 class FrobeniusPenalty(Constraint):
-    """Add λ/2 Σ ‖W‖_F² over the layers to the loss: weight decay as a Lipschitz penalty.
+    """Penalise the squared Frobenius norm of every layer (weight decay): add λ/2 Σ ‖W‖_F² to the loss.
 
-    ‖W‖_F² is the sum of all squared singular values, so that ‖W‖₂ <= ‖W‖_F <= √rank(W) ‖W‖₂: where it is small σ is
-    small too, but every direction pays, not the largest alone (compared by Yoshida & Miyato 2017, Sec. 3). The entries
-    of a kernel are those of its reshaped matrix, so of a convolution this bounds what σ of that matrix bounds, no more.
-    It is a term of the loss, which Adam rescales: not the decoupled decay of AdamW (arXiv:1711.05101).
+    ‖W‖_F² is the sum of all squared singular values, so ‖W‖₂ <= ‖W‖_F <= √rank(W) ‖W‖₂. A small ‖W‖_F implies a small
+    spectral norm, but all singular values are penalised, not only the largest (compared in Yoshida & Miyato 2017, Sec.
+    3). For a convolution this bounds the spectral norm of the reshaped kernel, not of the convolution as an operator.
+    The penalty is part of the loss, so Adam rescales its gradient, unlike the decoupled weight decay of AdamW
+    (arXiv:1711.05101).
     """
 
-    source: ClassVar[str] = "Yoshida & Miyato 2017, arXiv:1705.10941, Sec. 3 (weight decay)"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
+    source = "Yoshida & Miyato 2017, arXiv:1705.10941, Sec. 3 (weight decay)"
+    promise = "heuristic"
 
     weight: NonNegativeFloat = 1e-4
     """λ, the factor of the penalty."""
     above: PositiveFloat | None = None
-    """c: penalise only what exceeds it, by λ/2 Σ max(‖W‖_F - c, 0)², half of λ times the squared distance to the balls
-    that frobenius_clipping projects onto."""
+    """c, a threshold: the penalty is then λ/2 Σ max(‖W‖_F - c, 0)². This is λ/2 times the squared distance to the balls
+    onto which frobenius_clipping projects. null for no threshold."""
 
     def penalty(self, net: nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Return λ/2 times the sum of squares; the gradient is zero, not NaN, where a weight is zero."""
+        """Return the penalty of the effective weights; its gradient is zero, not NaN, for a zero weight."""
         norms = torch.stack([torch.linalg.vector_norm(layer.weight) for _, layer in weighted_layers(net)])
         if self.above is not None:
             norms = (norms - self.above).relu()

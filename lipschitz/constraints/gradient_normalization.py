@@ -1,8 +1,7 @@
-"""Gradient normalization: a network's output is divided by the size of its input gradient and of itself."""
+"""Gradient normalization: D is replaced by D / (‖∇D‖ + |D|), with ∇D the input gradient, in every forward pass."""
 
 import math
 from collections.abc import Callable
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,37 +11,40 @@ from lipschitz.constraints.batch_dependence import refuse_batch_dependence
 
 
 class GradientNormalization(Constraint):
-    """Replace D by D / (‖∇D‖ + |D|) in every forward pass.
+    """Replace D(x) by D(x) / (‖∇ₓD(x)‖ + |D(x)|) in every forward pass.
 
-    f̂(x) = f(x) / (‖∇ₓf(x)‖₂ + |f(x)|), each sample with its own gradient (Wu et al. 2021), so that |f̂| <= 1.
+    f̂(x) = f(x) / (‖∇ₓf(x)‖₂ + |f(x)|), with the input gradient of each sample (Wu et al. 2021). Hence |f̂| <= 1.
 
-    Where f is linear around x, ∇f̂ = ‖∇f‖ ∇f / (‖∇f‖ + |f|)², of norm (‖∇f‖ / (‖∇f‖ + |f|))² <= 1. So a piecewise-linear
-    network becomes 1-Lipschitz inside each of its linear regions, but not across them: where ∇f jumps, f̂ jumps with it,
-    and a bound on its gradient almost everywhere bounds no difference quotient. For f = 1 + max(x, 0), f̂ is 1 left of
-    zero and 1/2 right of it. (Bhaskara et al. 2022, arXiv:2111.03162, claim no more than a piecewise bound for a
-    normalisation like this one.) With a smooth activation f̂ is continuous wherever f or ∇f is not zero, but its
-    gradient has a term in the Hessian of f, which nothing bounds. Either way no finite Lipschitz constant follows.
+    Piecewise linear networks: inside a linear region ∇f̂ = ‖∇f‖ ∇f / (‖∇f‖ + |f|)². Its norm is
+    (‖∇f‖ / (‖∇f‖ + |f|))² <= 1, so f̂ is 1-Lipschitz there. Between regions ∇f is discontinuous, and so is f̂. A bound
+    on the gradient almost everywhere then does not bound difference quotients. Example: for f(x) = 1 + max(x, 0), f̂ is
+    1 for x < 0 and tends to 1/2 for x -> 0 from above. Bhaskara et al. 2022 (arXiv:2111.03162) claim only a piecewise
+    bound for a similar normalization.
 
-    The network keeps its modules and parameters; its class becomes a subclass that normalises, as torch's parametrize
-    does for layers. Such a network can be copied and its state saved, but it cannot be pickled.
+    Smooth networks: f̂ is continuous where f or ∇f is not zero, but its gradient contains the Hessian of f, which is
+    not bounded. In both cases there is no finite Lipschitz constant.
+
+    The network keeps its modules and parameters. Its class is replaced by a subclass with the normalised forward pass,
+    as torch's parametrize does for layers. The network can still be copied and its state dict saved, but it cannot be
+    pickled.
     """
 
-    source: ClassVar[str] = "Wu et al. 2021, arXiv:2109.02235"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
-    double_backward: ClassVar[bool] = True
+    source = "Wu et al. 2021, arXiv:2109.02235"
+    promise = "heuristic"
+    double_backward = True
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
-        """Give ``net`` a class whose forward pass is the normalised one of its own."""
+        """Replace the class of ``net`` by a subclass with the normalised forward pass."""
         net.__class__ = _normalized_class(type(net))
         return net
 
     def check(self, net: nn.Module) -> None:
-        """Refuse batch normalisation: the gradient of one sample's output is then not a function of that sample."""
+        """Raise Refusal for batch normalization, which makes a sample's gradient depend on the whole batch."""
         refuse_batch_dependence(self.name(), net)
 
 
 def _normalized_class(kind: type[nn.Module]) -> type[nn.Module]:
-    """Return a subclass of ``kind`` that normalises, and says of itself that no Lipschitz constant bounds it."""
+    """Return a subclass of ``kind`` with the normalised forward pass, declared as not Lipschitz."""
 
     def forward(self: nn.Module, x: Tensor, *labels: Tensor) -> Tensor:
         return normalize(lambda points: kind.forward(self, points, *labels), x)
@@ -58,11 +60,12 @@ def _normalized_class(kind: type[nn.Module]) -> type[nn.Module]:
 def normalize(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Return f(x) / (‖∇ₓf(x)‖ + |f(x)|), in the shape of f(x); 0 where f and its gradient are both zero.
 
-    Differentiable, by x and by what f depends on, as often as f is; where the gradient is zero, so is every derivative
-    of its norm. Under `torch.no_grad` the value is the same and has no graph. ``x`` itself is left as it is.
+    The result can be differentiated repeatedly, with respect to x and the parameters of f. Where the gradient is zero,
+    all derivatives of its norm are defined as zero. Under `torch.no_grad` the value is the same, without a graph. ``x``
+    is not modified.
 
     Args:
-        f: ``(n, ...)`` -> ``(n, 1)`` or ``(n,)``, each sample treated apart.
+        f: ``(n, ...)`` -> ``(n, 1)`` or ``(n,)``; the output for a sample depends on that sample only.
         x: ``(n, ...)``.
 
     Raises:
@@ -75,16 +78,16 @@ def normalize(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         outputs = f(x)
         if outputs.numel() != len(x):
             shape = tuple(outputs.shape)
-            raise ValueError(f"gradient_normalization is defined for one output per sample, and here is {shape}")
+            raise ValueError(f"gradient_normalization is defined for one output per sample, got shape {shape}")
         (gradients,) = torch.autograd.grad(outputs.sum(), x, create_graph=differentiable)
-    size = _norms(gradients).view_as(outputs) + outputs.abs()
+    size = _norms_smooth_at_zero(gradients).view_as(outputs) + outputs.abs()
     return outputs / size.masked_fill(size == 0, 1)
 
 
-def _norms(gradients: Tensor) -> Tensor:
-    """Return ‖g‖₂ of each sample ``(n, ...)`` as ``(n,)``, zero with all its derivatives where it is zero.
+def _norms_smooth_at_zero(gradients: Tensor) -> Tensor:
+    """Return ‖g‖₂ of each sample ``(n, ...)`` as ``(n,)``; where it is zero, all its derivatives are zero too.
 
-    A penalty on f̂ differentiates this norm twice, and torch's own is NaN there the second time.
+    A penalty on f̂ differentiates this norm twice, and the second derivative of torch's norm is NaN at zero.
     """
     gradients = gradients.flatten(1)
     zero = torch.linalg.vector_norm(gradients.detach(), dim=1) == 0

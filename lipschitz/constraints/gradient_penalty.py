@@ -1,6 +1,6 @@
-"""Gradient penalty of WGAN-GP and its kin: the input gradient's norm is pulled to one, between samples or at them."""
+"""Gradient penalty of WGAN-GP, its one-sided form, and DRAGAN: pull the norm of the input gradient to one."""
 
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 import torch
 from pydantic import NonNegativeFloat, model_validator
@@ -12,34 +12,34 @@ from lipschitz.constraints.input_gradients import generated_samples, input_gradi
 
 
 class GradientPenalty(Constraint):
-    """Pull ‖∇D‖ to 1 on interpolates of real and generated samples, or on other points.
+    """Pull ‖∇ₓD‖ to one: add λ E[(‖∇ₓD‖ - 1)²] to the loss, by default at random interpolates (WGAN-GP).
 
     λ E[(‖∇_x̂ D(x̂)‖₂ - 1)²] with x̂ = ε x + (1 - ε) x̃, one ε ~ U[0, 1] per sample (Gulrajani et al. 2017, eq. 3 and
-    Algorithm 1). The norm is taken per sample over all other axes, and its gradient is zero, not NaN, where the norm is
-    zero.
+    Algorithm 1). The norm is taken per sample over all other axes. Where the norm is zero, its gradient is zero, not
+    NaN.
 
-    On ``perturbed_real`` points it is DRAGAN's, λ = 10 too (Kodali et al. 2017). There paper and code differ: eq. 1 of
-    the paper takes x + δ with δ ~ N(0, c I) and c about 10, which on images in [-1, 1] leaves little of the image; the
-    authors' code takes δ = std(x) u / 2, one std for the batch and u ~ U[0, 1) per entry, so that every shift is
-    upward, and then a random point between x and x + δ. Here δ is the code's, which suits data of any scale, and
-    the point is x + δ, as in the paper.
+    With ``points: perturbed_real`` this is the penalty of DRAGAN, also with λ = 10 (Kodali et al. 2017). Paper and code
+    of DRAGAN differ. The paper (eq. 1) uses the point x + δ with δ ~ N(0, c I) and c about 10, which is larger than the
+    range of images in [-1, 1]. The authors' code uses δ = std(x) u / 2, with one std for the batch and u ~ U[0, 1) per
+    entry, so that all shifts are upward, and then a random point between x and x + δ. Here δ is that of the code, which
+    suits data of any scale, and the point is x + δ, as in the paper.
     """
 
-    source: ClassVar[str] = (
+    source = (
         "Gulrajani et al. 2017, arXiv:1704.00028, eq. 3; one-sided: Petzka et al. 2018, arXiv:1709.08894, eq. 8; "
         "perturbed_real: Kodali et al. 2017, arXiv:1705.07215, eq. 1"
     )
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
-    double_backward: ClassVar[bool] = True
+    promise = "heuristic"
+    double_backward = True
 
     weight: NonNegativeFloat = 10.0
     """λ, the factor of the penalty."""
     one_sided: bool = False
-    """Penalise only norms above 1 (Petzka et al. 2018, arXiv:1709.08894, eq. 8)."""
+    """Whether to penalise only norms above 1 (Petzka et al. 2018, arXiv:1709.08894, eq. 8)."""
     points: Literal["interpolates", "real", "generated", "perturbed_real"] = "interpolates"
-    """Where the gradient is taken: between real and generated samples, at either, or near real ones (DRAGAN)."""
+    """Where the gradient is taken: between real and generated samples, at real or generated ones, or near real ones."""
     noise: NonNegativeFloat = 0.5
-    """Largest shift of an entry of ``perturbed_real`` points, in standard deviations of the batch's entries."""
+    """Largest shift of an entry for ``points: perturbed_real``, in standard deviations of all entries of the batch."""
 
     @model_validator(mode="after")
     def _noise_is_used(self) -> Self:
@@ -48,14 +48,14 @@ class GradientPenalty(Constraint):
         return self
 
     def check(self, net: nn.Module) -> None:
-        """Refuse batch normalisation: the gradient of one sample's output is then not a function of that sample."""
+        """Raise Refusal for batch normalization, which makes a sample's gradient depend on the whole batch."""
         refuse_batch_dependence(self.name(), net)
 
     def penalty(self, net: nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Return λ times the mean squared excess of the gradient norm over one.
+        """Return λ times the mean of (‖∇ₓD‖ - 1)² over the points, or of max(‖∇ₓD‖ - 1, 0)² if one-sided.
 
         Raises:
-            ValueError: the points need generated samples, which this task has none of.
+            ValueError: ``points`` needs generated samples and the task has none.
         """
         excess = input_gradient_norms(net, self._points(batch, rng)) - 1
         if self.one_sided:
@@ -76,7 +76,7 @@ class GradientPenalty(Constraint):
 def perturb(real: Tensor, noise: float, rng: torch.Generator) -> Tensor:
     """Return ``real + noise * std * u``, ``(n, ...)``, with u ~ U[0, 1) per entry.
 
-    The standard deviation is that of all entries of the batch together, with n in its denominator.
+    std is the standard deviation of all entries of the batch together, without Bessel's correction.
     """
     u = torch.rand(real.shape, generator=rng, device=real.device, dtype=real.dtype)
     return real + noise * real.std(correction=0) * u

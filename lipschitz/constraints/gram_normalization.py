@@ -1,7 +1,6 @@
-"""Gram normalization: every weight is divided by a certified bound of its operator's norm."""
+"""Gram normalization: every weight is divided by a certified upper bound of its operator norm, by Gram iteration."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
@@ -15,42 +14,43 @@ from lipschitz.estimation.phases import Axis, axes
 
 
 class GramNormalization(Constraint):
-    """Replace every weight by c W / B(W), B a certified bound of the convolution's norm by Gram iteration.
+    """Divide every weight by a certified upper bound of its operator norm, computed by Gram iteration.
 
-    B is taken at the layer's true input size, stride and padding, in float64 and with the gradient through it; it has
-    no state. What spectral normalization approximates from below by the reshaped kernel is here bounded from above.
+    W -> c W / B(W). The bound B(W) holds at the layer's true input size, stride and padding. It is computed in float64
+    in every forward pass, without state, and is differentiated. Spectral normalization in contrast divides by an
+    approximation from below, by default of the reshaped kernel's norm.
     """
 
-    source: ClassVar[str] = "Delattre et al. 2023, arXiv:2305.16173, Sec. 3 and 4"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "certified"
+    source = "Delattre et al. 2023, arXiv:2305.16173, Sec. 3 and 4"
+    promise = "certified"
 
     coefficient: PositiveFloat = 1.0
     """c, the bound of every layer's Lipschitz constant."""
     iterations: PositiveInt = 6
-    """Steps of Gram iteration; each halves the logarithm of what B exceeds the norm on a circle by."""
+    """Steps of Gram iteration; each halves log(B / norm), where norm is the operator norm with circular padding."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """Reparametrise the weight of each layer."""
-        return certify(self.name(), net, shape, self._weight)
+        return certify(self.name(), net, shape, self._parametrization)
 
     def check(self, net: nn.Module) -> None:
-        """Refuse a network that other methods made unbounded."""
+        """Raise Refusal where another constraint has broken the certified bound."""
         check_certified(self.name(), net, DividedByBound)
 
-    def _weight(self, layer: WeightedLayer, shape: torch.Size) -> CertifiedWeight:
+    def _parametrization(self, layer: WeightedLayer, shape: torch.Size) -> CertifiedWeight:
         groups = 1 if isinstance(layer, nn.Linear) else layer.groups
         return DividedByBound(self.coefficient, axes(layer, shape), groups, self.iterations)
 
 
 class DividedByBound(CertifiedWeight):
-    """W -> c W / B(W); a zero kernel stays one."""
+    """Reparametrisation W -> c W / B(W), with B(W) the certified bound; a zero kernel stays zero."""
 
-    def __init__(self, coefficient: float, along: Sequence[Axis], groups: int, iterations: int) -> None:
+    def __init__(self, coefficient: float, spatial_axes: Sequence[Axis], groups: int, iterations: int) -> None:
         super().__init__(coefficient)
-        self.along, self.groups, self.iterations = tuple(along), groups, iterations
+        self.axes, self.groups, self.iterations = tuple(spatial_axes), groups, iterations
 
     def bounded(self, weight: Tensor) -> Tensor:
         """Return W / B(W) in float64."""
         kernel = weight.double()
-        bound = convolution_bound(kernel, self.along, self.groups, iterations=self.iterations)
+        bound = convolution_bound(kernel, self.axes, self.groups, iterations=self.iterations)
         return kernel / torch.where(bound > 0, bound, 1.0)

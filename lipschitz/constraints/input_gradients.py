@@ -1,4 +1,4 @@
-"""A network's input gradients with the graph that a penalty on them needs, and the points where they are taken."""
+"""Input gradients for gradient penalties, and the points where they are taken: interpolates, generated samples."""
 
 import torch
 from torch import Tensor, nn
@@ -7,10 +7,10 @@ from lipschitz.constraints.base import Batch
 
 
 def input_gradients(net: nn.Module, points: Tensor) -> Tensor:
-    """Return ∇ₓ net(x) at each sample of ``points`` ``(n, ...)`` as ``(n, d)``, a function of the parameters.
+    """Return ∇ₓ net(x) at each sample of ``points`` ``(n, ...)`` as ``(n, d)``, differentiable in the parameters.
 
-    ``net``: (n, ...) -> (n, 1), each sample treated apart: the gradient of the sum is then that of each output. The
-    points count as constants, and are left as they are.
+    ``net`` maps (n, ...) to (n, 1), and each output must depend on its own sample only, because the gradient of the sum
+    of all outputs is computed. ``points`` are treated as constants and not modified.
     """
     points = points.detach().requires_grad_()
     (gradients,) = torch.autograd.grad(net(points).sum(), points, create_graph=True)
@@ -18,9 +18,9 @@ def input_gradients(net: nn.Module, points: Tensor) -> Tensor:
 
 
 def input_gradient_norms(net: nn.Module, points: Tensor) -> Tensor:
-    """Return ‖∇ₓ net(x)‖₂ per sample, ``(n,)``, over all axes but the first; see `input_gradients`.
+    """Return ‖∇ₓ net(x)‖₂ per sample, ``(n,)``, over all axes except the first; see `input_gradients`.
 
-    Where a norm is zero, torch's subgradient of it is zero too: a penalty's gradient is finite there.
+    Where a norm is zero, torch's subgradient is zero, so the gradient of a penalty is finite.
     """
     norms: Tensor = torch.linalg.vector_norm(input_gradients(net, points), dim=1)
     return norms
@@ -34,11 +34,11 @@ def interpolate(real: Tensor, generated: Tensor, rng: torch.Generator) -> Tensor
 
 
 def generated_samples(batch: Batch, method: str, allowed: str) -> Tensor:
-    """Return the batch's generated samples.
+    """Return the generated samples of ``batch``.
 
     Raises:
-        ValueError: the task generates none; one line that names ``method`` and what is ``allowed`` instead.
+        ValueError: the batch has no generated samples; the message contains ``method`` and ``allowed``.
     """
     if batch.fake is None:
-        raise ValueError(f"{method} needs generated samples, and this task has none; allowed: {allowed}")
+        raise ValueError(f"{method} needs generated samples, but this task has none; allowed: {allowed}")
     return batch.fake

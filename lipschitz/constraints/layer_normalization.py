@@ -1,6 +1,4 @@
-"""Layer normalization: each sample's activations are normalised in every block of the discriminator."""
-
-from typing import ClassVar, Literal
+"""Layer normalization in every block of the discriminator, as a baseline."""
 
 import torch
 from torch import nn
@@ -10,29 +8,27 @@ from lipschitz.constraints.norm_slots import fill_norm_slots, freeze_gain
 
 
 class LayerNormalization(Constraint):
-    """Normalise each sample over all its axes, in every block's norm slot: a baseline, no bound.
+    """Normalise each sample's activations in every block of the discriminator; a baseline without a useful bound.
 
-    (x - mean) / √(variance + ε), ε = 1e-5, over channels and positions together, then one shift per channel: as in the
-    discriminators of Gulrajani et al. 2017 (arXiv:1704.00028, Sec. 4; per channel in their released code) and, without
-    the multiplier γ, of Miyato et al. 2018 (arXiv:1802.05957, Sec. 4 and Table 2). Its Lipschitz constant is 1/√ε,
-    about 316, reached where a sample's activations are all equal.
+    (x - mean) / √(variance + ε) with ε = 1e-5, over channels and positions together, then a shift per channel. This is
+    as in Gulrajani et al. 2017 (arXiv:1704.00028, Sec. 4; the shift is per channel in their released code). By default
+    there is no multiplier γ, as in Miyato et al. 2018 (arXiv:1802.05957, Sec. 4 and Table 2). The Lipschitz constant
+    without γ is 1/√ε, about 316, attained where all activations of a sample are equal.
     """
 
-    source: ClassVar[str] = (
-        "Ba et al. 2016, arXiv:1607.06450; in the discriminator Gulrajani et al. 2017, arXiv:1704.00028"
-    )
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "none"
+    source = "Ba et al. 2016, arXiv:1607.06450; in the discriminator Gulrajani et al. 2017, arXiv:1704.00028"
+    promise = "none"
 
     gain: bool = False
-    """Train the multiplier γ, one per channel, from one. Gulrajani et al. do; Miyato et al. leave it out."""
+    """Whether to train a multiplier γ per channel, initially one, as Gulrajani et al. do. Miyato et al. have no γ."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
-        """Fill the slots; refuse a network that has none."""
+        """Put a layer normalization into every empty ``norm`` slot; raise Refusal if there is none."""
         fill_norm_slots(self.name(), net, shape, self._norm)
         return net
 
     def _norm(self, shape: torch.Size) -> nn.Module:
-        # One group of all channels: unlike nn.LayerNorm's, its shift is per channel, not per element.
+        # GroupNorm with one group is layer normalization with a shift per channel; nn.LayerNorm has one per element.
         norm = nn.GroupNorm(1, shape[0])
         if not self.gain:
             freeze_gain(norm)

@@ -1,12 +1,10 @@
-"""No constraint: the baseline that every method is compared with."""
-
-from typing import ClassVar, Literal
+"""No constraint: the baseline with which every method is compared."""
 
 from lipschitz.constraints.base import Constraint
 
 
 class NoConstraint(Constraint):
-    """No constraint on the discriminator."""
+    """Leave the discriminator unconstrained, as a baseline."""
 
-    source: ClassVar[str] = "Goodfellow et al. 2014, arXiv:1406.2661"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "none"
+    source = "Goodfellow et al. 2014, arXiv:1406.2661"
+    promise = "none"

@@ -1,4 +1,4 @@
-"""The empty ``norm`` slots of a network's blocks: the shapes that they see, and filling them."""
+"""Insert normalization layers into the empty ``norm`` slots of a network's blocks."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,32 +14,38 @@ from lipschitz.estimation.probe import probe
 def fill_norm_slots(
     method: str, net: nn.Module, shape: tuple[int, ...], build: Callable[[torch.Size], nn.Module]
 ) -> None:
-    """Put ``build(shape of what it sees)`` into every empty norm slot that a sample of ``shape`` passes through.
+    """Put a normalization layer into every empty norm slot that the forward pass uses, in place.
 
-    An empty slot is an Identity that its block calls ``norm``. The new modules take the dtype and the device of the
-    network and the mode of the slot.
+    An empty slot is an nn.Identity that is called ``norm`` in its block. The new layers take dtype and device of the
+    network and the training mode of their block.
+
+    Args:
+        method: name of the method, for error messages.
+        net: the network.
+        shape: shape of one sample, without the batch.
+        build: shape of a slot's input without the batch -> normalization layer.
 
     Raises:
-        Refusal: there is no empty slot, or the sample passes through none.
+        Refusal: the forward pass uses no empty slot.
     """
     shapes = slot_shapes(net, shape)
     if not shapes:
         raise Refusal(
-            f"{method} fills the 'norm' slots of blocks, and this network has no empty one; "
-            "allowed: a model whose blocks have an Identity called 'norm', with one method that fills it"
+            f"{method} fills the 'norm' slots of blocks, but this network has no empty slot; "
+            "allowed: a model whose blocks have an Identity called 'norm', and one method that fills it"
         )
     like = next(net.parameters())
-    for name, seen in shapes.items():
+    for name, input_shape in shapes.items():
         parent, _, attribute = name.rpartition(".")
         block = net.get_submodule(parent)
-        norm = build(seen).to(like.device, like.dtype).train(block.training)
+        norm = build(input_shape).to(like.device, like.dtype).train(block.training)
         setattr(block, attribute, norm)
 
 
 def slot_shapes(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Size]:
-    """Return, for each empty norm slot by name, the shape of what one sample of ``shape`` makes it see, without batch.
+    """Return the input shape of each empty norm slot by name, for one sample of ``shape``; all without the batch.
 
-    Seen by a `probe`, which changes nothing. A slot that the forward pass does not use is left out.
+    Found by one forward pass, see `probe`, which does not change the network. Unused slots are left out.
     """
     shapes: dict[str, torch.Size] = {}
     slots = [
@@ -52,10 +58,10 @@ def slot_shapes(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Size]
 
 
 def freeze_gain(norm: nn.GroupNorm | _BatchNorm) -> None:
-    """Make the multiplier γ of ``norm`` a buffer of ones, which no optimiser trains; the shift β stays a parameter.
+    """Make the multiplier γ of ``norm`` a buffer of ones, which is not trained; the shift β stays a parameter.
 
-    A parameter that needs no gradient would be trained all the same, once `nn.Module.requires_grad_` is called; and
-    torch cannot differentiate a norm layer with a shift and without a multiplier twice.
+    A frozen parameter would not do: `nn.Module.requires_grad_` would unfreeze it. Removing γ would not do either: torch
+    cannot differentiate a normalization layer with a shift but no multiplier twice.
     """
     ones = torch.ones_like(norm.weight, requires_grad=False)
     del norm.weight

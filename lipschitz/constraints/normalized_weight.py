@@ -1,4 +1,4 @@
-"""A weight divided by its σ inside the graph, σ by vectors in buffers, with the gradient in closed form."""
+"""Reparametrisations W / σ(W) for spectral normalization, with σ = uᵀWv and a closed-form gradient."""
 
 from typing import Any
 
@@ -11,7 +11,10 @@ from lipschitz.estimation.layers import as_matrix
 
 
 class NormalizedWeight(nn.Module):
-    """W -> c W / (uᵀ W v), with u ``(d_out,)`` and v ``(d_in k k,)`` in buffers that only power iteration writes."""
+    """Reparametrisation W -> c W / (uᵀ W v), with W the reshaped kernel.
+
+    The buffers u ``(d_out,)`` and v ``(d_in k k,)`` are changed by power iteration only.
+    """
 
     u: Tensor
     v: Tensor
@@ -24,67 +27,69 @@ class NormalizedWeight(nn.Module):
         self.register_buffer("v", v)
 
     def operator(self, weight: Tensor) -> Operator:
-        """Return what u and v are to be singular vectors of."""
+        """Return the reshaped kernel as an operator, of which u and v approximate the singular vectors."""
         return matrix_operator(as_matrix(weight, self.transposed))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the normalised kernel, in the shape of ``weight``."""
         u = self.u if self.coefficient == 1 else self.u / self.coefficient
         matrix = as_matrix(weight, self.transposed)
-        normalized = divided_by_sigma(matrix, u, self.v)
+        normalized = divide_by_sigma(matrix, u, self.v)
         if self.transposed:
             normalized = normalized.view(weight.shape[1], weight.shape[0], *weight.shape[2:]).transpose(0, 1)
         return normalized.view(weight.shape)
 
 
 class NormalizedConvolution(nn.Module):
-    """W -> c W / <u, A_W v>, A_W the convolution, with u and v, maps of its output and input, in buffers.
+    """Reparametrisation W -> c W / <u, A_W v>, with A_W the convolution at its true input size.
 
-    As A_W is linear in W, <u, A_W v> is <K, W> with a K that is a function of u and v alone. K is kept beside them, so
-    that neither the forward nor the backward pass makes another convolution.
+    The buffers u and v are maps, in the shapes of A_W's output and input. As A_W is linear in W, <u, A_W v> = <K, W>
+    with a K that depends on u and v only. K is stored in a buffer too, so that neither the forward nor the backward
+    pass computes another convolution.
     """
 
     u: Tensor
     v: Tensor
     gradient: Tensor
-    """K, in the shape of W: the gradient of σ."""
+    """K, the gradient of <u, A_W v> with respect to W, in the shape of W."""
 
     def __init__(self, weight: Tensor, convolution: Convolution, shape: torch.Size, coefficient: float) -> None:
         super().__init__()
         self.convolution, self.coefficient = convolution, coefficient
         weight = weight.detach()
-        u, v = convolution.leading_maps(weight, shape)
+        u, v = convolution.leading_singular_maps(weight, shape)
         self.register_buffer("u", u)
         self.register_buffer("v", v)
         self.register_buffer("gradient", convolution.gradient(u, v, weight.shape))
 
     def operator(self, weight: Tensor) -> Operator:
-        """Return what u and v are to be singular vectors of."""
+        """Return A_W as an operator, of which u and v approximate the singular vectors."""
         return self.convolution.operator(weight, self.v.shape)
 
-    def follow(self) -> None:
-        """Bring K up to u and v, in place."""
+    def update_gradient(self) -> None:
+        """Recompute K from u and v, in place."""
         self.gradient.copy_(self.convolution.gradient(self.u, self.v, self.gradient.shape))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the normalised kernel, in the shape of ``weight``."""
-        # <K, W> is uᵀ W v for W as a single row, u = 1 and v = K.
+        # <K, W> = uᵀ W v with W flattened to a single row, u = 1 and v = K.
         row, one = weight.reshape(1, -1), self.gradient.new_full((1,), 1 / self.coefficient)
-        return divided_by_sigma(row, one, self.gradient.flatten()).view(weight.shape)
+        return divide_by_sigma(row, one, self.gradient.flatten()).view(weight.shape)
 
 
-def divided_by_sigma(matrix: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    """Return ``matrix / (u @ matrix @ v)``, see `DivideBySigma`; shapes ``(m, n)``, ``(m,)``, ``(n,)``."""
+def divide_by_sigma(matrix: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """Return ``matrix / (u @ matrix @ v)`` by `DivideBySigma`; shapes ``(m, n)``, ``(m,)``, ``(n,)``."""
     normalized: Tensor = DivideBySigma.apply(matrix, u, v)[0]  # type: ignore[no-untyped-call]
     return normalized
 
 
 class DivideBySigma(torch.autograd.Function):
-    """W -> W / σ and σ = uᵀ W v, u and v constant; the backward pass in closed form, itself differentiable.
+    """Autograd function W -> (W / σ, σ) with σ = uᵀ W v for constant u and v; it can be differentiated twice.
 
-    With W̄ = W/σ and G the gradient by W̄, the gradient by W is (G - <G, W̄> u vᵀ) / σ (arXiv:1802.05957, eq. 9-12).
-    One node and one rank-one update instead of the graph of a product, a dot product and a division. σ is an output so
-    that a double backward sees, through what is saved, how it depends on W.
+    With W̄ = W/σ and G the gradient with respect to W̄, the gradient with respect to W is (G - <G, W̄> u vᵀ) / σ
+    (arXiv:1802.05957, eq. 9-12). This is one graph node and one rank-one update; plain autograd would record two
+    products and a division. σ is an output because backward uses it: a double backward differentiates saved tensors
+    with respect to W only if they are inputs or outputs.
     """
 
     @staticmethod
@@ -97,10 +102,10 @@ class DivideBySigma(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        """Return the gradient by ``matrix``, given those by both outputs."""
+        """Return the gradient with respect to ``matrix``, given the gradients with respect to both outputs."""
         grad, grad_sigma = grads
         normalized, sigma, u, v = ctx.saved_tensors
         along = torch.dot(grad.flatten(), normalized.flatten())
         by_sigma = torch.addcdiv(grad_sigma, along, sigma, value=-1)
-        # In place: a further buffer of the weight's size costs more than the arithmetic on it.
+        # In place, because allocating another tensor of the weight's size costs more than the arithmetic.
         return torch.div(grad, sigma).addr_(u * by_sigma, v), None, None

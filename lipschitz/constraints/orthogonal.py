@@ -1,6 +1,4 @@
-"""Orthogonal layers: every weight moves on the manifold of matrices with orthonormal rows or columns."""
-
-from typing import ClassVar, Literal
+"""Orthogonal layers by the Cayley map: every weight stays on the Stiefel manifold (orthonormal rows or columns)."""
 
 import torch
 from pydantic import PositiveFloat
@@ -13,51 +11,56 @@ from lipschitz.estimation.layers import WeightedLayer
 
 
 class Orthogonal(Constraint):
-    """Keep every reshaped weight orthonormal by the Cayley map of a skew-symmetric matrix.
+    """Keep every reshaped weight orthonormal, by the Cayley map of a trained skew-symmetric matrix.
 
-    W = Q (I - S/2)⁻¹ (I + S/2), with Q the orthonormal matrix nearest to the initial weight and S skew-symmetric, its
-    lower triangle the change of the parameter since then: a static trivialization (Lezcano-Casado 2019), with the
-    Cayley map of Helfrich et al. 2018 in the place of the exponential, which agrees with it to second order at a
-    fraction of its cost. Together with sorting activations (a model's ``activation: full_sort``) this is the "sorting
-    out" of Anil et al. 2019 as Korotin et al. 2022 train it, but for the map and the start: theirs are the exponential
-    and a random orthonormal matrix.
+    W = Q (I - S/2)⁻¹ (I + S/2). Q is the orthonormal matrix nearest to the initial weight. S is skew-symmetric, and its
+    lower triangle is the change of the raw weight since initialisation. This is a static trivialization (Lezcano-Casado
+    2019) with the Cayley map of Helfrich et al. 2018 in place of the matrix exponential. The two maps agree to second
+    order, and the Cayley map is much cheaper.
 
-    Where `bjorck` finds the orthonormal matrix nearest to the present weight, here the parameter moves on the manifold
-    itself: at the start at the same rate in every direction, in the canonical metric; the further away, the slower.
-    A convolution is divided as `bjorck` does.
+    With sorting activations (the models' ``activation: full_sort``) this is the "sorting out" of Anil et al. 2019 as
+    trained by Korotin et al. 2022, with two differences: they use the exponential and a random orthonormal Q.
+
+    `bjorck` computes the orthonormal matrix nearest to the current raw weight. Here the raw weight is a coordinate on
+    the manifold. At the start all directions move at the same speed in the canonical metric; far from the start,
+    weights move more slowly. A convolution is divided by the same factor as in `bjorck`.
     """
 
-    source: ClassVar[str] = (
+    source = (
         "Lezcano-Casado 2019, arXiv:1909.09501; Cayley map: Helfrich et al. 2018, arXiv:1707.09520; with sorting: "
         "Anil et al. 2019, arXiv:1811.05381"
     )
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "certified"
-    uncapturable: ClassVar[str] = "it solves a linear system by cuSOLVER, which keeps one workspace for all streams"
+    promise = "certified"
+    uncapturable = "it solves a linear system by cuSOLVER, which keeps one workspace for all streams"
 
     coefficient: PositiveFloat = 1.0
     """c, the bound of every layer's Lipschitz constant."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """Reparametrise the weight of each layer."""
-        return certify(self.name(), net, shape, self._weight)
+        return certify(self.name(), net, shape, self._parametrization)
 
     def check(self, net: nn.Module) -> None:
-        """Refuse a network that other methods made unbounded."""
+        """Raise Refusal where another constraint has broken the certified bound."""
         check_certified(self.name(), net, OrthogonalWeight)
 
-    def _weight(self, layer: WeightedLayer, shape: torch.Size) -> CertifiedWeight:
+    def _parametrization(self, layer: WeightedLayer, shape: torch.Size) -> CertifiedWeight:
         groups = 1 if isinstance(layer, nn.Linear) else layer.groups
-        # Zero where the kernel meets nothing but padding: then any kernel will do.
+        # The factor is zero if the kernel sees nothing but padding. Then any kernel satisfies the bound.
         return OrthogonalWeight(self.coefficient, groups, reshaped_factor(layer, shape) or 1.0, layer.weight)
 
 
 class OrthogonalWeight(CertifiedWeight):
-    """W -> c Q C(S) / f, one matrix a group; S is the lower triangle of W's change, made skew-symmetric."""
+    """Reparametrisation W -> c Q C(S) / f, one matrix per group, with C the Cayley map.
+
+    S = L - Lᵀ, with L the lower triangle of the change of W. f is the square root of the number of windows that contain
+    one pixel.
+    """
 
     start: Tensor
-    """The weight at which S is zero, as matrices ``(g, n, k)``, n >= k."""
+    """The initial weight, at which S is zero, as matrices ``(g, n, k)``, n >= k."""
     frame: Tensor
-    """``(g, n, n)`` orthogonal, float64: the columns that W starts from, and what completes them."""
+    """Orthogonal matrices ``(g, n, n)``, float64: the k columns of the initial Q, completed to a basis."""
 
     def __init__(self, coefficient: float, groups: int, factor: float, weight: Tensor) -> None:
         super().__init__(coefficient)
@@ -67,10 +70,10 @@ class OrthogonalWeight(CertifiedWeight):
         self.register_buffer("frame", nearest_frame(start.double()))
 
     def bounded(self, weight: Tensor) -> Tensor:
-        """Return Q C(S) / f, in float64: its rows or columns are orthonormal to within 1e-13.
+        """Return Q C(S) / f in float64. The rows or columns of Q C(S) are orthonormal up to 1e-13.
 
-        Rounding grows with the square of the change: to 1e-9 where an entry of W has moved by 1e4; beyond 1e5 it may
-        exceed the certificate's margin, and the bound with it.
+        The rounding error grows with the square of the change of W. It is 1e-9 if an entry of W has changed by 1e4.
+        Beyond 1e5 it may exceed `MARGIN`, and then the bound may be exceeded.
         """
         moved = cayley((self._tall(weight) - self.start).double().tril(-1))
         matrix = self.frame @ moved
@@ -79,15 +82,16 @@ class OrthogonalWeight(CertifiedWeight):
         return matrix.reshape(weight.shape) / self.factor
 
     def _tall(self, weight: Tensor) -> Tensor:
-        """Return the kernel of each group as a matrix, transposed where it has more columns than rows."""
+        """Return the kernel as one matrix per group, transposed if it has more columns than rows."""
         matrix = weight.reshape(self.groups, weight.shape[0] // self.groups, -1)
         return matrix.mT if matrix.shape[1] < matrix.shape[2] else matrix
 
 
 def nearest_frame(matrices: Tensor) -> Tensor:
-    """Return orthogonal ``(g, n, n)`` whose first k columns are the orthonormal ones nearest to those of ``(g, n, k)``.
+    """Return orthogonal ``(g, n, n)`` whose first k columns are the orthonormal matrix nearest to ``(g, n, k)``.
 
-    These are U Vᵀ of the singular value decomposition, for any unitarily invariant norm (Higham 1986).
+    The nearest orthonormal matrix is U Vᵀ of the singular value decomposition, in any unitarily invariant norm (Higham
+    1986).
     """
     u, _, vh = torch.linalg.svd(matrices, full_matrices=True)
     k = matrices.shape[2]
@@ -97,14 +101,15 @@ def nearest_frame(matrices: Tensor) -> Tensor:
 def cayley(lower: Tensor) -> Tensor:
     """Return the first k columns of (I - S/2)⁻¹ (I + S/2), S = L - Lᵀ, for strictly lower L ``(g, n, k)``, n >= k.
 
-    L is padded by zeros to ``(n, n)``. The block of S that is not in its first k rows or columns is zero; eliminating
-    it leaves a system of size k.
+    L is padded with zeros to ``(n, n)``. The block of S outside its first k rows and columns is zero, so the linear
+    system is reduced to one of size k.
     """
     k = lower.shape[2]
     top, bottom = lower[..., :k, :], lower[..., k:, :]
     skew = (top - top.mT) / 2
     eye = torch.eye(k, dtype=lower.dtype, device=lower.device)
     gram = bottom.mT @ bottom / 4
-    # Its real part is at least the identity, so that it has an inverse: looking for an error would wait for the device.
+    # The symmetric part of the matrix is at least the identity, so it is invertible. solve_ex does not check for
+    # errors, which would synchronise with the device.
     first, _ = torch.linalg.solve_ex(eye - skew + gram, eye + skew - gram)
     return torch.cat([first, bottom @ (eye + first) / 2], dim=-2)

@@ -1,4 +1,4 @@
-"""Power iteration on many layers at once, its vectors kept in buffers from one update to the next."""
+"""Power iteration for the spectral norms of many layers at once, with singular vectors kept between updates."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,18 +9,18 @@ from torch import Tensor
 from lipschitz.estimation.lanczos import LinearMap
 
 EPSILON = 1e-12
-"""Smallest norm that is divided by, as in `torch.nn.functional.normalize`."""
+"""Smallest divisor when vectors are normalised, as in `torch.nn.functional.normalize`."""
 
 
 class Operator(NamedTuple):
-    """A linear map by its action: x -> A x and y -> Aᵀ y, on tensors of any shape."""
+    """A linear map A, given by the functions x -> A x and y -> Aᵀ y on tensors of any shape."""
 
     forward: LinearMap
     adjoint: LinearMap
 
 
 def matrix_operator(matrix: Tensor) -> Operator:
-    """Return the operator of ``matrix`` ``(m, n)``, from vectors ``(n,)`` to vectors ``(m,)``."""
+    """Return ``matrix`` ``(m, n)`` as an operator from vectors ``(n,)`` to vectors ``(m,)``."""
     return Operator(matrix.mv, matrix.T.mv)
 
 
@@ -28,8 +28,8 @@ def matrix_operator(matrix: Tensor) -> Operator:
 def leading_vectors(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Return the leading left and right singular vectors ``(m,)`` and ``(n,)`` of ``matrix`` ``(m, n)``, by SVD.
 
-    Algorithm 1 of arXiv:1802.05957 starts from a random u. Starting from its limit makes the first forward pass right
-    in whatever mode it happens, and draws no random numbers.
+    Algorithm 1 of arXiv:1802.05957 starts from a random u. Starting from the exact singular vectors makes the first
+    forward pass correct, also in eval mode, and needs no random numbers.
     """
     u, _, vh = torch.linalg.svd(matrix, full_matrices=False)
     return u[:, 0].clone(), vh[0].clone()
@@ -37,13 +37,19 @@ def leading_vectors(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def advance(operators: Sequence[Operator], us: Sequence[Tensor], vs: Sequence[Tensor], iterations: int) -> list[Tensor]:
-    """Take steps of power iteration on each operator, its u and v in place: v <- Aᵀu/‖Aᵀu‖, then u <- Av/‖Av‖.
+    """Run power iteration on each operator, in place: v <- Aᵀu / ‖Aᵀu‖, then u <- Av / ‖Av‖.
 
-    This is the order of Algorithm 1 of arXiv:1802.05957. Norms and divisions of all operators are single calls, since
-    on a GPU run eagerly these small kernels cost what their launches do.
+    This is the order of Algorithm 1 of arXiv:1802.05957. Norms and divisions of all operators are computed by one call
+    each, because on a GPU without graphs such small kernels cost as much as their launches.
+
+    Args:
+        operators: the linear maps.
+        us: their left singular vectors, overwritten.
+        vs: their right singular vectors, overwritten.
+        iterations: steps.
 
     Returns:
-        σ of each operator, scalars: ‖Av‖ of the last half step, which is uᵀAv and never above the true σ.
+        σ of each operator, scalars: ‖Av‖ = uᵀAv of the last step, which is at most the true σ.
     """
     sigmas: list[Tensor] = []
     for _ in range(iterations):
@@ -53,7 +59,7 @@ def advance(operators: Sequence[Operator], us: Sequence[Tensor], vs: Sequence[Te
 
 
 def _normalise(out: Sequence[Tensor], tensors: list[Tensor]) -> list[Tensor]:
-    """Write each tensor divided by its norm to ``out``; return the norms."""
+    """Write each tensor, divided by its norm, to ``out``; return the norms."""
     norms = list(torch._foreach_norm(tensors))
     torch._foreach_clamp_min_(norms, EPSILON)
     torch._foreach_div_(tensors, norms)

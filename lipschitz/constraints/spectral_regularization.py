@@ -1,6 +1,4 @@
-"""Spectral norm regularization: the squared σ of every layer is added to the loss."""
-
-from typing import ClassVar, Literal
+"""Spectral norm regularization: a penalty on the squared spectral norm σ of every layer."""
 
 import torch
 from pydantic import NonNegativeFloat, PositiveInt
@@ -12,14 +10,14 @@ from lipschitz.estimation.layers import reshaped_weight, weighted_layers
 
 
 class SpectralRegularization(Constraint):
-    """Add λ/2 Σ σ(W)² over the layers to the loss.
+    """Penalise the squared spectral norm σ of every layer: add λ/2 Σ σ(W)² to the loss.
 
-    Yoshida & Miyato 2017, eq. 4; σ by power iteration on the reshaped kernel, one step per update from vectors that are
-    kept (their Algorithm 1), with the gradient λ σ u vᵀ.
+    Yoshida & Miyato 2017, eq. 4. σ is computed by power iteration on the reshaped kernel, one step per update, with
+    singular vectors that are kept between updates (their Algorithm 1). The gradient is λ σ u vᵀ.
     """
 
-    source: ClassVar[str] = "Yoshida & Miyato 2017, arXiv:1705.10941, eq. 4, Algorithm 1"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
+    source = "Yoshida & Miyato 2017, arXiv:1705.10941, eq. 4, Algorithm 1"
+    promise = "heuristic"
 
     weight: NonNegativeFloat = 0.01
     """λ, the factor of the penalty."""
@@ -35,14 +33,14 @@ class SpectralRegularization(Constraint):
         return net
 
     def update(self, net: nn.Module) -> None:
-        """Advance the singular vectors."""
+        """Advance the power iteration of all layers."""
         layers = [layer for _, layer in weighted_layers(net)]
         operators = [matrix_operator(reshaped_weight(layer).detach()) for layer in layers]
         us, vs = ([layer.get_buffer(f"regularization_{side}") for layer in layers] for side in "uv")
         advance(operators, us, vs, self.power_iterations)
 
     def penalty(self, net: nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Return λ/2 Σ (uᵀ W v)² with u and v constant."""
+        """Return λ/2 Σ (uᵀ W v)², with u and v constant."""
         sigmas = [
             torch.dot(
                 layer.get_buffer("regularization_u"), reshaped_weight(layer) @ layer.get_buffer("regularization_v")

@@ -1,6 +1,6 @@
-"""Penalty of WGAN-div: a power of the input gradient's norm between real and generated samples."""
+"""Wasserstein divergence (WGAN-div): a penalty on a power of the norm of the input gradient at interpolates."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated
 
 import torch
 from pydantic import Field, NonNegativeFloat
@@ -12,34 +12,34 @@ from lipschitz.constraints.input_gradients import generated_samples, input_gradi
 
 
 class WassersteinDivergence(Constraint):
-    """Add k E‖∇D‖^p on random interpolates of real and generated samples.
+    """Penalise the input gradient at random interpolates: add k E[‖∇ₓD‖^p] to the loss (WGAN-div).
 
-    With the Wasserstein loss this is WGAN-div (Wu et al. 2018): the best D of that objective gives the Wasserstein
-    divergence, and no value of the norm is aimed at. The paper lets P_u, the law of the points, be any Radon
-    probability measure; here, as in the authors' code, a point is ε x + (1 - ε) x̃ with one ε ~ U[0, 1] per sample.
-    k = 2 and p = 6 are the paper's; that code takes p = 6 and k = 10.
+    With the Wasserstein loss, the optimal D yields the Wasserstein divergence (Wu et al. 2018). Unlike in WGAN-GP there
+    is no target value of the gradient norm. In the paper the points may have any Radon probability measure P_u. Here,
+    as in the authors' code, a point is ε x + (1 - ε) x̃ with one ε ~ U[0, 1] per sample. The paper uses k = 2 and p =
+    6; the authors' code uses k = 10 and p = 6.
     """
 
-    source: ClassVar[str] = "Wu et al. 2018, arXiv:1712.01026, Algorithm 1"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
-    double_backward: ClassVar[bool] = True
+    source = "Wu et al. 2018, arXiv:1712.01026, Algorithm 1"
+    promise = "heuristic"
+    double_backward = True
 
     weight: NonNegativeFloat = 2.0
     """k, the factor of the penalty."""
     power: Annotated[float, Field(ge=1)] = 6.0
-    """p, the power of the norm; below 1 its gradient would be infinite where the norm is zero."""
+    """p, the power of the norm; at least 1, since the gradient is infinite at zero for p < 1."""
 
     def check(self, net: nn.Module) -> None:
-        """Refuse batch normalisation: the gradient of one sample's output is then not a function of that sample."""
+        """Raise Refusal for batch normalization, which makes a sample's gradient depend on the whole batch."""
         refuse_batch_dependence(self.name(), net)
 
     def penalty(self, net: nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Return k times the mean of the gradient norm's p-th power.
+        """Return k times the mean of ‖∇ₓD‖^p over the interpolates.
 
         Raises:
             ValueError: the task has no generated samples.
         """
-        generated = generated_samples(batch, self.name(), "tasks that generate")
+        generated = generated_samples(batch, self.name(), "task: generation")
         norms = input_gradient_norms(net, interpolate(batch.real, generated, rng))
         penalty: Tensor = self.weight * norms.pow(self.power).mean()
         return penalty

@@ -1,6 +1,4 @@
-"""Weight clipping: every weight is clamped to [-c, c] after each update."""
-
-from typing import ClassVar, Literal
+"""Weight clipping (WGAN): every weight is clipped to [-c, c] after each update."""
 
 import torch
 from pydantic import PositiveFloat
@@ -11,30 +9,30 @@ from lipschitz.estimation.layers import raw_weight, weighted_layers
 
 
 class WeightClipping(Constraint):
-    """Clamp the weights of Linear and convolution layers to [-c, c] after each update.
+    """Clip the weights of Linear and convolution layers to [-c, c] after each update.
 
-    w <- clip(w, -c, c), Algorithm 1, line 7 of Arjovsky et al. 2017. A norm layer's parameters are never clipped: its γ
-    is a scale, not a weight of the critic's family.
+    w <- clip(w, -c, c), line 7 of Algorithm 1 of Arjovsky et al. 2017. Parameters of normalization layers are not
+    clipped. If a layer is reparametrised, its raw (trained) weight is clipped.
     """
 
-    source: ClassVar[str] = "Arjovsky et al. 2017, arXiv:1701.07875, Algorithm 1"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
+    source = "Arjovsky et al. 2017, arXiv:1701.07875, Algorithm 1"
+    promise = "heuristic"
 
     c: PositiveFloat = 0.01
     """Largest absolute value of a weight."""
     biases: bool = True
-    """Whether the biases of the same layers are clipped too, as in the paper's algorithm."""
+    """Whether to clip the biases of these layers too, as in the paper's algorithm."""
     initial: bool = False
-    """Whether the initial weights are clipped too; else the first update starts from those of every other method."""
+    """Whether to clip the initial weights too. If not, training starts from the same weights as all other methods."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
-        """Clamp the initial weights where ``initial`` says so."""
+        """Clip the initial weights if ``initial`` is true."""
         if self.initial:
             self.project(net)
         return net
 
     def project(self, net: nn.Module) -> None:
-        """Clamp in place, all layers in two fused calls."""
+        """Clip in place, all layers in two fused calls."""
         parameters = []
         for _, layer in weighted_layers(net):
             parameters.append(raw_weight(layer).detach())

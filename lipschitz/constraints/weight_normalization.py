@@ -1,6 +1,4 @@
-"""Weight normalization: the weights of every output unit are divided by their norm in the forward pass."""
-
-from typing import ClassVar, Literal
+"""Weight normalization: the weights of every output unit are divided by their L2 norm in the forward pass."""
 
 import torch
 from torch import Tensor, nn
@@ -11,38 +9,37 @@ from lipschitz.estimation.layers import WeightedLayer, weighted_layers
 
 
 class WeightNormalization(Constraint):
-    """Replace the weights v of every output unit by g v / ‖v‖.
+    """Divide the weights of every output unit by their L2 norm in the forward pass: v -> g v / ‖v‖.
 
-    Salimans & Kingma 2016, eq. 2, train g. Miyato et al. 2018 take g = 1, so that methods are compared under a
-    Lipschitz condition (Sec. 4 and Appendix D.1, eq. 25). Then Σ σ² of a layer is its number of output units (eq. 13),
-    and σ lies anywhere from 1 to the square root of that number.
+    Salimans & Kingma 2016 (eq. 2) train g. Miyato et al. 2018 set g = 1, to compare methods under a Lipschitz condition
+    (Sec. 4 and Appendix D.1, eq. 25). With g = 1 the squared singular values of a layer sum to its number m of output
+    units (eq. 13), so its spectral norm lies between 1 and √m.
     """
 
-    source: ClassVar[str] = (
-        "Salimans & Kingma 2016, arXiv:1602.07868, eq. 2; g = 1 as in Miyato et al. 2018, arXiv:1802.05957, eq. 25"
-    )
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
+    source = "Salimans & Kingma 2016, arXiv:1602.07868, eq. 2; g = 1 as in Miyato et al. 2018, arXiv:1802.05957, eq. 25"
+    promise = "heuristic"
 
     gain: bool = False
-    """Train g, from the norm of the initial weights: the network then starts as the function that it is without the
-    method, instead of by Salimans & Kingma's data-dependent initialisation."""
+    """Whether to train g. It starts as the norm of the initial weights, so the initial network is the same function as
+    without the method. Salimans & Kingma use a data-dependent initialisation instead."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
-        """Reparametrise the weight of each layer; a trained gain is ``parametrizations.weight.<i>.gain``."""
+        """Reparametrise the weight of each layer; a trained g is the parameter ``parametrizations.weight.<i>.gain``."""
         for _, layer in list(weighted_layers(net)):
             parametrize.register_parametrization(layer, "weight", NormalizedUnits(layer, self.gain))
         return net
 
 
 class NormalizedUnits(nn.Module):
-    """v -> g v / ‖v‖ for the weights v of every output unit; g is a parameter, or one."""
+    """Reparametrisation v -> g v / ‖v‖ of the weights v of every output unit; g is a trained parameter or 1."""
 
     gain: nn.Parameter | None
 
     def __init__(self, layer: WeightedLayer, gain: bool) -> None:
-        """Set the gain, where there is one, to the norms of the layer's effective weight as it stands."""
+        """Initialise g, if trained, with the norms of the layer's current effective weight."""
         super().__init__()
-        # A transposed convolution stores (d_in, d_out / groups, ...): with the groups split off, units lie on two axes.
+        # A transposed convolution stores (d_in, d_out / groups, ...). With the groups as an axis of their own, its
+        # output units are indexed by two axes, 0 and 2.
         transposed = isinstance(layer, nn.ConvTranspose2d)
         self.groups = layer.groups if isinstance(layer, nn.ConvTranspose2d) else 1
         self.reduced = (1, 3, 4) if transposed else tuple(range(2, layer.weight.dim() + 1))
@@ -51,7 +48,7 @@ class NormalizedUnits(nn.Module):
             self.gain = nn.Parameter(self._norms(self._split(layer.weight.detach())))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Return the normalised kernel, in the shape of ``weight``; no unit's weights may all be zero."""
+        """Return the normalised kernel, in the shape of ``weight``; NaN for output units whose weights are all zero."""
         split = self._split(weight)
         norms = self._norms(split)
         return (split / norms if self.gain is None else split * (self.gain / norms)).view_as(weight)

@@ -1,6 +1,6 @@
-"""Zero-centered gradient penalties R1 and R2: the input gradient is pulled to zero on real or on generated samples."""
+"""Zero-centered gradient penalties R1 and R2: the squared input gradient on real or generated samples."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import NonNegativeFloat
@@ -12,34 +12,34 @@ from lipschitz.constraints.input_gradients import generated_samples, input_gradi
 
 
 class ZeroCenteredPenalty(Constraint):
-    """Pull ∇D to 0 on real samples (R1), on generated ones (R2), or on both.
+    """Pull the input gradient to zero on real (R1) or generated samples (R2): add γ/2 E[‖∇ₓD‖²] to the loss.
 
-    γ/2 E‖∇D(x)‖² over real x (R1, Mescheder et al. 2018, eq. 9) or generated x (R2, eq. 10), D before any sigmoid;
-    ``both`` is the sum of the two. γ = 10 is the paper's; the authors' code leaves out the factor 1/2, so that its
-    ``reg_param: 10`` is γ = 20 here. A square has a gradient everywhere: no norm is taken.
+    R1 is eq. 9 of Mescheder et al. 2018, R2 is eq. 10; ``both`` is their sum. D is the output before any sigmoid. γ =
+    10 is the paper's value. The authors' code omits the factor 1/2, so its ``reg_param: 10`` corresponds to γ = 20
+    here.
     """
 
-    source: ClassVar[str] = "Mescheder et al. 2018, arXiv:1801.04406, eq. 9-10"
-    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
-    double_backward: ClassVar[bool] = True
+    source = "Mescheder et al. 2018, arXiv:1801.04406, eq. 9-10"
+    promise = "heuristic"
+    double_backward = True
 
     weight: NonNegativeFloat = 10.0
-    """γ; half of it is the factor of the penalty."""
+    """γ, twice the factor of the penalty."""
     points: Literal["real", "generated", "both"] = "real"
-    """Where the gradient is taken: ``real`` samples (R1), ``generated`` ones (R2), or ``both``."""
+    """Where the gradient is taken: ``real`` samples (R1), ``generated`` samples (R2), or ``both``."""
 
     def check(self, net: nn.Module) -> None:
-        """Refuse batch normalisation: the gradient of one sample's output is then not a function of that sample."""
+        """Raise Refusal for batch normalization, which makes a sample's gradient depend on the whole batch."""
         refuse_batch_dependence(self.name(), net)
 
     def penalty(self, net: nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Return γ/2 times the mean squared gradient norm, summed over the kinds of points.
+        """Return γ/2 times the mean of ‖∇ₓD‖², summed over real and generated samples if ``points`` is ``both``.
 
         Raises:
-            ValueError: the points need generated samples, which this task has none of.
+            ValueError: ``points`` needs generated samples and the task has none.
         """
         points = self._points(batch)
-        # No module depends on the batch, so one pass serves every kind; each has its own mean.
+        # Outputs do not depend on the rest of the batch, so one pass serves real and generated samples.
         squares = input_gradients(net, torch.cat(points)).square().sum(dim=1)
         means = [part.mean() for part in torch.split(squares, [len(part) for part in points])]
         return self.weight / 2 * torch.stack(means).sum()

@@ -1,1 +1,1 @@
-"""Plain torch modules, built from records; they know no constraint."""
+"""Discriminators and generators as plain torch modules, built from records, independent of constraints."""

@@ -1,17 +1,18 @@
-"""Self-attention between the places of a feature map."""
+"""Self-attention over the positions of a feature map, as in SAGAN."""
 
 import torch
 from torch import Tensor, nn
 
 REDUCTION = 8
-"""Queries, keys and values have so many times fewer channels than the map: k of the paper's Sec. 3."""
+"""Ratio of the channels of the feature map to those of queries, keys and values; k in Sec. 3 of the paper."""
 
 
 class SelfAttention(nn.Module):
-    """y = x + γ v(softmax(f(x) g(x)ᵀ) h(x)), γ starting at zero (Zhang et al. 2019, arXiv:1805.08318, eq. 1-3).
+    """Self-attention with a residual connection (Zhang et al. 2019, arXiv:1805.08318, eq. 1-3).
 
-    f, g, h and v are 1x1 convolutions without bias. Written out rather than as one fused call, which cannot be
-    differentiated twice. Not Lipschitz for any constant (Kim et al. 2021, arXiv:2006.04710).
+    y = x + γ v(softmax(f(x) g(x)ᵀ) h(x)), where f, g, h and v are 1x1 convolutions without bias, and γ is trained,
+    initially zero. The layer is not Lipschitz continuous (Kim et al. 2021, arXiv:2006.04710). torch's fused attention
+    is not used, because it cannot be differentiated twice.
     """
 
     def __init__(self, channels: int) -> None:
@@ -24,8 +25,8 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, c, h, w)`` to the same shape."""
         key, query, value = (conv(x).flatten(2) for conv in (self.key, self.query, self.value))
-        # A row for each place that asks, a column for each that it looks at.
+        # Rows are query positions, columns are key positions.
         weights = torch.softmax(query.transpose(1, 2) @ key, dim=-1)
-        seen = (value @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
-        output: Tensor = x + self.gamma * self.output(seen)
+        attended = (value @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
+        output: Tensor = x + self.gamma * self.output(attended)
         return output

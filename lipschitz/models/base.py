@@ -1,4 +1,4 @@
-"""What every model is: a record that builds a discriminator, or a GAN pair, for one shape of data."""
+"""Base classes of models: records that build a discriminator, or a GAN pair; activations and He initialisation."""
 
 from abc import abstractmethod
 from typing import ClassVar, Literal, NamedTuple
@@ -10,14 +10,15 @@ from lipschitz.models.group_sort import GroupSort
 
 Activation = Literal["relu", "leaky_relu", "group_sort", "full_sort"]
 
-LEAK = 0.1
+NEGATIVE_SLOPE = 0.1
 """Negative slope of the leaky ReLU of Miyato et al. 2018 (arXiv:1802.05957, Table 3)."""
 
 
 class Networks(NamedTuple):
-    """The GAN pair: latents ``(n, latent)`` -> generator -> ``(n, *shape)`` -> discriminator -> ``(n, 1)``.
+    """A GAN pair of generator and discriminator, for samples of one shape.
 
-    A conditional pair takes int64 labels ``(n,)`` beside its inputs.
+    The generator maps latents ``(n, latent)`` to samples ``(n, *shape)``, the discriminator maps samples to ``(n, 1)``.
+    The networks of a conditional pair take int64 labels ``(n,)`` as a second argument.
     """
 
     generator: nn.Module
@@ -26,51 +27,63 @@ class Networks(NamedTuple):
 
 
 class Model(Config):
-    """A backbone shared by every constraint: plain modules with a named ``norm`` slot in each block."""
+    """A network architecture, used with every constraint. Each block has an empty ``norm`` slot, an nn.Identity."""
 
     kind: ClassVar[Literal["points", "images"]]
-    """What a sample is: a vector, or an image."""
+    """The samples that it takes: ``points`` are vectors ``(d,)``, ``images`` are ``(c, h, w)``."""
 
     def is_conditional(self) -> bool:
-        """Say whether the networks take the class of a sample."""
+        """Return whether the networks take the class label of a sample."""
         return False
 
     @abstractmethod
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raise ValueError, saying what is allowed, for a shape that this model cannot take."""
+        """Check that the model supports samples of ``shape``.
+
+        Raises:
+            ValueError: the shape is not supported; the message says which are.
+        """
 
     @abstractmethod
     def build_discriminator(self, shape: tuple[int, ...], classes: int | None = None) -> nn.Module:
-        """Build the discriminator ``(n, *shape)`` -> ``(n, 1)``, its weights from torch's global generator.
+        """Build the discriminator ``(n, *shape)`` -> ``(n, 1)``.
 
-        ``classes``, the number of labels, is needed by a conditional model and means nothing to others.
+        Initial weights are drawn from torch's global generator.
+
+        Args:
+            shape: shape of one sample, without the batch.
+            classes: number of class labels; required by a conditional model, ignored by others.
 
         Raises:
-            ValueError: a shape that this model cannot take.
+            ValueError: the shape is not supported, or ``classes`` is missing.
         """
 
 
 class PairModel(Model):
-    """A backbone for both networks of a GAN."""
+    """A model that builds both networks of a GAN."""
 
     @abstractmethod
     def build(self, shape: tuple[int, ...], classes: int | None = None) -> Networks:
-        """Build both networks for samples of ``shape``, drawing initial weights from torch's global generator.
+        """Build generator and discriminator.
 
-        ``classes``, the number of labels, is needed by a conditional model and means nothing to others.
+        Initial weights are drawn from torch's global generator.
+
+        Args:
+            shape: shape of one sample, without the batch.
+            classes: number of class labels; required by a conditional model, ignored by others.
 
         Raises:
-            ValueError: a shape that this model cannot take.
+            ValueError: the shape is not supported, or ``classes`` is missing.
         """
 
 
 def activation(name: Activation) -> nn.Module:
-    """Return the activation module called ``name``."""
+    """Return a module of the activation ``name``."""
     match name:
         case "relu":
             return nn.ReLU()
         case "leaky_relu":
-            return nn.LeakyReLU(LEAK)
+            return nn.LeakyReLU(NEGATIVE_SLOPE)
         case "group_sort":
             return GroupSort()
         case "full_sort":
@@ -78,9 +91,9 @@ def activation(name: Activation) -> nn.Module:
 
 
 def check_activation(name: Activation, width: int) -> None:
-    """Raise ValueError unless ``width`` channels can be given to the activation ``name``."""
+    """Raise ValueError unless the activation ``name`` supports ``width`` channels."""
     if name == "group_sort" and width % 2:
-        raise ValueError(f"group_sort sorts pairs of channels: width is {width}; allowed: even ones")
+        raise ValueError(f"group_sort sorts pairs of channels, got width {width}; allowed: even widths")
 
 
 def check_square(model: str, shape: tuple[int, ...], multiple: int) -> None:
@@ -93,16 +106,16 @@ def check_square(model: str, shape: tuple[int, ...], multiple: int) -> None:
 
 
 def initialise(net: nn.Module, name: Activation) -> None:
-    """Draw weights by He et al. 2015 (arXiv:1502.01852, eq. 15) for the activation ``name``; biases start at zero.
+    """Apply He initialisation (He et al. 2015, arXiv:1502.01852, eq. 15) for the activation ``name``; biases are zero.
 
-    The papers compared here do not state an initialisation. This one keeps the scale of activations through a network
-    without normalisation layers, so that no constraint starts from vanishing outputs.
+    The compared papers do not state an initialisation. He initialisation preserves the scale of activations in networks
+    without normalization layers, so that outputs do not vanish at the start with any constraint.
     """
-    # Sorting keeps the norm, as a linear map does: a slope of one.
-    slope = {"relu": 0.0, "leaky_relu": LEAK, "group_sort": 1.0, "full_sort": 1.0}[name]
+    # Sorting preserves the norm, like a linear activation, whose slope is one.
+    slope = {"relu": 0.0, "leaky_relu": NEGATIVE_SLOPE, "group_sort": 1.0, "full_sort": 1.0}[name]
     for module in net.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            # A transposed convolution stores its kernel input-first, so its fan-in reads as torch's "fan_out".
+            # A transposed convolution stores input channels first, so that torch's "fan_out" is its fan-in.
             mode: Literal["fan_in", "fan_out"] = "fan_out" if isinstance(module, nn.ConvTranspose2d) else "fan_in"
             nn.init.kaiming_normal_(module.weight, a=slope, mode=mode, nonlinearity="leaky_relu")
             if module.bias is not None:

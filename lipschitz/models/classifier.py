@@ -1,4 +1,4 @@
-"""A small classifier of images, in whose features other images are compared."""
+"""A small convolutional image classifier, whose penultimate layer serves as a feature space to compare images."""
 
 import math
 from collections import OrderedDict
@@ -11,13 +11,14 @@ FEATURES = 64
 
 
 class Classifier(nn.Module):
-    """Blocks of 3x3 convolution, ReLU and 2x2 max pooling down to 4x4 or less; 64 features; class scores.
+    """Convolutional classifier: blocks of 3x3 convolution, ReLU and 2x2 max pooling, then 64 features and class scores.
 
-    The last block has 64 channels, each one before it half as many: 8x8 images take one block, 32x32 three.
+    Blocks are stacked until the map is 4x4 or smaller: one block for 8x8 images, three for 32x32. The last block has 64
+    channels, and each block before it half as many.
     """
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
-        """Build for images of ``shape`` ``(c, h, w)``, drawing weights from torch's global generator."""
+        """Build for images of ``shape`` ``(c, h, w)``, with weights drawn from torch's global generator."""
         super().__init__()
         channels, height, width = shape
         blocks = max(1, math.ceil(math.log2(max(height, width) / 4)))
@@ -28,7 +29,7 @@ class Classifier(nn.Module):
                 blocks=nn.Sequential(*(_block(i, o) for i, o in pairwise(widths))),
                 flatten=nn.Flatten(),
                 features=nn.Linear(pooled, FEATURES),
-                # A ReLU here would leave a third of the features at zero for every image.
+                # With a ReLU a third of the features would be zero for every image.
                 activation=nn.GELU(),
             )
         )

@@ -1,4 +1,4 @@
-"""What makes a pair of networks conditional on a class: batch normalisation of the class's own, and the projection."""
+"""Class-conditional GANs: conditional batch normalization in the generator, projection discriminator."""
 
 from collections import OrderedDict
 from typing import ClassVar
@@ -11,51 +11,52 @@ from lipschitz.models.base import PairModel
 
 
 class ConditionalModel(PairModel):
-    """A backbone whose networks may take the class of a sample."""
+    """A model whose networks may be conditional on the class of a sample."""
 
     conditional: bool = False
-    """Whether they do: batch normalisation of each class's own in the generator, and projection in the discriminator
-    (Miyato and Koyama 2018, arXiv:1802.05637)."""
+    """Whether the networks take class labels: conditional batch normalization in the generator, projection
+    discriminator (Miyato and Koyama 2018, arXiv:1802.05637)."""
 
     def is_conditional(self) -> bool:
-        """Say whether the networks take the class of a sample."""
+        """Return whether the networks take the class label of a sample."""
         return self.conditional
 
-    def classes_of(self, classes: int | None) -> int | None:
-        """Return the number of classes that the networks are built for: none unless they are conditional.
+    def classes_if_conditional(self, classes: int | None) -> int | None:
+        """Return ``classes`` if the model is conditional, else None.
 
         Raises:
-            ValueError: a conditional model, and no classes.
+            ValueError: the model is conditional and ``classes`` is None.
         """
         if not self.conditional:
             return None
         if classes is None:
-            raise ValueError(f"{self.label()} takes the class of each sample; allowed: data with labels")
+            raise ValueError(f"{self.label()} needs class labels; allowed: data with labels")
         return classes
 
 
-def applied(module: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
-    """Call ``module`` on ``x``, with ``labels`` ``(n,)`` where it takes them."""
+def call_with_labels(module: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
+    """Return ``module(x, labels)`` if the module takes labels ``(n,)``, else ``module(x)``."""
     output: Tensor = module(x, labels) if takes_labels(module) else module(x)
     return output
 
 
-class Conditional(nn.Sequential):
-    """Modules one after the other, of which those that take labels are given them."""
+class LabelledSequential(nn.Sequential):
+    """nn.Sequential that also passes class labels to those modules that take them."""
 
     takes_labels: ClassVar[bool] = True
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
         """Map ``x`` ``(n, ...)`` and int64 labels ``(n,)`` to the last module's output."""
         for module in self:
-            x = applied(module, x, labels)
+            x = call_with_labels(module, x, labels)
         return x
 
 
 class ConditionalBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation whose gain and shift belong to the sample's class (Dumoulin et al. 2017, arXiv:1610.07629).
+    """Conditional batch normalization: gain and shift per class (Dumoulin et al. 2017, arXiv:1610.07629).
 
-    As in the generator of Miyato and Koyama 2018 (arXiv:1802.05637, Fig. 14): γ_y starts at one and β_y at zero.
+    Used in the generator as in Miyato and Koyama 2018 (arXiv:1802.05637, Fig. 14). The gain γ_y is initially one, the
+    shift β_y zero.
     """
 
     takes_labels: ClassVar[bool] = True
@@ -66,16 +67,17 @@ class ConditionalBatchNorm2d(nn.BatchNorm2d):
         self.shift = nn.Parameter(torch.zeros(classes, channels))
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
-        """Normalise ``x`` ``(n, c, h, w)``, then scale and shift each sample by the row of its label."""
+        """Normalise ``x`` ``(n, c, h, w)``, then scale and shift each sample by the parameters of its class."""
         gain, shift = (table.index_select(0, labels)[:, :, None, None] for table in (self.gain, self.shift))
         return gain * super().forward(x) + shift
 
 
-class Projection(nn.Module):
-    """The projection discriminator: D(x, y) = ψ(φ(x)) + ⟨v_y, φ(x)⟩ (Miyato and Koyama 2018, arXiv:1802.05637, eq. 3).
+class ProjectionDiscriminator(nn.Module):
+    """Projection discriminator D(x, y) = ψ(φ(x)) + ⟨v_y, φ(x)⟩ (Miyato and Koyama 2018, arXiv:1802.05637, eq. 3).
 
-    All inner products are taken by one linear layer without bias, whose rows are the v_y, and each sample picks its
-    own. So every constraint, and every measurement of σ, sees the embedding as the layer that it is.
+    The embedding is a linear layer without bias, with one row v_y per class. It computes the inner products with all
+    classes, and the output of the sample's class is selected. As a layer, the embedding is subject to constraints and
+    to measurements of σ.
     """
 
     takes_labels: ClassVar[bool] = True
@@ -94,18 +96,21 @@ class Projection(nn.Module):
         return output
 
 
-def in_turn(classes: int | None) -> type[nn.Sequential]:
-    """Return what chains modules: with ``classes`` it hands labels on."""
-    return nn.Sequential if classes is None else Conditional
+def sequential_class(classes: int | None) -> type[nn.Sequential]:
+    """Return nn.Sequential, or `LabelledSequential` if there are ``classes``."""
+    return nn.Sequential if classes is None else LabelledSequential
 
 
-def judging(body: OrderedDict[str, nn.Module], output: nn.Linear, classes: int | None) -> nn.Module:
-    """Return the discriminator of the features that ``body`` makes: ``output`` of them, or a `Projection`."""
+def add_output_layer(body: OrderedDict[str, nn.Module], output: nn.Linear, classes: int | None) -> nn.Module:
+    """Return the discriminator that applies ``body``, then the last layer ``output``.
+
+    If there are ``classes``, it is a `ProjectionDiscriminator`.
+    """
     if classes is None:
         return nn.Sequential(OrderedDict(**body, output=output))
-    return Projection(nn.Sequential(body), output, classes)
+    return ProjectionDiscriminator(nn.Sequential(body), output, classes)
 
 
 def batch_norm(channels: int, classes: int | None) -> nn.BatchNorm2d:
-    """Return batch normalisation, of each class's own where there are ``classes``."""
+    """Return batch normalization, conditional if there are ``classes``."""
     return nn.BatchNorm2d(channels) if classes is None else ConditionalBatchNorm2d(channels, classes)

@@ -1,6 +1,4 @@
-"""The critic of the continuous Wasserstein-1 benchmark: a perceptron from points to a potential."""
-
-from typing import ClassVar, Literal
+"""Critic of the continuous Wasserstein-1 benchmark: a multilayer perceptron that estimates a potential."""
 
 from pydantic import PositiveInt
 from torch import nn
@@ -10,29 +8,29 @@ from lipschitz.models.perceptron import perceptron
 
 
 class Critic(Model):
-    """Fully connected potential with two hidden layers of max(2 d, 128) units, for the task transport.
+    """Fully connected critic for the transport task, with two hidden layers of max(2 d, 128) units.
 
-    Weights and biases start as torch's Linear draws them, uniform within ±1/√fan_in: so did the published critics.
+    Weights and biases have torch's default initialisation, uniform within ±1/√fan_in, like the published critics.
     """
 
-    source: ClassVar[str] = "Korotin et al. 2022, arXiv:2206.07767, continuous Wasserstein-1 benchmark"
-    kind: ClassVar[Literal["points", "images"]] = "points"
+    source = "Korotin et al. 2022, arXiv:2206.07767, continuous Wasserstein-1 benchmark"
+    kind = "points"
 
     width: PositiveInt | None = None
-    """Units of each hidden layer; null for max(2 d, 128) at dimension d, as published."""
+    """Units of each hidden layer; null for the published max(2 d, 128), where d is the dimension of the points."""
     depth: PositiveInt = 2
-    """Hidden layers."""
+    """Number of hidden layers."""
     activation: Activation = "relu"
-    """Non-linearity; ``full_sort`` for sorting out."""
+    """Activation function; ``full_sort`` together with the constraint orthogonal is "sorting out"."""
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raise ValueError unless ``shape`` is that of a point, ``(d,)``."""
+        """Raise ValueError unless ``shape`` is the shape of a point, ``(d,)``."""
         if len(shape) != 1:
             raise ValueError(f"critic takes points, not images {shape}; allowed: (d,)")
         check_activation(self.activation, self._width(shape[0]))
 
     def build_discriminator(self, shape: tuple[int, ...], classes: int | None = None) -> nn.Module:
-        """Build the critic of points of ``shape`` ``(d,)``."""
+        """Build the critic for points of ``shape`` ``(d,)``."""
         self.check(shape)
         (dimension,) = shape
         return perceptron(dimension, 1, width=self._width(dimension), depth=self.depth, name=self.activation)

@@ -1,28 +1,27 @@
-"""The standard CNN of SN-GAN, for images of any size that is a multiple of eight."""
+"""DCGAN: the standard CNN of SN-GAN, for square images whose size is a multiple of 8."""
 
 from collections import OrderedDict
 from itertools import pairwise
-from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 from torch import nn
 
 from lipschitz.models.base import Activation, Networks, activation, check_activation, check_square, initialise
-from lipschitz.models.conditional import ConditionalModel, batch_norm, in_turn, judging
+from lipschitz.models.conditional import ConditionalModel, add_output_layer, batch_norm, sequential_class
 
 
 class DCGAN(ConditionalModel):
-    """Standard CNN of Miyato et al. 2018: batch normalisation in the generator, no norm layer in the discriminator."""
+    """Standard CNN of SN-GAN (Miyato et al. 2018); batch normalization in the generator, none in the discriminator."""
 
-    source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, Table 3"
-    kind: ClassVar[Literal["points", "images"]] = "images"
+    source = "Miyato et al. 2018, arXiv:1802.05957, Table 3"
+    kind = "images"
 
     width: PositiveInt = 64
-    """Channels of the discriminator's first block and the generator's last; the widest have eight times as many."""
+    """Channels of the discriminator's first and the generator's last block; the widest blocks have 8 times as many."""
     latent: PositiveInt = 128
-    """Dimensions of the generator's Gaussian input."""
+    """Dimension of the generator's Gaussian input."""
     activation: Activation = "leaky_relu"
-    """Non-linearity of the discriminator; the generator's is ReLU."""
+    """Activation function of the discriminator; the generator uses ReLU."""
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError unless ``shape`` is ``(c, s, s)`` with s a multiple of 8."""
@@ -33,23 +32,23 @@ class DCGAN(ConditionalModel):
         """Build the pair for images of ``shape`` ``(c, s, s)``, s a multiple of 8."""
         self.check(shape)
         channels, size, _ = shape
-        generator = self._generator(channels, size // 8, self.classes_of(classes))
+        generator = self._generator(channels, size // 8, self.classes_if_conditional(classes))
         return Networks(generator, self.build_discriminator(shape, classes), self.latent)
 
     def build_discriminator(self, shape: tuple[int, ...], classes: int | None = None) -> nn.Module:
-        """Build the discriminator of images of ``shape`` ``(c, s, s)``, s a multiple of 8."""
+        """Build the discriminator for images of ``shape`` ``(c, s, s)``, s a multiple of 8."""
         self.check(shape)
         channels, size, _ = shape
-        return self._discriminator(channels, size // 8, self.classes_of(classes))
+        return self._discriminator(channels, size // 8, self.classes_if_conditional(classes))
 
     def _generator(self, channels: int, smallest: int, classes: int | None) -> nn.Module:
         widths = [8 * self.width, 4 * self.width, 2 * self.width, self.width]
-        chain = in_turn(classes)
-        net = chain(
+        sequential = sequential_class(classes)
+        net = sequential(
             OrderedDict(
                 dense=nn.Linear(self.latent, widths[0] * smallest**2),
                 unflatten=nn.Unflatten(1, (widths[0], smallest, smallest)),
-                blocks=chain(*(_upsample(a, b, classes) for a, b in pairwise(widths))),
+                blocks=sequential(*(_upsample(a, b, classes) for a, b in pairwise(widths))),
                 output=nn.Conv2d(self.width, channels, 3, padding=1),
                 tanh=nn.Tanh(),
             )
@@ -59,12 +58,12 @@ class DCGAN(ConditionalModel):
 
     def _discriminator(self, channels: int, smallest: int, classes: int | None) -> nn.Module:
         w = self.width
-        # (channels, stride): 3x3 kernels where the stride is 1, 4x4 where it is 2.
+        # (channels, stride); kernels are 3x3 for stride 1 and 4x4 for stride 2.
         plan = [(w, 1), (w, 2), (2 * w, 1), (2 * w, 2), (4 * w, 1), (4 * w, 2), (8 * w, 1)]
         inputs = [channels] + [width for width, _ in plan]
         blocks = [self._block(i, o, stride) for i, (o, stride) in zip(inputs, plan, strict=False)]
         body = OrderedDict[str, nn.Module](blocks=nn.Sequential(*blocks), flatten=nn.Flatten())
-        net = judging(body, nn.Linear(8 * w * smallest**2, 1), classes)
+        net = add_output_layer(body, nn.Linear(8 * w * smallest**2, 1), classes)
         initialise(net, self.activation)
         return net
 
@@ -75,4 +74,6 @@ class DCGAN(ConditionalModel):
 
 def _upsample(inputs: int, outputs: int, classes: int | None) -> nn.Module:
     deconv = nn.ConvTranspose2d(inputs, outputs, 4, 2, padding=1)
-    return in_turn(classes)(OrderedDict(deconv=deconv, norm=batch_norm(outputs, classes), activation=nn.ReLU()))
+    return sequential_class(classes)(
+        OrderedDict(deconv=deconv, norm=batch_norm(outputs, classes), activation=nn.ReLU())
+    )

@@ -1,6 +1,4 @@
-"""Multilayer perceptrons for points."""
-
-from typing import ClassVar, Literal
+"""MLP: a GAN pair of multilayer perceptrons for points."""
 
 from pydantic import PositiveInt
 from torch import nn
@@ -10,25 +8,25 @@ from lipschitz.models.perceptron import perceptron
 
 
 class MLP(PairModel):
-    """Fully connected generator and discriminator for points, without normalisation layers.
+    """Fully connected generator and discriminator for points, without normalization layers.
 
-    The depth of the toy networks of Gulrajani et al. 2017, three hidden layers; they take width 512.
+    Three hidden layers, as in the toy experiments of Gulrajani et al. 2017, who use width 512.
     """
 
-    source: ClassVar[str] = "Gulrajani et al. 2017, arXiv:1704.00028, toy data"
-    kind: ClassVar[Literal["points", "images"]] = "points"
+    source = "Gulrajani et al. 2017, arXiv:1704.00028, toy data"
+    kind = "points"
 
     width: PositiveInt = 128
     """Units of each hidden layer."""
     depth: PositiveInt = 3
-    """Hidden layers."""
+    """Number of hidden layers."""
     latent: PositiveInt = 2
-    """Dimensions of the generator's Gaussian input."""
+    """Dimension of the generator's Gaussian input."""
     activation: Activation = "relu"
-    """Non-linearity of both networks."""
+    """Activation function of both networks."""
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raise ValueError unless ``shape`` is that of a point, ``(d,)``."""
+        """Raise ValueError unless ``shape`` is the shape of a point, ``(d,)``."""
         if len(shape) != 1:
             raise ValueError(f"mlp takes points, not images {shape}; allowed: dcgan, auto")
         check_activation(self.activation, self.width)
@@ -40,7 +38,7 @@ class MLP(PairModel):
         return Networks(self._perceptron(self.latent, dimension), self.build_discriminator(shape), self.latent)
 
     def build_discriminator(self, shape: tuple[int, ...], classes: int | None = None) -> nn.Module:
-        """Build the discriminator of points of ``shape`` ``(d,)``."""
+        """Build the discriminator for points of ``shape`` ``(d,)``."""
         self.check(shape)
         return self._perceptron(shape[0], 1)
 

@@ -1,4 +1,4 @@
-"""A perceptron whose hidden layers are blocks with a ``norm`` slot, as every model's are."""
+"""Multilayer perceptron, whose hidden layers are blocks with a ``norm`` slot."""
 
 from collections import OrderedDict
 from itertools import pairwise
@@ -9,7 +9,10 @@ from lipschitz.models.base import Activation, activation
 
 
 def perceptron(inputs: int, outputs: int, *, width: int, depth: int, name: Activation) -> nn.Sequential:
-    """Return ``(n, inputs)`` -> ``(n, outputs)``: ``depth`` hidden layers of ``width``, initialised by torch."""
+    """Return a perceptron ``(n, inputs)`` -> ``(n, outputs)`` with ``depth`` hidden layers of ``width`` units.
+
+    Weights have torch's default initialisation.
+    """
     blocks = [_block(a, b, name) for a, b in pairwise([inputs] + [width] * depth)]
     return nn.Sequential(OrderedDict(blocks=nn.Sequential(*blocks), output=nn.Linear(width, outputs)))
 

@@ -1,4 +1,4 @@
-"""The residual blocks of SN-GAN's ResNets (Miyato et al. 2018, arXiv:1802.05957, Fig. 8), and how they start."""
+"""Residual blocks of SN-GAN's ResNets (Miyato et al. 2018, arXiv:1802.05957, Fig. 8) and their initialisation."""
 
 import math
 from collections import OrderedDict
@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from lipschitz.models.base import Activation, activation
-from lipschitz.models.conditional import applied, batch_norm, in_turn
+from lipschitz.models.conditional import batch_norm, call_with_labels, sequential_class
 
 
 class ResidualBlock(nn.Module):
-    """x -> second(first(x)) + shortcut(x); labels go to those parts that take them."""
+    """Residual block x -> second(first(x)) + shortcut(x); labels are passed to first and second if they take them."""
 
     def __init__(self, first: nn.Module, second: nn.Module, shortcut: nn.Module, *, takes_labels: bool = False) -> None:
         super().__init__()
@@ -19,24 +19,25 @@ class ResidualBlock(nn.Module):
         self.takes_labels = takes_labels
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map ``x`` ``(n, c, h, w)``, and labels ``(n,)`` in a conditional network, to ``(n, c', h', w')``."""
-        output: Tensor = applied(self.second, applied(self.first, x, labels), labels) + self.shortcut(x)
+        """Map ``x`` ``(n, c, h, w)``, and labels ``(n,)`` if conditional, to ``(n, c', h', w')``."""
+        branch = call_with_labels(self.second, call_with_labels(self.first, x, labels), labels)
+        output: Tensor = branch + self.shortcut(x)
         return output
 
 
 def up_block(inputs: int, outputs: int, classes: int | None) -> ResidualBlock:
-    """Return a generator's block ``(n, inputs, s, s)`` -> ``(n, outputs, 2 s, 2 s)``, normalised by batch."""
-    chain, up = in_turn(classes), {"up": nn.Upsample(scale_factor=2)}
+    """Return a generator block ``(n, inputs, s, s)`` -> ``(n, outputs, 2 s, 2 s)`` with batch normalization."""
+    sequential, up = sequential_class(classes), {"up": nn.Upsample(scale_factor=2)}
     first = OrderedDict(norm=batch_norm(inputs, classes), activation=nn.ReLU(), **up, conv=_conv3(inputs, outputs))
     second = OrderedDict(norm=batch_norm(outputs, classes), activation=nn.ReLU(), conv=_conv3(outputs, outputs))
     shortcut = nn.Sequential(OrderedDict(**up, conv=nn.Conv2d(inputs, outputs, 1)))
-    return ResidualBlock(chain(first), chain(second), shortcut, takes_labels=classes is not None)
+    return ResidualBlock(sequential(first), sequential(second), shortcut, takes_labels=classes is not None)
 
 
 def down_block(inputs: int, outputs: int, name: Activation, *, down: bool) -> ResidualBlock:
-    """Return a discriminator's block; with ``down`` its map is averaged to half the size.
+    """Return a discriminator block with empty ``norm`` slots; with ``down``, average pooling halves the map.
 
-    Inside it has as many channels as its input, as in the authors' code. Its ``norm`` slots are empty.
+    The hidden convolution has as many output channels as the block has inputs, as in the authors' code.
     """
     pool: dict[str, nn.Module] = {"pool": nn.AvgPool2d(2)} if down else {}
     first = OrderedDict(norm=nn.Identity(), activation=activation(name), conv=_conv3(inputs, inputs))
@@ -48,9 +49,9 @@ def down_block(inputs: int, outputs: int, name: Activation, *, down: bool) -> Re
 
 
 def first_block(inputs: int, outputs: int, name: Activation) -> ResidualBlock:
-    """Return the discriminator's first block in the authors' code, which halves the map.
+    """Return the discriminator's first block as in the authors' code, which halves the map.
 
-    No activation meets the image itself, and the shortcut averages before its convolution.
+    There is no activation before the first convolution, and the shortcut pools before its convolution.
     """
     second = OrderedDict(
         norm=nn.Identity(), activation=activation(name), conv=_conv3(outputs, outputs), pool=nn.AvgPool2d(2)
@@ -70,9 +71,9 @@ class SumPool(nn.Module):
 
 @torch.no_grad()
 def initialise_residual(net: nn.Module) -> None:
-    """Draw weights uniformly by Glorot and Bengio 2010, with gain √2 in residual branches and 1 elsewhere.
+    """Apply uniform Glorot initialisation (Glorot and Bengio 2010), with gain √2 in residual branches and 1 elsewhere.
 
-    So do SN-GAN's and WGAN-GP's published ResNets; biases start at zero.
+    Biases are zero. The published ResNets of SN-GAN and WGAN-GP are initialised like this.
     """
     for module in net.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):

@@ -1,32 +1,32 @@
-"""SN-GAN's residual networks for small images, with self-attention and class conditions where they are asked for."""
+"""ResNet: the residual networks of SN-GAN for small images, optionally class-conditional and with self-attention."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import PositiveInt
 from torch import nn
 
 from lipschitz.models.attention import SelfAttention
 from lipschitz.models.base import Activation, Networks, activation, check_activation, check_square
-from lipschitz.models.conditional import ConditionalModel, in_turn, judging
+from lipschitz.models.conditional import ConditionalModel, add_output_layer, sequential_class
 from lipschitz.models.residual import SumPool, down_block, first_block, initialise_residual, up_block
 
 
 class Stages(NamedTuple):
-    """Channels in multiples of the width, and which of the discriminator's blocks halve the map."""
+    """Widths of a ResNet pair in multiples of a base width, and the downsampling of the discriminator."""
 
     generator: tuple[int, ...]
-    """Of the dense layer's map, then of each block's output; every block doubles the map."""
+    """Width of the dense layer's map, then of each block's output; every block doubles the map's size."""
     discriminator: tuple[tuple[int, bool], ...]
-    """Of each block's output, and whether it halves the map."""
+    """For each block: width of its output, and whether it halves the map's size."""
     width: int
-    """The published one."""
+    """The published base width."""
 
     @property
-    def multiple(self) -> int:
-        """What an image's size is a multiple of, so that every map has a whole size."""
+    def size_multiple(self) -> int:
+        """The image size must be a multiple of this, so that the sizes of all maps are integers."""
         halvings = sum(down for _, down in self.discriminator)
         return int(2 ** max(len(self.generator) - 1, halvings))
 
@@ -35,58 +35,62 @@ LAYOUTS = {
     "table_4": Stages((2, 2, 2, 2), ((1, True), (1, True), (1, False), (1, False)), 128),
     "table_5": Stages((8, 4, 2, 1), ((1, True), (2, True), (4, True), (8, True), (16, False)), 64),
 }
-"""Miyato et al. 2018: Table 4 for CIFAR-10's 32x32, Table 5 for STL-10's 48x48."""
+"""Miyato et al. 2018: Table 4 for CIFAR-10 (32x32), Table 5 for STL-10 (48x48)."""
 
 
 class ResNet(ConditionalModel):
-    """Residual pair of Miyato et al. 2018: batch normalisation in the generator, no norm layer in the discriminator.
+    """ResNet pair of SN-GAN (Miyato et al. 2018); batch normalization in the generator, none in the discriminator.
 
-    The discriminator's ``norm`` slots stand before the activations, as batch normalisation does in the generator.
+    The discriminator's ``norm`` slots are before the activations, like the generator's batch normalization.
     """
 
-    source: ClassVar[str] = (
+    source = (
         "Miyato et al. 2018, arXiv:1802.05957, Tables 4-5; attention: Zhang et al. 2019, arXiv:1805.08318; "
         "conditional: Miyato and Koyama 2018, arXiv:1802.05637"
     )
-    kind: ClassVar[Literal["points", "images"]] = "images"
+    kind = "images"
 
     layout: Literal["auto", "table_4", "table_5"] = "auto"
-    """Widths and depth: SN-GAN's for CIFAR-10 (Table 4) or STL-10 (Table 5); ``auto`` is the latter for 48x48."""
+    """Widths and depth, from Table 4 (CIFAR-10) or Table 5 (STL-10) of SN-GAN; ``auto``: Table 5 for 48x48, else 4."""
     width: PositiveInt | None = None
     """Channels of the discriminator's first block; null for the published 128 (Table 4) or 64 (Table 5)."""
     latent: PositiveInt = 128
-    """Dimensions of the generator's Gaussian input."""
+    """Dimension of the generator's Gaussian input."""
     activation: Activation = "relu"
-    """Non-linearity of the discriminator; the generator's is ReLU."""
+    """Activation function of the discriminator; the generator uses ReLU."""
     special_first_block: bool = True
     """Whether the discriminator's first block is that of the authors' code: no activation before its first convolution,
-    and a shortcut that averages first."""
+    and a shortcut that pools first."""
     attention: PositiveInt | None = None
-    """Size of the maps, in pixels, after which both networks have self-attention; null for none."""
+    """Size in pixels of the maps to which both networks apply self-attention; null for no self-attention."""
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError unless ``shape`` is ``(c, s, s)``, s a multiple of 8 (Table 4) or 16 (Table 5)."""
         layout = self._layout(shape)
-        check_square(self.name(), shape, layout.multiple)
+        check_square(self.name(), shape, layout.size_multiple)
         check_activation(self.activation, self.width or layout.width)
         if not self.special_first_block:
-            # Its first activation meets the image itself.
+            # The first activation is applied to the image itself.
             check_activation(self.activation, shape[0])
-        sizes = [size for size in _generated(layout, shape[-1]) if size in _judged(layout, shape[-1])]
+        sizes = [
+            size
+            for size in _generator_map_sizes(layout, shape[-1])
+            if size in _discriminator_map_sizes(layout, shape[-1])
+        ]
         if self.attention is not None and self.attention not in sizes:
             raise ValueError(
-                f"attention on maps of {self.attention}x{self.attention} pixels, which the two networks do not both "
-                f"have; allowed: {', '.join(map(str, sizes))}"
+                f"attention on maps of {self.attention}x{self.attention} pixels, but the two networks do not both have "
+                f"such maps; allowed: {', '.join(map(str, sizes))}"
             )
 
     def build(self, shape: tuple[int, ...], classes: int | None = None) -> Networks:
         """Build the pair for images of ``shape`` ``(c, s, s)``."""
         self.check(shape)
-        generator = self._generator(self._layout(shape), shape, self.classes_of(classes))
+        generator = self._generator(self._layout(shape), shape, self.classes_if_conditional(classes))
         return Networks(generator, self.build_discriminator(shape, classes), self.latent)
 
     def build_discriminator(self, shape: tuple[int, ...], classes: int | None = None) -> nn.Module:
-        """Build the discriminator of images of ``shape`` ``(c, s, s)``."""
+        """Build the discriminator for images of ``shape`` ``(c, s, s)``."""
         self.check(shape)
         layout, width = self._layout(shape), self._width(shape)
         widths = [shape[0]] + [times * width for times, _ in layout.discriminator]
@@ -96,11 +100,11 @@ class ResNet(ConditionalModel):
                 blocks.append(first_block(inputs, outputs, self.activation))
             else:
                 blocks.append(down_block(inputs, outputs, self.activation, down=down))
-        blocks = self._with_attention(blocks, _judged(layout, shape[-1]), widths[1:])
+        blocks = self._with_attention(blocks, _discriminator_map_sizes(layout, shape[-1]), widths[1:])
         body = OrderedDict[str, nn.Module](
             blocks=nn.Sequential(*blocks), activation=activation(self.activation), pool=SumPool()
         )
-        net = judging(body, nn.Linear(widths[-1], 1), self.classes_of(classes))
+        net = add_output_layer(body, nn.Linear(widths[-1], 1), self.classes_if_conditional(classes))
         initialise_residual(net)
         return net
 
@@ -109,15 +113,15 @@ class ResNet(ConditionalModel):
         smallest = shape[-1] >> (len(widths) - 1)
         blocks = self._with_attention(
             [up_block(inputs, outputs, classes) for inputs, outputs in pairwise(widths)],
-            _generated(layout, shape[-1]),
+            _generator_map_sizes(layout, shape[-1]),
             widths[1:],
         )
-        chain = in_turn(classes)
-        net = chain(
+        sequential = sequential_class(classes)
+        net = sequential(
             OrderedDict(
                 dense=nn.Linear(self.latent, widths[0] * smallest**2),
                 unflatten=nn.Unflatten(1, (widths[0], smallest, smallest)),
-                blocks=chain(*blocks),
+                blocks=sequential(*blocks),
                 norm=nn.BatchNorm2d(widths[-1]),
                 activation=nn.ReLU(),
                 output=nn.Conv2d(widths[-1], shape[0], 3, padding=1),
@@ -130,7 +134,7 @@ class ResNet(ConditionalModel):
     def _with_attention(
         self, blocks: Sequence[nn.Module], sizes: Sequence[int], widths: Sequence[int]
     ) -> list[nn.Module]:
-        """Put self-attention after the first of ``blocks`` whose map has the size that was asked for."""
+        """Insert self-attention after the first of ``blocks`` whose map has the size ``attention``."""
         found = list(blocks)
         if self.attention is not None:
             at = sizes.index(self.attention)
@@ -144,14 +148,14 @@ class ResNet(ConditionalModel):
         return self.width or self._layout(shape).width
 
 
-def _generated(layout: Stages, size: int) -> list[int]:
-    """Return the sizes of the maps after each block of the generator of images ``size`` pixels wide."""
+def _generator_map_sizes(layout: Stages, size: int) -> list[int]:
+    """Return the map size after each block of the generator, for images of ``size`` pixels."""
     blocks = len(layout.generator) - 1
     return [size >> (blocks - 1 - index) for index in range(blocks)]
 
 
-def _judged(layout: Stages, size: int) -> list[int]:
-    """Return the sizes of the maps after each block of the discriminator of images ``size`` pixels wide."""
+def _discriminator_map_sizes(layout: Stages, size: int) -> list[int]:
+    """Return the map size after each block of the discriminator, for images of ``size`` pixels."""
     sizes = []
     for _, down in layout.discriminator:
         size = size // 2 if down else size

@@ -1,4 +1,4 @@
-"""Almost-orthogonal layers against the formula of their theorem on dense matrices."""
+"""AOL layers against the formula of the theorem on dense matrices."""
 
 import math
 
@@ -19,7 +19,7 @@ def rescaled(layer: WeightedLayer, shape: tuple[int, ...]) -> WeightedLayer:
 
 
 def test_two_by_two_by_hand() -> None:
-    # WᵀW = [[1, 2], [2, 5]]: its rows add up to 3 and 7.
+    # WᵀW = [[1, 2], [2, 5]], with row sums 3 and 7.
     layer = nn.Linear(2, 2)
     layer.weight.data = torch.tensor([[1.0, 2.0], [0.0, 1.0]])
     expected = [[1 / math.sqrt(3), 2 / math.sqrt(7)], [0, 1 / math.sqrt(7)]]
@@ -35,13 +35,13 @@ def test_absolute_values_are_taken_before_the_sum() -> None:
 
 
 def test_a_convolution_by_hand() -> None:
-    # The kernel (1, 2) correlates with itself by 2, 5, 2.
+    # The autocorrelation of the kernel (1, 2) is (2, 5, 2), with sum 9.
     layer = nn.Conv1d(1, 1, 2, padding=1)
     layer.weight.data = torch.tensor([[[1.0, 2.0]]])
     assert_allclose(rescaled(layer, (1, 5)).weight.detach().flatten(), [1 / 3, 2 / 3], rtol=1e-6)
 
 
-def test_orthogonal_columns_are_left_as_they_are_but_for_their_length() -> None:
+def test_orthogonal_columns_are_scaled_to_unit_length() -> None:
     q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 4)))
     layer = nn.Linear(4, 6)
     layer.weight.data = torch.from_numpy(q * [0.1, 1.0, 7.0, 100.0])
@@ -51,19 +51,19 @@ def test_orthogonal_columns_are_left_as_they_are_but_for_their_length() -> None:
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("dilation", [1, 2, 3])
 @pytest.mark.parametrize("kernel", [2, 3, 4])
-def test_along_one_axis_the_factors_are_those_of_the_operators_columns(kernel: int, stride: int, dilation: int) -> None:
+def test_factors_match_the_dense_operator_in_one_dimension(kernel: int, stride: int, dilation: int) -> None:
     torch.manual_seed(0)
     layer = nn.Conv1d(2, 3, kernel, stride, dilation=dilation).double()
     size, inputs = 81, 2
     matrix = dense(layer, torch.Size((inputs, size)))
     sums = np.abs(matrix.T @ matrix).sum(axis=1).reshape(inputs, size)
-    # The pixels that the taps meet in the middle, where every correlation is complete.
+    # The pixels under the taps in the middle of the input, where no correlation is cut off by the border.
     met = [stride * (40 // stride) + dilation * tap for tap in range(kernel)]
     expected = layer.weight.detach().numpy() / np.sqrt(sums[:, met])
     assert_allclose(rescaled(layer, (inputs, size)).weight.detach(), expected, rtol=1e-6)
 
 
-def test_in_two_dimensions_the_sums_are_those_of_the_full_correlation() -> None:
+def test_correlation_sums_match_plain_loops_in_two_dimensions() -> None:
     kernels = np.random.default_rng(0).normal(size=(1, 3, 2, 2, 3))
     expected = np.zeros((1, 2))
     for i in range(2):
@@ -79,8 +79,8 @@ def test_in_two_dimensions_the_sums_are_those_of_the_full_correlation() -> None:
     assert_allclose(self_correlation_sums(torch.from_numpy(kernels)), expected, rtol=1e-12)
 
 
-def test_a_stride_costs_nothing_where_windows_tile_the_input() -> None:
-    # Each pixel is seen once: orthogonal as a matrix, the layer is left alone and keeps norms.
+def test_an_orthogonal_kernel_on_disjoint_windows_is_not_rescaled() -> None:
+    # Each pixel lies in one window, so the operator is orthogonal if the reshaped kernel is.
     q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(8, 8)))
     layer = nn.Conv2d(2, 8, 2, stride=2)
     layer.weight.data = torch.from_numpy(q.reshape(8, 2, 2, 2))
@@ -96,13 +96,13 @@ def test_groups_and_transposed_convolutions() -> None:
         part.weight.data = weight.clone()
     expected = torch.cat([rescaled(part, (2, 7)).weight for part in parts])
     assert torch.allclose(rescaled(grouped, (4, 7)).weight, expected, rtol=1e-12)
-    # The adjoint has the same kernel with its channels exchanged, and the same norm.
+    # The adjoint has the same norm, and the same kernel with input and output channels swapped.
     transposed, adjoint = nn.ConvTranspose2d(3, 2, 3, 2), nn.Conv2d(2, 3, 3, 2)
     adjoint.weight.data = transposed.weight.detach().clone()
     assert torch.equal(rescaled(transposed, (3, 4, 4)).weight, rescaled(adjoint, (2, 9, 9)).weight)
 
 
-def test_an_empty_column_stays_empty_and_learns() -> None:
+def test_a_zero_column_stays_zero_and_has_a_nonzero_gradient() -> None:
     layer = nn.Linear(2, 2)
     layer.weight.data = torch.tensor([[3.0, 0.0], [4.0, 0.0]])
     net = rescaled(layer, (2,))
@@ -112,7 +112,7 @@ def test_an_empty_column_stays_empty_and_learns() -> None:
     assert (raw_weight(net).grad[:, 1] != 0).all()
 
 
-def test_the_gradient_is_that_of_the_formula() -> None:
+def test_gradcheck() -> None:
     torch.manual_seed(0)
     for layer, shape in ((nn.Linear(3, 2), (3,)), (nn.Conv2d(2, 2, 3, 2, groups=2), (2, 5, 5))):
         net = rescaled(layer, shape)

@@ -1,4 +1,4 @@
-"""Batch normalization: parity with torch's batch_norm, its running statistics, and what it cannot go with."""
+"""Batch normalization against torch's batch_norm: running statistics, and refused combinations."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP
 
 MODELS = [(MLP(width=6), (2,), (6,), nn.BatchNorm1d), (DCGAN(width=2), (3, 8, 8), (2, 8, 8), nn.BatchNorm2d)]
-"""A model, the shape of its samples, the shape that its first slot sees, and what is put there."""
+"""A model, the shape of its samples, the input shape of its first slot, and the class of the inserted layer."""
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -33,7 +33,7 @@ def wrapped(model: Model, shape: tuple[int, ...], *, gain: bool = False) -> nn.M
 
 
 @pytest.mark.parametrize(("model", "shape", "seen", "kind"), MODELS)
-def test_it_normalises_every_channel_over_the_batch_then_shifts_and_scales(
+def test_channels_are_normalised_over_the_batch_then_scaled_and_shifted(
     model: Model, shape: tuple[int, ...], seen: tuple[int, ...], kind: type[nn.Module]
 ) -> None:
     x, channels = 3 + 2 * draw(5, *seen), (-1,) + (1,) * (len(seen) - 1)
@@ -61,12 +61,12 @@ def test_eval_mode_uses_running_statistics_of_the_training_batches(
     expected = F.batch_norm(x, mean, variance)
     assert_allclose(norm.eval()(x).detach(), expected, rtol=1e-12)
     assert_allclose(norm.running_mean, 0.1 * x.transpose(0, 1).flatten(1).mean(1), rtol=1e-12)
-    # In eval mode a sample's output is its own again.
+    # In eval mode a sample's output does not depend on the batch.
     assert_allclose(norm(x[:1]).detach(), expected[:1], rtol=1e-12)
 
 
 @pytest.mark.parametrize(("model", "shape", "seen", "kind"), MODELS)
-def test_the_parameters_that_were_there_keep_name_and_value(
+def test_existing_parameters_keep_name_and_value(
     model: Model, shape: tuple[int, ...], seen: tuple[int, ...], kind: type[nn.Module]
 ) -> None:
     before = dict(bare(model, shape).named_parameters())
@@ -78,14 +78,14 @@ def test_the_parameters_that_were_there_keep_name_and_value(
         assert new == {f"blocks.{i}.norm.{name}" for i in range(len(ours.blocks)) for name in added}
 
 
-def test_filling_looks_at_shapes_only_and_leaves_the_statistics_fresh() -> None:
+def test_wrapping_does_not_change_the_running_statistics() -> None:
     model, shape, *_ = MODELS[1]
     for block in wrapped(model, shape).blocks:
         assert torch.equal(block.norm.running_mean, torch.zeros_like(block.norm.running_mean))
         assert torch.equal(block.norm.running_var, torch.ones_like(block.norm.running_var))
 
 
-def test_the_discriminator_is_known_to_depend_on_the_batch() -> None:
+def test_batch_dependent_finds_the_inserted_layers() -> None:
     model, shape, *_ = MODELS[0]
     assert list(batch_dependent(wrapped(model, shape))) == [f"blocks.{i}.norm" for i in range(3)]
 
@@ -97,7 +97,7 @@ def test_a_gradient_penalty_refuses_it_in_either_order(order: int) -> None:
         constrain(bare(model, shape), [BatchNormalization(), GradientPenalty()][::order], shape)
 
 
-def test_dtype_and_device_are_the_networks() -> None:
+def test_dtype_and_device_match_the_network() -> None:
     model, shape, *_ = MODELS[1]
     norm = wrapped(model, shape).blocks[0].norm
     assert {norm.weight.dtype, norm.bias.dtype, norm.running_mean.dtype, norm.running_var.dtype} == {torch.float64}
@@ -107,7 +107,7 @@ def test_dtype_and_device_are_the_networks() -> None:
     assert ours(torch.empty(2, *shape, device="meta")).shape == (2, 1)
 
 
-def test_a_network_without_slots_or_with_full_ones_is_refused() -> None:
+def test_a_network_without_empty_slots_is_refused() -> None:
     model, shape, *_ = MODELS[0]
     with pytest.raises(Refusal, match="batch_normalization fills the 'norm' slots"):
         BatchNormalization().wrap(nn.Linear(2, 1), (2,))

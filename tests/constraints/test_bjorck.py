@@ -1,4 +1,4 @@
-"""Björck's iteration against the singular values that it should make, by NumPy."""
+"""Björck's iteration against NumPy's singular value decomposition."""
 
 import math
 
@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from torch import nn
 
 from lipschitz.constraints.base import constrain
-from lipschitz.constraints.bjorck import Bjorck, Orthonormalized, bjorck_step, scaled
+from lipschitz.constraints.bjorck import Bjorck, Orthonormalized, bjorck_step, divided_by_norm_bound
 from lipschitz.estimation.layers import WeightedLayer, raw_weight
 
 DIMENSIONS, SEEDS = st.integers(1, 8), st.integers(0, 1000)
@@ -29,9 +29,9 @@ def test_one_step_by_hand() -> None:
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 5])
-def test_each_singular_value_is_iterated_and_the_vectors_stay(iterations: int) -> None:
+def test_iterations_change_singular_values_but_not_singular_vectors(iterations: int) -> None:
     matrix = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    u, values, vh = np.linalg.svd(scaled(matrix[None])[0].numpy(), full_matrices=False)
+    u, values, vh = np.linalg.svd(divided_by_norm_bound(matrix[None])[0].numpy(), full_matrices=False)
     for _ in range(iterations):
         values = values * (3 - values**2) / 2
     layer = nn.Linear(5, 3)
@@ -42,9 +42,9 @@ def test_each_singular_value_is_iterated_and_the_vectors_stay(iterations: int) -
 
 @settings(deadline=None, max_examples=60)
 @given(rows=DIMENSIONS, columns=DIMENSIONS, exponent=st.integers(-4, 4), seed=SEEDS)
-def test_it_starts_just_below_one(rows: int, columns: int, exponent: int, seed: int) -> None:
+def test_the_initial_norm_is_just_below_one(rows: int, columns: int, exponent: int, seed: int) -> None:
     matrix = 10.0**exponent * np.random.default_rng(seed).normal(size=(rows, columns))
-    largest = np.linalg.norm(scaled(torch.from_numpy(matrix)[None])[0], 2)
+    largest = np.linalg.norm(divided_by_norm_bound(torch.from_numpy(matrix)[None])[0], 2)
     assert min(rows, columns) ** (-1 / 32) * (1 - 1e-9) <= largest <= 1
 
 
@@ -63,8 +63,8 @@ def test_it_converges_to_orthonormal_rows_or_columns(rows: int, columns: int, se
     assert_allclose(weight, u @ vh, atol=1e-5)
 
 
-def test_the_last_step_makes_good_what_rounding_left_of_the_others() -> None:
-    # bfloat16 has 8 bits: orthonormal to about 1 %, which one exact step squares.
+def test_the_float64_last_step_repairs_rounding_errors() -> None:
+    # bfloat16 has 8 bits, so W is orthonormal up to about 1 %. One exact step squares that error.
     torch.manual_seed(0)
     step = Orthonormalized(1.0, iterations=20, groups=1, factor=1.0)
     values = torch.linalg.svdvals(step.bounded(torch.randn(20, 60, dtype=torch.bfloat16)))
@@ -72,7 +72,7 @@ def test_the_last_step_makes_good_what_rounding_left_of_the_others() -> None:
     assert 1 - 1e-3 <= values[-1] <= values[0] <= 1 + 1e-12
 
 
-def test_a_convolution_is_divided_by_how_often_a_pixel_is_seen() -> None:
+def test_a_convolution_is_divided_by_the_root_of_the_number_of_windows_per_pixel() -> None:
     torch.manual_seed(0)
     for layer, size, seen in (
         (nn.Conv2d(2, 3, 3, padding=1), 5, 9),
@@ -83,19 +83,19 @@ def test_a_convolution_is_divided_by_how_often_a_pixel_is_seen() -> None:
     ):
         shape = (2,) + (size,) * len(layer.kernel_size)
         weight = orthonormalized(layer, shape, iterations=40).weight.detach()
-        # A transposed convolution stores the kernel of its adjoint: its first axis is the input's.
+        # A transposed convolution stores the kernel of its adjoint, with the input channels first.
         assert_allclose(np.linalg.svd(weight.flatten(1), compute_uv=False), 1 / math.sqrt(seen), rtol=1e-5)
         assert np.linalg.norm(dense(layer, torch.Size(shape)), 2) <= 1
 
 
-def test_windows_that_tile_the_input_keep_its_norm() -> None:
+def test_a_convolution_with_disjoint_windows_is_orthogonal() -> None:
     torch.manual_seed(0)
     layer = orthonormalized(nn.Conv2d(3, 12, 2, stride=2), (3, 6, 6), iterations=40)
     values = np.linalg.svd(dense(layer, torch.Size((3, 6, 6))), compute_uv=False)
     assert_allclose(values, 1, rtol=1e-5)
 
 
-def test_groups_are_orthonormalised_each_for_itself() -> None:
+def test_groups_are_orthonormalised_separately() -> None:
     torch.manual_seed(0)
     layer = nn.Conv1d(4, 6, 1, groups=2)
     layer.weight.data[:3] *= 100
@@ -104,7 +104,7 @@ def test_groups_are_orthonormalised_each_for_itself() -> None:
         assert_allclose(np.linalg.svd(part.flatten(1), compute_uv=False), 1, rtol=1e-5)
 
 
-def test_the_gradient_is_that_of_the_iteration() -> None:
+def test_gradcheck() -> None:
     torch.manual_seed(0)
     for layer, shape in ((nn.Linear(2, 3), (2,)), (nn.Conv1d(2, 2, 3, groups=2), (2, 5))):
         net = orthonormalized(layer, shape, iterations=3)

@@ -1,4 +1,4 @@
-"""What holds of every certified method: layers against the SVD of their dense matrix, networks over pairs, refusals."""
+"""All certified methods: layers against the SVD of the dense matrix, networks on pairs of points, and refusals."""
 
 import copy
 import math
@@ -34,7 +34,7 @@ NETS = [MLP(width=16, activation="group_sort"), MLP(width=16), DCGAN(width=4)]
 
 
 class Spread(nn.Module):
-    """One pixel made 4x4, of the same norm."""
+    """Repeat one pixel on a 4x4 map, divided by four, which preserves the norm."""
 
     lipschitz_constant = 1.0
 
@@ -47,12 +47,12 @@ def kind(request: pytest.FixtureRequest) -> type[Constraint]:
     return request.param
 
 
-def test_these_are_certified() -> None:
+def test_known_certified_methods_are_found() -> None:
     assert {Bjorck, AOL, GramNormalization} <= set(METHODS)
 
 
 def bare(net: nn.Module) -> nn.Module:
-    """A copy in float64 that has the effective weights as plain parameters; ``net`` is of no more use afterwards."""
+    """Return a float64 copy with the effective weights as plain parameters."""
     net = copy.deepcopy(net)
     for _, layer in weighted_layers(net):
         if parametrize.is_parametrized(layer, "weight"):
@@ -63,7 +63,7 @@ def bare(net: nn.Module) -> nn.Module:
 @pytest.mark.parametrize("coefficient", [1.0, 0.3])
 @settings(deadline=None, max_examples=40)
 @given(drawn=ANY, single=st.booleans(), exponent=st.integers(-3, 3))
-def test_every_layer_is_bounded_as_an_operator(
+def test_the_operator_norm_of_every_layer_is_bounded(
     kind: type[Constraint], coefficient: float, drawn: Drawn, single: bool, exponent: int
 ) -> None:
     layer, shape = drawn
@@ -76,8 +76,8 @@ def test_every_layer_is_bounded_as_an_operator(
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_rounding_the_weight_does_not_break_the_bound(kind: type[Constraint], dtype: torch.dtype) -> None:
-    # 1 / √n, in half precision often rounded up, and then in all n weights.
+def test_the_bound_holds_in_low_precision(kind: type[Constraint], dtype: torch.dtype) -> None:
+    # All n weights are 1 / √n, which low precision often rounds up.
     for n in range(1, 40):
         layer = nn.Linear(n, 1, dtype=dtype)
         nn.init.ones_(layer.weight)
@@ -85,13 +85,13 @@ def test_rounding_the_weight_does_not_break_the_bound(kind: type[Constraint], dt
         assert 1 - 8 * math.sqrt(n) * torch.finfo(dtype).eps - 1e-6 <= norm <= 1
 
 
-def test_a_kernel_that_meets_nothing_but_padding_stays_finite(kind: type[Constraint]) -> None:
+def test_a_kernel_that_sees_only_padding_stays_finite(kind: type[Constraint]) -> None:
     net = constrain(nn.Conv1d(1, 1, 1, stride=2, padding=1), [kind()], (1, 1))
     assert torch.isfinite(net.weight).all()
 
 
 def trained(method: Constraint, model: MLP | DCGAN) -> nn.Module:
-    """A discriminator in float32 after steps long enough to leave its initial weights."""
+    """Return a float32 discriminator after a few large training steps."""
     torch.manual_seed(0)
     shape = SHAPES[model.kind]
     net = constrain(model.build(shape).discriminator, [method], shape)
@@ -110,7 +110,7 @@ def quotients(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 
 
 def ascended(net: nn.Module, x: Tensor, y: Tensor, steps: int = 40) -> tuple[Tensor, Tensor]:
-    """Pairs moved apart or together so that their difference quotient grows."""
+    """Move each pair of points by gradient ascent on its difference quotient."""
     pair = torch.stack([x, y]).requires_grad_()
     optimiser = torch.optim.Adam([pair], lr=0.05)
     for _ in range(steps):
@@ -121,7 +121,7 @@ def ascended(net: nn.Module, x: Tensor, y: Tensor, steps: int = 40) -> tuple[Ten
 
 
 @pytest.mark.parametrize("model", NETS, ids=lambda model: model.label())
-def test_no_pair_of_points_comes_apart(kind: type[Constraint], model: MLP | DCGAN) -> None:
+def test_no_pair_of_points_violates_the_bound(kind: type[Constraint], model: MLP | DCGAN) -> None:
     net = bare(trained(kind(), model))
     shape = SHAPES[model.kind]
     rng = torch.Generator().manual_seed(1)
@@ -138,7 +138,7 @@ def test_no_pair_of_points_comes_apart(kind: type[Constraint], model: MLP | DCGA
 
 
 @pytest.mark.parametrize("model", NETS, ids=lambda model: model.label())
-def test_nor_in_single_precision_but_for_the_rounding_of_the_outputs(
+def test_no_pair_of_points_violates_the_bound_in_float32_up_to_rounding(
     kind: type[Constraint], model: MLP | DCGAN
 ) -> None:
     net = trained(kind(), model).requires_grad_(False)
@@ -147,7 +147,7 @@ def test_nor_in_single_precision_but_for_the_rounding_of_the_outputs(
     assert quotients(net, x, y).max() <= 1 + 1e-6
 
 
-def test_a_network_has_the_product_of_its_layers_bounds(kind: type[Constraint]) -> None:
+def test_the_coefficient_scales_every_layer(kind: type[Constraint]) -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)).double()
     matrices = []
@@ -161,13 +161,13 @@ def test_a_zero_weight_stays_zero_with_a_finite_gradient(kind: type[Constraint])
     for layer, shape in ((nn.Linear(3, 2), (3,)), (nn.Conv2d(2, 4, 3, padding=1, groups=2), (2, 4, 4))):
         nn.init.zeros_(layer.weight)
         net = constrain(layer, [kind()], shape)
-        # To the nearest orthonormal matrix zero is as near as to any other.
+        # Orthogonal replaces a zero weight by an orthonormal matrix.
         assert kind is Orthogonal or torch.equal(net.weight, torch.zeros_like(net.weight))
         net.weight.sum().backward()
         assert torch.isfinite(raw_weight(net).grad).all()
 
 
-def test_the_meta_device_is_enough(kind: type[Constraint]) -> None:
+def test_wrapping_works_on_the_meta_device(kind: type[Constraint]) -> None:
     with torch.device("meta"):
         net = constrain(DCGAN(width=4).build((3, 16, 16)).discriminator, [kind()], (3, 16, 16))
         assert net(torch.empty(2, 3, 16, 16)).shape == (2, 1)
@@ -177,8 +177,8 @@ def test_the_meta_device_is_enough(kind: type[Constraint]) -> None:
     ("module", "shape", "message"),
     [
         (nn.Conv3d(1, 1, 1), (1, 2, 2, 2), r"'1' \(Conv3d\): nothing bounds its parameters"),
-        (nn.BatchNorm1d(3), (3,), r"'1' \(BatchNorm1d\): it divides by a deviation"),
-        (nn.LayerNorm(3), (3,), r"'1' \(LayerNorm\): it divides by a deviation"),
+        (nn.BatchNorm1d(3), (3,), r"'1' \(BatchNorm1d\): it divides by a standard deviation"),
+        (nn.LayerNorm(3), (3,), r"'1' \(LayerNorm\): it divides by a standard deviation"),
         (nn.RNN(3, 3), (3,), r"'1' \(RNN\): nothing bounds its parameters"),
         (nn.SiLU(), (3,), r"'1' \(SiLU\): its Lipschitz constant 1\.1 exceeds one"),
         (
@@ -190,7 +190,7 @@ def test_the_meta_device_is_enough(kind: type[Constraint]) -> None:
     ],
     ids=str,
 )
-def test_what_it_cannot_bound_is_refused_by_name(
+def test_unsupported_modules_are_refused_by_name(
     kind: type[Constraint], module: nn.Module, shape: tuple[int, ...], message: str
 ) -> None:
     with pytest.raises(Refusal, match=f"^{kind.name()} cannot bound {message}.*; allowed: Linear, Conv1d") as raised:
@@ -198,7 +198,7 @@ def test_what_it_cannot_bound_is_refused_by_name(
     assert "\n" not in str(raised.value)
 
 
-def test_a_class_that_may_add_what_its_children_return_is_refused(kind: type[Constraint]) -> None:
+def test_a_custom_container_is_refused(kind: type[Constraint]) -> None:
     class Residual(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -208,21 +208,23 @@ def test_a_class_that_may_add_what_its_children_return_is_refused(kind: type[Con
             return x + self.branch(x)
 
     for net, where in ((Residual(), "'Residual'"), (nn.Sequential(Residual()), "'0'")):
-        with pytest.raises(Refusal, match=rf"{where} \(Residual\): what its forward makes of its children"):
+        with pytest.raises(
+            Refusal, match=rf"{where} \(Residual\): it is not known how its forward combines its children"
+        ):
             constrain(net, [kind()], (3,))
 
 
-def test_a_layer_with_a_forward_of_its_own_is_refused(kind: type[Constraint]) -> None:
+def test_a_layer_subclass_with_a_custom_forward_is_refused(kind: type[Constraint]) -> None:
     class Doubled(nn.Linear):
         def forward(self, x: Tensor) -> Tensor:
             return 2 * super().forward(x)
 
-    with pytest.raises(Refusal, match=r"'0' \(Doubled\): its forward is its own"):
+    with pytest.raises(Refusal, match=r"'0' \(Doubled\): its class has a custom forward"):
         constrain(nn.Sequential(Doubled(3, 3)), [kind()], (3,))
 
 
-def test_a_layer_that_stands_twice_is_bounded_at_each_of_its_sizes(kind: type[Constraint]) -> None:
-    # At 4x4 all taps of a 3x3 kernel act, at 1x1 only the centre, here the smallest.
+def test_a_layer_used_at_two_input_sizes_is_bounded_at_both(kind: type[Constraint]) -> None:
+    # On a 4x4 map all taps of the 3x3 kernel are used, on a 1x1 map only the central one, which is the smallest here.
     for sizes in ((4, 1), (1, 4)):
         layer = nn.Conv2d(1, 1, 3, padding=1).double()
         layer.weight.data = torch.ones_like(layer.weight)
@@ -235,7 +237,7 @@ def test_a_layer_that_stands_twice_is_bounded_at_each_of_its_sizes(kind: type[Co
             assert np.linalg.norm(dense(effective, torch.Size((1, size, size))), 2) <= 1
 
 
-def test_a_declared_module_keeps_its_inside(kind: type[Constraint]) -> None:
+def test_the_children_of_a_module_with_a_declared_constant_are_not_wrapped(kind: type[Constraint]) -> None:
     class Quarter(nn.Module):
         lipschitz_constant = 0.25
 
@@ -251,36 +253,36 @@ def test_a_declared_module_keeps_its_inside(kind: type[Constraint]) -> None:
     assert not parametrize.is_parametrized(net[1].inside)
 
 
-def test_a_method_that_changes_the_weight_afterwards_is_refused(kind: type[Constraint]) -> None:
+def test_a_later_reparametrisation_is_refused(kind: type[Constraint]) -> None:
     others = [each for each in METHODS if each is not kind] + [WeightNormalization]
     for other in others:
         with pytest.raises(Refusal, match=rf"^{kind.name()} no longer bounds the weight of 'blocks\.0\.linear'"):
             constrain(MLP(width=4).build((2,)).discriminator, [kind(), other()], (2,))
 
 
-def test_a_method_that_changes_it_before_is_bounded(kind: type[Constraint]) -> None:
+def test_an_earlier_reparametrisation_is_bounded(kind: type[Constraint]) -> None:
     net = constrain(MLP(width=4).build((2,)).discriminator, [WeightNormalization(), kind()], (2,))
     for _, layer in weighted_layers(net):
         assert torch.linalg.matrix_norm(layer.weight.double(), 2) <= 1
 
 
-def test_one_that_puts_an_unbounded_module_in_is_refused(kind: type[Constraint]) -> None:
+def test_a_method_that_adds_an_unbounded_module_is_refused(kind: type[Constraint]) -> None:
     for other, module in ((LayerNormalization(), "GroupNorm"), (GradientNormalization(), "GradientNormal")):
         with pytest.raises(Refusal, match=rf"^{kind.name()} cannot bound .*{module}"):
             constrain(MLP(width=4).build((2,)).discriminator, [kind(), other], (2,))
 
 
-def test_one_that_leaves_the_effective_weight_alone_is_welcome(kind: type[Constraint]) -> None:
+def test_weight_clipping_can_be_combined_with_a_certified_method(kind: type[Constraint]) -> None:
     net = constrain(MLP(width=4).build((2,)).discriminator, [kind(), WeightClipping()], (2,))
     assert all(parametrize.is_parametrized(layer, "weight") for _, layer in weighted_layers(net))
 
 
-def test_what_a_hook_or_a_replaced_forward_may_change_is_refused(kind: type[Constraint]) -> None:
+def test_hooks_and_replaced_forwards_are_refused(kind: type[Constraint]) -> None:
     class Tripled(nn.Conv2d):
         def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
             return 3 * super()._conv_forward(x, weight, bias)
 
-    with pytest.raises(Refusal, match=r"'0' \(Tripled\): its forward is its own"):
+    with pytest.raises(Refusal, match=r"'0' \(Tripled\): its class has a custom forward"):
         constrain(nn.Sequential(Tripled(1, 1, 1)), [kind()], (1, 2, 2))
     for index, module in enumerate((nn.Linear(2, 2), nn.ReLU())):
         net = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
@@ -290,10 +292,10 @@ def test_what_a_hook_or_a_replaced_forward_may_change_is_refused(kind: type[Cons
             constrain(net, [kind()], (2,))
     hooked = nn.Sequential(nn.Linear(2, 2))
     hooked[0].register_forward_hook(lambda _, __, output: 5 * output)
-    with pytest.raises(Refusal, match="a hook may change"):
+    with pytest.raises(Refusal, match="a forward hook may change"):
         constrain(hooked, [kind()], (2,))
 
 
-def test_a_method_does_not_stand_twice(kind: type[Constraint]) -> None:
-    with pytest.raises(Refusal, match=f"{kind.name()} stands twice"):
+def test_the_same_method_twice_is_refused(kind: type[Constraint]) -> None:
+    with pytest.raises(Refusal, match=f"{kind.name()} is listed twice"):
         constrain(nn.Linear(2, 2), [kind(), kind(coefficient=3.0)], (2,))

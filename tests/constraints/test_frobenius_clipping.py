@@ -1,4 +1,4 @@
-"""Frobenius clipping: W <- W / max(1, ‖W‖_F / c), a projection of weighted layers and of nothing else."""
+"""Frobenius clipping: W <- W / max(1, ‖W‖_F / c), the projection of the weights of layers."""
 
 from collections import OrderedDict
 
@@ -50,20 +50,20 @@ def test_a_matrix_by_hand() -> None:
     assert_allclose(projected(matrix, 2.5), matrix / 2, rtol=1e-15)
 
 
-def test_weights_outside_the_ball_end_on_its_sphere_and_nothing_else_moves() -> None:
+def test_weights_outside_the_ball_get_norm_c_and_other_parameters_are_unchanged() -> None:
     ours = net()
     before = arrays(ours)
     FrobeniusClipping(c=0.7).project(ours)
     for name, value in arrays(ours).items():
         if name in {"conv.weight", "deconv.weight", "output.weight"}:
             norm = np.sqrt((before[name] ** 2).sum())
-            assert norm > 0.7, "nothing would have been clipped"
+            assert norm > 0.7, "the test needs weights outside the ball"
             assert_allclose(value, before[name] * 0.7 / norm, rtol=1e-12, err_msg=name)
         else:
             assert_array_equal(value, before[name], err_msg=name)
 
 
-def test_weights_inside_the_ball_stay_bit_for_bit() -> None:
+def test_weights_inside_the_ball_stay_bit_identical() -> None:
     ours = net(scale=0.01)
     before = arrays(ours)
     FrobeniusClipping().project(ours)
@@ -77,7 +77,7 @@ matrices = st.lists(st.floats(-10, 10, allow_subnormal=False), min_size=6, max_s
 
 
 @given(matrices, st.floats(0.1, 10))
-def test_it_is_idempotent_and_its_image_is_the_ball(matrix: np.ndarray, c: float) -> None:
+def test_the_projection_is_idempotent_and_maps_into_the_ball(matrix: np.ndarray, c: float) -> None:
     once = projected(matrix, c)
     assert np.linalg.norm(once) <= c * (1 + 1e-12)
     assert np.linalg.norm(once, 2) <= c * (1 + 1e-12)
@@ -85,7 +85,7 @@ def test_it_is_idempotent_and_its_image_is_the_ball(matrix: np.ndarray, c: float
 
 
 @given(matrices, matrices, st.floats(0.1, 10))
-def test_no_point_of_the_ball_is_nearer(matrix: np.ndarray, other: np.ndarray, c: float) -> None:
+def test_the_projection_is_the_nearest_point_of_the_ball(matrix: np.ndarray, other: np.ndarray, c: float) -> None:
     inside = other * min(1.0, c / max(np.linalg.norm(other), 1e-300))
     nearest = np.linalg.norm(matrix - projected(matrix, c))
     assert nearest <= np.linalg.norm(matrix - inside) + 1e-12 * (1 + nearest)
@@ -95,21 +95,21 @@ def test_a_zero_weight_stays_zero() -> None:
     assert_array_equal(projected(np.zeros((2, 2)), 1.0), np.zeros((2, 2)))
 
 
-def test_of_a_reparametrised_layer_the_trained_weight_is_projected() -> None:
+def test_the_raw_weight_of_a_reparametrised_layer_is_projected() -> None:
     ours = SpectralNormalization().wrap(net(), (2, 4, 4))
     FrobeniusClipping(c=0.7).project(ours)
     for _, layer in weighted_layers(ours):
         assert raw_weight(layer).norm().item() == pytest.approx(0.7, rel=1e-12)
 
 
-def test_the_weights_keep_their_addresses() -> None:
+def test_weights_are_changed_in_place() -> None:
     ours = net()
     before = [parameter.data_ptr() for parameter in ours.parameters()]
     FrobeniusClipping(c=0.1).project(ours)
     assert [parameter.data_ptr() for parameter in ours.parameters()] == before
 
 
-def test_what_is_refused() -> None:
+def test_invalid_radii_are_refused() -> None:
     for c in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValidationError):
             FrobeniusClipping(c=c)

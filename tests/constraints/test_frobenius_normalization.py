@@ -1,4 +1,4 @@
-"""Frobenius normalization: values by hand, its gradient in closed form and by finite differences, and combinations."""
+"""Frobenius normalization: values by hand, closed-form gradient, finite differences, and combinations."""
 
 from collections import OrderedDict
 
@@ -52,24 +52,24 @@ def test_the_squared_singular_values_of_every_layer_sum_to_c_squared(c: float) -
 
 
 @pytest.mark.parametrize("c", [1.0, 2.5])
-def test_the_gradient_is_the_closed_form(c: float) -> None:
+def test_the_gradient_matches_the_closed_form(c: float) -> None:
     weight, gradient = draw(3, 2, 2, 2).requires_grad_(), draw(3, 2, 2, 2, seed=1)
     (ours,) = torch.autograd.grad(UnitFrobenius(c)(weight), weight, gradient)
     w, g = weight.detach().numpy(), gradient.numpy()
     norm = np.sqrt((w**2).sum())
     bar = c * w / norm
     assert_allclose(ours, (c * g - (g * bar).sum() * bar / c) / norm, rtol=1e-12, atol=1e-15)
-    # Homogeneous of degree 0: no gradient along the weight itself (Euler).
+    # The map is homogeneous of degree 0, so the gradient is orthogonal to the weight (Euler).
     assert (ours * weight.detach()).sum().item() == pytest.approx(0, abs=1e-14)
 
 
-def test_both_derivatives_are_those_of_finite_differences() -> None:
+def test_gradcheck_and_gradgradcheck() -> None:
     weight = draw(3, 4).requires_grad_()
     assert torch.autograd.gradcheck(UnitFrobenius(2.0), (weight,))
     assert torch.autograd.gradgradcheck(UnitFrobenius(2.0), (weight,))
 
 
-def test_a_gradient_penalty_differentiates_through_it() -> None:
+def test_it_works_with_a_gradient_penalty() -> None:
     constraints = [FrobeniusNormalization(), GradientPenalty()]
     ours = constrain(net(), constraints, (2, 4, 4))
     batch = Batch(draw(5, 2, 4, 4), draw(5, 2, 4, 4, seed=1))
@@ -80,14 +80,14 @@ def test_a_gradient_penalty_differentiates_through_it() -> None:
         assert gradient.norm() > 0
 
 
-def test_spectral_normalization_after_it_has_the_last_word() -> None:
+def test_a_later_spectral_normalization_sets_sigma_to_one() -> None:
     ours = constrain(net(), [FrobeniusNormalization(c=0.5), SpectralNormalization()], (2, 4, 4))
     for name, layer in weighted_layers(ours):
         sigma = np.linalg.norm(reshaped_weight(layer).detach().numpy(), 2)
         assert sigma == pytest.approx(1, rel=1e-9), name
 
 
-def test_after_spectral_normalization_it_has_the_last_word_in_training_too() -> None:
+def test_after_spectral_normalization_the_frobenius_norm_is_c_in_training() -> None:
     spectral = SpectralNormalization()
     ours = constrain(net(), [spectral, FrobeniusNormalization(c=2.0)], (2, 4, 4))
     optimiser = torch.optim.SGD(ours.parameters(), lr=0.1)
@@ -103,13 +103,13 @@ def test_after_spectral_normalization_it_has_the_last_word_in_training_too() -> 
         assert layer.weight.norm().item() == pytest.approx(2, rel=1e-12)
 
 
-def test_it_wraps_on_the_meta_device() -> None:
+def test_wrapping_works_on_the_meta_device() -> None:
     with torch.device("meta"):
         ours = FrobeniusNormalization().wrap(nn.Conv2d(2, 3, 3), (2, 4, 4))
     assert ours(torch.empty(1, 2, 4, 4, device="meta")).shape == (1, 3, 2, 2)
 
 
-def test_the_papers_norm_and_what_is_refused() -> None:
+def test_default_and_invalid_values_of_c() -> None:
     assert FrobeniusNormalization().c == 1
     for c in (0.0, -1.0, float("inf")):
         with pytest.raises(ValidationError):

@@ -1,4 +1,4 @@
-"""Frobenius penalty: values by hand, its gradient by finite differences, and the two sides of its bound on σ."""
+"""Frobenius penalty: values by hand, gradients by finite differences, and its bounds on the spectral norm."""
 
 from collections import OrderedDict
 
@@ -56,7 +56,7 @@ class Penalty(nn.Module):
         return penalty(self.constraint, self.net)
 
 
-def test_the_penalty_is_half_lambda_times_the_sum_of_squares_of_weights_alone() -> None:
+def test_the_penalty_is_half_lambda_times_the_sum_of_squared_weights_without_biases() -> None:
     ours = net()
     expected = 0.3 / 2 * sum((layer.weight.detach().numpy() ** 2).sum() for _, layer in weighted_layers(ours))
     assert penalty(FrobeniusPenalty(weight=0.3), ours).item() == pytest.approx(expected, rel=1e-12)
@@ -69,7 +69,7 @@ def test_the_penalty_is_half_lambda_times_the_sum_of_squares_of_weights_alone() 
 
 
 @pytest.mark.parametrize(("above", "expected"), [(None, 25.0), (2.0, 9.0), (5.0, 0.0), (7.0, 0.0)])
-def test_above_is_the_norm_at_which_the_penalty_starts(above: float | None, expected: float) -> None:
+def test_norms_up_to_above_are_not_penalised(above: float | None, expected: float) -> None:
     layer = linear([[3.0, 0.0], [0.0, 4.0]])
     value = penalty(FrobeniusPenalty(weight=2.0, above=above), layer)
     assert value.item() == pytest.approx(expected, abs=1e-12)
@@ -79,16 +79,16 @@ def test_above_is_the_norm_at_which_the_penalty_starts(above: float | None, expe
     assert_allclose(layer.weight.grad, factor * np.diag([3.0, 4.0]), atol=1e-12)
 
 
-def test_above_is_for_each_layer_apart() -> None:
+def test_above_applies_to_each_layer_separately() -> None:
     ours = nn.Sequential(linear([[3.0, 4.0]]), linear([[1.0]]))
     assert penalty(FrobeniusPenalty(weight=2.0, above=2.0), ours).item() == pytest.approx(9, rel=1e-12)
 
 
 @pytest.mark.parametrize("above", [None, 0.5])
-def test_the_gradient_is_that_of_finite_differences(above: float | None) -> None:
+def test_gradcheck(above: float | None) -> None:
     ours = Penalty(FrobeniusPenalty(weight=0.7, above=above), net())
     weights = {f"net.{name}.weight": layer.weight.detach() for name, layer in weighted_layers(ours.net)}
-    assert all(weight.norm() > 0.5 for weight in weights.values()), "the hinge would hide the gradient"
+    assert all(weight.norm() > 0.5 for weight in weights.values()), "the test needs norms above the threshold"
 
     def value(*tensors: Tensor) -> Tensor:
         return functional_call(ours, dict(zip(weights, tensors, strict=True)), ())
@@ -106,7 +106,7 @@ def test_the_gradient_of_a_zero_weight_is_zero(above: float | None) -> None:
     assert_array_equal(layer.weight.grad, np.zeros((2, 2)))
 
 
-def test_of_a_reparametrised_layer_the_effective_weight_counts() -> None:
+def test_the_effective_weight_of_a_reparametrised_layer_is_penalised() -> None:
     normalized = SpectralNormalization().wrap(linear([[3.0, 0.0], [0.0, 4.0]]), (2,))
     assert penalty(FrobeniusPenalty(weight=2.0), normalized).item() == pytest.approx((9 + 16) / 16, rel=1e-12)
 
@@ -120,7 +120,7 @@ matrices = st.tuples(st.integers(1, 5), st.integers(1, 5)).flatmap(
 
 
 @given(matrices)
-def test_sigma_is_at_most_the_penalised_norm_which_is_at_most_root_rank_times_sigma(matrix: np.ndarray) -> None:
+def test_the_norm_lies_between_sigma_and_root_rank_times_sigma(matrix: np.ndarray) -> None:
     norm = np.sqrt(penalty(FrobeniusPenalty(weight=2.0), linear(matrix)).item())
     sigmas = np.linalg.svd(matrix, compute_uv=False)
     slack = 1e-12 * (1 + sigmas[0])
@@ -128,14 +128,14 @@ def test_sigma_is_at_most_the_penalised_norm_which_is_at_most_root_rank_times_si
     assert norm <= np.sqrt(np.linalg.matrix_rank(matrix)) * sigmas[0] + slack * len(sigmas)
 
 
-def test_both_sides_of_the_bound_are_reached() -> None:
+def test_both_bounds_are_attained() -> None:
     rank_one, orthogonal = np.outer([1.0, 2.0], [2.0, -1.0]), np.diag([3.0, -3.0, 3.0])
     for matrix, ratio in ((rank_one, 1.0), (orthogonal, np.sqrt(3))):
         norm = np.sqrt(penalty(FrobeniusPenalty(weight=2.0), linear(matrix)).item())
         assert norm / np.linalg.norm(matrix, 2) == pytest.approx(ratio, rel=1e-12)
 
 
-def test_the_defaults_and_what_is_refused() -> None:
+def test_default_and_invalid_values() -> None:
     assert FrobeniusPenalty().weight == 1e-4
     assert FrobeniusPenalty().above is None
     for wrong in ({"weight": -1.0}, {"above": 0.0}, {"above": -1.0}, {"above": float("inf")}):

@@ -1,4 +1,4 @@
-"""The projection of Gouk et al. against the SVD of what each layer truly applies, in float64."""
+"""The projection of Gouk et al. against the SVD of each layer's dense operator, in float64."""
 
 from collections import OrderedDict
 
@@ -56,12 +56,12 @@ def weights(net: nn.Module) -> list[Tensor]:
     st.one_of(convolutions(grouped=False), transposed_convolutions(grouped=False), linears()),
     st.sampled_from([0.5, 3.0]),
 )
-def test_once_converged_no_layer_exceeds_lambda(drawn: Drawn, factor: float) -> None:
+def test_after_convergence_no_layer_exceeds_lambda(drawn: Drawn, factor: float) -> None:
     layer, shape = drawn
     exact = np.linalg.norm(dense(layer, shape), 2)
     assume(exact > 1e-6)
     old = layer.weight.detach().clone()
-    # λ is a multiple of σ of the operator: below one the weight must shrink to it, above it must stay.
+    # λ is ``factor`` times σ of the operator. The weight must shrink to λ if factor < 1, and stay if factor > 1.
     constraint = GoukProjection(lambda_conv=factor * exact, lambda_dense=factor * exact, power_iterations=200)
     constraint.wrap(layer, tuple(shape))
     constraint.project(layer)
@@ -83,7 +83,7 @@ def test_each_kind_of_layer_has_its_own_lambda() -> None:
         assert_allclose(weight, ratio * old, rtol=1e-6)
 
 
-def test_projecting_twice_is_projecting_once() -> None:
+def test_the_projection_is_idempotent() -> None:
     ours = net()
     constraint = GoukProjection(power_iterations=CONVERGED)
     constraint.wrap(ours, SHAPE)
@@ -95,7 +95,7 @@ def test_projecting_twice_is_projecting_once() -> None:
         assert_allclose(weight, other, rtol=1e-6)
 
 
-def test_the_reshaped_kernel_would_leave_the_operator_outside() -> None:
+def test_clipping_the_reshaped_kernel_does_not_bound_the_operator() -> None:
     largest = []
     for constraint in (SpectralProjection(mode="clip"), GoukProjection(power_iterations=CONVERGED)):
         ours = net()
@@ -107,17 +107,17 @@ def test_the_reshaped_kernel_would_leave_the_operator_outside() -> None:
     assert largest[1] == pytest.approx(1, rel=1e-6)
 
 
-def test_the_vectors_are_kept_from_one_projection_to_the_next() -> None:
+def test_singular_vectors_are_kept_between_projections() -> None:
     ours = net()
     constraint = GoukProjection(power_iterations=1)
     constraint.wrap(ours, SHAPE)
-    # A kernel far from the one that the vectors were found for.
+    # New kernels, for which the stored singular vectors are wrong.
     with torch.no_grad():
         for layer in (layer for _, layer in weighted_layers(ours)):
             layer.weight.copy_(torch.randn(layer.weight.shape, generator=torch.Generator().manual_seed(1)))
     addresses = [buffer.data_ptr() for buffer in ours.buffers()]
     constraint.project(ours)
-    assert max(operators(ours).values()) > 1.01, "one step would be enough: the test sees nothing"
+    assert max(operators(ours).values()) > 1.01, "the test needs more than one step to converge"
     for _ in range(CONVERGED):
         constraint.project(ours)
     assert_allclose(list(operators(ours).values()), 1, rtol=1e-6)
@@ -125,7 +125,7 @@ def test_the_vectors_are_kept_from_one_projection_to_the_next() -> None:
 
 
 @pytest.mark.parametrize(("bound", "factor"), [(1.5, 0.5), (None, 1.0), (4.0, 1.0)])
-def test_gamma_is_scaled_by_its_own_lambda(bound: float | None, factor: float) -> None:
+def test_gamma_is_scaled_by_lambda_bn(bound: float | None, factor: float) -> None:
     # γ / √(Var + ε) is (1, -3, 0.5).
     ours = nn.Sequential(nn.Linear(1, 3), nn.BatchNorm1d(3, eps=0.0)).double()
     ours[1].weight.data = torch.tensor([2.0, -3.0, 2.5], dtype=torch.float64)
@@ -136,24 +136,24 @@ def test_gamma_is_scaled_by_its_own_lambda(bound: float | None, factor: float) -
     assert_allclose(ours[1].weight.detach(), factor * np.array([2.0, -3.0, 2.5]))
 
 
-def test_gamma_that_cannot_be_scaled_is_refused_unless_left_alone() -> None:
+def test_missing_gamma_is_refused_unless_lambda_bn_is_null() -> None:
     ours = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, affine=False))
-    with pytest.raises(Refusal, match="gouk_projection scales γ of batch normalisation, and '1' trains none"):
+    with pytest.raises(Refusal, match="gouk_projection scales γ of batch normalization, but '1' has no trained γ"):
         constrain(ours, [GoukProjection()], (2,))
     constrain(ours, [GoukProjection(lambda_bn=None)], (2,))
 
 
-def test_a_convolution_whose_operator_is_unknown_is_refused() -> None:
+def test_unsupported_convolutions_are_refused() -> None:
     circular = nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular")
-    with pytest.raises(Refusal, match="gouk_projection knows no operator of ''"):
+    with pytest.raises(Refusal, match="gouk_projection does not support convolution ''"):
         GoukProjection().wrap(circular, SHAPE)
     unused = nn.Sequential(nn.Conv2d(2, 2, 1), nn.Identity())
     unused[1].register_module("spare", nn.Conv2d(2, 2, 1))
-    with pytest.raises(Refusal, match=r"gouk_projection needs the size of what '1\.spare' is given"):
+    with pytest.raises(Refusal, match=r"gouk_projection needs the input size of '1\.spare'"):
         GoukProjection().wrap(unused, SHAPE)
 
 
-def test_the_defaults_and_what_is_refused() -> None:
+def test_default_and_invalid_values() -> None:
     default = GoukProjection()
     assert (default.lambda_conv, default.lambda_dense, default.lambda_bn) == (1.0, 1.0, 1.0)
     for field in ("lambda_conv", "lambda_dense", "lambda_bn", "power_iterations"):

@@ -1,4 +1,4 @@
-"""Gradient normalization: its values and slopes by hand, the jump at a kink, and derivatives up to the third."""
+"""Gradient normalization: values by hand, the discontinuity at a kink, and derivatives up to the third."""
 
 import copy
 import math
@@ -38,10 +38,10 @@ def slopes(net: nn.Module, x: Tensor) -> np.ndarray:
     return np.linalg.norm(input_gradients(net, x).detach().numpy(), axis=1)
 
 
-# What it computes.
+# Values.
 
 
-def test_a_linear_network_has_a_known_value() -> None:
+def test_a_linear_network_by_hand() -> None:
     x = draw(7, 2)
     f = x.numpy() @ np.array([[3.0], [4.0]]) + 2
     assert_allclose(normalized(linear([3.0, 4.0], 2.0))(x).detach(), f / (5 + np.abs(f)), rtol=1e-12)
@@ -55,12 +55,12 @@ def test_the_norm_is_per_sample_over_all_other_axes() -> None:
     assert_allclose(normalized(HalfSquare(), (3, 4, 4))(x).detach(), expected, rtol=1e-12)
 
 
-def test_samples_are_treated_apart() -> None:
+def test_samples_do_not_influence_each_other() -> None:
     net, x = normalized(relu_mlp()), draw(6, 2)
     assert_allclose(net(x).detach(), torch.cat([net(one) for one in x.split(1)]).detach(), rtol=1e-12)
 
 
-def test_a_piecewise_linear_network_is_below_one_and_so_is_its_slope() -> None:
+def test_a_piecewise_linear_network_has_values_and_gradients_below_one() -> None:
     bare, net, x = relu_mlp(), normalized(relu_mlp()), 3 * draw(2000, 2)
     f, norms = bare(x).detach().numpy()[:, 0], slopes(bare, x)
     assert norms.min() > 0
@@ -69,16 +69,16 @@ def test_a_piecewise_linear_network_is_below_one_and_so_is_its_slope() -> None:
     assert_allclose(slopes(net, x), (norms / (norms + np.abs(f))) ** 2, rtol=1e-9)
 
 
-def test_at_a_kink_it_jumps() -> None:
+def test_it_is_discontinuous_at_a_kink() -> None:
     # f = 1 + max(x, 0): f̂ is 1 / (0 + 1) left of zero and (1 + x) / (1 + 1 + x) right of it.
     net = nn.Sequential(linear([1.0]), nn.ReLU(), linear([1.0], 1.0))
     left, right = normalized(net, (1,))(torch.tensor([[-1e-9], [1e-9]], dtype=torch.float64)).flatten().tolist()
     assert left == 1
     assert right == pytest.approx(0.5, abs=1e-8)
-    assert (left - right) / 2e-9 > 1e8, "no slope of one joins the two"
+    assert (left - right) / 2e-9 > 1e8, "the difference quotient is unbounded"
 
 
-def test_a_smooth_network_may_be_steeper_than_one() -> None:
+def test_the_gradient_of_a_smooth_network_may_exceed_one() -> None:
     # f = a + x² has f̂ = (a + x²) / (2x + a + x²) for x > 0, whose slope tends to -2/a at zero.
     def f(x: Tensor) -> Tensor:
         return 0.1 + x.square()
@@ -88,7 +88,7 @@ def test_a_smooth_network_may_be_steeper_than_one() -> None:
     assert slope.item() == pytest.approx(-20, rel=1e-6)
 
 
-def test_where_value_and_gradient_vanish_it_is_zero() -> None:
+def test_it_is_zero_where_value_and_gradient_are_zero() -> None:
     net = relu_mlp()
     for parameter in net.parameters():
         nn.init.zeros_(parameter)
@@ -99,15 +99,15 @@ def test_where_value_and_gradient_vanish_it_is_zero() -> None:
     assert net[4].bias.grad is not None
 
 
-def test_two_outputs_per_sample_have_no_one_gradient() -> None:
-    with pytest.raises(ValueError, match=r"one output per sample, and here is \(3, 2\)"):
+def test_several_outputs_per_sample_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"one output per sample, got shape \(3, 2\)"):
         normalized(nn.Linear(2, 2).double())(draw(3, 2))
 
 
-# What it does to the network.
+# The wrapped network.
 
 
-def test_modules_and_parameters_keep_their_names_and_their_identity() -> None:
+def test_modules_and_parameters_are_kept() -> None:
     net = relu_mlp()
     names, parameters = list(net.state_dict()), list(net.parameters())
     wrapped = normalized(net)
@@ -118,7 +118,7 @@ def test_modules_and_parameters_keep_their_names_and_their_identity() -> None:
     assert repr(wrapped).startswith("GradientNormalizedSequential(")
 
 
-def test_it_says_of_itself_that_no_constant_bounds_it() -> None:
+def test_the_wrapped_network_declares_an_infinite_lipschitz_constant() -> None:
     net = normalized(relu_mlp())
     assert net.lipschitz_constant == math.inf
     assert net.lipschitz_reason == "gradient normalisation is discontinuous where the gradient jumps"
@@ -138,7 +138,7 @@ def test_a_copy_is_normalised_and_independent() -> None:
     assert not torch.equal(twin(x), before)
 
 
-def test_the_state_goes_to_and_from_a_bare_network() -> None:
+def test_the_state_dict_is_that_of_the_bare_network() -> None:
     net, x = normalized(relu_mlp()), draw(4, 2)
     bare = relu_mlp()
     for parameter in bare.parameters():
@@ -147,7 +147,7 @@ def test_the_state_goes_to_and_from_a_bare_network() -> None:
     assert_allclose(normalize(bare, x).detach(), net(x).detach(), rtol=1e-12)
 
 
-def test_modes_precisions_and_devices() -> None:
+def test_eval_mode_float32_and_meta_device() -> None:
     net, x = normalized(relu_mlp()), draw(4, 2)
     expected = net(x).detach()
     assert torch.equal(net.eval()(x), expected)
@@ -159,7 +159,7 @@ def test_modes_precisions_and_devices() -> None:
     assert normalized(abstract)(torch.zeros(5, 2, device="meta")).shape == (5, 1)
 
 
-def test_later_constraints_still_see_the_layers_and_their_inputs() -> None:
+def test_it_combines_with_spectral_normalization_in_either_order() -> None:
     x = draw(4, 1, 3, 3)
     net = normalized(smooth_net(), (1, 3, 3))
     assert input_shapes(net, (1, 3, 3)) == input_shapes(smooth_net(), (1, 3, 3))
@@ -169,16 +169,16 @@ def test_later_constraints_still_see_the_layers_and_their_inputs() -> None:
     assert not torch.allclose(one(x), net(x))
 
 
-def test_batch_normalisation_is_refused_with_the_reason() -> None:
+def test_batch_normalization_is_refused() -> None:
     net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
-    with pytest.raises(Refusal, match=r"^gradient_normalization .* batch normalisation in '1' makes depend on"):
+    with pytest.raises(Refusal, match=r"^gradient_normalization .* batch normalization in '1' makes it depend on"):
         normalized(net)
 
 
-# Differentiation.
+# Derivatives.
 
 
-def test_without_gradients_the_value_is_the_same_and_has_no_graph() -> None:
+def test_no_grad_gives_the_same_value_without_a_graph() -> None:
     net, x = normalized(relu_mlp()), draw(4, 2)
     with_graph = net(x)
     with torch.no_grad():
@@ -194,7 +194,7 @@ def test_without_gradients_the_value_is_the_same_and_has_no_graph() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Input #:UserWarning")
-def test_first_and_second_derivative_by_the_input() -> None:
+def test_gradcheck_and_gradgradcheck_in_the_input() -> None:
     net, x = normalized(smooth_net(), (1, 3, 3)), draw(2, 1, 3, 3).requires_grad_()
     assert torch.autograd.gradcheck(net, (x,))
     assert torch.autograd.gradgradcheck(net, (x,))
@@ -202,7 +202,7 @@ def test_first_and_second_derivative_by_the_input() -> None:
 
 def test_the_parameters_gradient_equals_finite_differences() -> None:
     net, x = normalized(smooth_net(), (1, 3, 3)), draw(3, 1, 3, 3)
-    # The sixth is the last bias, which moves |f|.
+    # All six parameters have a gradient; the last bias through |f|.
     assert check_parameter_gradients(net, lambda: net(x).square().sum()) == 6
 
 
@@ -218,7 +218,7 @@ def test_the_parameters_gradient_equals_finite_differences() -> None:
     ],
     ids=lambda penalty: penalty.label(),
 )
-def test_a_penalty_on_it_differentiates_three_times(penalty: Constraint, others: tuple[Constraint, ...]) -> None:
+def test_gradients_of_penalties_equal_finite_differences(penalty: Constraint, others: tuple[Constraint, ...]) -> None:
     net = constrain(smooth_net(), [GradientNormalization(), *others, penalty], (1, 3, 3))
     batch = Batch(draw(2, 1, 3, 3), draw(2, 1, 3, 3, seed=1))
     assert check_parameter_gradients(net, lambda: penalty.penalty(net, batch, rng())) == 6
@@ -228,9 +228,7 @@ def test_a_penalty_on_it_differentiates_three_times(penalty: Constraint, others:
     "penalty", [GradientPenalty(), ZeroCenteredPenalty(points="both"), WassersteinDivergence()], ids=lambda p: p.name()
 )
 @pytest.mark.parametrize("bare", [dead_net, flat_net])
-def test_where_the_gradient_is_zero_every_derivative_is_finite(
-    bare: Callable[[], nn.Module], penalty: Constraint
-) -> None:
+def test_derivatives_are_finite_where_the_gradient_is_zero(bare: Callable[[], nn.Module], penalty: Constraint) -> None:
     net = normalized(bare())
     batch = Batch(draw(3, 2), draw(3, 2, seed=1))
     output = net(batch.real)
@@ -249,7 +247,7 @@ def test_a_generators_gradient_flows_through_a_frozen_discriminator() -> None:
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
-def test_a_gan_trains_with_it() -> None:
+def test_a_gan_trains_with_gradient_normalization() -> None:
     task = Generation(
         EightGaussians().load(None, torch.device("cpu")),
         with_terms(
@@ -269,7 +267,7 @@ def test_a_gan_trains_with_it() -> None:
     assert not all(map(torch.equal, before["generator"], task.generator.parameters()))
     assert not all(map(torch.equal, before["discriminator"], task.discriminator.parameters()))
     values = task.evaluate("a")
-    # Inside a linear region the slope is below one; across a jump a quotient is not.
+    # Inside a linear region the gradient norm is at most one; difference quotients across a jump are unbounded.
     assert max(value for name, value in values.items() if name.startswith("gradient_norm_max/")) <= 1
     assert values["lipschitz_upper"] == math.inf
     assert np.abs(task.arrays()["surface"]).max() <= 1

@@ -1,4 +1,4 @@
-"""Gradient penalty: closed values, the ways in which it is often got wrong, and its gradient by finite differences."""
+"""Gradient penalty: values by hand, common implementation errors, and gradients by finite differences."""
 
 import math
 
@@ -29,9 +29,7 @@ POINTS = ("interpolates", "real", "generated", "perturbed_real")
         ([0.3, 0.4], True, 0.0),
     ],
 )
-def test_a_linear_discriminator_has_a_known_penalty(
-    weight: list[float], one_sided: bool, expected: float, points: str
-) -> None:
+def test_a_linear_discriminator_by_hand(weight: list[float], one_sided: bool, expected: float, points: str) -> None:
     batch = Batch(draw(7, 2), draw(7, 2, seed=1))
     penalty = GradientPenalty(one_sided=one_sided, points=points).penalty(linear(weight), batch, rng())
     assert penalty.item() == pytest.approx(expected, abs=1e-12)
@@ -45,7 +43,7 @@ def test_weight_is_lambda() -> None:
 def test_the_norm_is_per_sample_over_all_other_axes() -> None:
     x = draw(5, 3, 4, 4)
     norms = np.array([math.sqrt((sample**2).sum()) for sample in x.numpy()])
-    # Real and generated samples are the same, so the interpolates are known: the gradient there is the sample itself.
+    # Real and generated samples are equal, so every interpolate is that sample, and the gradient there is the sample.
     penalty = GradientPenalty(weight=1.0).penalty(HalfSquare(), Batch(x, x.clone()), rng())
     assert penalty.item() == pytest.approx(((norms - 1) ** 2).mean(), rel=1e-12)
     one_sided = GradientPenalty(weight=1.0, one_sided=True).penalty(HalfSquare(), Batch(x / 8, x / 8), rng())
@@ -53,7 +51,7 @@ def test_the_norm_is_per_sample_over_all_other_axes() -> None:
 
 
 @pytest.mark.parametrize("points", POINTS)
-def test_the_gradient_is_taken_at_the_points_that_are_named(points: str) -> None:
+def test_the_gradient_is_taken_at_the_configured_points(points: str) -> None:
     real, generated = draw(6, 3, 2), draw(6, 3, 2, seed=1)
     expected = {
         "interpolates": interpolate(real, generated, rng()),
@@ -68,7 +66,7 @@ def test_the_gradient_is_taken_at_the_points_that_are_named(points: str) -> None
     assert not generated.requires_grad
 
 
-def test_the_default_is_the_penalty_of_wgan_gp_to_the_last_bit() -> None:
+def test_the_default_is_bit_identical_to_a_plain_wgan_gp() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))
     real, generated = draw(16, 2).float(), draw(16, 2, seed=1).float()
@@ -82,20 +80,20 @@ def test_the_default_is_the_penalty_of_wgan_gp_to_the_last_bit() -> None:
 # DRAGAN's noise.
 
 
-def test_the_noise_is_half_a_standard_deviation_at_most_and_upward() -> None:
+def test_the_noise_is_uniform_between_zero_and_half_a_standard_deviation() -> None:
     real = 3 + draw(200, 3, 5) * torch.tensor([1.0, 1.0, 2.0, 4.0, 8.0])
     shift = (perturb(real, 0.5, rng()) - real).numpy()
     deviation = real.numpy().std()
     assert shift.min() >= 0
     assert shift.max() < 0.5 * deviation
-    # Uniform per entry: 600 draws a column come near both ends, whatever the column's own deviation.
+    # The noise is uniform per entry and does not depend on the column: 600 draws per column come near both ends.
     assert shift.min(axis=(0, 1)).max() < 0.01 * deviation
     assert shift.max(axis=(0, 1)).min() > 0.49 * deviation
     assert shift.mean() == pytest.approx(0.25 * deviation, rel=0.05)
     assert len(np.unique(shift.round(12))) == shift.size
 
 
-def test_the_noise_scales_and_comes_from_the_methods_own_stream() -> None:
+def test_the_noise_scales_and_uses_the_constraint_stream() -> None:
     real, state = draw(10, 2), torch.get_rng_state()
     unit = perturb(real, 1.0, rng(3)) - real
     assert_allclose(perturb(real, 0.25, rng(3)), real + unit / 4, rtol=1e-12)
@@ -111,16 +109,16 @@ def test_the_noise_scales_and_comes_from_the_methods_own_stream() -> None:
     assert penalties[0] == penalties[1] != penalties[2]
 
 
-def test_noise_that_would_move_nothing_is_an_error() -> None:
+def test_noise_without_perturbed_real_points_is_an_error() -> None:
     assert GradientPenalty(points="perturbed_real", noise=0.1).noise == 0.1
     with pytest.raises(ValidationError, match="noise moves perturbed_real points alone, not real"):
         GradientPenalty(points="real", noise=0.1)
 
 
-# What differentiation must get right.
+# Gradients.
 
 
-def test_where_the_discriminator_is_constant_the_gradient_is_zero_not_nan() -> None:
+def test_a_constant_discriminator_gives_a_zero_gradient_not_nan() -> None:
     net = dead_net()
     penalty = GradientPenalty().penalty(net, Batch(draw(3, 2), draw(3, 2, seed=1)), rng())
     assert penalty.item() == pytest.approx(10)
@@ -147,11 +145,11 @@ def test_the_parameters_gradient_equals_finite_differences(
 ) -> None:
     net = constrain(smooth_net(), others, (1, 3, 3))
     with torch.no_grad():
-        # Off the singular vectors of the weights, where σ = uᵀWv is not stationary in u and v.
+        # Change the weights, so that u and v are not exact singular vectors and σ = uᵀWv is not stationary in them.
         for parameter in net.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng(3), dtype=torch.float64))
             if constraint.one_sided:
-                # Steep enough for norms above one, which this side alone sees.
+                # Make gradient norms exceed one, because the one-sided penalty is zero below.
                 parameter.mul_(4)
     batch = Batch(draw(3, 1, 3, 3), draw(3, 1, 3, 3, seed=1))
 
@@ -163,17 +161,17 @@ def test_the_parameters_gradient_equals_finite_differences(
     assert check_parameter_gradients(net, penalty) >= 5
 
 
-def test_the_discriminators_parameters_are_not_given_gradients_by_the_first_backward() -> None:
+def test_computing_the_penalty_does_not_accumulate_parameter_gradients() -> None:
     net = linear([3.0, 4.0])
     GradientPenalty().penalty(net, Batch(draw(3, 2), draw(3, 2)), rng())
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
-# What it can be had with.
+# Supported tasks and networks.
 
 
 @pytest.mark.parametrize("points", ["interpolates", "generated"])
-def test_a_task_without_generated_samples_is_told_so(points: str) -> None:
+def test_missing_generated_samples_are_an_error(points: str) -> None:
     expected = f"gradient_penalty on {points} needs generated samples, .* allowed: points: real or perturbed_real"
     with pytest.raises(ValueError, match=expected):
         GradientPenalty(points=points).penalty(linear([1.0]), Batch(draw(3, 1), None), rng())
@@ -185,7 +183,7 @@ def test_real_points_need_no_generated_samples(points: str) -> None:
     assert penalty.item() == pytest.approx(40)
 
 
-def test_the_papers_hyperparameters() -> None:
+def test_the_defaults_are_those_of_the_paper() -> None:
     default = GradientPenalty()
     assert (default.weight, default.one_sided, default.points, default.noise) == (10, False, "interpolates", 0.5)
     assert default.changed() == {}
@@ -197,9 +195,9 @@ def test_unknown_points_are_an_error() -> None:
         GradientPenalty(points="fake")
 
 
-def test_batch_normalisation_is_refused_with_the_reason() -> None:
+def test_batch_normalization_is_refused() -> None:
     net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
-    with pytest.raises(Refusal, match=r"gradient of each sample, which batch normalisation in '1' makes depend on"):
+    with pytest.raises(Refusal, match=r"gradient of each sample, but batch normalization in '1' makes it depend on"):
         constrain(net, [GradientPenalty()], (2,))
     net[1] = nn.LayerNorm(3)
     constrain(net, [GradientPenalty()], (2,))

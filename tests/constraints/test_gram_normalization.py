@@ -1,4 +1,4 @@
-"""Gram normalization against NumPy's norms, and what only a bound at the true input size can do."""
+"""Gram normalization against NumPy's norms of dense operators, at the true input size."""
 
 import numpy as np
 import pytest
@@ -17,14 +17,14 @@ def normalized(layer: WeightedLayer, shape: tuple[int, ...], **fields: float) ->
     return constrain(layer.double(), [GramNormalization(**fields)], shape)
 
 
-def test_a_linear_weight_of_rank_one_is_divided_by_its_norm() -> None:
-    # Of rank one, the Frobenius norms of all iterations are the norm: √(9 + 16).
+def test_a_rank_one_matrix_is_divided_by_its_norm() -> None:
+    # For rank one, Gram iteration is exact: the norm is √(9 + 16).
     layer = nn.Linear(2, 1, bias=False)
     layer.weight.data = torch.tensor([[3.0, 4.0]])
     assert torch.allclose(normalized(layer, (2,)).weight, torch.tensor([[0.6, 0.8]]).double(), rtol=1e-6)
 
 
-def test_the_weight_is_c_over_the_bound_of_the_raw_layer() -> None:
+def test_the_weight_is_c_times_the_raw_weight_over_its_bound() -> None:
     torch.manual_seed(0)
     for layer, shape in (
         (nn.Conv2d(2, 4, 4, 2, padding=1, groups=2), (2, 6, 6)),
@@ -37,15 +37,15 @@ def test_the_weight_is_c_over_the_bound_of_the_raw_layer() -> None:
         assert torch.allclose(normalized(layer, shape, coefficient=0.5, iterations=3).weight, expected, rtol=1e-6)
 
 
-def test_on_a_large_map_little_is_given_away() -> None:
+def test_the_bound_is_tight_on_large_maps() -> None:
     torch.manual_seed(0)
     for layer in (nn.Conv2d(2, 3, 3, padding=1), nn.Conv2d(2, 3, 4, 2, padding=1), nn.ConvTranspose2d(2, 3, 4, 2, 1)):
         shape = (2, 12, 12)
         assert 0.93 <= np.linalg.norm(dense(normalized(layer, shape), torch.Size(shape)), 2) <= 1
 
 
-def test_the_bound_is_that_of_the_true_input_size() -> None:
-    # On one pixel a kernel is its centre; on many, the kernel of ones is nine times the pixel.
+def test_the_bound_depends_on_the_true_input_size() -> None:
+    # On one pixel only the central tap acts, with norm 1. On large maps a 3x3 kernel of ones has norm 9.
     weights = []
     for size in (1, 20):
         layer = nn.Conv2d(1, 1, 3, padding=1, bias=False)
@@ -55,14 +55,14 @@ def test_the_bound_is_that_of_the_true_input_size() -> None:
     assert weights[1] == pytest.approx(1 / 9, rel=1e-6)
 
 
-def test_the_gradient_goes_through_the_bound() -> None:
+def test_the_bound_is_differentiated() -> None:
     torch.manual_seed(0)
     for layer, shape in ((nn.Conv2d(2, 2, 3, 2, padding=1), (2, 4, 4)), (nn.Linear(3, 2), (3,))):
         net = normalized(layer, shape, iterations=2)
         (step,) = net.parametrizations["weight"]
         raw = raw_weight(net).detach().requires_grad_()
         assert torch.autograd.gradcheck(step, raw)
-        # W and 2 W make the same layer: no gradient along W.
+        # W and 2 W give the same layer, so the gradient is orthogonal to W.
         weighted = (step(raw) * torch.randn_like(raw)).sum()
         (gradient,) = torch.autograd.grad(weighted, raw)
         assert (gradient * raw).sum().item() == pytest.approx(0, abs=1e-9)

@@ -1,4 +1,4 @@
-"""Input gradients with their graph, interpolates, and what is said where there is nothing to interpolate."""
+"""Input gradients and their graph, interpolates, and the error for missing generated samples."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from lipschitz.constraints.input_gradients import (
 )
 
 
-def test_a_linear_network_has_its_weight_for_gradient_everywhere() -> None:
+def test_the_gradient_of_a_linear_network_is_its_weight() -> None:
     gradients = input_gradients(linear([3.0, -4.0]), draw(5, 2))
     assert_allclose(gradients.detach(), np.tile([3.0, -4.0], (5, 1)), rtol=0, atol=0)
 
@@ -27,7 +27,7 @@ def test_norms_are_per_sample_over_all_other_axes() -> None:
     assert_allclose(input_gradient_norms(HalfSquare(), x).detach(), expected, rtol=1e-12)
 
 
-def test_the_points_are_constants_and_left_as_they_are() -> None:
+def test_the_points_are_constants_and_not_modified() -> None:
     for points in (draw(4, 1, 3, 3), draw(4, 1, 3, 3).requires_grad_()):
         wanted, kept = points.requires_grad, points.detach().clone()
         net = smooth_net()
@@ -38,7 +38,7 @@ def test_the_points_are_constants_and_left_as_they_are() -> None:
         assert net[0][0].weight.grad is not None
 
 
-def test_the_parameters_are_given_no_gradient_before_the_penalty_is_differentiated() -> None:
+def test_computing_input_gradients_does_not_accumulate_parameter_gradients() -> None:
     net = smooth_net()
     input_gradients(net, draw(2, 1, 3, 3))
     assert all(parameter.grad is None for parameter in net.parameters())
@@ -56,7 +56,7 @@ def test_a_zero_norm_has_a_zero_gradient_not_nan() -> None:
 
 
 @pytest.mark.parametrize("shape", [(2,), (3, 4, 4)])
-def test_there_is_one_epsilon_a_sample_and_it_weighs_the_real_one(shape: tuple[int, ...]) -> None:
+def test_one_epsilon_per_sample_weights_the_real_sample(shape: tuple[int, ...]) -> None:
     real, generated = torch.ones(50, *shape), torch.zeros(50, *shape)
     points = interpolate(real, generated, rng()).flatten(1)
     assert points.dtype == torch.float32
@@ -71,7 +71,7 @@ def test_interpolates_lie_on_the_segment_of_their_own_pair() -> None:
     assert_allclose(to_real + to_generated, (real - generated).flatten(1).norm(dim=1), rtol=1e-12)
 
 
-def test_missing_samples_are_named_in_one_line() -> None:
+def test_missing_generated_samples_are_an_error_of_one_line() -> None:
     batch = Batch(draw(3, 2), None)
     with pytest.raises(ValueError, match=r"^mine needs generated samples, .* has none; allowed: something else$"):
         generated_samples(batch, "mine", "something else")
@@ -79,7 +79,7 @@ def test_missing_samples_are_named_in_one_line() -> None:
     assert generated_samples(Batch(draw(3, 2), fake), "mine", "something else") is fake
 
 
-def test_it_is_a_function_of_each_sample_alone() -> None:
+def test_a_samples_gradient_does_not_depend_on_the_batch() -> None:
     net, x = smooth_net(), draw(4, 1, 3, 3)
     together = input_gradients(net, x)
     for i in range(len(x)):

@@ -1,4 +1,4 @@
-"""Layer normalization: parity with torch's layer_norm, what is trained, and the networks that it fits."""
+"""Layer normalization against torch's layer_norm: trained parameters, combinations and refusals."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP
 
 MODELS = [(MLP(width=6), (2,), (6,)), (DCGAN(width=2), (3, 8, 8), (2, 8, 8))]
-"""A model, the shape of its samples, and the shape that its first slot sees."""
+"""A model, the shape of its samples, and the input shape of its first slot."""
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -41,7 +41,7 @@ def randomised(norm: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize(("model", "shape", "seen"), MODELS)
-def test_it_starts_as_torchs_layer_norm_over_all_axes_but_the_batchs(
+def test_it_is_initially_torchs_layer_norm_over_all_axes_except_the_batch(
     model: Model, shape: tuple[int, ...], seen: tuple[int, ...]
 ) -> None:
     x = 3 + 2 * draw(5, *seen)
@@ -65,9 +65,7 @@ def test_shift_and_gain_are_per_channel(model: Model, shape: tuple[int, ...], se
 
 
 @pytest.mark.parametrize(("model", "shape", "seen"), MODELS)
-def test_the_parameters_that_were_there_keep_name_and_value(
-    model: Model, shape: tuple[int, ...], seen: tuple[int, ...]
-) -> None:
+def test_existing_parameters_keep_name_and_value(model: Model, shape: tuple[int, ...], seen: tuple[int, ...]) -> None:
     before = dict(bare(model, shape).named_parameters())
     for gain, added in ((False, {"bias"}), (True, {"bias", "weight"})):
         ours = wrapped(model, shape, gain=gain)
@@ -77,12 +75,12 @@ def test_the_parameters_that_were_there_keep_name_and_value(
         assert new == {f"blocks.{i}.norm.{name}" for i in range(len(ours.blocks)) for name in added}
 
 
-def test_training_moves_shift_and_gain_but_not_a_gain_that_is_left_out() -> None:
+def test_training_changes_shift_and_gain_but_not_a_frozen_gain() -> None:
     model, shape, _ = MODELS[0]
     for gain in (False, True):
         ours = wrapped(model, shape, gain=gain)
         norm = ours.blocks[0].norm
-        # As the training step does before each update: this must not bring the gain back.
+        # The training step calls this before each update. It must not unfreeze the gain.
         ours.requires_grad_(True)
         optimiser = torch.optim.Adam(ours.parameters(), lr=0.1)
         ours(draw(5, *shape)).square().mean().backward()
@@ -91,7 +89,7 @@ def test_training_moves_shift_and_gain_but_not_a_gain_that_is_left_out() -> None
         assert torch.equal(norm.weight, torch.ones_like(norm.weight)) is not gain
 
 
-def test_its_lipschitz_constant_is_one_over_root_epsilon_where_activations_are_equal() -> None:
+def test_the_lipschitz_constant_is_one_over_root_epsilon() -> None:
     model, shape, seen = MODELS[0]
     norm = wrapped(model, shape).blocks[0].norm
     for at, expected in ((torch.full(seen, 3.0), 1e5**0.5), (draw(*seen), None)):
@@ -104,7 +102,7 @@ def test_its_lipschitz_constant_is_one_over_root_epsilon_where_activations_are_e
 
 @pytest.mark.parametrize(("model", "shape", "seen"), MODELS)
 @pytest.mark.parametrize("gain", [False, True])
-def test_a_gradient_penalty_is_at_home_in_it(
+def test_it_works_with_a_gradient_penalty(
     model: Model, shape: tuple[int, ...], seen: tuple[int, ...], gain: bool
 ) -> None:
     penalty = GradientPenalty()
@@ -116,13 +114,13 @@ def test_a_gradient_penalty_is_at_home_in_it(
     assert all(torch.isfinite(gradient).all() and gradient.norm() > 0 for gradient in gradients)
 
 
-def test_a_samples_output_does_not_depend_on_the_others() -> None:
+def test_a_samples_output_does_not_depend_on_the_batch() -> None:
     model, shape, _ = MODELS[1]
     ours, x = wrapped(model, shape), draw(5, *shape)
     assert_allclose(ours(x)[:1].detach(), ours(x[:1]).detach(), rtol=1e-9)
 
 
-def test_both_derivatives_are_those_of_finite_differences() -> None:
+def test_gradcheck_and_gradgradcheck() -> None:
     model, shape, _ = MODELS[0]
     for gain in (False, True):
         norm = randomised(wrapped(model, shape, gain=gain).blocks[0].norm)
@@ -141,7 +139,7 @@ def test_it_combines_with_spectral_normalization_in_either_order(order: int) -> 
         assert sigma == pytest.approx(1, rel=1e-9)
 
 
-def test_dtype_and_device_are_the_networks() -> None:
+def test_dtype_and_device_match_the_network() -> None:
     model, shape, _ = MODELS[1]
     assert wrapped(model, shape).blocks[0].norm.weight.dtype == torch.float64
     with torch.device("meta"):
@@ -150,7 +148,7 @@ def test_dtype_and_device_are_the_networks() -> None:
     assert ours(torch.empty(2, *shape, device="meta")).shape == (2, 1)
 
 
-def test_a_network_without_slots_or_with_full_ones_is_refused() -> None:
+def test_a_network_without_empty_slots_is_refused() -> None:
     model, shape, _ = MODELS[0]
     with pytest.raises(Refusal, match="layer_normalization fills the 'norm' slots"):
         LayerNormalization().wrap(nn.Linear(2, 1), (2,))

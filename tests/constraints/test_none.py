@@ -5,7 +5,7 @@ from lipschitz.constraints.base import Batch
 from lipschitz.constraints.none import NoConstraint
 
 
-def test_nothing_is_wrapped_updated_penalised_or_projected() -> None:
+def test_all_hooks_do_nothing() -> None:
     net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     before = {name: value.clone() for name, value in net.state_dict().items()}
     constraint = NoConstraint()

@@ -1,4 +1,4 @@
-"""The norm slots of a network: which are empty, what they see, and how they are filled."""
+"""The norm slots of a network: finding empty ones, their input shapes, and filling them."""
 
 from collections import OrderedDict
 
@@ -26,7 +26,7 @@ def net() -> nn.Module:
 
 
 class Unused(nn.Module):
-    """A block whose forward pass leaves its norm out."""
+    """A block whose forward pass does not use its norm slot."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Unused(nn.Module):
 
 
 class Recorded(nn.Module):
-    """A norm layer that only remembers the shape it was built for."""
+    """A norm layer that records the shape that it was built for."""
 
     def __init__(self, shape: torch.Size) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Recorded(nn.Module):
         return x * self.scale
 
 
-def test_the_shapes_are_those_of_one_sample() -> None:
+def test_slot_shapes_exclude_the_batch() -> None:
     assert slot_shapes(net(), (3, 8, 8)) == {"first.norm": (4, 4, 4), "second.norm": (6, 2, 2)}
     assert slot_shapes(net().to("meta"), (3, 8, 8)) == {"first.norm": (4, 4, 4), "second.norm": (6, 2, 2)}
 
@@ -58,7 +58,7 @@ def test_every_block_of_the_models_has_a_slot() -> None:
     assert [shape[0] for shape in slot_shapes(dcgan, (1, 8, 8)).values()] == [2, 2, 4, 4, 8, 8, 16]
 
 
-def test_looking_leaves_the_network_as_it_was() -> None:
+def test_slot_shapes_does_not_change_the_network() -> None:
     ours = net()
     ours.second.eval()
     modes = [module.training for module in ours.modules()]
@@ -71,27 +71,27 @@ def test_looking_leaves_the_network_as_it_was() -> None:
     assert not any(module._forward_pre_hooks for module in ours.modules())
 
 
-def test_the_slots_are_filled_in_place_and_names_stay() -> None:
+def test_slots_are_filled_in_place_and_names_are_kept() -> None:
     ours = net().double()
     ours.second.eval()
     before = [name for name, _ in ours.named_parameters()]
     fill_norm_slots("method", ours, (3, 8, 8), Recorded)
     assert [list(dict(block.named_children())) for block in (ours.first, ours.second)] == [["conv", "norm", "act"]] * 2
     assert [name for name, _ in ours.named_parameters() if not name.endswith("scale")] == before
-    assert isinstance(ours.other, nn.Identity), "only what a block calls norm is a slot"
+    assert isinstance(ours.other, nn.Identity), "only a module called norm is a slot"
     for block, shape, training in ((ours.first, (4, 4, 4), True), (ours.second, (6, 2, 2), False)):
         assert block.norm.shape == shape
         assert block.norm.training is training
         assert block.norm.scale.dtype == torch.float64
 
 
-def test_new_modules_lie_on_the_networks_device() -> None:
+def test_new_modules_are_on_the_networks_device() -> None:
     ours = net().to("meta")
     fill_norm_slots("method", ours, (3, 8, 8), Recorded)
     assert ours.first.norm.scale.is_meta
 
 
-def test_slots_that_are_filled_already_stay() -> None:
+def test_filled_slots_are_kept() -> None:
     ours = net()
     ours.first.norm = kept = nn.BatchNorm2d(4)
     fill_norm_slots("method", ours, (3, 8, 8), Recorded)
@@ -99,14 +99,14 @@ def test_slots_that_are_filled_already_stay() -> None:
     assert isinstance(ours.second.norm, Recorded)
 
 
-@pytest.mark.parametrize("ours", [nn.Linear(2, 1), Unused()], ids=["no slot", "a slot that no sample sees"])
+@pytest.mark.parametrize("ours", [nn.Linear(2, 1), Unused()], ids=["no slot", "an unused slot"])
 def test_a_network_without_an_empty_slot_is_refused(ours: nn.Module) -> None:
     with pytest.raises(Refusal, match="method fills the 'norm' slots of blocks") as refusal:
         fill_norm_slots("method", ours, (2,), Recorded)
     assert "\n" not in str(refusal.value)
 
 
-def test_a_frozen_gain_stays_one_whatever_is_unfrozen() -> None:
+def test_a_frozen_gain_stays_one_after_requires_grad() -> None:
     for norm in (nn.GroupNorm(1, 3), nn.BatchNorm2d(3)):
         freeze_gain(norm)
         norm.requires_grad_(True)

@@ -1,4 +1,4 @@
-"""W / σ inside the graph: its gradient against the paper's equations in NumPy, and torch's own parametrization."""
+"""W / σ(W): gradients against the paper's equations in NumPy, and parity with torch's spectral_norm."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def normalized_linear(weight: Tensor) -> nn.Module:
     return SpectralNormalization().wrap(layer, (weight.shape[1],))
 
 
-def test_the_gradient_by_a_matrix_is_that_of_equation_12() -> None:
+def test_the_gradient_matches_equation_12() -> None:
     matrix, gradient = draw(4, 6), draw(4, 6, seed=1)
     u, v = unit(draw(4, seed=2)), unit(draw(6, seed=3))
     sigma = (u @ matrix @ v).item()
@@ -43,7 +43,7 @@ def test_the_gradient_by_a_matrix_is_that_of_equation_12() -> None:
     assert_allclose(by_weight, (gradient.numpy() - along * np.outer(u, v)) / sigma, rtol=1e-12)
 
 
-def test_the_gradient_of_a_loss_is_the_mean_of_delta_h_less_lambda_u1_v1() -> None:
+def test_the_gradient_of_a_loss_matches_the_papers_formula() -> None:
     # dV/dW = (E[δ hᵀ] - λ u₁ v₁ᵀ) / σ with δ = ∂V/∂(W̄ h) and λ = E[δᵀ W̄ h], here for V = E[Σ tanh(W̄ h)].
     weight, hidden = draw(4, 6), draw(10, 6, seed=1)
     layer = normalized_linear(weight.clone())
@@ -55,7 +55,7 @@ def test_the_gradient_of_a_loss_is_the_mean_of_delta_h_less_lambda_u1_v1() -> No
     penalised = (deltas * images).sum(axis=1).mean()
     expected = (product - penalised * np.outer(left[:, 0], right[0])) / sigmas[0]
     assert_allclose(raw_weight(layer).grad, expected, rtol=1e-11, atol=1e-13)
-    assert abs(penalised) > 0.1, "the second term would not show"
+    assert abs(penalised) > 0.1, "the test needs a nonzero second term"
 
 
 @pytest.mark.parametrize("k", [2.5, -0.5])
@@ -63,15 +63,15 @@ def test_where_delta_h_is_k_u1_v1_the_gradient_is_zero(k: float) -> None:
     layer = normalized_linear(draw(4, 6))
     u, v = normalized(layer).u, normalized(layer).v
     sizes = torch.tensor([[1.0], [2.0], [3.0]], dtype=torch.float64)
-    # h = s v₁ and δ = k u₁ / s: δ hᵀ is k u₁ v₁ᵀ for each sample.
+    # With h = s v₁ and δ = k u₁ / s, δ hᵀ = k u₁ v₁ᵀ for each sample.
     loss = (layer(sizes * v) * (k * u / sizes)).sum(dim=1).mean()
     assert loss.item() == pytest.approx(k), "W̄ v₁ = u₁"
     loss.backward()
     assert_allclose(raw_weight(layer).grad, 0, atol=1e-14)
 
 
-def test_along_its_own_direction_the_weight_has_no_gradient() -> None:
-    # W / σ(W) does not change with W's scale, so <gradient, W> = 0 by Euler, converged or not.
+def test_the_gradient_is_orthogonal_to_the_weight() -> None:
+    # W / σ(W) does not depend on the scale of W, so <gradient, W> = 0 (Euler), also before convergence.
     layer = normalized_linear(draw(4, 6))
     with torch.no_grad():
         raw_weight(layer).copy_(draw(4, 6, seed=1))
@@ -106,7 +106,7 @@ def test_a_transposed_convolution_is_normalised_by_output_channel() -> None:
 def test_parity_with_torch_in_value_gradient_and_double_backward() -> None:
     theirs, ours = (nn.Linear(6, 4).double() for _ in range(2))
     ours.load_state_dict(theirs.state_dict())
-    # In eval mode torch's does not advance its vectors, which are set to ours: off those of the SVD.
+    # In eval mode torch does not advance its vectors. Both use the same vectors, which are not singular vectors.
     parametrizations.spectral_norm(theirs, n_power_iterations=1).eval()
     SpectralNormalization().wrap(ours, (6,))
     u, v = unit(draw(4, seed=1)), unit(draw(6, seed=2))
@@ -120,7 +120,7 @@ def test_parity_with_torch_in_value_gradient_and_double_backward() -> None:
         (by_x,) = torch.autograd.grad(layer(x).tanh().sum(), x, create_graph=True)
         gradients.append(torch.autograd.grad(layer(x).square().sum() + by_x.norm(dim=1).sum(), raw_weight(layer)))
     assert_allclose(*(gradient[0] for gradient in gradients), rtol=1e-10)
-    # One step of ours, v first, and u as torch would have it from the same v.
+    # One step updates v first, then u. torch updates u first, so it is given the new v.
     SpectralNormalization().update(ours)
     weight = raw_weight(theirs).detach()
     assert_allclose(normalized(ours).v, unit(weight.T @ u), atol=1e-12)

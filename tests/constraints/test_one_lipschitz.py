@@ -1,4 +1,4 @@
-"""Which modules pass as 1-Lipschitz, that those do stay below one, and counterexamples of those that do not pass."""
+"""Modules that are accepted as 1-Lipschitz, and counterexamples for modules that are rejected."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lipschitz.constraints.one_lipschitz import why_unbounded
+from lipschitz.constraints.one_lipschitz import why_not_one_lipschitz
 from lipschitz.models.group_sort import GroupSort
 
 KNOWN = [
@@ -38,30 +38,30 @@ KNOWN = [
 UNKNOWN = [
     (nn.LeakyReLU(1.5), "its Lipschitz constant 1.5 exceeds one"),
     (nn.ELU(alpha=2.0), "its Lipschitz constant 2 exceeds one"),
-    (nn.Softplus(threshold=1), "no constant bounds it"),
+    (nn.Softplus(threshold=1), "it has no finite Lipschitz constant"),
     (nn.MaxPool2d(3, 2), "its windows overlap"),
     (nn.MaxPool2d(2, 2, dilation=2), "its windows overlap"),
-    (nn.AvgPool2d(3, 1, padding=1, count_include_pad=False), "its windows overlap, and count fewer pixels"),
-    (nn.AvgPool1d(3, 2, ceil_mode=True), "its windows overlap, and count fewer pixels"),
-    (nn.AvgPool2d(2, divisor_override=1), "it divides by a number of its own"),
+    (nn.AvgPool2d(3, 1, padding=1, count_include_pad=False), "its windows overlap, and divide by fewer pixels"),
+    (nn.AvgPool1d(3, 2, ceil_mode=True), "its windows overlap, and divide by fewer pixels"),
+    (nn.AvgPool2d(2, divisor_override=1), "it has a divisor_override"),
     (nn.AdaptiveAvgPool2d((1, 2)), "its windows may overlap"),
-    (nn.Dropout(0.5), "no constant bounds it"),
-    (nn.Dropout(0.5).eval(), "no constant bounds it"),
-    (nn.AlphaDropout(0.5).eval(), "no constant bounds it"),
-    (nn.RReLU().eval(), "no constant bounds it"),
+    (nn.Dropout(0.5), "it has no finite Lipschitz constant"),
+    (nn.Dropout(0.5).eval(), "it has no finite Lipschitz constant"),
+    (nn.AlphaDropout(0.5).eval(), "it has no finite Lipschitz constant"),
+    (nn.RReLU().eval(), "it has no finite Lipschitz constant"),
     (nn.GELU(), "its Lipschitz constant 1.129 exceeds one"),
-    (nn.Upsample(scale_factor=2), "no Lipschitz constant of it is known"),
-    (nn.Hardshrink(), "no Lipschitz constant of it is known"),
-    (nn.BatchNorm2d(4), "it divides by a deviation"),
-    (nn.InstanceNorm1d(4), "it divides by a deviation"),
-    (nn.GroupNorm(1, 4), "it divides by a deviation"),
-    (nn.LayerNorm(4, elementwise_affine=False), "it divides by a deviation"),
+    (nn.Upsample(scale_factor=2), "its Lipschitz constant is not known"),
+    (nn.Hardshrink(), "its Lipschitz constant is not known"),
+    (nn.BatchNorm2d(4), "it divides by a standard deviation"),
+    (nn.InstanceNorm1d(4), "it divides by a standard deviation"),
+    (nn.GroupNorm(1, 4), "it divides by a standard deviation"),
+    (nn.LayerNorm(4, elementwise_affine=False), "it divides by a standard deviation"),
     (nn.PReLU(), "nothing bounds its parameters"),
     (nn.Conv3d(1, 1, 1), "nothing bounds its parameters"),
     (nn.Bilinear(2, 2, 2), "nothing bounds its parameters"),
     (nn.GRU(2, 2), "nothing bounds its parameters"),
-    (nn.MultiheadAttention(2, 1), "what its forward makes of its children is not known"),
-    (nn.ModuleList([nn.ReLU()]), "what its forward makes of its children is not known"),
+    (nn.MultiheadAttention(2, 1), "it is not known how its forward combines its children"),
+    (nn.ModuleList([nn.ReLU()]), "it is not known how its forward combines its children"),
 ]
 
 
@@ -70,33 +70,34 @@ def named(module: nn.Module) -> str:
 
 
 def quotient(module: nn.Module, x: Tensor, y: Tensor) -> float:
-    """The largest ratio of distances after and before, over the samples of a batch."""
+    """Return the largest difference quotient over the samples of a batch."""
     after, before = (module(x) - module(y)).flatten(1).norm(dim=1), (x - y).flatten(1).norm(dim=1)
     return (after / before).max().item()
 
 
 @pytest.mark.parametrize("module", KNOWN, ids=named)
-def test_what_passes_never_stretches(module: nn.Module) -> None:
-    assert why_unbounded(module) is None
+def test_accepted_modules_are_one_lipschitz(module: nn.Module) -> None:
+    assert why_not_one_lipschitz(module) is None
     torch.manual_seed(0)
     for scale in (0.1, 1.0, 10.0):
         x = scale * torch.randn(500, 4, 6, 6, dtype=torch.float64)
         for step in (1e-3, 1.0):
             y = x + step * torch.randn_like(x)
-            # In one direction, too, that a module might stretch while it shrinks the rest.
+            # Also shift all pixels of a channel together, a direction that a module may stretch more than others.
             lines = x + step * torch.randn(500, 4, 1, 1, dtype=torch.float64)
             assert max(quotient(module, x, y), quotient(module, x, lines)) <= 1 + 1e-9
 
 
 @pytest.mark.parametrize(("module", "reason"), UNKNOWN, ids=[named(module) for module, _ in UNKNOWN])
-def test_what_does_not_pass_is_given_a_reason(module: nn.Module, reason: str) -> None:
-    assert (why_unbounded(module) or "").startswith(reason)
+def test_rejected_modules_have_a_reason(module: nn.Module, reason: str) -> None:
+    assert (why_not_one_lipschitz(module) or "").startswith(reason)
 
 
 @pytest.mark.parametrize(
     ("module", "x", "y"),
     [
-        # One pixel is the largest of both windows; three pixels of a line of three have weights 1/2, 1/3 and 1/2.
+        # Max pooling: the middle pixel is the maximum of both windows. Average pooling: the windows have 2, 3 and 2
+        # pixels, so the middle pixel has weights 1/2, 1/3 and 1/2.
         (nn.MaxPool1d(2, 1), [0.0, 1.0, 0.0], [0.0, 2.0, 0.0]),
         (nn.AvgPool1d(3, 1, padding=1, count_include_pad=False), [1.0, 1.2, 1.0], [0.0, 0.0, 0.0]),
         (nn.Softplus(threshold=1), [0.999], [1.001]),
@@ -106,12 +107,12 @@ def test_what_does_not_pass_is_given_a_reason(module: nn.Module, reason: str) ->
     ],
     ids=lambda value: named(value) if isinstance(value, nn.Module) else "",
 )
-def test_each_of_these_stretches(module: nn.Module, x: list[float], y: list[float]) -> None:
-    assert why_unbounded(module) is not None
+def test_counterexamples_of_rejected_modules(module: nn.Module, x: list[float], y: list[float]) -> None:
+    assert why_not_one_lipschitz(module) is not None
     assert quotient(module, torch.tensor([[x]]), torch.tensor([[y]])) > 1.01
 
 
-def test_a_module_from_elsewhere_says_its_own_constant() -> None:
+def test_a_module_may_declare_its_constant() -> None:
     class Halved(nn.Module):
         lipschitz_constant = 0.5
 
@@ -119,15 +120,15 @@ def test_a_module_from_elsewhere_says_its_own_constant() -> None:
             super().__init__()
             self.inside = nn.Linear(2, 2)
 
-    assert why_unbounded(Halved()) is None
+    assert why_not_one_lipschitz(Halved()) is None
     Halved.lipschitz_constant = 1.5
-    assert why_unbounded(Halved()) == "its Lipschitz constant 1.5 exceeds one"
+    assert why_not_one_lipschitz(Halved()) == "its Lipschitz constant 1.5 exceeds one"
     for constant in (math.inf, math.nan):
         Halved.lipschitz_constant = constant
-        assert why_unbounded(Halved()) == "no constant bounds it"
+        assert why_not_one_lipschitz(Halved()) == "it has no finite Lipschitz constant"
 
 
-def test_a_subclass_with_a_forward_of_its_own_is_unknown() -> None:
+def test_a_subclass_with_a_custom_forward_is_rejected() -> None:
     class Renamed(nn.ReLU):
         pass
 
@@ -135,5 +136,5 @@ def test_a_subclass_with_a_forward_of_its_own_is_unknown() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return 2 * super().forward(x)
 
-    assert why_unbounded(Renamed()) is None
-    assert why_unbounded(Doubled()) is not None
+    assert why_not_one_lipschitz(Renamed()) is None
+    assert why_not_one_lipschitz(Doubled()) is not None

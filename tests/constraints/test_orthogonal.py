@@ -20,10 +20,10 @@ from lipschitz.constraints.weight_normalization import WeightNormalization
 from lipschitz.estimation.layers import WeightedLayer, raw_weight
 
 ANY = st.one_of(convolutions(), transposed_convolutions(), linears())
-# Outputs and inputs: tall, wide, square, one row, one column, one number.
+# (Outputs, inputs): tall, wide, square, one row, one column, one number.
 MATRICES = [(5, 3), (3, 5), (4, 4), (1, 6), (6, 1), (1, 1)]
 SLACK = 1e-6
-"""How far below one the singular values of a float64 layer lie: the certificate's margin, twice 1e-7, and rounding."""
+"""Largest distance of the singular values of a float64 layer to one: twice MARGIN, and rounding."""
 
 
 def orthogonal(layer: WeightedLayer, shape: tuple[int, ...], **fields: float) -> WeightedLayer:
@@ -36,7 +36,7 @@ def linear(rows: int, columns: int, seed: int = 0) -> WeightedLayer:
 
 
 def moved(layer: WeightedLayer, scale: float, seed: int = 1) -> WeightedLayer:
-    """The layer with its raw weight changed in every entry, as training would."""
+    """Return the layer after changing every entry of its raw weight, as training does."""
     change = torch.randn(layer.weight.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     with torch.no_grad():
         raw_weight(layer).add_(scale * change)
@@ -44,7 +44,7 @@ def moved(layer: WeightedLayer, scale: float, seed: int = 1) -> WeightedLayer:
 
 
 def by_scipy(lower: np.ndarray) -> np.ndarray:
-    """The first columns of (I - S/2)⁻¹ (I + S/2), all of S written out."""
+    """Return the first columns of (I - S/2)⁻¹ (I + S/2), computed with the full matrix S."""
     n, k = lower.shape
     padded = np.zeros((n, n))
     padded[:, :k] = lower
@@ -57,16 +57,16 @@ def effective(layer: WeightedLayer) -> np.ndarray:
 
 
 def test_a_rotation_by_hand() -> None:
-    # In the plane S turns by 2 atan(s/2): for s = 2 by a right angle.
+    # In two dimensions the Cayley map is the rotation by 2 atan(s/2), a right angle for s = 2.
     lower = torch.tensor([[[0.0, 0.0], [2.0, 0.0]]], dtype=torch.float64)
     assert_allclose(cayley(lower)[0], [[0, -1], [1, 0]], atol=1e-15)
-    # Of one column there is S = [[0, -2], [2, 0]] too, and its first column is left.
+    # With one column S is again [[0, -2], [2, 0]], and the first column of the rotation is returned.
     assert_allclose(cayley(lower[..., :1])[0], [[0], [1]], atol=1e-15)
 
 
 @settings(deadline=None, max_examples=80)
 @given(n=st.integers(1, 8), less=st.integers(0, 7), exponent=st.integers(-6, 3), seed=st.integers(0, 1000))
-def test_eliminating_the_zero_block_is_solving_the_whole_system(n: int, less: int, exponent: int, seed: int) -> None:
+def test_the_reduced_system_matches_the_full_system(n: int, less: int, exponent: int, seed: int) -> None:
     k = max(1, n - less)
     lower = np.tril(10.0**exponent * np.random.default_rng(seed).normal(size=(2, n, k)), -1)
     ours = cayley(torch.from_numpy(lower)).numpy()
@@ -74,14 +74,14 @@ def test_eliminating_the_zero_block_is_solving_the_whole_system(n: int, less: in
         assert_allclose(matrix, expected, atol=1e-9)
 
 
-def test_it_agrees_with_the_exponential_to_second_order() -> None:
+def test_the_cayley_map_matches_the_exponential_to_second_order() -> None:
     lower = np.tril(np.random.default_rng(0).normal(size=(6, 6)), -1)
     errors = []
     for scale in (1e-2, 1e-3):
         small = scale * lower
         expected = scipy.linalg.expm(small - small.T)
         errors.append(np.abs(cayley(torch.from_numpy(small)[None])[0].numpy() - expected).max())
-    # The terms of third order differ, S³/4 from S³/6: a tenth of the change makes a thousandth of the difference.
+    # The third-order terms are S³/4 and S³/6, so the error decreases by 1000 if the change decreases by 10.
     assert errors[1] > 0
     assert errors[0] / errors[1] == pytest.approx(1000, rel=0.1)
 
@@ -94,7 +94,7 @@ def test_it_starts_from_the_nearest_orthonormal_matrix(rows: int, columns: int) 
 
 
 @pytest.mark.parametrize(("rows", "columns"), MATRICES)
-def test_from_there_it_moves_by_the_cayley_map_of_the_lower_triangle(rows: int, columns: int) -> None:
+def test_it_moves_by_the_cayley_map_of_the_lower_triangle(rows: int, columns: int) -> None:
     layer = linear(rows, columns)
     start = raw_weight(layer).detach().numpy().copy()
     moved(layer, 0.7)
@@ -109,7 +109,7 @@ def test_from_there_it_moves_by_the_cayley_map_of_the_lower_triangle(rows: int, 
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2])
-def test_a_frame_is_orthogonal_whatever_the_rank(rank: int) -> None:
+def test_a_frame_is_orthogonal_for_any_rank(rank: int) -> None:
     rng = np.random.default_rng(rank)
     matrix = rng.normal(size=(5, rank)) @ rng.normal(size=(rank, 3))
     (frame,) = nearest_frame(torch.from_numpy(matrix)[None]).numpy()
@@ -140,7 +140,7 @@ def test_rows_or_columns_stay_orthonormal_through_training(rows: int, columns: i
 
 @settings(deadline=None, max_examples=100)
 @given(drawn=ANY, coefficient=st.sampled_from([1.0, 0.3]), exponent=st.integers(-2, 3), seed=st.integers(0, 1000))
-def test_wherever_training_leads_a_layer_is_bounded_as_an_operator(
+def test_the_operator_norm_is_bounded_for_any_raw_weight(
     drawn: Drawn, coefficient: float, exponent: int, seed: int
 ) -> None:
     layer, shape = drawn
@@ -148,7 +148,7 @@ def test_wherever_training_leads_a_layer_is_bounded_as_an_operator(
     assert np.linalg.norm(dense(layer, shape), 2) <= coefficient
 
 
-def test_a_convolution_is_divided_by_how_often_a_pixel_is_seen() -> None:
+def test_a_convolution_is_divided_by_the_root_of_the_number_of_windows_per_pixel() -> None:
     torch.manual_seed(0)
     for layer, size, seen in (
         (nn.Conv2d(2, 3, 3, padding=1), 5, 9),
@@ -159,19 +159,19 @@ def test_a_convolution_is_divided_by_how_often_a_pixel_is_seen() -> None:
     ):
         shape = (2,) + (size,) * len(layer.kernel_size)
         weight = effective(moved(orthogonal(layer, shape), 1.0))
-        # A transposed convolution stores the kernel of its adjoint: its first axis is the input's.
+        # A transposed convolution stores the kernel of its adjoint, with the input channels first.
         values = np.linalg.svd(weight.reshape(len(weight), -1), compute_uv=False)
         assert_allclose(values, 1 / math.sqrt(seen), rtol=SLACK)
 
 
-def test_windows_that_tile_the_input_keep_its_norm() -> None:
+def test_a_convolution_with_disjoint_windows_is_orthogonal() -> None:
     torch.manual_seed(0)
     layer = moved(orthogonal(nn.Conv2d(3, 12, 2, stride=2), (3, 6, 6)), 1.0)
     values = np.linalg.svd(dense(layer, torch.Size((3, 6, 6))), compute_uv=False)
     assert_allclose(values, 1, rtol=SLACK)
 
 
-def test_groups_move_each_for_itself() -> None:
+def test_groups_move_separately() -> None:
     torch.manual_seed(0)
     layer = orthogonal(nn.Conv1d(4, 6, 1, groups=2), (4, 3))
     before = effective(layer).copy()
@@ -200,13 +200,13 @@ def test_every_direction_of_the_manifold_is_reached(rows: int, columns: int, sca
     assert np.all(values[:dimension] > 1e-3)
     assert np.all(values[dimension:] < 1e-12)
     if scale == 0:
-        # √2 where two entries turn against each other, 1 where a column leaves their span: of equal length, 1, in the
-        # canonical metric of the Stiefel manifold, which counts the former half.
+        # The singular value is √2 for a rotation within the span of the columns and 1 for moving out of the span. In
+        # the canonical metric of the Stiefel manifold, which weights rotations by 1/2, both have length 1.
         turns = k * (k - 1) // 2
         assert_allclose(values[:dimension], [math.sqrt(2)] * turns + [1.0] * (dimension - turns), rtol=1e-9)
 
 
-def test_gradients_are_those_of_the_map() -> None:
+def test_gradcheck_and_gradgradcheck() -> None:
     torch.manual_seed(0)
     for layer, shape in (
         (nn.Linear(2, 3), (2,)),
@@ -221,7 +221,7 @@ def test_gradients_are_those_of_the_map() -> None:
         assert torch.autograd.gradgradcheck(step, raw)
 
 
-def test_the_upper_triangle_is_free() -> None:
+def test_the_upper_triangle_has_no_effect() -> None:
     layer = linear(4, 3)
     before = effective(layer).copy()
     with torch.no_grad():
@@ -229,24 +229,24 @@ def test_the_upper_triangle_is_free() -> None:
     assert_allclose(effective(layer), before, rtol=0, atol=1e-15)
 
 
-def test_it_is_the_last_to_reparametrise() -> None:
+def test_a_later_reparametrisation_is_refused() -> None:
     shape, net = (3,), nn.Sequential(nn.Linear(3, 3))
     with pytest.raises(Refusal, match="orthogonal no longer bounds the weight of '0'"):
         constrain(net, [Orthogonal(), WeightNormalization()], shape)
-    # Clipping moves the raw weight, not the matrix away from the manifold.
+    # Clipping changes the raw weight, and the effective weight stays orthonormal.
     clipped = constrain(nn.Sequential(nn.Linear(3, 3)), [Orthogonal(), WeightClipping(initial=True, c=0.1)], shape)
     weight = clipped[0].weight.detach().double().numpy()  # type: ignore[index]
     assert_allclose(weight @ weight.T, np.eye(3), rtol=0, atol=1e-5)
 
 
-def test_what_cannot_be_bounded_is_refused() -> None:
+def test_unsupported_modules_and_coefficients_are_refused() -> None:
     with pytest.raises(Refusal, match=r"orthogonal cannot bound '1' \(LayerNorm\)"):
         constrain(nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3)), [Orthogonal()], (3,))
     with pytest.raises(ValidationError, match="coefficient"):
         Orthogonal(coefficient=0.0)
 
 
-def test_the_frame_is_kept_with_the_weights() -> None:
+def test_the_state_dict_contains_the_frame() -> None:
     layer, other = moved(linear(4, 3), 0.5), linear(4, 3, seed=5)
     assert isinstance(layer.parametrizations["weight"][0], OrthogonalWeight)  # type: ignore[union-attr, index]
     assert not np.allclose(effective(layer), effective(other))

@@ -1,4 +1,4 @@
-"""Orthonormal regularization: both papers' terms against NumPy, and their gradients by finite differences."""
+"""Orthonormal regularization: the penalties of both papers against NumPy, and gradients by finite differences."""
 
 from collections import OrderedDict
 
@@ -56,24 +56,24 @@ def test_a_diagonal_matrix_by_hand() -> None:
     assert penalty(entrywise, layer).item() == pytest.approx(2 * (3 + 3 / 4))
 
 
-def test_the_frobenius_form_is_the_sum_over_layers_of_squared_sigmas_from_one() -> None:
+def test_the_frobenius_form_sums_squared_distances_of_squared_sigmas_to_one() -> None:
     ours = net()
     sigmas = [np.linalg.svd(matrix(layer), compute_uv=False) for _, layer in weighted_layers(ours)]
     expected = 0.25 * sum(((s**2 - 1) ** 2).sum() for s in sigmas)
     assert penalty(OrthonormalRegularization(weight=0.25), ours).item() == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_entrywise_form_sums_absolute_values_of_the_gram_matrix_of_the_filters() -> None:
+def test_the_entrywise_form_sums_absolute_values_of_the_filters_gram_matrix() -> None:
     ours = net()
     matrices = [matrix(layer) for _, layer in weighted_layers(ours)]
-    assert {len(m) > m.shape[1] for m in matrices} == {True, False}, "tall and wide ones"
+    assert {len(m) > m.shape[1] for m in matrices} == {True, False}, "the test needs tall and wide matrices"
     expected = 0.25 * sum(np.abs(m @ m.T - np.eye(len(m))).sum() for m in matrices)
     entrywise = OrthonormalRegularization(weight=0.25, norm="entrywise")
     assert penalty(entrywise, ours).item() == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_either_gram_matrix_gives_the_frobenius_form_up_to_a_constant(shape: tuple[int, int]) -> None:
+def test_both_gram_matrices_give_the_frobenius_form_up_to_a_constant(shape: tuple[int, int]) -> None:
     w = draw(*shape).numpy()
     rows, columns = shape
     ours = squared_frobenius_distance(torch.from_numpy(w)).item()
@@ -82,7 +82,7 @@ def test_either_gram_matrix_gives_the_frobenius_form_up_to_a_constant(shape: tup
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_frobenius_form_has_the_gradient_of_the_papers(shape: tuple[int, int]) -> None:
+def test_the_gradient_of_the_frobenius_form_by_hand(shape: tuple[int, int]) -> None:
     weight = draw(*shape).requires_grad_()
     (gradient,) = torch.autograd.grad(squared_frobenius_distance(weight), weight)
     w = weight.detach().numpy()
@@ -91,12 +91,12 @@ def test_the_frobenius_form_has_the_gradient_of_the_papers(shape: tuple[int, int
 
 @pytest.mark.parametrize("distance", [squared_frobenius_distance, entrywise_distance])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_gradient_is_that_of_finite_differences(distance: object, shape: tuple[int, int]) -> None:
+def test_gradcheck(distance: object, shape: tuple[int, int]) -> None:
     assert torch.autograd.gradcheck(distance, (draw(*shape, seed=3).requires_grad_(),))
 
 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 1000))
-def test_it_vanishes_at_orthonormal_weights_and_only_there(rows: int, columns: int, seed: int) -> None:
+def test_it_is_zero_only_at_orthonormal_weights(rows: int, columns: int, seed: int) -> None:
     u, s, vh = np.linalg.svd(draw(rows, columns, seed=seed).numpy(), full_matrices=False)
     orthonormal = torch.from_numpy(u @ vh)
     assert squared_frobenius_distance(orthonormal).item() == pytest.approx(0, abs=1e-20)
@@ -108,7 +108,7 @@ def test_it_vanishes_at_orthonormal_weights_and_only_there(rows: int, columns: i
     assert entrywise_distance(away).item() >= 1.25 * (1 - 1e-9)
 
 
-def test_of_a_reparametrised_layer_the_effective_weight_counts() -> None:
+def test_the_effective_weight_of_a_reparametrised_layer_is_penalised() -> None:
     constraints = [OrthonormalRegularization(weight=1.0), SpectralNormalization()]
     layer = nn.Linear(2, 2).double()
     layer.weight.data = torch.diag(torch.tensor([4.0, 1.0], dtype=torch.float64))
@@ -119,7 +119,7 @@ def test_of_a_reparametrised_layer_the_effective_weight_counts() -> None:
     assert layer.parametrizations["weight"].original.grad.norm() > 0
 
 
-def test_descent_on_it_brings_every_singular_value_to_one() -> None:
+def test_gradient_descent_brings_all_singular_values_to_one() -> None:
     layer = net().conv
     constraint = OrthonormalRegularization(weight=0.05)
     optimiser = torch.optim.SGD([layer.weight], lr=1.0)
@@ -132,7 +132,7 @@ def test_descent_on_it_brings_every_singular_value_to_one() -> None:
     assert_allclose(np.linalg.svd(matrix(layer), compute_uv=False), 1, atol=1e-6)
 
 
-def test_the_defaults_and_what_is_refused() -> None:
+def test_default_and_invalid_values() -> None:
     assert OrthonormalRegularization().weight == 1e-3
     assert OrthonormalRegularization().norm == "frobenius"
     for wrong in ({"weight": -1.0}, {"norm": "spectral"}):

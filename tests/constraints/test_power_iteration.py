@@ -1,4 +1,4 @@
-"""Power iteration over several operators against NumPy's SVD and a plain loop, in float64."""
+"""Power iteration on several operators against NumPy's SVD and a plain loop, in float64."""
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ def unit(vector: np.ndarray) -> np.ndarray:
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 10_000), st.integers(1, 4))
-def test_each_operator_takes_its_own_steps_v_first(seed: int, iterations: int) -> None:
+def test_each_operator_matches_a_plain_loop(seed: int, iterations: int) -> None:
     drawn = matrices(seed)
     us, vs = starts(drawn)
     expected = [u.numpy().copy() for u in us]
@@ -47,7 +47,7 @@ def test_each_operator_takes_its_own_steps_v_first(seed: int, iterations: int) -
         assert sigma <= np.linalg.norm(matrix, 2) * (1 + 1e-12)
 
 
-def test_many_steps_reach_the_svd() -> None:
+def test_many_steps_converge_to_the_svd() -> None:
     drawn = [np.diag([3.0, -5.0, 1.0]), np.array([[0.0, 2.0], [0.0, 0.0], [1.0, 0.0]])]
     us, vs = starts(drawn)
     sigmas = advance(operators(drawn), us, vs, 60)
@@ -56,7 +56,7 @@ def test_many_steps_reach_the_svd() -> None:
     assert_allclose(vs[1].abs(), [0, 1], atol=1e-12)
 
 
-def test_vectors_stay_where_they_are_and_none_needs_a_gradient() -> None:
+def test_vectors_are_changed_in_place_without_gradients() -> None:
     drawn = matrices(0)
     us, vs = starts(drawn)
     addresses = [vector.data_ptr() for vector in (*us, *vs)]
@@ -66,7 +66,7 @@ def test_vectors_stay_where_they_are_and_none_needs_a_gradient() -> None:
     assert not any(tensor.requires_grad for tensor in (*us, *vs, *sigmas))
 
 
-def test_of_a_zero_operator_everything_stays_finite() -> None:
+def test_a_zero_operator_gives_finite_values() -> None:
     us, vs = starts([np.zeros((2, 3))])
     (sigma,) = advance(operators([np.zeros((2, 3))]), us, vs, 3)
     assert sigma < 1e-11
@@ -76,7 +76,7 @@ def test_of_a_zero_operator_everything_stays_finite() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 10_000))
-def test_leading_vectors_are_those_of_the_svd(seed: int) -> None:
+def test_leading_vectors_match_the_svd(seed: int) -> None:
     (matrix,) = matrices(seed, 1)
     u, v = (vector.numpy() for vector in leading_vectors(torch.from_numpy(matrix)))
     sigma = np.linalg.norm(matrix, 2)

@@ -1,4 +1,4 @@
-"""Spectral normalization by the reshaped kernel against NumPy's SVD: what wrapping and updating do."""
+"""Spectral normalization with the reshaped kernel against NumPy's SVD: wrap and update."""
 
 from collections import OrderedDict
 
@@ -57,7 +57,7 @@ def vectors(net: nn.Module) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("c", [1.0, 0.25])
-def test_every_layer_starts_at_sigma_c(c: float) -> None:
+def test_every_layer_initially_has_spectral_norm_c(c: float) -> None:
     ours = SpectralNormalization(coefficient=c).wrap(net(), SHAPE)
     for name, layer in weighted_layers(ours):
         effective, raw = as_numpy_matrix(layer, layer.weight), as_numpy_matrix(layer, raw_weight(layer))
@@ -65,7 +65,7 @@ def test_every_layer_starts_at_sigma_c(c: float) -> None:
         assert_allclose(effective, c * raw / np.linalg.norm(raw, 2), atol=1e-14)
 
 
-def test_biases_stay_and_the_kernel_keeps_its_shape() -> None:
+def test_biases_and_kernel_shapes_are_unchanged() -> None:
     ours, bare = SpectralNormalization().wrap(net(), SHAPE), net()
     for (_, one), (_, other) in zip(weighted_layers(ours), weighted_layers(bare), strict=True):
         assert one.weight.shape == other.weight.shape
@@ -84,7 +84,7 @@ def test_updates_bring_sigma_back_to_c(c: float) -> None:
         assert_allclose(effective, c * raw / np.linalg.norm(raw, 2), rtol=1e-9)
 
 
-def test_power_iterations_are_as_many_updates() -> None:
+def test_power_iterations_equal_as_many_updates() -> None:
     ours, theirs = (SpectralNormalization().wrap(net(), SHAPE) for _ in range(2))
     for each in (ours, theirs):
         move(each)
@@ -102,11 +102,11 @@ def test_an_update_writes_in_place() -> None:
     SpectralNormalization().update(ours)
     assert [buffer.data_ptr() for buffer in ours.buffers()] == addresses
     moved = [not torch.equal(*pair) for pair in zip(before, vectors(ours), strict=True)]
-    # A single row's u is ±1, and stays.
+    # For a matrix with a single row, u = ±1 does not change.
     assert moved == [True, True, True, True, False, True]
 
 
-def test_a_cached_weight_is_computed_once_and_keeps_its_gradient() -> None:
+def test_a_cached_weight_has_the_same_gradient() -> None:
     ours = SpectralNormalization().wrap(net(), SHAPE)
     x = draw(2, 2, 4, 4)
     ours(x).mean().backward()
@@ -120,14 +120,14 @@ def test_a_cached_weight_is_computed_once_and_keeps_its_gradient() -> None:
 
 
 class Columns(nn.Module):
-    """Scale the columns of a matrix by 1, 2, ...: another reparametrisation in the same stack."""
+    """Reparametrisation that scales the columns of a matrix by 1, 2, ..."""
 
     def forward(self, weight: Tensor) -> Tensor:
         return weight * torch.arange(1.0, 1 + weight.shape[1], dtype=weight.dtype)
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_in_a_stack_the_vectors_follow_the_weight_that_reaches_the_normalization(place: int) -> None:
+def test_power_iteration_uses_the_weight_that_the_normalization_receives(place: int) -> None:
     layer = nn.Linear(6, 4).double()
     steps = [lambda: parametrize.register_parametrization(layer, "weight", Columns())] * place
     steps += [lambda: SpectralNormalization().wrap(layer, (6,))]
@@ -148,20 +148,20 @@ def test_in_a_stack_the_vectors_follow_the_weight_that_reaches_the_normalization
     assert_allclose(layer.weight.detach(), expected if place else Columns()(expected), rtol=1e-9)
 
 
-def test_layers_that_it_did_not_wrap_are_left_alone() -> None:
+def test_layers_that_were_not_wrapped_are_ignored() -> None:
     ours = nn.Sequential(SpectralNormalization().wrap(nn.Linear(2, 3), (2,)), nn.Linear(3, 1))
     SpectralNormalization().update(ours)
     assert not parametrize.is_parametrized(ours[1])
 
 
-def test_normalising_twice_is_refused() -> None:
+def test_the_same_method_twice_is_refused() -> None:
     constraints = [SpectralNormalization(), SpectralNormalization(operator="convolution")]
-    with pytest.raises(Refusal, match="spectral_normalization stands twice"):
+    with pytest.raises(Refusal, match="spectral_normalization is listed twice"):
         constrain(net(), constraints, SHAPE)
     constrain(net(), constraints[:1], SHAPE)
 
 
-def test_the_papers_choices_and_what_is_refused() -> None:
+def test_default_and_invalid_values() -> None:
     default = SpectralNormalization()
     assert (default.operator, default.coefficient, default.power_iterations) == ("reshaped", 1.0, 1)
     for field, value in {"operator": "dense", "coefficient": 0.0, "power_iterations": 0}.items():

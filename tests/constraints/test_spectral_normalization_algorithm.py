@@ -1,4 +1,4 @@
-"""Training with spectral normalization against a plain writing of Algorithm 1 by autograd, step by step in float64."""
+"""Training with spectral normalization against a plain autograd implementation of Algorithm 1, in float64."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def gradient_penalty(net: Net) -> Tensor:
 
 
 def algorithm_1(weights: list[Tensor], us: list[Tensor], biases: list[Tensor], loss: Callable[[Net], Tensor]) -> float:
-    """Make one iteration in place, by autograd through a plain division with u and v constant; return the loss."""
+    """Run one iteration in place, by autograd through W / (uᵀWv) with constant u and v; return the loss."""
     bars = []
     for i, weight in enumerate(weights):
         matrix = weight.detach().flatten(1)
@@ -57,7 +57,7 @@ def algorithm_1(weights: list[Tensor], us: list[Tensor], biases: list[Tensor], l
 
 
 @pytest.mark.parametrize("loss", [squares, gradient_penalty])
-def test_training_equals_a_plain_writing_of_algorithm_1_step_by_step(loss: Callable[[Net], Tensor]) -> None:
+def test_training_matches_a_plain_implementation_of_algorithm_1(loss: Callable[[Net], Tensor]) -> None:
     torch.manual_seed(0)
     net = nn.Sequential(
         OrderedDict(conv=nn.Conv2d(2, 3, 3), act=nn.Tanh(), flatten=nn.Flatten(), output=nn.Linear(12, 1))

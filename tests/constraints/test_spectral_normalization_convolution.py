@@ -1,4 +1,4 @@
-"""Spectral normalization by the true convolution against the SVD and the autograd of its dense matrix."""
+"""Spectral normalization of the convolution operator against SVD and autograd of its dense matrix."""
 
 from collections import OrderedDict
 
@@ -57,17 +57,17 @@ def state(net: nn.Module) -> dict[str, Tensor]:
 
 @settings(deadline=None, max_examples=40)
 @given(st.one_of(convolutions(grouped=False), transposed_convolutions(grouped=False)), st.sampled_from([1.0, 0.5]))
-def test_once_converged_the_operator_has_norm_c(drawn: Drawn, c: float) -> None:
+def test_after_convergence_the_operator_norm_is_c(drawn: Drawn, c: float) -> None:
     assume(np.linalg.norm(dense(*drawn), 2) > 1e-6)
     ours = constraint(c).wrap(drawn.layer, tuple(drawn.shape))
     constraint(c, power_iterations=200).update(ours)
-    # σ comes from below, so the norm is never under c.
+    # Power iteration underestimates σ, so the norm is at least c.
     assert c * (1 - 1e-9) <= np.linalg.norm(dense(ours, drawn.shape), 2) <= c * (1 + 1e-3)
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.one_of(convolutions(grouped=False), transposed_convolutions(grouped=False)))
-def test_the_gradient_is_that_of_the_dense_computation(drawn: Drawn) -> None:
+def test_gradients_match_the_dense_computation(drawn: Drawn) -> None:
     layer, shape = drawn
     assume(np.linalg.norm(dense(layer, shape), 2) > 1e-6)
     bare = layer.weight.detach().clone()
@@ -89,7 +89,7 @@ def test_the_gradient_is_that_of_the_dense_computation(drawn: Drawn) -> None:
         assert_allclose(one, other, rtol=1e-8, atol=1e-13 + 1e-10 * float(other.abs().max()))
 
 
-def test_each_layer_is_bounded_at_its_true_size_and_stays_so() -> None:
+def test_updates_bring_the_operator_norm_to_one_at_the_true_input_size() -> None:
     ours = constraint().wrap(net(), SHAPE)
     move(ours)
     measured = [sigma.operator for sigma in layer_sigmas(ours, draw(1, *SHAPE)).values()]
@@ -98,7 +98,7 @@ def test_each_layer_is_bounded_at_its_true_size_and_stays_so() -> None:
     for name, sigma in layer_sigmas(ours, draw(1, *SHAPE), tolerance=1e-9).items():
         assert sigma.operator == pytest.approx(1, rel=1e-4), name
     reshaped = SpectralNormalization().wrap(net(), SHAPE)
-    assert layer_sigmas(reshaped, draw(1, *SHAPE))["conv"].operator > 1.1, "the other σ would not do"
+    assert layer_sigmas(reshaped, draw(1, *SHAPE))["conv"].operator > 1.1, "σ of the reshaped kernel is not enough"
 
 
 def test_one_update_is_one_step_of_power_iteration_on_the_dense_matrix() -> None:
@@ -118,7 +118,7 @@ def test_one_update_is_one_step_of_power_iteration_on_the_dense_matrix() -> None
     assert [buffer.data_ptr() for buffer in ours.buffers()] == addresses
 
 
-def test_linear_layers_are_those_of_the_reshaped_kernel() -> None:
+def test_linear_layers_are_normalised_as_with_the_reshaped_kernel() -> None:
     one, other = constraint().wrap(net(), SHAPE), SpectralNormalization().wrap(net(), SHAPE)
     assert isinstance(one.output.parametrizations["weight"][0], NormalizedWeight)
     for each in (one, other):
@@ -128,13 +128,13 @@ def test_linear_layers_are_those_of_the_reshaped_kernel() -> None:
     assert torch.equal(one.output.weight, other.output.weight)
 
 
-def test_the_first_call_is_right_even_in_eval_mode() -> None:
+def test_the_first_call_is_correct_in_eval_mode() -> None:
     ours = constraint().wrap(net(), SHAPE).eval()
     for name, sigma in layer_sigmas(ours, draw(1, *SHAPE)).items():
         assert sigma.operator == pytest.approx(1, rel=1e-2), name
 
 
-def test_wrapping_draws_nothing_from_torch_and_repeats() -> None:
+def test_wrapping_is_reproducible_and_draws_no_random_numbers() -> None:
     bare = net()
     random = torch.get_rng_state()
     first = state(constraint().wrap(bare, SHAPE))
@@ -144,7 +144,7 @@ def test_wrapping_draws_nothing_from_torch_and_repeats() -> None:
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
-def test_nothing_but_an_update_moves_the_vectors() -> None:
+def test_only_update_changes_the_buffers() -> None:
     ours = constraint().wrap(net(), SHAPE)
     move(ours)
     before = state(ours)
@@ -157,7 +157,7 @@ def test_nothing_but_an_update_moves_the_vectors() -> None:
     assert not any(torch.equal(value, before[name]) for name, value in state(ours).items())
 
 
-def test_a_layer_whose_input_is_unknown_is_refused() -> None:
+def test_an_unused_convolution_is_refused() -> None:
     class Spare(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -166,6 +166,6 @@ def test_a_layer_whose_input_is_unknown_is_refused() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.used(x)
 
-    with pytest.raises(Refusal, match="spectral_normalization needs the size of what 'unused' is given"):
+    with pytest.raises(Refusal, match="spectral_normalization needs the input size of 'unused'"):
         constraint().wrap(Spare(), (1, 4, 4))
     SpectralNormalization().wrap(Spare(), (1, 4, 4))

@@ -1,4 +1,4 @@
-"""Where u may move in a task: once before each discriminator update, and nowhere else."""
+"""In a task, power iteration advances u once before each discriminator update and nowhere else."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -46,7 +46,7 @@ def task() -> Generation:
             selection="w1",
         ),
     )
-    # Far from the singular vectors, where a step of power iteration would stand still.
+    # Start away from the singular vectors, because power iteration does not change those.
     for _, layer in weighted_layers(built.discriminator):
         module = normalized(layer)
         module.u.copy_(unit(torch.arange(1.0, 1 + len(module.u))))
@@ -55,7 +55,7 @@ def task() -> Generation:
 
 
 def advanced(net: nn.Module, times: int) -> dict[str, Tensor]:
-    """Return u of every layer after power iteration on the present raw weights."""
+    """Return u of every layer after power iteration on the current raw weights."""
     us = {}
     for name, layer in weighted_layers(net):
         matrix, u = raw_weight(layer).detach(), normalized(layer).u.clone()
@@ -72,10 +72,12 @@ def test_a_discriminator_update_advances_u_exactly_once(task: Generation) -> Non
         u = normalized(layer).u
         assert_allclose(u, once[name], atol=1e-6)
         if len(u) > 1:
-            assert (u - twice[name]).norm() > 1e-3, "power iteration has converged: the test sees nothing"
+            assert (u - twice[name]).norm() > 1e-3, "the test needs unconverged vectors"
 
 
-def test_an_iteration_advances_u_once_a_discriminator_update(task: Generation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_iteration_advances_u_once_per_discriminator_update(
+    task: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls: list[tuple[int, int]] = []
     advance = spectral_normalization.advance
 
@@ -89,7 +91,7 @@ def test_an_iteration_advances_u_once_a_discriminator_update(task: Generation, m
     assert calls == [(layers, 1)] * 5, "setting D makes five updates"
 
 
-def test_in_an_update_each_weight_is_normalised_once(task: Generation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_weight_is_normalised_once_per_update(task: Generation, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[NormalizedWeight] = []
     forward = NormalizedWeight.forward
 
@@ -115,7 +117,7 @@ def test_in_an_update_each_weight_is_normalised_once(task: Generation, monkeypat
     ],
     ids=["generator step", "evaluation", "arrays", "facts", "end of interval", "eval forward", "train forward"],
 )
-def test_nothing_else_moves_u(task: Generation, action: Callable[[Generation], object]) -> None:
+def test_nothing_else_changes_u(task: Generation, action: Callable[[Generation], object]) -> None:
     before = vectors(task.discriminator)
     action(task)
     for name, (u, v) in vectors(task.discriminator).items():
@@ -123,7 +125,7 @@ def test_nothing_else_moves_u(task: Generation, action: Callable[[Generation], o
         assert torch.equal(v, before[name][1])
 
 
-def test_a_generator_step_sees_sigma_of_the_weights_as_they_are_now(task: Generation) -> None:
+def test_sigma_is_computed_from_the_current_weights(task: Generation) -> None:
     task.discriminator_step()
     for _, layer in weighted_layers(task.discriminator):
         raw, module = raw_weight(layer).detach(), normalized(layer)

@@ -1,4 +1,4 @@
-"""Spectral projection against NumPy's SVD: inside its set, idempotent, and outside the graph."""
+"""Spectral projection against NumPy's SVD: feasible, idempotent, and outside the autograd graph."""
 
 from collections import OrderedDict
 from typing import Literal
@@ -59,7 +59,7 @@ def weights(net: nn.Module) -> list[Tensor]:
 
 
 @pytest.mark.parametrize(("mode", "expected"), [("normalise", [0.5, 0.5, 0.5]), ("clip", [0.5, 0.1, 0.5])], ids=MODES)
-def test_where_sigma_has_converged_it_is_set_or_clipped_to_c(
+def test_after_convergence_sigma_is_set_or_clipped_to_c(
     mode: Literal["normalise", "clip"], expected: list[float]
 ) -> None:
     ours = net()
@@ -75,7 +75,7 @@ def test_where_sigma_has_converged_it_is_set_or_clipped_to_c(
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_projecting_twice_is_projecting_once(mode: Literal["normalise", "clip"], dtype: torch.dtype) -> None:
+def test_the_projection_is_idempotent(mode: Literal["normalise", "clip"], dtype: torch.dtype) -> None:
     ours = net(dtype)
     constraint = SpectralProjection(mode=mode, norm_layers=True)
     constraint.wrap(ours, SHAPE)
@@ -87,7 +87,7 @@ def test_projecting_twice_is_projecting_once(mode: Literal["normalise", "clip"],
         assert_allclose(weight, other, rtol=1e-6)
 
 
-def test_clipping_leaves_a_weight_inside_the_ball_bit_for_bit() -> None:
+def test_clipping_keeps_a_weight_inside_the_ball_bit_identical() -> None:
     ours = net()
     constraint = SpectralProjection(mode="clip")
     constraint.wrap(ours, SHAPE)
@@ -98,7 +98,7 @@ def test_clipping_leaves_a_weight_inside_the_ball_bit_for_bit() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_while_the_weight_moves_sigma_is_underestimated_and_then_caught_up(mode: Literal["normalise", "clip"]) -> None:
+def test_sigma_is_underestimated_until_power_iteration_converges(mode: Literal["normalise", "clip"]) -> None:
     ours = net()
     constraint = SpectralProjection(mode=mode)
     constraint.wrap(ours, SHAPE)
@@ -125,8 +125,8 @@ def test_one_step_of_power_iteration_and_a_projection_by_hand() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_gamma_is_divided_where_asked_by_its_largest_gain(mode: Literal["normalise", "clip"]) -> None:
-    # γ / √(Var + ε) is (1, 3, 0.5): its σ is 3, and a second layer's 0.25 stays when clipped.
+def test_gamma_is_projected_only_with_norm_layers(mode: Literal["normalise", "clip"]) -> None:
+    # γ / √(Var + ε) is (1, -3, 0.5) with σ = 3 in the first layer, and 0.25 in the second, below c.
     for asked in (False, True):
         ours = nn.Sequential(nn.Linear(1, 3), nn.BatchNorm1d(3, eps=0.0), nn.BatchNorm1d(1, eps=0.0)).double()
         for norm, gamma in ((ours[1], [2.0, -3.0, 2.5]), (ours[2], [0.25])):
@@ -139,17 +139,19 @@ def test_gamma_is_divided_where_asked_by_its_largest_gain(mode: Literal["normali
         assert ours[2].weight.item() == pytest.approx(1.5 if asked and mode == "normalise" else 0.25)
 
 
-def test_gamma_that_cannot_be_divided_is_refused_only_where_asked() -> None:
+def test_missing_gamma_is_refused_only_with_norm_layers() -> None:
     for asked in (False, True):
         ours = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, affine=False))
         if not asked:
             constrain(ours, [SpectralProjection()], (2,))
             continue
-        with pytest.raises(Refusal, match="spectral_projection scales γ of batch normalisation, and '1' trains none"):
+        with pytest.raises(
+            Refusal, match="spectral_projection scales γ of batch normalization, but '1' has no trained γ"
+        ):
             constrain(ours, [SpectralProjection(norm_layers=True)], (2,))
 
 
-def test_outside_the_graph_the_gradient_has_a_part_along_the_weight_and_inside_it_has_none() -> None:
+def test_the_gradient_is_orthogonal_to_the_weight_only_with_spectral_normalization() -> None:
     along = []
     for constraint in (SpectralProjection(), SpectralNormalization()):
         ours = constraint.wrap(net().eval(), SHAPE)
@@ -161,7 +163,7 @@ def test_outside_the_graph_the_gradient_has_a_part_along_the_weight_and_inside_i
     assert along[1] < 1e-12
 
 
-def test_of_a_reparametrised_layer_the_trained_weight_is_divided() -> None:
+def test_the_raw_weight_of_a_reparametrised_layer_is_divided() -> None:
     ours = SpectralNormalization(coefficient=3.0).wrap(net(), SHAPE)
     constraint = SpectralProjection(mode="clip")
     constraint.wrap(ours, SHAPE)
@@ -171,7 +173,7 @@ def test_of_a_reparametrised_layer_the_trained_weight_is_divided() -> None:
     assert np.linalg.norm(ours.output.weight.detach().numpy(), 2) == pytest.approx(3)
 
 
-def test_the_defaults_and_what_is_refused() -> None:
+def test_default_and_invalid_values() -> None:
     default = SpectralProjection()
     assert (default.mode, default.c, default.power_iterations, default.norm_layers) == ("normalise", 1.0, 1, False)
     for field, value in {"mode": "shrink", "c": 0.0, "power_iterations": 0}.items():

@@ -46,7 +46,7 @@ def move(net: nn.Module, scale: float = 0.3) -> None:
             parameter.add_(scale * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
 
 
-def test_the_penalty_is_half_lambda_times_the_sum_of_squares() -> None:
+def test_the_penalty_is_half_lambda_times_the_sum_of_squared_sigmas() -> None:
     constraint = SpectralRegularization(weight=0.25)
     ours = constraint.wrap(net(), (2, 4, 4))
     expected = 0.25 / 2 * sum(leading(layer)[1] ** 2 for _, layer in weighted_layers(ours))
@@ -77,7 +77,7 @@ def test_the_gradient_is_lambda_sigma_u_v() -> None:
         assert_allclose(gradient, expected, atol=1e-12, err_msg=name)
 
 
-def test_the_vectors_move_in_update_alone_by_one_step_of_power_iteration() -> None:
+def test_only_update_advances_the_vectors_by_one_step() -> None:
     constraint = SpectralRegularization()
     ours = constraint.wrap(net(), (2, 4, 4))
     move(ours)
@@ -98,7 +98,7 @@ def test_the_vectors_move_in_update_alone_by_one_step_of_power_iteration() -> No
         assert np.abs(u - before[name][0]).max() > 1e-3
 
 
-def test_power_iterations_are_as_many_updates() -> None:
+def test_power_iterations_equal_as_many_updates() -> None:
     ours, theirs = SpectralRegularization().wrap(net(), (2, 4, 4)), SpectralRegularization().wrap(net(), (2, 4, 4))
     move(ours)
     move(theirs)
@@ -109,7 +109,7 @@ def test_power_iterations_are_as_many_updates() -> None:
         assert_allclose(kept(one)[0], kept(other)[0], rtol=0)
 
 
-def test_updates_converge_to_the_singular_vectors_of_weights_that_have_moved() -> None:
+def test_updates_converge_to_the_singular_vectors_of_changed_weights() -> None:
     constraint = SpectralRegularization(power_iterations=500)
     ours = constraint.wrap(net(), (2, 4, 4))
     move(ours)
@@ -121,6 +121,6 @@ def test_updates_converge_to_the_singular_vectors_of_weights_that_have_moved() -
         assert ours_u @ matrix(layer) @ ours_v == pytest.approx(sigma, rel=1e-10)
 
 
-def test_the_papers_weight() -> None:
+def test_the_defaults_are_those_of_the_paper() -> None:
     assert SpectralRegularization().weight == 0.01
     assert SpectralRegularization().power_iterations == 1

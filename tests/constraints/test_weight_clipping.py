@@ -1,4 +1,4 @@
-"""Weight clipping: w <- clip(w, -c, c) of weighted layers, and of nothing else."""
+"""Weight clipping: w <- clip(w, -c, c) for the weights of Linear and convolution layers."""
 
 from collections import OrderedDict
 
@@ -38,7 +38,7 @@ def arrays(net: nn.Module) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("biases", [True, False])
-def test_clamps_weights_and_biases_of_layers_never_of_norms(biases: bool) -> None:
+def test_weights_and_biases_are_clipped_but_not_normalization_layers(biases: bool) -> None:
     ours = net()
     before = arrays(ours)
     WeightClipping(c=0.3, biases=biases).project(ours)
@@ -46,10 +46,10 @@ def test_clamps_weights_and_biases_of_layers_never_of_norms(biases: bool) -> Non
     for name, value in arrays(ours).items():
         expected = np.clip(before[name], -0.3, 0.3) if name in clipped else before[name]
         assert_array_equal(value, expected, err_msg=name)
-        assert np.abs(before[name]).max() > 0.3, "nothing would have been clipped"
+        assert np.abs(before[name]).max() > 0.3, "the test needs values outside the bounds"
 
 
-def test_clipping_twice_is_clipping_once() -> None:
+def test_clipping_is_idempotent() -> None:
     ours = net()
     WeightClipping(c=0.3).project(ours)
     once = arrays(ours)
@@ -58,14 +58,14 @@ def test_clipping_twice_is_clipping_once() -> None:
         assert_array_equal(value, once[name])
 
 
-def test_values_within_the_bounds_stay_bit_for_bit() -> None:
+def test_values_within_the_bounds_stay_bit_identical() -> None:
     layer = nn.Linear(5, 1, bias=False)
     layer.weight.data = torch.tensor([[-0.5, -0.1, 0.02, 0.1, 0.5]])
     WeightClipping(c=0.1).project(layer)
     assert torch.equal(layer.weight, torch.tensor([[-0.1, -0.1, 0.02, 0.1, 0.1]]))
 
 
-def test_of_a_reparametrised_layer_the_trained_weight_is_clipped() -> None:
+def test_the_raw_weight_of_a_reparametrised_layer_is_clipped() -> None:
     ours = SpectralNormalization().wrap(net(), (2, 4, 4))
     before = {name: raw_weight(layer).detach().clone() for name, layer in weighted_layers(ours)}
     WeightClipping(c=0.3).project(ours)
@@ -74,7 +74,7 @@ def test_of_a_reparametrised_layer_the_trained_weight_is_clipped() -> None:
 
 
 @pytest.mark.parametrize("biases", [True, False])
-def test_the_initial_weights_are_clipped_where_that_is_asked_for(biases: bool) -> None:
+def test_initial_clips_the_initial_weights(biases: bool) -> None:
     ours, expected, untouched = net(), net(), arrays(net())
     constrain(ours, [WeightClipping(c=0.3, biases=biases, initial=True)], (2, 4, 4))
     WeightClipping(c=0.3, biases=biases).project(expected)
@@ -85,14 +85,14 @@ def test_the_initial_weights_are_clipped_where_that_is_asked_for(biases: bool) -
     assert_array_equal(arrays(ours)["norm.weight"], untouched["norm.weight"])
 
 
-def test_else_the_first_update_starts_from_the_weights_of_every_other_method() -> None:
+def test_initial_weights_are_unchanged_by_default() -> None:
     ours, before = net(), arrays(net())
     assert constrain(ours, [WeightClipping(c=0.3)], (2, 4, 4)) is ours
     for name, value in arrays(ours).items():
         assert_array_equal(value, before[name])
 
 
-def test_initial_values_within_the_bounds_stay_bit_for_bit_and_are_trained_on() -> None:
+def test_initial_clipping_keeps_the_parameter_and_values_within_the_bounds() -> None:
     layer = nn.Linear(5, 1, bias=False)
     layer.weight.data = torch.tensor([[-0.5, -0.1, 0.02, 0.1, 0.5]])
     parameter = layer.weight
@@ -103,14 +103,14 @@ def test_initial_values_within_the_bounds_stay_bit_for_bit_and_are_trained_on() 
     assert layer.weight.grad_fn is None
 
 
-def test_a_plan_clips_what_has_no_values() -> None:
+def test_initial_clipping_works_on_the_meta_device() -> None:
     with torch.device("meta"):
         layer = nn.Linear(5, 1)
     constrain(layer, [WeightClipping(initial=True)], (5,))
     assert layer.weight.is_meta
 
 
-def test_the_papers_c_and_what_is_refused() -> None:
+def test_default_and_invalid_values() -> None:
     assert WeightClipping().c == 0.01
     assert WeightClipping().biases
     assert not WeightClipping().initial

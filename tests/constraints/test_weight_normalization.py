@@ -1,4 +1,4 @@
-"""Weight normalization: values by hand, parity with torch's own, and combinations."""
+"""Weight normalization: values by hand, parity with torch's weight_norm, and combinations."""
 
 from collections import OrderedDict
 
@@ -50,7 +50,7 @@ def test_a_matrix_by_hand() -> None:
     assert_allclose(raw_weight(layer).detach(), [[3, 4], [0, -2]], rtol=0)
 
 
-def test_every_output_unit_has_norm_one_and_the_squared_sigmas_sum_to_their_number() -> None:
+def test_output_units_have_norm_one_and_squared_sigmas_sum_to_the_number_of_units() -> None:
     ours = WeightNormalization().wrap(net(), SHAPE)
     for name, layer in weighted_layers(ours):
         assert_allclose(unit_norms(layer), 1, rtol=1e-12, err_msg=name)
@@ -61,7 +61,7 @@ def test_every_output_unit_has_norm_one_and_the_squared_sigmas_sum_to_their_numb
         assert [key for key, _ in layer.named_parameters()] == ["bias", "parametrizations.weight.original"]
 
 
-def test_a_trained_gain_starts_from_the_function_that_the_network_was() -> None:
+def test_a_trained_gain_keeps_the_initial_function() -> None:
     bare, ours = net(), WeightNormalization(gain=True).wrap(net(), SHAPE)
     for (name, one), (_, other) in zip(weighted_layers(ours), weighted_layers(bare), strict=True):
         assert torch.equal(raw_weight(one), other.weight), name
@@ -70,7 +70,7 @@ def test_a_trained_gain_starts_from_the_function_that_the_network_was() -> None:
         assert_allclose(gain.detach().flatten(), unit_norms(other), rtol=1e-15, err_msg=name)
 
 
-def test_a_trained_gain_is_a_parameter_and_the_norm_of_its_unit() -> None:
+def test_a_trained_gain_is_a_parameter_and_sets_the_norm_of_its_unit() -> None:
     ours = WeightNormalization(gain=True).wrap(net(), SHAPE)
     gain = dict(ours.named_parameters())["deconv.parametrizations.weight.0.gain"]
     with torch.no_grad():
@@ -93,7 +93,7 @@ def test_a_trained_gain_is_a_parameter_and_the_norm_of_its_unit() -> None:
     ],
     ids=["linear", "conv1d", "grouped conv2d", "conv_transpose2d"],
 )
-def test_values_and_gradients_are_those_of_torchs_parametrization(layer: WeightedLayer, axis: int) -> None:
+def test_values_and_gradients_match_torchs_weight_norm(layer: WeightedLayer, axis: int) -> None:
     layer = layer.double()
     weight, gradient = draw(*layer.weight.shape), draw(*layer.weight.shape, seed=1)
     layer.weight.data = weight.clone()
@@ -115,7 +115,7 @@ def test_a_grouped_transposed_convolution_is_normalised_unit_by_unit() -> None:
     deconv = nn.ConvTranspose2d(4, 6, 2, groups=2).double()
     deconv.weight.data = draw(4, 3, 2, 2)
     ours = WeightNormalization().wrap(deconv, (4, 3, 3))
-    # Channel 3 g + j is fed by the two input channels of group g alone.
+    # Output channel 3 g + j depends on the two input channels of group g only.
     for group in range(2):
         kernels = ours.weight.detach().numpy()[2 * group : 2 * group + 2]
         assert_allclose((kernels**2).sum(axis=(0, 2, 3)), 1, rtol=1e-12)
@@ -123,7 +123,7 @@ def test_a_grouped_transposed_convolution_is_normalised_unit_by_unit() -> None:
 
 @pytest.mark.parametrize("gain", [False, True])
 @pytest.mark.parametrize("layer", [nn.Linear(3, 2), nn.ConvTranspose2d(2, 2, 2)], ids=["linear", "conv_transpose2d"])
-def test_both_derivatives_are_those_of_finite_differences(layer: WeightedLayer, gain: bool) -> None:
+def test_gradcheck_and_gradgradcheck(layer: WeightedLayer, gain: bool) -> None:
     ours = NormalizedUnits(layer.double(), gain)
     weight = draw(*layer.weight.shape).requires_grad_()
     assert torch.autograd.gradcheck(ours, (weight,))
@@ -131,7 +131,7 @@ def test_both_derivatives_are_those_of_finite_differences(layer: WeightedLayer, 
 
 
 @pytest.mark.parametrize("gain", [False, True])
-def test_a_gradient_penalty_differentiates_through_it(gain: bool) -> None:
+def test_it_works_with_a_gradient_penalty(gain: bool) -> None:
     constraints = [WeightNormalization(gain=gain), GradientPenalty()]
     ours = constrain(net(), constraints, SHAPE)
     batch = Batch(draw(5, *SHAPE), draw(5, *SHAPE, seed=1))
@@ -142,7 +142,7 @@ def test_a_gradient_penalty_differentiates_through_it(gain: bool) -> None:
         assert gradient.norm() > 0
 
 
-def test_spectral_normalization_after_it_has_the_last_word_when_the_weights_have_moved_too() -> None:
+def test_a_later_spectral_normalization_sets_sigma_to_one() -> None:
     spectral = SpectralNormalization(power_iterations=500)
     ours = constrain(net(), [WeightNormalization(), spectral], SHAPE)
     with torch.no_grad():
@@ -154,7 +154,7 @@ def test_spectral_normalization_after_it_has_the_last_word_when_the_weights_have
         assert sigma == pytest.approx(1, rel=1e-9), name
 
 
-def test_after_another_reparametrisation_it_has_the_last_word_in_training_too() -> None:
+def test_after_another_reparametrisation_unit_norms_are_one_in_training() -> None:
     spectral = SpectralNormalization()
     ours = constrain(net(), [FrobeniusNormalization(), spectral, WeightNormalization()], SHAPE)
     optimiser = torch.optim.SGD(ours.parameters(), lr=0.1)
@@ -170,7 +170,7 @@ def test_after_another_reparametrisation_it_has_the_last_word_in_training_too() 
         assert_allclose(unit_norms(layer), 1, rtol=1e-12, err_msg=name)
 
 
-def test_a_trained_gain_starts_from_what_another_reparametrisation_made_of_the_weight() -> None:
+def test_a_trained_gain_starts_from_the_norms_after_an_earlier_reparametrisation() -> None:
     normalized = constrain(net(), [SpectralNormalization()], SHAPE)
     both = constrain(net(), [SpectralNormalization(), WeightNormalization(gain=True)], SHAPE)
     for (name, one), (_, other) in zip(weighted_layers(both), weighted_layers(normalized), strict=True):
@@ -178,12 +178,12 @@ def test_a_trained_gain_starts_from_what_another_reparametrisation_made_of_the_w
 
 
 @pytest.mark.parametrize("gain", [False, True])
-def test_it_wraps_on_the_meta_device(gain: bool) -> None:
+def test_wrapping_works_on_the_meta_device(gain: bool) -> None:
     with torch.device("meta"):
         ours = WeightNormalization(gain=gain).wrap(net(), SHAPE)
     assert ours(torch.empty(3, *SHAPE, device="meta", dtype=torch.float64)).shape == (3, 1)
     assert all(parameter.is_meta for parameter in ours.parameters())
 
 
-def test_the_gain_of_the_comparison_is_one() -> None:
+def test_the_gain_is_not_trained_by_default() -> None:
     assert WeightNormalization().gain is False

@@ -1,4 +1,4 @@
-"""R1 and R2: closed values by place, gradients by finite differences, and what they need."""
+"""R1 and R2 penalties: values by hand, gradients by finite differences, and required samples."""
 
 import numpy as np
 import pytest
@@ -15,13 +15,13 @@ POINTS = ("real", "generated", "both")
 
 
 @pytest.mark.parametrize(("points", "expected"), [("real", 5 * 25.0), ("generated", 5 * 25.0), ("both", 10 * 25.0)])
-def test_a_linear_discriminator_has_half_gamma_times_its_squared_norm(points: str, expected: float) -> None:
+def test_a_linear_discriminator_by_hand(points: str, expected: float) -> None:
     batch = Batch(draw(7, 2), draw(7, 2, seed=1))
     penalty = ZeroCenteredPenalty(points=points).penalty(linear([3.0, 4.0]), batch, rng())
     assert penalty.item() == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_square_is_the_mean_over_samples_of_the_points_that_are_named() -> None:
+def test_the_penalty_is_the_mean_over_the_configured_points() -> None:
     real, generated = draw(6, 3, 2), draw(6, 3, 2, seed=1)
     # D(x) = |x|²/2 has the gradient x.
     r1, r2 = (3 * (x.numpy() ** 2).sum(axis=(1, 2)).mean() for x in (real, generated))
@@ -32,7 +32,7 @@ def test_the_square_is_the_mean_over_samples_of_the_points_that_are_named() -> N
     assert not generated.requires_grad
 
 
-def test_each_kind_of_points_has_its_own_mean() -> None:
+def test_real_and_generated_samples_are_averaged_separately() -> None:
     real, generated = torch.full((2, 1), 1.0).double(), torch.full((6, 1), 2.0).double()
     penalty = ZeroCenteredPenalty(weight=2.0, points="both").penalty(HalfSquare(), Batch(real, generated), rng())
     assert penalty.item() == pytest.approx(1 + 4)
@@ -45,13 +45,13 @@ def test_the_parameters_gradient_equals_finite_differences(points: str) -> None:
     assert check_parameter_gradients(net, lambda: constraint.penalty(net, batch, rng())) >= 5
 
 
-def test_the_gradient_of_a_linear_discriminators_penalty_is_gamma_w() -> None:
+def test_the_parameter_gradient_of_a_linear_discriminator_by_hand() -> None:
     net = linear([3.0, -4.0])
     ZeroCenteredPenalty(weight=0.5).penalty(net, Batch(draw(7, 2), None), rng()).backward()
     assert_allclose(net.weight.grad, np.array([[1.5, -2.0]]), rtol=1e-12)
 
 
-def test_where_the_discriminator_is_constant_penalty_and_gradient_are_zero() -> None:
+def test_a_constant_discriminator_gives_zero() -> None:
     net = dead_net()
     penalty = ZeroCenteredPenalty(points="both").penalty(net, Batch(draw(3, 2), draw(3, 2, seed=1)), rng())
     assert penalty.item() == 0
@@ -63,31 +63,31 @@ def test_where_the_discriminator_is_constant_penalty_and_gradient_are_zero() -> 
 
 
 @pytest.mark.parametrize("points", ["generated", "both"])
-def test_a_task_without_generated_samples_is_told_so(points: str) -> None:
+def test_missing_generated_samples_are_an_error(points: str) -> None:
     expected = f"zero_centered_penalty on {points} needs generated samples, .* allowed: points: real"
     with pytest.raises(ValueError, match=expected):
         ZeroCenteredPenalty(points=points).penalty(linear([1.0]), Batch(draw(3, 1), None), rng())
 
 
-def test_r1_needs_none() -> None:
+def test_r1_needs_no_generated_samples() -> None:
     penalty = ZeroCenteredPenalty().penalty(linear([2.0]), Batch(draw(3, 1), None), rng())
     assert penalty.item() == pytest.approx(20)
 
 
-def test_it_draws_nothing() -> None:
+def test_it_draws_no_random_numbers() -> None:
     generator = rng()
     ZeroCenteredPenalty(points="both").penalty(linear([1.0]), Batch(draw(3, 1), draw(3, 1)), generator)
     assert torch.equal(generator.get_state(), rng().get_state())
 
 
-def test_the_papers_hyperparameters() -> None:
+def test_the_defaults_are_those_of_the_paper() -> None:
     assert (ZeroCenteredPenalty().weight, ZeroCenteredPenalty().points) == (10, "real")
     assert ZeroCenteredPenalty.double_backward
     with pytest.raises(ValidationError, match="points"):
         ZeroCenteredPenalty(points="interpolates")
 
 
-def test_batch_normalisation_is_refused_with_the_reason() -> None:
+def test_batch_normalization_is_refused() -> None:
     net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
-    with pytest.raises(Refusal, match=r"^zero_centered_penalty .* batch normalisation in '1' makes depend on"):
+    with pytest.raises(Refusal, match=r"^zero_centered_penalty .* batch normalization in '1' makes it depend on"):
         constrain(net, [ZeroCenteredPenalty()], (2,))

@@ -1,3 +1,5 @@
+"""The activations of the models, and their check of widths."""
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -36,7 +38,7 @@ def test_models_take_every_activation_and_refuse_odd_widths(model: type[MLP | DC
     for name in ("relu", "leaky_relu", "group_sort", "full_sort"):
         networks = model(width=4, activation=name).build(shape)  # type: ignore[arg-type]
         assert networks.discriminator(torch.randn(3, *shape)).shape == (3, 1)
-    with pytest.raises(ValueError, match="group_sort sorts pairs of channels: width is 3; allowed: even ones"):
+    with pytest.raises(ValueError, match="group_sort sorts pairs of channels, got width 3; allowed: even widths"):
         model(width=3, activation="group_sort").check(shape)
     with pytest.raises(ValidationError, match="activation"):
         model(activation="sort")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Conditional networks: the class reaches both of them, and constraints and measurements see every layer."""
+"""Conditional networks: both depend on the class, and constraints and measurements cover every layer."""
 
 import math
 from typing import Any
@@ -17,7 +17,7 @@ from lipschitz.estimation.gradients import gradient_norms
 from lipschitz.estimation.labels import Labelled
 from lipschitz.estimation.layers import input_shapes, weighted_layers
 from lipschitz.estimation.sigma import layer_sigmas
-from lipschitz.models.conditional import ConditionalBatchNorm2d, Projection
+from lipschitz.models.conditional import ConditionalBatchNorm2d, ProjectionDiscriminator
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.resnet import ResNet
 
@@ -27,7 +27,7 @@ BOTH = pytest.mark.parametrize("model", [DCGAN(width=2, conditional=True), ResNe
 
 
 @BOTH
-def test_the_class_reaches_both_networks(model: Any) -> None:
+def test_both_networks_depend_on_the_class(model: Any) -> None:
     torch.manual_seed(0)
     generator, discriminator, latent = model.build(SHAPE, CLASSES)
     for norm in generator.modules():
@@ -43,16 +43,16 @@ def test_the_class_reaches_both_networks(model: Any) -> None:
 
 
 @BOTH
-def test_without_the_condition_the_networks_take_no_label(model: Any) -> None:
+def test_unconditional_networks_take_no_labels(model: Any) -> None:
     plain = type(model)(width=2).build(SHAPE, CLASSES)
     assert plain.discriminator(plain.generator(torch.randn(2, plain.latent))).shape == (2, 1)
-    with pytest.raises(ValueError, match=r"takes the class of each sample; allowed: data with labels"):
+    with pytest.raises(ValueError, match=r"needs class labels; allowed: data with labels"):
         model.build(SHAPE)
 
 
-def test_the_projection_by_hand() -> None:
+def test_the_projection_discriminator_by_hand() -> None:
     torch.manual_seed(0)
-    net = Projection(nn.Flatten(), nn.Linear(4, 1), CLASSES)
+    net = ProjectionDiscriminator(nn.Flatten(), nn.Linear(4, 1), CLASSES)
     x, y = torch.randn(5, 1, 2, 2), torch.tensor([2, 0, 1, 1, 2])
     for index, label in enumerate(y):
         phi = x[index].flatten()
@@ -73,14 +73,14 @@ def test_conditional_batch_norm_by_hand() -> None:
 
 
 @pytest.mark.parametrize("name", CONSTRAINTS)
-def test_every_constraint_takes_a_conditional_step_or_says_why_not(name: str) -> None:
+def test_every_constraint_trains_a_conditional_discriminator_or_refuses_it(name: str) -> None:
     constraint = CONSTRAINTS[name]()
     torch.manual_seed(0)
     try:
         net = constrain(DCGAN(width=2, conditional=True).build_discriminator(SHAPE, CLASSES), [constraint], SHAPE)
     except Refusal as reason:
-        # Certified methods know no module of one's own with several layers side by side.
-        refused = constraint.promise == "certified" and "Projection" in str(reason)
+        # Certified methods refuse modules with a custom forward, which may add the outputs of several layers.
+        refused = constraint.promise == "certified" and "ProjectionDiscriminator" in str(reason)
         if not refused:
             raise
         return
@@ -104,8 +104,8 @@ def test_every_constraint_takes_a_conditional_step_or_says_why_not(name: str) ->
     assert all(torch.isfinite(weight).all() for weight in moved.values())
 
 
-def test_a_view_repeats_its_labels_for_real_and_generated_samples_in_turn() -> None:
-    net = Projection(nn.Flatten(), nn.Linear(4, 1), CLASSES)
+def test_labelled_repeats_its_labels_for_real_and_generated_samples() -> None:
+    net = ProjectionDiscriminator(nn.Flatten(), nn.Linear(4, 1), CLASSES)
     x, y = torch.randn(3, 1, 2, 2), torch.tensor([2, 0, 1])
     view = Labelled(net, y)
     assert_close(view(torch.cat([x, x])), torch.cat([net(x, y), net(x, y)]))
@@ -115,7 +115,7 @@ def test_a_view_repeats_its_labels_for_real_and_generated_samples_in_turn() -> N
             Labelled(net, y)(torch.randn(n, 1, 2, 2))
 
 
-def test_the_bound_covers_every_class_and_sigma_every_layer() -> None:
+def test_the_upper_bound_holds_for_every_class_and_sigma_covers_every_layer() -> None:
     torch.manual_seed(0)
     with exact(DCGAN(width=2, conditional=True).build_discriminator(SHAPE, CLASSES)) as net:
         points = torch.randn(16, *SHAPE, dtype=torch.float64)

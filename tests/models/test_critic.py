@@ -1,4 +1,4 @@
-"""The published critic: its sizes, and torch's initialisation, which is part of what was published."""
+"""The published critic: layer sizes and torch's default initialisation."""
 
 import pytest
 import torch
@@ -14,18 +14,18 @@ def sizes(net: nn.Module) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize(("dimension", "width"), [(1, 128), (2, 128), (64, 128), (65, 130), (128, 256)])
-def test_two_hidden_layers_of_the_published_width(dimension: int, width: int) -> None:
+def test_default_layer_sizes_are_the_published_ones(dimension: int, width: int) -> None:
     net = Critic().build_discriminator((dimension,))
     assert sizes(net) == [(dimension, width), (width, width), (width, 1)]
     assert net(torch.randn(5, dimension)).shape == (5, 1)
 
 
-def test_width_and_depth_can_be_others() -> None:
+def test_width_and_depth_are_configurable() -> None:
     assert sizes(Critic(width=6, depth=1).build_discriminator((3,))) == [(3, 6), (6, 1)]
     assert sizes(Critic(width=6, depth=3).build_discriminator((300,))) == [(300, 6), (6, 6), (6, 6), (6, 1)]
 
 
-def test_weights_and_biases_start_as_torch_draws_them() -> None:
+def test_initialisation_is_torchs_default() -> None:
     torch.manual_seed(3)
     ours = Critic().build_discriminator((5,))
     torch.manual_seed(3)
@@ -41,7 +41,7 @@ def test_weights_and_biases_start_as_torch_draws_them() -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), [("relu", nn.ReLU), ("leaky_relu", nn.LeakyReLU), ("full_sort", GroupSort)])
-def test_a_named_slot_and_the_activation_asked_for_in_every_block(name: str, kind: type[nn.Module]) -> None:
+def test_every_block_has_a_norm_slot_and_the_configured_activation(name: str, kind: type[nn.Module]) -> None:
     net = Critic(activation=name).build_discriminator((2,))  # type: ignore[arg-type]
     blocks = list(net.get_submodule("blocks").children())
     assert len(blocks) == 2
@@ -50,7 +50,7 @@ def test_a_named_slot_and_the_activation_asked_for_in_every_block(name: str, kin
         assert type(block.get_submodule("norm")) is nn.Identity
         assert type(block.get_submodule("activation")) is kind
     if isinstance(activation := blocks[0].get_submodule("activation"), GroupSort):
-        assert activation.group_size is None, "sorting out sorts all channels"
+        assert activation.group_size is None, "full_sort sorts all channels"
 
 
 def test_relu_is_the_default() -> None:
@@ -63,10 +63,10 @@ def test_it_has_no_generator() -> None:
     assert not hasattr(Critic(), "build")
 
 
-def test_images_and_widths_that_pairs_do_not_divide_are_refused() -> None:
+def test_images_and_odd_widths_with_group_sort_are_refused() -> None:
     for refuse in (Critic().check, Critic().build_discriminator):
         with pytest.raises(ValueError, match=r"critic takes points, not images \(1, 8, 8\); allowed: \(d,\)"):
             refuse((1, 8, 8))
     Critic(activation="group_sort").check((3,))
-    with pytest.raises(ValueError, match="group_sort sorts pairs of channels: width is 5; allowed: even ones"):
+    with pytest.raises(ValueError, match="group_sort sorts pairs of channels, got width 5; allowed: even widths"):
         Critic(width=5, activation="group_sort").check((3,))

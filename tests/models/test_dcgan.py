@@ -1,10 +1,10 @@
-"""The standard CNN against SN-GAN's Table 3, its parameters counted by hand."""
+"""DCGAN against Table 3 of SN-GAN, with parameter counts by hand."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from lipschitz.models.base import LEAK
+from lipschitz.models.base import NEGATIVE_SLOPE
 from lipschitz.models.dcgan import DCGAN
 
 DISCRIMINATOR = [
@@ -73,7 +73,7 @@ def test_shapes(shape: tuple[int, int, int]) -> None:
     assert networks.discriminator(images).shape == (4, 1)
 
 
-def test_no_norm_layer_in_the_discriminator_and_a_named_slot_in_every_block() -> None:
+def test_every_discriminator_block_has_an_empty_norm_slot() -> None:
     networks = DCGAN(width=4).build((1, 8, 8))
     for block in networks.discriminator.get_submodule("blocks").children():
         assert [name for name, _ in block.named_children()] == ["conv", "norm", "activation"]
@@ -92,14 +92,14 @@ def test_no_norm_layer_in_the_discriminator_and_a_named_slot_in_every_block() ->
         ((1, 32, 16), "square images whose size is a multiple of 8, not 32x16"),
     ],
 )
-def test_shapes_that_are_refused(shape: tuple[int, ...], message: str) -> None:
+def test_unsupported_shapes_are_refused(shape: tuple[int, ...], message: str) -> None:
     for refuse in (DCGAN().check, DCGAN().build):
         with pytest.raises(ValueError, match=message):
             refuse(shape)
 
 
 @pytest.mark.parametrize("name", ["leaky_relu", "relu"])
-def test_the_scale_of_activations_outlives_the_initialisation(name: str) -> None:
+def test_initialisation_preserves_the_scale_of_activations(name: str) -> None:
     torch.manual_seed(0)
     net = DCGAN(width=16, activation=name).build((3, 32, 32)).discriminator
     scales: list[float] = []
@@ -123,8 +123,8 @@ def test_he_initialisation_by_hand() -> None:
     deconv = networks.generator.get_submodule("blocks.0.deconv")
     assert isinstance(conv.weight, Tensor)
     assert isinstance(deconv.weight, Tensor)
-    # Eq. 15: sqrt(2 / ((1 + a²) fan-in)), the fan-in 64 channels of 4x4 for both.
-    assert conv.weight.std().item() == pytest.approx((2 / (1 + LEAK**2) / (64 * 16)) ** 0.5, rel=0.02)
+    # Eq. 15: std = sqrt(2 / ((1 + a²) fan-in)), where a is the negative slope.
+    assert conv.weight.std().item() == pytest.approx((2 / (1 + NEGATIVE_SLOPE**2) / (64 * 16)) ** 0.5, rel=0.02)
     assert deconv.weight.std().item() == pytest.approx((2 / (128 * 16)) ** 0.5, rel=0.02)
     for net in (networks.generator, networks.discriminator):
         assert all((value == 0).all() for name, value in net.named_parameters() if name.endswith("conv.bias"))

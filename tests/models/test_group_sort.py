@@ -1,4 +1,4 @@
-"""Sorting against torch's own sort, which no fast path may differ from."""
+"""GroupSort against torch.sort, also on the fast path by NumPy."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def drawn(shape: tuple[int, ...], dtype: torch.dtype = torch.float64, seed: int 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
 @pytest.mark.parametrize(("group_size", "shape"), CASES, ids=str)
-def test_values_and_gradients_are_torch_s(group_size: int | None, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+def test_values_and_gradients_equal_torchs(group_size: int | None, shape: tuple[int, ...], dtype: torch.dtype) -> None:
     x, direction = drawn(shape, dtype).requires_grad_(), drawn(shape, dtype, seed=1)
     ours, theirs = GroupSort(group_size)(x), by_torch(x, group_size)
     assert ours.dtype == dtype
@@ -40,7 +40,7 @@ def test_values_and_gradients_are_torch_s(group_size: int | None, shape: tuple[i
 
 
 @pytest.mark.parametrize(("group_size", "shape"), CASES, ids=str)
-def test_a_gradient_penalty_s_second_backward_pass_is_torch_s(group_size: int | None, shape: tuple[int, ...]) -> None:
+def test_second_derivatives_equal_torchs(group_size: int | None, shape: tuple[int, ...]) -> None:
     weights = drawn(shape, seed=1)
     second = []
     for sort in (GroupSort(group_size), lambda x: by_torch(x, group_size)):
@@ -51,28 +51,28 @@ def test_a_gradient_penalty_s_second_backward_pass_is_torch_s(group_size: int | 
     torch.testing.assert_close(second[0], second[1], rtol=1e-12, atol=0)
 
 
-def test_the_permutation_is_differentiated_twice_within_a_network() -> None:
+def test_gradcheck_and_gradgradcheck_in_a_network() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(3, 6), GroupSort(None), nn.Linear(6, 1)).double()
-    # Away from ties sorting is linear, so that the numerical derivatives exist.
+    # Without ties, sorting is locally linear, so numerical derivatives exist.
     x = drawn((4, 3)).requires_grad_()
     assert torch.autograd.gradcheck(net, x)
     assert torch.autograd.gradgradcheck(net, x)
 
 
 @pytest.mark.parametrize(("group_size", "shape"), [(None, (4, 6)), (3, (4, 6)), (None, (2, 6, 3, 3))], ids=str)
-def test_numbers_that_are_not_finite_are_sorted_too(group_size: int | None, shape: tuple[int, ...]) -> None:
+def test_infinities_and_nan_are_sorted_like_in_torch(group_size: int | None, shape: tuple[int, ...]) -> None:
     x = drawn(shape)
     x[0, 1], x[1, 2], x[1, 4], x[1, 0] = torch.nan, torch.nan, torch.inf, -torch.inf
     ours = GroupSort(group_size)(x.requires_grad_())
-    # Where NumPy leaves a NaN is where torch does: at the end, for all to see.
+    # NumPy and torch both sort NaN to the end.
     assert torch.equal(ours.isnan(), by_torch(x, group_size).isnan())
     torch.testing.assert_close(ours, by_torch(x, group_size), equal_nan=True, rtol=0, atol=0)
     ours.sum().backward()
     assert torch.equal(x.grad, torch.ones(shape, dtype=torch.float64))
 
 
-def test_ties_stay_a_permutation() -> None:
+def test_gradients_at_ties_are_a_permutation() -> None:
     x = torch.zeros(5, 8, dtype=torch.float64, requires_grad=True)
     direction = drawn((5, 8))
     (gradient,) = torch.autograd.grad(GroupSort(None)(x), x, direction)
@@ -80,25 +80,25 @@ def test_ties_stay_a_permutation() -> None:
 
 
 @pytest.mark.parametrize("group_size", [None, 4], ids=str)
-def test_memory_need_not_be_contiguous(group_size: int | None) -> None:
+def test_non_contiguous_inputs(group_size: int | None) -> None:
     square = drawn((8, 8))
     views = (square.T, square[:, ::2], square.flip(1), square[:1].expand(5, 8), drawn((2, 3, 3, 8)).movedim(3, 1))
     for view in views:
         assert torch.equal(GroupSort(group_size)(view), by_torch(view, group_size))
 
 
-def test_the_input_is_left_alone() -> None:
+def test_the_input_is_not_modified() -> None:
     x = drawn((3, 8))
     before = x.clone()
     GroupSort(None)(x).mul_(2)
     assert torch.equal(x, before)
 
 
-def test_shapes_are_known_without_values() -> None:
+def test_meta_device() -> None:
     assert GroupSort(None)(torch.empty(3, 8, 2, device="meta")).shape == (3, 8, 2)
 
 
-def test_numpy_sorts_where_it_is_quicker_and_knows_the_type(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numpy_is_used_for_large_groups_of_supported_dtypes(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
     argsort = np.argsort
     monkeypatch.setattr("lipschitz.models.group_sort.np.argsort", lambda *a, **k: calls.append(a) or argsort(*a, **k))
@@ -113,6 +113,6 @@ def test_numpy_sorts_where_it_is_quicker_and_knows_the_type(monkeypatch: pytest.
         assert len(calls) == expected
 
 
-def test_channels_that_do_not_make_whole_groups_are_an_error() -> None:
+def test_a_channel_count_that_the_group_size_does_not_divide_is_an_error() -> None:
     with pytest.raises(RuntimeError):
         GroupSort(4)(torch.zeros(2, 6))

@@ -1,3 +1,5 @@
+"""MLP: layer sizes, shapes, norm slots and initialisation."""
+
 import pytest
 import torch
 from torch import nn
@@ -21,7 +23,7 @@ def test_shapes(dimension: int) -> None:
     assert networks.discriminator(points).shape == (6, 1)
 
 
-def test_no_norm_layer_and_a_named_slot_in_every_block() -> None:
+def test_every_block_has_an_empty_norm_slot() -> None:
     networks = MLP(activation="leaky_relu").build((2,))
     for net in (networks.generator, networks.discriminator):
         for block in net.get_submodule("blocks").children():
@@ -36,10 +38,10 @@ def test_images_are_refused() -> None:
             refuse((1, 8, 8))
 
 
-def test_the_scale_of_activations_outlives_the_initialisation() -> None:
+def test_initialisation_preserves_the_scale_of_activations() -> None:
     torch.manual_seed(0)
     net = MLP(depth=8).build((128,)).discriminator
     with torch.no_grad():
         hidden = net.get_submodule("blocks")(torch.randn(256, 128))
-    # He et al. keep the mean square of what a layer is given, before the next halves it.
+    # He initialisation preserves the mean square of the layers' inputs in expectation.
     assert 0.5 < hidden.square().mean() < 2

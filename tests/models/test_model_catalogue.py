@@ -1,4 +1,4 @@
-"""What holds of every model, and which one a sweep's ``auto`` means."""
+"""Tests of every model, and of the choice of ``auto``."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ SHAPES = {"points": (2,), "images": (1, 8, 8)}
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_model_is_a_record_that_builds_the_same_networks_from_the_same_seed(name: str) -> None:
+def test_every_model_is_a_valid_record_and_builds_reproducibly(name: str) -> None:
     kind = MODELS[name]
     shape = SHAPES[kind.kind]
     assert kind.name() == name
@@ -36,7 +36,7 @@ def test_every_model_is_a_record_that_builds_the_same_networks_from_the_same_see
             assert torch.equal(value, other)
 
 
-def test_auto() -> None:
+def test_auto_chooses_mlp_for_points_and_dcgan_for_images() -> None:
     assert auto((2,)) == MLP()
     assert auto((1, 8, 8)) == auto((3, 32, 32)) == DCGAN()
     assert DCGAN().width == 64

@@ -1,4 +1,4 @@
-"""SN-GAN's residual networks against its Tables 4 and 5 and Fig. 8, their parameters counted by hand."""
+"""ResNet against Tables 4 and 5 and Fig. 8 of SN-GAN, with parameter counts by hand."""
 
 import math
 from itertools import pairwise
@@ -76,7 +76,7 @@ def test_shapes(shape: tuple[int, int, int]) -> None:
     assert networks.discriminator(images).shape == (4, 1)
 
 
-def test_a_block_adds_its_branch_to_its_shortcut() -> None:
+def test_a_discriminator_block_by_hand() -> None:
     torch.manual_seed(0)
     block = down_block(2, 3, "relu", down=True)
     x = torch.randn(2, 2, 4, 4)
@@ -87,7 +87,7 @@ def test_a_block_adds_its_branch_to_its_shortcut() -> None:
     assert isinstance(down_block(2, 2, "relu", down=False).shortcut, nn.Identity)
 
 
-def test_the_special_first_block_takes_the_image_as_it_is() -> None:
+def test_the_first_block_by_hand() -> None:
     torch.manual_seed(0)
     block = first_block(1, 2, "relu")
     x = torch.randn(2, 1, 4, 4)
@@ -103,13 +103,13 @@ def test_the_special_first_block_takes_the_image_as_it_is() -> None:
     ]
 
 
-def test_a_generator_s_block_repeats_each_place_before_it_convolves() -> None:
+def test_a_generator_block_by_hand() -> None:
     torch.manual_seed(0)
     block = up_block(2, 3, None).eval()
     x = torch.randn(2, 2, 3, 3)
     first, second = block.first.get_submodule("conv"), block.second.get_submodule("conv")
     repeated = x.relu().repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-    # Batch normalisation that has seen nothing divides by √(1 + ε).
+    # In eval mode, fresh batch normalization divides by √(1 + ε).
     branch = second((first(repeated / math.sqrt(1 + 1e-5)) / math.sqrt(1 + 1e-5)).relu())
     shortcut = block.shortcut.get_submodule("conv")(x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3))
     assert_close(block(x), branch + shortcut)
@@ -127,7 +127,7 @@ def test_glorot_initialisation_by_hand() -> None:
     assert all((value == 0).all() for name, value in net.named_parameters() if name.endswith("bias"))
 
 
-def test_no_norm_layer_in_the_discriminator_and_a_slot_before_every_activation_of_a_branch() -> None:
+def test_discriminator_blocks_have_an_empty_norm_slot_before_every_activation() -> None:
     net = ResNet(width=2).build_discriminator((1, 16, 16))
     slots = [name for name, module in net.named_modules() if name.endswith("norm")]
     assert slots == ["blocks.0.second.norm"] + [
@@ -138,7 +138,7 @@ def test_no_norm_layer_in_the_discriminator_and_a_slot_before_every_activation_o
     assert all(isinstance(net.get_submodule(slot), nn.BatchNorm2d) for slot in slots)
 
 
-def test_self_attention_against_a_loop_over_places() -> None:
+def test_self_attention_against_a_loop_over_positions() -> None:
     torch.manual_seed(0)
     layer = SelfAttention(16).double()
     with torch.no_grad():
@@ -155,7 +155,7 @@ def test_self_attention_against_a_loop_over_places() -> None:
     assert_close(layer(x)[0].flatten(1), expected)
 
 
-def test_self_attention_begins_as_the_identity_and_stands_after_the_maps_of_its_size() -> None:
+def test_self_attention_is_initially_the_identity_and_inserted_at_the_configured_size() -> None:
     x = torch.randn(2, 8, 4, 4)
     assert torch.equal(SelfAttention(8)(x), x)
     networks = ResNet(width=8, attention=16).build((3, 32, 32))
@@ -167,7 +167,7 @@ def test_self_attention_begins_as_the_identity_and_stands_after_the_maps_of_its_
     assert (attention.key.out_channels, attention.output.out_channels) == (1, 8)
 
 
-def test_the_bracket_of_a_residual_network_is_finite_and_attention_opens_it() -> None:
+def test_the_upper_bound_is_finite_without_attention_and_infinite_with_it() -> None:
     shape = (1, 8, 8)
     torch.manual_seed(0)
     with exact(ResNet(width=2).build_discriminator(shape)) as net:
@@ -196,12 +196,12 @@ def test_global_sum_pooling() -> None:
         (
             ResNet(activation="group_sort", special_first_block=False, width=2),
             (3, 32, 32),
-            "group_sort sorts pairs of channels: width is 3",
+            "group_sort sorts pairs of channels, got width 3",
         ),
-        (ResNet(activation="group_sort", width=3), (3, 32, 32), "group_sort sorts pairs of channels: width is 3"),
+        (ResNet(activation="group_sort", width=3), (3, 32, 32), "group_sort sorts pairs of channels, got width 3"),
     ],
 )
-def test_what_is_refused(model: ResNet, shape: tuple[int, ...], message: str) -> None:
+def test_unsupported_shapes_and_settings_are_refused(model: ResNet, shape: tuple[int, ...], message: str) -> None:
     for refuse in (model.check, model.build):
         with pytest.raises(ValueError, match=message):
             refuse(shape)

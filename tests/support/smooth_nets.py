@@ -1,4 +1,4 @@
-"""Smooth float64 networks, fixed draws, and parameters' gradients against central differences."""
+"""Test helpers: small float64 networks, fixed random draws, and a check of gradients by central differences."""
 
 from collections.abc import Callable
 
@@ -25,21 +25,21 @@ def linear(weight: list[float], bias: float = 0.0) -> nn.Module:
 
 
 class HalfSquare(nn.Module):
-    """D(x) = |x|²/2, whose gradient is x: other in every sample."""
+    """D(x) = |x|²/2, whose gradient x differs between samples."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(1).square().sum(dim=1, keepdim=True) / 2
 
 
 def smooth_net() -> nn.Module:
-    """Return a convolution, a transposed one and a linear layer with tanh between, for samples (1, 3, 3)."""
+    """Return a tanh network of a convolution, a transposed convolution and a linear layer, for samples (1, 3, 3)."""
     torch.manual_seed(0)
     conv = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Tanh(), nn.ConvTranspose2d(2, 2, 2, 2), nn.Tanh())
     return nn.Sequential(conv, nn.Flatten(), nn.Linear(2 * 6 * 6, 1)).double()
 
 
 def dead_net() -> nn.Module:
-    """Return a ReLU network of points whose hidden units are all off, so that its gradient is zero."""
+    """Return a ReLU network for points whose hidden units are all inactive, so that its gradient is zero."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1)).double()
     nn.init.constant_(net[0].bias, -1e6)
@@ -47,7 +47,7 @@ def dead_net() -> nn.Module:
 
 
 def flat_net() -> nn.Module:
-    """Return a tanh network of points whose last weight is zero: its gradient is zero, and that gradient's is not."""
+    """Return a tanh network for points with zero input gradient, but nonzero derivatives of that gradient."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1)).double()
     nn.init.zeros_(net[2].weight)
@@ -68,7 +68,7 @@ def finite_differences(value: Callable[[], Tensor], parameter: Tensor, step: flo
 
 
 def check_parameter_gradients(net: nn.Module, value: Callable[[], Tensor]) -> int:
-    """Assert that ``value().backward()`` gives every parameter its central difference; return how many it reached."""
+    """Assert that gradients equal central differences; return the number of parameters that have a gradient."""
     net.zero_grad()
     value().backward()
     reached = 0

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 from pydantic import PositiveInt
@@ -17,8 +16,8 @@ from lipschitz.datasets.images.published import Archive, Published, readable
 class CelebA(Published):
     """182,732 aligned faces, cut to 108x108 and resized to 64x64 RGB; the 19,962 of the test split are held out."""
 
-    source: ClassVar[str] = "Liu et al. 2015, arXiv:1411.7766; cut as in the DCGAN code of Taehoon Kim, 2016"
-    instructions: ClassVar[str] = (
+    source = "Liu et al. 2015, arXiv:1411.7766; cut as in the DCGAN code of Taehoon Kim, 2016"
+    instructions = (
         "it is published on Google Drive, for non-commercial research, and no script may fetch it: from "
         "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html put img_align_celeba.zip and the lists of the folders Anno "
         "and Eval into the folder celeba of the data root"

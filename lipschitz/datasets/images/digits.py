@@ -1,7 +1,6 @@
 """Handwritten digits, 8x8: real images that ship inside scikit-learn, so that they need no network."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -17,8 +16,8 @@ class Digits(Dataset):
     Held-out images equal generated ones in number that way, and the floor compares one half with the other.
     """
 
-    source: ClassVar[str] = "Alpaydin and Kaynak 1998, UCI, doi:10.24432/C50P49; the test set, as in scikit-learn"
-    kind: ClassVar[Literal["points", "images"]] = "images"
+    source = "Alpaydin and Kaynak 1998, UCI, doi:10.24432/C50P49; the test set, as in scikit-learn"
+    kind = "images"
 
     @property
     def shape(self) -> tuple[int, ...]:

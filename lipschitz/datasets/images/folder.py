@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import PositiveInt
@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 class Folder(Dataset):
     """Images of any folder, in subfolders or not, cut square and resized; a folder a class where classes are asked."""
 
-    source: ClassVar[str] = "A folder of the user's"
-    kind: ClassVar[Literal["points", "images", "pairs"]] = "images"
+    source = "A folder of the user's"
+    kind = "images"
 
     folder: str
     """The folder, below the data root unless absolute; PNG, JPEG and the like in it and below it are read."""

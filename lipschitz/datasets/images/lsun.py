@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import chdir
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import PositiveInt
@@ -35,8 +35,8 @@ Scene = Literal[
 class LSUN(Published):
     """Photographs of one scene, by default 3,033,042 bedrooms, cut square and resized to 64x64 RGB."""
 
-    source: ClassVar[str] = "Yu et al. 2015, arXiv:1506.03365; bedrooms of 64x64 as in Radford et al., arXiv:1511.06434"
-    instructions: ClassVar[str] = (
+    source = "Yu et al. 2015, arXiv:1506.03365; bedrooms of 64x64 as in Radford et al., arXiv:1511.06434"
+    instructions = (
         "no checksums are published by which a script could tell that all came through: fetch the training part of the "
         "scene (bedroom: 43 GB) with download.py of https://github.com/fyu/lsun, and unzip it in the data root"
     )

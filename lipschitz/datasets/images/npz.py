@@ -3,7 +3,7 @@
 import zipfile
 import zlib
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,8 +18,8 @@ from lipschitz.errors import InputError
 class Npz(Dataset):
     """Images of any .npz file: ``images`` uint8 (n, h, w[, c]), and ``labels`` where classes are asked for."""
 
-    source: ClassVar[str] = "A file of the user's"
-    kind: ClassVar[Literal["points", "images", "pairs"]] = "images"
+    source = "A file of the user's"
+    kind = "images"
 
     file: str
     """The .npz file, below the data root unless absolute."""

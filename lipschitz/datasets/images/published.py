@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset
 from lipschitz.datasets.files.checksums import check_md5
@@ -27,7 +27,7 @@ class Archive(NamedTuple):
 class Published(Dataset):
     """A data set of published files. Loading it only reads; ``lipschitz data`` fetches."""
 
-    kind: ClassVar[Literal["points", "images", "pairs"]] = "images"
+    kind = "images"
     instructions: ClassVar[str] = ""
     """How to get by hand what no script may fetch."""
 

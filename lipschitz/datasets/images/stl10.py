@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 from PIL import Image
@@ -18,7 +17,7 @@ from lipschitz.datasets.images.published import Archive, Published, readable
 class STL10(Published):
     """113,000 photographs, resized to 48x48 RGB; 105,000 to train on, the 8,000 of the test split held out."""
 
-    source: ClassVar[str] = "Coates et al. 2011, AISTATS; resized as in Miyato et al. 2018, arXiv:1802.05957"
+    source = "Coates et al. 2011, AISTATS; resized as in Miyato et al. 2018, arXiv:1802.05957"
 
     size: PositiveInt = 48
     """Height and width in pixels, to which the published 96 are resized."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
@@ -16,7 +16,7 @@ PARTS = ("train", "test")
 class SVHN(Published):
     """99,289 digits of house numbers, 32x32 RGB; 73,257 to train on, the 26,032 of the test split held out."""
 
-    source: ClassVar[str] = "Netzer et al. 2011, Reading Digits in Natural Images with Unsupervised Feature Learning"
+    source = "Netzer et al. 2011, Reading Digits in Natural Images with Unsupervised Feature Learning"
 
     @property
     def shape(self) -> tuple[int, ...]:

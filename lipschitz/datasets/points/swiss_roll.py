@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -19,8 +18,8 @@ class SwissRoll(Dataset):
     scikit-learn's ``make_swiss_roll``, seen along its flat axis.
     """
 
-    source: ClassVar[str] = "Gulrajani et al. 2017, arXiv:1704.00028, Fig. 1b"
-    kind: ClassVar[Literal["points", "images"]] = "points"
+    source = "Gulrajani et al. 2017, arXiv:1704.00028, Fig. 1b"
+    kind = "points"
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -1,7 +1,6 @@
 """Twenty-five Gaussians on a grid."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
 
 import torch
 
@@ -17,9 +16,9 @@ class TwentyFiveGaussians(Dataset):
     The paper's code shuffles a fixed draw of 100,000 points, 4,000 a mode; here each point and its mode are fresh.
     """
 
-    source: ClassVar[str] = "Gulrajani et al. 2017, arXiv:1704.00028, Fig. 1b"
-    kind: ClassVar[Literal["points", "images"]] = "points"
-    has_modes: ClassVar[bool] = True
+    source = "Gulrajani et al. 2017, arXiv:1704.00028, Fig. 1b"
+    kind = "points"
+    has_modes = True
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Self
 
 import torch
 from pydantic import PositiveFloat, model_validator
@@ -21,8 +21,8 @@ class BallToRing(Dataset):
     the ring and 2 radius / 3 of the disc.
     """
 
-    source: ClassVar[str] = "Closed form"
-    kind: ClassVar[Literal["points", "images", "pairs"]] = "pairs"
+    source = "Closed form"
+    kind = "pairs"
 
     radius: PositiveFloat = 1.0
     """Of the disc."""

@@ -1,7 +1,7 @@
 """Funnels: the pairs of the continuous Wasserstein-1 benchmark, by formula or as published."""
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Self
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
@@ -28,8 +28,8 @@ class Funnels(Dataset):
     -f is then the optimal potential, and W1(P, Q) = E‖y - T(y)‖.
     """
 
-    source: ClassVar[str] = "Korotin et al. 2022, arXiv:2206.07767, continuous Wasserstein-1 benchmark"
-    kind: ClassVar[Literal["points", "images", "pairs"]] = "pairs"
+    source = "Korotin et al. 2022, arXiv:2206.07767, continuous Wasserstein-1 benchmark"
+    kind = "pairs"
 
     dim: PositiveInt = 2
     """Dimensions of the space."""

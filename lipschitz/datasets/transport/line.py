@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Self
 
 import torch
 from pydantic import PositiveFloat, model_validator
@@ -21,8 +21,8 @@ class Line(Dataset):
     approach it for g < 0, the potential is sign(g) |x + shift / g|, and W1 = (g² + shift²) / (2 |g|).
     """
 
-    source: ClassVar[str] = "Closed form"
-    kind: ClassVar[Literal["points", "images", "pairs"]] = "pairs"
+    source = "Closed form"
+    kind = "pairs"
 
     scale: PositiveFloat = 2.0
     """Slope of T."""

@@ -1,7 +1,6 @@
 """A translated Gaussian."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
@@ -21,8 +20,8 @@ class Translation(Dataset):
     favour. W1 is ``distance``.
     """
 
-    source: ClassVar[str] = "Closed form"
-    kind: ClassVar[Literal["points", "images", "pairs"]] = "pairs"
+    source = "Closed form"
+    kind = "pairs"
 
     dim: PositiveInt = 2
     """Dimensions of the space."""
