@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from diary import Diary
 from sweeps import write
 
 from lipschitz.sweep.definition.sweep_file import load_sweep
@@ -18,26 +19,6 @@ from lipschitz.sweep.engine.local import run_jobs
 from lipschitz.sweep.engine.worker import work
 from lipschitz.sweep.timing.rounds import REPEATS, ROUNDS
 from lipschitz.sweep.timing.timing_pass import time_configurations
-
-
-class Diary:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def started(self, job: Job) -> None:
-        self.lines.append(f"started {job.run.seed} on {job.device}")
-
-    def stepped(self, job: Job, step: int) -> None:
-        self.lines.append(f"step {step} of {job.run.seed}")
-
-    def warned(self, line: str) -> None:
-        self.lines.append(f"warned {line}")
-
-    def returned(self, job: Job) -> None:
-        self.lines.append(f"returned {job.run.seed}")
-
-    def ended(self, job: Job) -> None:
-        self.lines.append(f"ended {job.run.seed}")
 
 
 @pytest.fixture

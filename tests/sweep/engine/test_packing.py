@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+from diary import Diary
+from interrupted import Stopped, outcome
 from sweeps import write
-from test_local import Diary
-from test_seconds import Stopped, outcome
 
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from diary import Diary
 from sweeps import write
-from test_local import Diary
 
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job

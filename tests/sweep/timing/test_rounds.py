@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from diary import Diary
 from recorded import RecordedGraph
 from sweeps import SMALL, write
-from test_local import Diary
 
 from lipschitz.sweep import runner
 from lipschitz.sweep.definition.sweep_file import load_sweep

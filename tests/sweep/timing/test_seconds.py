@@ -1,7 +1,5 @@
 """A budget in seconds: steps by the timing pass, and from then on the run's own."""
 
-import os
-import signal
 from dataclasses import replace
 from io import StringIO
 from multiprocessing.connection import Connection
@@ -9,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from diary import Diary
+from interrupted import Stopped, outcome
 from pydantic import ValidationError
 from rich.console import Console
 from sweeps import write
-from test_local import Diary
 
 from lipschitz.cli import main
 from lipschitz.errors import InputError
@@ -25,6 +24,7 @@ from lipschitz.sweep.engine.local import run_jobs
 from lipschitz.sweep.engine.progress import RunsDisplay, display
 from lipschitz.sweep.engine.worker import work
 from lipschitz.sweep.store import SweepFolder
+from lipschitz.sweep.timing.timing_files import iteration_ms
 from lipschitz.tasks.terms import Training
 
 TEXT = """\
@@ -58,27 +58,6 @@ def jobs_in(folder: Path, text: str = TEXT, timings: tuple[dict[str, Any], ...] 
     return [Job(run, folder, None, "cpu", {"device": "cpu"}, "cpu") for run in sweep.runs]
 
 
-def outcome(job: Job) -> tuple[dict[str, Any], list[tuple[int, str, float]]]:
-    """What was measured, without what a clock says."""
-    result = job.folder.result()
-    assert result is not None
-    records = [(record["step"], record["metric"], record["value"]) for record in job.folder.records()]
-    return {key: value for key, value in result.items() if key != "seconds"}, records
-
-
-class Stopped:
-    """A worker's channel, which asks the worker to stop once it has said that it reached a step."""
-
-    def __init__(self, channel: Connection, step: int = 20) -> None:
-        self.step = step
-        self.poll, self.recv, self._send = channel.poll, channel.recv, channel.send
-
-    def send(self, message: tuple[Any, ...]) -> None:
-        self._send(message)
-        if message[0] == "step" and message[-1] == self.step:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
 def work_to_20(job: Job, channel: Connection) -> None:
     work(job, Stopped(channel))  # type: ignore[arg-type]
 
@@ -102,12 +81,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
     ],
 )
 def test_as_many_steps_as_fit_and_never_none(timing: dict[str, Any], steps: int) -> None:
-    assert Training(seconds=0.6).steps_of(timing) == steps
+    assert Training(seconds=0.6).steps_at(iteration_ms(timing)) == steps
 
 
 def test_a_budget_in_steps_needs_no_timing() -> None:
-    assert Training(steps=7).steps_of(None) == 7
-    assert Training(steps=7).steps_of(timed(1000)) == 7
+    assert Training(steps=7).steps_at(None) == 7
+    assert Training(steps=7).steps_at(iteration_ms(timed(1000))) == 7
 
 
 def test_one_budget_is_needed_and_no_more() -> None:

@@ -1,0 +1,29 @@
+"""What tests of interrupted runs share: a channel that stops a worker, and what a run measured."""
+
+import os
+import signal
+from multiprocessing.connection import Connection
+from typing import Any
+
+from lipschitz.sweep.engine.job import Job
+
+
+def outcome(job: Job) -> tuple[dict[str, Any], list[tuple[int, str, float]]]:
+    """What was measured, without what a clock says."""
+    result = job.folder.result()
+    assert result is not None
+    records = [(record["step"], record["metric"], record["value"]) for record in job.folder.records()]
+    return {key: value for key, value in result.items() if key != "seconds"}, records
+
+
+class Stopped:
+    """A worker's channel, which asks the worker to stop once it has said that it reached a step."""
+
+    def __init__(self, channel: Connection, step: int = 20) -> None:
+        self.step = step
+        self.poll, self.recv, self._send = channel.poll, channel.recv, channel.send
+
+    def send(self, message: tuple[Any, ...]) -> None:
+        self._send(message)
+        if message[0] == "step" and message[-1] == self.step:
+            os.kill(os.getpid(), signal.SIGTERM)
