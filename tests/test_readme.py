@@ -1,12 +1,48 @@
-"""The README says what is so: its two lines, its numbers, its example of a method."""
+"""The README says what is so: its two lines, its numbers, its examples."""
 
 import re
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
+
+from lipschitz.constraints.base import Batch
+from lipschitz.streams import stream
+from lipschitz.sweep.spec import load_sweep
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+FINDINGS = (ROOT / "docs" / "findings.md").read_text()
+ROW = re.compile(r"\| (none|\w+_\w+|real data) \|")
+POINTS, DIGITS, COST = "Quality: eight_gaussians", "Quality: digits", "Constraint and cost: digits"
+COLUMNS = {
+    "W1, points ↓": (POINTS, "W1 to held-out data ↓: last"),
+    "Fréchet distance, digits ↓": (DIGITS, "Fréchet distance, reference classifier ↓: last"),
+    "Largest σ of a kernel": (COST, "Largest σ of a layer: kernel"),
+    "Lip(D): at least": (COST, "Lip(D): at least"),
+    "Lip(D): at most": (COST, "Lip(D): at most"),
+    "Step: × none": (COST, "Discriminator step: × none"),
+}
+"""By column of the README's table, where it stands in the quickstart's: the section and the column."""
+
+
+def cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.split("|")[1:-1]]
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    """Return the rows of the first table of a text, by column."""
+    head, _, *rows = [line for line in text.splitlines() if line.startswith("|")]
+    return [dict(zip(cells(head), cells(row), strict=True)) for row in rows]
+
+
+def python_blocks(text: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_it_is_one_page() -> None:
+    assert len(README.splitlines()) <= 120
 
 
 def test_the_first_block_is_two_lines() -> None:
@@ -17,17 +53,57 @@ def test_the_first_block_is_two_lines() -> None:
 
 
 def test_the_method_shown_is_the_whole_file() -> None:
-    shown = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    shown = python_blocks((ROOT / "docs" / "extend.md").read_text())
     assert (ROOT / "lipschitz" / "constraints" / "weight_clipping.py").read_text() in shown
 
 
-@pytest.mark.parametrize(
-    "row", [line for line in README.splitlines() if re.match(r"\| (none|\w+_\w+|real data) \|", line)]
-)
-def test_every_number_shown_stands_in_the_results(row: str) -> None:
+def test_the_method_of_one_s_own_works(tmp_path: Path) -> None:
+    (method,) = [block for block in python_blocks(README) if "class MyMethod" in block]
+    (sweep,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    (entry,) = re.findall(r"`(constraints: \[none, my_method[^`]*)`", README)
+    (tmp_path / "my_method.py").write_text(method)
+    (tmp_path / "mine.yaml").write_text(re.sub(r"constraints: .*", entry, sweep))
+    constraints = [run.constraints for run in load_sweep(tmp_path / "mine.yaml").runs if run.constraints]
+    (mine,) = {one for combination in constraints for one in combination if one.name() != "none"}
+    net, samples = nn.Linear(2, 1), torch.zeros(4, 2)
+    expected = 0.01 * sum(float(parameter.detach().square().sum()) for parameter in net.parameters())
+    assert mine.penalty(net, Batch(samples, samples), stream(0, "constraint")).item() == pytest.approx(expected)
+
+
+def test_a_network_is_measured_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    (shown,) = [block for block in python_blocks(README) if "measure(" in block]
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 1))
+    exec(shown, {"net": net})
+    lower, upper, layer = capsys.readouterr().out.splitlines()
+    norm = net[1].weight.detach().double().norm().item()
+    assert float(lower) == pytest.approx(norm, rel=1e-3)
+    assert float(upper) == pytest.approx(norm, rel=1e-3)
+    assert layer.startswith("MeasuredLayer")
+
+
+@pytest.mark.parametrize("row", [line for line in FINDINGS.splitlines() if ROW.match(line)])
+def test_every_row_shown_stands_in_the_results(row: str) -> None:
     assert row in (ROOT / "results" / "quickstart" / "table.md").read_text().splitlines()
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\(([^)#:]+)\)", README))
+@pytest.mark.parametrize("row", rows_of(README), ids=lambda row: row["Constraint"])
+@pytest.mark.parametrize("column", COLUMNS)
+def test_every_number_shown_stands_in_the_results(row: dict[str, str], column: str) -> None:
+    sections = (ROOT / "results" / "quickstart" / "table.md").read_text().split("\n## ")
+    assert row.keys() == {"Constraint", *COLUMNS}
+    title, name = COLUMNS[column]
+    (section,) = [section for section in sections if section.startswith(title)]
+    measured = {one["Constraint"]: one for one in rows_of(section)}
+    assert row[column] == measured[row["Constraint"]][name]
+
+
+@pytest.mark.parametrize("number", sorted(set(re.findall(r"[\d.e-]+ ± [\d.e-]+\d", README))))
+def test_every_interval_stands_in_the_results(number: str) -> None:
+    tables = (path.read_text() for path in ROOT.glob("results/*/table.md"))
+    assert any(number in table for table in tables)
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\(([^)#:]+)[)#]", README))
 def test_every_link_leads_somewhere(target: str) -> None:
     assert (ROOT / target).exists()
