@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from lipschitz.constraints.catalogue import CATALOGUE
-from lipschitz.constraints.outside import origin_of
-from lipschitz.sweep.product import Product, json_schema
-from lipschitz.sweep.spec import load_sweep
+from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.extensions.origin import origin_of
+from lipschitz.sweep.definition.axes import Axes, json_schema
+from lipschitz.sweep.definition.sweep_file import load_sweep
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -79,15 +79,15 @@ def test_the_sweep_on_a_method_s_page_runs_the_method_with_its_defaults(name: st
     text = pages.method_sweep(METHODS[name])
     (tmp_path / "method.yaml").write_text(text)
     constraints = {run.constraints for run in load_sweep(tmp_path / "method.yaml").runs}
-    assert constraints == {(CATALOGUE["none"](),), (CATALOGUE[name](),)}
-    assert all(f"{field}: " in text for field in CATALOGUE[name].model_fields)
+    assert constraints == {(CONSTRAINTS["none"](),), (CONSTRAINTS[name](),)}
+    assert all(f"{field}: " in text for field in CONSTRAINTS[name].model_fields)
 
 
 def test_every_method_has_a_page() -> None:
-    own = {name for name, kind in CATALOGUE.items() if origin_of(kind) is None}
+    own = {name for name, kind in CONSTRAINTS.items() if origin_of(kind) is None}
     assert {name for name, _ in pages.method_pages(ROOT)} == own
     for name, page in pages.method_pages(ROOT):
-        assert all(f"| `{field}` |" in page for field in CATALOGUE[name].model_fields)
+        assert all(f"| `{field}` |" in page for field in CONSTRAINTS[name].model_fields)
         assert f"(methods/{name}.md)" in pages.methods_table()
 
 
@@ -105,7 +105,7 @@ def test_the_example_of_a_key_is_valid(key: str) -> None:
     values = parsed(examples.TOP[key])
     assert list(values) == [key]
     products = values["parts"] if key == "parts" else [values]
-    assert all(Product.model_validate(BASE | product) for product in products)
+    assert all(Axes.model_validate(BASE | product) for product in products)
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,10 @@ def test_the_example_of_a_field_is_valid(key: str, field: str) -> None:
     value = parsed(examples.NESTED[key][field])
     assert list(value) == [field]
     if key == "settings":
-        Product.model_validate(BASE | {"settings": [value]})
+        Axes.model_validate(BASE | {"settings": [value]})
     else:
         others = {} if field == "seconds" else BASE[key]
-        Product.model_validate(BASE | {key: others | value})
+        Axes.model_validate(BASE | {key: others | value})
 
 
 @pytest.mark.parametrize("axis", ["datasets", "models"])
@@ -126,7 +126,7 @@ def test_the_example_of_an_entry_is_valid(axis: str) -> None:
     entries = pages.record_entries(json_schema()["properties"][axis]["items"])
     assert entries
     for name, fields in entries.items():
-        assert Product.model_validate(BASE | {axis: [{name: fields}]})
+        assert Axes.model_validate(BASE | {axis: [{name: fields}]})
 
 
 def test_links_in_code_are_no_links_and_targets_are_rewritten_for_the_site() -> None:

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from lipschitz.constraints.base import Batch
-from lipschitz.streams import stream
-from lipschitz.sweep.spec import load_sweep
+from lipschitz.random_streams import stream
+from lipschitz.sweep.definition.sweep_file import load_sweep
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
