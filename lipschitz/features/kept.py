@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, first_line
 from lipschitz.files import lock, write_atomically
 
 T = TypeVar("T")
@@ -54,6 +54,5 @@ class Kept(Generic[T]):
             return self._read(path)
         # What a torn or foreign file raises depends on where it is torn.
         except Exception as error:
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            _log.warning("computing %s anew: %s cannot be used (%s)", self._what, path, reason)
+            _log.warning("computing %s anew: %s cannot be used (%s)", self._what, path, first_line(error))
             return None

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from lipschitz.datasets.images.crop import Framing
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, first_line
 
 MOST_THREADS = 16
 """Threads that decode: no more than there are cores, and no more than this."""
@@ -76,8 +76,7 @@ class Pictures:
                 return self.framing.pixels(picture)
         # What a torn or foreign picture raises depends on its format and on where it is torn.
         except Exception as error:
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            raise InputError(f"{self.names[place]} cannot be used as an image: {reason}") from error
+            raise InputError(f"{self.names[place]} cannot be used as an image: {first_line(error)}") from error
 
     def read(self, index: Sequence[int], *, pinned: bool = False) -> Tensor:
         """Read the pictures at ``index``: uint8 ``(n, c, h, w)`` on the CPU, in ``pinned`` memory where asked for.

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset
 from lipschitz.datasets.files.checksums import check_md5
 from lipschitz.datasets.images.torchvision_import import import_torchvision
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, first_line
 
 
 class Archive(NamedTuple):
@@ -85,5 +85,6 @@ def readable(name: str, data_root: Path) -> Iterator[None]:
         yield
     # What a torn or foreign file raises depends on where it is torn.
     except Exception as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise InputError(f"data set {name} in {data_root} cannot be read: {reason}; fetch it again") from error
+        raise InputError(
+            f"data set {name} in {data_root} cannot be read: {first_line(error)}; fetch it again"
+        ) from error
