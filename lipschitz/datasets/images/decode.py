@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from lipschitz.cpu import cpu_cores
 from lipschitz.datasets.images.crop import Framing
 from lipschitz.errors import InputError, first_line
 
@@ -116,8 +117,7 @@ class Pictures:
 
 def thread_count() -> int:
     """Return how many threads decode: as many as there are cores for this process, up to `MOST_THREADS`."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_THREADS)
+    return min(cpu_cores(), MOST_THREADS)
 
 
 @cache
