@@ -7,15 +7,16 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import PositiveInt
 
+from lipschitz.cache import cache_folder, json_cache
 from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset, ImageData
 from lipschitz.datasets.images.crop import Framing, Resize
 from lipschitz.datasets.images.decode import Pictures
 from lipschitz.datasets.images.holdout import Share, held_out_mask
 from lipschitz.datasets.images.picture_files import SUFFIXES, fingerprint_of, open_picture, picture_files
-from lipschitz.datasets.remembered import remembered
 from lipschitz.errors import InputError
 
 _log = logging.getLogger(__name__)
+_BROKEN = json_cache("the list of broken images")
 
 
 class Folder(Dataset):
@@ -112,7 +113,7 @@ class Folder(Dataset):
 
 def _sound(pictures: Pictures, folder: Path) -> Pictures:
     """Return the pictures that can be used; warn of the others."""
-    broken = remembered("broken", pictures.identity(), pictures.broken)
+    broken = _BROKEN.get(cache_folder("datasets", "broken"), pictures.identity(), pictures.broken)
     if not broken:
         return pictures
     if len(broken) == pictures.size:

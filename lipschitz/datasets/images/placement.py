@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import torch
 
+from lipschitz.cache import cache_folder, json_cache
 from lipschitz.datasets.images.decode import Pictures
 from lipschitz.datasets.images.split import ContentHash, Split
 from lipschitz.datasets.images.streaming import StreamedSplit
-from lipschitz.datasets.remembered import remembered
 
 GPU_SHARE = 1 / 4
 """Of a GPU's memory that is free, what images may take: several runs may share it, and networks need the rest."""
@@ -20,6 +20,7 @@ Source = Split | Pictures
 """Images before they have a place: in the host's memory, or in files."""
 Placed = Split | StreamedSplit
 """Images held on the device, or streamed to it."""
+_HASHES = json_cache("the hash of images")
 
 
 def place(sources: Sequence[Source], device: torch.device) -> tuple[list[Placed], str]:
@@ -34,7 +35,7 @@ def place(sources: Sequence[Source], device: torch.device) -> tuple[list[Placed]
         content = ContentHash()
         held: list[Placed] = [_held(source, device, content) for source in sources]
         return held, content.hex()
-    return [StreamedSplit(source, device) for source in sources], _remembered_hash(sources)
+    return [StreamedSplit(source, device) for source in sources], _cached_hash(sources)
 
 
 def limit(device: torch.device) -> float:
@@ -62,12 +63,12 @@ def _held(source: Source, device: torch.device, content: ContentHash) -> Split:
     return Split(images, None if source.labels is None else source.labels.to(device))
 
 
-def _remembered_hash(sources: Sequence[Source]) -> str:
-    """Return the hash of images that stay where they are. It takes reading all; the cache folder remembers it."""
+def _cached_hash(sources: Sequence[Source]) -> str:
+    """Return the hash of images that stay where they are: from the cache, since computing it reads them all."""
     identities = [source.identity() if isinstance(source, Pictures) else None for source in sources]
     if None in identities:
         return _hash(sources)
-    return str(remembered("hashes", identities, lambda: _hash(sources)))
+    return str(_HASHES.get(cache_folder("datasets", "hashes"), identities, lambda: _hash(sources)))
 
 
 def _hash(sources: Sequence[Source]) -> str:

@@ -160,7 +160,7 @@ def test_the_hash_is_remembered_as_long_as_nothing_changes(pictures, opened, not
         opened.clear()
         ImageData.load(other, other, CPU, classes=3)
         assert opened.total() == 2 * other.size
-    for path in own_cache.iterdir():
+    for path in own_cache.glob("*.json"):
         assert len(json.loads(path.read_text())["found"]) == 64
         path.write_text("torn")
     assert load(pictures).hash == first
@@ -177,7 +177,7 @@ def test_of_several_broken_pictures_the_first_is_named_and_nothing_is_kept(pictu
         monkeypatch.setattr(residence, "limit", lambda device: 0)
     with pytest.raises(InputError, match=r"^picture 11 cannot be used as an image: torn$"):
         load(replace(pictures, open=open_))
-    assert not own_cache.exists() or not list(own_cache.iterdir())
+    assert not list(own_cache.glob("*.json"))
     assert replace(pictures, open=open_).broken() == [11, 17]
 
 
