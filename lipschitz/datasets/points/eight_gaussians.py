@@ -1,8 +1,7 @@
-"""Eight Gaussians on a circle."""
+"""Eight Gaussians on a circle: a ring of modes."""
 
 import math
 from pathlib import Path
-from typing import ClassVar, Literal
 
 import torch
 
@@ -15,9 +14,9 @@ RADIUS, STD, SCALE = 2.0, 0.02, 1 / 1.414
 class EightGaussians(Dataset):
     """Eight equal Gaussians of standard deviation 0.02 on a circle of radius 2, both divided by 1.414."""
 
-    source: ClassVar[str] = "Gulrajani et al. 2017, arXiv:1704.00028, Fig. 1b"
-    kind: ClassVar[Literal["points", "images"]] = "points"
-    has_modes: ClassVar[bool] = True
+    source = "Gulrajani et al. 2017, arXiv:1704.00028, Fig. 1b"
+    kind = "points"
+    has_modes = True
 
     @property
     def shape(self) -> tuple[int, ...]:
