@@ -1,7 +1,6 @@
-"""Fashion-MNIST."""
+"""Fashion-MNIST: articles of clothing."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 from lipschitz.datasets.images.mnist_format import MnistFormat
 
@@ -16,7 +15,7 @@ UNPACKED_MD5 = {
 class FashionMNIST(MnistFormat):
     """70,000 articles of clothing in ten classes, 28x28 grey, padded; the test split is held out."""
 
-    source: ClassVar[str] = "Xiao et al. 2017, arXiv:1708.07747"
+    source = "Xiao et al. 2017, arXiv:1708.07747"
 
     @classmethod
     def unpacked_md5(cls) -> Mapping[str, str]:
@@ -24,6 +23,6 @@ class FashionMNIST(MnistFormat):
         return UNPACKED_MD5
 
     def class_names(self) -> Sequence[str]:
-        """Return the publisher's names, as torchvision has them."""
+        """Return the published names of the classes, from torchvision."""
         names: Sequence[str] = self.torchvision().classes
         return names

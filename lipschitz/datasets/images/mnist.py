@@ -1,7 +1,6 @@
-"""MNIST."""
+"""MNIST: handwritten digits."""
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 from lipschitz.datasets.images.mnist_format import MnistFormat
 
@@ -16,7 +15,7 @@ UNPACKED_MD5 = {
 class MNIST(MnistFormat):
     """70,000 handwritten digits, 28x28 grey, padded; the test split is held out."""
 
-    source: ClassVar[str] = "LeCun et al. 1998, doi:10.1109/5.726791"
+    source = "LeCun et al. 1998, doi:10.1109/5.726791"
 
     @classmethod
     def unpacked_md5(cls) -> Mapping[str, str]:

@@ -27,7 +27,6 @@ class PointData:
     """float32 ``(k, 2)`` modes of a mixture, on the device; None for a distribution without modes."""
 
     shape: ClassVar[tuple[int, ...]] = (2,)
-    reference_size: ClassVar[None] = None
 
     def batch(self, n: int, rng: torch.Generator) -> Tensor:
         """Draw float32 ``(n, 2)``."""
