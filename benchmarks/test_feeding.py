@@ -73,6 +73,6 @@ def test_images_streamed_from_pictures(
 ) -> None:
     for index, pixels in enumerate(noise_images(SIZE).train.take(torch.arange(PICTURES)).permute(0, 2, 3, 1).numpy()):
         Image.fromarray(pixels).save(tmp_path / f"{index}.png")
-    monkeypatch.setattr("lipschitz.datasets.images.placement.limit", lambda _: 0)
+    monkeypatch.setattr("lipschitz.datasets.images.placement.memory_limit", lambda _: 0)
     data, rng = Folder(folder=str(tmp_path), size=SIZE).load(None, device), stream(0, "data", device)
     timed(benchmark, lambda: data.batch(BATCH, rng), device)

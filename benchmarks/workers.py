@@ -8,9 +8,9 @@ from typing import Any
 from discriminator import CPU, generation
 
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
+from lipschitz.cpu import cpu_cores
 from lipschitz.datasets.points.eight_gaussians import EightGaussians
 from lipschitz.models.mlp import MLP
-from lipschitz.sweep.engine.devices import cpu_cores
 from lipschitz.sweep.engine.local import worker_context
 from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.tasks.generation.task import Generation

@@ -1,4 +1,4 @@
-"""What a user can mend: one clear line, exit code 2."""
+"""The error that a user can fix, the nearest valid name, and the first line of another error's message."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,6 +6,20 @@ from collections.abc import Iterable
 
 class InputError(Exception):
     """A bad input. One line: what, where, what is allowed. The command line prints it, and exits with 2."""
+
+
+def first_line(error: BaseException, *, with_type: bool = False) -> str:
+    """Return the first line of the message of ``error``, or the name of its class where it has no message.
+
+    Args:
+        error: the error.
+        with_type: put the name of its class before the message, as in ``ValueError: message``.
+    """
+    kind = type(error).__name__
+    line = next(iter(str(error).strip().splitlines()), "")
+    if not line:
+        return kind
+    return f"{kind}: {line}" if with_type else line
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from lipschitz.datasets.transport.funnels import Funnels
-from lipschitz.datasets.transport.published_funnels import PINNED
+from lipschitz.datasets.transport.funnels import PUBLISHED_HASHES, Funnels
 from lipschitz.datasets.transport.rays import Geometry
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
@@ -43,7 +42,7 @@ def again() -> Any:
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     """A finished run on funnels that pass for published, whose records lack what was added later."""
     centers, biases = Funnels()._drawn()
-    monkeypatch.setitem(PINNED, (2, 4), Geometry(centers, biases, 8.0).hash())
+    monkeypatch.setitem(PUBLISHED_HASHES, (2, 4), Geometry(centers, biases, 8.0).hash())
     pair = tmp_path / "data" / "funnels" / "dim_2" / "width_4.pt"
     pair.parent.mkdir(parents=True)
     torch.save({"net.centers": centers, "net.bias": biases}, pair)

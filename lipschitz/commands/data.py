@@ -12,11 +12,13 @@ from lipschitz.datasets.catalogue import DATASETS
 from lipschitz.datasets.files.checksums import check_md5, md5_of
 from lipschitz.datasets.files.download import Observer, download
 from lipschitz.datasets.files.unpack import unpack
-from lipschitz.datasets.images.published import Archive, Published
+from lipschitz.datasets.images.published import Archive, PublishedDataset
 from lipschitz.errors import InputError, nearest
 from lipschitz.features.weights import SOURCE, cached_weights, download_weights
 
-PUBLISHED: dict[str, type[Published]] = {name: kind for name, kind in DATASETS.items() if issubclass(kind, Published)}
+PUBLISHED: dict[str, type[PublishedDataset]] = {
+    name: kind for name, kind in DATASETS.items() if issubclass(kind, PublishedDataset)
+}
 """What data there is to fetch."""
 WEIGHTS = "inception"
 """What else: the weights of the network by whose features protocols judge images, kept in the cache."""
@@ -47,7 +49,7 @@ def fetch(name: str, data_root: Path | None, observer: Callable[[str], Observer]
         return f"{name} is in {download_weights()}"
     dataset, root = _called(name), data_root or DEFAULT_DATA_ROOT
     try:
-        dataset.verified(root)
+        dataset.verify(root)
     except InputError:
         pass
     else:
@@ -57,7 +59,7 @@ def fetch(name: str, data_root: Path | None, observer: Callable[[str], Observer]
             unpack(root / archive.path)
     if missing := dataset.missing(root):
         raise InputError(f"{name} is not in {root}, which has no {', '.join(missing)}; {dataset.instructions}")
-    dataset.verified(root)
+    dataset.verify(root)
     return f"{name} is in {root} now"
 
 
@@ -84,7 +86,7 @@ def fetch_and_show(name: str, data_root: Path | None, console: Console) -> None:
     console.print(line, soft_wrap=True)
 
 
-def _called(name: str) -> Published:
+def _called(name: str) -> PublishedDataset:
     if name in PUBLISHED:
         return PUBLISHED[name]()
     if name in DATASETS:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from lipschitz.errors import InputError, nearest
+from lipschitz.errors import InputError, first_line, nearest
 from lipschitz.estimation.measure import Measurement, measure
 
 NAMED = 3
@@ -97,7 +97,8 @@ def _network(module: str) -> nn.Module:
     try:
         found: Any = importlib.import_module(path)
     except Exception as error:
-        raise InputError(f"--module {module}: '{path}' cannot be imported: {_said(error)}") from None
+        reason = first_line(error, with_type=True)
+        raise InputError(f"--module {module}: '{path}' cannot be imported: {reason}") from None
     try:
         factory = attrgetter(name)(found)
     except AttributeError:
@@ -106,7 +107,7 @@ def _network(module: str) -> nn.Module:
     try:
         net = factory if isinstance(factory, nn.Module) else factory()
     except Exception as error:
-        raise InputError(f"--module {module}: {name}() raises {_said(error)}") from None
+        raise InputError(f"--module {module}: {name}() raises {first_line(error, with_type=True)}") from None
     if not isinstance(net, nn.Module):
         raise InputError(f"--module {module}: {name}() returns {type(net).__name__}; allowed: a torch.nn.Module")
     return net
@@ -139,7 +140,3 @@ def _misfits(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterable
 def _some(items: list[str]) -> str:
     more = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
     return ", ".join(items[:NAMED]) + more
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"

@@ -1,4 +1,4 @@
-"""What every data set is: a record whose shape is known beforehand, and which loads onto a device."""
+"""Base classes of data sets: `Dataset`, which a sweep file names, and `Data`, the samples that it loads."""
 
 from abc import abstractmethod
 from pathlib import Path
@@ -13,16 +13,16 @@ from lipschitz.datasets.points.point_data import PointData
 from lipschitz.datasets.transport.pair_data import PairData
 
 DEFAULT_DATA_ROOT = Path("data")
-"""Where files are looked for unless the user says where they are."""
+"""Folder of the data files unless ``--data-root`` names another."""
 
 __all__ = ["DEFAULT_DATA_ROOT", "Data", "Dataset", "ImageData", "PairData", "PointData"]
 
 
 class Data(Protocol):
-    """A loaded data set, held on one device or streamed to it: float32 samples ``(n, *shape)``, images in [-1, 1].
+    """A loaded data set, on a device or streamed to it: float32 samples ``(n, *shape)``, images in [-1, 1].
 
-    Everything is drawn from the generator that is passed in, which lives on the device and moves on with each draw:
-    two draws are independent when they come from one generator in turn, or from two streams.
+    Every method draws from the generator that it is given, which is on the device: two draws are independent if they
+    come from the same generator one after the other, or from two random streams.
     """
 
     @property
@@ -31,27 +31,25 @@ class Data(Protocol):
 
     @property
     def hash(self) -> str:
-        """SHA-256, in hex, of the content: of every image and label, or of the numbers that define a distribution."""
-
-    @property
-    def reference_size(self) -> int | None:
-        """How many held-out samples there are; None for a distribution, which never runs out."""
+        """SHA-256, in hex, of every image and label, or of the numbers that define a distribution."""
 
     def batch(self, n: int, rng: torch.Generator) -> Tensor:
-        """Draw ``n`` training samples, with replacement: a function of data and ``rng`` alone.
+        """Draw ``n`` training samples with replacement; they depend on the data and ``rng`` alone.
 
-        Fit for a CUDA graph, unless images are streamed.
+        A CUDA graph can capture this, unless images are streamed.
         """
 
     def reference(self, n: int, rng: torch.Generator) -> Tensor:
-        """Draw ``n`` held-out real samples to judge against, images without replacement.
+        """Draw ``n`` held-out real samples, with which generated ones are compared; images without replacement.
 
         Raises:
-            ValueError: ``n`` is above `reference_size`.
+            ValueError: ``n`` is above the number of held-out images.
         """
 
     def floor(self, n: int, rng: torch.Generator) -> Tensor:
-        """Draw ``n`` real samples that `reference` never holds: a generator cannot expect to come closer than these.
+        """Draw ``n`` real samples that are not held out.
+
+        Their distance to `reference` is the floor: a generator cannot be expected to come closer.
 
         Raises:
             ValueError: ``n`` is above the number of training images.
@@ -59,29 +57,29 @@ class Data(Protocol):
 
 
 class Dataset(Config):
-    """A data set that a sweep can name. A subclass is one file in this package, named after the data set."""
+    """A data set in a sweep file. Each is one module in ``images``, ``points`` or ``transport``, with its name."""
 
     source: ClassVar[str]
     """Paper, arXiv number or publisher."""
     kind: ClassVar[Literal["points", "images", "pairs"]]
-    """What it loads: `PointData`, `ImageData`, or `PairData` for the task transport."""
+    """What `load` returns: `PointData`, `ImageData`, or `PairData` for the task transport."""
     has_modes: ClassVar[bool] = False
-    """Whether it is a mixture, of whose modes a generator may cover more or fewer."""
+    """Whether it is a mixture, so that the modes that a generator covers can be counted."""
 
     @property
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
-        """Shape of one sample, ``(2,)`` or ``(c, h, w)``: a sweep is checked before anything loads."""
+        """Shape of one sample, ``(2,)`` or ``(c, h, w)``, known without loading: a sweep is checked first."""
 
     @property
     def classes(self) -> int | None:
-        """Number of classes that images are labelled with, known before loading too; None without labels."""
+        """Number of classes of labelled images, known without loading; None without labels."""
         return None
 
     @abstractmethod
     def load(self, data_root: Path | None, device: torch.device) -> Data | PairData:
-        """Load onto ``device``, from files below ``data_root`` where the data set is made of files.
+        """Load the data onto ``device``; a data set of files reads them below ``data_root``, by default ``data``.
 
         Raises:
-            InputError: the files are missing, unreadable or not those that were published.
+            InputError: files are missing, unreadable, or differ from the published files.
         """

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
+from lipschitz.errors import first_line
 from lipschitz.estimation.calls import UNKNOWN, Call, Factor, Traced, tensors
 from lipschitz.estimation.function_rules import function_rule, torch_name
 from lipschitz.estimation.layers import WEIGHTED
 from lipschitz.estimation.module_rules import module_rule
-from lipschitz.estimation.tracing import Tracer, one_line, quoted
+from lipschitz.estimation.tracing import Tracer, quoted
 
 
 class Upper(NamedTuple):
@@ -50,7 +51,7 @@ def upper_bound(net: nn.Module, shape: tuple[int, ...], layers: Mapping[str, Fac
     try:
         result = walk.through(tracer.trace(root))
     except Exception as error:  # Whatever a forward pass may raise that is not run as it was written.
-        return Upper(math.inf, [f"its graph as torch.fx traces it cannot be run: {one_line(error)}"])
+        return Upper(math.inf, [f"its graph as torch.fx traces it cannot be run: {first_line(error)}"])
     if not (isinstance(result.value, Tensor) and _agree(result.value, net(example.clone()))):
         said = "its graph as torch.fx traces it does not return what the network returns"
         return Upper(math.inf, [said, *walk.notes()])

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lipschitz.errors import first_line
 from lipschitz.estimation.ascent import lower_bound
 from lipschitz.estimation.bounds import layer_bounds
 from lipschitz.estimation.bracket import in_order, ratio
@@ -13,7 +14,6 @@ from lipschitz.estimation.exact import exact
 from lipschitz.estimation.gradients import Network
 from lipschitz.estimation.layers import WEIGHTED, input_shapes, weighted_layers
 from lipschitz.estimation.sigma import layer_sigmas
-from lipschitz.estimation.tracing import one_line
 from lipschitz.random_streams import stream
 
 POINTS = 32
@@ -105,7 +105,7 @@ def _check(net: nn.Module, shape: tuple[int, ...], points: Tensor) -> None:
     except Exception as error:
         first = next(((name, layer) for name, layer in weighted_layers(net)), None)
         said = f"; its first layer is '{first[0]}', {_kind(first[1])}({first[1].extra_repr()})" if first else ""
-        raise ValueError(f"the network does not take samples of shape {shape}: {one_line(error)}{said}") from error
+        raise ValueError(f"the network does not take samples of shape {shape}: {first_line(error)}{said}") from error
     if not isinstance(outputs, Tensor):
         raise ValueError(f"the network returns a {type(outputs).__name__}; allowed: one tensor")
     if outputs.dim() == 0 or len(outputs) != 2:

@@ -5,6 +5,7 @@ from typing import Any
 from torch import fx, nn
 from torch.nn.utils import parametrize
 
+from lipschitz.errors import first_line
 from lipschitz.estimation.layers import WEIGHTED
 from lipschitz.estimation.module_rules import module_rule
 
@@ -33,15 +34,10 @@ class Tracer(fx.Tracer):
         except Exception as error:  # A forward pass may raise anything on what stands in for its input.
             self.module_stack = stack
             name = self.path_of_module(m)
-            self.failures.setdefault(name, f"cannot be traced by torch.fx: {one_line(error)}")
+            self.failures.setdefault(name, f"cannot be traced by torch.fx: {first_line(error)}")
             return self.create_proxy("call_module", name, args, kwargs)
 
 
 def quoted(name: str) -> str:
     """Return a module's name in quotation marks; the network itself has none."""
     return f"'{name}'" if name else "the network"
-
-
-def one_line(error: Exception) -> str:
-    """Return the first line of what ``error`` says, or its class where it says nothing."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__

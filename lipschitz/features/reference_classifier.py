@@ -17,9 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from lipschitz.cache import cache_folder
+from lipschitz.cache import Cache, cache_folder
 from lipschitz.datasets.images.image_data import ImageData, Placed, to_floats
-from lipschitz.features.kept import Kept
 from lipschitz.models.classifier import Classifier
 from lipschitz.random_streams import stream, stream_seed
 
@@ -81,8 +80,8 @@ def reference_classifier(data: ImageData, device: torch.device, cache: Path | No
     """
     recipe = Recipe()
     facts = {"data": data.hash, "version": VERSION, "torch": torch.__version__, **asdict(recipe)}
-    kept = Kept("a reference classifier", "pt", partial(_read, data), _write)
-    net, accuracy, sha256 = kept.get(
+    classifiers = Cache("a reference classifier", "pt", partial(_read, data), _write)
+    net, accuracy, sha256 = classifiers.get(
         cache or cache_folder("classifiers"), facts, lambda: _trained_and_judged(data, recipe)
     )
     return FeatureExtractor(net.double().to(device), accuracy, sha256)

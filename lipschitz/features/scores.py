@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lipschitz.cache import cache_folder
+from lipschitz.cache import Cache, cache_folder
 from lipschitz.datasets.images.image_data import ImageData
 from lipschitz.features.inception import Embedded, Inception
-from lipschitz.features.kept import Kept
 from lipschitz.features.protocols.base import NEIGHBOURS, SUBSET_SIZE, SUBSETS, Protocol
 from lipschitz.features.statistics import RealStatistics, embedded_draw, identity
 from lipschitz.metrics.frechet import frechet_of_moments, moments
@@ -42,7 +41,7 @@ def floor(
         return scores(embedded_draw(data, protocol.other, n, inception, protocol.preprocessing), real, protocol)
 
     facts = {**identity(data, protocol, inception), "floor": protocol.label()}
-    return _KEPT.get(cache or cache_folder("statistics"), facts, compute)
+    return _CACHE.get(cache or cache_folder("statistics"), facts, compute)
 
 
 def _compared(fake: np.ndarray, real: np.ndarray) -> dict[str, float]:
@@ -57,7 +56,7 @@ def _compared(fake: np.ndarray, real: np.ndarray) -> dict[str, float]:
     return {"kid": sums.kid().mean, **balls.neighbourhoods()._asdict()}
 
 
-_KEPT: Kept[dict[str, float]] = Kept(
+_CACHE: Cache[dict[str, float]] = Cache(
     "the floor of a protocol",
     "json",
     lambda path: {str(name): float(value) for name, value in json.loads(path.read_text()).items()},

@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lipschitz.cache import cache_folder
+from lipschitz.cache import Cache, cache_folder
 from lipschitz.datasets.images.image_data import ImageData, SplitName
 from lipschitz.features.inception import DIMENSIONS, Embedded, Inception
-from lipschitz.features.kept import Kept
 from lipschitz.features.protocols.base import Protocol
 from lipschitz.metrics.frechet import Moments, moments
 from lipschitz.random_streams import stream
@@ -42,7 +41,7 @@ def real_statistics(
         features = embedded_draw(data, protocol.split, protocol.n_real, inception, protocol.preprocessing).features
         return RealStatistics(moments(features), features[: protocol.pairs].copy())
 
-    return _KEPT.get(cache or cache_folder("statistics"), identity(data, protocol, inception), compute)
+    return _CACHE.get(cache or cache_folder("statistics"), identity(data, protocol, inception), compute)
 
 
 def identity(data: ImageData, protocol: Protocol, inception: Inception) -> dict[str, Any]:
@@ -92,4 +91,4 @@ def _write(file: BinaryIO, statistics: RealStatistics) -> None:
     np.savez(file, features=statistics.features, **statistics.moments._asdict())
 
 
-_KEPT = Kept("statistics of real images", "npz", _read, _write)
+_CACHE = Cache("statistics of real images", "npz", _read, _write)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from lipschitz.sweep.engine.devices import cpu_cores
+from lipschitz.cpu import cpu_cores
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from lipschitz.errors import first_line
 from lipschitz.files import write_atomically
 
 
@@ -30,10 +31,9 @@ def load(path: Path, previous: Path) -> tuple[dict[str, Any] | None, list[str]]:
             state: dict[str, Any] = torch.load(candidate, map_location="cpu", weights_only=True)
         except Exception as error:
             # Damaged bytes make the unpickler raise nearly anything; whatever it is, the file cannot be read.
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             # Set aside: the next save must not put a broken file in the place of the last good one.
             candidate.replace(candidate.with_name(f"{candidate.name}.broken"))
-            broken.append(f"{candidate}: broken checkpoint, set aside as {candidate.name}.broken ({reason})")
+            broken.append(f"{candidate}: broken checkpoint, set aside as {candidate.name}.broken ({first_line(error)})")
             continue
         return state, broken
     return None, broken

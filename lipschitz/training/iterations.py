@@ -6,6 +6,7 @@ from typing import Protocol
 
 import torch
 
+from lipschitz.errors import first_line
 from lipschitz.training.task import Task
 
 WARM_UP = 3
@@ -135,10 +136,9 @@ def capture(graph: Graph, work: Callable[[], object]) -> None:
         cause: BaseException = error
         while cause.__context__ is not None:
             cause = cause.__context__
-        line = f"{type(cause).__name__}: {str(cause).strip()}".splitlines()[0]
         # A graph that is made ready outside of torch's allocator lacks memory under another name.
         lacked_memory = isinstance(cause, torch.OutOfMemoryError) or "out of memory" in str(cause)
-        raise Uncapturable(line, lacked_memory) from error
+        raise Uncapturable(first_line(cause, with_type=True), lacked_memory) from error
 
 
 def new_stream(device: torch.device) -> torch.cuda.Stream | None:

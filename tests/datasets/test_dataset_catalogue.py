@@ -16,6 +16,7 @@ from published_files import (
 )
 
 from lipschitz.datasets.catalogue import DATASETS
+from lipschitz.datasets.images.image_data import ImageData
 from lipschitz.datasets.transport.pair_data import PairData
 
 CPU = torch.device("cpu")
@@ -104,7 +105,7 @@ def test_reference_and_floor_share_no_sample(data):
     if isinstance(data, PairData):
         pytest.skip("a pair of distributions has no held-out part")
     generator = rng()
-    n = min(100, data.reference_size or 100)
+    n = min(100, data.sizes["held_out"] if isinstance(data, ImageData) else 100)
     reference, floor = data.reference(n, generator).flatten(1), data.floor(n, generator).flatten(1)
     assert float(torch.cdist(reference, floor).min()) > 0
 

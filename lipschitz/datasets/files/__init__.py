@@ -1,1 +1,4 @@
-"""Download, check and unpack published files."""
+"""Published files.
+
+download: resume a partial download. checksums: MD5. unpack: .zip and .tar archives.
+"""

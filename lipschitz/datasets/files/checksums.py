@@ -1,4 +1,4 @@
-"""MD5 checksums, by which publishers and torchvision tell whether a file is whole."""
+"""MD5 checksums of published files."""
 
 import hashlib
 from pathlib import Path
@@ -7,15 +7,15 @@ from lipschitz.errors import InputError
 
 
 def check_md5(path: Path, md5: str) -> None:
-    """Refuse a file that is not the published one.
+    """Check that a file is the published one.
 
     Raises:
-        InputError: ``path`` cannot be read, or has another MD5 than ``md5``; both are named.
+        InputError: ``path`` cannot be read, or its MD5 is not ``md5``.
     """
     if (found := md5_of(path)) != md5:
         raise InputError(
-            f"{path} is truncated or corrupt: expected MD5 {md5}, found {found} ({path.stat().st_size:,} bytes); "
-            "remove it and fetch it again"
+            f"{path} is truncated or corrupt: expected MD5 {md5}, got {found} ({path.stat().st_size:,} bytes); "
+            "remove it and download it again"
         )
 
 
@@ -23,7 +23,7 @@ def md5_of(path: Path) -> str:
     """Return the MD5 of a file, in hex.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
     """
     try:
         with path.open("rb") as file:

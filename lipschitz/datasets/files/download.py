@@ -1,6 +1,7 @@
-"""Fetching a published file: what a broken connection leaves is gone on from, and only a whole file gets its name."""
+"""Download a published file, resuming a partial download; the file gets its name once it is complete."""
 
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError
@@ -11,33 +12,34 @@ from lipschitz.errors import InputError
 from lipschitz.files import lock
 
 TIMEOUT = 60.0
-"""Seconds without a byte after which a connection counts as broken."""
+"""Seconds without data after which a connection counts as broken."""
 BLOCK = 2**20
-NOTHING_BEYOND = 416
+"""Bytes that are read at a time."""
 
 Observer = Callable[[int, int | None], None]
-"""Told of the bytes that are there, and of how many there will be where the server says so."""
+"""Called with the bytes downloaded so far, and the size of the file if the server says it."""
 
 
 def download(urls: Sequence[str], target: Path, md5: str, observe: Observer = lambda done, total: None) -> None:
-    """Fetch ``target`` from the first of ``urls`` that gives it; go on from ``<target>.part`` where that is there.
+    """Download ``target`` from the first of ``urls`` that works; resume from ``<target>.part`` if that file exists.
 
     Raises:
-        InputError: no address gives it, or what came has another MD5; another process fetches it; it cannot be written.
+        InputError: no URL works; the file has another MD5 (it is deleted); another process is downloading it; it cannot
+            be written.
     """
     part = target.with_name(f"{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with lock(part, wait=False) as free:
-            if not free:
-                raise InputError(f"{part}: another process is fetching this file")
-            _fetch_any(urls, part, target, md5, observe)
+        with lock(part, wait=False) as acquired:
+            if not acquired:
+                raise InputError(f"{part}: another process is downloading this file")
+            _download_any(urls, part, target, md5, observe)
             if (found := md5_of(part)) != md5:
                 size = part.stat().st_size
                 part.unlink()
                 raise InputError(
-                    f"{target.name} from {urls[0]}: expected MD5 {md5}, found {found} ({size:,} bytes), so that "
-                    "nothing is kept; the same command begins anew"
+                    f"{target.name} from {urls[0]}: expected MD5 {md5}, got {found} ({size:,} bytes); the "
+                    "download was deleted: run the same command to start again"
                 )
             part.replace(target)
     except OSError as error:
@@ -46,54 +48,54 @@ def download(urls: Sequence[str], target: Path, md5: str, observe: Observer = la
         ) from error
 
 
-def _fetch_any(urls: Sequence[str], part: Path, target: Path, md5: str, observe: Observer) -> None:
+def _download_any(urls: Sequence[str], part: Path, target: Path, md5: str, observe: Observer) -> None:
     reasons = []
     for url in urls:
         try:
-            return _fetch(url, part, observe)
-        except _Broken as error:
+            return _download(url, part, observe)
+        except _DownloadError as error:
             reasons.append(f"{url}: {error}")
     if not part.stat().st_size:
         part.unlink()
     raise InputError(
-        f"cannot fetch {'; '.join(reasons)}; the same command goes on from what has come; without a network, fetch it "
-        f"elsewhere and put it at {target} (MD5 {md5})"
+        f"cannot download {'; '.join(reasons)}; run the same command to resume, or download it on another machine and "
+        f"save it as {target} (MD5 {md5})"
     )
 
 
-class _Broken(Exception):
-    """What keeps an address from giving a file; not what keeps a disk from taking it."""
+class _DownloadError(Exception):
+    """A server or connection failed; not the disk."""
 
 
-def _fetch(url: str, part: Path, observe: Observer) -> None:
-    """Append to ``part`` what it lacks of ``url``, or write it anew where the server gives no parts of files."""
+def _download(url: str, part: Path, observe: Observer) -> None:
+    """Append the rest of ``url`` to ``part``, or write all of it if the server does not support range requests."""
     done = part.stat().st_size
     try:
         response = urlopen(Request(url, headers={"Range": f"bytes={done}-"} if done else {}), timeout=TIMEOUT)
     except HTTPError as error:
         error.close()
-        # Whether that which is there is the whole file is for its MD5 to say.
-        if error.code == NOTHING_BEYOND and done:
+        # Nothing is left to download; the MD5 shows whether the file is the published one.
+        if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and done:
             return
-        raise _Broken(error) from error
+        raise _DownloadError(error) from error
     except (OSError, HTTPException, ValueError) as error:
-        raise _Broken(error) from error
+        raise _DownloadError(error) from error
     with response:
-        goes_on = response.status == 206
-        done = done if goes_on else 0
+        resumed = response.status == HTTPStatus.PARTIAL_CONTENT
+        done = done if resumed else 0
         length = response.headers["Content-Length"]
         total = done + int(length) if length else None
-        with part.open("ab" if goes_on else "wb") as file:
+        with part.open("ab" if resumed else "wb") as file:
             while block := _read(response):
                 file.write(block)
                 done += len(block)
                 observe(done, total)
     if total is not None and done < total:
-        raise _Broken(f"the connection ended after {done:,} of {total:,} bytes")
+        raise _DownloadError(f"the connection ended after {done:,} of {total:,} bytes")
 
 
 def _read(response: HTTPResponse) -> bytes:
     try:
         return response.read(BLOCK)
     except (OSError, HTTPException) as error:
-        raise _Broken(error) from error
+        raise _DownloadError(error) from error

@@ -1,4 +1,4 @@
-"""Unpacking an archive where it lies, so that a folder is there whole or not at all."""
+"""Unpack an archive into its folder, after all of it was extracted to a temporary folder."""
 
 import tarfile
 import zipfile
@@ -10,10 +10,10 @@ from lipschitz.errors import InputError
 
 
 def unpack(archive: Path) -> None:
-    """Unpack ``archive``, a .zip or .tar of any compression, beside itself; files that are there are replaced.
+    """Unpack ``archive``, a .zip or .tar of any compression, into its folder; existing files are replaced.
 
     Raises:
-        InputError: it cannot be unpacked, or there is no room.
+        InputError: it is damaged, or the disk is full.
     """
     try:
         with TemporaryDirectory(dir=archive.parent, prefix=f".{archive.name}.") as scratch:
@@ -29,7 +29,7 @@ def _extract(archive: Path, folder: Path) -> None:
             zipped.extractall(folder)
         return
     with tarfile.open(archive) as tar:
-        # Refuses members that would leave the folder, in the releases of Python that know how.
+        # Rejects members outside of the folder; early releases of Python 3.11 do not have this filter.
         tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
         tar.extractall(folder)
 

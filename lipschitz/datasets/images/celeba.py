@@ -1,32 +1,29 @@
-"""CelebA."""
+"""CelebA: aligned faces of celebrities."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from pydantic import PositiveInt
 
-from lipschitz.datasets.base import ImageData
-from lipschitz.datasets.images.crop import Framing, Resize
-from lipschitz.datasets.images.decode import Pictures
-from lipschitz.datasets.images.picture_files import fingerprint_of
-from lipschitz.datasets.images.published import Archive, Published, readable
+from lipschitz.datasets.images.crop import CropResize, Resize
+from lipschitz.datasets.images.decode import LazyImages, fingerprint_of
+from lipschitz.datasets.images.published import Archive, PublishedDataset, TrainTest
 
 
-class CelebA(Published):
-    """182,732 aligned faces, cut to 108x108 and resized to 64x64 RGB; the 19,962 of the test split are held out."""
+class CelebA(PublishedDataset):
+    """182,732 aligned faces, cropped to 108x108 and resized to 64x64 RGB; the 19,962 of the test split are held out."""
 
     source = "Liu et al. 2015, arXiv:1411.7766; cut as in the DCGAN code of Taehoon Kim, 2016"
     instructions = (
-        "it is published on Google Drive, for non-commercial research, and no script may fetch it: from "
-        "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html put img_align_celeba.zip and the lists of the folders Anno "
-        "and Eval into the folder celeba of the data root"
+        "it is published on Google Drive for non-commercial research, and no script may download it: from "
+        "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html save img_align_celeba.zip and the lists in the folders Anno "
+        "and Eval to the folder celeba of the data root"
     )
 
     size: PositiveInt = 64
-    """Height and width in pixels, to which the square in the middle is resized."""
+    """Height and width in pixels; the middle square is resized to it."""
     crop: PositiveInt = 108
-    """Side of that square; the published images have 178x218 pixels."""
+    """Side of the middle square in pixels; the published images have 178x218 pixels."""
     resize: Resize = "bilinear"
     """PIL's filter."""
 
@@ -41,31 +38,24 @@ class CelebA(Published):
         return {f"{self.torchvision().base_folder}/img_align_celeba": None, **lists}
 
     def archives(self) -> tuple[Archive, ...]:
-        """Return the archive of images and the lists; torchvision knows the MD5 of each, and of no single image."""
+        """Return the archive of images and the lists. torchvision has an MD5 of each, but none of a single image."""
         theirs = self.torchvision()
         return tuple(
             Archive(f"{theirs.base_folder}/{file}", md5, (), unpacks=file.endswith(".zip"))
             for _, md5, file in theirs.file_list
         )
 
-    def load(self, data_root: Path | None, device: torch.device) -> ImageData:
-        """Load torchvision's folder below ``data_root``, by default ``data``; the validation split is left aside.
+    def read(self, root: Path) -> TrainTest:
+        """Read the training and the test split; the validation split is not used."""
+        return TrainTest(self._images(root, "train"), self._images(root, "test"))
 
-        Raises:
-            InputError: files are missing, unreadable, truncated or corrupt.
-        """
-        root = self.verified(data_root)
-        train, test = (self._pictures(root, split) for split in ("train", "test"))
-        return ImageData.load(train, test, device)
-
-    def _pictures(self, root: Path, split: str) -> Pictures:
-        with readable(self.name(), root):
-            dataset = self.torchvision()(root, split=split, target_type=[])
+    def _images(self, root: Path, split: str) -> LazyImages:
+        dataset = self.open_torchvision(root, split=split, target_type=[])
         folder = root / dataset.base_folder / "img_align_celeba"
         paths = [folder / file for file in dataset.filename]
-        return Pictures(
+        return LazyImages(
             [str(path) for path in paths],
             lambda k: dataset[k][0],
-            Framing(self.size, 3, self.resize, self.crop),
+            CropResize(self.size, 3, self.resize, self.crop),
             fingerprint=fingerprint_of(paths),
         )

@@ -1,4 +1,4 @@
-"""CIFAR-10."""
+"""CIFAR-10: photographs in ten classes."""
 
 from lipschitz.datasets.images.cifar_format import CifarFormat
 

@@ -1,4 +1,4 @@
-"""CIFAR-100."""
+"""CIFAR-100: photographs in a hundred classes."""
 
 from lipschitz.datasets.images.cifar_format import CifarFormat
 

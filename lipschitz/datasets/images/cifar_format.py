@@ -1,4 +1,4 @@
-"""What CIFAR-10 and CIFAR-100 share."""
+"""CIFAR-10 and CIFAR-100: what their files share."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -7,12 +7,11 @@ from typing import Any
 
 import torch
 
-from lipschitz.datasets.base import ImageData
-from lipschitz.datasets.images.image_data import Split
-from lipschitz.datasets.images.published import Archive, Published, readable
+from lipschitz.datasets.images.published import PublishedDataset, TrainTest
+from lipschitz.datasets.images.split import Split
 
 
-class CifarFormat(Published):
+class CifarFormat(PublishedDataset):
     """60,000 photographs, 32x32 RGB; the 10,000 of the test split are held out."""
 
     @property
@@ -28,24 +27,12 @@ class CifarFormat(Published):
     def files(self) -> Mapping[str, str | None]:
         """Return the pickled batches and the names of the classes."""
         theirs = self.torchvision()
-        listed = [*theirs.train_list, *theirs.test_list, (theirs.meta["filename"], theirs.meta["md5"])]
-        return {f"{theirs.base_folder}/{file}": md5 for file, md5 in listed}
+        return {**super().files(), f"{theirs.base_folder}/{theirs.meta['filename']}": theirs.meta["md5"]}
 
-    def archives(self) -> tuple[Archive, ...]:
-        """Return the one archive."""
-        theirs = self.torchvision()
-        return (Archive(theirs.filename, theirs.tgz_md5, (theirs.url,), unpacks=True),)
-
-    def load(self, data_root: Path | None, device: torch.device) -> ImageData:
-        """Load torchvision's folder below ``data_root``, by default ``data``.
-
-        Raises:
-            InputError: files are missing, unreadable, truncated or corrupt.
-        """
-        root = self.verified(data_root)
-        with readable(self.name(), root):
-            train, test = (self.torchvision()(root, train=part) for part in (True, False))
-        return ImageData.load(_split(train), _split(test), device, self.classes, train.classes)
+    def read(self, root: Path) -> TrainTest:
+        """Read both splits and the names of the classes."""
+        train, test = (self.open_torchvision(root, train=part) for part in (True, False))
+        return TrainTest(_split(train), _split(test), train.classes)
 
 
 def _split(dataset: Any) -> Split:

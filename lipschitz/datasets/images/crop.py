@@ -1,4 +1,4 @@
-"""How a picture of any size becomes pixels ``(c, size, size)``."""
+"""Crop and resize: the middle square of an image, resized to ``(c, size, size)``."""
 
 from typing import Literal, NamedTuple
 
@@ -6,45 +6,51 @@ import numpy as np
 from PIL import Image
 
 Resize = Literal["none", "box", "bilinear", "hamming", "bicubic", "lanczos"]
-"""One of PIL's filters, which average over all pixels where they shrink; none: another size is refused."""
+"""A filter of PIL, which averages over all source pixels when it shrinks an image; none: images must have the size."""
 
 
-class Framing(NamedTuple):
-    """Cut the square in the middle, then resize it."""
+class CropResize(NamedTuple):
+    """Crop the square in the middle of an image, then resize it."""
 
     size: int
-    """Height and width of the result."""
+    """Height and width of the result in pixels."""
     channels: Literal[1, 3]
-    """1 for grey pictures, of PIL's mode L; 3 for RGB ones. Others are refused, not converted."""
+    """1 for grey images (mode L of PIL), 3 for RGB images. Other modes are not converted but raise an error."""
     resize: Resize
     crop: int | None = None
-    """Side in pixels of the square that is cut; None for the largest. Of no effect where nothing is resized."""
+    """Side of the cropped square in pixels; None for the largest. Not used if ``resize`` is none."""
 
-    def pixels(self, picture: Image.Image) -> np.ndarray:
+    def pixels(self, image: Image.Image) -> np.ndarray:
         """Return uint8 ``(c, size, size)``.
 
         Raises:
-            ValueError: the picture is of another mode, smaller than the crop, or of another size and none is allowed.
-            OSError, SyntaxError, ...: what PIL raises of a picture that cannot be decoded.
+            ValueError: the image has another mode, is smaller than the crop, or has another size while ``resize`` is
+                none.
+            OSError, SyntaxError, ...: PIL cannot decode the image.
         """
         mode = "L" if self.channels == 1 else "RGB"
-        if picture.mode != mode:
-            raise ValueError(f"its mode is {picture.mode}; allowed: {mode}")
-        width, height = picture.size
+        if image.mode != mode:
+            raise ValueError(f"expected mode {mode}, got {image.mode}")
+        width, height = image.size
         if self.resize == "none":
             if (width, height) != (self.size, self.size):
-                raise ValueError(f"it has {width}x{height} pixels; allowed without a filter: {self.size}x{self.size}")
+                raise ValueError(f"expected {self.size}x{self.size} pixels (resize is none), got {width}x{height}")
         else:
-            picture = self._resized(picture)
-        array = np.asarray(picture)
+            image = self._resized(image)
+        array = np.asarray(image)
         return array[None] if self.channels == 1 else array.transpose(2, 0, 1)
 
-    def _resized(self, picture: Image.Image) -> Image.Image:
-        width, height = picture.size
+    def cache_key(self) -> str:
+        """Return the text by which names of cached files depend on this record."""
+        # The name of an earlier version: another one would make existing caches invalid.
+        return "Framing" + repr(self).removeprefix(type(self).__name__)
+
+    def _resized(self, image: Image.Image) -> Image.Image:
+        width, height = image.size
         side = self.crop or min(width, height)
         if side > min(width, height):
-            raise ValueError(f"it has {width}x{height} pixels; allowed: {side}x{side} and more")
+            raise ValueError(f"expected at least {side}x{side} pixels, got {width}x{height}")
         left, top = (width - side) // 2, (height - side) // 2
-        return picture.resize(
+        return image.resize(
             (self.size, self.size), Image.Resampling[self.resize.upper()], (left, top, left + side, top + side)
         )

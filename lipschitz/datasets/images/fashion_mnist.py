@@ -1,4 +1,4 @@
-"""Fashion-MNIST."""
+"""Fashion-MNIST: articles of clothing."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,6 +23,6 @@ class FashionMNIST(MnistFormat):
         return UNPACKED_MD5
 
     def class_names(self) -> Sequence[str]:
-        """Return the publisher's names, as torchvision has them."""
+        """Return the published names of the classes, from torchvision."""
         names: Sequence[str] = self.torchvision().classes
         return names

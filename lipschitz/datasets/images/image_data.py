@@ -1,4 +1,4 @@
-"""Images to train on and to judge against: what is drawn of them, wherever they are kept."""
+"""Draw batches of training images, and held-out images for evaluation, from the device or streamed to it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ from lipschitz.datasets.images.placement import Placed, Source, place
 from lipschitz.datasets.images.split import Split, check_labels
 from lipschitz.datasets.images.streaming import StreamedSplit
 
-__all__ = ["ImageData", "Placed", "Split", "SplitName", "check_labels", "to_floats"]
+__all__ = ["ImageData", "Placed", "Split", "SplitName", "to_floats"]
 
 SplitName = Literal["train", "held_out"]
 
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """Images to train on and images held out, with their labels, on one device. Samples are float32 in [-1, 1]."""
+    """Training and held-out images with their labels, on one device. Samples are float32 in [-1, 1]."""
 
     train: Placed
     held_out: Placed
     hash: str
     classes: int | None = None
-    """Number of classes, labelled from 0; None where images have no labels."""
+    """Number of classes; labels go from 0 to ``classes - 1``. None without labels."""
     class_names: tuple[str, ...] | None = None
-    """What people call each class; None where nobody says."""
+    """Name of each class; None if the classes have no names."""
 
     @classmethod
     def load(
@@ -37,19 +37,19 @@ class ImageData:
         classes: int | None = None,
         class_names: Sequence[str] | None = None,
     ) -> "ImageData":
-        """Hash both splits, which lie on the CPU or in files, and put them on ``device``, or stream them to it.
+        """Hash both splits, which are on the CPU or in files, and place them on ``device`` or stream them to it.
 
         Raises:
-            ValueError: there are labels without ``classes``, or ``classes`` without labels, or not as many
-                ``class_names``.
-            InputError: a label is out of range; a picture cannot be read.
+            ValueError: there are labels without ``classes``, ``classes`` without labels, or another number of
+                ``class_names`` than of ``classes``.
+            InputError: a label is out of range; an image cannot be read.
         """
         if class_names is not None and len(class_names) != classes:
-            raise ValueError(f"{len(class_names)} names of {classes} classes")
+            raise ValueError(f"expected {classes} class names, got {len(class_names)}")
         for name, split in (("training", train), ("held-out", held_out)):
             check_labels(split.labels, classes, f"{name} images")
-        (placed, kept_out), content = place((train, held_out), device)
-        return cls(placed, kept_out, content, classes, None if class_names is None else tuple(class_names))
+        (placed, placed_held_out), content = place((train, held_out), device)
+        return cls(placed, placed_held_out, content, classes, None if class_names is None else tuple(class_names))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -58,18 +58,13 @@ class ImageData:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Number of images by split."""
+        """Number of images in each split."""
         return {"train": self.train.size, "held_out": self.held_out.size}
 
     @property
     def is_streamed(self) -> bool:
-        """Whether training images are read from the host as they are drawn, which no CUDA graph can hold."""
+        """Whether training images are read by the host when they are drawn, which a CUDA graph cannot capture."""
         return isinstance(self.train, StreamedSplit)
-
-    @property
-    def reference_size(self) -> int:
-        """Number of held-out images."""
-        return self.held_out.size
 
     def batch(self, n: int, rng: torch.Generator) -> Tensor:
         """Draw ``(n, c, h, w)`` training images, with replacement."""
@@ -82,75 +77,85 @@ class ImageData:
         Raises:
             ValueError: the images have no labels.
         """
-        if self.train.labels is None:
-            raise ValueError("images without labels")
+        labels = _labels(self.train)
         images, index = self.train.draw(n, rng)
-        return to_floats(images), self.train.labels.index_select(0, index)
+        return to_floats(images), labels.index_select(0, index)
 
     def reference(self, n: int, rng: torch.Generator) -> Tensor:
-        """Draw ``(n, c, h, w)`` held-out images, none twice."""
-        images, _ = _some(self.held_out, n, rng)
+        """Draw ``(n, c, h, w)`` held-out images, without replacement.
+
+        Raises:
+            ValueError: there are fewer than ``n``.
+        """
+        images, _ = _without_replacement(self.held_out, n, rng)
         return images
 
     def labelled_reference(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw the images that `reference` would, and their labels, int64 ``(n,)``.
 
         Raises:
-            ValueError: the images have no labels.
+            ValueError: the images have no labels, or there are fewer than ``n``.
         """
-        if self.held_out.labels is None:
-            raise ValueError("images without labels")
-        images, index = _some(self.held_out, n, rng)
-        return images, self.held_out.labels.index_select(0, index)
+        labels = _labels(self.held_out)
+        images, index = _without_replacement(self.held_out, n, rng)
+        return images, labels.index_select(0, index)
 
     def floor(self, n: int, rng: torch.Generator) -> Tensor:
-        """Draw ``(n, c, h, w)`` training images, none twice: real, and disjoint from the held-out ones."""
-        images, _ = _some(self.train, n, rng)
+        """Draw ``(n, c, h, w)`` training images, without replacement: real images, none of them held out.
+
+        Raises:
+            ValueError: there are fewer than ``n``.
+        """
+        images, _ = _without_replacement(self.train, n, rng)
         return images
 
-    def floor_of(self, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw a training image, none twice, for each of ``labels``, int64 ``(n,)``, that there is one left of.
+    def labelled_floor(self, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw a training image of each of ``labels``, int64 ``(n,)``, without replacement, as long as there are any.
 
         Returns:
-            The images ``(m, c, h, w)``, and for which rows of ``labels`` they are, int64 ``(m,)``, ascending.
+            The images ``(m, c, h, w)``, and the row of ``labels`` that each was drawn for, int64 ``(m,)``, ascending.
 
         Raises:
             ValueError: the images have no labels.
         """
-        if self.train.labels is None:
-            raise ValueError("images without labels")
+        train_labels = _labels(self.train)
         index = torch.full_like(labels, -1)
         for label in torch.unique(labels).tolist():
-            asked, there = ((rows == label).nonzero().flatten() for rows in (labels, self.train.labels))
-            n = min(len(asked), len(there))
-            order = torch.randperm(len(there), generator=rng, device=rng.device).to(there.device)
-            index[asked[:n]] = there[order[:n]]
+            wanted, available = ((rows == label).nonzero().flatten() for rows in (labels, train_labels))
+            n = min(len(wanted), len(available))
+            order = torch.randperm(len(available), generator=rng, device=rng.device).to(available.device)
+            index[wanted[:n]] = available[order[:n]]
         found = (index >= 0).nonzero().flatten()
         return to_floats(self.train.take(index[found])), found
 
-    def classes_drawn(self, n: int, rng: torch.Generator) -> Tensor:
-        """Draw ``n`` classes, int64 ``(n,)``, as frequent as they are among training images.
+    def draw_classes(self, n: int, rng: torch.Generator) -> Tensor:
+        """Draw ``n`` classes, int64 ``(n,)``, each with its frequency among the training images.
 
         Raises:
             ValueError: the images have no labels.
         """
-        if self.train.labels is None:
-            raise ValueError("images without labels")
+        labels = _labels(self.train)
         index = torch.randint(self.train.size, (n,), generator=rng, device=rng.device)
-        return self.train.labels.index_select(0, index.to(self.train.labels.device))
+        return labels.index_select(0, index.to(labels.device))
 
     def chunks(self, split: SplitName, size: int = 256) -> Iterator[Tensor]:
-        """Yield all images of ``split`` in their order, as uint8 ``(k, c, h, w)`` with k up to ``size``."""
+        """Yield all images of ``split`` in order, as uint8 ``(k, c, h, w)`` with k up to ``size``."""
         return (self.train if split == "train" else self.held_out).chunks(size)
 
 
 def to_floats(images: Tensor) -> Tensor:
-    """Scale uint8 images 0..255 to float32 in [-1, 1], as far as the generator's tanh reaches."""
+    """Scale uint8 images 0..255 to float32 in [-1, 1], the range of the generator's tanh."""
     return images.float().div_(127.5).sub_(1)
 
 
-def _some(split: Placed, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+def _labels(split: Placed) -> Tensor:
+    if split.labels is None:
+        raise ValueError("images without labels")
+    return split.labels
+
+
+def _without_replacement(split: Placed, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     if n > split.size:
-        raise ValueError(f"{n} images asked for where there are {split.size}")
+        raise ValueError(f"cannot draw {n} of {split.size} images without replacement")
     index = torch.randperm(split.size, generator=rng, device=rng.device)[:n]
     return to_floats(split.take(index)), index

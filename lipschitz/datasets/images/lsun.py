@@ -1,4 +1,4 @@
-"""LSUN, one of its scenes."""
+"""LSUN: photographs of one scene."""
 
 import warnings
 from collections.abc import Mapping
@@ -7,15 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-import torch
 from pydantic import PositiveInt
 
-from lipschitz.datasets.base import DEFAULT_DATA_ROOT, ImageData
-from lipschitz.datasets.images.crop import Framing, Resize
-from lipschitz.datasets.images.decode import Pictures
-from lipschitz.datasets.images.holdout import Share, held_out_mask
-from lipschitz.datasets.images.picture_files import fingerprint_of
-from lipschitz.datasets.images.published import Archive, Published, readable
+from lipschitz.datasets.images.crop import CropResize, Resize
+from lipschitz.datasets.images.decode import LazyImages, fingerprint_of
+from lipschitz.datasets.images.published import Archive, PublishedDataset, TrainTest
+from lipschitz.datasets.images.split import Share, hold_out
 from lipschitz.errors import InputError
 
 Scene = Literal[
@@ -32,23 +29,23 @@ Scene = Literal[
 ]
 
 
-class LSUN(Published):
-    """Photographs of one scene, by default 3,033,042 bedrooms, cut square and resized to 64x64 RGB."""
+class LSUN(PublishedDataset):
+    """Photographs of one scene, by default 3,033,042 bedrooms, the middle square resized to 64x64 RGB."""
 
     source = "Yu et al. 2015, arXiv:1506.03365; bedrooms of 64x64 as in Radford et al., arXiv:1511.06434"
     instructions = (
-        "no checksums are published by which a script could tell that all came through: fetch the training part of the "
-        "scene (bedroom: 43 GB) with download.py of https://github.com/fyu/lsun, and unzip it in the data root"
+        "no checksums are published, so a script could not check a download: download the training part of the scene "
+        "(bedroom: 43 GB) with download.py of https://github.com/fyu/lsun, and unzip it in the data root"
     )
 
     scene: Scene = "bedroom"
-    """Which of the ten."""
+    """One of the ten scenes."""
     size: PositiveInt = 64
-    """Height and width in pixels, to which the largest square in the middle is resized."""
+    """Height and width in pixels; the largest middle square is resized to it."""
     resize: Resize = "bilinear"
     """PIL's filter."""
     held_out: Share = 0.01
-    """Share of the training part that is held out, evenly spaced: the validation part has but 300 images."""
+    """Share of the training part that is held out, evenly spaced: the validation part has only 300 images."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -60,37 +57,32 @@ class LSUN(Published):
         return {f"{self.scene}_train_lmdb/data.mdb": None}
 
     def archives(self) -> tuple[Archive, ...]:
-        """Return nothing: no checksum is known."""
+        """Return none: no checksums are published."""
         return ()
 
-    def load(self, data_root: Path | None, device: torch.device) -> ImageData:
-        """Load torchvision's database below ``data_root``, by default ``data``.
+    def read(self, root: Path) -> TrainTest:
+        """Read the keys of the database.
 
         Raises:
-            InputError: it is missing or unreadable, or the package lmdb is.
+            InputError: the database is unreadable or has too few images, or the package lmdb is not installed.
         """
-        root = data_root or DEFAULT_DATA_ROOT
-        self.check_presence(root)
         dataset = self._database(root)
-        (database,) = self.files()
-        pictures = Pictures(
-            [f"image {k} of {root / database}" for k in range(len(dataset))],
+        (file,) = self.files()
+        images = LazyImages(
+            [f"image {k} of {root / file}" for k in range(len(dataset))],
             lambda k: dataset[k][0],
-            Framing(self.size, 3, self.resize),
-            fingerprint=fingerprint_of([root / database]),
+            CropResize(self.size, 3, self.resize),
+            fingerprint=fingerprint_of([root / file]),
         )
-        mask = held_out_mask(pictures.size, None, self.held_out)
-        if mask.all() or not mask.any():
-            raise InputError(f"{root / database}: {pictures.size} images are too few to hold out {self.held_out:g}")
-        return ImageData.load(pictures.where(~mask), pictures.where(mask), device)
+        return TrainTest(*hold_out(images, self.held_out, root / file))
 
     def _database(self, root: Path) -> Any:
         try:
             import lmdb  # noqa: F401
         except ImportError:
-            raise InputError("data set lsun is read by the package lmdb: pip install lmdb") from None
-        where = str(root.resolve())
-        # torchvision keeps the keys in a file of the working folder, named after the letters of the path alone.
-        with TemporaryDirectory() as scratch, chdir(scratch), readable(self.name(), root), warnings.catch_warnings():
+            raise InputError("data set lsun needs the package lmdb: pip install lmdb") from None
+        root = root.resolve()
+        # torchvision writes the keys to a file in the working folder, named after the letters of the path alone.
+        with TemporaryDirectory() as scratch, chdir(scratch), warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
-            return self.torchvision()(where, classes=[f"{self.scene}_train"])
+            return self.open_torchvision(root, classes=[f"{self.scene}_train"])

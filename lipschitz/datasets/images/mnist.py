@@ -1,4 +1,4 @@
-"""MNIST."""
+"""MNIST: handwritten digits."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What data sets in MNIST's format share: read by torchvision's classes, unpacked or as published."""
+"""MNIST and Fashion-MNIST: what their files share. They are read unpacked, or packed as published."""
 
 import gzip
 import zlib
@@ -7,31 +7,30 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 from pydantic import Field
 from torch.nn.functional import pad
 
 from lipschitz.cache import cache_folder
-from lipschitz.datasets.base import DEFAULT_DATA_ROOT, ImageData
+from lipschitz.datasets.base import DEFAULT_DATA_ROOT
 from lipschitz.datasets.files.checksums import check_md5, md5_of
-from lipschitz.datasets.images.image_data import Split
-from lipschitz.datasets.images.published import Archive, Published, readable
+from lipschitz.datasets.images.published import Archive, PublishedDataset, TrainTest
+from lipschitz.datasets.images.split import Split
 from lipschitz.errors import InputError
 from lipschitz.files import write_atomically
 
 PUBLISHED_SIZE = 28
 
 
-class MnistFormat(Published):
+class MnistFormat(PublishedDataset):
     """70,000 images in ten classes, 28x28 grey, padded; the test split is held out."""
 
     size: Annotated[int, Field(ge=PUBLISHED_SIZE)] = 32
-    """Height and width in pixels, to which the published 28 are padded with black; models may want a multiple of 8."""
+    """Height and width in pixels; the published 28x28 pixels are padded with black. Models may need a multiple of 8."""
 
     @classmethod
     @abstractmethod
     def unpacked_md5(cls) -> Mapping[str, str]:
-        """Return the MD5 of each unpacked file; torchvision knows those of the files as published."""
+        """Return the MD5 of each unpacked file; torchvision has only those of the packed files."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -44,15 +43,15 @@ class MnistFormat(Published):
         return 10
 
     def class_names(self) -> Sequence[str] | None:
-        """Return what people call the classes; None where they are digits, and each its own label."""
+        """Return the names of the classes; None if they are digits, so that labels need no names."""
         return None
 
     def files(self) -> Mapping[str, str | None]:
-        """Return the four files as torchvision unpacks them."""
+        """Return the four unpacked files, in torchvision's folder."""
         return {f"{type(self).__name__}/raw/{file}": md5 for file, md5 in self.unpacked_md5().items()}
 
     def archives(self) -> tuple[Archive, ...]:
-        """Return the four files as published (``.gz``), as which they can be read."""
+        """Return the four published files (``.gz``), which can be read as they are."""
         theirs = self.torchvision()
         return tuple(
             Archive(
@@ -62,7 +61,11 @@ class MnistFormat(Published):
         )
 
     def missing(self, data_root: Path) -> list[str]:
-        """Return the files that are there neither unpacked nor packed; of a mix, what is not packed."""
+        """Return the missing files.
+
+        These are the files of which neither the unpacked nor the packed form exists; if there are none, but some files
+        exist in one form and some in the other, the missing packed files.
+        """
         files = [data_root / file for file in self.files()]
         if all(file.is_file() for file in files):
             return []
@@ -70,10 +73,10 @@ class MnistFormat(Published):
         neither = [file for file, gz in zip(files, packed, strict=True) if not file.is_file() and not gz.is_file()]
         return [str(file.relative_to(data_root)) for file in neither or packed if not file.is_file()]
 
-    def verified(self, data_root: Path | None) -> Path:
-        """Return the root from which torchvision can read the files, each of them checked.
+    def verify(self, data_root: Path | None) -> Path:
+        """Check the MD5 of every file; return the root below which torchvision can read the unpacked files.
 
-        Those that are packed are unpacked into the cache folder.
+        Packed files are unpacked to the cache folder, and its path is returned.
 
         Raises:
             InputError: files are missing, unreadable, truncated or corrupt; the cache folder cannot be written.
@@ -81,23 +84,17 @@ class MnistFormat(Published):
         root = data_root or DEFAULT_DATA_ROOT
         self.check_presence(root)
         if all((root / file).is_file() for file in self.files()):
-            return super().verified(root)
+            return super().verify(root)
         cache = cache_folder("datasets")
         for archive in self.archives():
             target = cache / archive.path.removesuffix(".gz")
             _unpack(root / archive.path, archive.md5, target, self.unpacked_md5()[target.name])
         return cache
 
-    def load(self, data_root: Path | None, device: torch.device) -> ImageData:
-        """Load ``<name>/raw`` below ``data_root``, by default ``data``: files unpacked, or as published (``.gz``).
-
-        Raises:
-            InputError: files are missing, unreadable, truncated or corrupt.
-        """
-        root = self.verified(data_root)
-        with readable(self.name(), root):
-            train, test = (_split(self.torchvision()(root, train=part), self.size) for part in (True, False))
-        return ImageData.load(train, test, device, self.classes, self.class_names())
+    def read(self, root: Path) -> TrainTest:
+        """Read both splits."""
+        train, test = (_split(self.open_torchvision(root, train=part), self.size) for part in (True, False))
+        return TrainTest(train, test, self.class_names())
 
 
 def _split(dataset: Any, size: int) -> Split:
@@ -107,7 +104,10 @@ def _split(dataset: Any, size: int) -> Split:
 
 
 def _unpack(path: Path, md5: str, target: Path, target_md5: str) -> None:
-    """Unpack ``path`` to ``target`` unless it is there. Two processes may do so at once: each renames a whole file."""
+    """Unpack ``path`` to ``target`` unless ``target`` is already whole.
+
+    Two processes may do this at the same time: each renames a whole file.
+    """
     check_md5(path, md5)
     if target.is_file() and md5_of(target) == target_md5:
         return

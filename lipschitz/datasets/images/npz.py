@@ -1,4 +1,4 @@
-"""Images in an .npz file."""
+"""An .npz file of images."""
 
 import zipfile
 import zlib
@@ -10,13 +10,12 @@ import torch
 from pydantic import PositiveInt
 
 from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset, ImageData
-from lipschitz.datasets.images.holdout import Share, held_out_mask
-from lipschitz.datasets.images.image_data import Split, check_labels
-from lipschitz.errors import InputError
+from lipschitz.datasets.images.split import Share, Split, check_labels, hold_out
+from lipschitz.errors import InputError, first_line
 
 
 class Npz(Dataset):
-    """Images of any .npz file: ``images`` uint8 (n, h, w[, c]), and ``labels`` where classes are asked for."""
+    """Images in an .npz file: ``images`` uint8 (n, h, w[, c]) and, with ``num_classes``, integer ``labels`` (n,)."""
 
     source = "A file of the user's"
     kind = "images"
@@ -24,15 +23,15 @@ class Npz(Dataset):
     file: str
     """The .npz file, below the data root unless absolute."""
     size: PositiveInt = 32
-    """Height and width of the images in pixels; images of another size are refused."""
+    """Height and width of the images in pixels; images of another size raise an error."""
     channels: Literal[1, 3] = 3
-    """1 for grey images, (n, h, w) or (n, h, w, 1); 3 for RGB ones, (n, h, w, 3)."""
+    """1 for grey images, (n, h, w) or (n, h, w, 1); 3 for RGB images, (n, h, w, 3)."""
     num_classes: PositiveInt | None = None
-    """Number of classes, of which ``labels`` (n,) has integers from 0; labels are left aside where it is not given."""
+    """Number of classes; ``labels`` (n,) has integers from 0. Without it labels are ignored."""
     held_out: Share = 0.25
-    """Share of each class that is held out, evenly spaced in the file; of no effect with ``held_out_file``."""
+    """Share of each class that is held out, evenly spaced in the file; not used with ``held_out_file``."""
     held_out_file: str | None = None
-    """Another such file, all of which is held out, and none of ``file``."""
+    """A second .npz file: all of its images are held out, and none of ``file``."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -45,21 +44,18 @@ class Npz(Dataset):
         return self.num_classes
 
     def load(self, data_root: Path | None, device: torch.device) -> ImageData:
-        """Load the file or both.
+        """Load the file, or both files.
 
         Raises:
-            InputError: one cannot be read, or its arrays are not as the record says.
+            InputError: a file cannot be read, or its arrays do not suit the fields.
         """
         root = data_root or DEFAULT_DATA_ROOT
         train = self._read(root / self.file)
-        if self.held_out_file is not None:
-            return ImageData.load(train, self._read(root / self.held_out_file), device, self.classes)
-        mask = held_out_mask(train.size, train.labels, self.held_out)
-        if mask.all() or not mask.any():
-            raise InputError(
-                f"{root / self.file}: {train.size} images are too few to hold out a share of {self.held_out:g} of them"
-            )
-        return ImageData.load(train.where(~mask), train.where(mask), device, self.classes)
+        if self.held_out_file is None:
+            train, held_out = hold_out(train, self.held_out, root / self.file)
+        else:
+            held_out = self._read(root / self.held_out_file)
+        return ImageData.load(train, held_out, device, self.classes)
 
     def _read(self, path: Path) -> Split:
         arrays = _arrays(path, ("images",) if self.classes is None else ("images", "labels"))
@@ -67,12 +63,12 @@ class Npz(Dataset):
         grey = ["(n, {0}, {0})"] if self.channels == 1 else []
         allowed = " or ".join([*grey, "(n, {0}, {0}, {1})"]).format(self.size, self.channels)
         if images.dtype != np.uint8:
-            raise InputError(f"{path}: images are of dtype {images.dtype}; allowed: uint8")
+            raise InputError(f"{path}: expected images of dtype uint8, got {images.dtype}")
         if images.ndim == 3 and self.channels == 1:
             images = images[..., None]
         if images.shape[1:] != (self.size, self.size, self.channels) or not len(images):
             raise InputError(
-                f"{path}: images are of shape {arrays['images'].shape}; allowed: {allowed}, n above 0 "
+                f"{path}: expected images of shape {allowed}, n at least 1, got {arrays['images'].shape} "
                 "(size and channels are fields of npz)"
             )
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
@@ -83,7 +79,7 @@ class Npz(Dataset):
     def _labels(self, labels: np.ndarray, n: int, path: Path) -> torch.Tensor:
         if labels.shape != (n,) or not np.issubdtype(labels.dtype, np.integer):
             raise InputError(
-                f"{path}: labels are of dtype {labels.dtype} and shape {labels.shape}; allowed: integers, ({n},)"
+                f"{path}: expected labels of integer dtype and shape ({n},), got {labels.dtype} and {labels.shape}"
             )
         found = torch.from_numpy(labels.astype(np.int64))
         check_labels(found, self.classes, str(path))
@@ -93,18 +89,17 @@ class Npz(Dataset):
 def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Return the arrays called ``names`` of the .npz file ``path``."""
     try:
-        # Anything else than an archive, such as a single array, has no members.
+        # np.load also accepts other files, such as a single array.
         with zipfile.ZipFile(path):
             pass
         with np.load(path, allow_pickle=False) as archive:
-            missing = [name for name in names if name not in archive.files]
-            if missing:
-                found = ", ".join(archive.files) or "nothing"
-                raise InputError(f"{path} holds no {' and no '.join(missing)}; found: {found}")
+            if not set(names) <= set(archive.files):
+                found = ", ".join(archive.files) or "none"
+                raise InputError(f"{path}: expected the arrays {' and '.join(names)}, got {found}")
             return {name: archive[name] for name in names}
     except OSError as error:
         raise InputError(
             f"cannot read {path}: {error.strerror or error} (the data root is set by --data-root)"
         ) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
-        raise InputError(f"{path} is no .npz file, or is truncated: {error}") from error
+        raise InputError(f"{path} is not an .npz file or is truncated: {first_line(error)}") from error

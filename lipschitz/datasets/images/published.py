@@ -1,50 +1,82 @@
-"""Data sets that are published as files, kept and read as torchvision keeps and reads them."""
+"""Base class of data sets that are published as files and read by torchvision's classes."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset
+import torch
+
+from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset, ImageData
 from lipschitz.datasets.files.checksums import check_md5
+from lipschitz.datasets.images.placement import Source
 from lipschitz.datasets.images.torchvision_import import import_torchvision
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, first_line
 
 
 class Archive(NamedTuple):
-    """A file as published, from which a data set's files come."""
+    """A file as published."""
 
     path: str
-    """Below the data root."""
+    """Path below the data root."""
     md5: str
     urls: tuple[str, ...]
-    """Where it can be fetched from, tried in order; none where the publisher lets no script fetch it."""
+    """Where it can be downloaded, tried in order; empty if the publisher does not allow downloads by a script."""
     unpacks: bool
-    """Whether it is unpacked where it lies, or read as it is."""
+    """Whether it is unpacked into its folder; otherwise it is read as it is."""
 
 
-class Published(Dataset):
-    """A data set of published files. Loading it only reads; ``lipschitz data`` fetches."""
+class TrainTest(NamedTuple):
+    """What the files of a data set hold."""
+
+    train: Source
+    test: Source
+    class_names: Sequence[str] | None = None
+
+
+class PublishedDataset(Dataset):
+    """A data set of published files. `load` only reads them; ``lipschitz data`` downloads them.
+
+    A subclass has the name of torchvision's class.
+    """
 
     kind = "images"
     instructions: ClassVar[str] = ""
-    """How to get by hand what no script may fetch."""
+    """How to get the files by hand, if no script may download them."""
 
     @abstractmethod
+    def read(self, root: Path) -> TrainTest:
+        """Read the files below ``root``, which have been checked.
+
+        Raises:
+            InputError: they cannot be read.
+        """
+
     def files(self) -> Mapping[str, str | None]:
-        """Return what `load` reads, below the data root: each file's MD5, None for a folder."""
+        """Return the files that `load` reads, as paths below the data root, and their MD5s; None for a folder."""
+        theirs = self.torchvision()
+        return {f"{theirs.base_folder}/{file}": md5 for file, md5 in [*theirs.train_list, *theirs.test_list]}
 
-    @abstractmethod
     def archives(self) -> tuple[Archive, ...]:
-        """Return what is published."""
+        """Return the published files: by default the one archive that torchvision's class names."""
+        theirs = self.torchvision()
+        return (Archive(theirs.filename, theirs.tgz_md5, (theirs.url,), unpacks=True),)
+
+    def load(self, data_root: Path | None, device: torch.device) -> ImageData:
+        """Load the files below ``data_root``, by default ``data``; the test split is held out.
+
+        Raises:
+            InputError: files are missing, unreadable, truncated or corrupt.
+        """
+        train, test, class_names = self.read(self.verify(data_root))
+        return ImageData.load(train, test, device, self.classes, class_names)
 
     def missing(self, data_root: Path) -> list[str]:
         """Return those of its files that are not below ``data_root``."""
         return [file for file in self.files() if not (data_root / file).exists()]
 
-    def verified(self, data_root: Path | None) -> Path:
-        """Return the data root, by default ``data``, having checked that every file is there, and its MD5.
+    def verify(self, data_root: Path | None) -> Path:
+        """Check that every file exists and has its MD5; return the data root, by default ``data``.
 
         Raises:
             InputError: a file is missing, unreadable, truncated or corrupt.
@@ -57,14 +89,14 @@ class Published(Dataset):
         return root
 
     def check_presence(self, data_root: Path) -> None:
-        """Refuse a data root that lacks a file.
+        """Check that every file exists.
 
         Raises:
-            InputError: one is missing: which, and how to get it.
+            InputError: names the missing files, and how to get them.
         """
         if missing := self.missing(data_root):
             raise InputError(
-                f"data set {self.name()} is not in {data_root} (set by --data-root), which has no "
+                f"data set {self.name()} not found in {data_root} (set by --data-root): missing "
                 f"{', '.join(missing)}; to get it: lipschitz data {self.name()} --data-root {data_root}"
             )
 
@@ -73,17 +105,16 @@ class Published(Dataset):
         """Return torchvision's class of this data set."""
         return getattr(import_torchvision().datasets, cls.__name__)
 
+    def open_torchvision(self, root: Path, **options: Any) -> Any:
+        """Return torchvision's data set of the files below ``root``.
 
-@contextmanager
-def readable(name: str, data_root: Path) -> Iterator[None]:
-    """Turn what torchvision raises of files that are not what they are called into one line.
-
-    Raises:
-        InputError: the block raised an error.
-    """
-    try:
-        yield
-    # What a torn or foreign file raises depends on where it is torn.
-    except Exception as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise InputError(f"data set {name} in {data_root} cannot be read: {reason}; fetch it again") from error
+        Raises:
+            InputError: torchvision cannot read them.
+        """
+        try:
+            return self.torchvision()(root, **options)
+        # The type of the exception depends on where a file is damaged.
+        except Exception as error:
+            raise InputError(
+                f"data set {self.name()} in {root} cannot be read: {first_line(error)}; download it again"
+            ) from error

@@ -1,21 +1,24 @@
-"""One half of a data set of images, in memory: pixels as bytes, and labels."""
+"""Training and held-out images: hold out a share of them, check their labels, hash their content."""
 
 import hashlib
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from lipschitz.errors import InputError
 
 CHUNK = 1024
-"""Images that are read at a time where all of them are."""
+"""Images that are read at a time when all are read."""
+Share = Annotated[float, Field(gt=0, lt=1)]
+"""A share of the images of each class, or of all images without classes: between 0 and 1, exclusive."""
 
 
 class Split(NamedTuple):
-    """Images uint8 ``(n, c, h, w)``, and their labels int64 ``(n,)``, or None."""
+    """Images in memory, uint8 ``(n, c, h, w)``, and their labels, int64 ``(n,)``, or None."""
 
     images: Tensor
     labels: Tensor | None = None
@@ -27,7 +30,7 @@ class Split(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one image, ``(c, h, w)``."""
+        """Shape of one image, ``(c, h, w)``."""
         return tuple(self.images.shape[1:])
 
     def to(self, device: torch.device) -> "Split":
@@ -48,29 +51,12 @@ class Split(NamedTuple):
         return self.images.index_select(0, index)
 
     def chunks(self, size: int) -> Iterator[Tensor]:
-        """Yield all images in their order, ``size`` at a time."""
+        """Yield all images in order, ``size`` at a time."""
         return (self.images[start : start + size] for start in range(0, self.size, size))
 
 
-def check_labels(labels: Tensor | None, classes: int | None, of: str) -> None:
-    """Refuse labels that are not below ``classes``; ``of`` names in the message what they label.
-
-    Raises:
-        ValueError: there are labels without ``classes``, or ``classes`` without labels.
-        InputError: a label is out of range.
-    """
-    if (labels is None) != (classes is None):
-        raise ValueError(f"{of}: labels and a number of classes go together, or neither is there")
-    if labels is None or classes is None:
-        return
-    wrong = ((labels < 0) | (labels >= classes)).nonzero()
-    if len(wrong):
-        first = int(wrong[0])
-        raise InputError(f"{of}: image {first} is labelled {int(labels[first])}; allowed: 0 to {classes - 1}")
-
-
 class Images(Protocol):
-    """Images in an order, wherever they are."""
+    """Images in an order, in memory or in files."""
 
     @property
     def size(self) -> int:
@@ -78,38 +64,87 @@ class Images(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one image, ``(c, h, w)``."""
+        """Shape of one image, ``(c, h, w)``."""
 
     @property
     def labels(self) -> Tensor | None:
         """int64 ``(n,)``, or None."""
 
+    def where(self, mask: Tensor) -> Self:
+        """Return the images at which the bool ``mask`` ``(n,)`` is true."""
+
     def chunks(self, size: int) -> Iterator[Tensor]:
-        """Yield all images in their order, ``size`` at a time, as uint8 ``(k, c, h, w)``."""
+        """Yield all images in order, ``size`` at a time, as uint8 ``(k, c, h, w)``."""
+
+
+T = TypeVar("T", bound=Images)
+
+
+def hold_out(images: T, share: float, of: object) -> tuple[T, T]:
+    """Return training and held-out images: `held_out_mask` says which; ``of`` names the images in the error.
+
+    Raises:
+        InputError: there are too few images.
+    """
+    mask = held_out_mask(images.size, images.labels, share)
+    if mask.all() or not mask.any():
+        raise InputError(f"{of}: {images.size} images are too few to hold out a share of {share:g}")
+    return images.where(~mask), images.where(mask)
+
+
+def held_out_mask(n: int, labels: Tensor | None, share: float) -> Tensor:
+    """Return the bool mask ``(n,)`` of the held-out images: evenly spaced, the same share of each class.
+
+    The i-th image of a class, counted from 1, is held out if floor(i share) > floor((i - 1) share): for a share of one
+    half every second image. Nothing is drawn at random.
+    """
+    mask = torch.zeros(n, dtype=torch.bool)
+    classes = [torch.ones_like(mask)] if labels is None else [labels == k for k in set(labels.tolist())]
+    for members in (which.nonzero()[:, 0] for which in classes):
+        whole = (torch.arange(len(members) + 1, dtype=torch.float64) * share).floor()
+        mask[members[whole.diff() > 0]] = True
+    return mask
+
+
+def check_labels(labels: Tensor | None, classes: int | None, of: str) -> None:
+    """Check that labels are at least 0 and below ``classes``; ``of`` names the labelled images in the error.
+
+    Raises:
+        ValueError: there are labels without ``classes``, or ``classes`` without labels.
+        InputError: a label is out of range.
+    """
+    if (labels is None) != (classes is None):
+        raise ValueError(f"{of}: labels and the number of classes go together: expected both or neither")
+    if labels is None or classes is None:
+        return
+    wrong = ((labels < 0) | (labels >= classes)).nonzero()
+    if len(wrong):
+        first = int(wrong[0])
+        raise InputError(f"{of}: expected labels from 0 to {classes - 1}, got {int(labels[first])} for image {first}")
 
 
 class ContentHash:
-    """SHA-256 of images and labels on the CPU, taken in as they pass by: however they are kept, it is the same."""
+    """SHA-256 of images and labels on the CPU. It does not depend on how they are stored."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
-    def passing(self, source: Images) -> Iterator[Tensor]:
-        """Yield the images of ``source`` chunk by chunk, uint8 ``(k, c, h, w)``, and take in them and the labels."""
-        self._start(torch.uint8, (source.size, *source.shape))
-        for chunk in source.chunks(CHUNK):
-            self._digest.update(np.ascontiguousarray(chunk.numpy()).data)
-            yield chunk
-        if source.labels is not None:
-            self._start(source.labels.dtype, tuple(source.labels.shape))
-            self._digest.update(np.ascontiguousarray(source.labels.numpy()).data)
-
-    def of(self, source: Images) -> None:
-        """Take in all of ``source``."""
-        for _ in self.passing(source):
+    def update(self, images: Images) -> None:
+        """Hash all of ``images``."""
+        for _ in self.hashed_chunks(images):
             pass
 
-    def hex(self) -> str:
+    def hashed_chunks(self, images: Images) -> Iterator[Tensor]:
+        """Yield ``images`` chunk by chunk, uint8 ``(k, c, h, w)``, and hash each; then hash the labels."""
+        self._start(torch.uint8, (images.size, *images.shape))
+        for chunk in images.chunks(CHUNK):
+            self._digest.update(np.ascontiguousarray(chunk.numpy()).data)
+            yield chunk
+        if images.labels is not None:
+            self._start(images.labels.dtype, tuple(images.labels.shape))
+            self._digest.update(np.ascontiguousarray(images.labels.numpy()).data)
+
+    def hexdigest(self) -> str:
         """Return the hash in hex."""
         return self._digest.hexdigest()
 

@@ -1,4 +1,4 @@
-"""Images that do not fit the device: each batch is read by threads while the one before it is trained on."""
+"""Stream images that do not fit the device: threads read the next batch while the model trains on this one."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,35 +9,35 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from lipschitz.datasets.images.decode import Pictures
+from lipschitz.datasets.images.decode import LazyImages
 from lipschitz.datasets.images.split import CHUNK, Split
 
 
-class _Guess(NamedTuple):
-    """A batch that is being read before it is asked for."""
+class _Prefetch(NamedTuple):
+    """A batch that is read before it is drawn."""
 
     n: int
     state: Tensor
-    """Of the generator before the draw that the batch is for: another state makes it another batch."""
-    images: "Future[Tensor]"
+    """State of the generator from which the batch was drawn: from another state another batch is drawn."""
+    images: Future[Tensor]
 
 
 class StreamedSplit:
-    """Images read when they are drawn; labels on the device. It draws what a `Split` of the same images draws.
+    """Images that are read when they are drawn, with labels on the device. It draws what a `Split` would draw.
 
-    The batch that follows is guessed: drawn from a copy of the generator, and read in the background. It is used if the
-    generator is then where the copy began, and read anew otherwise, as after a checkpoint is restored: what is drawn
-    is a function of data and generator alone. Reading takes the host's time, so that no draw can be captured in a CUDA
-    graph. For one thread.
+    The next batch is prefetched: its indices are drawn from a copy of the generator, and it is read in the background.
+    It is used if the generator still has the state of the copy; otherwise, as after a checkpoint is restored, the batch
+    is drawn and read again. So a batch depends on the data and the generator alone. The host reads the images, so a
+    CUDA graph cannot capture a draw. Not thread-safe.
     """
 
-    def __init__(self, source: Split | Pictures, device: torch.device) -> None:
+    def __init__(self, source: Split | LazyImages, device: torch.device) -> None:
         self.source = source
         self.labels = None if source.labels is None else source.labels.to(device)
         self._device = device
-        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
-        # Tasks that take turns on one data set have a generator each.
-        self._guesses: WeakKeyDictionary[torch.Generator, _Guess] = WeakKeyDictionary()
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
+        # Several tasks can share the data set, each with its own generator.
+        self._prefetched: WeakKeyDictionary[torch.Generator, _Prefetch] = WeakKeyDictionary()
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     @property
@@ -47,11 +47,11 @@ class StreamedSplit:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one image, ``(c, h, w)``."""
+        """Shape of one image, ``(c, h, w)``."""
         return self.source.shape
 
     def to(self, device: torch.device) -> Split:
-        """Read all images, and return them and their labels held on ``device``."""
+        """Read all images, and return them and their labels on ``device``."""
         images = torch.empty(self.size, *self.shape, dtype=torch.uint8, device=device)
         start = 0
         for chunk in self.source.chunks(CHUNK):
@@ -63,15 +63,15 @@ class StreamedSplit:
         """Draw uint8 ``(n, c, h, w)``, with replacement, and their int64 indices ``(n,)``.
 
         Raises:
-            InputError: an image cannot be read any more.
+            InputError: an image cannot be read.
         """
-        guess, state = self._guesses.pop(rng, None), rng.get_state()
+        prefetched, state = self._prefetched.pop(rng, None), rng.get_state()
         index = self._indices(n, rng)
-        if guess and guess.n == n and torch.equal(guess.state, state):
-            images = guess.images.result()
+        if prefetched and prefetched.n == n and torch.equal(prefetched.state, state):
+            images = prefetched.images.result()
         else:
             images = self._read(index)
-        self._guesses[rng] = self._guess(n, rng)
+        self._prefetched[rng] = self._prefetch(n, rng)
         return images.to(self._device, non_blocking=True), index
 
     def take(self, index: Tensor) -> Tensor:
@@ -79,32 +79,32 @@ class StreamedSplit:
         return self._read(index).to(self._device)
 
     def chunks(self, size: int) -> Iterator[Tensor]:
-        """Yield all images in their order, ``size`` at a time, on the device; the next are read meanwhile."""
-        following = self._ahead.submit(next, chunks := self.source.chunks(size), None)
+        """Yield all images in order, ``size`` at a time, on the device; the next chunk is read in the background."""
+        following = self._reader.submit(next, chunks := self.source.chunks(size), None)
         while (chunk := following.result()) is not None:
-            following = self._ahead.submit(next, chunks, None)
+            following = self._reader.submit(next, chunks, None)
             yield chunk.to(self._device)
 
-    def _guess(self, n: int, rng: torch.Generator) -> _Guess:
+    def _prefetch(self, n: int, rng: torch.Generator) -> _Prefetch:
         copy = torch.Generator(rng.device)
         copy.set_state(state := rng.get_state())
 
         def read() -> Tensor:
-            # On a stream of its own, so that it does not wait for what is being trained.
+            # On its own stream, so that it does not wait for the training step.
             with torch.cuda.stream(self._stream) if self._stream else nullcontext():
                 return self._read(self._indices(n, copy))
 
-        return _Guess(n, state, self._ahead.submit(read))
+        return _Prefetch(n, state, self._reader.submit(read))
 
     def _indices(self, n: int, rng: torch.Generator) -> Tensor:
         return torch.randint(self.size, (n,), generator=rng, device=rng.device)
 
     def _read(self, index: Tensor) -> Tensor:
-        """Return the images at ``index`` on the CPU, where CUDA copies them from without waiting."""
+        """Return the images at ``index`` on the CPU, in pinned memory for CUDA, so that the copy is asynchronous."""
         pinned = self._device.type == "cuda"
-        # What pins memory starts CUDA on the device that is current.
+        # Pinning memory initialises CUDA on the current device.
         with torch.cuda.device(self._device) if pinned else nullcontext():
-            if isinstance(self.source, Pictures):
+            if isinstance(self.source, LazyImages):
                 return self.source.read(index.tolist(), pinned=pinned)
             images = self.source.take(index.cpu())
             return images.pin_memory() if pinned else images

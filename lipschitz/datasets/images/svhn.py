@@ -1,4 +1,4 @@
-"""SVHN."""
+"""SVHN: street view house numbers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,14 +6,13 @@ from typing import Any
 
 import torch
 
-from lipschitz.datasets.base import ImageData
-from lipschitz.datasets.images.image_data import Split
-from lipschitz.datasets.images.published import Archive, Published, readable
+from lipschitz.datasets.images.published import Archive, PublishedDataset, TrainTest
+from lipschitz.datasets.images.split import Split
 
 PARTS = ("train", "test")
 
 
-class SVHN(Published):
+class SVHN(PublishedDataset):
     """99,289 digits of house numbers, 32x32 RGB; 73,257 to train on, the 26,032 of the test split held out."""
 
     source = "Netzer et al. 2011, Reading Digits in Natural Images with Unsupervised Feature Learning"
@@ -25,28 +24,22 @@ class SVHN(Published):
 
     @property
     def classes(self) -> int:
-        """Ten: each digit is its own label."""
+        """Ten: the label of a digit is the digit."""
         return 10
 
     def files(self) -> Mapping[str, str | None]:
-        """Return both MATLAB files; the third that is published, of easier digits, is not read."""
+        """Return the two MATLAB files, in the data root itself. The third published file, ``extra``, is not read."""
         return {archive.path: archive.md5 for archive in self.archives()}
 
     def archives(self) -> tuple[Archive, ...]:
-        """Return what is read, as it is."""
+        """Return the two files, which are read as they are."""
         published = (self.torchvision().split_list[part] for part in PARTS)
         return tuple(Archive(file, md5, (url,), unpacks=False) for url, file, md5 in published)
 
-    def load(self, data_root: Path | None, device: torch.device) -> ImageData:
-        """Load both files, which lie in ``data_root`` itself, by default ``data``.
-
-        Raises:
-            InputError: files are missing, unreadable, truncated or corrupt.
-        """
-        root = self.verified(data_root)
-        with readable(self.name(), root):
-            train, test = (_split(self.torchvision()(root, split=part)) for part in PARTS)
-        return ImageData.load(train, test, device, self.classes)
+    def read(self, root: Path) -> TrainTest:
+        """Read both files."""
+        train, test = (_split(self.open_torchvision(root, split=part)) for part in PARTS)
+        return TrainTest(train, test)
 
 
 def _split(dataset: Any) -> Split:

@@ -1,4 +1,4 @@
-"""Eight Gaussians on a circle."""
+"""Eight Gaussians on a circle: a ring of modes."""
 
 import math
 from pathlib import Path

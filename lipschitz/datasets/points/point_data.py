@@ -1,4 +1,4 @@
-"""Distributions over the plane, sampled by formula on the device."""
+"""Distributions over the plane, sampled on the device."""
 
 import hashlib
 import json
@@ -10,24 +10,23 @@ import torch
 from torch import Tensor
 
 Sampler = Callable[[int, torch.Generator], Tensor]
-"""Draws float32 points ``(n, 2)`` from a generator, on the generator's device."""
+"""Draws float32 ``(n, 2)`` from a generator, on its device."""
 
 
 @dataclass(frozen=True, eq=False)
 class PointData:
-    """A distribution over the plane. Every draw is fresh, so training, held-out and floor samples are independent."""
+    """A distribution over the plane. Training, held-out and floor samples are independent draws from it."""
 
     sample: Sampler
     hash: str
     extent: tuple[float, float, float, float]
-    """``(xmin, xmax, ymin, ymax)`` of a frame that holds the distribution, to draw it in."""
+    """Axis limits for plots, ``(xmin, xmax, ymin, ymax)``."""
     std: float
-    """Standard deviation, along each axis, of the noise around the modes, or around the curve that stands for them."""
+    """Standard deviation, along each axis, of the noise around the modes, or around a curve."""
     centers: Tensor | None = None
     """float32 ``(k, 2)`` modes of a mixture, on the device; None for a distribution without modes."""
 
     shape: ClassVar[tuple[int, ...]] = (2,)
-    reference_size: ClassVar[None] = None
 
     def batch(self, n: int, rng: torch.Generator) -> Tensor:
         """Draw float32 ``(n, 2)``."""
@@ -43,21 +42,21 @@ class PointData:
 
 
 def gaussian_mixture(centers: Tensor, std: float, numbers: Mapping[str, float]) -> PointData:
-    """Return the mixture of equal round Gaussians of ``std`` at ``centers`` ``(k, 2)``, hashed by its ``numbers``."""
+    """Return the mixture of equal isotropic Gaussians at ``centers`` ``(k, 2)``; ``numbers`` define its hash."""
 
     def sample(n: int, rng: torch.Generator) -> Tensor:
         mode = torch.randint(len(centers), (n,), generator=rng, device=centers.device)
         noise = torch.randn(n, 2, generator=rng, device=centers.device)
         return centers.index_select(0, mode) + std * noise
 
-    return PointData(sample, hash_numbers(numbers), square(1.25 * float(centers.abs().max())), std, centers)
+    return PointData(sample, hash_numbers(numbers), square_extent(1.25 * float(centers.abs().max())), std, centers)
 
 
-def square(half: float) -> tuple[float, float, float, float]:
-    """Return the frame ``(xmin, xmax, ymin, ymax)`` of the square of side ``2 half`` around the origin."""
+def square_extent(half: float) -> tuple[float, float, float, float]:
+    """Return the limits ``(xmin, xmax, ymin, ymax)`` of the square of side ``2 half`` around the origin."""
     return (-half, half, -half, half)
 
 
 def hash_numbers(numbers: Mapping[str, float]) -> str:
-    """Return the SHA-256, in hex, of named numbers: unlike sampled floats, the same on every device and platform."""
+    """Return the SHA-256, in hex, of named numbers; unlike a hash of samples it is the same on every platform."""
     return hashlib.sha256(json.dumps(dict(numbers), sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""A noisy spiral."""
+"""Swiss roll: a noisy spiral."""
 
 import math
 from pathlib import Path
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lipschitz.datasets.base import Dataset
-from lipschitz.datasets.points.point_data import PointData, hash_numbers, square
+from lipschitz.datasets.points.point_data import PointData, hash_numbers, square_extent
 
 NOISE, SCALE = 0.25, 1 / 7.5
 
@@ -15,7 +15,7 @@ NOISE, SCALE = 0.25, 1 / 7.5
 class SwissRoll(Dataset):
     """The spiral t (cos t, sin t), t uniform in [3π/2, 9π/2], with noise of standard deviation 0.25, divided by 7.5.
 
-    scikit-learn's ``make_swiss_roll``, seen along its flat axis.
+    scikit-learn's ``make_swiss_roll`` without its middle coordinate.
     """
 
     source = "Gulrajani et al. 2017, arXiv:1704.00028, Fig. 1b"
@@ -29,7 +29,7 @@ class SwissRoll(Dataset):
     def load(self, data_root: Path | None, device: torch.device) -> PointData:
         """Return the distribution; ``data_root`` is not read."""
         numbers = {"start": 1.5, "end": 4.5, "noise": NOISE, "scale": SCALE}
-        return PointData(_sample, hash_numbers(numbers), square(4.5 * math.pi * SCALE + 0.25), NOISE * SCALE)
+        return PointData(_sample, hash_numbers(numbers), square_extent(4.5 * math.pi * SCALE + 0.25), NOISE * SCALE)
 
 
 def _sample(n: int, rng: torch.Generator) -> Tensor:

@@ -13,7 +13,7 @@ SPACING, STD, SCALE = 2.0, 0.05, 1 / 2.828
 class TwentyFiveGaussians(Dataset):
     """Equal Gaussians of standard deviation 0.05 on a 5 x 5 grid of spacing 2, both divided by 2.828.
 
-    The paper's code shuffles a fixed draw of 100,000 points, 4,000 a mode; here each point and its mode are fresh.
+    The paper's code shuffles a fixed draw of 100,000 points, 4,000 a mode; here every point is a new draw.
     """
 
     source = "Gulrajani et al. 2017, arXiv:1704.00028, Fig. 1b"

@@ -1,4 +1,4 @@
-"""A disc, blown up into a ring around it."""
+"""A uniform disc, transported outwards to a ring around it."""
 
 import math
 from pathlib import Path
@@ -9,34 +9,34 @@ from pydantic import PositiveFloat, model_validator
 from torch import Tensor
 
 from lipschitz.datasets.base import Dataset
-from lipschitz.datasets.points.point_data import hash_numbers, square
+from lipschitz.datasets.points.point_data import hash_numbers, square_extent
 from lipschitz.datasets.transport.pair_data import PairData
 
 
 class BallToRing(Dataset):
     """Q uniform on a disc around the origin, P on a ring outside it; the potential is ‖x‖.
 
-    T moves a point outward along its ray: the share of the disc's area that lies nearer to the origin becomes the share
-    of the ring's. W1 is the difference of the mean radii, (2 / 3) (outer² + outer inner + inner²) / (outer + inner) of
-    the ring and 2 radius / 3 of the disc.
+    T moves a point outwards along its ray: the fraction of the disc's area within its radius equals the fraction of the
+    ring's area within the new radius. W1 is the difference of the mean radii: (2 / 3) (outer² + outer inner + inner²) /
+    (outer + inner) for the ring and 2 radius / 3 for the disc.
     """
 
     source = "Closed form"
     kind = "pairs"
 
     radius: PositiveFloat = 1.0
-    """Of the disc."""
+    """Radius of the disc."""
     inner: PositiveFloat = 1.5
-    """Radius at which the ring begins; not below the disc's."""
+    """Inner radius of the ring, at least ``radius``."""
     outer: PositiveFloat = 2.0
-    """Radius at which the ring ends; above ``inner``."""
+    """Outer radius of the ring, above ``inner``."""
 
     @model_validator(mode="after")
     def _is_outside(self) -> Self:
         if not self.radius <= self.inner < self.outer:
             raise ValueError(
-                f"radius {self.radius:g}, inner {self.inner:g} and outer {self.outer:g} make no ring outside a ball; "
-                "allowed: radius <= inner < outer"
+                f"expected radius <= inner < outer, got radius {self.radius:g}, inner {self.inner:g} and outer "
+                f"{self.outer:g}"
             )
         return self
 
@@ -57,7 +57,7 @@ class BallToRing(Dataset):
             ring - 2 / 3 * self.radius,
             0.0,
             hash_numbers({"radius": self.radius, "inner": self.inner, "outer": self.outer}),
-            square(1.05 * self.outer),
+            square_extent(1.05 * self.outer),
         )
 
     def _disc(self, n: int, rng: torch.Generator, dtype: torch.dtype) -> Tensor:
@@ -71,7 +71,7 @@ class BallToRing(Dataset):
 
 
 def _outward(y: Tensor) -> Tensor:
-    """Return ``y / ‖y‖``; of the origin, which every direction leaves, the first axis."""
+    """Return ``y / ‖y‖``; the first axis for the origin, where every direction points outwards."""
     radius = torch.linalg.vector_norm(y, dim=1, keepdim=True)
     first = torch.eye(1, 2, dtype=y.dtype, device=y.device)
     return torch.where(radius > 0, y / radius, first)

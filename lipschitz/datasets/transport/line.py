@@ -1,4 +1,4 @@
-"""A growing map of the line."""
+"""A scaled and shifted uniform distribution on the line."""
 
 import math
 from pathlib import Path
@@ -14,11 +14,11 @@ from lipschitz.datasets.transport.pair_data import PairData, uniform
 
 
 class Line(Dataset):
-    """Q uniform on [-1, 1], P made from it by T(y) = scale y + shift.
+    """Q uniform on [-1, 1]; P is its image under T(y) = scale y + shift.
 
-    With g = scale - 1, T moves y by g y + shift. Where all of Q moves one way, |shift| >= |g|, the potential is
-    sign(shift) x, and W1 = |shift|. Otherwise T has the fixed point -shift / g inside Q, points leave it for g > 0 and
-    approach it for g < 0, the potential is sign(g) |x + shift / g|, and W1 = (g² + shift²) / (2 |g|).
+    With g = scale - 1, T moves y by g y + shift. If |shift| >= |g|, all of Q moves in one direction: the potential is
+    sign(shift) x, and W1 = |shift|. Otherwise T has the fixed point -shift / g in [-1, 1], points move away from it for
+    g > 0 and towards it for g < 0: the potential is sign(g) |x + shift / g|, and W1 = (g² + shift²) / (2 |g|).
     """
 
     source = "Closed form"
@@ -27,12 +27,12 @@ class Line(Dataset):
     scale: PositiveFloat = 2.0
     """Slope of T."""
     shift: float = 0.5
-    """Where T moves the origin."""
+    """Image of the origin under T."""
 
     @model_validator(mode="after")
     def _moves(self) -> Self:
         if self.scale == 1 and self.shift == 0:
-            raise ValueError("scale 1 and shift 0 move nothing, and W1 is 0; allowed: any others")
+            raise ValueError("scale 1 and shift 0 make T the identity, so W1 is 0; expected other values")
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""Pairs of distributions whose optimal transport is known: P is Q, moved by a map."""
+"""Pairs of distributions with known optimal transport: P is the image of Q under a map."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,25 +9,25 @@ from torch import Tensor
 
 
 class Coupled(NamedTuple):
-    """Samples of the optimal plan, row by row, each ``(n, d)``."""
+    """Samples of the optimal transport plan: row i of Q is transported to row i of P."""
 
     source: Tensor
-    """Of P: where each row of ``target`` is moved."""
+    """Samples ``(n, d)`` of P."""
     target: Tensor
-    """Of Q."""
+    """Samples ``(n, d)`` of Q."""
 
 
 @dataclass(frozen=True, eq=False)
 class PairData:
-    """Two distributions P and Q over d dimensions, P the image of Q under a map that transports optimally.
+    """Two distributions P and Q over d dimensions; P is the image of Q under an optimal transport map T.
 
-    The dual of W1(P, Q) is max E_P u - E_Q u over 1-Lipschitz u. ``potential`` attains it, so that along the ray from
-    T(y) to y it falls at slope one.
+    The dual of W1(P, Q) is max E_P u - E_Q u over 1-Lipschitz u. ``potential`` is a maximiser: along the ray from T(y)
+    to y it decreases with slope one.
     """
 
     dimension: int
     draw: Callable[[int, torch.Generator, torch.dtype], Tensor]
-    """Samples ``(n, d)`` of Q."""
+    """Draw samples ``(n, d)`` of Q, in the given dtype."""
     move: Callable[[Tensor], Tensor]
     """T, the optimal map from Q to P: ``(n, d)`` -> ``(n, d)``, in the dtype of its argument."""
     potential: Callable[[Tensor], Tensor]
@@ -35,18 +35,18 @@ class PairData:
     slope: Callable[[Tensor], Tensor]
     """∇u at T(y) for y of Q, ``(n, d)`` -> ``(n, d)``: the direction from y to T(y), of norm one.
 
-    Where T keeps y, which of Q happens with probability zero, it is any finite vector no longer than that.
+    Where T(y) = y, which has probability zero under Q, it is any finite vector of norm at most one.
     """
     w1: float
     """W1(P, Q)."""
     w1_error: float
-    """Standard error of ``w1``; zero where it is a closed form."""
+    """Standard error of ``w1``; zero for a closed form."""
     hash: str
     """SHA-256, in hex, of the numbers that define the pair."""
     extent: tuple[float, float, float, float] | None = None
-    """``(xmin, xmax, ymin, ymax)`` of a frame that holds both; None unless they lie in the plane."""
+    """Axis limits for plots, ``(xmin, xmax, ymin, ymax)``; None unless d is 2."""
     potential_as_published: Callable[[Tensor], Tensor] | None = None
-    """u as published code computes it, where its rounding is part of published numbers; None elsewhere."""
+    """u with the rounding of the published code, which published numbers depend on; None without published code."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""A translated Gaussian."""
+"""A translated Gaussian: P is Q, shifted in one direction."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from lipschitz.datasets.points.point_data import hash_numbers
 from lipschitz.datasets.transport.pair_data import PairData
 
 MARGIN = 4.0
-"""Standard deviations that a frame leaves around either mean."""
+"""Distance of the axis limits of plots from either mean, in standard deviations."""
 
 
 class Translation(Dataset):
-    """Q standard normal, P the same moved in one direction; the potential is linear.
+    """Q standard normal, P the same shifted in one direction; the potential is linear, and W1 is ``distance``.
 
-    The direction is that of (1, 2, ..., dim): neither an axis nor a diagonal, which bounds on single weights would
-    favour. W1 is ``distance``.
+    The direction is that of (1, 2, ..., dim). It is neither an axis nor a diagonal: bounds on single weights would have
+    an advantage there.
     """
 
     source = "Closed form"
@@ -26,7 +26,7 @@ class Translation(Dataset):
     dim: PositiveInt = 2
     """Dimensions of the space."""
     distance: PositiveFloat = 1.0
-    """How far every point is moved, in standard deviations of Q along any axis."""
+    """Length of the shift, in standard deviations of Q along an axis."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -46,9 +46,9 @@ class Translation(Dataset):
             self.distance,
             0.0,
             hash_numbers({"dim": self.dim, "distance": self.distance}),
-            self._frame(direction.tolist()) if self.dim == 2 else None,
+            self._extent(direction.tolist()) if self.dim == 2 else None,
         )
 
-    def _frame(self, direction: list[float]) -> tuple[float, float, float, float]:
+    def _extent(self, direction: list[float]) -> tuple[float, float, float, float]:
         (xmin, xmax), (ymin, ymax) = (sorted((0.0, self.distance * along)) for along in direction)
         return (xmin - MARGIN, xmax + MARGIN, ymin - MARGIN, ymax + MARGIN)

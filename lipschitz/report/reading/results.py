@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, first_line
 from lipschitz.report.reading.comparisons import separate_configurations
 from lipschitz.report.reading.names import names
 from lipschitz.report.reading.protocols import separate_protocols
-from lipschitz.report.reading.runs import Runs, one_line, outcomes_of, read_runs, records_of
+from lipschitz.report.reading.runs import Runs, outcomes_of, read_runs, records_of
 from lipschitz.report.reading.tuning import choices_of, mark
 from lipschitz.sweep.store import SweepFolder
 
@@ -158,11 +158,12 @@ def _read_beside_runs(folder: SweepFolder, warnings: list[str]) -> tuple[dict[st
     try:
         timings = folder.timings()
     except (OSError, ValueError) as error:
-        warnings.append(f"{folder.path / 'timing'}: cannot be read; cost is not reported ({one_line(error)})")
+        reason = first_line(error, with_type=True)
+        warnings.append(f"{folder.path / 'timing'}: cannot be read; cost is not reported ({reason})")
     try:
         provenance = folder.provenance()
     except (OSError, ValueError) as error:
-        warnings.append(f"{folder.path / 'provenance.json'}: cannot be read ({one_line(error)})")
+        warnings.append(f"{folder.path / 'provenance.json'}: cannot be read ({first_line(error, with_type=True)})")
     return timings, provenance
 
 

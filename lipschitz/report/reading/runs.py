@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lipschitz.errors import first_line
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.sweep.store import RunFolder, SweepFolder
 
@@ -43,7 +44,7 @@ def read_runs(folder: SweepFolder, run_ids: list[str], warnings: list[str]) -> R
                 continue
             row, content = _read_run(run_id, run)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            warnings.append(f"{run.path}: cannot be read and is left out ({one_line(error)})")
+            warnings.append(f"{run.path}: cannot be read and is left out ({first_line(error, with_type=True)})")
             continue
         rows.append(row)
         contents.append(content)
@@ -67,11 +68,6 @@ def outcomes_of(read: list[Content]) -> pd.DataFrame:
     """Return the outcomes of all runs as one table: run, which, metric, value."""
     rows = [row for content in read for row in content.outcomes]
     return pd.DataFrame(rows, columns=["run", "which", "metric", "value"]).astype({"value": np.float64})
-
-
-def one_line(error: Exception) -> str:
-    """Return what went wrong, in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], Content]:

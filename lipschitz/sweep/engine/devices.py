@@ -1,22 +1,15 @@
 """What ``--device`` and ``--workers`` mean: the slots that runs are given to."""
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 
 import torch
 
+from lipschitz.cpu import cpu_cores
 from lipschitz.errors import InputError
 from lipschitz.tasks.precision import Precision, check_device
 
 ALLOWED = "allowed: auto, cpu, cuda, cuda:0, cuda:0,2"
-
-
-def cpu_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def slots(device: str, workers: int | None) -> list[str]:

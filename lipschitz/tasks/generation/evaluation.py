@@ -153,7 +153,7 @@ class Evaluator:
             return self._data.floor(self._samples, rng), self._data.reference(self._samples, rng)
         assert isinstance(self._data, ImageData)
         real, labels = self._data.labelled_reference(self._samples, rng)
-        floor, rows = self._data.floor_of(labels, rng)
+        floor, rows = self._data.labelled_floor(labels, rng)
         return floor, real[rows], labels[rows]
 
     def _every_class(self, n: int) -> Tensor | None:
@@ -170,7 +170,7 @@ class Evaluator:
             size, labels = min(BATCH, n - start), None
             if self._classes is not None:
                 assert isinstance(self._data, ImageData)
-                labels = self._data.classes_drawn(size, rng)
+                labels = self._data.draw_classes(size, rng)
             yield self._generate(generator, size, rng, labels)
 
     def _places(self, fake: Tensor, real: Tensor, old: Tensor, rng: torch.Generator) -> dict[str, Tensor]:

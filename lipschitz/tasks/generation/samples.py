@@ -46,7 +46,7 @@ def by_class(data: ImageData, generator: nn.Module, latent: int, rng: torch.Gene
     latents = torch.randn(COLUMNS, latent, generator=rng, device=rng.device)
     labels = torch.arange(rows, device=rng.device).repeat_interleave(COLUMNS)
     samples = generate(generator, latents.repeat(rows, 1), labels)
-    found, places = data.floor_of(labels, rng)
+    found, places = data.labelled_floor(labels, rng)
     real = torch.zeros_like(samples).index_copy(0, places, found)
     arrays = {"samples": _drawable(data, samples), "real": _drawable(data, real), "labels": labels.cpu().numpy()}
     if data.class_names:

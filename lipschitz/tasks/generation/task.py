@@ -185,7 +185,7 @@ class Generation:
         if self._classes is None:
             return ()
         assert isinstance(self._data, ImageData)
-        return (self._data.classes_drawn(n, self._streams[LABELS]),)
+        return (self._data.draw_classes(n, self._streams[LABELS]),)
 
     def _latents(self, name: str, n: int) -> Tensor:
         return torch.randn(n, self._latent, generator=self._streams[name], device=self.device)

@@ -38,7 +38,9 @@ def test_a_whole_file_gets_its_name(server, target):
 
 def test_a_torn_download_is_gone_on_from_where_it_ended(server, target):
     server.tear = 1_000_000
-    with pytest.raises(InputError, match=r"the connection ended after 1,000,000 of 5,120,000 bytes; the same command"):
+    with pytest.raises(
+        InputError, match=r"the connection ended after 1,000,000 of 5,120,000 bytes; run the same command"
+    ):
         download([server.url("file")], target, MD5)
     assert left(target) == {"file.part": CONTENT[:1_000_000]}
     seen = []
@@ -72,7 +74,7 @@ def test_of_another_checksum_both_are_named_and_nothing_is_kept(server, target, 
         target.parent.mkdir()
         target.with_name("file.part").write_bytes(there)
     found = hashlib.md5(there + content[len(there) :], usedforsecurity=False).hexdigest()
-    with pytest.raises(InputError, match=f"expected MD5 {MD5}, found {found}") as caught:
+    with pytest.raises(InputError, match=f"expected MD5 {MD5}, got {found}") as caught:
         download([server.url("file")], target, MD5)
     assert "\n" not in str(caught.value)
     assert left(target) == {}
@@ -88,7 +90,7 @@ def test_offline_it_says_where_to_put_the_file(target):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/file"
-        with pytest.raises(InputError, match=rf"cannot fetch {url}: .*put it at {target} \(MD5 {MD5}\)") as caught:
+        with pytest.raises(InputError, match=rf"cannot download {url}: .*save it as {target} \(MD5 {MD5}\)") as caught:
             download([url], target, MD5)
     assert "\n" not in str(caught.value)
     assert left(target) == {}

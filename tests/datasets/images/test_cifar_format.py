@@ -37,7 +37,7 @@ def test_a_wrong_checksum_is_named_beside_the_expected_one(tmp_path, monkeypatch
     file, md5 = theirs(name).test_list[0]
     path = tmp_path / theirs(name).base_folder / file
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(InputError, match=rf"{file} is truncated or corrupt: expected MD5 {md5}, found \w{{32}} \("):
+    with pytest.raises(InputError, match=rf"{file} is truncated or corrupt: expected MD5 {md5}, got \w{{32}} \("):
         DATASETS[name]().load(tmp_path, CPU)
 
 
@@ -52,7 +52,7 @@ def test_what_is_missing_is_named_with_the_way_to_get_it(tmp_path, monkeypatch, 
     file = theirs(name).train_list[0][0]
     (tmp_path / theirs(name).base_folder / file).unlink()
     with pytest.raises(
-        InputError, match=rf"no {theirs(name).base_folder}/{file}; to get it: lipschitz data {name} --d"
+        InputError, match=rf"missing {theirs(name).base_folder}/{file}; to get it: lipschitz data {name} --d"
     ):
         DATASETS[name]().load(tmp_path, CPU)
 
@@ -62,12 +62,12 @@ def test_a_pickle_that_is_none_is_one_line(tmp_path, monkeypatch, content):
     write_cifar(tmp_path, "cifar10")
     (tmp_path / "cifar-10-batches-py" / "test_batch").write_bytes(content)
     expect_cifar(monkeypatch, tmp_path, "cifar10")
-    with pytest.raises(InputError, match=r"data set cifar10 in .* cannot be read: .+; fetch it again") as caught:
+    with pytest.raises(InputError, match=r"data set cifar10 in .* cannot be read: .+; download it again") as caught:
         DATASETS["cifar10"]().load(tmp_path, CPU)
     assert "\n" not in str(caught.value)
 
 
 def test_a_label_out_of_range_is_named(tmp_path, monkeypatch):
     written(tmp_path, monkeypatch, "cifar10", label=10)
-    with pytest.raises(InputError, match="training images: image 0 is labelled 10; allowed: 0 to 9"):
+    with pytest.raises(InputError, match="training images: expected labels from 0 to 9, got 10 for image 0"):
         DATASETS["cifar10"]().load(tmp_path, CPU)

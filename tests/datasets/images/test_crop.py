@@ -2,30 +2,30 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lipschitz.datasets.images.crop import Framing
+from lipschitz.datasets.images.crop import CropResize
 
 WIDE = np.random.default_rng(0).integers(0, 256, (6, 10, 3), dtype=np.uint8)
 
 
 def test_without_a_filter_pixels_are_as_they_are():
-    pixels = Framing(6, 3, "none").pixels(Image.fromarray(WIDE[:, :6]))
+    pixels = CropResize(6, 3, "none").pixels(Image.fromarray(WIDE[:, :6]))
     assert pixels.dtype == np.uint8
     assert np.array_equal(pixels, WIDE[:, :6].transpose(2, 0, 1))
 
 
 def test_grey_pictures_have_one_channel():
-    assert np.array_equal(Framing(6, 1, "none").pixels(Image.fromarray(WIDE[:, :6, 0])), WIDE[None, :, :6, 0])
+    assert np.array_equal(CropResize(6, 1, "none").pixels(Image.fromarray(WIDE[:, :6, 0])), WIDE[None, :, :6, 0])
 
 
 def test_the_largest_square_in_the_middle_is_cut_out_and_averaged():
-    pixels = Framing(3, 3, "box").pixels(Image.fromarray(WIDE)).astype(float)
+    pixels = CropResize(3, 3, "box").pixels(Image.fromarray(WIDE)).astype(float)
     square = WIDE[:, 2:8].astype(float).reshape(3, 2, 3, 2, 3).mean(axis=(1, 3)).transpose(2, 0, 1)
     # PIL rounds after each of two passes.
     assert np.abs(pixels - square).max() <= 1
 
 
 def test_a_square_of_a_given_side_is_cut_out():
-    pixels = Framing(4, 3, "bilinear", crop=4).pixels(Image.fromarray(WIDE))
+    pixels = CropResize(4, 3, "bilinear", crop=4).pixels(Image.fromarray(WIDE))
     assert np.array_equal(pixels, WIDE[1:5, 3:7].transpose(2, 0, 1))
 
 
@@ -33,19 +33,24 @@ def test_a_square_of_a_given_side_is_cut_out():
 def test_each_filter_is_pils(name):
     picture = Image.fromarray(WIDE[:, :6])
     expected = np.asarray(picture.resize((4, 4), getattr(Image.Resampling, name.upper())))
-    assert np.array_equal(Framing(4, 3, name).pixels(picture), expected.transpose(2, 0, 1))
+    assert np.array_equal(CropResize(4, 3, name).pixels(picture), expected.transpose(2, 0, 1))
 
 
 @pytest.mark.parametrize(
-    ("framing", "mode", "message"),
+    ("crop", "mode", "message"),
     [
-        (Framing(6, 3, "none"), "RGB", "it has 10x6 pixels; allowed without a filter: 6x6"),
-        (Framing(6, 3, "box"), "L", "its mode is L; allowed: RGB"),
-        (Framing(6, 3, "box"), "RGBA", "its mode is RGBA; allowed: RGB"),
-        (Framing(6, 1, "box"), "RGB", "its mode is RGB; allowed: L"),
-        (Framing(6, 3, "box", crop=7), "RGB", "it has 10x6 pixels; allowed: 7x7 and more"),
+        (CropResize(6, 3, "none"), "RGB", r"expected 6x6 pixels \(resize is none\), got 10x6"),
+        (CropResize(6, 3, "box"), "L", "expected mode RGB, got L"),
+        (CropResize(6, 3, "box"), "RGBA", "expected mode RGB, got RGBA"),
+        (CropResize(6, 1, "box"), "RGB", "expected mode L, got RGB"),
+        (CropResize(6, 3, "box", crop=7), "RGB", "expected at least 7x7 pixels, got 10x6"),
     ],
 )
-def test_what_does_not_suit_is_refused(framing, mode, message):
+def test_what_does_not_suit_is_refused(crop, mode, message):
     with pytest.raises(ValueError, match=message):
-        framing.pixels(Image.fromarray(WIDE).convert(mode))
+        crop.pixels(Image.fromarray(WIDE).convert(mode))
+
+
+def test_cached_files_of_earlier_versions_are_found():
+    key = "Framing(size=6, channels=3, resize='box', crop=None)"
+    assert CropResize(6, 3, "box").cache_key() == key

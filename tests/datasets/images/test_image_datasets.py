@@ -37,7 +37,7 @@ def test_digits_are_scikit_learns_in_eight_bits(digits):
 
 def test_each_class_of_digits_is_halved(digits):
     train, held_out = digits.train.labels.bincount(), digits.held_out.labels.bincount()
-    assert len(digits.held_out.images) == digits.reference_size == 896
+    assert len(digits.held_out.images) == digits.sizes["held_out"] == 896
     assert set((train - held_out).tolist()) <= {0, 1}
     assert digits.classes == 10
 
@@ -92,7 +92,7 @@ def test_chunks_are_all_images_in_their_order_as_bytes():
 def test_a_label_out_of_range_is_named(label):
     base = tiny()
     wrong = base.held_out._replace(labels=torch.tensor([0, label]))
-    with pytest.raises(InputError, match=f"held-out images: image 1 is labelled {label}; allowed: 0 to 2"):
+    with pytest.raises(InputError, match=f"held-out images: expected labels from 0 to 2, got {label} for image 1"):
         ImageData.load(base.train, wrong, CPU, classes=3)
 
 
@@ -115,7 +115,7 @@ def test_reference_holds_each_held_out_image_once_and_floor_each_training_image(
 
 
 def test_more_images_than_there_are_is_an_error():
-    with pytest.raises(ValueError, match="3 images asked for where there are 2"):
+    with pytest.raises(ValueError, match="cannot draw 3 of 2 images without replacement"):
         tiny().reference(3, rng())
 
 

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from published_files import write_lsun
 
-from lipschitz.datasets.images import placement as residence
+from lipschitz.datasets.images import placement
 from lipschitz.datasets.images.lsun import LSUN
 from lipschitz.errors import InputError
 
@@ -24,7 +24,7 @@ def framed(pixels):
 def test_a_share_of_the_training_part_is_held_out(tmp_path, monkeypatch, fits):
     stored = write_lsun(tmp_path)
     if not fits:
-        monkeypatch.setattr(residence, "limit", lambda device: 0)
+        monkeypatch.setattr(placement, "memory_limit", lambda device: 0)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     data = LSUN(held_out=0.34).load(tmp_path, CPU)
     for split, places in (("train", (0, 1, 3, 4)), ("held_out", (2, 5))):
@@ -43,7 +43,7 @@ def test_the_working_folder_stays_as_it_is(tmp_path, monkeypatch):
 
 def test_too_few_images_are_refused(tmp_path):
     write_lsun(tmp_path)
-    with pytest.raises(InputError, match=r"data\.mdb: 6 images are too few to hold out 0.01"):
+    with pytest.raises(InputError, match=r"data\.mdb: 6 images are too few to hold out a share of 0.01"):
         LSUN().load(tmp_path, CPU)
 
 
@@ -57,7 +57,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
 
 
 def test_the_scene_that_is_missing_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"no kitchen_train_lmdb/data\.mdb; to get it: lipschitz data lsun"):
+    with pytest.raises(InputError, match=r"missing kitchen_train_lmdb/data\.mdb; to get it: lipschitz data lsun"):
         LSUN(scene="kitchen").load(tmp_path, CPU)
 
 

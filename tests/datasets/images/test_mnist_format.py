@@ -62,7 +62,7 @@ def test_an_unpacked_folder_needs_no_cache(tmp_path, cache):
 def test_without_a_root_it_is_data_below_the_working_folder(tmp_path, monkeypatch):
     write(tmp_path / "data", "MNIST", FILES, packed=False)
     monkeypatch.chdir(tmp_path)
-    assert MNIST().load(None, CPU).reference_size == 5
+    assert MNIST().load(None, CPU).sizes["held_out"] == 5
 
 
 def test_a_missing_data_set_says_how_to_get_it(tmp_path):
@@ -70,7 +70,7 @@ def test_a_missing_data_set_says_how_to_get_it(tmp_path):
         MNIST().load(tmp_path / "nowhere", CPU)
     message = str(caught.value)
     assert "\n" not in message
-    assert "data set mnist is not in" in message
+    assert "data set mnist not found in" in message
     assert message.endswith(f"to get it: lipschitz data mnist --data-root {tmp_path / 'nowhere'}")
     assert all(file in message for file in FILES)
 
@@ -78,7 +78,7 @@ def test_a_missing_data_set_says_how_to_get_it(tmp_path):
 def test_one_missing_file_is_named_alone(tmp_path):
     raw = write(tmp_path, "MNIST", FILES, packed=False)
     (raw / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(InputError, match=r"has no MNIST/raw/t10k-labels-idx1-ubyte; to get"):
+    with pytest.raises(InputError, match=r"missing MNIST/raw/t10k-labels-idx1-ubyte; to get"):
         MNIST().load(tmp_path, CPU)
 
 
@@ -88,7 +88,7 @@ def test_a_truncated_file_is_named_with_both_checksums(tmp_path, packed):
     MNIST().load(tmp_path, CPU)
     path = raw / (IMAGES + ".gz" * packed)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"is truncated or corrupt: expected MD5 \w{32}, found \w{32}") as caught:
+    with pytest.raises(InputError, match=r"is truncated or corrupt: expected MD5 \w{32}, got \w{32}") as caught:
         MNIST().load(tmp_path, CPU)
     assert str(path) in str(caught.value)
 
@@ -122,7 +122,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path, cache):
 def test_a_mix_of_packed_and_unpacked_files_is_read_from_the_packed(tmp_path):
     raw = write(tmp_path, "MNIST", FILES, packed=True)
     (raw / IMAGES).write_bytes(gzip.decompress((raw / f"{IMAGES}.gz").read_bytes()))
-    assert MNIST().load(tmp_path, CPU).reference_size == 5
+    assert MNIST().load(tmp_path, CPU).sizes["held_out"] == 5
     shutil.rmtree(raw)
-    with pytest.raises(InputError, match="is not in"):
+    with pytest.raises(InputError, match="not found in"):
         MNIST().load(tmp_path, CPU)

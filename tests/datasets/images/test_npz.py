@@ -68,25 +68,29 @@ def test_an_absolute_file_needs_no_root(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "fields", "message"),
     [
-        ({"labels": np.arange(3)}, {}, r"some\.npz holds no images; found: labels"),
-        ({"images": colour()}, {"num_classes": 2}, r"some\.npz holds no labels; found: images"),
-        ({"images": colour() / 255}, {}, r"images are of dtype float64; allowed: uint8"),
-        ({"images": colour(size=9)}, {}, r"shape \(20, 9, 9, 3\); allowed: \(n, 8, 8, 3\)"),
-        ({"images": colour()[:0]}, {}, r"shape \(0, 8, 8, 3\); allowed: \(n, 8, 8, 3\), n above 0"),
-        ({"images": colour()}, {"channels": 1}, r"allowed: \(n, 8, 8\) or \(n, 8, 8, 1\)"),
-        ({"images": colour()[0]}, {}, r"shape \(8, 8, 3\); allowed"),
+        ({"labels": np.arange(3)}, {}, r"some\.npz: expected the arrays images, got labels"),
+        ({"images": colour()}, {"num_classes": 2}, r"some\.npz: expected the arrays images and labels, got images"),
+        ({"images": colour() / 255}, {}, r"expected images of dtype uint8, got float64"),
+        ({"images": colour(size=9)}, {}, r"expected images of shape \(n, 8, 8, 3\), n at least 1, got \(20, 9, 9, 3\)"),
+        ({"images": colour()[:0]}, {}, r"expected images of shape \(n, 8, 8, 3\), n at least 1, got \(0, 8, 8, 3\)"),
+        (
+            {"images": colour()},
+            {"channels": 1},
+            r"expected images of shape \(n, 8, 8\) or \(n, 8, 8, 1\), n at least 1, got \(20, 8, 8, 3\)",
+        ),
+        ({"images": colour()[0]}, {}, r"expected images of shape .* got \(8, 8, 3\)"),
         (
             {"images": colour(), "labels": np.eye(20)},
             {"num_classes": 2},
-            r"labels are of dtype float64 and shape \(20, 20\); allowed: integers, \(20,\)",
+            r"expected labels of integer dtype and shape \(20,\), got float64 and \(20, 20\)",
         ),
         (
             {"images": colour(), "labels": np.arange(20)},
             {"num_classes": 10},
-            "image 10 is labelled 10; allowed: 0 to 9",
+            "expected labels from 0 to 9, got 10 for image 10",
         ),
         ({"images": colour(3)}, {}, "3 images are too few to hold out a share of 0.25"),
-        ({"images": np.array([None])}, {}, r"some\.npz is no \.npz file, or is truncated: .*allow_pickle"),
+        ({"images": np.array([None])}, {}, r"some\.npz is not an \.npz file or is truncated: .*allow_pickle"),
     ],
 )
 def test_wrong_arrays_are_refused_in_one_line(tmp_path, arrays, fields, message):
@@ -103,7 +107,7 @@ def test_what_is_no_archive_is_refused(tmp_path):
         load(tmp_path)
     with path.open("wb") as file:
         np.save(file, colour())
-    with pytest.raises(InputError, match=r"is no \.npz file"):
+    with pytest.raises(InputError, match=r"is not an \.npz file"):
         load(tmp_path)
     save(tmp_path, images=colour())
     path.write_bytes(path.read_bytes()[:-200])

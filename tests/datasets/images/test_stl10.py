@@ -35,5 +35,5 @@ def test_at_96_pixels_images_are_as_published(tmp_path, monkeypatch):
 def test_a_wrong_checksum_is_named(tmp_path, monkeypatch):
     write_stl10(tmp_path, monkeypatch)
     (tmp_path / "stl10_binary" / "test_y.bin").write_bytes(b"short")
-    with pytest.raises(InputError, match=r"test_y\.bin is truncated or corrupt: expected MD5 \w{32}, found \w{32}"):
+    with pytest.raises(InputError, match=r"test_y\.bin is truncated or corrupt: expected MD5 \w{32}, got \w{32}"):
         STL10().load(tmp_path, CPU)

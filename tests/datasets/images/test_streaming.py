@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from lipschitz.datasets.images import placement as residence
-from lipschitz.datasets.images.crop import Framing
-from lipschitz.datasets.images.decode import Pictures
+from lipschitz.datasets.images import placement
+from lipschitz.datasets.images.crop import CropResize
+from lipschitz.datasets.images.decode import LazyImages
 from lipschitz.datasets.images.image_data import ImageData, Split
 from lipschitz.datasets.images.streaming import StreamedSplit
 from lipschitz.errors import InputError
@@ -42,7 +42,7 @@ def pictures(opened):
         return Image.fromarray(PIXELS[place])
 
     names = [f"picture {k}" for k in range(len(PIXELS))]
-    return Pictures(names, open_, Framing(4, 3, "none"), LABELS, fingerprint="pictures")
+    return LazyImages(names, open_, CropResize(4, 3, "none"), LABELS, fingerprint="pictures")
 
 
 def load(source, device="cpu"):
@@ -56,7 +56,7 @@ def in_memory(device="cpu"):
 
 @pytest.fixture
 def nothing_fits(monkeypatch):
-    monkeypatch.setattr(residence, "limit", lambda device: 0)
+    monkeypatch.setattr(placement, "memory_limit", lambda device: 0)
 
 
 def rng(seed=0, device="cpu"):
@@ -79,12 +79,12 @@ def test_what_is_drawn_is_what_memory_holds(pictures, nothing_fits, device):
     assert isinstance(streamed.train, StreamedSplit)
     assert isinstance(held.train, Split)
     assert streamed.batch(3, rng(0, device)).device.type == device
-    for each in ("hash", "sizes", "shape", "classes", "reference_size"):
+    for each in ("hash", "sizes", "shape", "classes"):
         assert getattr(streamed, each) == getattr(held, each)
     if device == "cuda":
         # Devices draw other numbers.
         with pytest.MonkeyPatch.context() as roomy:
-            roomy.setattr(residence, "limit", lambda device: 1e9)
+            roomy.setattr(placement, "memory_limit", lambda device: 1e9)
             held = in_memory(device)
     pairs = list(zip(draws(streamed, device), draws(held, device), strict=True))
     assert len(pairs) > 20
@@ -160,10 +160,16 @@ def test_the_hash_is_remembered_as_long_as_nothing_changes(pictures, opened, not
         opened.clear()
         ImageData.load(other, other, CPU, classes=3)
         assert opened.total() == 2 * other.size
-    for path in own_cache.iterdir():
+    for path in own_cache.glob("*.json"):
         assert len(json.loads(path.read_text())["found"]) == 64
         path.write_text("torn")
     assert load(pictures).hash == first
+
+
+def test_the_key_of_cached_files_stays_as_it_is(pictures, monkeypatch):
+    monkeypatch.setattr("PIL.__version__", "11.0.0")
+    assert pictures.cache_key() == "99656f12e7bbea8adefa3dffb7652ee185b00c653de23640572cd6357bd33b8a"
+    assert replace(pictures, fingerprint=None).cache_key() is None
 
 
 @pytest.mark.parametrize("fits", [True, False])
@@ -174,10 +180,10 @@ def test_of_several_broken_pictures_the_first_is_named_and_nothing_is_kept(pictu
         return Image.fromarray(PIXELS[place])
 
     if not fits:
-        monkeypatch.setattr(residence, "limit", lambda device: 0)
+        monkeypatch.setattr(placement, "memory_limit", lambda device: 0)
     with pytest.raises(InputError, match=r"^picture 11 cannot be used as an image: torn$"):
         load(replace(pictures, open=open_))
-    assert not own_cache.exists() or not list(own_cache.iterdir())
+    assert not list(own_cache.glob("*.json"))
     assert replace(pictures, open=open_).broken() == [11, 17]
 
 
@@ -205,4 +211,4 @@ def test_all_of_a_streamed_split_can_be_held(pictures, nothing_fits):
 
 def test_what_may_be_held_is_a_share_of_memory():
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    assert residence.limit(CPU) == physical / 8
+    assert placement.memory_limit(CPU) == physical / 8

@@ -33,7 +33,7 @@ def imported(tmp_path):
         (tmp_path / "torchvision" / "helper.py").write_text("print('helper imported')")
         code = (
             f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-            "from lipschitz.datasets import torchvision_import\n"
+            "from lipschitz.datasets.images import torchvision_import\n"
             "module = torchvision_import.import_torchvision()\n"
             "assert sys.modules['torchvision'] is module and module.__file__.startswith(sys.path[0])\n"
             "print('declared', len(torchvision_import._declared))\n"

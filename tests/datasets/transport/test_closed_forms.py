@@ -155,16 +155,16 @@ def test_the_centre_of_the_ball_moves_to_the_inner_rim(dtype):
 @pytest.mark.parametrize(
     ("kind", "fields", "found"),
     [
-        (Line, {"scale": 1.0, "shift": 0.0}, "scale 1 and shift 0 move nothing, and W1 is 0"),
+        (Line, {"scale": 1.0, "shift": 0.0}, "scale 1 and shift 0 make T the identity, so W1 is 0"),
         (Line, {"scale": 0.0}, "scale"),
         (Line, {"scale": -2.0}, "scale"),
         (Line, {"shift": math.inf}, "shift"),
         (Translation, {"dim": 0}, "dim"),
         (Translation, {"distance": 0.0}, "distance"),
         (Translation, {"distance": -1.0}, "distance"),
-        (BallToRing, {"radius": 1.6}, "radius 1.6, inner 1.5 and outer 2 make no ring outside a ball; allowed: radius"),
-        (BallToRing, {"inner": 2.0}, "radius 1, inner 2 and outer 2 make no ring"),
-        (BallToRing, {"outer": 1.0}, "radius 1, inner 1.5 and outer 1 make no ring"),
+        (BallToRing, {"radius": 1.6}, "expected radius <= inner < outer, got radius 1.6, inner 1.5 and outer 2"),
+        (BallToRing, {"inner": 2.0}, "got radius 1, inner 2 and outer 2"),
+        (BallToRing, {"outer": 1.0}, "got radius 1, inner 1.5 and outer 1"),
         (BallToRing, {"radius": 0.0}, "radius"),
     ],
 )

@@ -119,7 +119,7 @@ def test_the_bracket_is_searched_at_the_class_of_the_steepest_point(monkeypatch:
 def test_generated_classes_are_as_frequent_as_in_training() -> None:
     split = Split(torch.zeros(100, 1, 8, 8, dtype=torch.uint8), torch.tensor([0] * 90 + [1] * 10))
     data = ImageData.load(split, split, CPU, classes=2)
-    drawn = data.classes_drawn(1000, torch.Generator().manual_seed(0))
+    drawn = data.draw_classes(1000, torch.Generator().manual_seed(0))
     assert 0.05 < float(drawn.double().mean()) < 0.15
 
 
@@ -152,7 +152,7 @@ def test_the_first_classes_are_shown_with_their_names() -> None:
     real = arrays["real"].reshape(10, 8, 8, 8)
     assert (real[:, 3:] == real[0, 3, 0, 0]).all(), "grey where a class has no further image"
     assert not any((image == image[0, 0]).all() for row in real[:, :3] for image in row)
-    with pytest.raises(ValueError, match="3 names of 12 classes"):
+    with pytest.raises(ValueError, match="expected 12 class names, got 3"):
         ImageData.load(split, split, CPU, 12, names[:3])
 
 
@@ -188,7 +188,7 @@ def test_the_floor_of_a_class_holds_images_of_that_class_none_twice() -> None:
     data = Digits().load(None, CPU)
     labels = torch.arange(40) % 10
     assert data.train.labels is not None
-    floor, rows = data.floor_of(labels, torch.Generator().manual_seed(0))
+    floor, rows = data.labelled_floor(labels, torch.Generator().manual_seed(0))
     drawn = ((floor + 1) * 127.5).round().to(torch.uint8)
     places = [(data.train.images == image).flatten(1).all(1).nonzero()[0].item() for image in drawn]
     assert torch.equal(data.train.labels[places], labels)
@@ -199,7 +199,7 @@ def test_the_floor_of_a_class_holds_images_of_that_class_none_twice() -> None:
 def test_the_floor_leaves_out_what_there_are_too_few_of() -> None:
     split = Split(torch.arange(6, dtype=torch.uint8).view(6, 1, 1, 1), torch.tensor([0, 0, 0, 0, 1, 1]))
     data = ImageData.load(split, split, CPU, classes=2)
-    floor, rows = data.floor_of(torch.tensor([1, 0, 1, 1]), torch.Generator().manual_seed(0))
+    floor, rows = data.labelled_floor(torch.tensor([1, 0, 1, 1]), torch.Generator().manual_seed(0))
     assert torch.equal(rows, torch.tensor([0, 1, 2]))
     assert sorted(((floor + 1) * 127.5).round().flatten().tolist())[1:] == [4, 5]
 
