@@ -20,10 +20,10 @@ from paired import write
 from torch import Tensor, nn
 
 from lipschitz.constraints.none import NoConstraint
-from lipschitz.estimation.gram import operator_bound, reshaped_factor
-from lipschitz.estimation.lanczos import LinearMap, largest_singular_value
 from lipschitz.estimation.layers import WeightedLayer, input_shapes, reshaped_weight
-from lipschitz.estimation.operators import adjoint, linear_part
+from lipschitz.estimation.sigma.lanczos import LinearMap, largest_singular_value
+from lipschitz.estimation.sigma.operators import adjoint, linear_part
+from lipschitz.estimation.upper_bound.gram_iteration import operator_bound, reshaped_factor
 from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 

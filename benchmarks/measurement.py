@@ -12,10 +12,10 @@ from discriminator import generation, noise_images
 from paired import write
 
 from lipschitz.constraints.catalogue import CATALOGUE
-from lipschitz.estimation.bounds import layer_bounds
-from lipschitz.estimation.exact import exact
+from lipschitz.estimation.float64_copy import exact
 from lipschitz.estimation.layers import input_shapes
-from lipschitz.estimation.sigma import layer_sigmas
+from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
+from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.run import Evaluation

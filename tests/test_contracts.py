@@ -16,9 +16,9 @@ from torch.testing import assert_close
 from lipschitz.constraints.base import Batch, Constraint, Refusal, constrain
 from lipschitz.constraints.batch_dependence import batch_dependent
 from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
-from lipschitz.estimation.ascent import lower_bound
-from lipschitz.estimation.exact import exact
+from lipschitz.estimation.float64_copy import exact
 from lipschitz.estimation.layers import raw_weight, weighted_layers
+from lipschitz.estimation.lower_bound.gradient_ascent import lower_bound
 from lipschitz.models.base import PairModel
 from lipschitz.models.catalogue import CATALOGUE
 from lipschitz.streams import stream

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.certified import CertifiedWeight, certify, check_certified
 from lipschitz.estimation.layers import WeightedLayer
-from lipschitz.estimation.phases import axes, polyphase
+from lipschitz.estimation.upper_bound.polyphase import axes, polyphase
 
 ALL = slice(None)
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.certified import CertifiedWeight, certify, check_certified
-from lipschitz.estimation.gram import gram_norm, reshaped_factor
 from lipschitz.estimation.layers import WeightedLayer
+from lipschitz.estimation.upper_bound.gram_iteration import gram_norm, reshaped_factor
 
 
 class Bjorck(Constraint):

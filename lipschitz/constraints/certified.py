@@ -10,8 +10,8 @@ from torch.nn.utils import parametrize
 
 from lipschitz.constraints.base import Refusal
 from lipschitz.constraints.one_lipschitz import why_unbounded
-from lipschitz.estimation.bounds import applies_its_weight
 from lipschitz.estimation.layers import WeightedLayer, input_shapes, reparametrizations
+from lipschitz.estimation.upper_bound.layer_bounds import applies_its_weight
 
 MARGIN = 1e-7
 """By how much a kernel in float64 may exceed its bound by rounding."""

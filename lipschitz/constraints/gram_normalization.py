@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.certified import CertifiedWeight, certify, check_certified
-from lipschitz.estimation.gram import convolution_bound
 from lipschitz.estimation.layers import WeightedLayer
-from lipschitz.estimation.phases import Axis, axes
+from lipschitz.estimation.upper_bound.gram_iteration import convolution_bound
+from lipschitz.estimation.upper_bound.polyphase import Axis, axes
 
 
 class GramNormalization(Constraint):

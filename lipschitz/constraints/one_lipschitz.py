@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from lipschitz.estimation.kinds import torch_kind
-from lipschitz.estimation.slopes import MODULES as ACTIVATIONS
+from lipschitz.estimation.upper_bound.activation_constants import MODULES as ACTIVATIONS
+from lipschitz.estimation.upper_bound.kinds import torch_kind
 
 
 def why_unbounded(module: nn.Module) -> str | None:

@@ -5,15 +5,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lipschitz.estimation.ascent import lower_bound
-from lipschitz.estimation.bounds import layer_bounds
 from lipschitz.estimation.bracket import in_order, ratio
-from lipschitz.estimation.composition import upper_bound
-from lipschitz.estimation.exact import exact
-from lipschitz.estimation.gradients import Network
+from lipschitz.estimation.float64_copy import exact
 from lipschitz.estimation.layers import WEIGHTED, input_shapes, weighted_layers
-from lipschitz.estimation.sigma import layer_sigmas
-from lipschitz.estimation.tracing import one_line
+from lipschitz.estimation.lower_bound.gradient_ascent import lower_bound
+from lipschitz.estimation.lower_bound.gradient_norms import Network
+from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
+from lipschitz.estimation.upper_bound.composition import upper_bound
+from lipschitz.estimation.upper_bound.fx_tracer import one_line
+from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 from lipschitz.streams import stream
 
 POINTS = 32
@@ -39,9 +39,9 @@ class Measurement(NamedTuple):
 
     layers: tuple[MeasuredLayer, ...]
     lower: float
-    """The steepest that the network was found to be, see `lipschitz.estimation.ascent.lower_bound`."""
+    """The largest slope found, see `lipschitz.estimation.lower_bound.gradient_ascent.lower_bound`."""
     upper: float
-    """Composed over the network's graph, see `lipschitz.estimation.composition.upper_bound`."""
+    """Composed over the network's graph, see `lipschitz.estimation.upper_bound.composition.upper_bound`."""
     reasons: tuple[str, ...]
     """Why ``upper`` is infinite, and what the values take for granted."""
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lipschitz.estimation.labels import label_of_any
+from lipschitz.estimation.fixed_labels import label_of_any
 
 Look = Callable[[torch.Size], None]
 

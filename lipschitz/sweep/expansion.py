@@ -10,7 +10,7 @@ import torch
 from lipschitz.constraints.base import Constraint, Refusal, constrain
 from lipschitz.datasets.base import Dataset
 from lipschitz.errors import nearest
-from lipschitz.estimation.labels import label_of_any
+from lipschitz.estimation.fixed_labels import label_of_any
 from lipschitz.features.protocols import PROTOCOLS
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model, PairModel

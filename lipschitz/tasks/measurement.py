@@ -6,15 +6,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lipschitz.estimation.ascent import ROUNDING, lower_bound
-from lipschitz.estimation.bounds import layer_bounds
 from lipschitz.estimation.bracket import in_order, ratio
-from lipschitz.estimation.composition import upper_bound
-from lipschitz.estimation.exact import exact
-from lipschitz.estimation.gradients import gradient_norms
-from lipschitz.estimation.labels import Labelled
+from lipschitz.estimation.fixed_labels import Labelled
+from lipschitz.estimation.float64_copy import exact
 from lipschitz.estimation.layers import input_shapes, weighted_layers
-from lipschitz.estimation.sigma import effective_rank, layer_sigmas, spectra
+from lipschitz.estimation.lower_bound.gradient_ascent import ROUNDING, lower_bound
+from lipschitz.estimation.lower_bound.gradient_norms import gradient_norms
+from lipschitz.estimation.sigma.layer_sigmas import effective_rank, layer_sigmas, spectra
+from lipschitz.estimation.upper_bound.composition import upper_bound
+from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 
 SEARCHED_FROM = ("real", "fake", "interpolated")
 """Places from which the search for ``lipschitz_lower`` starts."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from lipschitz.datasets.pairs import PairData
-from lipschitz.estimation.exact import exact
+from lipschitz.estimation.float64_copy import exact
 from lipschitz.streams import stream
 from lipschitz.tasks.drawing import over_plane, surface
 from lipschitz.tasks.measurement import Measured, measure_discriminator

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
-from lipschitz.estimation.bounds import layer_bounds
-from lipschitz.estimation.composition import Upper, upper_bound
-from lipschitz.estimation.exact import exact
+from lipschitz.estimation.float64_copy import exact
 from lipschitz.estimation.layers import input_shapes
+from lipschitz.estimation.upper_bound.composition import Upper, upper_bound
+from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 from lipschitz.models.group_sort import GroupSort
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lipschitz.estimation.lanczos import FEWEST, Leading, lanczos, largest_singular_value, leading
-from lipschitz.estimation.lockstep import Process, together
+from lipschitz.estimation.sigma.batched_host_copies import Process, together
+from lipschitz.estimation.sigma.lanczos import FEWEST, Leading, lanczos, largest_singular_value, leading
 
 SIZES = st.integers(1, 9)
 SEEDS = st.integers(0, 2**32 - 1)

@@ -10,13 +10,13 @@ from torch.testing import assert_close
 
 from lipschitz.constraints.base import Batch, Refusal, constrain
 from lipschitz.constraints.catalogue import CATALOGUE as CONSTRAINTS
-from lipschitz.estimation.bounds import layer_bounds
-from lipschitz.estimation.composition import upper_bound
-from lipschitz.estimation.exact import exact
-from lipschitz.estimation.gradients import gradient_norms
-from lipschitz.estimation.labels import Labelled
+from lipschitz.estimation.fixed_labels import Labelled
+from lipschitz.estimation.float64_copy import exact
 from lipschitz.estimation.layers import input_shapes, weighted_layers
-from lipschitz.estimation.sigma import layer_sigmas
+from lipschitz.estimation.lower_bound.gradient_norms import gradient_norms
+from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
+from lipschitz.estimation.upper_bound.composition import upper_bound
+from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 from lipschitz.models.conditional import ConditionalBatchNorm2d, Projection
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.resnet import ResNet

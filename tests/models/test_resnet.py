@@ -10,11 +10,11 @@ from torch.testing import assert_close
 
 from lipschitz.constraints.base import constrain
 from lipschitz.constraints.batch_normalization import BatchNormalization
-from lipschitz.estimation.ascent import lower_bound
-from lipschitz.estimation.bounds import layer_bounds
-from lipschitz.estimation.composition import upper_bound
-from lipschitz.estimation.exact import exact
+from lipschitz.estimation.float64_copy import exact
 from lipschitz.estimation.layers import input_shapes
+from lipschitz.estimation.lower_bound.gradient_ascent import lower_bound
+from lipschitz.estimation.upper_bound.composition import upper_bound
+from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 from lipschitz.models.attention import SelfAttention
 from lipschitz.models.residual import ResidualBlock, SumPool, down_block, first_block, up_block
 from lipschitz.models.resnet import ResNet

@@ -11,9 +11,9 @@ from torch import nn
 from lipschitz.constraints.base import Constraint, Refusal
 from lipschitz.constraints.catalogue import CATALOGUE
 from lipschitz.constraints.gradient_normalization import GradientNormalization
-from lipschitz.estimation.exact import exact
+from lipschitz.estimation.float64_copy import exact
 from lipschitz.estimation.layers import raw_weight, reparametrizations, reshaped_weight, weighted_layers
-from lipschitz.estimation.sigma import layer_sigmas
+from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
 from lipschitz.tasks.precision import check_constraint
 
 IN_FORWARD = {name for name, kind in CATALOGUE.items() if kind is GradientNormalization}

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lipschitz.estimation import bounds
-from lipschitz.estimation.bounds import layer_bounds
 from lipschitz.estimation.layers import input_shapes
+from lipschitz.estimation.upper_bound import layer_bounds as bounds
+from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 
 
 def bound(layer: nn.Module, shape: torch.Size) -> float:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipschitz.estimation.lanczos import LinearMap
 from lipschitz.estimation.layers import WeightedLayer
+from lipschitz.estimation.sigma.lanczos import LinearMap
 
 
 class Operator(NamedTuple):

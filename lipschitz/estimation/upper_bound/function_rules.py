@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from lipschitz.estimation import combinations, linear_maps, slopes
-from lipschitz.estimation.calls import UNKNOWN, Call, Factor, tensors
-from lipschitz.estimation.linear_maps import linear
-from lipschitz.estimation.pooling import adaptive_max_pool, max_pool
+from lipschitz.estimation.upper_bound import activation_constants as slopes
+from lipschitz.estimation.upper_bound import pooling_and_reshaping as linear_maps
+from lipschitz.estimation.upper_bound import sums_and_products as combinations
+from lipschitz.estimation.upper_bound.pooling import adaptive_max_pool, max_pool
+from lipschitz.estimation.upper_bound.pooling_and_reshaping import linear
+from lipschitz.estimation.upper_bound.traced_call import UNKNOWN, Call, Factor, tensors
 
 SIZES = frozenset(["size", "dim", "numel", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"])
 """Functions whose result depends on a tensor's shape alone."""

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lipschitz.estimation.calls import Factor
-from lipschitz.estimation.gram import gram_norm, operator_bound
 from lipschitz.estimation.layers import WEIGHTED, WeightedLayer, weighted_layers
-from lipschitz.estimation.linear_maps import nonnegative_norm
-from lipschitz.estimation.operators import linear_part
+from lipschitz.estimation.sigma.operators import linear_part
+from lipschitz.estimation.upper_bound.gram_iteration import gram_norm, operator_bound
+from lipschitz.estimation.upper_bound.pooling_and_reshaping import nonnegative_norm
+from lipschitz.estimation.upper_bound.traced_call import Factor
 
 DENSE = 2**20
 """Largest number of entries of an operator's matrix that is written out."""

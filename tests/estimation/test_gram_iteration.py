@@ -10,10 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lipschitz.estimation.gram import convolution_bound, gram_norm, operator_bound, reshaped_factor
 from lipschitz.estimation.layers import WeightedLayer
-from lipschitz.estimation.phases import Axis
-from lipschitz.estimation.sigma import operator_sigma
+from lipschitz.estimation.sigma.layer_sigmas import operator_sigma
+from lipschitz.estimation.upper_bound.gram_iteration import (
+    convolution_bound,
+    gram_norm,
+    operator_bound,
+    reshaped_factor,
+)
+from lipschitz.estimation.upper_bound.polyphase import Axis
 
 ANY = st.one_of(convolutions(), transposed_convolutions(), linears())
 ITERATIONS = [None, 0, 1, 6]
@@ -224,7 +229,7 @@ def test_each_iteration_takes_the_next_schatten_norm() -> None:
 def test_many_blocks_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = nn.Conv2d(3, 2, 3, padding=1, dtype=torch.float64)
     whole = operator_bound(layer, (3, 9, 9)).item()
-    monkeypatch.setattr("lipschitz.estimation.gram.BLOCK", 40)
+    monkeypatch.setattr("lipschitz.estimation.upper_bound.gram_iteration.BLOCK", 40)
     assert operator_bound(layer, (3, 9, 9)).item() == pytest.approx(whole, rel=1e-12)
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from lipschitz.estimation.calls import Call, Traced
-from lipschitz.estimation.pooling import adaptive_max_pool, max_pool
+from lipschitz.estimation.upper_bound.pooling import adaptive_max_pool, max_pool
+from lipschitz.estimation.upper_bound.traced_call import Call, Traced
 
 
 def called(function: nn.Module, x: torch.Tensor) -> Call:

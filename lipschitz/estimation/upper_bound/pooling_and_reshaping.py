@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lipschitz.estimation.calls import UNKNOWN, Call, Factor, tensors
+from lipschitz.estimation.upper_bound.traced_call import UNKNOWN, Call, Factor, tensors
 
 MOVES = """
     flatten ravel view reshape unflatten permute transpose swapaxes swapdims movedim moveaxis squeeze unsqueeze

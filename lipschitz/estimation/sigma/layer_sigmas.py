@@ -6,10 +6,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lipschitz.estimation.lanczos import Leading, lanczos
 from lipschitz.estimation.layers import WeightedLayer, input_shapes, reshaped_weight, weighted_layers
-from lipschitz.estimation.lockstep import Process, in_turn, together
-from lipschitz.estimation.operators import operator
+from lipschitz.estimation.sigma.batched_host_copies import Process, in_turn, together
+from lipschitz.estimation.sigma.lanczos import Leading, lanczos
+from lipschitz.estimation.sigma.operators import operator
 
 FRESH = 0.1
 """Size of the random vector that is mixed into a kept start of norm one."""
@@ -66,8 +66,8 @@ def reshaped_sigma(layer: WeightedLayer) -> float:
 def operator_sigma(layer: WeightedLayer, input_shape: Sequence[int], *, tolerance: float = 1e-3) -> float:
     """Return σ of the layer's operator on one sample ``(c, ...)``, from below, to the relative ``tolerance``.
 
-    What the tolerance guarantees is said in `lipschitz.estimation.lanczos.leading`. Works in the dtype of the layer's
-    weight: pass a float64 layer for a float64 measurement.
+    For the tolerance see `lipschitz.estimation.sigma.lanczos.leading`. Works in the dtype of the layer's weight:
+    pass a float64 layer for a float64 measurement.
     """
     if isinstance(layer, nn.Linear):
         # A Linear layer acts on the last axis alone: its operator on all positions has the norm of one.

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lipschitz.estimation.slopes import FUNCTIONS, MODULES
+from lipschitz.estimation.upper_bound.activation_constants import FUNCTIONS, MODULES
 
 GRID = torch.linspace(-12, 12, 480_001, dtype=torch.float64)
 MADE = (

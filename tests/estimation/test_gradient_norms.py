@@ -4,7 +4,7 @@ import torch
 from numpy.testing import assert_allclose
 from torch import Tensor, nn
 
-from lipschitz.estimation.gradients import gradient_norms, steepest
+from lipschitz.estimation.lower_bound.gradient_norms import gradient_norms, steepest
 
 
 def test_a_linear_network_has_the_norm_of_its_weight_everywhere() -> None:

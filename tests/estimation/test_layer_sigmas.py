@@ -15,12 +15,11 @@ from numpy.testing import assert_allclose
 from torch import Tensor, nn
 
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
-from lipschitz.estimation import sigma
-from lipschitz.estimation.lanczos import Leading, LinearMap, lanczos
 from lipschitz.estimation.layers import as_matrix, input_shapes, raw_weight, reshaped_weight, weighted_layers
-from lipschitz.estimation.lockstep import Process, in_turn, together
-from lipschitz.estimation.operators import adjoint, linear_part
-from lipschitz.estimation.sigma import (
+from lipschitz.estimation.sigma import layer_sigmas as sigma
+from lipschitz.estimation.sigma.batched_host_copies import Process, in_turn, together
+from lipschitz.estimation.sigma.lanczos import Leading, LinearMap, lanczos
+from lipschitz.estimation.sigma.layer_sigmas import (
     effective_rank,
     layer_sigmas,
     leading_maps,
@@ -30,6 +29,7 @@ from lipschitz.estimation.sigma import (
     spectra,
     spectrum,
 )
+from lipschitz.estimation.sigma.operators import adjoint, linear_part
 from lipschitz.models.resnet import ResNet
 
 ANY = st.one_of(convolutions(), transposed_convolutions(), linears())

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lipschitz.estimation.layers import WeightedLayer
-from lipschitz.estimation.phases import Axis, axes, polyphase
+from lipschitz.estimation.upper_bound.polyphase import Axis, axes, polyphase
 
 BLOCK = 2**22
 """Largest number of complex entries of the blocks that are held at a time: 64 MiB."""
@@ -47,7 +47,7 @@ def convolution_bound(
 
     Args:
         weight: ``(d_out, d_in / groups, k_1, k_2, ...)``, or ``(d_out, d_in)`` with no axes.
-        along: the axes that are convolved; see `lipschitz.estimation.phases`.
+        along: the axes that are convolved; see `lipschitz.estimation.upper_bound.polyphase`.
         groups: of channels; the operator's norm is the largest of theirs.
         iterations: of Gram iteration in each block (Delattre et al. 2023, arXiv:2305.16173, Sec. 4), which is at
             most r^(2^-(iterations + 1)) times the block's norm, r its smaller side; None for the block's eigenvalues,

@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from lipschitz.estimation import linear_maps, slopes
-from lipschitz.estimation.calls import UNKNOWN, Call, Factor
-from lipschitz.estimation.combinations import attention
-from lipschitz.estimation.kinds import torch_kind
-from lipschitz.estimation.linear_maps import linear
-from lipschitz.estimation.pooling import adaptive_max_pool, max_pool
+from lipschitz.estimation.upper_bound import activation_constants as slopes
+from lipschitz.estimation.upper_bound import pooling_and_reshaping as linear_maps
+from lipschitz.estimation.upper_bound.kinds import torch_kind
+from lipschitz.estimation.upper_bound.pooling import adaptive_max_pool, max_pool
+from lipschitz.estimation.upper_bound.pooling_and_reshaping import linear
+from lipschitz.estimation.upper_bound.sums_and_products import attention
+from lipschitz.estimation.upper_bound.traced_call import UNKNOWN, Call, Factor
 
 Rule = Callable[[Call], Factor]
 

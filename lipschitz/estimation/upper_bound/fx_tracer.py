@@ -6,7 +6,7 @@ from torch import fx, nn
 from torch.nn.utils import parametrize
 
 from lipschitz.estimation.layers import WEIGHTED
-from lipschitz.estimation.module_rules import module_rule
+from lipschitz.estimation.upper_bound.module_rules import module_rule
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.DataParallel)
 

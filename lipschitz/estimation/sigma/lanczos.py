@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lipschitz.estimation.lockstep import Process, together
+from lipschitz.estimation.sigma.batched_host_copies import Process, together
 
 LinearMap = Callable[[Tensor], Tensor]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from counting import Transfers
 
-from lipschitz.estimation.lockstep import Process, in_turn, together
+from lipschitz.estimation.sigma.batched_host_copies import Process, in_turn, together
 
 
 def doubled(value: float, times: int, dtype: torch.dtype = torch.float64) -> Process[list[float]]:

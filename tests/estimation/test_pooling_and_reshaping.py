@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipschitz.estimation.linear_maps import MODULES, nonnegative_norm
+from lipschitz.estimation.upper_bound.pooling_and_reshaping import MODULES, nonnegative_norm
 
 SHAPE = (1, 4, 6, 6)
 

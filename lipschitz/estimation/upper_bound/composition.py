@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
-from lipschitz.estimation.calls import UNKNOWN, Call, Factor, Traced, tensors
-from lipschitz.estimation.function_rules import function_rule, torch_name
 from lipschitz.estimation.layers import WEIGHTED
-from lipschitz.estimation.module_rules import module_rule
-from lipschitz.estimation.tracing import Tracer, one_line, quoted
+from lipschitz.estimation.upper_bound.function_rules import function_rule, torch_name
+from lipschitz.estimation.upper_bound.fx_tracer import Tracer, one_line, quoted
+from lipschitz.estimation.upper_bound.module_rules import module_rule
+from lipschitz.estimation.upper_bound.traced_call import UNKNOWN, Call, Factor, Traced, tensors
 
 
 class Upper(NamedTuple):
@@ -34,9 +34,9 @@ def upper_bound(net: nn.Module, shape: tuple[int, ...], layers: Mapping[str, Fac
     not known or cannot be traced, and every hook, is named and makes the bound infinite.
 
     Args:
-        net: in float64 and eval mode; see `lipschitz.estimation.exact.exact`.
+        net: in float64 and eval mode; see `lipschitz.estimation.float64_copy.exact`.
         shape: of one sample.
-        layers: what `lipschitz.estimation.bounds.layer_bounds` returned for it.
+        layers: what `lipschitz.estimation.upper_bound.layer_bounds.layer_bounds` returned for it.
     """
     hooked = [name for name, module in net.named_modules() if _has_hooks(module)]
     if hooked:

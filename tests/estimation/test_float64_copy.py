@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from lipschitz.estimation.exact import exact
+from lipschitz.estimation.float64_copy import exact
 
 
 class Restless(nn.Module):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lipschitz.estimation.calls import Call, Factor, product, tensors
+from lipschitz.estimation.upper_bound.traced_call import Call, Factor, product, tensors
 
 ATTENTION = (
     "dot-product attention, which is not globally Lipschitz (Kim, Papamakarios & Mnih 2021, The Lipschitz Constant of "

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from lipschitz.estimation.calls import Call, Factor, tensors
-from lipschitz.estimation.phases import Axis
+from lipschitz.estimation.upper_bound.polyphase import Axis
+from lipschitz.estimation.upper_bound.traced_call import Call, Factor, tensors
 
 
 def max_pool(

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lipschitz.estimation.ascent import NEAREST, Pairs, ascended, lower_bound, separated
-from lipschitz.estimation.gradients import gradient_norms, sizes
+from lipschitz.estimation.lower_bound.gradient_ascent import NEAREST, Pairs, ascended, lower_bound, separated
+from lipschitz.estimation.lower_bound.gradient_norms import gradient_norms, sizes
 
 
 def rng(seed: int = 0) -> torch.Generator:

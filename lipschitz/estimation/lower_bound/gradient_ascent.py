@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lipschitz.estimation.gradients import Network, positive, sizes, steepest
+from lipschitz.estimation.lower_bound.gradient_norms import Network, positive, sizes, steepest
 
 NEAR = 0.1
 """How far a point's partner starts along its gradient, relative to the scale of the points: their mean norm."""
