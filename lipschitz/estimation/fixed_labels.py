@@ -1,19 +1,20 @@
-"""Networks that take a class label beside a sample, seen as functions of the sample alone."""
+"""Conditional networks with fixed class labels, as functions of the sample alone."""
 
 import torch
 from torch import Tensor, nn
 
 
 def takes_labels(net: nn.Module) -> bool:
-    """Say whether ``net`` is called with labels ``(n,)`` beside its input: its attribute ``takes_labels`` is true."""
+    """Say whether ``net`` is called as net(x, labels): whether its attribute ``takes_labels`` is true."""
     return bool(getattr(net, "takes_labels", False))
 
 
 class Labelled(nn.Module):
-    """x -> net(x, labels): what a constraint or a measurement of a conditional network differentiates.
+    """x -> net(x, labels): a conditional network that constraints and measurements can differentiate by the sample.
 
-    ``labels`` is int64 ``(m,)``; m divides the number of samples that the network is called with, and the labels are
-    repeated as a whole, so that one label serves any number, and n labels serve real and generated samples in turn.
+    ``labels`` is int64 ``(m,)``, where m divides the number of samples of every call. The whole of ``labels`` is
+    repeated to match the samples. So one label serves any number of samples, and n labels serve n real samples followed
+    by n generated ones.
     """
 
     labels: Tensor
@@ -25,12 +26,15 @@ class Labelled(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` ``(n, ...)`` to net(x, labels)."""
-        # Rounded up: labels that do not divide the samples are too many for the network, which then says so.
+        # Rounded up: where m does not divide n, the network gets too many labels and raises an error itself.
         times = (x.shape[0] + self.labels.shape[0] - 1) // self.labels.shape[0]
         output: Tensor = self.net(x, self.labels.repeat(times))
         return output
 
 
-def label_of_any(net: nn.Module, like: Tensor) -> tuple[Tensor, ...]:
-    """Return what ``net`` wants beside a sample when only shapes matter: a label, or nothing."""
-    return (torch.zeros(len(like), dtype=torch.int64, device=like.device),) if takes_labels(net) else ()
+def example_labels(net: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
+    """Return the arguments that ``net`` takes after ``x`` ``(n, ...)`` when only shapes matter.
+
+    A tuple of labels ``(n,)``, all zero, for a network that takes labels, or else an empty tuple.
+    """
+    return (torch.zeros(len(x), dtype=torch.int64, device=x.device),) if takes_labels(net) else ()

@@ -1,4 +1,4 @@
-"""Constants of activations against their slopes on a fine grid."""
+"""Lipschitz constants of activations against their slopes on a fine grid."""
 
 import math
 
@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lipschitz.estimation.upper_bound.activation_constants import FUNCTIONS, MODULES
+from lipschitz.estimation.upper_bound.activation_constants import ACTIVATION_FUNCTIONS, ACTIVATION_MODULES
 
 GRID = torch.linspace(-12, 12, 480_001, dtype=torch.float64)
-MADE = (
+INSTANCES = (
     nn.Identity(),
     nn.ReLU(),
     nn.ReLU6(),
@@ -45,19 +45,19 @@ MADE = (
 )
 
 
-def steepest(f: nn.Module) -> float:
+def largest_slope(f: nn.Module) -> float:
     with torch.no_grad():
         return float((f(GRID).diff() / GRID.diff()).abs().max())
 
 
-@pytest.mark.parametrize("module", MADE, ids=repr)
+@pytest.mark.parametrize("module", INSTANCES, ids=repr)
 def test_an_elementwise_constant_is_the_largest_slope(module: nn.Module) -> None:
-    constant = MODULES[type(module)](module.double().eval())
-    assert steepest(module) <= constant * (1 + 1e-9)
-    assert steepest(module) == pytest.approx(constant, rel=1e-4)
+    constant = ACTIVATION_MODULES[type(module)](module.double().eval())
+    assert largest_slope(module) <= constant * (1 + 1e-9)
+    assert largest_slope(module) == pytest.approx(constant, rel=1e-4)
 
 
-FORMS = {
+FUNCTIONS = {
     "leaky_relu": (F.leaky_relu, (3.0,)),
     "elu": (F.elu, (2.0,)),
     "celu": (F.celu, (2.0,)),
@@ -80,16 +80,16 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_takes_torch_s_arguments(name: str) -> None:
-    function, arguments = FORMS[name]
-    constant = FUNCTIONS[name](*arguments)
-    assert steepest(lambda x: function(x, *arguments)) == pytest.approx(constant, rel=1e-4)
+    function, arguments = FUNCTIONS[name]
+    constant = ACTIVATION_FUNCTIONS[name](*arguments)
+    assert largest_slope(lambda x: function(x, *arguments)) == pytest.approx(constant, rel=1e-4)
 
 
 @pytest.mark.parametrize("module", [nn.Softmax(1), nn.Softmin(1), nn.Softmax2d()], ids=repr)
-def test_softmax_moves_by_half_at_most(module: nn.Module) -> None:
-    constant = MODULES[type(module)](module)
+def test_softmax_has_constant_one_half(module: nn.Module) -> None:
+    constant = ACTIVATION_MODULES[type(module)](module)
     rng = np.random.default_rng(0)
     norms = []
     for x in [np.zeros(2), np.array([0.0, 0.0, -50.0]), *(rng.normal(size=(200, 4)) * 3)]:
@@ -104,5 +104,5 @@ def test_softmax_moves_by_half_at_most(module: nn.Module) -> None:
     [nn.Softplus(threshold=1.0), nn.CELU(-1.0), nn.Dropout(), nn.RReLU()],
     ids=["jump", "growth", "random", "r"],
 )
-def test_what_has_no_constant(module: nn.Module) -> None:
-    assert MODULES[type(module)](module.train()) == math.inf
+def test_a_module_without_a_constant_has_infinity(module: nn.Module) -> None:
+    assert ACTIVATION_MODULES[type(module)](module.train()) == math.inf

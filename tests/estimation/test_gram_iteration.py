@@ -1,24 +1,23 @@
-"""Certified bounds of a layer's operator norm against the SVD of the dense matrix that it applies."""
+"""Certified bounds by Gram iteration against the SVD of the dense matrix that a layer applies."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
-from drawn_layers import Drawn, convolutions, dense, linears, transposed_convolutions
+from drawn_layers import Drawn, convolutions, dense, linears, operator_sigma, transposed_convolutions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from lipschitz.estimation.layers import WeightedLayer
-from lipschitz.estimation.sigma.layer_sigmas import operator_sigma
 from lipschitz.estimation.upper_bound.gram_iteration import (
     convolution_bound,
-    gram_norm,
     operator_bound,
-    reshaped_factor,
+    overlap_factor,
+    spectral_norm_bound,
 )
-from lipschitz.estimation.upper_bound.polyphase import Axis
+from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis
 
 ANY = st.one_of(convolutions(), transposed_convolutions(), linears())
 ITERATIONS = [None, 0, 1, 6]
@@ -29,7 +28,7 @@ def exact(layer: WeightedLayer, shape: tuple[int, ...]) -> float:
 
 
 def group_sigma(layer: WeightedLayer) -> float:
-    """σ of the stored kernel, reshaped, of the group that has the largest."""
+    """Return the largest σ of the stored, reshaped kernel over the groups."""
     groups = 1 if isinstance(layer, nn.Linear) else layer.groups
     return max(float(np.linalg.norm(part.detach().flatten(1).numpy(), 2)) for part in layer.weight.chunk(groups))
 
@@ -44,13 +43,13 @@ def test_the_bound_is_never_below_the_dense_matrix(drawn: Drawn, iterations: int
 
 @settings(deadline=None, max_examples=150)
 @given(ANY)
-def test_nor_is_the_bound_from_the_reshaped_kernel(drawn: Drawn) -> None:
-    assert group_sigma(drawn.layer) * reshaped_factor(*drawn) >= exact(*drawn) * (1 - 1e-12)
+def test_sigma_of_the_kernel_times_the_overlap_factor_is_a_bound(drawn: Drawn) -> None:
+    assert group_sigma(drawn.layer) * overlap_factor(*drawn) >= exact(*drawn) * (1 - 1e-12)
 
 
 @settings(deadline=None, max_examples=60)
 @given(convolutions(), st.integers(0, 2**32 - 1))
-def test_small_integers_in_which_much_cancels(drawn: Drawn, seed: int) -> None:
+def test_weights_of_small_integers(drawn: Drawn, seed: int) -> None:
     layer, shape = drawn
     rng = np.random.default_rng(seed)
     layer.weight.data = torch.from_numpy(rng.integers(-1, 2, size=tuple(layer.weight.shape)).astype(float))
@@ -68,12 +67,12 @@ def test_a_single_precision_weight_is_bounded_too(drawn: Drawn) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(linears())
-def test_of_a_linear_layer_the_bound_is_the_norm(drawn: Drawn) -> None:
+def test_for_a_linear_layer_the_bound_is_the_norm(drawn: Drawn) -> None:
     assert operator_bound(*drawn).item() == pytest.approx(np.linalg.norm(drawn.layer.weight.detach(), 2), rel=1e-9)
 
 
 def circulant(kernel: np.ndarray, size: int) -> np.ndarray:
-    """The matrix ``(o n, i n)`` of a circular convolution of ``kernel`` ``(o, i, k)`` on ``size`` positions."""
+    """Return the matrix ``(o n, i n)`` of a circular convolution with ``kernel`` ``(o, i, k)`` on n = ``size`` positions."""
     o, i, k = kernel.shape
     matrix = np.zeros((o, size, i, size))
     for position in range(size):
@@ -83,9 +82,7 @@ def circulant(kernel: np.ndarray, size: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("size", "padding"), [(7, 1), (8, 1), (9, 2)])
-def test_along_one_axis_it_is_the_norm_on_a_circle_that_holds_the_input_and_one_padding(
-    size: int, padding: int
-) -> None:
+def test_the_circle_holds_the_input_and_one_padding(size: int, padding: int) -> None:
     for seed in range(5):
         torch.manual_seed(seed)
         layer = nn.Conv1d(2, 3, 2 * padding + 1, padding=padding).double()
@@ -95,16 +92,16 @@ def test_along_one_axis_it_is_the_norm_on_a_circle_that_holds_the_input_and_one_
 
 @settings(deadline=None, max_examples=80)
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 2), st.integers(0, 1000))
-def test_windows_that_do_not_overlap_make_it_exact(kernel: int, size: int, groups: int, seed: int) -> None:
+def test_the_bounds_are_exact_for_windows_that_do_not_overlap(kernel: int, size: int, groups: int, seed: int) -> None:
     torch.manual_seed(seed)
     layer = nn.Conv2d(2, 2 * groups, kernel, stride=kernel, groups=groups).double()
     shape = torch.Size((2, size * kernel, size * kernel))
     assert operator_bound(layer, shape).item() == pytest.approx(exact(layer, shape), rel=1e-9)
-    assert reshaped_factor(layer, shape) == 1
+    assert overlap_factor(layer, shape) == 1
     assert group_sigma(layer) == pytest.approx(exact(layer, shape))
 
 
-def test_large_maps_leave_the_circle_little_to_add() -> None:
+def test_on_large_maps_the_bound_is_tight() -> None:
     torch.manual_seed(0)
     for layer in (nn.Conv2d(4, 6, 3, padding=1), nn.Conv2d(4, 6, 4, 2, padding=1), nn.ConvTranspose2d(6, 4, 4, 2, 1)):
         shape = torch.Size((layer.in_channels, 32, 32))
@@ -112,34 +109,34 @@ def test_large_maps_leave_the_circle_little_to_add() -> None:
         assert true <= operator_bound(layer, shape).item() <= true * 1.01
 
 
-def test_taps_that_meet_nothing_but_padding_do_not_count() -> None:
+def test_taps_that_only_multiply_padding_do_not_count() -> None:
     layer = nn.Conv2d(3, 4, 3, padding=1).double()
     centre = layer.weight.detach()[:, :, 1, 1]
     assert operator_bound(layer, (3, 1, 1)).item() == pytest.approx(np.linalg.norm(centre, 2), rel=1e-9)
-    assert reshaped_factor(layer, (3, 1, 1)) == 1
+    assert overlap_factor(layer, (3, 1, 1)) == 1
 
 
 def test_dilation_with_stride() -> None:
-    # With stride 2 and dilation 2 all three taps meet the same pixels: at each even one 1 + 1 + 1 adds up, while
-    # ceil(k / s) = 2 windows would give √2 √3 < 3.
+    # With stride 2 and dilation 2 all three taps multiply the even pixels, so the norm is near 1 + 1 + 1 = 3. Counting
+    # ceil(k / s) = 2 windows per pixel would give √2 √3 < 3.
     layer = nn.Conv1d(1, 1, 3, stride=2, dilation=2).double()
     layer.weight.data = torch.ones(1, 1, 3, dtype=torch.float64)
     shape = torch.Size((1, 101))
     true = exact(layer, shape)
     assert true > math.sqrt(2) * math.sqrt(3)
     assert true <= operator_bound(layer, shape).item() <= 3 * (1 + 1e-9)
-    assert reshaped_factor(layer, shape) == pytest.approx(math.sqrt(3))
+    assert overlap_factor(layer, shape) == pytest.approx(math.sqrt(3))
 
 
-def test_the_reshaped_factor_is_that_of_the_windows_that_overlap() -> None:
+def test_the_overlap_factor_by_hand() -> None:
     def factor(kernel: int, stride: int, dilation: int = 1) -> float:
-        return reshaped_factor(nn.Conv2d(1, 1, kernel, stride, dilation=dilation), (1, 40, 40))
+        return overlap_factor(nn.Conv2d(1, 1, kernel, stride, dilation=dilation), (1, 40, 40))
 
     # √ of the product over both axes of ceil(k gcd(s, d) / s).
     assert [factor(3, 1), factor(4, 2), factor(3, 2), factor(3, 4)] == [3, 2, 2, 1]
     assert [factor(3, 2, 2), factor(4, 4, 2), factor(3, 2, 3)] == [3, 2, 2]
-    assert reshaped_factor(nn.Linear(3, 2), (3,)) == 1
-    assert reshaped_factor(nn.Conv2d(1, 1, 3, padding=1), (1, 2, 2)) == 2, "a pixel of four is seen four times"
+    assert overlap_factor(nn.Linear(3, 2), (3,)) == 1
+    assert overlap_factor(nn.Conv2d(1, 1, 3, padding=1), (1, 2, 2)) == 2, "a pixel of four is seen four times"
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
@@ -152,7 +149,7 @@ def test_padding_by_name(padding: str, kernel: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
-def test_padding_to_the_same_size_puts_the_odd_zero_after_the_input() -> None:
+def test_same_padding_puts_the_odd_zero_after_the_input() -> None:
     layer = nn.Conv1d(1, 1, 2, padding="same").double()
     layer.weight.data = torch.tensor([[[2.0, 30.0]]], dtype=torch.float64)
     assert exact(layer, (1, 1)) == 2
@@ -160,10 +157,10 @@ def test_padding_to_the_same_size_puts_the_odd_zero_after_the_input() -> None:
 
 
 @pytest.mark.parametrize("mode", ["circular", "reflect", "replicate"])
-@pytest.mark.parametrize("bound", [operator_bound, reshaped_factor])
+@pytest.mark.parametrize("bound", [operator_bound, overlap_factor])
 def test_another_padding_mode_is_refused(mode: str, bound: object) -> None:
     layer = nn.Conv2d(1, 1, 3, padding=1, padding_mode=mode)
-    with pytest.raises(ValueError, match=f"padding mode '{mode}' is not measured; allowed: zeros"):
+    with pytest.raises(ValueError, match=f"padding mode '{mode}' is not supported; supported: zeros"):
         bound(layer, (1, 4, 4))
 
 
@@ -206,30 +203,32 @@ def test_a_zero_weight_has_bound_and_gradient_zero(iterations: int | None) -> No
 
 
 @pytest.mark.parametrize("factor", [1e-300, 1e300])
-def test_no_scale_overflows_or_vanishes(factor: float) -> None:
+def test_large_and_small_scales_do_not_overflow_or_vanish(factor: float) -> None:
     torch.manual_seed(0)
     layer = nn.Conv1d(2, 2, 3, padding=1).double()
     for iterations in (None, 12):
         plain = operator_bound(layer, (2, 6), iterations=iterations).item()
-        scaled = convolution_bound(layer.weight * factor, [Axis(6, 6, 3, padding=1)], iterations=iterations).item()
+        scaled = convolution_bound(
+            layer.weight * factor, [ConvolutionAxis(6, 6, 3, padding=1)], iterations=iterations
+        ).item()
         assert scaled == pytest.approx(factor * plain, rel=1e-9)
 
 
-def test_each_iteration_takes_the_next_schatten_norm() -> None:
+def test_each_iteration_doubles_the_order_of_the_schatten_norm() -> None:
     matrix = np.random.default_rng(0).normal(size=(5, 8))
     values = np.linalg.svd(matrix, compute_uv=False)
     for iterations in range(7):
         order = 2.0 ** (iterations + 1)
         expected = (values**order).sum() ** (1 / order)
         for each in (matrix, matrix.T):
-            assert gram_norm(torch.from_numpy(each), iterations).item() == pytest.approx(expected, rel=1e-9)
-    assert gram_norm(torch.from_numpy(matrix), None).item() == pytest.approx(values[0], rel=1e-9)
+            assert spectral_norm_bound(torch.from_numpy(each), iterations).item() == pytest.approx(expected, rel=1e-9)
+    assert spectral_norm_bound(torch.from_numpy(matrix), None).item() == pytest.approx(values[0], rel=1e-9)
 
 
-def test_many_blocks_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_blocks_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = nn.Conv2d(3, 2, 3, padding=1, dtype=torch.float64)
     whole = operator_bound(layer, (3, 9, 9)).item()
-    monkeypatch.setattr("lipschitz.estimation.upper_bound.gram_iteration.BLOCK", 40)
+    monkeypatch.setattr("lipschitz.estimation.upper_bound.gram_iteration.MAX_BLOCK_ENTRIES", 40)
     assert operator_bound(layer, (3, 9, 9)).item() == pytest.approx(whole, rel=1e-12)
 
 

@@ -1,4 +1,4 @@
-"""σ of a layer against the SVD of the dense matrix that it applies, and what measuring leaves alone."""
+"""σ of layers against the SVD of the dense matrix that they apply; measuring does not change the network."""
 
 import math
 from collections import OrderedDict
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from counting import Calls
-from drawn_layers import Drawn, convolutions, dense, linears, transposed_convolutions
+from drawn_layers import Drawn, convolutions, dense, linears, operator_sigma, transposed_convolutions
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -16,18 +16,15 @@ from torch import Tensor, nn
 
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.estimation.layers import as_matrix, input_shapes, raw_weight, reshaped_weight, weighted_layers
-from lipschitz.estimation.sigma import layer_sigmas as sigma
-from lipschitz.estimation.sigma.batched_host_copies import Process, in_turn, together
-from lipschitz.estimation.sigma.lanczos import Leading, LinearMap, lanczos
+from lipschitz.estimation.sigma import layer_sigmas as module
+from lipschitz.estimation.sigma.batched_host_copies import Algorithm, advance_one_by_one, advance_together
+from lipschitz.estimation.sigma.lanczos import LeadingSingularValue, LinearMap, lanczos
 from lipschitz.estimation.sigma.layer_sigmas import (
     effective_rank,
     layer_sigmas,
-    leading_maps,
-    operator_sigma,
-    reshaped_sigma,
+    operator_lanczos,
     reshaped_sigmas,
     spectra,
-    spectrum,
 )
 from lipschitz.estimation.sigma.operators import adjoint, linear_part
 from lipschitz.models.resnet import ResNet
@@ -77,35 +74,35 @@ def test_with_an_interior_output_the_reshaped_sigma_is_a_lower_bound(drawn: Draw
     assert kernel_sigma(layer) <= np.linalg.norm(dense(layer, shape), 2) * (1 + 1e-9)
 
 
-def test_without_one_it_is_no_bound() -> None:
+def test_without_an_interior_output_the_reshaped_sigma_may_be_larger() -> None:
     # On a single pixel only the kernel's centre acts, and here it is zero.
     layer = nn.Conv2d(1, 1, 3, padding=1).double()
     layer.weight.data = torch.ones(1, 1, 3, 3, dtype=torch.float64)
     layer.weight.data[0, 0, 1, 1] = 0.0
     assert operator_sigma(layer, torch.Size((1, 1, 1))) == 0
-    assert spectrum(layer)[0].item() == pytest.approx(math.sqrt(8))
+    assert spectra({"": layer})[""][0].item() == pytest.approx(math.sqrt(8))
 
 
-def test_nor_is_it_for_groups() -> None:
-    # Two equal groups: stacked, their kernels have √2 times the σ of each, but each acts on its own channels.
+def test_with_groups_the_reshaped_sigma_may_be_larger() -> None:
+    # Two equal groups: their stacked kernels have √2 times the σ of each, but each group acts on its own channels.
     layer = nn.Conv1d(2, 2, 1, groups=2).double()
     layer.weight.data = torch.ones(2, 1, 1, dtype=torch.float64)
     assert operator_sigma(layer, torch.Size((2, 4))) == pytest.approx(1)
-    assert spectrum(layer)[0].item() == pytest.approx(math.sqrt(2))
+    assert spectra({"": layer})[""][0].item() == pytest.approx(math.sqrt(2))
 
 
-def test_nor_above_since_a_stride_below_the_kernels_width_adds_up() -> None:
-    # Every input pixel is seen by three outputs: the averaging kernel has σ √3 as a matrix, nearly 3 as an operator.
+def test_with_overlapping_windows_the_operator_sigma_is_larger() -> None:
+    # Three outputs depend on every input: the kernel of ones has σ √3 as a matrix and nearly 3 as an operator.
     layer = nn.Conv1d(1, 1, 3, padding=1).double()
     layer.weight.data = torch.ones(1, 1, 3, dtype=torch.float64)
-    assert spectrum(layer)[0].item() == pytest.approx(math.sqrt(3))
+    assert spectra({"": layer})[""][0].item() == pytest.approx(math.sqrt(3))
     # The matrix is tridiagonal Toeplitz: 1 + 2 cos(π / (n + 1)).
     assert operator_sigma(layer, torch.Size((1, 50)), tolerance=1e-9) == pytest.approx(1 + 2 * math.cos(math.pi / 51))
 
 
-def test_the_spectrum_is_complete_descending_and_double() -> None:
+def test_spectra_are_complete_descending_and_float64() -> None:
     layer = nn.ConvTranspose2d(3, 4, 2)
-    values = spectrum(layer)
+    values = spectra({"": layer})[""]
     matrix = layer.weight.detach().double().numpy().transpose(1, 0, 2, 3).reshape(4, 12)
     assert values.dtype == torch.float64
     assert_allclose(values, np.linalg.svd(matrix, compute_uv=False), rtol=1e-10)
@@ -127,7 +124,7 @@ def net() -> nn.Module:
 EXAMPLE = torch.ones(2, 1, 4, 4, dtype=torch.float64)
 
 
-def test_every_layer_is_measured_at_the_size_it_is_given() -> None:
+def test_every_layer_is_measured_at_its_input_size() -> None:
     ours = net()
     shapes = {"conv": (1, 4, 4), "deconv": (3, 2, 2), "output": (18,)}
     sigmas = layer_sigmas(ours, EXAMPLE, tolerance=1e-9)
@@ -139,15 +136,15 @@ def test_every_layer_is_measured_at_the_size_it_is_given() -> None:
         assert sigmas[name].operator == pytest.approx(exact, rel=1e-8)
 
 
-def test_the_effective_weight_is_measured_not_the_raw_one_nor_the_method_s_word() -> None:
+def test_the_effective_weight_is_measured_and_no_buffer_of_the_constraint() -> None:
     ours = SpectralNormalization().wrap(net(), (1, 4, 4))
     assert all(sigma.reshaped == pytest.approx(1, abs=1e-9) for sigma in layer_sigmas(ours, EXAMPLE).values())
     with torch.no_grad():
         raw_weight(ours.output).copy_(torch.arange(18.0).view(1, 18))
-    assert layer_sigmas(ours, EXAMPLE)["output"].reshaped > 1.01, "σ by the kept vectors would still be one"
+    assert layer_sigmas(ours, EXAMPLE)["output"].reshaped > 1.01, "σ by the constraint's own vectors would still be one"
 
 
-def test_measuring_leaves_mode_gradients_buffers_and_random_numbers_alone() -> None:
+def test_measuring_does_not_change_mode_gradients_buffers_or_random_numbers() -> None:
     ours = SpectralNormalization().wrap(net(), (1, 4, 4))
     ours(EXAMPLE).sum().backward()
     gradients = [parameter.grad.clone() for parameter in ours.parameters() if parameter.grad is not None]
@@ -192,23 +189,25 @@ def test_padding_by_name(padding: str) -> None:
 
 @settings(deadline=None, max_examples=100)
 @given(ANY, st.floats(1e-20, 1e20))
-def test_the_eigenvalue_of_the_gram_matrix_is_the_square_of_sigma(drawn: Drawn, scale: float) -> None:
+def test_sigma_by_the_gram_matrix_at_any_scale(drawn: Drawn, scale: float) -> None:
     layer = drawn.layer
     layer.weight.data *= scale
     matrix = as_matrix(layer.weight.detach(), isinstance(layer, nn.ConvTranspose2d)).numpy()
-    assert reshaped_sigma(layer) == pytest.approx(np.linalg.norm(matrix, 2), rel=1e-10)
+    assert reshaped_sigmas({"": layer})[""] == pytest.approx(np.linalg.norm(matrix, 2), rel=1e-10)
 
 
 def test_a_single_precision_weight_is_measured_in_double() -> None:
     torch.manual_seed(0)
     layer = nn.Linear(300, 40)
-    assert reshaped_sigma(layer) == pytest.approx(np.linalg.norm(layer.weight.detach().double().numpy(), 2), rel=1e-12)
+    assert reshaped_sigmas({"": layer})[""] == pytest.approx(
+        np.linalg.norm(layer.weight.detach().double().numpy(), 2), rel=1e-12
+    )
     layer.weight.data.zero_()
-    assert reshaped_sigma(layer) == 0
+    assert reshaped_sigmas({"": layer})[""] == 0
 
 
 def layers_of_few_shapes() -> dict[str, nn.Module]:
-    """Kernels of the reshaped sizes 4x18 (three of them, not in a row), 18x4, 3x5 and 1x5; one is zero."""
+    """Return layers with reshaped kernels of 4x18 (three of them, not consecutive), 18x4, 3x5 and 1x5; one is zero."""
     torch.manual_seed(0)
     layers = {
         "a": nn.Conv2d(2, 4, 3),
@@ -222,7 +221,7 @@ def layers_of_few_shapes() -> dict[str, nn.Module]:
     return layers
 
 
-def test_layers_in_any_order_and_of_any_shapes_are_each_given_their_own_singular_values() -> None:
+def test_each_layer_gets_its_own_singular_values_in_any_order_of_shapes() -> None:
     layers = layers_of_few_shapes()
     matrices = {name: reshaped_weight(layer).detach().double().numpy() for name, layer in layers.items()}
     kernels, sigmas = spectra(layers), reshaped_sigmas(layers)
@@ -244,7 +243,7 @@ def test_there_is_one_decomposition_for_each_shape() -> None:
     assert calls.counts["_linalg_eigh"] == 4
 
 
-def test_known_sigmas_of_the_kernels_are_taken_over() -> None:
+def test_given_sigmas_of_the_kernels_are_used() -> None:
     known = {"conv": 1.5, "deconv": 2.5, "output": 3.5}
     with Calls() as calls:
         sigmas = layer_sigmas(net(), EXAMPLE, reshaped=known)
@@ -261,9 +260,9 @@ def resnet() -> tuple[nn.Module, Tensor]:
     return ours, torch.zeros(1, 3, 8, 8, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("run", [in_turn, together])
-def test_a_network_s_layers_are_each_measured_as_if_alone(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:
-    monkeypatch.setattr(sigma, "in_turn", run)
+@pytest.mark.parametrize("run", [advance_one_by_one, advance_together])
+def test_each_layer_is_measured_as_if_alone(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:
+    monkeypatch.setattr(module, "advance_one_by_one", run)
     ours, example = resnet()
     shapes = input_shapes(ours, (3, 8, 8))
     layers = {name: layer for name, layer in weighted_layers(ours) if name in shapes}
@@ -271,17 +270,17 @@ def test_a_network_s_layers_are_each_measured_as_if_alone(monkeypatch: pytest.Mo
     sigmas = layer_sigmas(ours, example, starts=starts)
     for name, layer in layers.items():
         assert sigmas[name].operator == pytest.approx(operator_sigma(layer, shapes[name]), rel=1e-10)
-        assert sigmas[name].reshaped == pytest.approx(reshaped_sigma(layer), rel=1e-10)
+        assert sigmas[name].reshaped == pytest.approx(reshaped_sigmas({"": layer})[""], rel=1e-10)
     assert sigmas["blocks.3.first.conv"] == (0, 0, True)
-    # Warm starts of some of them.
+    # Warm starts for some of the layers.
     some = {name: start for index, (name, start) in enumerate(starts.items()) if index % 2}
     before = dict(some)
     sigmas = layer_sigmas(ours, example, starts=some)
     assert list(some) == [*before, *(name for name in starts if name not in before)]
     for name, start in some.items():
-        (alone,) = in_turn([leading_maps(layers[name], shapes[name], kept=before.get(name))])
+        (alone,) = advance_one_by_one([operator_lanczos(layers[name], shapes[name], start=before.get(name))])
         assert sigmas[name].operator == pytest.approx(alone.sigma, rel=1e-10)
-        assert_allclose(start, alone.kept, atol=1e-10)
+        assert_allclose(start, alone.next_start, atol=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -298,17 +297,19 @@ def test_effective_rank_by_hand(values: list[float], rank: float) -> None:
     assert effective_rank(torch.tensor(values, dtype=torch.float64)) == pytest.approx(rank)
 
 
-def test_starts_are_kept_by_layer_and_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_starts_are_kept_by_layer_and_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     begun = []
 
-    def watched(forward: LinearMap, adjoint: LinearMap, start: Tensor, **options: float) -> Process[Leading]:
+    def watched(
+        forward: LinearMap, adjoint: LinearMap, start: Tensor, **options: float
+    ) -> Algorithm[LeadingSingularValue]:
         begun.append(start)
         return lanczos(forward, adjoint, start, **options)
 
-    monkeypatch.setattr(sigma, "lanczos", watched)
+    monkeypatch.setattr(module, "lanczos", watched)
     ours, starts = net(), {}
     cold = layer_sigmas(ours, EXAMPLE, starts=starts)
-    # Maps of the smaller side of each convolution; a Linear layer needs none.
+    # In the shape of the smaller side of each convolution; a Linear layer needs no start.
     assert {name: start.shape for name, start in starts.items()} == {"conv": (1, 3, 2, 2), "deconv": (1, 3, 2, 2)}
     before = {name: start.clone() for name, start in starts.items()}
     ours.conv.weight.data *= 3
@@ -316,12 +317,12 @@ def test_starts_are_kept_by_layer_and_read_again(monkeypatch: pytest.MonkeyPatch
     assert warm["conv"].operator == pytest.approx(3 * cold["conv"].operator, rel=1e-3)
     assert warm["deconv"].operator == pytest.approx(cold["deconv"].operator, rel=1e-3)
     assert starts.keys() == before.keys()
-    # What was kept, and a tenth of the random map from which the cold run began.
+    # A warm start is the kept start plus a tenth of the random map from which the cold run began.
     for cold_start, warm_start, kept in zip(begun[:2], begun[2:], before.values(), strict=True):
         assert_allclose(warm_start, kept + 0.1 * cold_start, atol=1e-12)
 
 
-def test_a_start_that_stuck_to_another_singular_vector_does_no_harm() -> None:
+def test_a_start_that_is_another_singular_vector_does_no_harm() -> None:
     torch.manual_seed(0)
     layer = nn.Conv2d(4, 4, 3, padding=1).double()
     shape = torch.Size((4, 8, 8))
@@ -332,7 +333,7 @@ def test_a_start_that_stuck_to_another_singular_vector_does_no_harm() -> None:
     assert layer_sigmas(layer, example, starts=starts)[""].operator == pytest.approx(sigmas[0], rel=1e-3)
 
 
-def test_a_start_of_another_network_is_passed_over() -> None:
+def test_a_start_of_another_shape_is_ignored() -> None:
     starts = {"conv": torch.ones(1, 7, 2, 2, dtype=torch.float64)}
     layer_sigmas(net(), EXAMPLE, starts=starts)
     assert starts["conv"].shape == (1, 3, 2, 2)
@@ -359,7 +360,7 @@ def test_a_layer_used_at_two_sizes_is_measured_at_the_larger() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(st.one_of(convolutions(), transposed_convolutions()), st.data())
-def test_an_operator_at_a_smaller_size_is_part_of_that_at_a_larger(drawn: Drawn, data: st.DataObject) -> None:
+def test_the_norm_at_a_smaller_size_is_at_most_that_at_a_larger(drawn: Drawn, data: st.DataObject) -> None:
     layer, shape = drawn
     larger = torch.Size((shape[0], *(size + data.draw(st.integers(0, 3)) for size in shape[1:])))
     assert np.linalg.norm(dense(layer, shape), 2) <= np.linalg.norm(dense(layer, larger), 2) * (1 + 1e-12)

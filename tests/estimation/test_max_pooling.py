@@ -1,4 +1,4 @@
-"""Max pooling: how many windows one value lies in, counted."""
+"""Lipschitz constants of max pooling against a count of the windows that hold one value."""
 
 import math
 
@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from lipschitz.estimation.upper_bound.pooling import adaptive_max_pool, max_pool
-from lipschitz.estimation.upper_bound.traced_call import Call, Traced
+from lipschitz.estimation.upper_bound.pooling_and_reshaping import adaptive_max_pool_constant, max_pool_constant
+from lipschitz.estimation.upper_bound.traced_call import Call, TracedValue
 
 
 def called(function: nn.Module, x: torch.Tensor) -> Call:
-    return Call("", function, (x,), {}, (Traced(x, 1.0),), function(x))
+    return Call("", function, (x,), {}, (TracedValue(x, 1.0),), function(x))
 
 
 def windows(function: nn.Module, x: torch.Tensor) -> int:
-    """Count the outputs that a value high above all others reaches, at its best place."""
+    """Return the largest number of outputs that one value can determine, by setting each value high in turn."""
     flat = torch.eye(x.numel()).view(x.numel(), *x.shape[1:])
     return int((function(flat) == 1).flatten(1).sum(1).max())
 
@@ -30,7 +30,7 @@ def test_one_axis(kernel: int, stride: int, padding: int, dilation: int, size: i
     assume(size + 2 * padding > dilation * (kernel - 1))
     pool = nn.MaxPool1d(kernel, stride, padding, dilation, ceil_mode=ceil)
     x = torch.zeros(1, 1, size)
-    found = max_pool(called(pool, x), 1, kernel, stride, padding, dilation).constant
+    found = max_pool_constant(called(pool, x), 1, kernel, stride, padding, dilation).constant
     assert found == pytest.approx(math.sqrt(windows(pool, x)))
 
 
@@ -41,21 +41,21 @@ def test_one_axis(kernel: int, stride: int, padding: int, dilation: int, size: i
 )
 def test_two_axes_by_hand(pool: nn.MaxPool2d, expected: float) -> None:
     call = called(pool, torch.zeros(1, 1, 6, 6))
-    found = max_pool(call, 2, pool.kernel_size, pool.stride, pool.padding, pool.dilation)
+    found = max_pool_constant(call, 2, pool.kernel_size, pool.stride, pool.padding, pool.dilation)
     assert found.constant == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("size", range(1, 9))
-def test_an_adaptive_window_overlaps_its_neighbours_only_where_sizes_do_not_divide(size: int) -> None:
+def test_adaptive_windows_overlap_only_where_the_sizes_do_not_divide(size: int) -> None:
     pool = nn.AdaptiveMaxPool1d(size)
     x = torch.zeros(1, 1, 6)
-    found = adaptive_max_pool(called(pool, x), 1).constant
+    found = adaptive_max_pool_constant(called(pool, x), 1).constant
     assert math.sqrt(windows(pool, x)) <= found * (1 + 1e-12)
     if 6 % size == 0:
         assert found == 1
 
 
-def test_indices_beside_the_values_are_no_obstacle() -> None:
+def test_pooling_that_also_returns_indices() -> None:
     x = torch.zeros(1, 1, 6, 6)
-    call = Call("", F.max_pool2d, (x,), {}, (Traced(x, 1.0),), F.max_pool2d(x, 2, return_indices=True))
-    assert max_pool(call, 2, 2).constant == 1
+    call = Call("", F.max_pool2d, (x,), {}, (TracedValue(x, 1.0),), F.max_pool2d(x, 2, return_indices=True))
+    assert max_pool_constant(call, 2, 2).constant == 1

@@ -1,4 +1,4 @@
-"""lower <= upper, whatever the network; and the measurement of anyone's network."""
+"""Measurement of a network: lower <= upper for every network, and errors for wrong inputs."""
 
 import copy
 import math
@@ -20,7 +20,7 @@ CHANNELS, SIZE = 4, 6
 
 
 class Residual(nn.Module):
-    """A block as SN-GAN's discriminator has them, with pooling or without, its shortcut learned or not."""
+    """A residual block as in SN-GAN's discriminator, with or without pooling and a learned shortcut."""
 
     def __init__(self, pooled: bool, learned: bool, activation: nn.Module) -> None:
         super().__init__()
@@ -34,8 +34,8 @@ class Residual(nn.Module):
         return F.avg_pool2d(h, 2) + F.avg_pool2d(shortcut, 2) if self.pooled else h + shortcut
 
 
-class Beside(nn.Module):
-    """Two convolutions of half the channels, side by side."""
+class Concatenated(nn.Module):
+    """Two convolutions to half the channels each, concatenated."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,9 +74,9 @@ def residual(draw: st.DrawFn) -> nn.Module:
 
 @st.composite
 def networks(draw: st.DrawFn) -> nn.Module:
-    """One to four blocks on 4x6x6, then a Linear layer of one output or three."""
+    """Draw a network of one to four blocks on 4x6x6 and a Linear layer with one output or three."""
     torch.manual_seed(draw(st.integers(0, 10**6)))
-    parts = st.sampled_from([convolution, pooling, normalisation, residual, lambda _: Beside()])
+    parts = st.sampled_from([convolution, pooling, normalisation, residual, lambda _: Concatenated()])
     blocks: list[nn.Module] = []
     for _ in range(draw(st.integers(1, 4))):
         blocks += [draw(parts)(draw), draw(ACTIVATIONS)()]
@@ -98,13 +98,13 @@ def test_lower_is_never_above_upper(net: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("pooled", [False, True])
-def test_a_residual_block_of_pooling_with_a_learned_shortcut(pooled: bool) -> None:
+def test_a_residual_block_with_a_learned_shortcut(pooled: bool) -> None:
     torch.manual_seed(0)
     found = measure(Residual(pooled, True, nn.ReLU()), (CHANNELS, SIZE, SIZE))
     assert found.lower <= found.upper < 10 * found.lower
 
 
-def test_the_bracket_of_a_linear_network_closes() -> None:
+def test_the_bounds_of_a_linear_network_are_equal() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 1))
     found = measure(net, (3, 2, 2))
@@ -114,7 +114,7 @@ def test_the_bracket_of_a_linear_network_closes() -> None:
     assert found.reasons == ()
 
 
-def test_every_layer_is_there_with_its_size_and_type() -> None:
+def test_every_layer_is_measured_with_its_name_and_type() -> None:
     torch.manual_seed(0)
     net = SpectralNormalization().wrap(DCGAN(width=4).build((1, 8, 8)).discriminator, (1, 8, 8))
     found = measure(net, (1, 8, 8))
@@ -122,7 +122,7 @@ def test_every_layer_is_there_with_its_size_and_type() -> None:
     assert {layer.type for layer in found.layers} == {"Conv2d", "Linear"}
     for layer in found.layers:
         assert layer.reshaped == pytest.approx(1, abs=0.01)
-        assert layer.operator == pytest.approx(layer.upper, rel=1e-3), "small maps are bounded by their own matrix"
+        assert layer.operator == pytest.approx(layer.upper, rel=1e-3), "small maps are bounded by their dense matrix"
     assert found.upper == pytest.approx(math.prod(layer.upper for layer in found.layers), rel=1e-9)
 
 
@@ -148,7 +148,7 @@ def test_measuring_changes_nothing_and_repeats() -> None:
     assert not any(module._forward_pre_hooks for module in net.modules())
 
 
-def test_an_unknown_layer_is_named_and_the_lower_bound_stands() -> None:
+def test_an_unknown_function_is_named_and_the_lower_bound_is_finite() -> None:
     class Square(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return x.square()
@@ -161,7 +161,7 @@ def test_an_unknown_layer_is_named_and_the_lower_bound_stands() -> None:
     assert all(layer.upper < math.inf for layer in found.layers)
 
 
-def test_a_network_that_says_of_itself_that_nothing_bounds_it() -> None:
+def test_a_network_that_declares_an_infinite_constant() -> None:
     net = GradientNormalization().wrap(nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1)), (2,))
     found = measure(net, (2,))
     assert found.upper == math.inf
@@ -169,15 +169,15 @@ def test_a_network_that_says_of_itself_that_nothing_bounds_it() -> None:
     assert found.lower > 0
 
 
-def test_a_network_that_mixes_samples_is_measured_on_one_at_a_time() -> None:
+def test_a_network_that_mixes_samples_is_measured_on_a_batch_of_one() -> None:
     class Centred(nn.Module):
-        """Subtract the batch's mean; alone, a sample becomes zero, which is added to itself."""
+        """Subtract the batch's mean; a single sample x is mapped to 5 (x - x) + x = x."""
 
         def forward(self, x: Tensor) -> Tensor:
             return (x - x.mean(0, keepdim=True)) * 5 + x
 
     class Counting(nn.Module):
-        """Look at how many samples there are."""
+        """Multiply by the number of samples."""
 
         def forward(self, x: Tensor) -> Tensor:
             return x * x.shape[0]
@@ -190,24 +190,24 @@ def test_a_network_that_mixes_samples_is_measured_on_one_at_a_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"),
+    ("shape", "part"),
     [
         ((1, 6, 6), "expected input"),
         ((3, 6), "does not take samples of shape (3, 6)"),
     ],
 )
-def test_a_wrong_shape_is_said_with_what_the_first_layer_takes(shape: tuple[int, ...], said: str) -> None:
+def test_the_error_for_a_wrong_shape_names_the_first_layer(shape: tuple[int, ...], part: str) -> None:
     net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(32, 1))
     with pytest.raises(ValueError, match="its first layer is '0', Conv2d\\(3, 2, kernel_size=\\(3, 3\\)") as caught:
         measure(net, shape)
-    assert said in str(caught.value)
+    assert part in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_wrong_points_and_outputs() -> None:
     net = nn.Linear(2, 1)
     for points in (torch.zeros(3, 3), torch.zeros(0, 2)):
-        with pytest.raises(ValueError, match=r"allowed: \(n, 2\), n > 0"):
+        with pytest.raises(ValueError, match=r"expected points of shape \(n, 2\) with n > 0, got \("):
             measure(net, (2,), points)
 
     class Pair(nn.Module):
@@ -218,9 +218,9 @@ def test_wrong_points_and_outputs() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return x.sum()
 
-    with pytest.raises(ValueError, match="returns a tuple; allowed: one tensor"):
+    with pytest.raises(ValueError, match="expected the network to return one tensor, got tuple"):
         measure(Pair(), (2,))
-    with pytest.raises(ValueError, match=r"for two samples; allowed: \(2, ...\)"):
+    with pytest.raises(ValueError, match=r"expected the network to return \(2, ...\) for two samples, got \(\)"):
         measure(Total(), (2,))
 
 
@@ -231,7 +231,7 @@ def test_the_ratio(lower: float, upper: float, ratio: float) -> None:
     assert Measurement((), lower, upper, ()).ratio == ratio
 
 
-def test_an_output_size_given_to_a_transposed_convolution_is_no_guess() -> None:
+def test_a_transposed_convolution_with_an_output_size_is_not_bounded() -> None:
     class Sized(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -245,18 +245,18 @@ def test_an_output_size_given_to_a_transposed_convolution_is_no_guess() -> None:
     assert any("'up'" in reason and "called with more than its input" in reason for reason in measurement.reasons)
 
 
-def test_copied_padding_at_two_sizes_is_refused_by_name() -> None:
+def test_circular_padding_at_two_sizes_is_refused_by_name() -> None:
     class Crop(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x[..., :3]
 
     conv = nn.Conv1d(1, 1, 5, padding=2, padding_mode="circular")
-    with pytest.raises(ValueError, match=r"'0', padded by mode 'circular', is used at \(1, 4\) and \(1, 3\)"):
+    with pytest.raises(ValueError, match=r"'0' has padding mode 'circular' and is used at \(1, 4\) and \(1, 3\)"):
         measure(nn.Sequential(conv, Crop(), conv), (1, 4))
 
 
 @pytest.mark.parametrize("offset", [1e4, 1e8, 1e12])
-def test_large_values_between_layers_do_not_turn_the_bracket_around(offset: float) -> None:
+def test_rounding_of_large_hidden_values_keeps_the_bounds_ordered(offset: float) -> None:
     net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1)).double()
     with torch.no_grad():
         net[0].weight.copy_(0.01 * torch.eye(4))
@@ -266,7 +266,7 @@ def test_large_values_between_layers_do_not_turn_the_bracket_around(offset: floa
     assert measurement.lower <= measurement.upper
 
 
-def test_complex_values_are_called_so() -> None:
+def test_complex_values_are_named() -> None:
     class Transform(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return torch.fft.fft(x).abs()
@@ -274,7 +274,7 @@ def test_complex_values_are_called_so() -> None:
     assert any("complex" in reason for reason in measure(Transform(), (4,)).reasons)
 
 
-def test_an_input_by_keyword_is_an_input() -> None:
+def test_an_input_by_keyword() -> None:
     class Named(nn.Module):
         def __init__(self) -> None:
             super().__init__()

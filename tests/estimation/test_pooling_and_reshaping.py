@@ -1,4 +1,4 @@
-"""The norm of maps without weights against the SVD of their dense matrix."""
+"""Bounds of pooling, reshaping and padding against the SVD of their dense matrix."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipschitz.estimation.upper_bound.pooling_and_reshaping import MODULES, nonnegative_norm
+from lipschitz.estimation.upper_bound.pooling_and_reshaping import LINEAR_MODULES, nonnegative_norm
 
 SHAPE = (1, 4, 6, 6)
 
@@ -42,7 +42,7 @@ EXACT = {
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_exact_where_every_value_counts_the_same(name: str) -> None:
+def test_the_bound_is_exact_where_row_sums_and_column_sums_are_equal(name: str) -> None:
     f, expected = EXACT[name]
     assert bound(f) == pytest.approx(expected, rel=1e-12)
     if expected:
@@ -64,16 +64,16 @@ UNEVEN = {
 
 
 @pytest.mark.parametrize("name", UNEVEN)
-def test_a_bound_and_no_wild_one_where_they_do_not(name: str) -> None:
+def test_elsewhere_the_bound_is_at_most_half_above_the_norm(name: str) -> None:
     exact = norm(UNEVEN[name])
     assert exact * (1 - 1e-12) <= bound(UNEVEN[name]) <= exact * 1.5
 
 
-def test_several_outputs_count_together() -> None:
+def test_several_outputs_are_bounded_together() -> None:
     halves = nonnegative_norm(lambda x: x.chunk(2, 1), torch.empty(SHAPE))
     assert halves == 1
     assert nonnegative_norm(lambda x: (x, x), torch.empty(SHAPE)) == pytest.approx(math.sqrt(2))
 
 
-def test_modules_are_modules() -> None:
-    assert all(issubclass(kind, nn.Module) for kind in MODULES)
+def test_linear_modules_are_torch_modules() -> None:
+    assert all(issubclass(kind, nn.Module) for kind in LINEAR_MODULES)

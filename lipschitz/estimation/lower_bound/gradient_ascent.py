@@ -1,4 +1,4 @@
-"""A lower bound of a network's Lipschitz constant: the steepest that it is found to be."""
+"""Lower bound of a network's Lipschitz constant by gradient ascent on difference quotients of pairs of points."""
 
 import math
 from typing import NamedTuple
@@ -6,32 +6,32 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lipschitz.estimation.lower_bound.gradient_norms import Network, positive, sizes, steepest
+from lipschitz.estimation.lower_bound.gradient_norms import Network, jacobian_norms, one_where_zero, sample_norms
 
-NEAR = 0.1
-"""How far a point's partner starts along its gradient, relative to the scale of the points: their mean norm."""
-NEAREST = 1e-4
-"""The least distance of a pair, relative to the scale of the points.
+PARTNER_DISTANCE = 0.1
+"""Distance at which a point's partner starts along its gradient, relative to the mean norm of the points."""
+MIN_DISTANCE = 1e-4
+"""Smallest distance of a pair, relative to the mean norm s of the points.
 
-Float64 leaves in a difference of outputs an error of about ε (‖f(x)‖ + ‖f(y)‖ + U times that scale), with U the product
-of the layers' norms. The first two are taken off; the third lifts a quotient at this distance by 1e4 ε U, which is less
-than `ROUNDING` U.
+In float64 a difference of outputs has a rounding error of about ε (‖f(x)‖ + ‖f(y)‖ + U s), with U the product of the
+layers' norms. The first two terms are subtracted from the difference. The third raises a quotient at this distance by
+1e4 ε U, which is less than `ROUNDING_MARGIN` times U.
 """
-ROUNDING = 1e-9
-"""By how much, relatively, what is found is lowered, so that rounding does not lift it above an upper bound."""
-UNITS = 8
-"""Units of rounding in an output's norm that are taken off a difference of outputs."""
-LAST = 0.03
-"""Length of the last step of an ascent, relative to its first."""
+ROUNDING_MARGIN = 1e-9
+"""A lower bound is reduced by this share of itself, so that rounding does not raise it above an upper bound."""
+ROUNDING_UNITS = 8
+"""Units of rounding of the outputs' norms that are subtracted from a difference of outputs."""
+LAST_STEP = 0.03
+"""Length of the last step of the ascent, relative to the first."""
 MOMENTUM = 0.5
 HALVINGS = 3
-"""How often the worse half of the pairs is dropped."""
-BETWEEN = 5
-"""Points on the line between a pair, its ends included, at which the gradient is taken in the end."""
+"""How many times the worse half of the pairs is dropped."""
+LINE_POINTS = 5
+"""Points on the line between the ends of each remaining pair, ends included, where the Jacobian is evaluated last."""
 
 
-class Pairs(NamedTuple):
-    """Two points each, ``(m, ...)``."""
+class PointPairs(NamedTuple):
+    """m pairs of points, each ``(m, ...)``."""
 
     x: Tensor
     y: Tensor
@@ -40,101 +40,113 @@ class Pairs(NamedTuple):
 def lower_bound(net: Network, points: Tensor, rng: torch.Generator, *, pairs: int = 16, steps: int = 50) -> float:
     """Return a lower bound of the Lipschitz constant of ``net`` in the Euclidean norm, over all inputs.
 
-    The largest of the norms of its Jacobian at ``points``; of quotients ‖f(x) - f(y)‖ / ‖x - y‖, maximised by ascent
-    over both ends of pairs; and of the Jacobian's norms on the lines between the best of each, since by the mean value
-    theorem some point there is as steep as the quotient. Ascent on the gradient's norm itself would be void for a
-    piecewise-linear network, in which that norm does not change with the point.
+    The bound is the largest of three kinds of values:
+
+    - norms of the Jacobian at ``points``;
+    - quotients ‖f(x) - f(y)‖ / ‖x - y‖, maximised by gradient ascent over both ends of pairs of points;
+    - norms of the Jacobian on the lines between the ends of the best pairs. By the mean value theorem the Jacobian is
+      at least as large as the quotient at some point of the line.
+
+    Ascent on the Jacobian's norm itself would not work: in a piecewise-linear network the norm does not change with the
+    point.
 
     Args:
-        net: in float64 and eval mode, ``(n, ...)`` -> ``(n, ...)``, each sample treated apart. Of several outputs the
-            norm is taken over all of them.
-        points: ``(n, ...)``, n > 0: where the search starts. It may leave them: the constant is that of all inputs.
+        net: in float64 and eval mode, ``(n, ...)`` -> ``(n, ...)``, each sample independent of the others. With several
+            outputs the norm is taken over all of them.
+        points: ``(n, ...)``, n > 0: where the search starts. It may move away from them.
         rng: the only source of randomness, on the CPU.
-        pairs: how many are moved, half of them starting as two of ``points``, half near the steepest of them.
+        pairs: number of pairs at the start. Half of them are two of ``points``. The others are one of the points with
+            the largest Jacobian and a partner near it.
         steps: of the ascent; each costs a forward and a backward pass of all pairs.
     """
     points = points.detach()
-    found = steepest(net, points, rng)
+    found = jacobian_norms(net, points, rng)
     best = float(found.norms.max())
-    scale = float(sizes(points).mean()) or 1.0
-    apart = _far(points, pairs // 2, rng)
+    scale = float(sample_norms(points).mean()) or 1.0
+    apart = _random_pairs(points, pairs // 2, rng)
     order = found.norms.argsort(descending=True)[torch.arange(pairs - pairs // 2) % len(points)]
-    near = Pairs(points[order], points[order] + NEAR * scale * found.directions[order])
-    start = Pairs(torch.cat([apart.x, near.x]), torch.cat([apart.y, near.y]))
-    anyway = torch.randn(start.x.shape, generator=rng, dtype=points.dtype).to(points.device)
-    steep, quotients = ascended(net, start, NEAREST * scale * anyway / _each(sizes(anyway), anyway), steps)
-    line = torch.linspace(0, 1, BETWEEN, dtype=points.dtype, device=points.device).tolist()
+    near = PointPairs(points[order], points[order] + PARTNER_DISTANCE * scale * found.directions[order])
+    start = PointPairs(torch.cat([apart.x, near.x]), torch.cat([apart.y, near.y]))
+    noise = torch.randn(start.x.shape, generator=rng, dtype=points.dtype).to(points.device)
+    min_gap = MIN_DISTANCE * scale * noise / _per_sample(sample_norms(noise), noise)
+    steep, quotients = ascend(net, start, min_gap, steps)
+    line = torch.linspace(0, 1, LINE_POINTS, dtype=points.dtype, device=points.device).tolist()
     between = torch.cat([torch.lerp(steep.x, steep.y, share) for share in line])
-    best = max(best, float(quotients.max()), float(steepest(net, between, rng).norms.max()))
-    return best * (1 - ROUNDING)
+    best = max(best, float(quotients.max()), float(jacobian_norms(net, between, rng).norms.max()))
+    return best * (1 - ROUNDING_MARGIN)
 
 
-def ascended(net: Network, pairs: Pairs, nearest: Tensor, steps: int) -> tuple[Pairs, Tensor]:
-    """Maximise each pair's quotient, and return the best of those that were kept, with their quotients ``(m,)``.
+def ascend(net: Network, pairs: PointPairs, min_gap: Tensor, steps: int) -> tuple[PointPairs, Tensor]:
+    """Maximise each pair's quotient by gradient ascent; return the best of the kept pairs and their quotients ``(m,)``.
 
-    Steps along the gradient of log ‖f(x) - f(y)‖ - log ‖x - y‖ by both ends, with momentum; their length does not
-    depend on the gradient's: the first is as long as the pair is apart, the last `LAST` of that. After each of the
-    first `HALVINGS` of `HALVINGS` + 2 equal parts the worse half of the pairs is dropped. ``nearest`` is that of
-    `separated`.
+    The gradient is that of log ‖f(x) - f(y)‖ - log ‖x - y‖ by both ends, with momentum. The step length does not depend
+    on the gradient's norm: the first step is as long as the pair's distance, the last `LAST_STEP` times that. The steps
+    are divided into `HALVINGS` + 2 equal parts. After each of the first `HALVINGS` parts the worse half of the pairs is
+    dropped. ``min_gap`` is as in `separate`.
     """
-    pairs = separated(pairs, nearest)
-    length = sizes(pairs.x - pairs.y)
+    pairs = separate(pairs, min_gap)
+    length = sample_norms(pairs.x - pairs.y)
     quotients, slopes = _quotients(net, pairs)
     best, highest = pairs, quotients
-    way = Pairs(torch.zeros_like(pairs.x), torch.zeros_like(pairs.y))
+    direction = PointPairs(torch.zeros_like(pairs.x), torch.zeros_like(pairs.y))
     halvings = [(part + 1) * steps // (HALVINGS + 2) for part in range(HALVINGS)]
     for step in range(steps):
         if step in halvings:
             kept = highest.argsort(descending=True)[: max(1, len(highest) // 2)]
-            pairs, slopes, best, way = (Pairs(p.x[kept], p.y[kept]) for p in (pairs, slopes, best, way))
-            nearest, length, highest = nearest[kept], length[kept], highest[kept]
-        way = Pairs(*(MOMENTUM * w + (1 - MOMENTUM) * s for w, s in zip(way, _unit(slopes), strict=True)))
-        reach = _each(length * LAST ** (step / steps), pairs.x)
-        pairs = separated(Pairs(*(end + reach * u for end, u in zip(pairs, _unit(way), strict=True))), nearest)
+            pairs, slopes, best, direction = (
+                PointPairs(p.x[kept], p.y[kept]) for p in (pairs, slopes, best, direction)
+            )
+            min_gap, length, highest = min_gap[kept], length[kept], highest[kept]
+        direction = PointPairs(
+            *(MOMENTUM * d + (1 - MOMENTUM) * s for d, s in zip(direction, _normalized(slopes), strict=True))
+        )
+        reach = _per_sample(length * LAST_STEP ** (step / steps), pairs.x)
+        moved = PointPairs(*(end + reach * u for end, u in zip(pairs, _normalized(direction), strict=True)))
+        pairs = separate(moved, min_gap)
         quotients, slopes = _quotients(net, pairs)
         better = quotients > highest
         highest = torch.where(better, quotients, highest)
-        best = Pairs(*(torch.where(_each(better, a), a, b) for a, b in zip(pairs, best, strict=True)))
+        best = PointPairs(*(torch.where(_per_sample(better, a), a, b) for a, b in zip(pairs, best, strict=True)))
     return best, highest
 
 
-def separated(pairs: Pairs, nearest: Tensor) -> Pairs:
-    """Move the ends of each pair apart until they are as far apart as ``nearest`` ``(m, ...)`` is long.
+def separate(pairs: PointPairs, min_gap: Tensor) -> PointPairs:
+    """Move the ends of each pair apart until their distance is at least the norm of ``min_gap`` ``(m, ...)``.
 
-    Along the line through them; where they are one point, along ``nearest``.
+    They move along the line through both ends. Where the ends are the same point they move along ``min_gap``.
     """
     gap = pairs.x - pairs.y
-    gap = torch.where(_each(sizes(gap) > 0, gap), gap, nearest * torch.finfo(gap.dtype).eps)
-    distance = sizes(gap)
-    way = gap * _each((sizes(nearest) - distance).clamp_min(0) / (2 * distance), gap)
-    return Pairs(pairs.x + way, pairs.y - way)
+    gap = torch.where(_per_sample(sample_norms(gap) > 0, gap), gap, min_gap * torch.finfo(gap.dtype).eps)
+    distance = sample_norms(gap)
+    shift = gap * _per_sample((sample_norms(min_gap) - distance).clamp_min(0) / (2 * distance), gap)
+    return PointPairs(pairs.x + shift, pairs.y - shift)
 
 
-def _far(points: Tensor, count: int, rng: torch.Generator) -> Pairs:
-    """Return pairs of two of ``points``, different ones where there are."""
+def _random_pairs(points: Tensor, count: int, rng: torch.Generator) -> PointPairs:
+    """Return ``count`` pairs of two of ``points``, which differ unless there is only one point."""
     first = torch.randint(len(points), (count,), generator=rng)
     other = torch.randint(1, max(len(points), 2), (count,), generator=rng)
-    return Pairs(points[first.to(points.device)], points[((first + other) % len(points)).to(points.device)])
+    return PointPairs(points[first.to(points.device)], points[((first + other) % len(points)).to(points.device)])
 
 
-def _quotients(net: Network, pairs: Pairs) -> tuple[Tensor, Pairs]:
-    """Return the difference quotient of each pair ``(m,)``, and the gradient of its logarithm; zero where it is."""
+def _quotients(net: Network, pairs: PointPairs) -> tuple[Tensor, PointPairs]:
+    """Return the difference quotient of each pair ``(m,)`` and the gradient of its logarithm, zero where it is NaN."""
     with torch.enable_grad():
         x, y = (end.detach().requires_grad_() for end in pairs)
         a, b = net(torch.cat([x, y])).chunk(2)
-        rounding = UNITS * torch.finfo(a.dtype).eps * (sizes(a) + sizes(b)).detach()
-        quotients = ((sizes(a - b) - rounding) / sizes(x - y)).nan_to_num(nan=0.0, posinf=math.inf)
-        logarithms = positive(quotients).log().sum()
+        rounding = ROUNDING_UNITS * torch.finfo(a.dtype).eps * (sample_norms(a) + sample_norms(b)).detach()
+        quotients = ((sample_norms(a - b) - rounding) / sample_norms(x - y)).nan_to_num(nan=0.0, posinf=math.inf)
+        logarithms = one_where_zero(quotients).log().sum()
         slopes = torch.autograd.grad(logarithms, (x, y), allow_unused=True, materialize_grads=True)
-    return quotients.detach(), Pairs(*(slope.nan_to_num(nan=0.0) for slope in slopes))
+    return quotients.detach(), PointPairs(*(slope.nan_to_num(nan=0.0) for slope in slopes))
 
 
-def _unit(pairs: Pairs) -> Pairs:
+def _normalized(pairs: PointPairs) -> PointPairs:
     """Divide both ends of each pair by the norm of both together."""
-    norms = _each(positive(torch.hypot(sizes(pairs.x), sizes(pairs.y))), pairs.x)
-    return Pairs(pairs.x / norms, pairs.y / norms)
+    norms = _per_sample(one_where_zero(torch.hypot(sample_norms(pairs.x), sample_norms(pairs.y))), pairs.x)
+    return PointPairs(pairs.x / norms, pairs.y / norms)
 
 
-def _each(values: Tensor, like: Tensor) -> Tensor:
-    """Return ``values`` ``(m,)`` in a shape that multiplies each sample of ``like``."""
+def _per_sample(values: Tensor, like: Tensor) -> Tensor:
+    """Reshape ``values`` ``(m,)`` so that they broadcast over the samples of ``like`` ``(m, ...)``."""
     return values.view(-1, *[1] * (like.dim() - 1))

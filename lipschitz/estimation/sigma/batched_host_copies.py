@@ -1,4 +1,4 @@
-"""Processes on a device that need some of its numbers on the host, which come over for all of them together."""
+"""Advance several iterative algorithms together, so that one device-to-host copy serves all."""
 
 from collections.abc import Generator, Iterable, Mapping
 from typing import TypeAlias, TypeVar
@@ -8,37 +8,40 @@ from torch import Tensor
 
 T = TypeVar("T")
 
-Process: TypeAlias = Generator[tuple[Tensor, ...], list[float], T]
-"""Yields scalars ``()``, is sent their values, and returns what it found."""
+Algorithm: TypeAlias = Generator[tuple[Tensor, ...], list[float], T]
+"""An iterative algorithm: yields scalars ``()`` whose values it needs, is sent the values, and returns its result."""
 
 
-def together(processes: Iterable[Process[T]]) -> list[T]:
-    """Run every process to its end, and return what each found.
+def advance_together(algorithms: Iterable[Algorithm[T]]) -> list[T]:
+    """Run every algorithm to its end and return the results, in order.
 
-    In each round those that have not ended go on to their next question, and all numbers that they ask for come over
-    in one transfer: the device is waited for as often as the longest of them asks. None sees another, so that each
-    finds what it would find alone.
+    In each round every unfinished algorithm runs to its next ``yield``. The scalars of all algorithms are then copied
+    to the host in one transfer. So the number of transfers is that of the longest algorithm, however many there are.
+    The algorithms do not see each other: each returns what it returns alone.
     """
-    everyone = list(processes)
-    found: dict[Process[T], T] = {}
-    # A generator begins when it is sent None.
-    answers: Mapping[Process[T], list[float] | None] = dict.fromkeys(everyone)
-    while answers:
-        asked: dict[Process[T], tuple[Tensor, ...]] = {}
-        for process, values in answers.items():
+    algorithms = list(algorithms)
+    results: dict[Algorithm[T], T] = {}
+    # A generator is started by sending it None.
+    values: Mapping[Algorithm[T], list[float] | None] = dict.fromkeys(algorithms)
+    while values:
+        requests: dict[Algorithm[T], tuple[Tensor, ...]] = {}
+        for algorithm, sent in values.items():
             try:
-                asked[process] = process.send(values)  # type: ignore[arg-type]
+                requests[algorithm] = algorithm.send(sent)  # type: ignore[arg-type]
             except StopIteration as end:
-                found[process] = end.value
-        answers = _answers(asked) if asked else {}
-    return [found[process] for process in everyone]
+                results[algorithm] = end.value
+        values = _host_values(requests) if requests else {}
+    return [results[algorithm] for algorithm in algorithms]
 
 
-def in_turn(processes: Iterable[Process[T]]) -> list[T]:
-    """Return what `together` does, one process after another: on a CPU faster, as each has the caches to itself."""
-    return [together([process])[0] for process in processes]
+def advance_one_by_one(algorithms: Iterable[Algorithm[T]]) -> list[T]:
+    """Return the same as `advance_together`, but run one algorithm after the other.
+
+    This is faster on a CPU, where copies cost nothing and each algorithm then has the memory caches to itself.
+    """
+    return [advance_together([algorithm])[0] for algorithm in algorithms]
 
 
-def _answers(asked: Mapping[Process[T], tuple[Tensor, ...]]) -> dict[Process[T], list[float]]:
-    values = iter(torch.stack([scalar for scalars in asked.values() for scalar in scalars]).tolist())
-    return {process: [next(values) for _ in scalars] for process, scalars in asked.items()}
+def _host_values(requests: Mapping[Algorithm[T], tuple[Tensor, ...]]) -> dict[Algorithm[T], list[float]]:
+    values = iter(torch.stack([scalar for scalars in requests.values() for scalar in scalars]).tolist())
+    return {algorithm: [next(values) for _ in scalars] for algorithm, scalars in requests.items()}

@@ -1,4 +1,4 @@
-"""The largest singular value of a linear operator that is known only by its action."""
+"""The largest singular value of a linear operator by Lanczos bidiagonalisation, from products with A and Aᵀ alone."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,64 +6,67 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lipschitz.estimation.sigma.batched_host_copies import Process, together
+from lipschitz.estimation.sigma.batched_host_copies import Algorithm, advance_together
 
 LinearMap = Callable[[Tensor], Tensor]
 
-FEWEST = 24
-"""Steps before which it does not stop: a start may by chance be nearly a singular vector, but not of the largest σ."""
-ROUNDING = 100
-"""Units of rounding, relative to the largest Ritz value, at which the next vector of a basis is taken for zero."""
-FILTER = 64
-"""Power of a Ritz value, relative to the largest, by which its vector is weighted in what is kept for the next run."""
+MIN_STEPS = 24
+"""Fewest steps before it may stop: by chance a start may be nearly a singular vector, but not of the largest value."""
+ROUNDING_UNITS = 100
+"""A new basis vector counts as zero below this many units of rounding, relative to the largest Ritz value."""
+WEIGHT_POWER = 64
+"""Each Ritz vector enters the start of the next run with the weight (θ / θ₁)^64, θ₁ the largest Ritz value θ."""
 
 
-class Leading(NamedTuple):
-    """What a run of the Lanczos process found."""
+class LeadingSingularValue(NamedTuple):
+    """Result of a run of Lanczos bidiagonalisation."""
 
     sigma: float
-    """The largest Ritz value: never above the true σ but for rounding."""
-    kept: Tensor
-    """Where a run on a slightly different operator best starts: of norm one, in the shape of the start."""
+    """The largest Ritz value: at most the true σ, up to rounding."""
+    next_start: Tensor
+    """A good start for a run on a slightly different operator: norm one, in the shape of the start."""
     converged: bool
-    """Whether it stopped for its tolerance, not for ``max_steps``."""
+    """Whether the tolerance was met within ``max_steps``."""
 
 
-def leading(
+def leading_singular_value(
     forward: LinearMap, adjoint: LinearMap, start: Tensor, *, tolerance: float = 1e-3, max_steps: int = 200
-) -> Leading:
-    """Approximate ``max |A x| / |x|`` from below by Golub-Kahan-Lanczos bidiagonalisation.
+) -> LeadingSingularValue:
+    """Approximate σ = max ‖A x‖ / ‖x‖ from below by Golub-Kahan-Lanczos bidiagonalisation.
 
-    The bidiagonal recurrence of Golub & Kahan 1965 (SIAM J. Numer. Anal. B 2(2), Sec. 2) with full reorthogonalisation
-    of the right vectors. Each Ritz triple has A v = θ u and Aᵀ u = θ v + e; so ‖AᵀA v - θ² v‖ = θ ‖e‖, and A has a
-    singular value whose square lies within θ ‖e‖ of θ². The process stops when the interval of the largest θ reaches no
-    further down than (1 - ``tolerance``) θ, and that of none reaches further up than (1 + ``tolerance``) times the
-    largest; or when the Krylov space is exhausted.
+    The bidiagonal recurrence of Golub & Kahan 1965 (SIAM J. Numer. Anal. B 2(2), Sec. 2), with full reorthogonalisation
+    of the right vectors. Each Ritz triple (u, θ, v) has A v = θ u and Aᵀ u = θ v + e. So ‖AᵀA v - θ² v‖ = θ ‖e‖, and A
+    has a singular value whose square lies within θ ‖e‖ of θ². The iteration stops when two conditions hold: the
+    interval of the largest value θ₁ does not reach below (1 - ``tolerance``)² θ₁², and no interval reaches above
+    (1 + ``tolerance``)² θ₁². It also stops when the Krylov space is exhausted.
 
-    The second condition and `FEWEST` are what makes a warm start safe: where the start is a singular vector, of
-    whatever singular value, its own residual is zero at once. What no residual can exclude is a leading singular vector
-    to which the start is orthogonal: mix a random vector into a start that is not one. So the relative error is below
-    ``tolerance`` unless the leading singular vectors are all but absent from the start.
+    The second condition and `MIN_STEPS` make a warm start safe: if the start is a singular vector of any value, its own
+    residual is zero at once. No residual can rule out a leading singular vector that is orthogonal to the start. So mix
+    a random vector into a start that is not random. The relative error is then below ``tolerance``, unless the start
+    has almost no component along the leading singular vectors.
 
-    What is kept for the next start is not the leading Ritz vector but a sum of those near it, each weighted by
-    (θ / θ₁)^`FILTER`: which of them leads may change with the operator.
+    The start for the next run is a weighted sum of the Ritz vectors, see `WEIGHT_POWER`, not the leading one alone:
+    a change of the operator may make another of them the leading one.
 
     Args:
         forward: x -> A x; any shapes, floating dtype.
         adjoint: y -> Aᵀ y.
-        start: where the Krylov space starts, in the shape, dtype and device of A's input; not zero.
+        start: first vector of the Krylov space, in the shape, dtype and device of A's input; not zero.
         tolerance: relative, of residuals.
         max_steps: largest number of applications of A.
     """
-    (found,) = together([lanczos(forward, adjoint, start, tolerance=tolerance, max_steps=max_steps)])
+    (found,) = advance_together([lanczos(forward, adjoint, start, tolerance=tolerance, max_steps=max_steps)])
     return found
 
 
 def lanczos(
     forward: LinearMap, adjoint: LinearMap, start: Tensor, *, tolerance: float = 1e-3, max_steps: int = 200
-) -> Process[Leading]:
-    """Return the process of `leading`, so that several may run `together`: one question a step, two if much cancels."""
-    rounding = ROUNDING * torch.finfo(start.dtype).eps
+) -> Algorithm[LeadingSingularValue]:
+    """Return the algorithm of `leading_singular_value`, so that several can be run by `advance_together`.
+
+    It asks for host values once a step, and a second time in a step where reorthogonalisation cancels much.
+    """
+    rounding = ROUNDING_UNITS * torch.finfo(start.dtype).eps
     # Most runs end before they need more rows.
     basis = torch.empty(min(32, max_steps), start.numel(), dtype=start.dtype, device=start.device)
     basis[0] = start.flatten() / torch.linalg.vector_norm(start)
@@ -74,16 +77,16 @@ def lanczos(
         norm = torch.linalg.vector_norm(left)
         left = left / norm
         vector = adjoint(left).flatten() - norm * basis[steps - 1]
-        residual, alpha, beta = yield from _orthogonal(vector, basis[:steps], norm)
+        residual, alpha, beta = yield from _reorthogonalized(vector, basis[:steps], norm)
         diagonal.append(alpha)
         last = steps in (max_steps, start.numel())
-        # The sum is no less than the largest Ritz value, so that before `FEWEST` few steps need the value itself.
-        if last or steps >= FEWEST or min(alpha, beta) <= rounding * (max(diagonal) + max(upper, default=0.0)):
+        # The sum is at least the largest Ritz value, so few steps before `MIN_STEPS` need the SVD that gives the value.
+        if last or steps >= MIN_STEPS or min(alpha, beta) <= rounding * (max(diagonal) + max(upper, default=0.0)):
             p, theta, qh = torch.linalg.svd(_bidiagonal(diagonal, upper))
             noise = rounding * float(theta[0])
             beta = beta if alpha > noise else 0.0
             exhausted = beta <= noise or steps == start.numel()
-            converged = exhausted or (steps >= FEWEST and _settled(theta, p[-1], beta, tolerance))
+            converged = exhausted or (steps >= MIN_STEPS and _meets_tolerance(theta, p[-1], beta, tolerance))
             if converged or steps == max_steps:
                 break
         if steps == len(basis):
@@ -91,23 +94,16 @@ def lanczos(
         basis[steps] = residual / beta
         upper.append(beta)
         left = forward(basis[steps].view_as(start)) - beta * left
-    weights = (theta / theta[0]) ** FILTER if theta[0] > 0 else torch.ones_like(theta)
-    kept = (weights / torch.linalg.vector_norm(weights) @ qh).to(basis) @ basis[:steps]
-    return Leading(float(theta[0]), kept.view_as(start), converged)
+    weights = (theta / theta[0]) ** WEIGHT_POWER if theta[0] > 0 else torch.ones_like(theta)
+    next_start = (weights / torch.linalg.vector_norm(weights) @ qh).to(basis) @ basis[:steps]
+    return LeadingSingularValue(float(theta[0]), next_start.view_as(start), converged)
 
 
-def largest_singular_value(
-    forward: LinearMap, adjoint: LinearMap, start: Tensor, *, tolerance: float = 1e-3, max_steps: int = 200
-) -> float:
-    """Return the σ of `leading`, alone."""
-    return leading(forward, adjoint, start, tolerance=tolerance, max_steps=max_steps).sigma
+def _reorthogonalized(vector: Tensor, basis: Tensor, norm: Tensor) -> Algorithm[tuple[Tensor, float, float]]:
+    """Subtract from ``vector`` ``(n,)`` its projection on the span of the orthonormal ``basis`` ``(k, n)``.
 
-
-def _orthogonal(vector: Tensor, basis: Tensor, norm: Tensor) -> Process[tuple[Tensor, float, float]]:
-    """Take from ``vector`` ``(n,)`` what lies in the span of the orthonormal ``basis`` ``(k, n)``.
-
-    Once is enough unless much cancels, and then twice (Kahan, in Parlett 1980, Sec. 6.9). Returned with the value of
-    ``norm``, which comes over on the way, and with its own norm.
+    Done once, and a second time where much cancels; two times are always enough (Kahan, in Parlett 1980, Sec. 6.9).
+    Returns the residual, the host value of ``norm`` and the norm of the residual.
     """
     residual = torch.addmv(vector, basis.T, basis @ vector, alpha=-1)
     value, before, after = yield norm, torch.linalg.vector_norm(vector), torch.linalg.vector_norm(residual)
@@ -117,8 +113,8 @@ def _orthogonal(vector: Tensor, basis: Tensor, norm: Tensor) -> Process[tuple[Te
     return residual, value, after
 
 
-def _settled(theta: Tensor, last: Tensor, beta: float, tolerance: float) -> bool:
-    """Say whether the intervals of the Ritz values meet the ``tolerance``, as in `leading`.
+def _meets_tolerance(theta: Tensor, last: Tensor, beta: float, tolerance: float) -> bool:
+    """Say whether the intervals of the Ritz values meet the ``tolerance``, as in `leading_singular_value`.
 
     ``theta``: ``(k,)``, descending; ``last``: ``(k,)``, the last entry of each left singular vector.
     """

@@ -1,4 +1,4 @@
-"""A layer as the linear operator that it applies to inputs of its true size: bias left out, stride and padding kept."""
+"""A layer as a linear operator on inputs of its true size, with its stride and padding and without its bias."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -12,15 +12,16 @@ from lipschitz.estimation.sigma.lanczos import LinearMap
 
 
 class Operator(NamedTuple):
-    """A linear map, its adjoint, and the shape, dtype and device of what it takes."""
+    """A linear map and its adjoint."""
 
     forward: LinearMap
     adjoint: LinearMap
     like: Tensor
+    """A tensor with the shape, dtype and device of the input of ``forward``."""
 
 
 def linear_part(layer: WeightedLayer) -> Callable[[Tensor], Tensor]:
-    """Return x -> W x for the layer's effective weight, in that weight's dtype; padding is the layer's own.
+    """Return x -> W x for the layer's effective weight, in that weight's dtype and with the layer's padding.
 
     Every padding mode of torch (zeros, circular, reflect, replicate) is linear.
     """
@@ -35,10 +36,10 @@ def linear_part(layer: WeightedLayer) -> Callable[[Tensor], Tensor]:
 
 
 def adjoint(forward: LinearMap, like: Tensor) -> LinearMap:
-    """Return y -> Aᵀ y for the linear map ``forward`` on inputs shaped like ``like``.
+    """Return y -> Aᵀ y for the linear map ``forward`` on inputs shaped like ``like``, by reverse-mode differentiation.
 
-    Reverse-mode differentiation of a linear map is its adjoint, whatever the stride, padding or groups, and the same at
-    every point: the graph of one forward pass serves every y.
+    This holds for any stride, padding and groups. The derivative of a linear map is the same at every point, so the
+    graph of one forward pass serves every y.
     """
     with torch.enable_grad():
         x = torch.zeros_like(like, requires_grad=True)
@@ -52,9 +53,10 @@ def adjoint(forward: LinearMap, like: Tensor) -> LinearMap:
 
 
 def operator(layer: WeightedLayer, input_shape: Sequence[int]) -> Operator:
-    """Return the layer's operator on one sample ``(c, ...)``, or its adjoint where its output is the smaller side.
+    """Return the layer's operator on one sample ``(c, ...)``, or its adjoint if the output is smaller than the input.
 
-    Both have the same singular values; what an iteration keeps is as large as the side that it starts from.
+    Both have the same singular values. An iteration stores vectors of the size of its start, so it starts from the
+    smaller side.
     """
     weight = layer.weight.detach()
     forward = linear_part(layer)

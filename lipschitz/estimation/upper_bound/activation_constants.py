@@ -1,4 +1,4 @@
-"""Lipschitz constants of the activations that torch knows, by module and by function."""
+"""Lipschitz constants of activations: torch's activation modules and functions, dropout and softmax."""
 
 import math
 from collections.abc import Callable
@@ -6,8 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-UNKNOWN = math.inf
 
 
 def _one(inplace: bool = False) -> float:
@@ -23,26 +21,26 @@ def _prelu(weight: Tensor) -> float:
 
 
 def _elu(alpha: float = 1.0, inplace: bool = False) -> float:
-    # The derivative left of zero is α eˣ.
+    # The derivative is α eˣ left of zero.
     return max(1.0, abs(alpha))
 
 
 def _celu(alpha: float = 1.0, inplace: bool = False) -> float:
-    return 1.0 if alpha > 0 else UNKNOWN
+    return 1.0 if alpha > 0 else math.inf
 
 
 def _selu(inplace: bool = False) -> float:
-    # λ α (Klambauer et al. 2017, arXiv:1706.02515), the derivative at zero from the left; λ on the right.
+    # λ α (Klambauer et al. 2017, arXiv:1706.02515), the derivative at zero from the left; from the right it is λ.
     return 1.0507009873554805 * 1.6732632423543772
 
 
 def _gelu(approximate: str = "none") -> float:
-    # Φ(x) + x φ(x) is largest at √2; the tanh form near it.
+    # The derivative Φ(x) + x φ(x) is largest at √2. That of the tanh form is largest near √2.
     return (1 + math.erf(1)) / 2 + math.exp(-1) / math.sqrt(math.pi) if approximate == "none" else 1.128994
 
 
 def _silu(inplace: bool = False) -> float:
-    # s(x) (1 + x (1 - s(x))) with s the sigmoid, largest at x = 2.39936.
+    # The derivative s(x) (1 + x (1 - s(x))), s the sigmoid, is largest at x = 2.39936.
     return 1.099840
 
 
@@ -59,13 +57,13 @@ def _hardsigmoid(inplace: bool = False) -> float:
 
 
 def _hardswish(inplace: bool = False) -> float:
-    # (2 x + 3) / 6 at x = 3.
+    # The derivative (2 x + 3) / 6 is largest at x = 3.
     return 3 / 2
 
 
 def _softplus(beta: float = 1.0, threshold: float = 20.0) -> float:
-    # Above the threshold torch takes the identity, which a low one makes a jump.
-    return 1.0 if beta > 0 and threshold >= 20 else UNKNOWN
+    # Above the threshold torch returns x itself: with a low threshold the function has a jump there.
+    return 1.0 if beta > 0 and threshold >= 20 else math.inf
 
 
 def _clamp(min: float | None = None, max: float | None = None) -> float:
@@ -77,16 +75,16 @@ def _hardtanh(min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 
 
 def _softmax(dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> float:
-    # For a unit vector v, vᵀ J v is the variance of v under the probabilities: at most (max v - min v)² / 4 <= 1/2
-    # (Popoviciu), and J is symmetric and positive.
+    # The Jacobian J is symmetric and positive semidefinite. For a unit vector v, vᵀ J v is the variance of v under the
+    # probabilities, which is at most (max v - min v)² / 4 <= 1/2 (Popoviciu).
     return 1 / 2
 
 
 def _dropout(p: float = 0.5, training: bool = True, inplace: bool = False) -> float:
-    return UNKNOWN if training else 1.0
+    return math.inf if training else 1.0
 
 
-FUNCTIONS: dict[str, Callable[..., float]] = {
+ACTIVATION_FUNCTIONS: dict[str, Callable[..., float]] = {
     **dict.fromkeys(("relu", "relu_", "relu6", "abs", "absolute", "neg", "negative", "detach"), _one),
     **dict.fromkeys(("tanh", "tanh_", "softsign", "tanhshrink", "logsigmoid"), _one),
     **dict.fromkeys(("sigmoid", "sigmoid_"), _sigmoid),
@@ -106,9 +104,9 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "hardswish": _hardswish,
     "softplus": _softplus,
 }
-"""By the name that torch gives the function: called with what follows the input, in torch's order and names."""
+"""By torch's name of the function: returns the constant, given the arguments after the input, named as in torch."""
 
-MODULES: dict[type[nn.Module], Callable[[Any], float]] = {
+ACTIVATION_MODULES: dict[type[nn.Module], Callable[[Any], float]] = {
     **dict.fromkeys((nn.Identity, nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Tanh), lambda _: 1.0),
     **dict.fromkeys((nn.Softsign, nn.Tanhshrink, nn.Softshrink, nn.LogSigmoid), lambda _: 1.0),
     **dict.fromkeys(
@@ -116,7 +114,7 @@ MODULES: dict[type[nn.Module], Callable[[Any], float]] = {
     ),
     **dict.fromkeys((nn.Softmax, nn.Softmin, nn.Softmax2d), lambda _: _softmax()),
     nn.LeakyReLU: lambda m: _leaky_relu(m.negative_slope),
-    nn.RReLU: lambda m: UNKNOWN if m.training else _leaky_relu((m.lower + m.upper) / 2),
+    nn.RReLU: lambda m: math.inf if m.training else _leaky_relu((m.lower + m.upper) / 2),
     nn.PReLU: lambda m: _prelu(m.weight),
     nn.ELU: lambda m: _elu(m.alpha),
     nn.CELU: lambda m: _celu(m.alpha),
@@ -129,4 +127,4 @@ MODULES: dict[type[nn.Module], Callable[[Any], float]] = {
     nn.Hardswish: lambda _: _hardswish(),
     nn.Softplus: lambda m: _softplus(m.beta, m.threshold),
 }
-"""By class: called with the module."""
+"""By class: returns the constant, given the module."""

@@ -1,4 +1,4 @@
-"""One step of a network's forward pass, as the rules of composition see it."""
+"""One call of a function or module in a traced forward pass, and the Lipschitz constants of its inputs and output."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -8,47 +8,48 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 
-class Factor(NamedTuple):
-    """A Lipschitz constant, and what a reader must know about it: why it is infinite, or under what it holds."""
+class LipschitzConstant(NamedTuple):
+    """A Lipschitz constant with a note for the reader."""
 
     constant: float
     note: str = ""
+    """Why the constant is infinite, or when it holds: a phrase that follows the name of the module or function."""
 
 
-UNKNOWN = Factor(math.inf, "is not known")
+UNKNOWN = LipschitzConstant(math.inf, "is not known")
 
 
 @dataclass(frozen=True)
-class Traced:
-    """A value of the forward pass on an example, and a Lipschitz constant of it as a function of the input."""
+class TracedValue:
+    """A value in the forward pass of an example, and its Lipschitz constant as a function of the network's input."""
 
     value: Any
     constant: float
-    """Zero of what does not depend on the input: parameters, sizes, numbers."""
+    """Zero for a value that does not depend on the input: a parameter, a size, a number."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A function or module applied to values of which at least one depends on the input."""
+    """A call of a function or module where at least one argument depends on the network's input."""
 
     name: str
-    """torch's name of the function, or the module's name."""
+    """torch's name of the function, or the name of the module."""
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
-    """As values; the input of a unary function comes first."""
+    """Positional arguments, as values. The input of a unary function comes first."""
     keywords: dict[str, Any]
-    inputs: tuple[Traced, ...]
-    """Those that depend on the input, as often as they occur."""
+    inputs: tuple[TracedValue, ...]
+    """The arguments that depend on the network's input; one that is passed twice is listed twice."""
     output: Any
 
     @property
     def input(self) -> Tensor:
-        """The only tensor that depends on the input, where it comes first."""
+        """The first argument of a unary call."""
         value: Tensor = self.arguments[0]
         return value
 
-    def unary(self) -> bool:
-        """Say whether one tensor, the first argument, is all that depends on the network's input."""
+    def is_unary(self) -> bool:
+        """Say whether exactly one argument depends on the network's input, and that is the first one, a tensor."""
         return (
             len(self.inputs) == 1
             and bool(self.arguments)
@@ -56,20 +57,20 @@ class Call:
             and self.arguments[0] is self.inputs[0].value
         )
 
-    def times(self, factor: float) -> float:
-        """Return ``factor`` times the constant of the one input; infinity whatever it multiplies."""
+    def times_input_constant(self, factor: float) -> float:
+        """Return ``factor`` times the constant of the first input; infinity if either is infinite."""
         return product(factor, self.inputs[0].constant)
 
 
 def product(a: float, b: float) -> float:
-    """Return a b, where infinity times zero is infinity: nothing is known."""
+    """Return a b, with infinity times zero = infinity: an unknown constant stays unknown."""
     return math.inf if math.inf in (a, b) else a * b
 
 
-def tensors(value: Any) -> Iterator[Tensor]:
+def tensors_in(value: Any) -> Iterator[Tensor]:
     """Yield the tensors in nested tuples and lists."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, tuple | list):
         for part in value:
-            yield from tensors(part)
+            yield from tensors_in(part)
