@@ -13,9 +13,10 @@ from lipschitz.features.protocols import NEIGHBOURS, SUBSET_SIZE, SUBSETS, Proto
 from lipschitz.features.statistics import RealStatistics, embedded_draw, identity
 from lipschitz.metrics.frechet import frechet_of_moments, moments
 from lipschitz.metrics.inception_score import inception_score
+from lipschitz.metrics.inner_products import add_inner_products
 from lipschitz.metrics.kid import KernelSums
-from lipschitz.metrics.neighbours import Balls
-from lipschitz.metrics.pairs import as_pair, over_pairs
+from lipschitz.metrics.precision_recall import NeighbourBalls
+from lipschitz.metrics.sample_arrays import as_two_samples
 
 
 def scores(images: Embedded, real: RealStatistics, protocol: Protocol) -> dict[str, float]:
@@ -46,15 +47,15 @@ def floor(
 
 
 def _compared(fake: np.ndarray, real: np.ndarray) -> dict[str, float]:
-    fake, real = as_pair(fake, real)
+    fake, real = as_two_samples(fake, real)
     enough = min(len(fake), len(real)) > SUBSET_SIZE
     subsets, size = (SUBSETS, SUBSET_SIZE) if enough else (1, None)
     # The same subsets every time: a number changes with the samples alone.
     rng = np.random.default_rng(0)
     sums = KernelSums(len(fake), len(real), fake.shape[1], subsets=subsets, size=size, rng=rng)
-    balls = Balls(fake, real, NEIGHBOURS)
-    over_pairs(fake, real, [sums, balls])
-    return {"kid": sums.kid().mean, **balls.neighbourhoods()._asdict()}
+    balls = NeighbourBalls(fake, real, NEIGHBOURS)
+    add_inner_products(fake, real, [sums, balls])
+    return {"kid": sums.kid().mean, **balls.result()._asdict()}
 
 
 _KEPT: Kept[dict[str, float]] = Kept(

@@ -29,7 +29,8 @@ def test_they_are_mean_covariance_and_some_features_of_the_draw(tmp_path):
     found = real_statistics(real, SMALL, inception, tmp_path)
     drawn = embedded_draw(real, "held_out", 20, inception, "pytorch_fid").features
     assert found.moments.mean == pytest.approx(drawn.mean(axis=0, dtype=np.float64), rel=1e-9)
-    assert np.allclose(found.moments.covariance, np.cov(drawn.T.astype(np.float64)), rtol=1e-6, atol=1e-12)
+    covariance = found.moments.factor.T @ found.moments.factor
+    assert np.allclose(covariance, np.cov(drawn.T.astype(np.float64)), rtol=1e-6, atol=1e-12)
     assert np.array_equal(found.features, drawn[:10])
 
 

@@ -10,7 +10,7 @@ from lipschitz.features.statistics import embedded_draw, real_statistics
 from lipschitz.metrics.frechet import frechet_distance
 from lipschitz.metrics.inception_score import inception_score
 from lipschitz.metrics.kid import kid
-from lipschitz.metrics.neighbours import precision_recall_density_coverage
+from lipschitz.metrics.precision_recall import precision_recall_density_coverage
 
 SMALL = SNGAN(n_real=20, n_fake=10, score_samples=30)
 LABEL = "sngan(n_real=20, n_fake=10, score_samples=30)"

@@ -1,3 +1,5 @@
+"""Precision, recall, density and coverage against their definition and values worked out by hand."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
 
-from lipschitz.metrics import pairs
-from lipschitz.metrics.neighbours import precision_recall_density_coverage
+from lipschitz.metrics import inner_products
+from lipschitz.metrics.precision_recall import precision_recall_density_coverage
 
 
 def by_definition(fake, real, k):
@@ -36,34 +38,34 @@ def test_equals_its_definition_and_does_not_depend_on_the_blocks(k, monkeypatch)
     fake, real = 0.5 * rng.normal(size=(40, 3)), rng.normal(size=(60, 3))
     whole = precision_recall_density_coverage(fake, real, k)
     assert whole == pytest.approx(by_definition(fake, real, k), rel=1e-12)
-    monkeypatch.setattr(pairs, "ROWS", 16)
+    monkeypatch.setattr(inner_products, "ROWS", 16)
     assert precision_recall_density_coverage(fake, real, k) == pytest.approx(whole)
 
 
-def test_a_sample_holds_itself():
+def test_equal_samples_have_precision_recall_and_coverage_one():
     x = np.random.default_rng(0).normal(size=(50, 4)) + 1000
     found = precision_recall_density_coverage(x, x, k=2)
     assert found.precision == found.recall == found.coverage == 1
     assert found.density >= 1
 
 
-def test_a_generator_collapsed_onto_a_real_sample_is_precise_and_covers_little():
+def test_a_generator_collapsed_onto_a_real_sample_has_high_precision_and_low_coverage():
     real = np.random.default_rng(0).normal(size=(50, 64)) + 5
     found = precision_recall_density_coverage(np.tile(real[7], (30, 1)), real, k=3)
     assert found.precision == 1
-    # Its balls are points: of the real samples they hold the one that they are.
+    # Its balls have radius zero and hold only the real sample at their centre.
     assert found.recall == pytest.approx(1 / 50)
     assert found.coverage <= 0.5
 
 
-def test_far_from_everything_is_neither_precise_nor_diverse():
+def test_samples_far_from_all_real_ones_have_zeros():
     real = np.random.default_rng(0).normal(size=(50, 8))
     assert precision_recall_density_coverage(np.full((30, 8), 1e3), real, k=3) == (0, 0, 0, 0)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(3, 7), st.integers(3, 7), st.integers(1, 12), st.integers(1, 2), st.data())
-def test_shares_are_shares_on_whatever_collapses(n, m, d, k, data):
+def test_shares_equal_their_definition_on_collapsed_samples(n, m, d, k, data):
     rows = st.sampled_from([0.0, 0.1, 1.0, -3.0])
     x, y = (data.draw(arrays(np.float64, (size, d), elements=rows)) for size in (n, m))
     found = precision_recall_density_coverage(x, y, k)
@@ -74,12 +76,12 @@ def test_shares_are_shares_on_whatever_collapses(n, m, d, k, data):
 @pytest.mark.parametrize(
     ("fake", "real", "k", "message"),
     [
-        (np.zeros((3, 2)), np.zeros((9, 2)), 3, "more than 3 samples, not 3 and 9"),
-        (np.zeros((3, 2)), np.zeros((9, 2)), 0, "neighbour 0"),
-        (np.zeros((3, 2)), np.zeros((3, 3)), 1, "one dimension"),
+        (np.zeros((3, 2)), np.zeros((9, 2)), 3, "more than k samples each, got k 3, 3 and 9 samples"),
+        (np.zeros((3, 2)), np.zeros((9, 2)), 0, "got k 0"),
+        (np.zeros((3, 2)), np.zeros((3, 3)), 1, "same dimension"),
         (np.full((3, 2), np.inf), np.zeros((3, 2)), 1, "NaN or Inf"),
     ],
 )
-def test_refuses_what_has_no_answer(fake, real, k, message):
+def test_invalid_samples_and_k_are_refused(fake, real, k, message):
     with pytest.raises(ValueError, match=message):
         precision_recall_density_coverage(fake, real, k)
