@@ -14,7 +14,7 @@ from lipschitz.datasets.downloading import Observer, download
 from lipschitz.datasets.published import Archive, Published
 from lipschitz.datasets.unpacking import unpack
 from lipschitz.errors import InputError, nearest
-from lipschitz.features.weights import SOURCE, cached_weights, download_weights
+from lipschitz.features.inception_weights import SOURCE, cached_weights, download_weights
 
 PUBLISHED: dict[str, type[Published]] = {name: kind for name, kind in CATALOGUE.items() if issubclass(kind, Published)}
 """What data there is to fetch."""

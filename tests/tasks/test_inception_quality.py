@@ -7,8 +7,8 @@ from inception_stand_in import data, images, network
 from lipschitz.datasets.images import to_floats
 from lipschitz.errors import InputError
 from lipschitz.features.protocols import SNGAN, Modern
+from lipschitz.features.real_statistics import real_statistics
 from lipschitz.features.scores import scores
-from lipschitz.features.statistics import real_statistics
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.tasks import inception_quality as module
 from lipschitz.tasks.generation import Generation

@@ -1,3 +1,5 @@
+"""Finding and downloading the Inception weights, and one-line errors."""
+
 from pathlib import Path
 from urllib.error import URLError
 
@@ -5,7 +7,7 @@ import pytest
 import torch
 
 from lipschitz.errors import InputError
-from lipschitz.features.weights import NAME, SHA256, URL, download_weights, weights_file
+from lipschitz.features.inception_weights import NAME, SHA256, URL, download_weights, weights_file
 
 
 @pytest.fixture
@@ -16,7 +18,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def downloads(monkeypatch):
-    """Stand in for the network, and list what was asked of it."""
+    """Replace the download, and return the list of requests."""
     made = []
 
     def download(url, path, hash_prefix):
@@ -33,7 +35,7 @@ def test_a_given_file_comes_first(tmp_path, cache):
     assert weights_file(path) == path
 
 
-def test_without_one_the_cache_is_looked_at_and_nothing_is_downloaded(cache, downloads):
+def test_without_a_given_file_the_cache_is_used_and_nothing_is_downloaded(cache, downloads):
     with pytest.raises(InputError, match=rf"no weights .* at {cache / NAME}; get it by 'lipschitz data inception'"):
         weights_file(None)
     assert not downloads
@@ -41,12 +43,12 @@ def test_without_one_the_cache_is_looked_at_and_nothing_is_downloaded(cache, dow
     assert weights_file(None) == cache / NAME
 
 
-def test_a_given_file_that_is_not_there_is_named(tmp_path, cache):
+def test_a_given_file_that_does_not_exist_is_named(tmp_path, cache):
     with pytest.raises(InputError, match=rf"--inception-weights: no file {tmp_path / 'missing'}; get it by"):
         weights_file(tmp_path / "missing")
 
 
-def test_it_is_downloaded_once_and_checked_by_the_hash_in_its_name(cache, downloads):
+def test_the_weights_are_downloaded_once_and_checked_by_the_hash_in_the_name(cache, downloads):
     assert NAME.endswith(f"-{SHA256}.pth")
     for _ in range(2):
         assert download_weights() == cache / NAME
@@ -56,12 +58,12 @@ def test_it_is_downloaded_once_and_checked_by_the_hash_in_its_name(cache, downlo
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (URLError("no route"), r"cannot download https://.*no route.*; fetch it elsewhere, and give"),
+        (URLError("no route"), r"cannot download https://.*no route.*; download it elsewhere and give"),
         (RuntimeError("invalid hash value"), r"is not the published file: invalid hash value"),
         (OSError(28, "No space left on device"), r"cannot write .*: No space left on device; set XDG_CACHE_HOME"),
     ],
 )
-def test_what_goes_wrong_is_one_line(cache, monkeypatch, error, message):
+def test_a_failed_download_is_one_line(cache, monkeypatch, error, message):
     def fail(*_, **__):
         raise error
 
