@@ -10,8 +10,8 @@ from torch.nn.utils import parametrize
 
 from lipschitz.constraints.base import Refusal
 from lipschitz.constraints.one_lipschitz import why_not_one_lipschitz
-from lipschitz.estimation.bounds import applies_its_weight
 from lipschitz.estimation.layers import WeightedLayer, input_shapes, reparametrizations
+from lipschitz.estimation.upper_bound.layer_bounds import has_torch_forward
 
 MARGIN = 1e-7
 """Largest relative excess of a float64 kernel over its bound by rounding."""
@@ -126,7 +126,7 @@ def _why_forward_is_changed(module: nn.Module) -> str | None:
 
 
 def _why_layer_is_unknown(layer: nn.Module) -> str | None:
-    if not applies_its_weight(layer):
+    if not has_torch_forward(layer):
         return "its class has a custom forward"
     mode = getattr(layer, "padding_mode", "zeros")
     return None if mode == "zeros" else f"its padding mode is '{mode}'"

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.certified import CertifiedWeight, certify, check_certified
-from lipschitz.estimation.gram import convolution_bound
 from lipschitz.estimation.layers import WeightedLayer
-from lipschitz.estimation.phases import Axis, axes
+from lipschitz.estimation.upper_bound.gram_iteration import convolution_bound
+from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis, convolution_axes
 
 
 class GramNormalization(Constraint):
@@ -39,13 +39,15 @@ class GramNormalization(Constraint):
 
     def _parametrization(self, layer: WeightedLayer, shape: torch.Size) -> CertifiedWeight:
         groups = 1 if isinstance(layer, nn.Linear) else layer.groups
-        return DividedByBound(self.coefficient, axes(layer, shape), groups, self.iterations)
+        return DividedByBound(self.coefficient, convolution_axes(layer, shape), groups, self.iterations)
 
 
 class DividedByBound(CertifiedWeight):
     """Reparametrisation W -> c W / B(W), with B(W) the certified bound; a zero kernel stays zero."""
 
-    def __init__(self, coefficient: float, spatial_axes: Sequence[Axis], groups: int, iterations: int) -> None:
+    def __init__(
+        self, coefficient: float, spatial_axes: Sequence[ConvolutionAxis], groups: int, iterations: int
+    ) -> None:
         super().__init__(coefficient)
         self.axes, self.groups, self.iterations = tuple(spatial_axes), groups, iterations
 

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.certified import CertifiedWeight, certify, check_certified
-from lipschitz.estimation.gram import reshaped_factor
 from lipschitz.estimation.layers import WeightedLayer
+from lipschitz.estimation.upper_bound.gram_iteration import overlap_factor
 
 
 class Orthogonal(Constraint):
@@ -47,7 +47,7 @@ class Orthogonal(Constraint):
     def _parametrization(self, layer: WeightedLayer, shape: torch.Size) -> CertifiedWeight:
         groups = 1 if isinstance(layer, nn.Linear) else layer.groups
         # The factor is zero if the kernel sees nothing but padding. Then any kernel satisfies the bound.
-        return OrthogonalWeight(self.coefficient, groups, reshaped_factor(layer, shape) or 1.0, layer.weight)
+        return OrthogonalWeight(self.coefficient, groups, overlap_factor(layer, shape) or 1.0, layer.weight)
 
 
 class OrthogonalWeight(CertifiedWeight):
