@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lipschitz.extensions.outside import origin_of
+from lipschitz.extensions.origin import origin_of
 from synthetic import Plan, write_sweep
 
 from lipschitz.constraints.catalogue import CONSTRAINTS
