@@ -10,7 +10,7 @@ from lipschitz.report.page import page
 from lipschitz.report.plots.across import figures_across
 from lipschitz.report.plots.evidence import gather
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
-from lipschitz.report.published import agreement, image_tables, ranks
+from lipschitz.report.published import critic_tables, image_tables, ranks
 from lipschitz.report.published.critics import families
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.results import Results, load
@@ -55,7 +55,7 @@ def report(
     warnings = [*results.warnings, *_unfinished(results)]
     summary = summarise(results)
     tables, groups = build(results, summary, targets), families(results)
-    across = [table for group in groups for table in (*agreement.tables(group), *ranks.tables(group))]
+    across = [table for group in groups for table in (*critic_tables.tables(group), *ranks.tables(group))]
     by_setting = settings_of(results)
     across = [*map(robustness, by_setting), *across]
     across += image_tables.tables(results)
