@@ -23,7 +23,7 @@ PLOTS = '''\
 
     from lipschitz.report.plots.base import Subject, plot
     from lipschitz.report.plots.curves import quality_by_step
-    from lipschitz.report.plots.data import SweepData
+    from lipschitz.report.plots.data import ComparisonData, SweepData
 
 
     @plot("Number of runs", order=15)
