@@ -6,8 +6,7 @@ from typing import Any
 
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from lipschitz.report.plots.panels import look, panels, render
-from lipschitz.report.plots.scales import power
+from lipschitz.report.plots.panels import log_tick, panels, render, report_style
 
 FLOOR = 1e-12
 """Errors below this are drawn at it."""
@@ -29,7 +28,7 @@ def draw(folder: Path, estimates: Sequence[dict[str, Any]], device: str) -> None
     """Write ``estimators.svg``, ``.pdf`` and ``.png``: σ of the reshaped kernel above, of the operator below."""
     layers = list(dict.fromkeys(row["layer"] for row in estimates))
     shown = layers if len(layers) <= 3 else [layers[0], layers[len(layers) // 2], layers[-1]]
-    with look():
+    with report_style():
         figure, axes = panels(
             2 * len(shown),
             len(shown),
@@ -51,7 +50,7 @@ def draw(folder: Path, estimates: Sequence[dict[str, Any]], device: str) -> None
             for axis in (panel.xaxis, panel.yaxis):
                 axis.set_major_locator(LogLocator(numticks=6))
                 axis.set_minor_locator(NullLocator())
-                axis.set_major_formatter(FuncFormatter(power))
+                axis.set_major_formatter(FuncFormatter(log_tick))
             panel.set_title(f"{layer}, {of}")
             panel.grid(color="#e6e6e6", linewidth=0.6)
         handles = {str(line.get_label()): line for panel in axes for line in panel.lines}

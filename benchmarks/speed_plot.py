@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from speed_tables import ms_of
 
-from lipschitz.report.plots.panels import look, panels, render
+from lipschitz.report.plots.panels import panels, render, report_style
 from lipschitz.report.style import GREY, ordered, styles
 
 ROW = 0.27
@@ -32,7 +32,7 @@ def draw(folder: Path, found: Mapping[str, Any]) -> None:
     """Write ``speed_<device>.svg``, ``.pdf`` and ``.png`` into ``folder`` for each device in ``found``."""
     for device, figure in (("cpu", _on_cpu), ("cuda", _on_cuda)):
         if device in found and _times(found[device]):
-            with look():
+            with report_style():
                 for kind, content in render(figure(found)).items():
                     (folder / f"speed_{device}.{kind}").write_bytes(content)
 

@@ -1,4 +1,4 @@
-"""The page: tables, figures, protocols and provenance on one sheet of HTML that needs no network."""
+"""Write the HTML page of a report: tables, figures, protocols and provenance in one file that needs no network."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,14 +25,14 @@ def page(
     cited: Sequence[Citation],
     warnings: Sequence[str],
 ) -> str:
-    """Return the whole page; it shows the figures from ``plots/`` beside it.
+    """Return the page as HTML; it shows the figures in the folder ``plots`` beside it.
 
     Args:
-        sweep: what was run.
-        tables: of its data sets and models.
-        across: of the whole sweep, across data sets and models.
-        pictures: of its comparisons, and of the whole sweep.
-        cited: what it is made of.
+        results: of the sweep.
+        tables: tables of one data set and model.
+        across: tables of the whole sweep.
+        pictures: figures of comparisons and of the whole sweep.
+        cited: sources of what the sweep used.
         warnings: one line each.
     """
     tasks = [wording(task) for task in dict.fromkeys(results.runs["task"])]
@@ -63,7 +63,7 @@ def page(
 
 
 def _sections(results: Results, tables: Sequence[Table], pictures: Sequence[Picture]) -> list[dict[str, Any]]:
-    """One section a (task, data set, model): its tables, what is noted of all of them, and figures by comparison."""
+    """Return a section for each (task, data set, model): its tables, their common notes, and figures by comparison."""
     found = comparisons(results.runs)
     sections: dict[tuple[str, str, str], dict[str, Any]] = {}
     for table in tables:
@@ -91,23 +91,23 @@ def _sections(results: Results, tables: Sequence[Table], pictures: Sequence[Pict
 
 
 def _heading(results: Results, comparison: Comparison, model: str) -> str:
-    """Return what tells the figures of a comparison from those of others in its section, which may be of one model."""
-    said = f"{comparison.loss} loss, setting {results.shown(comparison.setting)}"
-    return said if model else f"{results.shown(comparison.model)}, {said}"
+    """Return the heading of a comparison's figures; it names the model where the section's ``model`` is empty."""
+    text = f"{comparison.loss} loss, setting {results.shown(comparison.setting)}"
+    return text if model else f"{results.shown(comparison.model)}, {text}"
 
 
 def _protocols(results: Results) -> list[tuple[str, str, str]]:
-    """Return data set, metric and facts; the metrics of a pair, whose protocols hardly differ, share rows."""
-    said: dict[tuple[str, str, str], list[str]] = {}
+    """Return data set, metrics and facts; metrics of a pair of distributions with the same facts share a row."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
     for dataset, metric, facts in results.protocols.itertuples(index=False):
-        text = ", ".join(f"{key}: {_plain(value)}" for key, value in facts.items())
-        said.setdefault((dataset, text, "" if dataset in results.names else metric), []).append(metric)
-    return [(results.shown(dataset), ", ".join(metrics), text) for (dataset, text, _), metrics in said.items()]
+        text = ", ".join(f"{key}: {_as_text(value)}" for key, value in facts.items())
+        rows.setdefault((dataset, text, "" if dataset in results.names else metric), []).append(metric)
+    return [(results.shown(dataset), ", ".join(metrics), text) for (dataset, text, _), metrics in rows.items()]
 
 
 def _flat(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(" ".join(path), _plain(value)) for path, value in leaves(facts)]
+    return [(" ".join(path), _as_text(value)) for path, value in leaves(facts)]
 
 
-def _plain(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)

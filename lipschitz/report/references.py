@@ -1,4 +1,4 @@
-"""The works to cite for a sweep: what its runs are made of and what judges them, as BibTeX."""
+"""Find the works to cite for a sweep, and write them as BibTeX: methods, data, models, losses and metrics."""
 
 import re
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 
 
 class BibEntry(NamedTuple):
-    """An entry of a bibliography, and the words that a source has, all of them, where it names this work."""
+    """An entry of the bibliography; a source that has all of its ``words`` names this work."""
 
     key: str
     bibtex: str
@@ -25,7 +25,7 @@ class BibEntry(NamedTuple):
 
 
 class Citation(NamedTuple):
-    """One thing that a sweep used, as what (its axis, or metric), and the works that its source names."""
+    """Something that a sweep used, its role (an axis of the sweep, or "metric"), and the works of its source."""
 
     role: str
     name: str
@@ -35,7 +35,7 @@ class Citation(NamedTuple):
 
 @cache
 def known_works() -> tuple[BibEntry, ...]:
-    """Return the bibliography of everything that the package itself offers."""
+    """Return the package's own bibliography: the entries of ``references.bib``."""
     return tuple(
         BibEntry(match[1], match[0], _words(dict(_FIELD.findall(match[2]))))
         for match in _ENTRY.finditer(_FILE.read_text())
@@ -43,9 +43,9 @@ def known_works() -> tuple[BibEntry, ...]:
 
 
 def works_of(name: str, source: str) -> tuple[BibEntry, ...]:
-    """Return the works that the ``source`` of ``name`` names; what the bibliography does not know becomes a note.
+    """Return the works that the ``source`` of ``name`` names; a work that is not in the bibliography becomes a note.
 
-    A source without a year or a number, ``Closed form``, names no work.
+    A source without any digit, such as ``Closed form``, names no work.
     """
     if not re.search(r"\d", source):
         return ()
@@ -59,26 +59,26 @@ def works_of(name: str, source: str) -> tuple[BibEntry, ...]:
 
 
 def citations(results: Results) -> list[Citation]:
-    """Return what the runs say they are made of and the metrics that judge them, without what has no source."""
+    """Return everything with a source that the runs used, and the metrics that were measured."""
     used = [(role, name, source) for role, names in results.sources.items() for name, source in names.items()]
     used += [("metric", metric.name, metric.source) for metric in measured_metrics(results)]
     return [Citation(role, name, source, works_of(name, source)) for role, name, source in used if source]
 
 
 def bibliography(cited: Iterable[Citation]) -> str:
-    """Return ``references.bib``: each work once, by key."""
+    """Return the text of ``references.bib``: each work once, sorted by key."""
     entries = {work.key: work.bibtex for citation in cited for work in citation.works}
     return "\n\n".join(entries[key] for key in sorted(entries, key=str.lower)) + "\n"
 
 
 def latex_comments(cited: Iterable[Citation]) -> list[str]:
-    r"""Return lines for the head of ``table.tex`` that give the ``\cite`` of each of its rows."""
+    r"""Return comment lines for the head of ``table.tex``: the ``\cite`` of each method."""
     rows = [
         rf"{citation.name}: \cite{{{','.join(work.key for work in citation.works)}}}"
         for citation in cited
         if citation.role == "constraint" and citation.works
     ]
-    return ["What the rows are from is in references.bib:", *rows]
+    return ["The sources of the rows are in references.bib:", *rows]
 
 
 def _words(fields: dict[str, str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Colour and marker of each constraint, the same in every figure; and the order in which constraints are shown."""
+"""Colour, marker and order of constraints, the same in every figure and table."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,18 +7,18 @@ GREY = "#6b6b6b"
 INK = "#222222"
 
 REAL = "real data"
-"""Name of the reference row of images: the metric between two sets of real data."""
+"""Name of the floor: the metric between real data and other real data."""
 
 
 class Style(NamedTuple):
-    """How a constraint looks."""
+    """Colour and marker of a constraint."""
 
     colour: str
     marker: str
 
 
-# Okabe and Ito 2008, "Color universal design"; its yellow is left out, being too faint for a line on white. The colour
-# says where a method acts, the marker which one it is.
+# Okabe and Ito 2008, "Color universal design", without its yellow, which is too faint for a line on white. The colour
+# shows where a method acts, the marker which method it is.
 _PROJECTED, _GRADIENTS, _PENALISED, _NORMALISED = "#E69F00", "#0072B2", "#009E73", "#D55E00"
 _CERTIFIED, _LAYERS = "#CC79A7", "#7F7F7F"
 _FIXED = {
@@ -61,13 +61,16 @@ def ordered(constraints: Iterable[str]) -> list[str]:
 
 
 def styles(constraints: Iterable[str]) -> dict[str, Style]:
-    """Return the style of each label: fixed for the known methods, by stable order for the others.
+    """Return the style of each label: fixed for the known methods, by order for the others.
 
-    A variant of a known method, ``weight_clipping(c=0.04)``, looks like the method where it is the only one of it.
+    A variant of a known method, such as ``weight_clipping(c=0.04)``, has the style of the method where it is the only
+    label of that method.
     """
     labels = ordered(constraints)
-    alike = [_method(label) for label in labels]
-    known = {label: _FIXED[name] for label, name in zip(labels, alike, strict=True) if alike.count(name) == 1 and name}
+    methods = [_method(label) for label in labels]
+    known = {
+        label: _FIXED[name] for label, name in zip(labels, methods, strict=True) if methods.count(name) == 1 and name
+    }
     known |= {label: _FIXED[label] for label in labels if label in _FIXED}
     others = [label for label in labels if label not in known]
     free = {label: Style(_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)]) for i, label in enumerate(others)}
@@ -75,6 +78,6 @@ def styles(constraints: Iterable[str]) -> dict[str, Style]:
 
 
 def _method(label: str) -> str:
-    """Return the known method that ``label`` is, or is a variant of; nothing where it is another or a combination."""
+    """Return the known method of ``label``; an empty string for other methods and for combinations."""
     name = label.partition("(")[0]
     return name if name in _FIXED and "+" not in label else ""

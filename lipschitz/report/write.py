@@ -7,16 +7,13 @@ import pandas as pd
 
 from lipschitz.files import write_atomically, write_text
 from lipschitz.report.page import page
-from lipschitz.report.plots.across import figures_across
-from lipschitz.report.plots.evidence import gather
+from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
-from lipschitz.report.published import agreement, image_tables, ranks
-from lipschitz.report.published.critics import families
+from lipschitz.report.published import critic_tables, image_tables, ranks
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.results import Results, load
 from lipschitz.report.reading.tuning import with_picked
 from lipschitz.report.references import bibliography, citations, latex_comments
-from lipschitz.report.statistics.robustness import settings_of
 from lipschitz.report.statistics.summary import overview, summarise
 from lipschitz.report.statistics.targets import check, parse
 from lipschitz.report.tables.budgets import read
@@ -54,13 +51,12 @@ def report(
     check(targets, results)
     warnings = [*results.warnings, *_unfinished(results)]
     summary = summarise(results)
-    tables, groups = build(results, summary, targets), families(results)
-    across = [table for group in groups for table in (*agreement.tables(group), *ranks.tables(group))]
-    by_setting = settings_of(results)
-    across = [*map(robustness, by_setting), *across]
+    tables, data = build(results, summary, targets), SweepData(results)
+    across = [table for group in data.families for table in (*critic_tables.tables(group), *ranks.tables(group))]
+    across = [*map(robustness, data.settings), *across]
     across += image_tables.tables(results)
     if other is not None:
-        compared = [table for group in groups for table in tables_beside(group, other)]
+        compared = [table for group in data.families for table in tables_beside(group, other)]
         across = [*compared, *across]
         said = f"{beside}: no critic in common with {folder} (task transport): nothing is compared"
         warnings += [] if compared else [said]
@@ -74,8 +70,7 @@ def report(
     write_text(folder / "table.tex", latex([*across, *tables], latex_comments(cited)))
     plots = folder / "plots"
     plots.mkdir(exist_ok=True)
-    drawn = gallery(gather(results), limit_panels, warnings, figures_across(groups, by_setting))
-    pictures = [_written(plots, picture) for picture in drawn]
+    pictures = [_written(plots, picture) for picture in gallery(data, limit_panels, warnings)]
     write_text(folder / "index.html", page(results, tables, across, pictures, cited, warnings))
     return [*warnings, *_stale(plots, pictures)]
 

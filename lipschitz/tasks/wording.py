@@ -4,27 +4,27 @@ from typing import NamedTuple
 
 
 class Wording(NamedTuple):
-    """The words of a task in tables and figures, and what may share a table."""
+    """The words of a report for one task, and how it lays out tables and axes."""
 
     lead: str
     """First line of the page."""
     network: str
-    """What the trained network D is, as the head of a column."""
+    """Name of the trained network D, as the head of a column."""
     floor: str
-    """Name of the row that stands beside the methods: what the metrics say where nothing has to be learnt."""
+    """Name of the floor's row in a table: the metrics of real data, or of an optimal potential."""
     meaning: str
-    """What that row is, for the page."""
+    """Explanation of that row, for the page."""
     real: str
-    """What the samples are that D is to raise."""
+    """Name of the samples on which D is to be high."""
     fake: str
-    """What the samples are that D is to lower."""
+    """Name of the samples on which D is to be low."""
     timed: tuple[str, ...]
     """Parts of a training step that the timing pass measures."""
     places: dict[str, str]
-    """What a place where gradients are measured is called; its own name where nothing stands here."""
+    """Names of the places where gradients are measured; a place that is missing here keeps its own name."""
     axes_reach_floor: bool
-    """Whether an axis of quality always shows the floor; not where it is zero but for noise, far below every method."""
+    """Whether an axis of quality always shows the floor; not where it is zero up to noise, far below all methods."""
     shares_tables: bool
-    """Whether one table holds several models: each pair has one true answer, whatever the network."""
+    """Whether one table holds several models: a pair of distributions has one true answer, whatever the network."""
     small_networks: bool
-    """Whether its networks are lost in the memory of a process, which is what can be measured on a CPU."""
+    """Whether the memory of a process, which is what is measured on a CPU, says nothing of its small networks."""

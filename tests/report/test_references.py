@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lipschitz.extensions.origin import origin_of
 from synthetic import Plan, write_sweep
 
 from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.datasets.catalogue import DATASETS
+from lipschitz.extensions.origin import origin_of
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.catalogue import MODELS
 from lipschitz.report.reading.results import load
@@ -123,7 +123,7 @@ def test_the_report_writes_the_entries_of_what_the_sweep_used(folder: Path) -> N
 def test_the_table_cites_its_rows_and_the_page_says_what_they_are_from(folder: Path) -> None:
     report(folder, limit_panels=0)
     table = (folder / "table.tex").read_text()
-    assert "% What the rows are from is in references.bib:\n" in table
+    assert "% The sources of the rows are in references.bib:\n" in table
     assert "% gradient_penalty: \\cite{gulrajani2017improved}\n" in table
     assert "% Decay: \\cite{Decay}\n" in table
     page = (folder / "index.html").read_text()
@@ -134,7 +134,7 @@ def test_the_table_cites_its_rows_and_the_page_says_what_they_are_from(folder: P
 def test_runs_that_do_not_say_what_they_are_from_are_still_reported(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, PLAN)
     report(folder, limit_panels=0)
-    assert "The runs do not say." in (folder / "index.html").read_text()
+    assert "The runs name no sources." in (folder / "index.html").read_text()
     cited = citations(load(folder))
     assert {citation.role for citation in cited} == {"metric"}
     assert bibliography(cited) == (folder / "references.bib").read_text()

@@ -1,4 +1,4 @@
-"""Where each method's discriminator lies between what was found and what is certified of its Lipschitz constant."""
+"""Plot the final bracket around the Lipschitz constant of each method's discriminator: lower and upper bound."""
 
 import math
 
@@ -8,41 +8,43 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from lipschitz.report.plots.evidence import Evidence
-from lipschitz.report.plots.panels import panels
-from lipschitz.report.plots.scales import power
+from lipschitz.report.plots.base import plot
+from lipschitz.report.plots.data import ComparisonData
+from lipschitz.report.plots.lines import figure_title
+from lipschitz.report.plots.panels import log_tick, panels
 from lipschitz.report.style import GREY, Style
 from lipschitz.report.tables.number_format import show
 
-BOUNDS = ("lipschitz_lower", "lipschitz_upper")
+_BOUNDS = ("lipschitz_lower", "lipschitz_upper")
 _ROW = 0.27
 """Inches between two methods."""
 
 
-def brackets(evidence: Evidence) -> Figure | None:
+@plot("Bracket around the Lipschitz constant, at the end", order=60, headline=True)
+def brackets(data: ComparisonData) -> Figure | None:
     """Return one bar a constraint after the last step: from the lower to the upper bound, geometric means over seeds.
 
-    An upper bound that does not exist is an arrow that leaves the axes.
+    Where there is no upper bound, the bar ends in an arrow at the edge of the axes.
     """
-    ends = _ends(evidence)
-    if ends.empty:
+    bounds = _bounds(data)
+    if bounds.empty:
         return None
-    names = [name for name in evidence.constraints if name in ends.index]
-    said = (
-        "Lip(D), D in eval mode, lies inside the bar. Filled: largest gradient norm or difference quotient found.\n"
-        "Open: certified layer bounds, composed; an arrow: not Lipschitz. After the last step, geometric mean of seeds."
+    names = [name for name in data.constraints if name in bounds.index]
+    subtitle = (
+        "Bar: bracket of Lip(D), eval mode. Filled: lower bound, largest gradient norm or difference quotient found.\n"
+        "Open: certified upper bound from layer bounds; arrow: not Lipschitz. Last step, geometric mean over seeds."
     )
-    room = 0.25 + 0.066 * max(len(evidence.names[name]) for name in names)
+    left = 0.25 + 0.066 * max(len(data.labels[name]) for name in names)
     size = (4.6, _ROW * len(names) + 0.1)
-    title = f"Bracket around Lip(D)  ·  {evidence.title}"
-    figure, (axes,) = panels(1, 1, title, said, size=size, left=room, right=1.0)
-    _limits(axes, ends)
+    title = figure_title("Bracket around Lip(D)", data)
+    figure, (axes,) = panels(1, 1, title, subtitle, size=size, left=left, right=1.0)
+    _limits(axes, bounds)
     for place, name in enumerate(names):
-        lower, upper = (float(value) for value in ends.loc[name].to_numpy(float))
-        _bar(axes, place, lower, upper, evidence.styles[name])
+        lower, upper = (float(value) for value in bounds.loc[name].to_numpy(float))
+        _bar(axes, place, lower, upper, data.styles[name])
     axes.axvline(1.0, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_yticks(range(len(names)), [evidence.names[name] for name in names])
+    axes.set_yticks(range(len(names)), [data.labels[name] for name in names])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -50,27 +52,27 @@ def brackets(evidence: Evidence) -> Figure | None:
     return figure
 
 
-def _ends(evidence: Evidence) -> pd.DataFrame:
-    """Return lower and upper by constraint, geometric means over finished seeds, where there is a lower bound."""
-    finished = evidence.runs.index[evidence.runs["status"] == "finished"]
-    last = evidence.results.outcomes
-    last = last[(last["which"] == "last") & last["metric"].isin(BOUNDS) & last["run"].isin(finished)]
+def _bounds(data: ComparisonData) -> pd.DataFrame:
+    """Return lower and upper bound by constraint, geometric means over finished seeds, where there is a lower bound."""
+    finished = data.runs.index[data.runs["status"] == "finished"]
+    last = data.results.outcomes
+    last = last[(last["which"] == "last") & last["metric"].isin(_BOUNDS) & last["run"].isin(finished)]
     with np.errstate(divide="ignore"):
-        logs = last.assign(value=np.log(last["value"]), constraint=last["run"].map(evidence.runs["constraint"]))
+        logs = last.assign(value=np.log(last["value"]), constraint=last["run"].map(data.runs["constraint"]))
     table = logs.pivot_table(index="constraint", columns="metric", values="value", aggfunc="mean", sort=False)
-    ends = table.reindex(columns=list(BOUNDS)).apply(np.exp)
-    return ends[ends[BOUNDS[0]].notna()]
+    bounds = table.reindex(columns=list(_BOUNDS)).apply(np.exp)
+    return bounds[bounds[_BOUNDS[0]].notna()]
 
 
-def _limits(axes: Axes, ends: pd.DataFrame) -> None:
-    values = ends.to_numpy(float).ravel()
+def _limits(axes: Axes, bounds: pd.DataFrame) -> None:
+    values = bounds.to_numpy(float).ravel()
     values = values[np.isfinite(values) & (values > 0)]
     low, high = min(values.min(), 0.5), max(values.max(), 2.0)
     axes.set_xscale("log")
     axes.set_xlim(low / 2, high * 2)
     axes.xaxis.set_major_locator(LogLocator(numticks=8))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(power))
+    axes.xaxis.set_major_formatter(FuncFormatter(log_tick))
 
 
 def _bar(axes: Axes, place: int, lower: float, upper: float, style: Style) -> None:

@@ -1,105 +1,86 @@
-"""Which figures a sweep gets, in which order, and which are left out where there are too many to draw at once."""
+"""Draw the figures of a sweep in their order, and leave out the last ones where there are too many."""
 
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from matplotlib.figure import Figure
-
-from lipschitz.report.plots import brackets, costs, curves, gradients, layers, samples, spectra, step_time, surface
-from lipschitz.report.plots.across import FigureAcross
-from lipschitz.report.plots.evidence import Evidence
-from lipschitz.report.plots.panels import look, render
+from lipschitz.report.plots.base import Plot, Subject, each_comparison, registered_plots
+from lipschitz.report.plots.data import ComparisonData, SweepData
+from lipschitz.report.plots.panels import render, report_style
 from lipschitz.report.reading.comparisons import Comparison
 
 PANELS = 80
-"""Panels that a report draws unless told otherwise: a few seconds of drawing."""
-
-FAMILIES: dict[str, tuple[str, Callable[[Evidence], Figure | None]]] = {
-    "quality_by_step": ("Quality by training step", curves.quality_by_step),
-    "quality_by_seconds": ("Quality by training time", curves.quality_by_seconds),
-    "quality_by_cost": ("Quality by cost", costs.quality_by_cost),
-    "samples": ("Samples by method", samples.samples),
-    "sigma": ("σ by layer and step", layers.sigma),
-    "brackets": ("Bracket around the Lipschitz constant, at the end", brackets.brackets),
-    "lipschitz": ("Bracket around the Lipschitz constant, by training step", curves.lipschitz),
-    "gradients": ("Input-gradient norms by place", gradients.gradients),
-    "effective_rank": ("Effective rank by layer", layers.effective_rank),
-    "spectra": ("Final singular values by layer", spectra.spectra),
-    "spectra_normalised": ("Final squared singular values over the largest, by layer", spectra.normalised),
-    "step_time": ("Time of a training step", step_time.step_time),
-    "surface": ("Value surface of the discriminator", surface.surface),
-}
-"""By the beginning of its file names: what a family of figures shows, and the function that draws it."""
-
-HEADLINES = ("quality_by_step", "brackets")
-"""The families that no comparison should miss."""
+"""Default limit of panels in a report: a few seconds of drawing."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One drawn figure: the name of its files without their ending, and their content by ending."""
+    """A drawn figure.
+
+    Attributes:
+        name: of its files, without their ending.
+        caption: what it shows.
+        title: what it is of.
+        comparison: the comparison that it is of; None for a figure of the whole sweep.
+        panels: how many axes it has.
+        files: content by ending.
+    """
 
     name: str
     caption: str
     title: str
-    """What it is of."""
     comparison: Comparison | None
-    """None for a figure of the whole sweep."""
     panels: int
     files: dict[str, bytes]
 
 
-class _Turn(NamedTuple):
-    """A figure that waits to be drawn."""
+class _Planned(NamedTuple):
+    """A figure that is still to be drawn."""
 
-    name: str
-    caption: str
-    title: str
-    comparison: Comparison | None
-    is_headline: bool
-    draw: Callable[[], Figure | None]
+    plot: Plot[Any]
+    subject: Subject[Any]
+    is_first: bool
+    """Whether it belongs to the figures that are drawn first, for which half of the limit is reserved."""
 
 
-def gallery(
-    found: list[Evidence], limit: int | None, warnings: list[str], across: Iterable[FigureAcross] = ()
-) -> Iterator[Picture]:
+def gallery(sweep: SweepData, limit: int | None, warnings: list[str]) -> Iterator[Picture]:
     """Draw the figures of a sweep, at most about ``limit`` panels in all (None: without limit).
 
-    Those of the whole sweep come first, then quality by step and the bracket, for as many comparisons as half of the
-    limit allows; then all figures of the first comparison of each data set, and so on. A warning says how many figures
-    were left out.
+    First come the figures of the whole sweep, then the headlines of every comparison, as far as half of the limit
+    allows. Then come all other figures of the first comparison of each data set, of the second, and so on. ``warnings``
+    gets a line that says how many figures were left out.
     """
     drawn, left_out = 0, 0
-    with look():
-        for turn in (*_across(across), *_in_turn(found)):
-            allowed = limit if limit is None or not turn.is_headline else limit / 2
+    with report_style():
+        for planned in _plan(sweep, registered_plots(warnings)):
+            allowed = limit if limit is None or not planned.is_first else limit / 2
             if allowed is not None and drawn >= allowed:
                 left_out += 1
-            elif (picture := _draw(turn)) is not None:
+            elif (picture := _draw(planned)) is not None:
                 drawn += picture.panels
                 yield picture
     if left_out:
         warnings.append(
-            f"{drawn} panels were drawn and up to {left_out} more figures left out, to keep the report quick; "
-            "the tables and csv files hold everything, `lipschitz report DIR --all-figures` draws them"
+            f"{drawn} panels were drawn and up to {left_out} more figures left out, to keep the report fast; "
+            "the tables and csv files hold all values; `lipschitz report DIR --all-figures` draws every figure"
         )
 
 
-def _draw(turn: _Turn) -> Picture | None:
-    with _uncollected():
-        figure = turn.draw()
+def _draw(planned: _Planned) -> Picture | None:
+    plot, subject, _ = planned
+    with _garbage_collection_off():
+        figure = plot(subject.data)
         if figure is None:
             return None
-        return Picture(turn.name, turn.caption, turn.title, turn.comparison, len(figure.axes), render(figure))
+        name = f"{plot.name}_{subject.slug}"
+        return Picture(name, plot.caption, subject.title, subject.comparison, len(figure.axes), render(figure))
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Put off garbage collection: walking a half-built figure, all cycles, takes a sixth of the time of drawing it."""
+def _garbage_collection_off() -> Iterator[None]:
+    """Put off garbage collection: a half-built figure is full of cycles, and walking them takes a sixth of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -109,24 +90,29 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _across(across: Iterable[FigureAcross]) -> Iterator[_Turn]:
-    for one in across:
-        yield _Turn(one.name, one.caption, one.title, None, True, one.draw)
+def _plan(sweep: SweepData, plots: list[Plot[Any]]) -> Iterator[_Planned]:
+    """Yield all figures in the order in which they are drawn: subject by subject, its plots in their order."""
+    across = [plot for plot in plots if plot.scope is not each_comparison]
+    for scope in dict.fromkeys(plot.scope for plot in across):
+        yield from _each(scope(sweep), [plot for plot in across if plot.scope is scope], is_first=True)
+    rest = [plot for plot in plots if plot.scope is each_comparison]
+    comparisons = list(each_comparison(sweep))
+    yield from _each(comparisons, [plot for plot in rest if plot.headline], is_first=True)
+    yield from _each(_in_turn(comparisons), [plot for plot in rest if not plot.headline], is_first=False)
 
 
-def _in_turn(found: list[Evidence]) -> Iterator[_Turn]:
-    yield from (_turn(family, evidence) for evidence in found for family in HEADLINES)
-    rest = [family for family in FAMILIES if family not in HEADLINES]
-    seen: dict[str, int] = {}
-    turns = []
-    for evidence in found:
-        seen[evidence.comparison.dataset] = seen.get(evidence.comparison.dataset, -1) + 1
-        turns.append(seen[evidence.comparison.dataset])
-    for _, evidence in sorted(zip(turns, found, strict=True), key=lambda pair: pair[0]):
-        yield from (_turn(family, evidence) for family in rest)
+def _each(subjects: Iterable[Subject[Any]], plots: list[Plot[Any]], *, is_first: bool) -> Iterator[_Planned]:
+    for subject in subjects:
+        for plot in plots:
+            yield _Planned(plot, subject, is_first)
 
 
-def _turn(family: str, evidence: Evidence) -> _Turn:
-    caption, draw = FAMILIES[family]
-    name = f"{family}_{evidence.slug}"
-    return _Turn(name, caption, evidence.title, evidence.comparison, family in HEADLINES, partial(draw, evidence))
+def _in_turn(subjects: list[Subject[ComparisonData]]) -> list[Subject[ComparisonData]]:
+    """Return comparisons so that data sets take turns: the first of each, then the second of each, and so on."""
+    turns: dict[str, int] = {}
+    keyed = []
+    for subject in subjects:
+        dataset = subject.data.comparison.dataset
+        turns[dataset] = turns.get(dataset, -1) + 1
+        keyed.append((turns[dataset], subject))
+    return [subject for _, subject in sorted(keyed, key=lambda pair: pair[0])]

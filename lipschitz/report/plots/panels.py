@@ -1,20 +1,21 @@
-"""Figures with margins in inches, so that nothing has to be laid out twice."""
+"""Lay out figures with panels of fixed size, set the scale of their axes, and write them as SVG, PDF and PNG."""
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from lipschitz.report.plots.scales import WIDEST, fit
 from lipschitz.report.style import GREY, INK
 
 FORMATS = ("svg", "pdf", "png")
-_LOOK: dict[str, Any] = {
+_RC_PARAMS: dict[str, Any] = {
     "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
     "axes.labelsize": 8.5,
@@ -28,7 +29,7 @@ _LOOK: dict[str, Any] = {
     "font.size": 8.5,
     "lines.linewidth": 1.6,
     "lines.markersize": 4.5,
-    # Type 3: subsetting a TrueType font (42) for every file would take as long as all of the drawing.
+    # Type 42 would embed TrueType fonts, but subsetting them for every file takes as long as all of the drawing.
     "pdf.fonttype": 3,
     "svg.fonttype": "none",
     "svg.hashsalt": "lipschitz",
@@ -42,13 +43,36 @@ _LOOK: dict[str, Any] = {
     "ytick.labelsize": 8,
 }
 
+WIDEST = 20.0
+"""Factor between the largest and the smallest value above which an axis of quality is logarithmic."""
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class Ticks(NamedTuple):
+    """Where an axis has its ticks.
+
+    Attributes:
+        multiples: of a logarithmic axis: the largest factor between its ends, and the multiples of a power of ten that
+            have a tick up to that factor; on a wider axis only the powers have one.
+        most: ticks on a logarithmic axis.
+        steps: multiples of a power of ten on a linear axis; None for matplotlib's own choice.
+    """
+
+    multiples: tuple[tuple[float, tuple[float, ...]], ...]
+    most: int
+    steps: Sequence[float] | None
+
+
+COARSE = Ticks(((150, (1.0, 3.0)),), 7, None)
+FINE = Ticks(((10, (1.0, 2.0, 3.0, 5.0, 7.0)), (100, (1.0, 2.0, 5.0))), 9, (1, 2, 2.5, 5, 10))
+
 
 @contextmanager
-def look() -> Iterator[None]:
-    """Draw in the report's own look, whatever the reader's matplotlib is set to; nothing global stays changed."""
+def report_style() -> Iterator[None]:
+    """Set matplotlib's parameters to those of the report, and restore the former ones at the end."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        cast(Any, mpl.rcParams).update(_LOOK)
+        cast(Any, mpl.rcParams).update(_RC_PARAMS)
         yield
 
 
@@ -69,17 +93,17 @@ def panels(
     """Return a figure with axes under a title and a grey subtitle; all lengths are in inches.
 
     Args:
-        number: how many axes; in rows of at most ``columns``, balanced.
-        columns: most axes in a row.
+        number: of axes.
+        columns: most axes in a row; rows are balanced.
         title: first line of the figure, bold.
-        subtitle: lines under it.
+        subtitle: lines under the title.
         size: width and height of each axes.
         gap: between neighbours, across and down.
         left, right, bottom: margins of the figure.
-        above: room for the titles of the first row's axes.
-        below: from an axes to the label of its x axis.
+        above: height of the titles of the first row's axes.
+        below: distance from an axes to the label of its x axis.
     """
-    columns = balanced(number, columns)
+    columns = balanced_columns(number, columns)
     rows = -(-number // columns)
     top = 0.72 + above + 0.16 * subtitle.count("\n")
     body = columns * size[0] + (columns - 1) * gap[0]
@@ -102,21 +126,66 @@ def panels(
     return figure, axes
 
 
-def balanced(number: int, columns: int) -> int:
-    """Return how many columns, at most ``columns``, spread ``number`` panels most evenly over as few rows."""
+def balanced_columns(number: int, columns: int) -> int:
+    """Return the number of columns, at most ``columns``, that spreads ``number`` panels evenly over the fewest rows."""
     rows = -(-number // columns)
     return -(-number // rows)
 
 
-def scale(axes: Axes, values: Any, *, linear: bool = False) -> None:
-    """Set the y axis by ``values``, and only by them: an interval of two seeds may be cut, so that it flattens no line.
+def fit_y_axis(axes: Axes, values: Any, *, linear: bool = False) -> None:
+    """Set scale and limits of the y axis by ``values`` alone.
 
-    The axis is logarithmic where positive values span more than a factor of 20, unless it has to be ``linear``.
+    The interval of two seeds is wide and may be cut: an axis that held it would flatten the lines. The axis is
+    logarithmic where positive values span more than a factor of `WIDEST`, unless ``linear``.
     """
-    fit(axes, "y", values, widest=math.inf if linear else WIDEST)
+    fit_axis(axes, "y", values, widest=math.inf if linear else WIDEST)
 
 
-def horizontal(axes: Axes, y: float, text: str) -> None:
+def fit_axis(
+    axes: Axes,
+    which: Literal["x", "y"],
+    values: Any,
+    *,
+    widest: float = WIDEST,
+    margins: tuple[float, float] = (0.08, 0.1),
+    least: float = 0.0,
+    ticks: Ticks = COARSE,
+) -> None:
+    """Set the scale, the ticks and the limits of an axis by the finite ones of ``values``.
+
+    Args:
+        widest: factor between the largest and the smallest value above which the axis is logarithmic, if all are > 0.
+        margins: beyond the values at either end, on a logarithmic and on a linear axis, as shares of their range.
+        least: smallest margin on a linear axis, as a share of the largest value.
+    """
+    finite = np.asarray(values, dtype=float)
+    finite = finite[np.isfinite(finite)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    if low > 0 and high > widest * low:
+        axes.set(**{f"{which}scale": "log"})
+        subs = next((subs for factor, subs in ticks.multiples if high < factor * low), (1.0,))
+        axis.set_major_locator(LogLocator(subs=subs, numticks=ticks.most))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(log_tick))
+        margin = (high / low) ** margins[0]
+        ends = (low / margin, high * margin)
+    else:
+        axis.set_major_locator(MaxNLocator(5, steps=ticks.steps))
+        margin = max(margins[1] * (high - low), least * abs(high)) or 0.1 * abs(high) or 1.0
+        ends = (low - margin, high + margin)
+    axes.set(**{f"{which}lim": ends})
+
+
+def log_tick(value: float, _: int) -> str:
+    """Return the label of a tick on a logarithmic axis: a plain number near one, else a power of ten."""
+    if 0.01 <= value < 1000:
+        return f"{value:g}"
+    exponent = math.log10(value)
+    return "10" + f"{round(exponent)}".translate(_SUPERSCRIPT) if exponent.is_integer() else f"{value:g}"
+
+
+def reference_line(axes: Axes, y: float, text: str) -> None:
     """Draw a dashed grey line across the axes at ``y`` and name it at its left end."""
     axes.axhline(y, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.annotate(
@@ -131,7 +200,7 @@ def horizontal(axes: Axes, y: float, text: str) -> None:
 
 
 def render(figure: Figure) -> dict[str, bytes]:
-    """Return the figure in each of `FORMATS`, without dates: the same figure gives the same bytes."""
+    """Return the figure in each of `FORMATS`, without dates, so that the same figure gives the same bytes."""
     metadata: dict[str, dict[str, None]] = {
         "svg": {"Date": None},
         "pdf": {"CreationDate": None},
@@ -140,7 +209,7 @@ def render(figure: Figure) -> dict[str, bytes]:
     files = {}
     for kind in FORMATS:
         buffer = io.BytesIO()
-        # zlib's default level takes twice as long for some per cent.
+        # The default compression level takes twice as long and saves a few per cent.
         options: dict[str, Any] = {"pil_kwargs": {"compress_level": 1}} if kind == "png" else {}
         figure.savefig(buffer, format=kind, dpi=100, metadata=metadata[kind], **options)
         files[kind] = buffer.getvalue()

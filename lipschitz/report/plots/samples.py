@@ -1,4 +1,4 @@
-"""What each method generates: images as a mosaic, of a conditional run class by class, points over the real ones."""
+"""Plot the samples of each method: images as a mosaic, by class for conditional runs; points over the real points."""
 
 import re
 from typing import Any
@@ -8,58 +8,64 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lipschitz.report.plots.evidence import Evidence, Pictures
+from lipschitz.report.plots.base import plot
+from lipschitz.report.plots.data import ComparisonData, RunArrays
+from lipschitz.report.plots.lines import figure_title
 from lipschitz.report.plots.panels import panels
 from lipschitz.report.style import GREY, REAL, Style
 
 _MOSAIC = (6, 6)
+"""Rows and columns of a mosaic of images without labels."""
 _SIDE = 2.1
-_CHARACTERS = 33
-_NAME = 20
+"""Side of a panel, in inches."""
+_TITLE_WIDTH = 33
+"""Most characters in a line of a panel's title."""
+_CLASS_WIDTH = 20
 """Most characters of a class's name."""
-_EVERY = "every panel of one seed"
+_SAME_SEED = "every panel of one seed"
 _TILE = 0.33
-"""Inches of an image in a grid: at the resolution of PNG files, a pixel for each of 32, and one between."""
+"""Inches of an image in a grid: 33 pixels of a PNG file, 32 of the image and one between images."""
 _POINTS = 1000
-"""Points drawn of each set: enough to see its shape, few enough for a light file."""
+"""Points drawn of each set: enough to see its shape, few enough for a small file."""
 
 
-def samples(evidence: Evidence) -> Figure | None:
+@plot("Samples by method", order=40)
+def samples(data: ComparisonData) -> Figure | None:
     """Return a panel of real data and one of each constraint's samples after its last step."""
-    pictures = [picture for picture in evidence.pictures if "samples" in picture.arrays]
-    if not pictures:
+    runs = [run for run in data.run_arrays if "samples" in run.arrays]
+    if not runs:
         return None
-    titles = [REAL, *(panel_title(picture) for picture in pictures)]
-    title = f"Samples  ·  {evidence.title}"
-    # Runs of early versions say no labels, and were drawn as any other.
-    if all("labels" in picture.arrays for picture in pictures):
-        return _grids(evidence, pictures, titles, title)
-    images = pictures[0].arrays["samples"].ndim == 4
+    titles = [REAL, *(panel_title(run) for run in runs)]
+    title = figure_title("Samples", data)
+    # Conditional runs of early versions saved no labels: their images are drawn as a mosaic.
+    if all("labels" in run.arrays for run in runs):
+        return _grids(data, runs, titles, title)
+    images = runs[0].arrays["samples"].ndim == 4
     draw = _images if images else _points
-    where = "" if images else ", over real points in grey"
-    said = f"After the last step{where}. Generated from the same latents{', place by place,' * images} in {_EVERY}."
-    figure, axes = picture_panels(titles, title, said)
-    real = pictures[0].arrays.get("real")
+    over = "" if images else ", over real points in grey"
+    latents = f"the same latents{', place by place,' * images} in {_SAME_SEED}"
+    figure, axes = titled_panels(titles, title, f"After the last step{over}. Generated from {latents}.")
+    real = runs[0].arrays.get("real")
     draw(axes[0], None, real, Style(GREY, "."))
-    for picture, panel in zip(pictures, axes[1:], strict=True):
-        draw(panel, picture.arrays["samples"], real, evidence.styles[picture.constraint])
+    for run, panel in zip(runs, axes[1:], strict=True):
+        draw(panel, run.arrays["samples"], real, data.styles[run.constraint])
     return figure
 
 
-def _grids(evidence: Evidence, pictures: list[Pictures], titles: list[str], title: str) -> Figure:
-    """Return a grid of real images and one of each conditional run: a row of each class, a column of each latent."""
-    shared = pictures[0].arrays
+def _grids(data: ComparisonData, runs: list[RunArrays], titles: list[str], title: str) -> Figure:
+    """Return a grid of real images and one of each conditional run: a row a class, a column a latent."""
+    shared = runs[0].arrays
     classes = np.unique(shared["labels"])
     shape = (len(classes), len(shared["labels"]) // len(classes))
     names = [_shortened(str(name)) for name in shared.get("class_names", classes)]
-    said = f"After the last step. A row is a class, a column one latent, the same in every row and in {_EVERY}."
+    subtitle = f"After the last step. A row is a class, a column one latent, the same in every row and in {_SAME_SEED}."
     size = (_TILE * shape[1], _TILE * shape[0])
     margin = 0.2 + 0.065 * max(map(len, names))
-    figure, axes = picture_panels(titles, title, said, size=size, left=margin)
-    looks = [Style(GREY, "."), *(evidence.styles[picture.constraint] for picture in pictures)]
-    sheets = [shared["real"], *(picture.arrays["samples"] for picture in pictures)]
+    figure, axes = titled_panels(titles, title, subtitle, size=size, left=margin)
+    styles = [Style(GREY, "."), *(data.styles[run.constraint] for run in runs)]
+    sheets = [shared["real"], *(run.arrays["samples"] for run in runs)]
     leftmost = min(panel.get_position().x0 for panel in axes)
-    for panel, images, style in zip(axes, sheets, looks, strict=True):
+    for panel, images, style in zip(axes, sheets, styles, strict=True):
         _sheet(panel, mosaic(images, shape), style)
         if panel.get_position().x0 == leftmost:
             height = images.shape[1] + 1
@@ -69,20 +75,20 @@ def _grids(evidence: Evidence, pictures: list[Pictures], titles: list[str], titl
 
 
 def _shortened(name: str) -> str:
-    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
+    return name if len(name) <= _CLASS_WIDTH else f"{name[: _CLASS_WIDTH - 1]}…"
 
 
-def picture_panels(
-    titles: list[str], title: str, said: str, *, size: tuple[float, float] = (_SIDE, _SIDE), left: float = 0.2
+def titled_panels(
+    titles: list[str], title: str, subtitle: str, *, size: tuple[float, float] = (_SIDE, _SIDE), left: float = 0.2
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with a panel of ``size`` inches under each of ``titles``, with room for the longest of them."""
+    """Return a figure with a panel of ``size`` inches under each of ``titles``, which may have several lines."""
     lines = 0.14 * (1 + max(text.count("\n") for text in titles))
     columns = 3 if len(titles) < 7 else 4
     figure, axes = panels(
         len(titles),
         columns,
         title,
-        said,
+        subtitle,
         size=size,
         gap=(0.25, 0.35 + lines),
         left=left,
@@ -95,28 +101,28 @@ def picture_panels(
     return figure, axes
 
 
-def panel_title(picture: Pictures) -> str:
-    """Return the constraint, the seed, and that it diverged where it did, in lines that fit a panel."""
-    return wrapped(f"{picture.constraint}, {seed_of(picture)}")
+def panel_title(run: RunArrays) -> str:
+    """Return the constraint, the seed and, of a diverged run, "diverged", in lines that fit a panel."""
+    return wrapped(f"{run.constraint}, {seed_of(run)}")
 
 
-def seed_of(picture: Pictures) -> str:
-    """Return which run a picture is of, and that it diverged where it did."""
-    return f"seed {picture.seed}" + (", diverged" if picture.status == "diverged" else "")
+def seed_of(run: RunArrays) -> str:
+    """Return the seed of a run and, of a diverged run, "diverged"."""
+    return f"seed {run.seed}" + (", diverged" if run.status == "diverged" else "")
 
 
 def wrapped(text: str) -> str:
-    """Return ``text`` in lines that fit a panel, broken where a reader would break it."""
+    """Return ``text`` in lines that fit a panel, broken after spaces, brackets and plus signs."""
     lines = [""]
     for part in re.findall(r"[^ (+]+[ (+]*", text):
-        if len(lines[-1]) + len(part.rstrip()) > _CHARACTERS:
+        if len(lines[-1]) + len(part.rstrip()) > _TITLE_WIDTH:
             lines.append("")
         lines[-1] += part
     return "\n".join(line for line in lines if line)
 
 
-def limits(real: NDArray[Any] | None) -> tuple[float, float]:
-    """Return the range, the same on both axes, that shows the real points with a margin of a third."""
+def _limits(real: NDArray[Any] | None) -> tuple[float, float]:
+    """Return the range of both axes: the real points with a margin of about a third."""
     extent = 1.35 * float(np.abs(real).max()) if real is not None and real.size else 1.0
     return -extent, extent
 
@@ -127,7 +133,7 @@ def _points(panel: Axes, generated: NDArray[Any] | None, real: NDArray[Any] | No
             panel.scatter(
                 points[:_POINTS, 0], points[:_POINTS, 1], s=3, color=colour, alpha=alpha, linewidths=0, rasterized=True
             )
-    low, high = limits(real)
+    low, high = _limits(real)
     panel.set(xlim=(low, high), ylim=(low, high), xticks=[], yticks=[])
     if generated is not None and (outside := np.mean((np.abs(generated) > high).any(axis=1))) >= 0.01:
         panel.set_xlabel(f"{outside:.0%} lie outside")
@@ -147,9 +153,9 @@ def _sheet(panel: Axes, sheet: NDArray[np.uint8] | None, style: Style) -> None:
 
 
 def mosaic(images: NDArray[np.uint8], shape: tuple[int, int] = _MOSAIC) -> NDArray[np.uint8]:
-    """Return the first images (n, h, w, c), row by row, as one picture (H, W) or (H, W, 3), grey between them.
+    """Return the first images ``(n, h, w, c)``, row by row with grey between them, as ``(H, W)`` or ``(H, W, 3)``.
 
-    ``shape`` is how many rows and columns it has.
+    ``shape`` is the number of rows and of columns.
     """
     rows, columns = shape
     _, height, width, channels = images.shape

@@ -1,4 +1,4 @@
-"""What a training step takes: a bar a constraint for the discriminator's step, and one for the generator's."""
+"""Plot the time of a training step: a bar a constraint for the discriminator's step, and one for the generator's."""
 
 import math
 from typing import Any
@@ -7,7 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lipschitz.report.plots.evidence import Evidence
+from lipschitz.report.plots.base import plot
+from lipschitz.report.plots.data import ComparisonData
+from lipschitz.report.plots.lines import figure_title
 from lipschitz.report.plots.panels import panels
 from lipschitz.report.reading.timing import GENERATOR, STEP, is_captured, launched
 from lipschitz.report.style import GREY
@@ -23,35 +25,36 @@ _PALE, _PALE_EDGE = "#c9c9c9", "#9c9c9c"
 """Greys of the generator: what fills a bar, and the edge of an open one."""
 
 
-def step_time(evidence: Evidence) -> Figure | None:
-    """Return the milliseconds of a step by constraint, in the fixed order, of the serial timing pass.
+@plot("Time of a training step", order=120)
+def step_time(data: ComparisonData) -> Figure | None:
+    """Return the milliseconds of a step by constraint, from the serial timing pass, in the fixed order.
 
-    The order is that of all figures, since methods closer than the noise would change places from one pass to the next.
-    The text says by which factor a discriminator step is longer than that without a constraint on the same device. What
-    is launched kernel by kernel where steps can be captured is an open bar, around or inside that of the captured step.
+    Sorted by time, methods closer than the noise would change places from one timing pass to the next. The text right
+    of a row is the time of a discriminator step over that of ``none`` on the same device. Where steps can be captured
+    as CUDA graphs, a step that is launched kernel by kernel is an open bar, around or inside that of the captured step.
     """
-    timings = {name: evidence.timings[name] for name in evidence.constraints if name in evidence.timings}
+    timings = {name: data.timings[name] for name in data.constraints if name in data.timings}
     if not timings:
         return None
-    task, none = wording(evidence.comparison.task), evidence.timings.get("none")
+    task, none = wording(data.comparison.task), data.timings.get("none")
     timed = [part for part in (STEP, GENERATOR) if part in task.timed]
-    title = f"Time of a step  ·  {evidence.title}"
     size = (4.6, _ROW * len(timings) + 0.1)
     left = 0.25 + 0.066 * max(map(len, timings))
-    figure, (axes,) = panels(1, 1, title, _said(evidence, timed, task.network), size=size, left=left, right=0.9)
+    subtitle = _subtitle(data, timed, task.network)
+    figure, (axes,) = panels(1, 1, figure_title("Time of a step", data), subtitle, size=size, left=left, right=0.9)
     axes.set_xlim(0, 1.04 * max(_highest(timing, part) for timing in timings.values() for part in timed))
     for place, (name, timing) in enumerate(timings.items()):
         for index, part in enumerate(timed):
             at = place + (index - (len(timed) - 1) / 2) * _BAR
-            colour = evidence.styles[name].colour if part == STEP else None
+            colour = data.styles[name].colour if part == STEP else None
             if is_captured(timing) or not launched(timing):
-                # Pale enough for the edge of an open bar inside it.
+                # Pale, so that the edge of an open bar inside it is seen.
                 alpha = 0.6 if launched(timing) else 0.85
                 _bar(axes, at, timing[part], height=_BAR, color=colour or _PALE, alpha=alpha)
             if part in launched(timing):
-                look = {"facecolor": "none", "edgecolor": colour or _PALE_EDGE, "linewidth": _EDGE}
-                # Its edge ends where that of a filled bar does.
-                _bar(axes, at, launched(timing)[part], height=_BAR - _EDGE / 72 / _ROW, **look)
+                edge = {"facecolor": "none", "edgecolor": colour or _PALE_EDGE, "linewidth": _EDGE}
+                # The outside of the edge is as high as a filled bar.
+                _bar(axes, at, launched(timing)[part], height=_BAR - _EDGE / 72 / _ROW, **edge)
         _ratio(axes, place, timing, none)
     axes.set_ylim(len(timings) - 0.5, -0.5)
     axes.set_yticks(range(len(timings)), list(timings))
@@ -63,45 +66,45 @@ def step_time(evidence: Evidence) -> Figure | None:
     return figure
 
 
-def _said(evidence: Evidence, timed: list[str], network: str) -> str:
-    devices = sorted({str(timing.get("device", "")) for timing in evidence.timings.values()} - {""})
-    where = f": {'; '.join(devices)}" if devices else ""
-    bars = f"A step of the {network.lower()} in colour" + (", of the generator in grey" if GENERATOR in timed else "")
-    said = f"{bars}; thin: interval of the median.{_legend(evidence)}\n"
-    said += f"Medians, alone on the device (serial timing pass){where}."
-    missing = [name for name in evidence.constraints if name not in evidence.timings]
-    return said + (f" Not measured: {', '.join(missing)}." if missing else "")
+def _subtitle(data: ComparisonData, timed: list[str], network: str) -> str:
+    devices = sorted({str(timing.get("device", "")) for timing in data.timings.values()} - {""})
+    on = f": {'; '.join(devices)}" if devices else ""
+    bars = f"Colour: {network.lower()} step." + (" Grey: generator step." if GENERATOR in timed else "")
+    text = f"{bars} Thin line: interval of the median.{_legend(data)}\n"
+    text += f"Medians, alone on the device (serial timing pass){on}."
+    missing = [name for name in data.constraints if name not in data.timings]
+    return text + (f" Not measured: {', '.join(missing)}." if missing else "")
 
 
 def _compared(network: str, none: dict[str, Any]) -> str:
-    """Say what the text at the right of a row is."""
+    """Return what the text right of a row is."""
     return f"{network.lower()} step over that of none" + (", both captured" if is_captured(none) else "")
 
 
-def _legend(evidence: Evidence) -> str:
-    """Say what is filled and what is open, where anything is open."""
-    if not any(launched(timing) for timing in evidence.timings.values()):
+def _legend(data: ComparisonData) -> str:
+    """Return the legend of filled and open bars; empty where no bar is open."""
+    if not any(launched(timing) for timing in data.timings.values()):
         return ""
-    if any(map(is_captured, evidence.timings.values())):
+    if any(map(is_captured, data.timings.values())):
         return "\nFilled: captured as CUDA graphs, as it is trained; open: launched kernel by kernel."
-    return "\nOpen: launched kernel by kernel, as nothing was captured as CUDA graphs."
+    return "\nOpen: launched kernel by kernel; nothing was captured as CUDA graphs."
 
 
 def _highest(timing: dict[str, Any], part: str) -> float:
-    """Return the highest value that is drawn of a part."""
+    """Return the highest value that is drawn for a part of the step."""
     drawn = [timing[part], launched(timing).get(part, timing[part])]
     return max(float(one.get(end, 0.0)) for one in drawn for end in ("median", "high"))
 
 
-def _bar(axes: Axes, place: float, timing: dict[str, float], **look: Any) -> None:
-    axes.barh(place, timing["median"], **look)
+def _bar(axes: Axes, place: float, timing: dict[str, float], **properties: Any) -> None:
+    axes.barh(place, timing["median"], **properties)
     low, high = timing.get("low", math.nan), timing.get("high", math.nan)
     if math.isfinite(low) and math.isfinite(high):
         axes.hlines(place, low, high, color="black", linewidth=0.8)
 
 
 def _ratio(axes: Axes, place: int, timing: dict[str, Any], none: dict[str, Any] | None) -> None:
-    """Write what a discriminator step takes over one without constraint, where both were timed in the same way."""
+    """Write the time of a discriminator step over that of ``none``, where both were timed in the same way."""
     if none is None or timing.get("device") != none.get("device") or is_captured(timing) != is_captured(none):
         return
     ratio = timing[STEP]["median"] / none[STEP]["median"]

@@ -1,4 +1,4 @@
-"""Critics over pairs of distributions of many dimensions: what may stand in one figure or table across models."""
+"""Group the critics of a sweep by kind of pair and setting: what may share one figure or table across dimensions."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,18 +18,18 @@ from lipschitz.report.style import ordered
 
 @dataclass(frozen=True)
 class Family:
-    """Pairs of one kind, alike in all but their dimension and width, and every critic that one setting trained on them.
+    """Pairs of distributions that differ only in dimension and width, and the critics of one setting on them.
 
     Attributes:
-        kind: what the pairs are.
+        kind: of the pairs, as people read it.
         setting: the label of the setting.
-        suffix: the end of a file's name; empty where the sweep has no other setting.
+        suffix: the end of a file's name; empty where the sweep has one setting.
         cells: one row a configuration (the index): dataset, dim and width (the number of funnels; 0 where the pairs
             have no such field), model, its activation, constraint, steps, the seeds that finished and those that
-            diverged, and the published ``method`` that it is of (None where there is none).
+            diverged, and the name of its published ``method`` (None where there is none).
         finals: after the last step, over the seeds that finished: configuration, metric, n, mean, ci95 and predicted,
             the half-width of the interval for one new seed.
-        floors: what each metric says of the optimal potential: dataset, metric, mean.
+        floors: the metrics of the optimal potential: dataset, metric, mean.
         true_w1: by data set, W1 and its standard error.
     """
 
@@ -44,20 +44,20 @@ class Family:
 
     @property
     def title(self) -> str:
-        """What the pairs and the setting are."""
+        """The kind of the pairs, and the setting."""
         return f"{self.kind}  ·  setting {self.results.shown(self.setting)}"
 
     @cached_property
     def series(self) -> list[tuple[str, str]]:
         """Every (constraint, model): models in the plan's order, constraints in the fixed order."""
         models = list(dict.fromkeys(self.cells["model"]))
-        there = set(zip(self.cells["constraint"], self.cells["model"], strict=True))
+        trained = set(zip(self.cells["constraint"], self.cells["model"], strict=True))
         constraints = ordered(self.cells["constraint"])
-        return [(name, model) for model in models for name in constraints if (name, model) in there]
+        return [(name, model) for model in models for name in constraints if (name, model) in trained]
 
     @cached_property
     def series_names(self) -> dict[tuple[str, str], str]:
-        """By series, its constraint, with the model where it was tried on several; or the name of the two together."""
+        """By series, its constraint, with the model where there are several; or the common name of the two together."""
         alone = self.cells.groupby("constraint")["model"].nunique() == 1
         activations = self.cells.drop_duplicates("model").set_index("model")["activation"]
         return {
@@ -76,17 +76,17 @@ class Family:
         runs = self.results.runs
         finished = runs.index[(runs["configuration"] == configuration) & (runs["status"] == "finished")]
         records = self.results.records
-        there = records[records["run"].isin(finished) & (records["step"] == step)]
-        values = there.loc[there["metric"].map(lambda name: name.partition(" [")[0]) == metric, "value"]
+        rows = records[records["run"].isin(finished) & (records["step"] == step)]
+        values = rows.loc[rows["metric"].map(lambda name: name.partition(" [")[0]) == metric, "value"]
         return float(values.mean()) if len(values) == len(finished) > 0 else float("nan")
 
     def floor_of(self, dataset: str, metric: str) -> float:
-        """Return what ``metric`` says of the optimal potential of ``dataset``, NaN where it does not say."""
+        """Return ``metric`` of the optimal potential of ``dataset``; NaN where it was not measured."""
         rows = self.floors[(self.floors["dataset"] == dataset) & (self.floors["metric"] == metric)]
         return float(rows["mean"].iloc[0]) if len(rows) else float("nan")
 
     def published_values(self, metric: str) -> pd.DataFrame:
-        """Return the cells whose method has a published ``metric`` there, as ``published``, and as ``printed``."""
+        """Return the cells with a published value of ``metric``: the number ``published``, and the text ``printed``."""
         values = published().values.rename(columns={"value": "published"})
         of_metric = values[values["metric"] == metric].set_index(["dim", "width", "method"])[["published", "printed"]]
         found = self.cells.join(of_metric, on=["dim", "width", "method"])
@@ -94,7 +94,7 @@ class Family:
 
 
 def families(results: Results) -> list[Family]:
-    """Return the families of a sweep in the order of its plan; a sweep of another task has none."""
+    """Return the families of a sweep in the order of its plan; only the task transport has any."""
     cells = _cells(results)
     if cells.empty:
         return []
@@ -137,7 +137,7 @@ def _cells(results: Results) -> pd.DataFrame:
 def _finals(results: Results, cells: pd.DataFrame) -> pd.DataFrame:
     last = results.labelled(results.outcomes[results.outcomes["which"] == "last"], ["configuration", "status"])
     last = last[(last["status"] == "finished") & last["configuration"].isin(cells.index)]
-    # Each configuration has one protocol, so that there is nothing to keep apart within its row.
+    # A configuration has one protocol, so that the protocol's name can be dropped.
     last = last.assign(metric=last["metric"].map(lambda name: name.partition(" [")[0]))
     table = describe(last, ["configuration", "metric"])
     spread, n = table.pop("deviation").to_numpy(float), table["n"].to_numpy()

@@ -1,4 +1,4 @@
-"""Published GANs of images beside ours: one table a work and metric, by the work's own protocol and no other."""
+"""Build the tables that set GANs on images beside published ones: a table a work and metric, by the work's protocol."""
 
 import math
 from collections.abc import Hashable, Mapping
@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lipschitz.report.published.image_notes import notes
-from lipschitz.report.published.images import WORKS, configurations, published_values, reached, real
+from lipschitz.report.published.images import configurations, other_metrics, published_values, reached, real
 from lipschitz.report.published.verdicts import (
     NONE,
     OTHERWISE,
@@ -21,7 +20,7 @@ from lipschitz.report.published.verdicts import (
     signed,
     verdict,
 )
-from lipschitz.report.published.work import PublishedWork, published
+from lipschitz.report.published.work import PublishedWork, published, works_on_images
 from lipschitz.report.reading.protocols import base
 from lipschitz.report.reading.results import Results
 from lipschitz.report.reading.titles import heading
@@ -32,16 +31,23 @@ from lipschitz.report.tables.table import Cell, Column, Table
 CAPTION = (
     "Ours is the mean after the last step, never the best, ± 95 % Student-t interval over the n training seeds that "
     "finished, measured by the protocol of the published value; in the row of real data, real images of another split "
-    "in the place of generated ones. {predicted} As published: no means that something was run otherwise, which the "
-    "note names and which may be all of the difference."
+    "in the place of generated ones. {predicted} As published: no means that a run differs from the published one. The "
+    "note says how; this may be the whole reason for another value."
 )
-KINDS = ("run as published", "run otherwise")
+KINDS = ("run as published", "run differently")
+_BEST_OF_SEVERAL = (
+    "On {networks} a published value is the best of several settings. As far as the paper says, it was chosen by the "
+    "reported trainings themselves, so it is optimistic: a new training with it may be expected to be worse. Ours is "
+    "the mean of the setting shown, over seeds by which nothing was chosen. "
+    "Even the same procedure would thus, on average, come "
+    "out worse here than published: the prediction interval is of our seeds alone, and need not hold such a value."
+)
 
 
 def tables(results: Results) -> list[Table]:
-    """Return a table for each published work and metric of which a configuration of ``sweep`` is, and was measured."""
+    """Return a table for each published work and metric that a configuration of the sweep matches and measured."""
     found = []
-    for work in map(published, WORKS):
+    for work in map(published, works_on_images()):
         ours = configurations(results, work)
         for metric in work.measured if len(ours) else ():
             rows = _rows(results, work, metric, ours)
@@ -51,17 +57,17 @@ def tables(results: Results) -> list[Table]:
 
 
 def _rows(results: Results, work: PublishedWork, metric: str, ours: pd.DataFrame) -> pd.DataFrame:
-    """Return the configurations with a published value of which a seed ended, in the published order."""
+    """Return the configurations with a published value and an ended seed, in the published order."""
     rows = ours.join(published_values(work, metric), on=["name", "network", "method"], how="inner")
     rows = rows[(rows["finished"] + rows["diverged"]) > 0]
     return rows.join(reached(results, work, metric)).sort_values("place", kind="stable")
 
 
 def _was_measured(results: Results, metric: str, names: list[str]) -> bool:
-    """Say whether any of these configurations has the metric, by whatever protocol."""
+    """Return whether any of these configurations has the metric, by whatever protocol."""
     runs = results.runs.index[results.runs["configuration"].isin(names)]
-    there = results.outcomes[results.outcomes["run"].isin(runs)]
-    return bool((there["metric"].map(base) == metric).any())
+    outcomes = results.outcomes[results.outcomes["run"].isin(runs)]
+    return bool((outcomes["metric"].map(base) == metric).any())
 
 
 def _table(results: Results, work: PublishedWork, metric: str, rows: pd.DataFrame) -> Table:
@@ -86,12 +92,12 @@ def _table(results: Results, work: PublishedWork, metric: str, rows: pd.DataFram
             judged.append((Verdict(MISSING, cells[-1][-2]), not row.differs))
     by = f"{metric}/{work.measured[metric]['protocol']}"
     title = f"{heading(by)}, published and ours: {work.source}"
-    said = [counted(judged, KINDS), *notes(results, work, metric, rows)]
-    return Table("", "", "", title, columns, [[Cell(text) for text in line] for line in cells], said, _caption(rows))
+    notes = [counted(judged, KINDS), *_notes(results, work, metric, rows)]
+    return Table("", "", "", title, columns, [[Cell(text) for text in line] for line in cells], notes, _caption(rows))
 
 
 def _caption(rows: pd.DataFrame) -> str:
-    """Claim of the prediction interval what is true of values that were picked from no others (see `image_notes`)."""
+    """Return the caption; it says of the prediction interval only what holds for values that are no best of several."""
     once = list(dict.fromkeys(rows.loc[~rows["tried"].map(bool), "network"]))
     of = f" on {' and '.join(once)}" if rows["tried"].any() else ""
     claim = f", in which one published training{of}, or the mean of several, should lie if both are alike"
@@ -114,7 +120,7 @@ def _cells(results: Results, row: Any, metric: str, several: bool) -> list[str]:
 
 
 def _real(dataset: str, theirs: Mapping[Hashable, Any], ours: float, several: bool) -> list[str]:
-    """Return the row of real data, of which every seed says the same."""
+    """Return the row of real data, whose value is the same for every seed."""
     number, printed = partial(fixed, places=_places(theirs["printed"])), theirs["printed"]
     difference = signed(number(ours - theirs["value"])) if math.isfinite(ours) else MISSING
     empty = [""] * (3 + several)
@@ -122,5 +128,70 @@ def _real(dataset: str, theirs: Mapping[Hashable, Any], ours: float, several: bo
 
 
 def _places(printed: str) -> int:
-    """Return how many digits a published value has after its point, ± or no ±."""
+    """Return the number of digits after the point of a published value, with or without ±."""
     return len(printed.partition(" ")[0].partition(".")[2])
+
+
+def _notes(results: Results, work: PublishedWork, metric: str, rows: pd.DataFrame) -> list[str]:
+    """Return the notes of a table: source and protocol, our runs of each method, choice of settings, differences.
+
+    Args:
+        results: of the sweep.
+        work: the published work.
+        metric: the metric of the table.
+        rows: the configurations in the table, as `images.configurations` has them, with their ``mean``.
+    """
+    found = [{str(key): value for key, value in row.items()} for row in rows.reset_index().to_dict("records")]
+    texts = [f"Published: {work.source}; {work.protocol}. {work.iterations}. The number after ±: {work.spread}."]
+    texts.append(f"Our runs of each method: {_labels(results, found)}.")
+    return texts + _choices(found) + _differences(results, found) + _other_protocols(results, work, metric, found)
+
+
+def _labels(results: Results, rows: list[dict[str, Any]]) -> str:
+    """Return the labels of our runs, method by method."""
+    found: dict[str, dict[str, None]] = {}
+    for row in rows:
+        ours = f"{results.shown(row['constraint'])} with the {row['loss']} loss on {results.shown(row['model'])}"
+        found.setdefault(f"{row['method']} on {row['network']}", {})[ours] = None
+    return "; ".join(f"{name}: {' and '.join(ours)}" for name, ours in found.items())
+
+
+def _choices(rows: list[dict[str, Any]]) -> list[str]:
+    """Return how settings were chosen; where a method has several, that none was chosen."""
+    texts = []
+    if choices := [row["chosen"] for row in rows if row["chosen"]]:
+        by = ", ".join(dict.fromkeys(str(choice["metric"]) for choice in choices))
+        seeds = ", ".join(map(str, sorted({seed for choice in choices for seed in choice["seeds"]})))
+        texts.append(f"Chosen: the setting with the best {by} on seeds {seeds}, which are in no mean.")
+    settings: dict[tuple[str, ...], set[str]] = {}
+    for row in rows:
+        key = tuple(str(row[name]) for name in ("dataset", "model", "method", "constraint"))
+        settings.setdefault(key, set()).add(row["setting"])
+    if any(len(found) > 1 for found in settings.values()):
+        texts.append("Where a method has several settings, none was chosen on other seeds: the best of them is biased.")
+    if tried := list(dict.fromkeys(row["network"] for row in rows if row["tried"])):
+        texts.append(_BEST_OF_SEVERAL.format(networks=" and ".join(tried)))
+    return texts
+
+
+def _differences(results: Results, rows: list[dict[str, Any]]) -> list[str]:
+    """Return a line with the differences from the published runs, and the rows that have them."""
+    common = [text for text in rows[0]["differs"] if all(text in row["differs"] for row in rows)]
+    where: dict[tuple[str, ...], dict[str, None]] = {tuple(common): {"every row": None}}
+    for row in rows:
+        own = tuple(text for text in row["differs"] if text not in common)
+        place = f"{row['method']} on {results.shown(row['dataset'])}, {row['network']}"
+        where.setdefault(own, {})[place] = None
+    parts = [f"{' and '.join(places)}: {', '.join(texts)}" for texts, places in where.items() if texts]
+    return [f"Differences from the published runs: {'; '.join(parts)}."] if parts else []
+
+
+def _other_protocols(results: Results, work: PublishedWork, metric: str, rows: list[dict[str, Any]]) -> list[str]:
+    """Return a line with the metrics of another protocol, of rows that have no value by the published one."""
+    lacking = [row for row in rows if pd.isna(row["mean"]) and row["finished"]]
+    found = {
+        f"{name} on {results.shown(row['dataset'])}": None
+        for row in lacking
+        for name in other_metrics(results, work, metric, row["configuration"])
+    }
+    return [f"Measured by another protocol, not comparable here: {', '.join(found)}."] if found else []

@@ -1,4 +1,4 @@
-"""What a sweep has of published GANs of images: which configuration is which row, and what it reached."""
+"""Find the configurations of a sweep that match published GANs on images, and their values by the work's protocol."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lipschitz.report.published.work import Method, PublishedWork, flatten
+from lipschitz.report.published.work import PublishedMethod, PublishedWork, flatten
 from lipschitz.report.reading.protocols import base
 from lipschitz.report.reading.results import Results
 from lipschitz.report.reading.tuning import PICKED, fits
@@ -14,17 +14,16 @@ from lipschitz.report.statistics.intervals import describe, half_width, predicti
 from lipschitz.report.statistics.summary import floors
 from lipschitz.report.style import REAL
 
-WORKS = ("miyato2018", "mimicry2020")
-"""The published works on images of which the package has the numbers."""
 _SHOWN = ["dataset", "model", "constraint", "loss", "setting"]
 
 
 def configurations(results: Results, work: PublishedWork) -> pd.DataFrame:
-    """Return one row for each configuration of ``sweep`` (the index) that the work has a method for.
+    """Return one row for each configuration of the sweep (the index) that the work has a method for.
 
-    Columns: the labels, ``name`` of the data set, network and method as published, ``steps`` and the ``published``
-    ones, ``tried``, whether several optimisers were, ``chosen``, how its setting was by results (None where it was
-    not), ``differs``, what it was run with otherwise in words, and how many seeds ``finished`` and ``diverged``.
+    Columns: the labels; ``name`` of the data set; ``network`` and ``method`` as published; ``steps`` and the
+    ``published`` steps; ``tried``, whether the published value is the best of several optimisers; ``chosen``, the
+    choice of its setting by results (None where there was none); ``differs``, its differences from the published runs
+    in words; the numbers of seeds that ``finished`` and ``diverged``.
     """
     rows: list[dict[str, Any]] = []
     for configuration, group in results.runs.groupby("configuration", sort=False):
@@ -57,14 +56,14 @@ def _choice(results: Results, first: "pd.Series[Any]") -> dict[str, Any] | None:
     return next(one for one in results.chosen if one["setting"] == first[PICKED] and fits(one, first.to_dict()))
 
 
-def differences(method: Method, run: Mapping[str, Any], steps: int) -> tuple[str, ...]:
-    """Return in words all that a run of the method was run with otherwise than published, its steps included."""
+def differences(method: PublishedMethod, run: Mapping[str, Any], steps: int) -> tuple[str, ...]:
+    """Return in words all differences of a run from the published method, steps included."""
     budget = [] if steps == method.iterations else [f"steps {steps} for {method.iterations}"]
     return (*budget, *method.differences(flatten(run)))
 
 
 def reached(results: Results, work: PublishedWork, metric: str) -> pd.DataFrame:
-    """Return what configurations (the index) reached in ``metric`` by the protocol of the work.
+    """Return the values of ``metric`` by the protocol of the work, for configurations (the index).
 
     After the last step, over the seeds that finished: n, mean, ci95 and ``predicted``, the half-width of the interval
     for one new seed.
@@ -80,14 +79,14 @@ def reached(results: Results, work: PublishedWork, metric: str) -> pd.DataFrame:
 
 
 def real(results: Results, work: PublishedWork, metric: str) -> dict[str, float]:
-    """Return, by the label of a data set, what ``metric`` says of real data by the protocol of the work."""
+    """Return ``metric`` of real data by the protocol of the work, by the label of the data set."""
     rows = floors(results)
     rows = rows[_is_measured(results, work, metric, rows)].drop_duplicates("dataset")
     return {str(dataset): float(mean) for dataset, mean in zip(rows["dataset"], rows["mean"], strict=True)}
 
 
-def others(results: Results, work: PublishedWork, metric: str, configuration: str) -> list[str]:
-    """Return under which names a configuration has ``metric`` by another protocol than that of the work."""
+def other_metrics(results: Results, work: PublishedWork, metric: str, configuration: str) -> list[str]:
+    """Return the names of ``metric`` by other protocols than the work's that a configuration has."""
     runs = results.runs.index[results.runs["configuration"] == configuration]
     names = results.outcomes.loc[results.outcomes["run"].isin(runs), ["run", "metric"]].drop_duplicates()
     names = results.labelled(names, ["dataset"])
@@ -96,9 +95,9 @@ def others(results: Results, work: PublishedWork, metric: str, configuration: st
 
 
 def published_values(work: PublishedWork, metric: str) -> pd.DataFrame:
-    """Return value, ``printed`` and ``place`` of each published row (the index: data set, network and method).
+    """Return ``value``, ``printed`` and ``place`` of each published row (the index: data set, network and method).
 
-    The network of real data is empty.
+    The network of real data is an empty string.
     """
     values = work.values[work.values["metric"] == metric].fillna({"network": ""})
     datasets, methods = list(dict.fromkeys(values["dataset"])), [(one.network, one.name) for one in work.methods]
@@ -110,18 +109,18 @@ def published_values(work: PublishedWork, metric: str) -> pd.DataFrame:
 
 
 def _is_measured(results: Results, work: PublishedWork, metric: str, rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Say of each of ``rows``, with dataset and metric, whether it is ``metric`` by the protocol of the work."""
+    """Return for each of ``rows`` (dataset, metric) whether it is ``metric`` by the protocol of the work."""
     wanted = work.measured[metric]
     names = {
         (str(dataset), str(name))
         for dataset, name, facts in results.protocols.itertuples(index=False)
-        if base(name) == metric and _holds(wanted, facts)
+        if base(name) == metric and _agrees(wanted, facts)
     }
     keys = zip(rows["dataset"], rows["metric"], strict=True)
     return pd.Series([key in names for key in keys], index=rows.index, dtype=bool)
 
 
-def _holds(wanted: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
-    """Say whether these are the facts of a number; of a protocol's variant, by all that the number depends on."""
+def _agrees(wanted: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Return whether a protocol has the wanted facts; a variant's fields are compared as facts, not by its name."""
     found = {**facts, "protocol": str(facts.get("protocol", "")).partition("(")[0]}
     return all(found.get(key) == value for key, value in wanted.items())

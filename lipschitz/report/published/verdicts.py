@@ -1,4 +1,4 @@
-"""What is said of a published value beside ours: how far it is, and whether a seed of ours may lie there."""
+"""Judge a published value beside ours: whether it is near our mean, and whether it lies in the prediction interval."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,10 +7,10 @@ from typing import NamedTuple
 from lipschitz.report.tables.number_format import MISSING
 
 FEWEST = 3
-"""Seeds below which nothing is predicted: with two, Student's t makes an interval that holds nearly everything."""
+"""Fewest seeds for a prediction: with two, the interval by Student's t is so wide that it holds nearly everything."""
 LEAST = {"cosine": -1.0, "l2": 0.0, "fid": 0.0, "inception_score": 1.0}
 MOST = {"cosine": 1.0}
-"""By metric, what no value can pass: an interval ends there."""
+"""Lowest and highest possible value by metric: an interval ends there."""
 YES_NO = ("yes", "no")
 NONE, OTHERWISE, FEW = "none finished", "not measured as published", "too few seeds"
 PREDICTED = (
@@ -27,13 +27,13 @@ class Verdict(NamedTuple):
 
 
 def verdict(difference: float, half_width: float, n: int, near: float = 0.0) -> Verdict:
-    """Return in words how far a published value is from the mean of ours.
+    """Return in words whether a published value is near our mean, and whether it lies in our prediction interval.
 
     Args:
         difference: ours - published.
         half_width: of the interval for one new seed.
-        n: seeds behind it.
-        near: how far is still called near.
+        n: number of seeds behind it.
+        near: largest absolute difference that is called near.
     """
     if n < FEWEST:
         return Verdict(MISSING, FEW)
@@ -41,14 +41,14 @@ def verdict(difference: float, half_width: float, n: int, near: float = 0.0) -> 
 
 
 def interval(metric: str, mean: float, half_width: float, n: int, number: Callable[[float], str]) -> str:
-    """Return the ends of the interval for one new seed, a dash where ``n`` is too few for one.
+    """Return the ends of the interval for one new seed; a dash where ``n`` is below `FEWEST`.
 
     Args:
-        metric: whose range it cannot pass.
-        mean: its middle.
+        metric: its possible range limits the interval.
+        mean: middle of the interval.
         half_width: of the interval.
-        n: seeds behind it.
-        number: how each end is printed.
+        n: number of seeds behind it.
+        number: formats each end.
     """
     if n < FEWEST:
         return MISSING
@@ -57,41 +57,41 @@ def interval(metric: str, mean: float, half_width: float, n: int, number: Callab
 
 
 def fixed(value: float, places: int) -> str:
-    """Return ``value`` with so many places after the point, a dash where it is missing."""
+    """Return ``value`` with ``places`` digits after the point; a dash where it is missing."""
     return f"{value:.{places}f}" if math.isfinite(value) else MISSING
 
 
 def signed(number: str) -> str:
-    """Return a printed number with its sign; one that is printed as zero has none."""
+    """Return a printed number with its sign; a zero has none."""
     if float(number) == 0:
         return number.lstrip("-")
     return number if number.startswith("-") else f"+{number}"
 
 
 def counted(rows: Sequence[tuple[Verdict, bool]], kinds: tuple[str, str], within: str = "") -> str:
-    """Return how many rows of a table came out how, of either kind apart: other runs may well come out otherwise.
+    """Return a line that counts the verdicts of a table, separately for runs as published and for other runs.
 
     Args:
-        rows: what is said of each, and whether it was run as published.
-        kinds: what rows are called that were, and that were not.
-        within: how far is near, in words; empty where that is not asked.
+        rows: the verdict of each row, and whether it was run as published.
+        kinds: the names of rows that were run as published, and of those that were not.
+        within: largest difference that is near, in words; empty where nearness is not judged.
     """
     of_kinds = [[judged for judged, alike in rows if alike is wanted] for wanted in (True, False)]
-    said = [
+    texts = [
         f"{len(found)} row{'s' * (len(found) > 1)} {kind}: {_outcomes(found, within)}"
         for kind, found in zip(kinds, of_kinds, strict=True)
         if found
     ]
-    return f"{'; '.join(said)}."
+    return f"{'; '.join(texts)}."
 
 
 def _outcomes(rows: Sequence[Verdict], within: str) -> str:
     yes, predicted = YES_NO[0], [row.predicted for row in rows]
     judged = sum(text in YES_NO for text in predicted)
-    said = [f"{[row.near for row in rows].count(yes)} of {judged} within {within}"] if within and judged else []
-    said += [f"{predicted.count(yes)} of {judged} in the prediction interval"] if judged else []
-    said += [f"{predicted.count(text)} {text}" for text in (FEW, OTHERWISE, NONE) if text in predicted]
-    return ", ".join(said)
+    texts = [f"{[row.near for row in rows].count(yes)} of {judged} within {within}"] if within and judged else []
+    texts += [f"{predicted.count(yes)} of {judged} in the prediction interval"] if judged else []
+    texts += [f"{predicted.count(text)} {text}" for text in (FEW, OTHERWISE, NONE) if text in predicted]
+    return ", ".join(texts)
 
 
 def _yes(holds: bool) -> str:

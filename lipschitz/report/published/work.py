@@ -1,4 +1,8 @@
-"""A published work's numbers, and which of a sweep's configurations stand for its methods: by what they are."""
+"""Read published numbers, and match a sweep's runs to the published methods by their resolved configuration.
+
+A published work is a ``.csv`` of its numbers and a ``.json`` of the same name with source, protocol and methods. Its
+field "compares" is "critics" or "images". To add a work on images, add its two files: nothing else lists them.
+"""
 
 import json
 from collections.abc import Mapping
@@ -11,26 +15,25 @@ import pandas as pd
 
 from lipschitz.report.reading.flatten import leaves
 
-KOROTIN2022 = "korotin2022"
 TRUE = "optimal potential"
-"""In the place of a method: what is true, as published."""
+"""Stands for a method in the rows of the published true values."""
+_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Method:
+class PublishedMethod:
     """A method as it was published.
 
     Attributes:
         iterations: its published budget.
-        other_iterations: what its budget may have been instead; the same where there is no doubt.
-        identity: by path in a resolved run, the value (or the values) that a run of this method has; null is among
-            them where a run of a folder from before that was a field is of it, too.
-        settings: by path, what it was run with, or ``{"one of": values}`` that come to the same; another value makes
-            another run of the same method.
-        otherwise: by constraint, what no setting of it makes as it was published.
-        network: the published network that it was run with, where a work has several.
-        tried: by name, what the optimisers were that it was tried with, the best of which was published; empty where
-            there was one.
+        other_iterations: another budget that it may have had; the same number where there is no doubt.
+        identity: by path in a resolved run, the value, or list of values, that makes a run one of this method. A list
+            holds null where runs from before the field existed belong to the method, too.
+        settings: by path, the published value, or ``{"one of": values}`` where several are equivalent. A run with
+            another value is still of this method; the difference is stated.
+        otherwise: by constraint, a difference from the published method that no setting of ours removes, in words.
+        network: the published network, where a work has several.
+        tried: by name, the optimisers that were tried, of which the best was published; empty where there was one.
     """
 
     name: str
@@ -44,90 +47,97 @@ class Method:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether it may have been run for another number of iterations."""
+        """Whether the published number of iterations is uncertain."""
         return self.other_iterations != self.iterations
 
     @property
     def budgets(self) -> tuple[int, int]:
-        """The published budget, and what it may have been instead."""
+        """The published budget, and the other one that it may have been."""
         return self.iterations, self.other_iterations
 
     @property
     def budget(self) -> str:
-        """The published budget, with the other one where there is doubt."""
+        """The published budget as text, with the other one where it is uncertain."""
         other = f" or {self.other_iterations}" if self.is_doubtful else ""
         return f"{self.iterations}{other}"
 
-    def is_(self, flat: Mapping[str, Any]) -> bool:
-        """Say whether a run, flattened by `flatten`, is of this method."""
-        return all(flat.get(key) in _several(value) for key, value in self.identity.items())
+    def matches(self, flat: Mapping[str, Any]) -> bool:
+        """Return whether a run, flattened by `flatten`, is of this method."""
+        return all(flat.get(key) in _as_list(value) for key, value in self.identity.items())
 
     def differences(self, flat: Mapping[str, Any]) -> list[str]:
-        """Return in words where a run of this method was run with something else; what it lacks is no matter."""
+        """Return in words each setting of a run that is not the published one; a field that it lacks is skipped."""
         changed = [
-            f"{key.rpartition('.')[2]} {_plain(flat[key])} for {_plain(_same(value)[-1])}"
+            f"{key.rpartition('.')[2]} {_as_text(flat[key])} for {_as_text(_equivalent(value)[-1])}"
             for key, value in self.settings.items()
-            if key in flat and flat[key] not in _same(value)
+            if key in flat and flat[key] not in _equivalent(value)
         ]
         changed += self._not_tried(flat)
         return changed + [text for name, text in self.otherwise.items() if flat.get("constraint.name") == name]
 
     def _not_tried(self, flat: Mapping[str, Any]) -> list[str]:
-        """Return in words the optimiser of a run, where it is none of those that the method was tried with."""
+        """Return in words the optimiser of a run, where it is not one of those that were tried."""
         found = {key: flat.get(f"setting.{key}") for one in self.tried.values() for key in one}
         if not self.tried or found in self.tried.values():
             return []
-        said = ", ".join(f"{key} {_plain(value)}" for key, value in found.items())
-        return [f"{said} for one of {', '.join(self.tried)}"]
+        text = ", ".join(f"{key} {_as_text(value)}" for key, value in found.items())
+        return [f"{text} for one of {', '.join(self.tried)}"]
 
 
 class PublishedWork(NamedTuple):
     """A published comparison.
 
     Attributes:
-        iterations: how sure the budgets of its methods are.
-        values: method, metric, value, and ``printed``, the value as it was, with its spread where it has one; of
-            critics also dim and width (the number of funnels), of images dataset and network.
-        spread: what is printed after a value's ±; empty where nothing is.
-        measured: by metric, the facts of the protocol that it was measured by; what is null there, no number may have.
+        iterations: what a step is, and how certain the budgets of its methods are.
+        values: method, metric, value, and ``printed``, the value as it was printed, with its spread where it has one.
+            For critics also dim and width (the number of funnels), for images dataset and network.
+        spread: what the number after a ± is; empty where there is none.
+        measured: by metric, the facts of its protocol, which a number of ours must share; null: must not be there.
     """
 
     source: str
     protocol: str
     iterations: str
-    methods: tuple[Method, ...]
+    methods: tuple[PublishedMethod, ...]
     values: pd.DataFrame
     spread: str
     measured: Mapping[str, Mapping[str, Any]]
 
-    def method_of(self, run: Mapping[str, Any]) -> Method | None:
-        """Return the method that a resolved run is of, whatever its label; None where the work has none like it."""
+    def method_of(self, run: Mapping[str, Any]) -> PublishedMethod | None:
+        """Return the method of a resolved run, whatever its label; None where the work has no such method."""
         flat = flatten(run)
-        return next((method for method in self.methods if method.is_(flat)), None)
+        return next((method for method in self.methods if method.matches(flat)), None)
 
 
 @cache
-def published(name: str = KOROTIN2022) -> PublishedWork:
-    """Return a work of which the package has the numbers: ``<name>.json`` and ``<name>.csv`` beside this module."""
-    folder = Path(__file__).parent
-    said = json.loads((folder / f"{name}.json").read_text())
-    values = pd.read_csv(folder / f"{name}.csv", dtype={"value": str, "spread": str})
+def works_on_images() -> tuple[str, ...]:
+    """Return the names of the published works that compare GANs on images, by year, then by name."""
+    known = {path.stem: json.loads(path.read_text()) for path in _FOLDER.glob("*.json")}
+    names = [name for name, work in known.items() if work["compares"] == "images"]
+    return tuple(sorted(names, key=lambda name: (known[name]["year"], name)))
+
+
+@cache
+def published(name: str = "korotin2022") -> PublishedWork:
+    """Return a published work: ``<name>.json`` and ``<name>.csv`` beside this module."""
+    work = json.loads((_FOLDER / f"{name}.json").read_text())
+    values = pd.read_csv(_FOLDER / f"{name}.csv", dtype={"value": str, "spread": str})
     spread = values.pop("spread") if "spread" in values else pd.Series(pd.NA, values.index, dtype=str)
     printed = values["value"].where(spread.isna(), values["value"] + " ± " + spread)
     return PublishedWork(
-        said["source"],
-        said["protocol"],
-        said["iterations"],
-        tuple(_method(one, said, said.get("networks", {}).get(one.get("network"), {})) for one in said["methods"]),
+        work["source"],
+        work["protocol"],
+        work["iterations"],
+        tuple(_method(one, work, work.get("networks", {}).get(one.get("network"), {})) for one in work["methods"]),
         values.assign(printed=printed, value=values["value"].astype(float)),
-        said.get("spread", ""),
-        said.get("measured", {}),
+        work.get("spread", ""),
+        work.get("measured", {}),
     )
 
 
-def _method(one: dict[str, Any], work: dict[str, Any], network: dict[str, Any]) -> Method:
-    """Return a method: what is said of its work and of its network holds of it, too."""
-    return Method(
+def _method(one: dict[str, Any], work: dict[str, Any], network: dict[str, Any]) -> PublishedMethod:
+    """Return a method; the fields of its work and of its network hold for it, too."""
+    return PublishedMethod(
         one["name"],
         one["iterations"],
         one.get("or", one["iterations"]),
@@ -140,20 +150,23 @@ def _method(one: dict[str, Any], work: dict[str, Any], network: dict[str, Any]) 
 
 
 def flatten(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a resolved run by paths such as ``model.width`` and ``constraint.c``; several constraints have no path."""
+    """Return a resolved run by paths such as ``model.width`` and ``constraint.c``.
+
+    A run with several constraints has no path that begins with ``constraint``.
+    """
     constraints = run.get("constraints", [])
     parts = {**run, "constraint": constraints[0] if len(constraints) == 1 else {}}
     return {".".join(path): value for path, value in leaves(parts)}
 
 
-def _same(value: Any) -> list[Any]:
-    """Return the values that come to the same, the one that stands for them last."""
+def _equivalent(value: Any) -> list[Any]:
+    """Return the equivalent values of a setting; the last one is shown."""
     return list(value["one of"]) if isinstance(value, dict) else [value]
 
 
-def _several(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _plain(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)

@@ -11,22 +11,24 @@ from matplotlib.patches import Polygon
 from synthetic import METHODS, Plan, write_sweep
 
 from lipschitz.report.plots import curves
+from lipschitz.report.plots.base import each_comparison, registered_plots
 from lipschitz.report.plots.brackets import brackets
-from lipschitz.report.plots.evidence import Evidence, Pictures, gather
-from lipschitz.report.plots.gallery import FAMILIES, gallery
-from lipschitz.report.plots.labels import spread
-from lipschitz.report.plots.panels import balanced, look
+from lipschitz.report.plots.data import ComparisonData, RunArrays, SweepData, comparison_data
+from lipschitz.report.plots.gallery import gallery
+from lipschitz.report.plots.lines import spread
+from lipschitz.report.plots.panels import balanced_columns, log_tick, report_style
 from lipschitz.report.plots.samples import mosaic, panel_title
 from lipschitz.report.reading.results import load
 
+NAMES = [one.name for one in registered_plots([]) if one.scope is each_comparison]
 PLAN = Plan(("eight_gaussians",), ("none", "gradient_penalty"), seeds=(0, 1))
 
 
-def evidence_of(folder: Path) -> Evidence:
-    return gather(load(folder))[0]
+def data_of(folder: Path) -> ComparisonData:
+    return comparison_data(load(folder))[0]
 
 
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in ("surface", "samples")])
+@pytest.mark.parametrize("family", [name for name in NAMES if name not in ("surface", "samples")])
 @pytest.mark.parametrize("dataset", ["eight_gaussians", "digits"])
 def test_every_figure_names_its_dataset_and_every_method(reported: Reported, family: str, dataset: str) -> None:
     text = (reported.folder / "plots" / f"{family}_{dataset}.svg").read_text()
@@ -49,10 +51,10 @@ def test_every_figure_comes_in_three_formats(reported: Reported) -> None:
 
 
 def test_a_bracket_goes_from_the_geometric_mean_of_the_lower_to_that_of_the_upper_bounds(tmp_path: Path) -> None:
-    evidence = evidence_of(write_sweep(tmp_path, PLAN))
-    last = evidence.results.outcomes[evidence.results.outcomes["which"] == "last"]
-    with look():
-        figure = brackets(evidence)
+    data = data_of(write_sweep(tmp_path, PLAN))
+    last = data.results.outcomes[data.results.outcomes["which"] == "last"]
+    with report_style():
+        figure = brackets(data)
     assert figure is not None
     (axes,) = figure.axes
     right = axes.get_xlim()[1]
@@ -61,7 +63,7 @@ def test_a_bracket_goes_from_the_geometric_mean_of_the_lower_to_that_of_the_uppe
     }
     expected = set()
     for place, name in enumerate(PLAN.constraints):
-        of_runs = last[last["run"].isin(evidence.runs.index[evidence.runs["constraint"] == name])]
+        of_runs = last[last["run"].isin(data.runs.index[data.runs["constraint"] == name])]
         for bound in ("lipschitz_lower", "lipschitz_upper"):
             mean = float(np.exp(np.log(of_runs.loc[of_runs["metric"] == bound, "value"]).mean()))
             expected.add((place, mean if np.isfinite(mean) else right))
@@ -73,9 +75,9 @@ def test_a_bracket_goes_from_the_geometric_mean_of_the_lower_to_that_of_the_uppe
 
 
 def test_seconds_are_steps_times_what_the_serial_pass_measured(tmp_path: Path) -> None:
-    evidence = evidence_of(write_sweep(tmp_path, PLAN))
-    with look():
-        figure = curves.quality_by_seconds(evidence)
+    data = data_of(write_sweep(tmp_path, PLAN))
+    with report_style():
+        figure = curves.quality_by_seconds(data)
     assert figure is not None
     ends = {
         round(float(np.asarray(line.get_xdata())[-1]), 6) for line in figure.axes[0].lines if len(line.get_xdata()) == 6
@@ -86,36 +88,36 @@ def test_seconds_are_steps_times_what_the_serial_pass_measured(tmp_path: Path) -
 def test_what_was_not_timed_is_left_out_of_seconds_and_said(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, PLAN)
     (folder / "timing" / "eight_gaussians-hinge-C-none.json").write_text(json.dumps({"n_dis": 1}))
-    with look():
-        figure = curves.quality_by_seconds(evidence_of(folder))
+    with report_style():
+        figure = curves.quality_by_seconds(data_of(folder))
     assert figure is not None
     assert any("Not measured: none." in text.get_text() for text in figure.texts)
 
 
 def test_a_dollar_in_a_label_is_no_formula(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, Plan(("eight_gaussians",), ("none", r"odd($\frac$=<1>&2)"), seeds=(0,)))
-    pictures = list(gallery(gather(load(folder)), None, []))
-    assert len(pictures) == len(FAMILIES)
+    pictures = list(gallery(SweepData(load(folder)), None, []))
+    assert len(pictures) == len(NAMES)
     assert r"odd($\frac$=&lt;1&gt;&amp;2)" in pictures[0].files["svg"].decode()
 
 
 def test_where_there_are_too_many_figures_it_says_so(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, PLAN)
     warnings: list[str] = []
-    assert [picture.name for picture in gallery(gather(load(folder)), 1, warnings)] == [
+    assert [picture.name for picture in gallery(SweepData(load(folder)), 1, warnings)] == [
         "quality_by_step_eight_gaussians"
     ]
     assert len(warnings) == 1
-    assert str(len(FAMILIES) - 1) in warnings[0]
+    assert str(len(NAMES) - 1) in warnings[0]
 
 
 def test_comparisons_are_never_mixed(tmp_path: Path) -> None:
     plan = Plan(("eight_gaussians",), ("none",), losses=("hinge", "minimax"), settings=("A", "C"), seeds=(0, 1))
-    found = gather(load(write_sweep(tmp_path, plan)))
-    assert [evidence.slug for evidence in found] == [
+    found = comparison_data(load(write_sweep(tmp_path, plan)))
+    assert [data.slug for data in found] == [
         f"eight_gaussians_{loss}_{setting}" for loss in ("hinge", "minimax") for setting in ("A", "C")
     ]
-    assert all(set(evidence.curves["n"]) == {2} for evidence in found)
+    assert all(set(data.curves["n"]) == {2} for data in found)
 
 
 @given(st.lists(st.floats(-2, 2), max_size=20), st.floats(0.01, 0.2))
@@ -130,15 +132,15 @@ def test_labels_keep_their_order_and_their_distance(wanted: list[float], gap: fl
 
 @pytest.mark.parametrize(("number", "columns"), [(1, 1), (4, 4), (5, 3), (6, 3), (7, 4), (8, 4), (9, 3)])
 def test_panels_are_balanced(number: int, columns: int) -> None:
-    assert balanced(number, 4) == columns
+    assert balanced_columns(number, 4) == columns
 
 
 def test_many_methods_are_drawn_without_intervals_and_it_says_so(tmp_path: Path) -> None:
     for count, banded in ((8, True), (9, False)):
         names = tuple(f"gradient_penalty(weight={weight}.0)" for weight in range(count))
-        evidence = evidence_of(write_sweep(tmp_path / str(count), Plan(("eight_gaussians",), names, seeds=(0, 1))))
-        with look():
-            figure = curves.quality_by_step(evidence)
+        data = data_of(write_sweep(tmp_path / str(count), Plan(("eight_gaussians",), names, seeds=(0, 1))))
+        with report_style():
+            figure = curves.quality_by_step(data)
         assert figure is not None
         assert any("95 % interval" in text.get_text() for text in figure.texts) is banded
         assert any(isinstance(artist, Polygon) for artist in figure.axes[0].get_children()) is banded
@@ -154,16 +156,14 @@ def test_mosaic_places_images_row_by_row() -> None:
 
 def test_a_long_title_is_broken_where_a_reader_would() -> None:
     label = "spectral_normalization(power_iterations=5, epsilon=1e-06)+gradient_penalty(weight=0.5)"
-    lines = panel_title(Pictures(label, 3, "diverged", {})).split("\n")
+    lines = panel_title(RunArrays(label, 3, "diverged", {})).split("\n")
     assert "".join(lines) == f"{label}, seed 3, diverged"
     assert max(map(len, lines)) <= 34
     assert lines[:2] == ["spectral_normalization(", "power_iterations=5, "]
 
 
 def test_ticks_of_a_logarithmic_axis_are_read_as_they_stand() -> None:
-    from lipschitz.report.plots.scales import power
-
-    assert [power(value, 0) for value in (1e-10, 1e-4, 0.01, 0.3, 100.0, 1e5)] == [
+    assert [log_tick(value, 0) for value in (1e-10, 1e-4, 0.01, 0.3, 100.0, 1e5)] == [
         "10⁻¹⁰",
         "10⁻⁴",
         "0.01",

@@ -13,11 +13,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from synthetic import METHODS, Plan, dump, write_sweep
 
-from lipschitz.report.plots.costs import front, quality_by_cost
 from lipschitz.report.plots.curves import quality_by_seconds
-from lipschitz.report.plots.evidence import Evidence, gather
-from lipschitz.report.plots.gallery import FAMILIES
-from lipschitz.report.plots.panels import look
+from lipschitz.report.plots.data import ComparisonData, comparison_data
+from lipschitz.report.plots.panels import report_style
+from lipschitz.report.plots.quality_by_cost import front, quality_by_cost
 from lipschitz.report.reading.results import load
 from lipschitz.report.style import styles
 
@@ -26,12 +25,12 @@ SECONDS = {"none": 11.0, "weight_clipping": 11.06, "gradient_penalty": 16.4}
 """2,000 steps at 2.5 ms and once, 1.01 times or 1.9 times 3 ms."""
 
 
-def drawn(folder: Path) -> tuple[Evidence, Figure]:
-    evidence = gather(load(folder))[0]
-    with look():
-        figure = quality_by_cost(evidence)
+def drawn(folder: Path) -> tuple[ComparisonData, Figure]:
+    data = comparison_data(load(folder))[0]
+    with report_style():
+        figure = quality_by_cost(data)
     assert figure is not None
-    return evidence, figure
+    return data, figure
 
 
 def marks(axes: Axes) -> dict[str, tuple[float, float]]:
@@ -50,19 +49,19 @@ def said(figure: Figure) -> str:
 
 
 def test_a_point_lies_at_the_seconds_of_all_steps_and_at_the_mean_of_the_last(tmp_path: Path) -> None:
-    evidence, figure = drawn(write_sweep(tmp_path, PLAN))
+    data, figure = drawn(write_sweep(tmp_path, PLAN))
     assert [axes.get_ylabel() for axes in figure.axes] == ["W1 to held-out data ↓", "Modes covered ↑"]
-    last = evidence.results.outcomes[evidence.results.outcomes["which"] == "last"]
+    last = data.results.outcomes[data.results.outcomes["which"] == "last"]
     for metric, axes in zip(("w1", "modes"), figure.axes, strict=True):
         found = marks(axes)
         for name, style in styles(PLAN.constraints).items():
-            runs = evidence.runs.index[evidence.runs["constraint"] == name]
+            runs = data.runs.index[data.runs["constraint"] == name]
             values = last.loc[last["run"].isin(runs) & (last["metric"] == metric), "value"]
             assert found[style.marker] == pytest.approx((SECONDS[name], values.mean()))
 
 
 def test_an_error_bar_is_the_interval_of_the_seeds(tmp_path: Path) -> None:
-    evidence, figure = drawn(write_sweep(tmp_path, PLAN))
+    data, figure = drawn(write_sweep(tmp_path, PLAN))
     bars = [
         tuple(np.asarray(path.vertices)[:, 1])
         for collection in figure.axes[0].collections
@@ -70,7 +69,7 @@ def test_an_error_bar_is_the_interval_of_the_seeds(tmp_path: Path) -> None:
         for path in collection.get_paths()
         if np.ptp(np.asarray(path.vertices)[:, 0]) == 0
     ]
-    rows = evidence.final[evidence.final["metric"] == "w1"]
+    rows = data.final[data.final["metric"] == "w1"]
     wanted = [(mean - ci95, mean + ci95) for mean, ci95 in rows[["mean", "ci95"]].itertuples(index=False)]
     assert sorted(bars) == [pytest.approx(bar) for bar in sorted(wanted)]
 
@@ -87,8 +86,8 @@ def test_nothing_timed_is_no_figure(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, PLAN)
     for path in (folder / "timing").iterdir():
         path.write_text(json.dumps({"n_dis": 1}))
-    with look():
-        assert quality_by_cost(gather(load(folder))[0]) is None
+    with report_style():
+        assert quality_by_cost(comparison_data(load(folder))[0]) is None
 
 
 def test_a_diverged_seed_is_counted_and_its_method_is_on_no_front(tmp_path: Path) -> None:
@@ -97,7 +96,10 @@ def test_a_diverged_seed_is_counted_and_its_method_is_on_no_front(tmp_path: Path
     _, figure = drawn(write_sweep(tmp_path, Plan(PLAN.datasets, PLAN.constraints, seeds=(0, 1), ends=ends)))
     assert "none  (n = 1, 1 diverged)" in said(figure)
     assert "weight_clipping  (n = 0, 2 diverged)" in said(figure)
-    assert "of methods without a diverged seed" in said(figure)
+    assert (
+        "Pareto front, no other method has a better mean in less time, among methods without a diverged seed"
+        in said(figure)
+    )
     assert set(marks(figure.axes[0])) == {
         styles(PLAN.constraints)[name].marker for name in ("none", "gradient_penalty")
     }
@@ -123,8 +125,8 @@ def test_methods_timed_on_different_devices_are_named_and_have_no_front(tmp_path
     folder = write_sweep(tmp_path, PLAN)
 
     def figures() -> tuple[Figure, Figure]:
-        evidence, by_cost = drawn(folder)
-        by_seconds = quality_by_seconds(evidence)
+        data, by_cost = drawn(folder)
+        by_seconds = quality_by_seconds(data)
         assert by_seconds is not None
         return by_cost, by_seconds
 
@@ -143,7 +145,7 @@ def test_methods_timed_on_different_devices_are_named_and_have_no_front(tmp_path
     where = "cuda: another (none); cpu: synthetic, 1 thread (weight_clipping, gradient_penalty)"
     for figure in (by_cost, by_seconds):
         words = " ".join(said(figure).split())
-        assert f"Timed on different devices, whose seconds do not compare: {where}." in words
+        assert f"Timed on different devices, so that seconds are not comparable: {where}." in words
     assert len(marks(by_cost.axes[0])) == 3
 
 
@@ -173,10 +175,6 @@ def test_the_labels_of_many_methods_stand_apart(tmp_path: Path) -> None:
         places = sorted(text.get_position()[1] * height for text in axes.texts if "version=" in text.get_text())
         assert len(places) == len(names)
         assert min(high - low for low, high in pairwise(places)) > 0.15
-
-
-def test_the_figure_is_in_the_gallery() -> None:
-    assert FAMILIES["quality_by_cost"][1] is quality_by_cost
 
 
 def test_a_front_by_hand() -> None:

@@ -7,8 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 from synthetic import Plan, write_sweep
 
-from lipschitz.report.plots.evidence import gather
-from lipschitz.report.plots.panels import look
+from lipschitz.report.plots.data import comparison_data
+from lipschitz.report.plots.panels import report_style
 from lipschitz.report.plots.samples import samples
 from lipschitz.report.reading.results import load
 
@@ -27,9 +27,9 @@ def drawn(folder: Path, names: list[str] | None) -> Figure:
 
 
 def figure_of(folder: Path) -> Figure:
-    (evidence,) = gather(load(folder))
-    with look():
-        figure = samples(evidence)
+    (data,) = comparison_data(load(folder))
+    with report_style():
+        figure = samples(data)
     assert figure is not None
     return figure
 

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from synthetic import Plan, dump, write_sweep
 
-from lipschitz.report.plots.evidence import gather
-from lipschitz.report.plots.panels import look
+from lipschitz.report.plots.data import comparison_data
+from lipschitz.report.plots.panels import report_style
 from lipschitz.report.plots.step_time import step_time
 from lipschitz.report.reading.results import load
 
@@ -18,8 +18,8 @@ PLAN = Plan(("digits",), ("none", "gradient_penalty"), seeds=(0,), evaluations=1
 
 
 def drawn(folder: Path, place: int = 0) -> tuple[Axes, str]:
-    with look():
-        figure = step_time(gather(load(folder))[place])
+    with report_style():
+        figure = step_time(comparison_data(load(folder))[place])
     assert figure is not None
     (axes,) = figure.axes
     return axes, " ".join(text.get_text() for text in figure.texts)
@@ -55,8 +55,8 @@ def test_what_was_not_timed_is_named(tmp_path: Path) -> None:
     assert len(axes.texts) == 0
     assert "Not measured: none." in said
     timing(folder, "gradient_penalty").unlink()
-    with look():
-        assert step_time(gather(load(folder))[0]) is None
+    with report_style():
+        assert step_time(comparison_data(load(folder))[0]) is None
 
 
 def test_methods_share_the_figure_whatever_setting_was_chosen_for_them(tmp_path: Path) -> None:

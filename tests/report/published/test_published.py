@@ -20,7 +20,7 @@ from synthetic_transport import (
     write_pairs,
 )
 
-from lipschitz.report.published import agreement, ranks
+from lipschitz.report.published import critic_tables, ranks
 from lipschitz.report.published.critics import Family, families
 from lipschitz.report.published.verdicts import verdict
 from lipschitz.report.published.work import TRUE, published
@@ -112,7 +112,7 @@ def test_verdicts(difference: float, half_width: float, n: int, near: float, wor
 def test_a_row_worked_out_by_hand(tmp_path: Path) -> None:
     """Seeds .7, .8 and .9 at dimension 2 with 4 funnels, where .845 was published: s = .1, so t s √(4/3) = .497."""
     plan = Pairs((PENALTY,), (2,), (4,), cosines={(PENALTY.label, 2, 4): (0.7, 0.8, 0.9)})
-    cosine, *others = agreement.tables(family_of(tmp_path, plan))
+    cosine, *others = critic_tables.tables(family_of(tmp_path, plan))
     assert others == [], "no L2 or W1 was published there"
     half = T2 * 0.1 * math.sqrt(4 / 3)
     assert lines(cosine) == [
@@ -145,7 +145,7 @@ def test_the_last_step_counts_and_not_the_best(tmp_path: Path) -> None:
     result["best"]["values"]["cosine_float32"] = 0.9
     path.write_text(json.dumps(result))
     (family,) = families(load(folder))
-    (row,) = lines(agreement.tables(family)[0])
+    (row,) = lines(critic_tables.tables(family)[0])
     assert (row["Ours: mean"], row["Ours: prediction interval"]) == ("0.500", "–")
     assert row["In the 95 % prediction interval"] == "too few seeds"
 
@@ -153,10 +153,10 @@ def test_the_last_step_counts_and_not_the_best(tmp_path: Path) -> None:
 def test_published_values_meet_only_what_was_measured_as_they_were(tmp_path: Path) -> None:
     cosines = {(PENALTY.label, 2, 4): (0.9, 0.91, 0.92)}
     plan = Pairs((PENALTY,), (2,), (4,), cosines=cosines, rounding=0.1)
-    (row,) = lines(agreement.tables(family_of(tmp_path / "new", plan))[0])
+    (row,) = lines(critic_tables.tables(family_of(tmp_path / "new", plan))[0])
     assert (row["Ours: mean"], row["Ours - published"]) == ("0.810", "-0.035")
     old = family_of(tmp_path / "old", replace(plan, as_published=False))
-    (table,) = agreement.tables(old)
+    (table,) = critic_tables.tables(old)
     (row,) = lines(table)
     assert (row["Optimal potential"], row["Ours: mean"], row["Ours: n"]) == ("–", "–", "0")
     assert row["In the 95 % prediction interval"] == "not measured as published"
@@ -168,7 +168,7 @@ def test_ours_stand_at_either_number_of_steps_that_the_published_may_be_of(tmp_p
     """The synthetic cosine grows with the steps: after 5,000 of 10,000 it is half of its last."""
     longer = replace(NORMALIZATION, steps=10_000)
     cosines = {(NORMALIZATION.label, 2, 4): (0.4, 0.5, 0.6)}
-    table = agreement.tables(family_of(tmp_path, Pairs((CLIPPING, longer), (2,), (4,), cosines=cosines)))[0]
+    table = critic_tables.tables(family_of(tmp_path, Pairs((CLIPPING, longer), (2,), (4,), cosines=cosines)))[0]
     clipping, row = lines(table)
     assert (row["Steps: published"], row["Ours: mean"]) == ("10000 or 5000", "0.500")
     assert row["Ours: at the other steps"] == "0.250"
@@ -188,7 +188,7 @@ def test_rows_with_other_steps_than_the_published_are_counted_apart(tmp_path: Pa
         (method.label, 2, 4): (value - 0.001, value, value + 0.001)
         for method, value in zip(methods, values, strict=True)
     }
-    table = agreement.tables(family_of(tmp_path, Pairs(methods, (2,), (4,), cosines=cosines)))[0]
+    table = critic_tables.tables(family_of(tmp_path, Pairs(methods, (2,), (4,), cosines=cosines)))[0]
     said = (
         "3 rows with the published steps: 2 of 3 within .03, 2 of 3 in the prediction interval; "
         "1 row with other steps: 1 of 1 within .03, 1 of 1 in the prediction interval."
@@ -198,7 +198,7 @@ def test_rows_with_other_steps_than_the_published_are_counted_apart(tmp_path: Pa
 
 def test_what_no_setting_makes_as_published_is_said(tmp_path: Path) -> None:
     methods = (PENALTY, NORMALIZATION, SORTING)
-    notes = " ".join(agreement.tables(family_of(tmp_path, Pairs(methods, (2,), (4,))))[0].notes)
+    notes = " ".join(critic_tables.tables(family_of(tmp_path, Pairs(methods, (2,), (4,))))[0].notes)
     assert "spectral normalization: the gradient through σ is kept" in notes
     assert "sorting out: the Cayley map" in notes
     assert "gradient penalty: the" not in notes
@@ -206,7 +206,7 @@ def test_what_no_setting_makes_as_published_is_said(tmp_path: Path) -> None:
 
 def test_an_interval_ends_where_its_metric_does(tmp_path: Path) -> None:
     cosines = {(SORTING.label, 16, 4): (0.8, 0.99, 0.9), (CLIPPING.label, 16, 4): (-0.9, -0.6, -0.8)}
-    cosine, distance, _ = agreement.tables(
+    cosine, distance, _ = critic_tables.tables(
         family_of(tmp_path, Pairs((CLIPPING, SORTING), (16,), (4,), cosines=cosines))
     )
     ends = [row["Ours: prediction interval"].split(" to ") for row in lines(cosine)]
@@ -223,7 +223,7 @@ def test_only_seeds_that_finished_count_and_those_that_diverged_are_named(tmp_pa
     }
     plan = Pairs((CLIPPING, PENALTY, SORTING), (2,), (4,), cosines={(PENALTY.label, 2, 4): (0.84, 0.1, 0.1)}, ends=ends)
     family = family_of(tmp_path, plan)
-    clipping, penalty = lines(agreement.tables(family)[0])
+    clipping, penalty = lines(critic_tables.tables(family)[0])
     assert (penalty["Ours: mean"], penalty["Ours: n"], penalty["In the 95 % prediction interval"]) == (
         "0.840",
         "1",
@@ -235,12 +235,12 @@ def test_only_seeds_that_finished_count_and_those_that_diverged_are_named(tmp_pa
         "none finished",
     )
     named = "clipping at dim 2, 4 funnels (seed 0, 1, 2); gradient penalty at dim 2, 4 funnels (seed 1)"
-    assert f"Diverged, and in no mean: {named}." in agreement.tables(family)[0].notes
+    assert f"Diverged seeds, in no mean: {named}." in critic_tables.tables(family)[0].notes
 
 
 def test_l2_and_w1_stand_beside_theirs_and_the_true_w1s(tmp_path: Path) -> None:
     plan = Pairs((CLIPPING, SORTING), (16,), (4,), cosines={(CLIPPING.label, 16, 4): (0.3, 0.3, 0.3)})
-    _, distance, w1 = agreement.tables(family_of(tmp_path, plan))
+    _, distance, w1 = critic_tables.tables(family_of(tmp_path, plan))
     clipping, sorting = lines(distance)
     assert (clipping["Published"], clipping["Ours: mean"], clipping["In the 95 % prediction interval"]) == (
         "6.90",
@@ -263,15 +263,15 @@ def test_what_was_run_otherwise_is_said(tmp_path: Path) -> None:
         path.write_text(json.dumps(definition))
     (family,) = families(load(folder))
     changed = "batch_size 256 for 1024, precision tf32 for float32, weight 1.0 for 10.0"
-    said = f"Other than published in more than steps: gradient penalty: {changed}."
-    assert said in agreement.tables(family)[0].notes
+    said = f"Differences from the published runs besides steps: gradient penalty: {changed}."
+    assert said in critic_tables.tables(family)[0].notes
 
 
 def test_two_constraints_of_one_method_are_told_apart(tmp_path: Path) -> None:
     other = replace(CLIPPING, label="weight_clipping(c=0.1)", constraint={**CLIPPING.constraint, "c": 0.1})
     cosines = {(CLIPPING.label, 2, 4): (0.07, 0.08, 0.09), (other.label, 2, 4): (0.01, 0.02, 0.03)}
     family = family_of(tmp_path, Pairs((other, CLIPPING, SORTING), (2,), (4,), cosines=cosines))
-    rows = lines(agreement.tables(family)[0])
+    rows = lines(critic_tables.tables(family)[0])
     assert [row["Constraint"] for row in rows] == [other.label, CLIPPING.label, SORTING.label]
     (row,) = lines(ranks.tables(family)[0])
     assert row["clipping: ours"] == "2"
@@ -324,7 +324,7 @@ def test_the_ranks_of_a_sweep_worked_out_by_hand(tmp_path: Path) -> None:
             "Pairs: reversed": "1",
         }
     ]
-    assert "Reversed, in ours: dim 2, 64 funnels: gradient penalty above one-sided (LP)." in table.notes
+    assert "Reversed in ours: dim 2, 64 funnels: gradient penalty above one-sided (LP)." in table.notes
     steps = "Steps, published and ours: gradient penalty 60000 or 40000 and 2000, one-sided (LP) 60000 or 40000 and"
     assert any(note.startswith(steps) for note in table.notes)
 
@@ -336,5 +336,5 @@ def test_one_seed_ranks_nothing(tmp_path: Path, seeds: tuple[int, ...]) -> None:
 
 def test_nothing_is_compared_where_nothing_matches(tmp_path: Path) -> None:
     family = family_of(tmp_path / "formula", Pairs(published=False, pictures=False))
-    assert agreement.tables(family) == ranks.tables(family) == []
+    assert critic_tables.tables(family) == ranks.tables(family) == []
     assert families(load(write_sweep(tmp_path / "generation", Plan(("digits",), seeds=(0,), pictures=False)))) == []

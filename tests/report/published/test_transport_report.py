@@ -27,16 +27,14 @@ from synthetic_transport import (
 )
 
 from lipschitz.report.plots import curves
-from lipschitz.report.plots.across import figures_across
 from lipschitz.report.plots.brackets import brackets
-from lipschitz.report.plots.cosines import cosine_as_published, cosine_by_dimension
-from lipschitz.report.plots.distances import w1_by_dimension
-from lipschitz.report.plots.evidence import Evidence, gather
+from lipschitz.report.plots.by_dimension import cosine_as_published, cosine_by_dimension, w1_by_dimension
+from lipschitz.report.plots.data import ComparisonData, SweepData, comparison_data
 from lipschitz.report.plots.gallery import gallery
 from lipschitz.report.plots.gradients import gradients
 from lipschitz.report.plots.layers import effective_rank
-from lipschitz.report.plots.panels import look
-from lipschitz.report.plots.potentials import potentials
+from lipschitz.report.plots.panels import report_style
+from lipschitz.report.plots.surfaces import CriticsOfPair, potentials
 from lipschitz.report.published.critics import Family, families
 from lipschitz.report.reading.results import Results, load
 from lipschitz.report.statistics.summary import summarise
@@ -178,7 +176,7 @@ def test_csv_files_keep_the_labels(folder: Path) -> None:
 
 @pytest.mark.parametrize(("draw", "floor"), [(cosine_by_dimension, 1.0), (cosine_as_published, 0.882)])
 def test_cosines_by_dimension_and_number_of_funnels(family: Family, draw: Draw, floor: float) -> None:
-    with look():
+    with report_style():
         figure = drawn(draw(family))
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["4 funnels", "64 funnels"]
     for panel, theirs in ((0, [(2, 0.845), (16, 0.964)]), (1, [(2, 0.355), (16, 0.785)])):
@@ -198,13 +196,13 @@ def test_cosines_by_dimension_and_number_of_funnels(family: Family, draw: Draw, 
 
 def test_published_cosines_stand_only_beside_what_was_measured_as_they_were(tmp_path: Path) -> None:
     (found,) = families(load(write_pairs(tmp_path, replace(SMALL, dims=(2, 16), as_published=False))))
-    with look():
+    with report_style():
         assert cosine_as_published(found) is None
         assert marks(drawn(cosine_by_dimension(found)), 0, PENALTY.label, hollow=True) == []
 
 
 def test_the_certified_w1_is_filled_and_the_raw_one_grey(family: Family) -> None:
-    with look():
+    with report_style():
         figure = drawn(w1_by_dimension(family))
     # The synthetic critic's W1 is its cosine times the true one, and Lip(D) lies between 0.8 and 2.
     assert marks(figure, 0, SORTING.label) == [(2, pytest.approx(0.958 / 2)), (16, pytest.approx(0.944 / 2))]
@@ -231,7 +229,7 @@ def test_a_w1_that_is_not_positive_does_not_hide_the_others(tmp_path: Path) -> N
     cosines = {(CLIPPING.label, dim, 4): (-0.01, -0.01) for dim in (2, 16)}
     plan = replace(SMALL, dims=(2, 16), cosines=cosines | {(PENALTY.label, 2, 4): (0.001, 0.001)})
     (found,) = families(load(write_pairs(tmp_path, plan)))
-    with look():
+    with report_style():
         figure = drawn(w1_by_dimension(found))
     assert figure.axes[0].get_yscale() == "log"
     assert figure.axes[0].get_ylim()[0] > 0
@@ -245,7 +243,7 @@ def test_one_constraint_on_two_critics_is_two_lines(tmp_path: Path) -> None:
         "gradient_penalty, critic, activation full_sort",
         "sorting out (orthogonal, full_sort)",
     ]
-    with look():
+    with report_style():
         figure = drawn(cosine_by_dimension(found))
     colour = styles([PENALTY.label])[PENALTY.label].colour
     dashes = {
@@ -258,7 +256,7 @@ def test_one_constraint_on_two_critics_is_two_lines(tmp_path: Path) -> None:
 
 def test_one_dimension_makes_no_figure_over_dimensions(tmp_path: Path) -> None:
     (found,) = families(load(write_pairs(tmp_path, SMALL)))
-    with look():
+    with report_style():
         assert cosine_by_dimension(found) is cosine_as_published(found) is w1_by_dimension(found) is None
 
 
@@ -267,9 +265,9 @@ def contours(artist: object) -> list[float]:
 
 
 def test_critics_stand_beside_the_optimal_potential(family: Family) -> None:
-    with look():
-        figure = drawn(potentials(family, LABEL))
-        assert potentials(family, "funnels(dim=16, published=True)") is None
+    with report_style():
+        figure = drawn(potentials(CriticsOfPair(family, LABEL)))
+        assert potentials(CriticsOfPair(family, "funnels(dim=16, published=True)")) is None
     titles = [axes.get_title(loc="left").replace("\n", "") for axes in figure.axes]
     assert titles == [
         CLIPPING.label,
@@ -292,31 +290,31 @@ def test_critics_stand_beside_the_optimal_potential(family: Family) -> None:
 def test_a_diverged_critic_is_named_in_its_panel(tmp_path: Path) -> None:
     ends = {(PENALTY.label, 2, 4, seed): "diverged" for seed in (0, 1)}
     (found,) = families(load(write_pairs(tmp_path, replace(SMALL, ends=ends))))
-    with look():
-        figure = drawn(potentials(found, LABEL))
+    with report_style():
+        figure = drawn(potentials(CriticsOfPair(found, LABEL)))
     titles = [axes.get_title(loc="left").replace("\n", "") for axes in figure.axes]
     assert titles[1] == "gradient_penalty, seed 0, diverged"
     assert titles[0].endswith("seed 0")
 
 
 def test_the_last_step_is_each_method_s_own(sweep: Results) -> None:
-    evidence = gather(sweep)[0]
-    assert dict(evidence.final.groupby("constraint")["step"].max())[CLIPPING.label] == 1000
-    with look():
-        for figure in (gradients(evidence), effective_rank(evidence), brackets(evidence)):
+    data = comparison_data(sweep)[0]
+    assert dict(data.final.groupby("constraint")["step"].max())[CLIPPING.label] == 1000
+    with report_style():
+        for figure in (gradients(data), effective_rank(data), brackets(data)):
             assert CLIPPING.label in texts(drawn(figure)) or CLIPPING.label in str(
                 [tick.get_text() for tick in drawn(figure).axes[0].get_yticklabels()]
             )
-        places = drawn(gradients(evidence)).axes[0]
+        places = drawn(gradients(data)).axes[0]
     assert [tick.get_text() for tick in places.get_xticklabels()] == ["P", "between", "Q"]
     heads = [line for line in places.lines if line.get_color() == styles([CLIPPING.label])[CLIPPING.label].colour]
     assert [list(line.get_ydata()) for line in heads] == [[0.9, 0.9, 0.9]]
 
 
 def test_seconds_are_steps_of_the_critic_alone(sweep: Results) -> None:
-    evidence = gather(sweep)[0]
-    with look():
-        figure = drawn(curves.quality_by_seconds(evidence))
+    data = comparison_data(sweep)[0]
+    with report_style():
+        figure = drawn(curves.quality_by_seconds(data))
     ends = {
         round(float(np.asarray(line.get_xdata())[-1]), 6) for line in figure.axes[0].lines if len(line.get_xdata()) > 2
     }
@@ -325,9 +323,9 @@ def test_seconds_are_steps_of_the_critic_alone(sweep: Results) -> None:
 
 
 def test_axes_show_the_methods_and_a_floor_of_zero_flattens_none(sweep: Results) -> None:
-    evidence: Evidence = gather(sweep)[0]
-    with look():
-        figure = drawn(curves.quality_by_step(evidence))
+    data: ComparisonData = comparison_data(sweep)[0]
+    with report_style():
+        figure = drawn(curves.quality_by_step(data))
     cosine, l2, error = figure.axes
     assert [axes.get_ylabel().replace("\n", " ") for axes in (cosine, l2, error)] == [
         "Cosine to the optimal gradient ↑",
@@ -344,7 +342,7 @@ def test_axes_show_the_methods_and_a_floor_of_zero_flattens_none(sweep: Results)
 
 def test_figures_of_the_whole_sweep_come_first_and_within_the_limit(sweep: Results) -> None:
     warnings: list[str] = []
-    names = [picture.name for picture in gallery(gather(sweep), 9, warnings, figures_across(families(sweep)))]
+    names = [picture.name for picture in gallery(SweepData(sweep), 9, warnings)]
     # Three times two panels are more than half of nine, so that one other figure fits, and no headline.
     assert names == [
         "cosine_by_dimension_published-funnels",

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from synthetic import Plan, dump, write_sweep
 
-from lipschitz.report.plots.panels import look
-from lipschitz.report.plots.robustness import by_setting
+from lipschitz.report.plots.by_setting import by_setting
+from lipschitz.report.plots.panels import report_style
 from lipschitz.report.reading.comparable import training_of
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.robustness import Method, Settings, settings_of
@@ -80,7 +80,7 @@ def only(folder: Path) -> Settings:
 
 
 def drawn(found: Settings) -> list[Axes]:
-    with look():
+    with report_style():
         figure = by_setting(found)
     assert figure is not None
     return figure.axes
@@ -103,7 +103,7 @@ def test_runs_that_settings_were_chosen_by_stand_in_what_compares_settings_and_n
     assert {path.stem for path in folder.glob("plots/by_setting*")} == {"by_setting_digits_tuning"}
     text = (folder / "plots" / "by_setting_digits_tuning.svg").read_text()
     assert "seeds 100, 101" in text
-    assert "the best is optimistic: the tables hold other seeds" in text
+    assert "chosen by these runs, so that the best is optimistic; the tables hold other seeds" in text
     page, tables = (folder / "index.html").read_text(), (folder / "table.md").read_text()
     assert "by_setting_digits_tuning.svg" in page
     for said in (page, tables):

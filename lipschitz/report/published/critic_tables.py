@@ -1,14 +1,13 @@
-"""Published and ours, side by side: does the published value lie where another seed of ours would?"""
+"""Build the tables of critics that set our values beside the published ones, and the notes below them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from lipschitz.report.published.critics import Family
-from lipschitz.report.published.notes import notes
 from lipschitz.report.published.verdicts import (
     NONE,
     OTHERWISE,
@@ -20,31 +19,31 @@ from lipschitz.report.published.verdicts import (
     signed,
     verdict,
 )
-from lipschitz.report.published.work import TRUE, Method, published
+from lipschitz.report.published.work import TRUE, PublishedMethod, flatten, published
 from lipschitz.report.reading.titles import heading
 from lipschitz.report.statistics.summary import AS_PUBLISHED
 from lipschitz.report.tables.number_format import MISSING, show
 from lipschitz.report.tables.table import Cell, Column, Table
 
 NEAR = {"cosine": 0.03}
-"""By metric, the difference up to which two values are called near, whatever the seeds' spread."""
+"""By metric, the largest difference of two values that are called near, whatever the spread over seeds."""
 CAPTION = (
-    "Ours is the mean after the last step, never the best, over the n training seeds that finished. It is measured as "
-    "the code behind the published numbers measures: P and Q are drawn independently, and the optimal gradient is that "
-    "of float32 distances, which are zero near a centre of a funnel; a gradient of zero has cosine zero. Optimal "
-    "potential: what that measurement says of the optimal potential itself. "
+    "Ours: mean after the last step, not the best one, over the n training seeds that finished. It is measured as the "
+    "code behind the published numbers measures: P and Q are drawn independently, and the optimal gradient is that of "
+    "float32 distances. These are zero near a centre of a funnel; a gradient of zero has cosine zero. Optimal "
+    "potential: the same measurement of the optimal potential itself. "
     + PREDICTED.format(reason=", as a published value is of one seed")
 )
 BY_STEPS = ("with the published steps", "with other steps")
-_OTHER_SAID = (
-    " At the other steps: our mean after the second number of steps that the published one may be of, where it was "
-    "measured there."
+_OTHER_STEPS_NOTE = (
+    " At the other steps: our mean after the second number of steps that the published value may be of, where it was "
+    "measured."
 )
-_NEAR_SAID = " Within .03: the difference is no larger than that, in the interval or not."
+_NEAR_NOTE = " Within .03: the absolute difference is at most .03, whatever the interval."
 
 
 def tables(family: Family) -> list[Table]:
-    """Return a table for each metric that was published of a configuration of the family."""
+    """Return a table for each metric with a published value for a configuration of the family."""
     return [table for metric in AS_PUBLISHED if (table := _table(family, metric)) is not None]
 
 
@@ -65,17 +64,17 @@ def _table(family: Family, metric: str) -> Table | None:
         Column("In the 95 % prediction interval", numeric=False),
     ]
     cells = [_cells(family, row, metric, several, doubtful) for row in rows.itertuples()]
-    said = CAPTION + (_OTHER_SAID if doubtful else "") + (_NEAR_SAID if metric in NEAR else "")
+    caption = CAPTION + (_OTHER_STEPS_NOTE if doubtful else "") + (_NEAR_NOTE if metric in NEAR else "")
     true = _true_values(family, rows) if metric == "w1_dual" else []
     title = f"{heading(metric)}, published and ours: {family.title}"
     judged = [Verdict(line[-2].text, line[-1].text) for line in cells]
     alike = [steps in _method(name).budgets for name, steps in zip(rows["method"], rows["steps"], strict=True)]
     summed = counted(list(zip(judged, alike, strict=True)), BY_STEPS, ".03" if metric in NEAR else "")
-    return Table("", "", "", title, columns, cells, [summed, *true, *notes(family, rows)], said)
+    return Table("", "", "", title, columns, cells, [summed, *true, *notes(family, rows)], caption)
 
 
 def _rows(family: Family, metric: str) -> pd.DataFrame:
-    """Return the cells with a published value of which a seed ended, by dimension, width and method."""
+    """Return the cells with a published value and an ended seed, by dimension, width and method."""
     ours = family.values(AS_PUBLISHED[metric])[["n", "mean", "predicted"]]
     rows = family.published_values(metric).join(ours)
     rows = rows[rows["finished"].map(bool) | rows["diverged"].map(bool)]
@@ -103,18 +102,68 @@ def _cells(family: Family, row: Any, metric: str, several: bool, doubtful: bool)
     return [Cell(str(text)) for text in texts]
 
 
-def _method(name: str) -> Method:
+def _method(name: str) -> PublishedMethod:
     return next(method for method in published().methods if method.name == name)
 
 
 def _true_values(family: Family, rows: pd.DataFrame) -> list[str]:
-    """Return the true W1 of each pair of the table, as published and as measured here."""
+    """Return a line with the true W1 of each pair of the table, published and ours."""
     values = published().values
     values = values[(values["method"] == TRUE) & (values["metric"] == "w1_dual")]
-    said = []
+    texts = []
     for (dim, width), group in rows.groupby(["dim", "width"], sort=False):
         theirs = values.loc[(values["dim"] == dim) & (values["width"] == width), "printed"]
         ours = family.true_w1.get(str(group["dataset"].iloc[0]))
         if len(theirs) and ours:
-            said.append(f"dim {dim}, {width} funnels: {theirs.iloc[0]} and {show(ours[0], 4)}")
-    return [f"The true W1, published and ours: {'; '.join(said)}."] if said else []
+            texts.append(f"dim {dim}, {width} funnels: {theirs.iloc[0]} and {show(ours[0], 4)}")
+    return [f"The true W1, published and ours: {'; '.join(texts)}."] if texts else []
+
+
+def notes(family: Family, rows: pd.DataFrame) -> list[str]:
+    """Return the notes of a table: source and protocol, our runs of each method, their differences, diverged seeds.
+
+    Args:
+        family: the critics of the table.
+        rows: the cells of the family that are in the table.
+    """
+    work = published()
+    methods = {method.name: method for method in work.methods if method.name in set(rows["method"])}
+    named = [f"{name}: {', '.join(_labels(family, rows, name))}" for name in methods]
+    texts = [f"Published: {work.source}; {work.protocol}. Steps: {work.iterations}."]
+    texts.append(f"Our runs of each method: {'; '.join(named)}.")
+    differing = {name: _differences(family, rows, method) for name, method in methods.items()}
+    parts = [f"{name}: {', '.join(found)}" for name, found in differing.items() if found]
+    if parts:
+        texts.append(f"Differences from the published runs besides steps: {'; '.join(parts)}.")
+    return texts + _diverged(rows)
+
+
+def _diverged(rows: pd.DataFrame) -> list[str]:
+    """Return a line that names the diverged seeds; none where there are none."""
+    seeds = [
+        f"{row['method']} at dim {row['dim']}, {row['width']} funnels (seed {', '.join(map(str, row['diverged']))})"
+        for row in rows.to_dict("records")
+        if row["diverged"]
+    ]
+    return [f"Diverged seeds, in no mean: {'; '.join(seeds)}."] if seeds else []
+
+
+def _labels(family: Family, rows: pd.DataFrame, name: str) -> list[str]:
+    of_method = rows[rows["method"] == name]
+    return list(
+        dict.fromkeys(
+            f"{constraint} on {family.results.shown(model)}"
+            for constraint, model in zip(of_method["constraint"], of_method["model"], strict=True)
+        )
+    )
+
+
+def _differences(family: Family, rows: pd.DataFrame, method: PublishedMethod) -> list[str]:
+    configurations: list[Hashable] = list(rows.index[rows["method"] == method.name])
+    return list(
+        dict.fromkeys(
+            text
+            for configuration in configurations
+            for text in method.differences(flatten(family.results.definitions[str(configuration)]))
+        )
+    )

@@ -1,6 +1,7 @@
-"""What each method reached with each setting: a row a setting, method under method, as wide as it depends on them."""
+"""Plot the final quality of each method with each setting: a row a setting, and a band from best to worst setting."""
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -10,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from lipschitz.metrics.catalogue import CATALOGUE
-from lipschitz.report.plots.panels import panels
-from lipschitz.report.plots.scales import fit
+from lipschitz.report.plots.base import Subject, plot
+from lipschitz.report.plots.data import SweepData
+from lipschitz.report.plots.panels import fit_axis, panels
 from lipschitz.report.reading.protocols import base
 from lipschitz.report.reading.titles import heading
 from lipschitz.report.statistics.robustness import Method, Settings
@@ -26,36 +28,43 @@ _GAP = 0.6
 
 
 class _Row(NamedTuple):
-    """Where a setting of a method stands, in rows from the top."""
+    """A setting of a method, and its place in rows from the top."""
 
     method: Method
     setting: str
     place: float
 
 
+def each_settings(sweep: SweepData) -> Iterator[Subject[Settings]]:
+    """Yield every group of methods that were trained with several settings."""
+    for found in sweep.settings:
+        yield Subject(found, found.suffix, found.title)
+
+
+@plot("Quality by method and setting", order=10, scope=each_settings)
 def by_setting(found: Settings) -> Figure | None:
     """Return one panel a metric: means and 95 % intervals after the last step, settings in the plan's order.
 
-    A band goes from the best to the worst mean of a method, to the worse edge where a seed diverged or has no finite
-    value: a cross there.
+    A band goes from the best to the worst mean of a method. Where a seed diverged or has no finite value, the band
+    reaches the worse edge of the panel, and there is a cross.
     """
     rows = _rows(found)
     if not rows:
         return None
     names = {method: found.name(method) for method in found.methods}
     titles = [heading(metric) for metric in found.metrics]
-    letters = 0.14 + 0.05 * max(len(name) for name in found.setting_names.values())
-    left = 0.35 + 0.066 * max(map(len, names.values())) + letters
+    setting_width = 0.14 + 0.05 * max(len(name) for name in found.setting_names.values())
+    left = 0.35 + 0.066 * max(map(len, names.values())) + setting_width
     size = (4.4 if len(titles) == 1 else 3.6, _ROW * (rows[-1].place + 1 + _GAP))
     title = f"{_title(found)} by setting  ·  {found.title}"
     figure, axes = panels(
-        len(titles), 2, title, _said(found), size=size, gap=(0.3, 0.75), left=left, below=0.27, bottom=0.6
+        len(titles), 2, title, _subtitle(found), size=size, gap=(0.3, 0.75), left=left, below=0.27, bottom=0.6
     )
     for index, (metric, panel) in enumerate(zip(found.metrics, axes, strict=True)):
-        _limits(panel, found, metric)
+        _set_limits(panel, found, metric)
         for method in found.methods:
-            _method(panel, found, metric, [row for row in rows if row.method == method])
-        _floor(panel, found, metric)
+            _draw_method(panel, found, metric, [row for row in rows if row.method == method])
+        _draw_floor(panel, found, metric)
         panel.set_ylim(rows[-1].place + 0.5 + _GAP / 2, -0.5 - _GAP / 2)
         panel.set_yticks([row.place for row in rows], [found.setting_names[row.setting] for row in rows])
         panel.tick_params(axis="y", length=0, labelsize=6.5, pad=2, labelleft=index == 0)
@@ -65,9 +74,9 @@ def by_setting(found: Settings) -> Figure | None:
     for row, text in zip(rows, axes[0].get_yticklabels(), strict=True):
         if found.is_picked(row.method, row.setting):
             text.set(fontweight="bold")
-    _names(axes[0], rows, names, letters)
+    _write_names(axes[0], rows, names, setting_width)
     for panel in axes:
-        _rules(panel, rows)
+        _draw_separators(panel, rows)
     return figure
 
 
@@ -87,27 +96,27 @@ def _title(found: Settings) -> str:
     return " and ".join(known)
 
 
-def _said(found: Settings) -> str:
+def _subtitle(found: Settings) -> str:
     seeds = ", ".join(map(str, found.seeds))
     of = f"mean and 95 % interval of seeds {seeds}" if len(found.seeds) > 1 else f"seed {seeds}"
     cross = "diverged or not finite" if found.unmeasured else "diverged"
-    said = f"After the last step, {of}. Band: from a method's best to its worst setting. ×: {cross}.\n"
-    said += f"Loss: {found.usual_loss} unless named. " if found.has_other_losses else ""
+    text = f"After the last step, {of}. Band: from a method's best to its worst setting. ×: {cross}.\n"
+    text += f"Loss: {found.usual_loss} unless named. " if found.has_other_losses else ""
     if not found.tuned:
-        return said.rstrip()
-    bold = "bold settings" if found.picked else "settings"
-    return said + f"By these runs the {bold} were chosen; the best is optimistic: the tables hold other seeds."
+        return text.rstrip()
+    chosen = "Bold settings were" if found.picked else "Settings were"
+    return text + f"{chosen} chosen by these runs, so that the best is optimistic; the tables hold other seeds."
 
 
-def _limits(axes: Axes, found: Settings, metric: str) -> None:
-    """Set the x axis by the means and, where the task's axes reach it, the floor; intervals may be cut."""
+def _set_limits(axes: Axes, found: Settings, metric: str) -> None:
+    """Set the x axis by the means and, where the task's axes reach it, by the floor; intervals may be cut."""
     task, floor = wording(found.group.task), found.floors.get(metric, math.nan)
     means = found.finals.loc[found.finals["metric"] == metric, "mean"].to_numpy(float)
     values = np.append(means, floor if task.axes_reach_floor else math.nan)
-    fit(axes, "x", values, margins=(0.06, 0.07))
+    fit_axis(axes, "x", values, margins=(0.06, 0.07))
 
 
-def _method(axes: Axes, found: Settings, metric: str, rows: list[_Row]) -> None:
+def _draw_method(axes: Axes, found: Settings, metric: str, rows: list[_Row]) -> None:
     if not rows:
         return
     style = found.looks[rows[0].method.constraint]
@@ -149,7 +158,7 @@ def _method(axes: Axes, found: Settings, metric: str, rows: list[_Row]) -> None:
                 )
 
 
-def _floor(axes: Axes, found: Settings, metric: str) -> None:
+def _draw_floor(axes: Axes, found: Settings, metric: str) -> None:
     floor = found.floors.get(metric, math.nan)
     low, high = axes.get_xlim()
     if not low <= floor <= high:
@@ -168,8 +177,8 @@ def _floor(axes: Axes, found: Settings, metric: str) -> None:
     )
 
 
-def _names(axes: Axes, rows: list[_Row], names: dict[Method, str], letters: float) -> None:
-    """Write each method's name left of its settings' names, beside the middle of them."""
+def _write_names(axes: Axes, rows: list[_Row], names: dict[Method, str], setting_width: float) -> None:
+    """Write each method's name left of the names of its settings, at their middle."""
     for method, name in names.items():
         places = [row.place for row in rows if row.method == method]
         if places:
@@ -177,7 +186,7 @@ def _names(axes: Axes, rows: list[_Row], names: dict[Method, str], letters: floa
                 name,
                 (0, (places[0] + places[-1]) / 2),
                 xycoords=("axes fraction", "data"),
-                xytext=(-72 * letters, 0),
+                xytext=(-72 * setting_width, 0),
                 textcoords="offset points",
                 ha="right",
                 va="center",
@@ -185,7 +194,7 @@ def _names(axes: Axes, rows: list[_Row], names: dict[Method, str], letters: floa
             )
 
 
-def _rules(axes: Axes, rows: list[_Row]) -> None:
+def _draw_separators(axes: Axes, rows: list[_Row]) -> None:
     """Draw a thin line between two methods."""
     for first, second in pairwise(rows):
         if first.method != second.method:

@@ -1,25 +1,31 @@
-"""What the figures of one comparison are drawn from: aggregated over seeds before anything is drawn."""
+"""Prepare what figures are drawn from: curves averaged over seeds, timings and saved arrays of each comparison."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lipschitz.report.published.critics import Family, families
 from lipschitz.report.reading.comparisons import COMPARISON, Comparison, comparisons, slugs
 from lipschitz.report.reading.results import Results
 from lipschitz.report.statistics.intervals import aggregate
+from lipschitz.report.statistics.robustness import Settings, settings_of
 from lipschitz.report.statistics.summary import floors, quality_metrics
 from lipschitz.report.style import Style, ordered, styles
 from lipschitz.report.wording import wording
 
+_NOTE_WIDTH = 100
+"""Characters in a line of a note."""
+
 
 @dataclass(frozen=True)
-class Pictures:
-    """The arrays that one run left, and which run it was."""
+class RunArrays:
+    """The arrays that one run saved (``samples.npz``), with the run's constraint, seed and status."""
 
     constraint: str
     seed: int
@@ -28,22 +34,22 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """One comparison.
+class ComparisonData:
+    """One comparison: runs that differ only in the constraint and the seed.
 
     Attributes:
         curves: constraint, metric, step, n, mean, ci95, over the seeds that finished.
-        broken: run, constraint, metric, step, value of the runs that diverged, as long as they were finite.
+        diverged: run, constraint, metric, step, value of the runs that diverged, as long as they were finite.
         runs: the rows of the sweep's runs.
-        floors: what each metric says of real data, or of an optimal potential.
+        floors: by metric, its value for real data, or for an optimal potential.
         quality: metrics that judge what was learnt.
-        timings: by constraint, what the serial pass measured; only where it measured all parts of a step.
+        timings: by constraint, what the serial timing pass measured; only where it measured all parts of a step.
     """
 
     comparison: Comparison
     slug: str
     curves: pd.DataFrame
-    broken: pd.DataFrame
+    diverged: pd.DataFrame
     runs: pd.DataFrame
     floors: dict[str, float]
     quality: list[str]
@@ -53,7 +59,7 @@ class Evidence:
 
     @cached_property
     def title(self) -> str:
-        """The line that heads everything drawn of the comparison."""
+        """The title of the comparison: data set, model, loss and setting."""
         return self.comparison.title(self.results.shown)
 
     @cached_property
@@ -70,11 +76,11 @@ class Evidence:
     @cached_property
     def metrics(self) -> list[str]:
         """Every recorded metric, in the order of the records."""
-        return list(dict.fromkeys([*self.curves["metric"], *self.broken["metric"]]))
+        return list(dict.fromkeys([*self.curves["metric"], *self.diverged["metric"]]))
 
     @cached_property
-    def names(self) -> dict[str, str]:
-        """By constraint, its label with the number of seeds behind it."""
+    def labels(self) -> dict[str, str]:
+        """By constraint, its name with the number of its seeds."""
         return {name: f"{name}  ({self._seeds(name)})" for name in self.constraints}
 
     def _seeds(self, constraint: str) -> str:
@@ -83,51 +89,79 @@ class Evidence:
         return f"n = {finished}" + (f", {diverged} diverged" if diverged else "")
 
     @cached_property
-    def pictures(self) -> list[Pictures]:
+    def run_arrays(self) -> list[RunArrays]:
         """The arrays of one run a constraint: its first seed that finished, or else its first that diverged."""
-        return list(self._pictures())
+        found = (arrays_of(self.results, self.runs[self.runs["constraint"] == name]) for name in self.constraints)
+        return [one for one in found if one is not None]
 
-    def _pictures(self) -> Iterator[Pictures]:
-        for constraint in self.constraints:
-            found = pictures_of(self.results, self.runs[self.runs["constraint"] == constraint])
-            if found is not None:
-                yield found
+    def device_note(self, constraints: Iterable[str]) -> str:
+        """Return a line that names the devices of the timed ``constraints``; empty where all share one device."""
+        timed: dict[str, list[str]] = {}
+        for name in constraints:
+            if name in self.timings:
+                timed.setdefault(str(self.timings[name].get("device", "unknown")), []).append(name)
+        if len(timed) < 2:
+            return ""
+        devices = "; ".join(f"{device} ({', '.join(names)})" for device, names in timed.items())
+        return "\n" + fill(f"Timed on different devices, so that seconds are not comparable: {devices}.", _NOTE_WIDTH)
 
 
-def pictures_of(results: Results, runs: pd.DataFrame) -> Pictures | None:
+@dataclass(frozen=True)
+class SweepData:
+    """A whole sweep. Each part is computed when it is first used, and once."""
+
+    results: Results
+
+    @cached_property
+    def comparisons(self) -> list[ComparisonData]:
+        """Every comparison, in the order of the sweep's plan."""
+        return comparison_data(self.results)
+
+    @cached_property
+    def families(self) -> list[Family]:
+        """Critics on pairs of distributions that differ in dimension and width; see `Family`."""
+        return families(self.results)
+
+    @cached_property
+    def settings(self) -> list[Settings]:
+        """Methods that were trained with several settings; see `Settings`."""
+        return settings_of(self.results)
+
+
+def arrays_of(results: Results, runs: pd.DataFrame) -> RunArrays | None:
     """Return the arrays of the first seed of ``runs`` that finished, or else of the first that diverged."""
     ended = runs[runs["status"].isin(["finished", "diverged"])]
     ended = ended.sort_values(["status", "seed"], ascending=[False, True])
     for run_id, row in ended.iterrows():
         if arrays := results.folder.run(str(run_id)).samples():
-            return Pictures(str(row["constraint"]), int(row["seed"]), str(row["status"]), arrays)
+            return RunArrays(str(row["constraint"]), int(row["seed"]), str(row["status"]), arrays)
     return None
 
 
-def gather(results: Results) -> list[Evidence]:
-    """Return the evidence of every comparison of the sweep, in the order of its plan."""
+def comparison_data(results: Results) -> list[ComparisonData]:
+    """Return the data of every comparison of the sweep, in the order of its plan."""
     columns = [*COMPARISON, "constraint"]
     records = results.labelled(results.records, [*columns, "status"])
     curves = aggregate(records[records["status"] == "finished"], [*columns, "metric", "step"])
-    broken = records[(records["status"] == "diverged") & np.isfinite(records["value"])]
-    looks = styles(results.runs["constraint"])
+    diverged = records[(records["status"] == "diverged") & np.isfinite(records["value"])]
     found = comparisons(results.runs)
     names = slugs(found, results.shown)
-    by_curves, by_broken, by_runs = (
-        dict(list(frame.groupby(COMPARISON, sort=False))) for frame in (curves, broken, results.runs)
+    style_of = styles(results.runs["constraint"])
+    curves_of, diverged_of, runs_of = (
+        dict(list(frame.groupby(COMPARISON, sort=False))) for frame in (curves, diverged, results.runs)
     )
     quality, real = quality_metrics(results), floors(results)
     return [
-        Evidence(
+        ComparisonData(
             comparison,
             names[comparison],
-            by_curves.get(tuple(comparison), curves.iloc[:0]),
-            by_broken.get(tuple(comparison), broken.iloc[:0]),
-            runs := by_runs[tuple(comparison)],
+            curves_of.get(tuple(comparison), curves.iloc[:0]),
+            diverged_of.get(tuple(comparison), diverged.iloc[:0]),
+            runs := runs_of[tuple(comparison)],
             _floors(real, comparison),
             quality,
             _timings(results, runs),
-            looks,
+            style_of,
             results,
         )
         for comparison in found

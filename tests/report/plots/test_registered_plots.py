@@ -1,0 +1,130 @@
+"""Plots are found in the package's modules and in entry points, and nothing else lists them."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from synthetic import Plan, write_sweep
+
+from lipschitz.report.plots.base import GROUP, each_comparison, registered_plots
+from lipschitz.report.plots.data import SweepData
+from lipschitz.report.plots.gallery import gallery
+from lipschitz.report.reading.results import load
+
+PLAN = Plan(("eight_gaussians", "digits"), ("none",), seeds=(0,), evaluations=1, pictures=False)
+PLOTS = '''\
+    """Plots of another package: one of each comparison, and one of each run of the whole sweep."""
+
+    from collections.abc import Iterator
+
+    from matplotlib.figure import Figure
+
+    from lipschitz.report.plots.base import Subject, plot
+    from lipschitz.report.plots.curves import quality_by_step
+    from lipschitz.report.plots.data import ComparisonData, SweepData
+
+
+    @plot("Number of runs", order=15)
+    def runs(data: ComparisonData) -> Figure | None:
+        """Return the number of runs of digits."""
+        if data.comparison.dataset != "digits":
+            return None
+        figure = Figure()
+        figure.add_subplot().set_title(f"{len(data.runs)} runs")
+        return figure
+
+
+    def each_run(sweep: SweepData) -> Iterator[Subject[str]]:
+        for run in sweep.results.runs.index:
+            yield Subject(run, run, f"run {run}")
+
+
+    @plot("Name of a run", order=5, scope=each_run)
+    def name(run: str) -> Figure | None:
+        """Return the name of a run."""
+        figure = Figure()
+        figure.add_subplot().set_title(run)
+        return figure
+    '''
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of installed packages; what was imported from it is forgotten."""
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def install(site: Path, *points: str) -> None:
+    (site / "plot_package.py").write_text(dedent(PLOTS))
+    info = site / "plot_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plot-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *points, ""]))
+
+
+def test_a_plot_of_an_entry_point_is_in_the_gallery(site: Path) -> None:
+    install(site, "mine = plot_package")
+    warnings: list[str] = []
+    pictures = list(gallery(SweepData(load(write_sweep(site / "sweep", PLAN))), None, warnings))
+    assert warnings == []
+    names = [picture.name for picture in pictures]
+    assert names[:2] == ["name_eight_gaussians-hinge-C-none-0", "name_digits-hinge-C-none-0"]
+    assert "runs_eight_gaussians" not in names
+    assert names.index("quality_by_step_digits") < names.index("runs_digits") < names.index("quality_by_seconds_digits")
+    (found,) = [picture for picture in pictures if picture.name == "runs_digits"]
+    assert (found.caption, found.comparison is not None, found.panels) == ("Number of runs", True, 1)
+    assert "1 runs" in found.files["svg"].decode()
+    assert (pictures[0].title, pictures[0].comparison) == ("run eight_gaussians-hinge-C-none-0", None)
+
+
+def test_entry_points_that_cannot_be_used_are_named_and_the_others_work(site: Path) -> None:
+    install(site, "a = nowhere:plot", "b = plot_package:each_run", "c = plot_package:runs", "d = other:plots")
+    (site / "other.py").write_text(
+        'from lipschitz.report.plots.base import plot\n\n\ndef runs(data): ...\n\n\nplots = plot("Other", order=1)(runs)\n'
+    )
+    own = {one.name for one in registered_plots([])} - {"runs"}
+    warnings: list[str] = []
+    found = {one.name: one for one in registered_plots(warnings)}
+    assert set(found) == own | {"runs"}
+    assert found["runs"].caption == "Number of runs"
+    assert warnings == [
+        "entry point a = nowhere:plot (lipschitz.plots) is not used: ModuleNotFoundError: No module named 'nowhere'",
+        "entry point b = plot_package:each_run (lipschitz.plots) is not used: "
+        "TypeError: expected a plot or a module of plots, got function",
+        "entry point d = other:plots (lipschitz.plots) is not used: ValueError: there are two plots named runs",
+    ]
+
+
+def test_the_plots_of_the_package_come_in_a_fixed_order() -> None:
+    warnings: list[str] = []
+    plots = registered_plots(warnings)
+    assert warnings == []
+    assert [one.name for one in plots if one.scope is each_comparison] == [
+        "quality_by_step",
+        "quality_by_seconds",
+        "quality_by_cost",
+        "samples",
+        "sigma",
+        "brackets",
+        "lipschitz",
+        "gradients",
+        "effective_rank",
+        "spectra",
+        "spectra_normalised",
+        "step_time",
+        "surface",
+    ]
+    assert [one.name for one in plots if one.scope is not each_comparison] == [
+        "by_setting",
+        "cosine_by_dimension",
+        "cosine_as_published",
+        "w1_by_dimension",
+        "potentials",
+    ]
+    assert [one.name for one in plots if one.headline] == ["quality_by_step", "brackets"]
