@@ -87,7 +87,7 @@ def torch_in_our_step(setting: Setting, workload: Workload) -> Generation:
 
 def _optimiser(setting: Setting) -> Callable[..., torch.optim.Optimizer]:
     """Return torch's optimiser as it comes, but for the setting's numbers."""
-    if setting.optimiser == "rmsprop":
+    if setting.optimiser.name() == "rmsprop":
         return partial(torch.optim.RMSprop, lr=setting.lr)
     return partial(torch.optim.Adam, lr=setting.lr, betas=setting.betas)
 
