@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from lipschitz.report.number_format import show
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.panels import panels
 from lipschitz.report.plots.scales import power
 from lipschitz.report.style import GREY, Style
-from lipschitz.report.tables.number_format import show
 
 BOUNDS = ("lipschitz_lower", "lipschitz_upper")
 _ROW = 0.27

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from lipschitz.report.plots.dimensions import Series, dashes_said, over_dimensions, seeds_said
 from lipschitz.report.plots.panels import scale
 from lipschitz.report.published.critics import Family
-from lipschitz.report.reading.titles import heading
+from lipschitz.report.reading.metric_names import heading
+from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.statistics.summary import AS_PUBLISHED
 from lipschitz.report.style import GREY
 from lipschitz.report.wording import wording
@@ -44,7 +45,7 @@ def _figure(family: Family, metric: str, theirs: pd.DataFrame, what: str, more: 
             )
             one.mark(panel, "mean")
 
-    interval = ", 95 % interval" if rows["ci95"].notna().any() else ""
+    interval = f", {MEAN.short}" if rows["ci95"].notna().any() else ""
     line = f" Grey line: the {wording('transport').floor} itself."
     said = f"After the last step: {seeds_said(rows)}{interval}.{line}{more}{dashes_said(family)}"
     return over_dimensions(family, rows, theirs, (what, said, heading(metric)), 0.2, draw)

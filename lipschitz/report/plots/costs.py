@@ -7,16 +7,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lipschitz.metrics.catalogue import CATALOGUE
+from lipschitz.report.number_format import show
 from lipschitz.report.plots.devices import several_devices
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.labels import LINE
 from lipschitz.report.plots.lines import axis, heading_of, label, room
 from lipschitz.report.plots.panels import horizontal, panels, scale
 from lipschitz.report.plots.scales import FINE, fit
-from lipschitz.report.reading.protocols import base
-from lipschitz.report.reading.titles import heading
+from lipschitz.report.reading.metric_names import base, heading
+from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.style import GREY
-from lipschitz.report.tables.number_format import show
 from lipschitz.report.wording import wording
 from lipschitz.sweep.timing.timing_files import iteration_ms
 
@@ -153,7 +153,8 @@ def _mark(panel: Axes, evidence: Evidence, rows: pd.DataFrame) -> None:
 
 def _said(evidence: Evidence, points: dict[str, pd.DataFrame], devices: str) -> str:
     bars = any(rows["ci95"].notna().any() for rows in points.values())
-    said = "After the last step, mean over n seeds" + (", bar: 95 % interval, cut at the panel's edge" if bars else "")
+    bar = f", bar: {MEAN.short}, cut at the panel's edge" if bars else ""
+    said = f"After the last step, mean over n seeds{bar}"
     broken = any(rows["broken"].any() for rows in points.values())
     whose = ", of methods without a diverged seed" if broken else ""
     said += ".\n" if devices else f".\nGrey steps: no other method's mean is better in less time{whose}.\n"

@@ -8,8 +8,7 @@ from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.labels import LINE
 from lipschitz.report.plots.lines import DASHES, WIDE, axis, draw, explained, heading_of, label, room
 from lipschitz.report.plots.panels import horizontal, panels, scale
-from lipschitz.report.reading.protocols import base
-from lipschitz.report.reading.titles import heading
+from lipschitz.report.reading.metric_names import base, heading
 from lipschitz.report.wording import wording
 from lipschitz.sweep.timing.timing_files import iteration_ms
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lipschitz.report.reading.comparisons import COMPARISON, Comparison, comparisons, slugs
+from lipschitz.report.reading.comparisons import COMPARISON, Comparison, comparisons, file_suffixes
 from lipschitz.report.reading.results import Results
 from lipschitz.report.statistics.intervals import aggregate
-from lipschitz.report.statistics.summary import floors, quality_metrics
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import Style, ordered, styles
 from lipschitz.report.wording import wording
 
@@ -104,39 +104,33 @@ def pictures_of(results: Results, runs: pd.DataFrame) -> Pictures | None:
     return None
 
 
-def gather(results: Results) -> list[Evidence]:
+def gather(summary: Summary) -> list[Evidence]:
     """Return the evidence of every comparison of the sweep, in the order of its plan."""
-    columns = [*COMPARISON, "constraint"]
+    results, columns = summary.results, [*COMPARISON, "constraint"]
     records = results.labelled(results.records, [*columns, "status"])
     curves = aggregate(records[records["status"] == "finished"], [*columns, "metric", "step"])
     broken = records[(records["status"] == "diverged") & np.isfinite(records["value"])]
     looks = styles(results.runs["constraint"])
     found = comparisons(results.runs)
-    names = slugs(found, results.shown)
+    suffixes = file_suffixes(found, COMPARISON, results.shown)
     by_curves, by_broken, by_runs = (
         dict(list(frame.groupby(COMPARISON, sort=False))) for frame in (curves, broken, results.runs)
     )
-    quality, real = quality_metrics(results), floors(results)
     return [
         Evidence(
             comparison,
-            names[comparison],
+            suffix,
             by_curves.get(tuple(comparison), curves.iloc[:0]),
             by_broken.get(tuple(comparison), broken.iloc[:0]),
             runs := by_runs[tuple(comparison)],
-            _floors(real, comparison),
-            quality,
+            summary.floors_of(comparison.task, comparison.dataset),
+            summary.quality_metrics,
             _timings(results, runs),
             looks,
             results,
         )
-        for comparison in found
+        for comparison, suffix in zip(found, suffixes, strict=True)
     ]
-
-
-def _floors(real: pd.DataFrame, comparison: Comparison) -> dict[str, float]:
-    rows = real[(real["task"] == comparison.task) & (real["dataset"] == comparison.dataset)]
-    return dict(zip(rows["metric"], rows["mean"], strict=True))
 
 
 def _timings(results: Results, runs: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.labels import LINE, label_ends, label_room
 from lipschitz.report.plots.panels import horizontal, panels, scale
+from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.style import Style
 from lipschitz.report.wording import wording
 
@@ -26,7 +27,7 @@ def gradients(evidence: Evidence) -> Figure | None:
     has_old = bool((final["metric"] == "gradient_norm/old").any())
     old = " Old: between real and an earlier generator's samples." if has_old else ""
     said = (
-        f"After the last step: mean over seeds, 95 % interval.{old}\n"
+        f"After the last step: mean over seeds, {MEAN.short}.{old}\n"
         f"A gradient penalty asks for norm 1 between {task.real} and {task.fake} samples, and nowhere else."
     )
     room = label_room(list(evidence.names.values()))

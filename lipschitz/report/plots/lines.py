@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.labels import label_ends, label_room
+from lipschitz.report.statistics.intervals import MEAN
 
 DASHES = (0, (3, 2))
 WIDE = 40
@@ -21,7 +22,7 @@ MOST_BANDS = 8
 
 def explained(evidence: Evidence) -> str:
     """Say what the lines and bands of curves are."""
-    shaded = ", shaded: 95 % interval, cut at the panel's edge" if _has_bands(evidence) else ""
+    shaded = f", shaded: {MEAN.short}, cut at the panel's edge" if _has_bands(evidence) else ""
     return f"Mean over n seeds{shaded}. A thin line ending in × is a diverged seed."
 
 

@@ -12,10 +12,9 @@ from matplotlib.patches import Rectangle
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.report.plots.panels import panels
 from lipschitz.report.plots.scales import fit
-from lipschitz.report.reading.protocols import base
-from lipschitz.report.reading.titles import heading
+from lipschitz.report.reading.metric_names import base, better, heading
+from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.statistics.robustness import Method, Settings
-from lipschitz.report.statistics.targets import better
 from lipschitz.report.style import GREY
 from lipschitz.report.wording import wording
 
@@ -34,7 +33,7 @@ class _Row(NamedTuple):
 
 
 def by_setting(found: Settings) -> Figure | None:
-    """Return one panel a metric: means and 95 % intervals after the last step, settings in the plan's order.
+    """Return one panel a metric: means and intervals after the last step, settings in the plan's order.
 
     A band goes from the best to the worst mean of a method, to the worse edge where a seed diverged or has no finite
     value: a cross there.
@@ -89,7 +88,7 @@ def _title(found: Settings) -> str:
 
 def _said(found: Settings) -> str:
     seeds = ", ".join(map(str, found.seeds))
-    of = f"mean and 95 % interval of seeds {seeds}" if len(found.seeds) > 1 else f"seed {seeds}"
+    of = f"mean and {MEAN.short} of seeds {seeds}" if len(found.seeds) > 1 else f"seed {seeds}"
     cross = "diverged or not finite" if found.unmeasured else "diverged"
     said = f"After the last step, {of}. Band: from a method's best to its worst setting. ×: {cross}.\n"
     said += f"Loss: {found.usual_loss} unless named. " if found.has_other_losses else ""
@@ -113,26 +112,26 @@ def _method(axes: Axes, found: Settings, metric: str, rows: list[_Row]) -> None:
     style = found.looks[rows[0].method.constraint]
     low_edge, high_edge = axes.get_xlim()
     worse = high_edge if better(metric) == "lower" else low_edge
-    values = [found.value(row.method, row.setting, metric) for row in rows]
-    means = [mean for mean, _ in values if math.isfinite(mean)]
+    values = [found.interval(row.method, row.setting, metric) for row in rows]
+    means = [value.mean for value in values if math.isfinite(value.mean)]
     if means:
         worst = [worse] if any(any(found.failures(row.method, row.setting, metric)) for row in rows) else []
         left, right = min(means + worst), max(means + worst)
         corner, height = (left, rows[0].place - 0.5), rows[-1].place - rows[0].place + 1
         axes.add_patch(Rectangle(corner, right - left, height, color=style.colour, alpha=0.15, linewidth=0))
-    for row, (mean, ci95) in zip(rows, values, strict=True):
+    for row, value in zip(rows, values, strict=True):
         failed = sum(found.failures(row.method, row.setting, metric))
         ended = sum(found.counts(row.method, row.setting)[:2])
-        if math.isfinite(ci95):
+        if value.has_ends:
             axes.hlines(
                 row.place,
-                max(mean - ci95, low_edge),
-                min(mean + ci95, high_edge),
+                max(value.low, low_edge),
+                min(value.high, high_edge),
                 color=style.colour,
                 linewidth=0.8,
                 alpha=0.5,
             )
-        axes.plot(mean, row.place, color=style.colour, marker=style.marker, markersize=4.5, linestyle="")
+        axes.plot(value.mean, row.place, color=style.colour, marker=style.marker, markersize=4.5, linestyle="")
         if failed:
             axes.plot(
                 worse, row.place, color=style.colour, marker="x", markersize=5, markeredgewidth=1.6, clip_on=False

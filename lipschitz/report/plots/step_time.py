@@ -1,6 +1,5 @@
 """What a training step takes: a bar a constraint for the discriminator's step, and one for the generator's."""
 
-import math
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -10,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.panels import panels
 from lipschitz.report.reading.timing import GENERATOR, STEP, is_captured, launched
+from lipschitz.report.statistics.intervals import MEDIAN, Interval
 from lipschitz.report.style import GREY
 from lipschitz.report.wording import wording
 
@@ -67,7 +67,7 @@ def _said(evidence: Evidence, timed: list[str], network: str) -> str:
     devices = sorted({str(timing.get("device", "")) for timing in evidence.timings.values()} - {""})
     where = f": {'; '.join(devices)}" if devices else ""
     bars = f"A step of the {network.lower()} in colour" + (", of the generator in grey" if GENERATOR in timed else "")
-    said = f"{bars}; thin: interval of the median.{_legend(evidence)}\n"
+    said = f"{bars}; thin: {MEDIAN.short}.{_legend(evidence)}\n"
     said += f"Medians, alone on the device (serial timing pass){where}."
     missing = [name for name in evidence.constraints if name not in evidence.timings]
     return said + (f" Not measured: {', '.join(missing)}." if missing else "")
@@ -94,10 +94,10 @@ def _highest(timing: dict[str, Any], part: str) -> float:
 
 
 def _bar(axes: Axes, place: float, timing: dict[str, float], **look: Any) -> None:
-    axes.barh(place, timing["median"], **look)
-    low, high = timing.get("low", math.nan), timing.get("high", math.nan)
-    if math.isfinite(low) and math.isfinite(high):
-        axes.hlines(place, low, high, color="black", linewidth=0.8)
+    interval = Interval.of_timing(timing)
+    axes.barh(place, interval.mean, **look)
+    if interval.has_ends:
+        axes.hlines(place, interval.low, interval.high, color="black", linewidth=0.8)
 
 
 def _ratio(axes: Axes, place: int, timing: dict[str, Any], none: dict[str, Any] | None) -> None:

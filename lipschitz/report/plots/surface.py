@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from lipschitz.report.number_format import show
 from lipschitz.report.plots.evidence import Evidence
 from lipschitz.report.plots.samples import panel_title, picture_panels
-from lipschitz.report.tables.number_format import show
 
 _POINTS = 300
 _MOST_LEVELS = 80

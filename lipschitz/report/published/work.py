@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from lipschitz.report.reading.flatten import leaves
+from lipschitz.report.reading import comparisons
 
 KOROTIN2022 = "korotin2022"
 TRUE = "optimal potential"
@@ -143,7 +143,7 @@ def flatten(run: Mapping[str, Any]) -> dict[str, Any]:
     """Return a resolved run by paths such as ``model.width`` and ``constraint.c``; several constraints have no path."""
     constraints = run.get("constraints", [])
     parts = {**run, "constraint": constraints[0] if len(constraints) == 1 else {}}
-    return {".".join(path): value for path, value in leaves(parts)}
+    return comparisons.flatten(parts)
 
 
 def _same(value: Any) -> list[Any]:

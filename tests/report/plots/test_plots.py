@@ -18,12 +18,13 @@ from lipschitz.report.plots.labels import spread
 from lipschitz.report.plots.panels import balanced, look
 from lipschitz.report.plots.samples import mosaic, panel_title
 from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import Summary
 
 PLAN = Plan(("eight_gaussians",), ("none", "gradient_penalty"), seeds=(0, 1))
 
 
 def evidence_of(folder: Path) -> Evidence:
-    return gather(load(folder))[0]
+    return gather(Summary(load(folder)))[0]
 
 
 @pytest.mark.parametrize("family", [name for name in FAMILIES if name not in ("surface", "samples")])
@@ -94,7 +95,7 @@ def test_what_was_not_timed_is_left_out_of_seconds_and_said(tmp_path: Path) -> N
 
 def test_a_dollar_in_a_label_is_no_formula(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, Plan(("eight_gaussians",), ("none", r"odd($\frac$=<1>&2)"), seeds=(0,)))
-    pictures = list(gallery(gather(load(folder)), None, []))
+    pictures = list(gallery(gather(Summary(load(folder))), None, []))
     assert len(pictures) == len(FAMILIES)
     assert r"odd($\frac$=&lt;1&gt;&amp;2)" in pictures[0].files["svg"].decode()
 
@@ -102,7 +103,7 @@ def test_a_dollar_in_a_label_is_no_formula(tmp_path: Path) -> None:
 def test_where_there_are_too_many_figures_it_says_so(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, PLAN)
     warnings: list[str] = []
-    assert [picture.name for picture in gallery(gather(load(folder)), 1, warnings)] == [
+    assert [picture.name for picture in gallery(gather(Summary(load(folder))), 1, warnings)] == [
         "quality_by_step_eight_gaussians"
     ]
     assert len(warnings) == 1
@@ -111,7 +112,7 @@ def test_where_there_are_too_many_figures_it_says_so(tmp_path: Path) -> None:
 
 def test_comparisons_are_never_mixed(tmp_path: Path) -> None:
     plan = Plan(("eight_gaussians",), ("none",), losses=("hinge", "minimax"), settings=("A", "C"), seeds=(0, 1))
-    found = gather(load(write_sweep(tmp_path, plan)))
+    found = gather(Summary(load(write_sweep(tmp_path, plan))))
     assert [evidence.slug for evidence in found] == [
         f"eight_gaussians_{loss}_{setting}" for loss in ("hinge", "minimax") for setting in ("A", "C")
     ]

@@ -19,6 +19,7 @@ from lipschitz.report.plots.evidence import Evidence, gather
 from lipschitz.report.plots.gallery import FAMILIES
 from lipschitz.report.plots.panels import look
 from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import styles
 
 PLAN = Plan(("eight_gaussians",), ("none", "weight_clipping", "gradient_penalty"), seeds=(0, 1), pictures=False)
@@ -27,7 +28,7 @@ SECONDS = {"none": 11.0, "weight_clipping": 11.06, "gradient_penalty": 16.4}
 
 
 def drawn(folder: Path) -> tuple[Evidence, Figure]:
-    evidence = gather(load(folder))[0]
+    evidence = gather(Summary(load(folder)))[0]
     with look():
         figure = quality_by_cost(evidence)
     assert figure is not None
@@ -88,7 +89,7 @@ def test_nothing_timed_is_no_figure(tmp_path: Path) -> None:
     for path in (folder / "timing").iterdir():
         path.write_text(json.dumps({"n_dis": 1}))
     with look():
-        assert quality_by_cost(gather(load(folder))[0]) is None
+        assert quality_by_cost(gather(Summary(load(folder)))[0]) is None
 
 
 def test_a_diverged_seed_is_counted_and_its_method_is_on_no_front(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from lipschitz.report.plots.evidence import gather
 from lipschitz.report.plots.panels import look
 from lipschitz.report.plots.samples import samples
 from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import Summary
 
 CLASSES, LATENTS = 3, 4
 
@@ -27,7 +28,7 @@ def drawn(folder: Path, names: list[str] | None) -> Figure:
 
 
 def figure_of(folder: Path) -> Figure:
-    (evidence,) = gather(load(folder))
+    (evidence,) = gather(Summary(load(folder)))
     with look():
         figure = samples(evidence)
     assert figure is not None

@@ -13,13 +13,14 @@ from lipschitz.report.plots.evidence import gather
 from lipschitz.report.plots.panels import look
 from lipschitz.report.plots.step_time import step_time
 from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import Summary
 
 PLAN = Plan(("digits",), ("none", "gradient_penalty"), seeds=(0,), evaluations=1, pictures=False)
 
 
 def drawn(folder: Path, place: int = 0) -> tuple[Axes, str]:
     with look():
-        figure = step_time(gather(load(folder))[place])
+        figure = step_time(gather(Summary(load(folder)))[place])
     assert figure is not None
     (axes,) = figure.axes
     return axes, " ".join(text.get_text() for text in figure.texts)
@@ -56,7 +57,7 @@ def test_what_was_not_timed_is_named(tmp_path: Path) -> None:
     assert "Not measured: none." in said
     timing(folder, "gradient_penalty").unlink()
     with look():
-        assert step_time(gather(load(folder))[0]) is None
+        assert step_time(gather(Summary(load(folder)))[0]) is None
 
 
 def test_methods_share_the_figure_whatever_setting_was_chosen_for_them(tmp_path: Path) -> None:

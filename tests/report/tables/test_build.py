@@ -9,16 +9,16 @@ import pytest
 from synthetic import Plan, write_sweep
 
 from lipschitz.report.reading.results import load
-from lipschitz.report.statistics.summary import summarise
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.build import Table, build
-from lipschitz.report.tables.markup import latex, markdown
+from lipschitz.report.tables.markdown_and_latex import latex, markdown
 
 HOSTILE = r"a_b+c{d}(x=50%,y=#1)&|<i>$2^3~\z` 漢 é"
 
 
 def tables_of(folder: Path) -> list[Table]:
     sweep = load(folder)
-    return build(sweep, summarise(sweep))
+    return build(Summary(sweep))
 
 
 def column(table: Table, over: str, head: str) -> dict[str, str]:
@@ -88,7 +88,7 @@ def test_unfinished_runs_are_noted(tmp_path: Path) -> None:
     ends = {("digits", "none", 0): "failed", ("digits", "none", 1): "running"}
     table = tables_of(write_sweep(tmp_path, plan(ends=ends)))[0]
     assert column(table, "", "n")["none"] == "1"
-    assert table.notes == ["Not in these numbers, because they did not end: 1 failed, 1 waiting."]
+    assert table.notes == ["Not included, because they did not end: 1 failed, 1 waiting."]
 
 
 def test_every_line_of_markdown_has_the_same_cells(tables: list[Table]) -> None:
