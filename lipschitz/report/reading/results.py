@@ -38,8 +38,8 @@ class Results:
         waiting: runs of the plan that were not started.
         warnings: one line for each thing that could not be read or must be known.
         chosen: the choices of settings by results, as the definition of the sweep has them.
-        tuning: the results of the runs that settings were chosen by; None where there are none. The best of them is
-            selected for luck, so no other table or figure includes them.
+        tuning: the results of the runs that settings were chosen by; None where there are none. The best of their
+            values are biased, so only the table and the figure of settings include them.
     """
 
     name: str
