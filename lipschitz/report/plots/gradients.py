@@ -8,6 +8,7 @@ from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.data import ComparisonData
 from lipschitz.report.plots.lines import LABEL_HEIGHT, constraints_margin, figure_title, label_constraints
 from lipschitz.report.plots.panels import fit_y_axis, panels, reference_line
+from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.style import Style
 from lipschitz.report.wording import wording
 
@@ -28,7 +29,7 @@ def gradients(data: ComparisonData) -> Figure | None:
     has_old = bool((final["metric"] == "gradient_norm/old").any())
     old = " Old: between real and an earlier generator's samples." if has_old else ""
     subtitle = (
-        f"After the last step: mean over seeds, 95 % interval.{old}\n"
+        f"After the last step: mean over seeds, {MEAN.short}.{old}\n"
         f"A gradient penalty asks for norm 1 only between {task.real} and {task.fake} samples."
     )
     figure, axes = panels(

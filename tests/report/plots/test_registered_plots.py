@@ -12,6 +12,7 @@ from lipschitz.report.plots.base import GROUP, each_comparison, registered_plots
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.gallery import gallery
 from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import Summary
 
 PLAN = Plan(("eight_gaussians", "digits"), ("none",), seeds=(0,), evaluations=1, pictures=False)
 PLOTS = '''\
@@ -37,7 +38,7 @@ PLOTS = '''\
 
 
     def each_run(sweep: SweepData) -> Iterator[Subject[str]]:
-        for run in sweep.results.runs.index:
+        for run in sweep.summary.results.runs.index:
             yield Subject(run, run, f"run {run}")
 
 
@@ -71,7 +72,7 @@ def install(site: Path, *points: str) -> None:
 def test_a_plot_of_an_entry_point_is_in_the_gallery(site: Path) -> None:
     install(site, "mine = plot_package")
     warnings: list[str] = []
-    pictures = list(gallery(SweepData(load(write_sweep(site / "sweep", PLAN))), None, warnings))
+    pictures = list(gallery(SweepData(Summary(load(write_sweep(site / "sweep", PLAN)))), None, warnings))
     assert warnings == []
     names = [picture.name for picture in pictures]
     assert names[:2] == ["name_eight_gaussians-hinge-C-none-0", "name_digits-hinge-C-none-0"]
