@@ -6,6 +6,7 @@ from pathlib import Path
 from lipschitz.files import write_atomically, write_text
 from lipschitz.report import budgets
 from lipschitz.report.page import page
+from lipschitz.report.plots.base import registered_plots
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
 from lipschitz.report.published import critic_tables, image_tables, ranks
@@ -23,7 +24,12 @@ RECORD_COLUMNS = ["run", *LABELS, "seed", "step", "seconds", "metric", "value"]
 
 
 def report(
-    folder: Path, *, limit_panels: int | None = PANELS, beside: Path | None = None, reach: Sequence[str] = ()
+    folder: Path,
+    *,
+    limit_panels: int | None = PANELS,
+    beside: Path | None = None,
+    reach: Sequence[str] = (),
+    plot_files: Sequence[str] = (),
 ) -> list[str]:
     """Write ``records.csv``, ``summary.csv``, tables, ``references.bib``, ``plots/`` and ``index.html`` into a folder.
 
@@ -34,20 +40,23 @@ def report(
         limit_panels: about how many panels to draw in all; None draws every figure of every comparison.
         beside: the results of another sweep of the same critics at other budgets, to compare with.
         reach: target qualities, each ``METRIC=VALUE``; tables show the steps and seconds to reach them.
+        plot_files: files with plots of the user, as `registered_plots` takes them. Their code is executed.
 
     Returns:
         Warnings, one line each: what could not be read, what did not finish, what was left out.
 
     Raises:
         InputError: there is no sweep in ``folder``, or it has no run to report; or no ``summary.csv`` in ``beside``; or
-            a target is not ``METRIC=VALUE``, or its metric was not recorded.
+            a target is not ``METRIC=VALUE``, or its metric was not recorded; or a file of plots cannot be used.
     """
     other = None if beside is None else budgets.read_other_sweep(beside)
     targets = parse_targets(reach)
+    warnings: list[str] = []
+    registered = registered_plots(warnings, plot_files)
     results = load(folder)
     check_targets(targets, results)
     summary = Summary(results)
-    warnings = [*results.warnings, *_unfinished(summary)]
+    warnings += [*results.warnings, *_unfinished(summary)]
     tables, data = build(summary, targets), SweepData(summary)
     across = [robustness_table(settings) for settings in data.settings]
     across += [table for family in data.families for table in (*critic_tables.tables(family), *ranks.tables(family))]
@@ -66,7 +75,7 @@ def report(
     write_text(folder / "table.tex", latex([*across, *tables], latex_comments(cited)))
     plots = folder / "plots"
     plots.mkdir(exist_ok=True)
-    pictures = [_written(plots, picture) for picture in gallery(data, limit_panels, warnings)]
+    pictures = [_written(plots, picture) for picture in gallery(data, registered, limit_panels, warnings)]
     write_text(folder / "index.html", page(summary, tables, across, pictures, cited, warnings))
     return [*warnings, *_stale(plots, pictures)]
 

@@ -97,7 +97,7 @@ def test_what_was_not_timed_is_left_out_of_seconds_and_said(tmp_path: Path) -> N
 
 def test_a_dollar_in_a_label_is_no_formula(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, Plan(("eight_gaussians",), ("none", r"odd($\frac$=<1>&2)"), seeds=(0,)))
-    pictures = list(gallery(SweepData(Summary(load(folder))), None, []))
+    pictures = list(gallery(SweepData(Summary(load(folder))), registered_plots([]), None, []))
     assert len(pictures) == len(NAMES)
     assert r"odd($\frac$=&lt;1&gt;&amp;2)" in pictures[0].files["svg"].decode()
 
@@ -105,9 +105,8 @@ def test_a_dollar_in_a_label_is_no_formula(tmp_path: Path) -> None:
 def test_where_there_are_too_many_figures_it_says_so(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, PLAN)
     warnings: list[str] = []
-    assert [picture.name for picture in gallery(SweepData(Summary(load(folder))), 1, warnings)] == [
-        "quality_by_step_eight_gaussians"
-    ]
+    pictures = gallery(SweepData(Summary(load(folder))), registered_plots([]), 1, warnings)
+    assert [picture.name for picture in pictures] == ["quality_by_step_eight_gaussians"]
     assert len(warnings) == 1
     assert str(len(NAMES) - 1) in warnings[0]
 

@@ -27,6 +27,7 @@ from synthetic_transport import (
 )
 
 from lipschitz.report.plots import curves
+from lipschitz.report.plots.base import registered_plots
 from lipschitz.report.plots.brackets import brackets
 from lipschitz.report.plots.by_dimension import cosine_as_published, cosine_by_dimension, w1_by_dimension
 from lipschitz.report.plots.data import ComparisonData, SweepData, comparison_data
@@ -342,7 +343,7 @@ def test_axes_show_the_methods_and_a_floor_of_zero_flattens_none(sweep: Results)
 
 def test_figures_of_the_whole_sweep_come_first_and_within_the_limit(sweep: Results) -> None:
     warnings: list[str] = []
-    names = [picture.name for picture in gallery(SweepData(Summary(sweep)), 9, warnings)]
+    names = [picture.name for picture in gallery(SweepData(Summary(sweep)), registered_plots([]), 9, warnings)]
     # Three times two panels are more than half of nine, so that one other figure fits, and no headline.
     assert names == [
         "cosine_by_dimension_published-funnels",
