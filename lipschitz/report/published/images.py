@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lipschitz.report.published.work import PublishedMethod, PublishedWork, flatten
+from lipschitz.report.reading.display_names import bare_name
 from lipschitz.report.reading.metric_names import base
 from lipschitz.report.reading.results import Results
 from lipschitz.report.reading.tuning import PICKED, is_for
@@ -120,5 +121,5 @@ def _is_measured(results: Results, work: PublishedWork, metric: str, rows: pd.Da
 
 def _agrees(wanted: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
     """Return whether a protocol has the wanted facts; a variant's fields are compared as facts, not by its name."""
-    found = {**facts, "protocol": str(facts.get("protocol", "")).partition("(")[0]}
+    found = {**facts, "protocol": bare_name(str(facts.get("protocol", "")))}
     return all(found.get(key) == value for key, value in wanted.items())

@@ -133,6 +133,11 @@ def label_in_words(label: str) -> str:
     return ", ".join([name, *(_word(key, value) for key, value in arguments.items())]) + rest
 
 
+def bare_name(label: str) -> str:
+    """Return a label without its arguments: ``sngan`` for ``sngan(n_fake=5000)``; of a combination, the first name."""
+    return label.partition("(")[0]
+
+
 def _parsed(label: str) -> tuple[str, dict[str, str], str]:
     """Return the name, the arguments and what follows in brackets; a label of another form is a name alone."""
     match = _ARGUMENTS.match(label)

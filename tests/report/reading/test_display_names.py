@@ -2,6 +2,7 @@ import pytest
 
 from lipschitz.report.reading.display_names import (
     SettingLabel,
+    bare_name,
     display_names,
     label_in_words,
     own_dataset_names,
@@ -24,6 +25,10 @@ from lipschitz.report.reading.display_names import (
 )
 def test_a_label_is_read_as_words(label: str, shown: str) -> None:
     assert label_in_words(label) == shown
+
+
+def test_a_bare_name_has_no_arguments() -> None:
+    assert [bare_name(label) for label in ("aol", "sngan(n_fake=5000)", "a(c=1)+b(d=2)")] == ["aol", "sngan", "a"]
 
 
 def test_a_pair_says_its_dimension_and_width_even_by_default() -> None:
