@@ -1,7 +1,6 @@
 """Tables, figures and the page of a sweep: functions of DataFrames; never imports torch.
 
-``write`` makes a report: ``reading`` reads the results folder, ``statistics`` summarises it, ``tables``, ``plots`` and
-``references`` show it, ``published`` compares it with published numbers, ``budgets`` with another sweep, ``page`` joins
-all of that.
-``wording`` names things by task, ``style`` gives methods colours, ``number_format`` prints numbers.
+write: makes a report. reading: the results folder as DataFrames. statistics: its summary. tables, plots, references:
+what shows it. published, budgets: comparisons with published numbers and with another sweep. page: all of that in one
+file. wording: words of each task. style: colours of methods. number_format: numbers as text.
 """

@@ -1,6 +1,6 @@
-"""Read a results folder into DataFrames.
+"""The results folder of a sweep, read into DataFrames.
 
-``results`` holds all tables of a sweep; ``runs`` reads its run folders; ``tuning`` marks settings chosen by results;
-``comparisons`` says which runs are compared. ``metric_names`` and ``display_names`` parse names of metrics and labels;
-``timing`` lists the numbers of a timing.
+results: all tables of a sweep. runs: its run folders. tuning: settings chosen by results. comparisons: which runs are
+compared. metric_names: names of metrics, headings and protocols. display_names: labels as people read them. timing:
+numbers of a configuration's timing.
 """
