@@ -108,9 +108,17 @@ def report(
             show_default="what about half of the methods reach",
         ),
     ] = None,
+    plot: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE.py[:NAME]",
+            help="A file with plots of your own, or one of them; its code is run. May be given again.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write the tables, plots and page of a sweep's results again."""
-    _write_report(folder, all_figures, beside, reach or [])
+    _write_report(folder, all_figures, beside, reach or [], plot or [])
 
 
 @app.command()
@@ -196,11 +204,18 @@ def schema(out: Annotated[Path | None, typer.Option(help="File to write; the ter
         write_text(out, text)
 
 
-def _write_report(path: Path, all_figures: bool = False, beside: Path | None = None, reach: Sequence[str] = ()) -> None:
+def _write_report(
+    path: Path,
+    all_figures: bool = False,
+    beside: Path | None = None,
+    reach: Sequence[str] = (),
+    plot_files: Sequence[str] = (),
+) -> None:
     from lipschitz.report.plots.gallery import PANELS
     from lipschitz.report.write import report as write_report
 
-    for line in write_report(path, limit_panels=None if all_figures else PANELS, beside=beside, reach=reach):
+    limit = None if all_figures else PANELS
+    for line in write_report(path, limit_panels=limit, beside=beside, reach=reach, plot_files=plot_files):
         console.print(f"warning: {line}", style="yellow", soft_wrap=True)
     console.print(f"report: {path / 'index.html'}", soft_wrap=True)
 

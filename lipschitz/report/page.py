@@ -7,18 +7,18 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lipschitz.report.plots.gallery import Picture
-from lipschitz.report.reading.comparisons import Comparison, comparisons
-from lipschitz.report.reading.flatten import leaves
+from lipschitz.report.reading.comparisons import Comparison, comparisons, flatten
 from lipschitz.report.reading.results import Results
 from lipschitz.report.references import Citation
-from lipschitz.report.statistics.summary import measured_metrics, overview
-from lipschitz.report.tables.markup import spans
+from lipschitz.report.statistics.intervals import MEAN
+from lipschitz.report.statistics.summary import Summary
+from lipschitz.report.tables.markdown_and_latex import spans
 from lipschitz.report.tables.table import CAPTION, Table
 from lipschitz.report.wording import wording
 
 
 def page(
-    results: Results,
+    summary: Summary,
     tables: Sequence[Table],
     across: Sequence[Table],
     pictures: Sequence[Picture],
@@ -28,13 +28,14 @@ def page(
     """Return the page as HTML; it shows the figures in the folder ``plots`` beside it.
 
     Args:
-        results: of the sweep.
+        summary: of the sweep.
         tables: tables of one data set and model.
         across: tables of the whole sweep.
         pictures: figures of comparisons and of the whole sweep.
         cited: sources of what the sweep used.
         warnings: one line each.
     """
+    results = summary.results
     tasks = [wording(task) for task in dict.fromkeys(results.runs["task"])]
     environment = Environment(
         loader=PackageLoader("lipschitz.report"),
@@ -48,16 +49,17 @@ def page(
         tasks=tasks,
         across=across,
         pictures_across=[picture for picture in pictures if picture.comparison is None],
-        overview=overview(results),
+        overview=summary.overview,
         sections=_sections(results, tables, pictures),
         protocols=_protocols(results),
-        metrics=measured_metrics(results),
+        metrics=summary.measured_metrics,
         references=[citation for citation in cited if citation.role != "metric"],
         outside={name: _flat(facts) for name, facts in results.outside.items()},
         provenance=_flat(results.provenance),
         devices=sorted({str(timing["device"]) for timing in results.timings.values() if "device" in timing}),
         warnings=warnings,
         caption=CAPTION,
+        interval=MEAN,
         spans=spans,
     )
 
@@ -106,7 +108,7 @@ def _protocols(results: Results) -> list[tuple[str, str, str]]:
 
 
 def _flat(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(" ".join(path), _as_text(value)) for path, value in leaves(facts)]
+    return [(path, _as_text(value)) for path, value in flatten(facts, " ").items()]
 
 
 def _as_text(value: Any) -> str:

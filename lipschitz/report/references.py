@@ -6,9 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from lipschitz.report.reading.results import Results
-from lipschitz.report.statistics.summary import measured_metrics
-from lipschitz.report.tables.markup import tex
+from lipschitz.report.statistics.summary import Summary
+from lipschitz.report.tables.markdown_and_latex import tex
 
 _FILE = Path(__file__).parent / "templates" / "references.bib"
 _ENTRY = re.compile(r"^@\w+\{([^,]+),\n(.*?)^\}$", re.MULTILINE | re.DOTALL)
@@ -58,10 +57,10 @@ def works_of(name: str, source: str) -> tuple[BibEntry, ...]:
     return (*known, _note(name, source, unknown))
 
 
-def citations(results: Results) -> list[Citation]:
+def citations(summary: Summary) -> list[Citation]:
     """Return everything with a source that the runs used, and the metrics that were measured."""
-    used = [(role, name, source) for role, names in results.sources.items() for name, source in names.items()]
-    used += [("metric", metric.name, metric.source) for metric in measured_metrics(results)]
+    used = [(role, name, source) for role, names in summary.results.sources.items() for name, source in names.items()]
+    used += [("metric", metric.name, metric.source) for metric in summary.measured_metrics]
     return [Citation(role, name, source, works_of(name, source)) for role, name, source in used if source]
 
 

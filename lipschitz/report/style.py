@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from lipschitz.report.reading.display_names import bare_name
+
 GREY = "#6b6b6b"
 INK = "#222222"
 
@@ -54,7 +56,7 @@ def ordered(constraints: Iterable[str]) -> list[str]:
     """Return distinct labels: the known methods first, each followed by its variants, then all others by name."""
 
     def rank(label: str) -> tuple[int, str]:
-        method = label.partition("(")[0]
+        method = bare_name(label)
         return (KNOWN.index(method) if method in KNOWN else len(KNOWN), label)
 
     return sorted(set(constraints), key=rank)
@@ -79,5 +81,5 @@ def styles(constraints: Iterable[str]) -> dict[str, Style]:
 
 def _method(label: str) -> str:
     """Return the known method of ``label``; an empty string for other methods and for combinations."""
-    name = label.partition("(")[0]
+    name = bare_name(label)
     return name if name in _FIXED and "+" not in label else ""

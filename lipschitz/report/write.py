@@ -1,32 +1,35 @@
-"""From the folder of a sweep to everything that people read and cite, written beside its runs."""
+"""Write the report of a sweep into its folder: csv files, tables, figures, bibliography and page."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from lipschitz.files import write_atomically, write_text
+from lipschitz.report import budgets
 from lipschitz.report.page import page
+from lipschitz.report.plots.base import registered_plots
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
 from lipschitz.report.published import critic_tables, image_tables, ranks
 from lipschitz.report.reading.comparisons import LABELS
-from lipschitz.report.reading.results import Results, load
-from lipschitz.report.reading.tuning import with_picked
+from lipschitz.report.reading.results import load
+from lipschitz.report.reading.tuning import add_picked
 from lipschitz.report.references import bibliography, citations, latex_comments
-from lipschitz.report.statistics.summary import overview, summarise
-from lipschitz.report.statistics.targets import check, parse
-from lipschitz.report.tables.budgets import read
-from lipschitz.report.tables.budgets import tables as tables_beside
+from lipschitz.report.statistics.summary import Summary
+from lipschitz.report.statistics.time_to_target import check_targets, parse_targets
 from lipschitz.report.tables.build import build
-from lipschitz.report.tables.markup import latex, markdown
-from lipschitz.report.tables.robustness import table as robustness
+from lipschitz.report.tables.markdown_and_latex import latex, markdown
+from lipschitz.report.tables.robustness import table as robustness_table
 
 RECORD_COLUMNS = ["run", *LABELS, "seed", "step", "seconds", "metric", "value"]
 
 
 def report(
-    folder: Path, *, limit_panels: int | None = PANELS, beside: Path | None = None, reach: Sequence[str] = ()
+    folder: Path,
+    *,
+    limit_panels: int | None = PANELS,
+    beside: Path | None = None,
+    reach: Sequence[str] = (),
+    plot_files: Sequence[str] = (),
 ) -> list[str]:
     """Write ``records.csv``, ``summary.csv``, tables, ``references.bib``, ``plots/`` and ``index.html`` into a folder.
 
@@ -35,48 +38,46 @@ def report(
     Args:
         folder: the results folder of a sweep.
         limit_panels: about how many panels to draw in all; None draws every figure of every comparison.
-        beside: the results of another sweep, whose critics had other budgets, to compare with.
-        reach: qualities to say the steps and seconds to, each ``METRIC=VALUE``.
+        beside: the results of another sweep of the same critics at other budgets, to compare with.
+        reach: target qualities, each ``METRIC=VALUE``; tables show the steps and seconds to reach them.
+        plot_files: files with plots of the user, as `registered_plots` takes them. Their code is executed.
 
     Returns:
-        Warnings, one clear line each: what could not be read, what did not finish, what was left out.
+        Warnings, one line each: what could not be read, what did not finish, what was left out.
 
     Raises:
         InputError: there is no sweep in ``folder``, or it has no run to report; or no ``summary.csv`` in ``beside``; or
-            what is to be reached is no such quality, or was not recorded.
+            a target is not ``METRIC=VALUE``, or its metric was not recorded; or a file of plots cannot be used.
     """
-    other = None if beside is None else read(beside)
-    targets = parse(reach)
+    other = None if beside is None else budgets.read_other_sweep(beside)
+    targets = parse_targets(reach)
+    warnings: list[str] = []
+    registered = registered_plots(warnings, plot_files)
     results = load(folder)
-    check(targets, results)
-    warnings = [*results.warnings, *_unfinished(results)]
-    summary = summarise(results)
-    tables, data = build(results, summary, targets), SweepData(results)
-    across = [table for group in data.families for table in (*critic_tables.tables(group), *ranks.tables(group))]
-    across = [*map(robustness, data.settings), *across]
-    across += image_tables.tables(results)
+    check_targets(targets, results)
+    summary = Summary(results)
+    warnings += [*results.warnings, *_unfinished(summary)]
+    tables, data = build(summary, targets), SweepData(summary)
+    across = [robustness_table(settings) for settings in data.settings]
+    across += [table for family in data.families for table in (*critic_tables.tables(family), *ranks.tables(family))]
+    across += image_tables.tables(summary)
     if other is not None:
-        compared = [table for group in data.families for table in tables_beside(group, other)]
+        compared = [table for family in data.families for table in budgets.tables(family, other)]
+        if not compared:
+            warnings.append(f"{beside}: no critic (task transport) in common with {folder}; nothing is compared")
         across = [*compared, *across]
-        said = f"{beside}: no critic in common with {folder} (task transport): nothing is compared"
-        warnings += [] if compared else [said]
-    write_text(
-        folder / "records.csv", with_picked(_records(results), results.runs).to_csv(index=False, lineterminator="\n")
-    )
-    write_text(folder / "summary.csv", with_picked(summary, results.runs).to_csv(index=False, lineterminator="\n"))
+    records = results.labelled(results.records, [*LABELS, "seed"])[RECORD_COLUMNS]
+    for name, frame in (("records.csv", records), ("summary.csv", summary.frame)):
+        write_text(folder / name, add_picked(frame, results.runs).to_csv(index=False, lineterminator="\n"))
     write_text(folder / "table.md", markdown([*across, *tables], results.name))
-    cited = citations(results)
+    cited = citations(summary)
     write_text(folder / "references.bib", bibliography(cited))
     write_text(folder / "table.tex", latex([*across, *tables], latex_comments(cited)))
     plots = folder / "plots"
     plots.mkdir(exist_ok=True)
-    pictures = [_written(plots, picture) for picture in gallery(data, limit_panels, warnings)]
-    write_text(folder / "index.html", page(results, tables, across, pictures, cited, warnings))
+    pictures = [_written(plots, picture) for picture in gallery(data, registered, limit_panels, warnings)]
+    write_text(folder / "index.html", page(summary, tables, across, pictures, cited, warnings))
     return [*warnings, *_stale(plots, pictures)]
-
-
-def _records(results: Results) -> pd.DataFrame:
-    return results.labelled(results.records, [*LABELS, "seed"])[RECORD_COLUMNS]
 
 
 def _written(plots: Path, picture: Picture) -> Picture:
@@ -85,16 +86,18 @@ def _written(plots: Path, picture: Picture) -> Picture:
     return picture
 
 
-def _unfinished(results: Results) -> list[str]:
-    found = overview(results)
-    said = ", ".join(f"{found[status]} {status}" for status in ("failed", "running", "waiting") if status in found)
-    return [f"of {found['planned']} runs, {said}: they are not in the tables"] if said else []
+def _unfinished(summary: Summary) -> list[str]:
+    """Return a warning if runs of the plan did not end."""
+    found = summary.overview
+    counts = ", ".join(f"{found[status]} {status}" for status in ("failed", "running", "waiting") if status in found)
+    return [f"of {found['planned']} runs, {counts}: these are not in the tables"] if counts else []
 
 
 def _stale(plots: Path, pictures: list[Picture]) -> list[str]:
+    """Return a warning if ``plots`` holds figures that this report did not draw."""
     drawn = {f"{picture.name}.{kind}" for picture in pictures for kind in picture.files}
     found = sorted(path.name for path in plots.iterdir() if path.suffix in {".svg", ".pdf", ".png"})
     old = [name for name in found if name not in drawn]
-    return (
-        [f"{plots}: {len(old)} files are not of this report and may be out of date, the first: {old[0]}"] if old else []
-    )
+    if not old:
+        return []
+    return [f"{plots}: {len(old)} files were not written by this report and may be out of date; the first: {old[0]}"]

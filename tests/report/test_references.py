@@ -15,6 +15,7 @@ from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.catalogue import MODELS
 from lipschitz.report.reading.results import load
 from lipschitz.report.references import bibliography, citations, known_works, works_of
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.write import report
 from lipschitz.tasks.losses.catalogue import LOSSES
 from lipschitz.tasks.settings import Setting
@@ -135,7 +136,7 @@ def test_runs_that_do_not_say_what_they_are_from_are_still_reported(tmp_path: Pa
     folder = write_sweep(tmp_path, PLAN)
     report(folder, limit_panels=0)
     assert "The runs name no sources." in (folder / "index.html").read_text()
-    cited = citations(load(folder))
+    cited = citations(Summary(load(folder)))
     assert {citation.role for citation in cited} == {"metric"}
     assert bibliography(cited) == (folder / "references.bib").read_text()
 

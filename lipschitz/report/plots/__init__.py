@@ -1,6 +1,6 @@
 """The figures of a report. A plot is one file with a function that is registered with `base.plot`.
 
-`base`: registration and lookup. `data`: what figures are drawn from. `gallery`: order and limit. `panels`, `lines`:
-layout, axes, labels. Plots of a comparison: `brackets`, `curves`, `gradients`, `layers`, `quality_by_cost`, `samples`,
-`spectra`, `step_time`, `surfaces`. Plots of the whole sweep: `by_setting`, `by_dimension`, `surfaces`.
+base: registration, and plots from elsewhere. data: what figures are drawn from. gallery: order and limit. panels,
+lines: layout, axes, labels. Plots of a comparison: brackets, curves, gradients, layers, quality_by_cost, samples,
+spectra, step_time, surfaces. Plots of the whole sweep: by_setting, by_dimension, surfaces.
 """

@@ -1,24 +1,29 @@
 """Define a plot: a function that draws a figure, registered with its caption and its place among the figures.
 
-`registered_plots` finds the plots in all modules of this package, and those that other packages offer by an entry point
-in `GROUP`, which names a plot or a module of plots.
+`registered_plots` finds the plots in all modules of this package, those that other packages offer by an entry point in
+`GROUP`, which names a plot or a module of plots, and those in files of the user. Naming a file runs its code.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar, overload
 
 from matplotlib.figure import Figure
 
+from lipschitz.errors import InputError, nearest
+from lipschitz.extensions.origin import executed
 from lipschitz.report.plots.data import ComparisonData, SweepData
 from lipschitz.report.reading.comparisons import Comparison
 
 GROUP = "lipschitz.plots"
 """Group of entry points by which an installed package adds plots."""
+_FILE = re.compile(r"(.+\.py)(?::(\w+))?")
 T = TypeVar("T")
 
 
@@ -96,10 +101,15 @@ def plot(
     return lambda draw: Plot(draw.__name__, caption, order, headline, scope, draw)
 
 
-def registered_plots(warnings: list[str]) -> list[Plot[Any]]:
-    """Return the plots of this package and of all entry points in `GROUP`, by ``order``, then by name.
+def registered_plots(warnings: list[str], files: Sequence[str] = ()) -> list[Plot[Any]]:
+    """Return the plots of this package, of all entry points in `GROUP` and of files, by ``order``, then by name.
 
-    An entry point that cannot be used is left out; ``warnings`` gets one line that says why.
+    Args:
+        warnings: gets one line for each entry point that cannot be used, and is left out.
+        files: each ``path/to/file.py``, which adds all plots in the file, or ``path/to/file.py:name``, which adds one.
+
+    Raises:
+        InputError: a file cannot be read or executed, has no such plot, or has a plot whose name is taken.
     """
     found: dict[str, Plot[Any]] = {}
     package = importlib.import_module(__name__.rpartition(".")[0])
@@ -111,7 +121,33 @@ def registered_plots(warnings: list[str]) -> list[Plot[Any]]:
         except (Exception, SystemExit) as error:
             why = f"{type(error).__name__}: {' '.join(str(error).split())}"
             warnings.append(f"entry point {point.name} = {point.value} ({GROUP}) is not used: {why}")
+    for file in files:
+        try:
+            _add(found, _in_file(file))
+        except ValueError as error:
+            raise InputError(f"--plot {file}: {error}; give the function another name") from None
     return sorted(found.values(), key=lambda one: (one.order, one.name))
+
+
+def _in_file(text: str) -> Plot[Any] | ModuleType:
+    """Execute a file and return the plot that ``text`` names, or the module if it names the file alone."""
+    match = _FILE.fullmatch(text)
+    if match is None:
+        raise InputError(f"--plot {text}: expected path/to/file.py, or path/to/file.py:NAME for one of its plots")
+    path, name = Path(match[1]).resolve(), match[2]
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"--plot {path}: cannot be read: {error.strerror}") from None
+    module = executed(path, content)
+    plots = {one.name: one for one in vars(module).values() if isinstance(one, Plot)}
+    if not plots:
+        raise InputError(f"--plot {path}: has no plot; expected a function under @plot of {__name__}")
+    if name is None:
+        return module
+    if name not in plots:
+        raise InputError(f"--plot {path}: '{name}' is not a plot of this file; {nearest(name, plots)}")
+    return plots[name]
 
 
 def _add(found: dict[str, Plot[Any]], source: object) -> None:

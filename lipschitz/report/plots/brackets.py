@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from lipschitz.report.number_format import show
 from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.data import ComparisonData
 from lipschitz.report.plots.lines import figure_title
 from lipschitz.report.plots.panels import log_tick, panels
 from lipschitz.report.style import GREY, Style
-from lipschitz.report.tables.number_format import show
 
 _BOUNDS = ("lipschitz_lower", "lipschitz_upper")
 _ROW = 0.27

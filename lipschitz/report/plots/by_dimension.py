@@ -17,7 +17,8 @@ from lipschitz.report.plots.panels import fit_y_axis, panels, reference_line
 from lipschitz.report.published.critics import Family
 from lipschitz.report.published.work import TRUE, published
 from lipschitz.report.reading.comparisons import slug
-from lipschitz.report.reading.titles import heading
+from lipschitz.report.reading.metric_names import heading
+from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.statistics.summary import AS_PUBLISHED
 from lipschitz.report.style import GREY, Style, styles
 from lipschitz.report.wording import wording
@@ -112,7 +113,7 @@ def _cosines(family: Family, metric: str, theirs: pd.DataFrame, shown: str, note
             panel.vlines(one.x(one.rows), mean - error, mean + error, color=one.style.colour, linewidth=1, alpha=0.7)
             one.mark(panel, "mean")
 
-    interval = ", 95 % interval" if rows["ci95"].notna().any() else ""
+    interval = f", {MEAN.short}" if rows["ci95"].notna().any() else ""
     line = f" Grey line: the {wording('transport').floor} itself."
     subtitle = f"After the last step: {_seeds_note(rows)}{interval}.{line}{note}{_dashes_note(family)}"
     return _over_dimensions(family, rows, theirs, (shown, subtitle, heading(metric)), 0.2, draw)

@@ -14,10 +14,9 @@ from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.report.plots.base import Subject, plot
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.panels import fit_axis, panels
-from lipschitz.report.reading.protocols import base
-from lipschitz.report.reading.titles import heading
+from lipschitz.report.reading.metric_names import base, better, heading, parse_metric
+from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.statistics.robustness import Method, Settings
-from lipschitz.report.statistics.targets import better
 from lipschitz.report.style import GREY
 from lipschitz.report.wording import wording
 
@@ -43,7 +42,7 @@ def each_settings(sweep: SweepData) -> Iterator[Subject[Settings]]:
 
 @plot("Quality by method and setting", order=10, scope=each_settings)
 def by_setting(found: Settings) -> Figure | None:
-    """Return one panel a metric: means and 95 % intervals after the last step, settings in the plan's order.
+    """Return one panel a metric: means and intervals after the last step, settings in the plan's order.
 
     A band goes from the best to the worst mean of a method. Where a seed diverged or has no finite value, the band
     reaches the worse edge of the panel, and there is a cross.
@@ -92,13 +91,12 @@ def _rows(found: Settings) -> list[_Row]:
 
 
 def _title(found: Settings) -> str:
-    known = [CATALOGUE[base(metric)].title + metric.removeprefix(base(metric)) for metric in found.metrics]
-    return " and ".join(known)
+    return " and ".join(CATALOGUE[base(metric)].title + parse_metric(metric).qualifier for metric in found.metrics)
 
 
 def _subtitle(found: Settings) -> str:
     seeds = ", ".join(map(str, found.seeds))
-    of = f"mean and 95 % interval of seeds {seeds}" if len(found.seeds) > 1 else f"seed {seeds}"
+    of = f"mean and {MEAN.short} of seeds {seeds}" if len(found.seeds) > 1 else f"seed {seeds}"
     cross = "diverged or not finite" if found.unmeasured else "diverged"
     text = f"After the last step, {of}. Band: from a method's best to its worst setting. ×: {cross}.\n"
     text += f"Loss: {found.usual_loss} unless named. " if found.has_other_losses else ""
@@ -122,26 +120,26 @@ def _draw_method(axes: Axes, found: Settings, metric: str, rows: list[_Row]) -> 
     style = found.looks[rows[0].method.constraint]
     low_edge, high_edge = axes.get_xlim()
     worse = high_edge if better(metric) == "lower" else low_edge
-    values = [found.value(row.method, row.setting, metric) for row in rows]
-    means = [mean for mean, _ in values if math.isfinite(mean)]
+    values = [found.interval(row.method, row.setting, metric) for row in rows]
+    means = [value.mean for value in values if math.isfinite(value.mean)]
     if means:
         worst = [worse] if any(any(found.failures(row.method, row.setting, metric)) for row in rows) else []
         left, right = min(means + worst), max(means + worst)
         corner, height = (left, rows[0].place - 0.5), rows[-1].place - rows[0].place + 1
         axes.add_patch(Rectangle(corner, right - left, height, color=style.colour, alpha=0.15, linewidth=0))
-    for row, (mean, ci95) in zip(rows, values, strict=True):
+    for row, value in zip(rows, values, strict=True):
         failed = sum(found.failures(row.method, row.setting, metric))
         ended = sum(found.counts(row.method, row.setting)[:2])
-        if math.isfinite(ci95):
+        if value.has_ends:
             axes.hlines(
                 row.place,
-                max(mean - ci95, low_edge),
-                min(mean + ci95, high_edge),
+                max(value.low, low_edge),
+                min(value.high, high_edge),
                 color=style.colour,
                 linewidth=0.8,
                 alpha=0.5,
             )
-        axes.plot(mean, row.place, color=style.colour, marker=style.marker, markersize=4.5, linestyle="")
+        axes.plot(value.mean, row.place, color=style.colour, marker=style.marker, markersize=4.5, linestyle="")
         if failed:
             axes.plot(
                 worse, row.place, color=style.colour, marker="x", markersize=5, markeredgewidth=1.6, clip_on=False

@@ -17,8 +17,7 @@ from lipschitz.report.plots.lines import (
     lines_note,
 )
 from lipschitz.report.plots.panels import fit_y_axis, panels, reference_line
-from lipschitz.report.reading.protocols import base
-from lipschitz.report.reading.titles import heading
+from lipschitz.report.reading.metric_names import base, heading
 from lipschitz.report.wording import wording
 from lipschitz.sweep.timing.timing_files import iteration_ms
 

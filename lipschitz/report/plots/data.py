@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lipschitz.report.published.critics import Family, families
-from lipschitz.report.reading.comparisons import COMPARISON, Comparison, comparisons, slugs
+from lipschitz.report.reading.comparisons import COMPARISON, Comparison, comparisons, file_suffixes
 from lipschitz.report.reading.results import Results
 from lipschitz.report.statistics.intervals import aggregate
 from lipschitz.report.statistics.robustness import Settings, settings_of
-from lipschitz.report.statistics.summary import floors, quality_metrics
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import Style, ordered, styles
 from lipschitz.report.wording import wording
 
@@ -110,22 +110,22 @@ class ComparisonData:
 class SweepData:
     """A whole sweep. Each part is computed when it is first used, and once."""
 
-    results: Results
+    summary: Summary
 
     @cached_property
     def comparisons(self) -> list[ComparisonData]:
         """Every comparison, in the order of the sweep's plan."""
-        return comparison_data(self.results)
+        return comparison_data(self.summary)
 
     @cached_property
     def families(self) -> list[Family]:
         """Critics on pairs of distributions that differ in dimension and width; see `Family`."""
-        return families(self.results)
+        return families(self.summary)
 
     @cached_property
     def settings(self) -> list[Settings]:
         """Methods that were trained with several settings; see `Settings`."""
-        return settings_of(self.results)
+        return settings_of(self.summary)
 
 
 def arrays_of(results: Results, runs: pd.DataFrame) -> RunArrays | None:
@@ -138,39 +138,33 @@ def arrays_of(results: Results, runs: pd.DataFrame) -> RunArrays | None:
     return None
 
 
-def comparison_data(results: Results) -> list[ComparisonData]:
+def comparison_data(summary: Summary) -> list[ComparisonData]:
     """Return the data of every comparison of the sweep, in the order of its plan."""
-    columns = [*COMPARISON, "constraint"]
+    results, columns = summary.results, [*COMPARISON, "constraint"]
     records = results.labelled(results.records, [*columns, "status"])
     curves = aggregate(records[records["status"] == "finished"], [*columns, "metric", "step"])
     diverged = records[(records["status"] == "diverged") & np.isfinite(records["value"])]
     found = comparisons(results.runs)
-    names = slugs(found, results.shown)
+    suffixes = file_suffixes(found, COMPARISON, results.shown)
     style_of = styles(results.runs["constraint"])
     curves_of, diverged_of, runs_of = (
         dict(list(frame.groupby(COMPARISON, sort=False))) for frame in (curves, diverged, results.runs)
     )
-    quality, real = quality_metrics(results), floors(results)
     return [
         ComparisonData(
             comparison,
-            names[comparison],
+            suffix,
             curves_of.get(tuple(comparison), curves.iloc[:0]),
             diverged_of.get(tuple(comparison), diverged.iloc[:0]),
             runs := runs_of[tuple(comparison)],
-            _floors(real, comparison),
-            quality,
+            summary.floors_of(comparison.task, comparison.dataset),
+            summary.quality_metrics,
             _timings(results, runs),
             style_of,
             results,
         )
-        for comparison in found
+        for comparison, suffix in zip(found, suffixes, strict=True)
     ]
-
-
-def _floors(real: pd.DataFrame, comparison: Comparison) -> dict[str, float]:
-    rows = real[(real["task"] == comparison.task) & (real["dataset"] == comparison.dataset)]
-    return dict(zip(rows["metric"], rows["mean"], strict=True))
 
 
 def _timings(results: Results, runs: pd.DataFrame) -> dict[str, dict[str, Any]]:

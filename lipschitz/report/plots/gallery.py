@@ -1,12 +1,12 @@
 """Draw the figures of a sweep in their order, and leave out the last ones where there are too many."""
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lipschitz.report.plots.base import Plot, Subject, each_comparison, registered_plots
+from lipschitz.report.plots.base import Plot, Subject, each_comparison
 from lipschitz.report.plots.data import ComparisonData, SweepData
 from lipschitz.report.plots.panels import render, report_style
 from lipschitz.report.reading.comparisons import Comparison
@@ -45,8 +45,8 @@ class _Planned(NamedTuple):
     """Whether it belongs to the figures that are drawn first, for which half of the limit is reserved."""
 
 
-def gallery(sweep: SweepData, limit: int | None, warnings: list[str]) -> Iterator[Picture]:
-    """Draw the figures of a sweep, at most about ``limit`` panels in all (None: without limit).
+def gallery(sweep: SweepData, plots: Sequence[Plot[Any]], limit: int | None, warnings: list[str]) -> Iterator[Picture]:
+    """Draw all ``plots`` of a sweep, in their order, at most about ``limit`` panels in all (None: without limit).
 
     First come the figures of the whole sweep, then the headlines of every comparison, as far as half of the limit
     allows. Then come all other figures of the first comparison of each data set, of the second, and so on. ``warnings``
@@ -54,7 +54,7 @@ def gallery(sweep: SweepData, limit: int | None, warnings: list[str]) -> Iterato
     """
     drawn, left_out = 0, 0
     with report_style():
-        for planned in _plan(sweep, registered_plots(warnings)):
+        for planned in _plan(sweep, plots):
             allowed = limit if limit is None or not planned.is_first else limit / 2
             if allowed is not None and drawn >= allowed:
                 left_out += 1
@@ -90,7 +90,7 @@ def _garbage_collection_off() -> Iterator[None]:
             gc.enable()
 
 
-def _plan(sweep: SweepData, plots: list[Plot[Any]]) -> Iterator[_Planned]:
+def _plan(sweep: SweepData, plots: Sequence[Plot[Any]]) -> Iterator[_Planned]:
     """Yield all figures in the order in which they are drawn: subject by subject, its plots in their order."""
     across = [plot for plot in plots if plot.scope is not each_comparison]
     for scope in dict.fromkeys(plot.scope for plot in across):

@@ -8,6 +8,8 @@ from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.data import ComparisonData
 from lipschitz.report.plots.lines import LABEL_HEIGHT, constraints_margin, figure_title, label_constraints
 from lipschitz.report.plots.panels import fit_y_axis, panels, reference_line
+from lipschitz.report.reading.metric_names import parse_metric
+from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.style import Style
 from lipschitz.report.wording import wording
 
@@ -20,15 +22,16 @@ _KINDS = {"gradient_norm": "Mean norm", "gradient_norm_max": "Largest norm"}
 @plot("Input-gradient norms by place", order=80)
 def gradients(data: ComparisonData) -> Figure | None:
     """Return the mean and the largest input-gradient norm after the last step, by where the samples lie."""
-    final = data.final[data.final["metric"].str.startswith("gradient_norm")]
-    kinds = [kind for kind in _KINDS if final["metric"].str.startswith(f"{kind}/").any()]
+    names = [parse_metric(name) for name in data.final["metric"]]
+    final = data.final.assign(kind=[name.base for name in names], where=[name.place for name in names])
+    kinds = [kind for kind in _KINDS if (final["kind"] == kind).any()]
     if not kinds:
         return None
     task = wording(data.comparison.task)
-    has_old = bool((final["metric"] == "gradient_norm/old").any())
+    has_old = "old" in set(final.loc[final["kind"] == "gradient_norm", "where"])
     old = " Old: between real and an earlier generator's samples." if has_old else ""
     subtitle = (
-        f"After the last step: mean over seeds, 95 % interval.{old}\n"
+        f"After the last step: mean over seeds, {MEAN.short}.{old}\n"
         f"A gradient penalty asks for norm 1 only between {task.real} and {task.fake} samples."
     )
     figure, axes = panels(
@@ -40,8 +43,8 @@ def gradients(data: ComparisonData) -> Figure | None:
         right=constraints_margin(data),
     )
     for kind, panel in zip(kinds, axes, strict=True):
-        rows = final[final["metric"].str.startswith(f"{kind}/")]
-        table = rows.assign(where=rows["metric"].str.partition("/")[2]).set_index(["constraint", "where"])
+        rows = final[final["kind"] == kind]
+        table = rows.set_index(["constraint", "where"])
         found = set(table.index.get_level_values("where"))
         places = [place for place in WHERE if place in found] + sorted(found - set(WHERE))
         last: dict[str, float] = {}

@@ -17,13 +17,15 @@ from lipschitz.report.plots.lines import (
     lines_note,
 )
 from lipschitz.report.plots.panels import balanced_columns, fit_y_axis, panels
+from lipschitz.report.reading.metric_names import base, parse_metric
 
 
 @plot("σ by layer and step", order=50)
 def sigma(data: ComparisonData) -> Figure | None:
     """Return σ of each layer against steps: of the true operator (solid) and of the reshaped kernel (dashed)."""
-    solid, dashed = "sigma_operator/", "sigma_reshaped/"
-    layers = list(dict.fromkeys(name.partition("/")[2] for name in data.metrics if name.startswith((solid, dashed))))
+    solid, dashed = "sigma_operator", "sigma_reshaped"
+    names = [name for name in map(parse_metric, data.metrics) if name.base in (solid, dashed)]
+    layers = list(dict.fromkeys(name.place for name in names))
     if not layers:
         return None
     columns = balanced_columns(len(layers), 4)
@@ -37,12 +39,12 @@ def sigma(data: ComparisonData) -> Figure | None:
         above=0.2,
         right=constraints_margin(data),
     )
-    curves = data.curves[data.curves["metric"].str.startswith((solid, dashed))]
+    curves = data.curves[data.curves["metric"].isin([name.full for name in names])]
     by_metric = dict(list(curves.groupby("metric", sort=False)))
     for index, (layer, panel) in enumerate(zip(layers, axes, strict=True)):
-        lines = by_metric.get(f"{solid}{layer}", curves.iloc[:0])
-        others = by_metric.get(f"{dashed}{layer}", curves.iloc[:0])
-        last = draw_lines(panel, data, lines, data.diverged[data.diverged["metric"] == f"{solid}{layer}"])
+        lines = by_metric.get(f"{solid}/{layer}", curves.iloc[:0])
+        others = by_metric.get(f"{dashed}/{layer}", curves.iloc[:0])
+        last = draw_lines(panel, data, lines, data.diverged[data.diverged["metric"] == f"{solid}/{layer}"])
         for name, group in others.groupby("constraint", sort=False):
             colour = data.styles[str(name)].colour
             panel.plot(group["step"], group["mean"], color=colour, linewidth=1, linestyle=DASHES)
@@ -57,10 +59,11 @@ def sigma(data: ComparisonData) -> Figure | None:
 @plot("Effective rank by layer", order=90)
 def effective_rank(data: ComparisonData) -> Figure | None:
     """Return the effective rank of each layer's reshaped kernel after the last step, in one panel from zero up."""
-    final = data.final[data.final["metric"].str.startswith("effective_rank/")]
+    final = data.final[data.final["metric"].map(base) == "effective_rank"]
     if final.empty:
         return None
-    layers = [name.partition("/")[2] for name in dict.fromkeys(final["metric"])]
+    final = final.assign(layer=[parse_metric(name).place for name in final["metric"]])
+    layers = list(dict.fromkeys(final["layer"]))
     subtitle = (
         "Exponential of the entropy of the reshaped kernel's singular values, after the last step; mean over seeds."
     )
@@ -71,10 +74,10 @@ def effective_rank(data: ComparisonData) -> Figure | None:
     last: dict[str, float] = {}
     offsets = np.linspace(-0.26, 0.26, len(data.constraints))
     for offset, name in zip(offsets, data.constraints, strict=True):
-        rows = final[final["constraint"] == name].set_index("metric")["mean"]
+        rows = final[final["constraint"] == name].set_index("layer")["mean"]
         if rows.empty:
             continue
-        means = rows.reindex([f"effective_rank/{layer}" for layer in layers]).to_numpy(float)
+        means = rows.reindex(layers).to_numpy(float)
         style = data.styles[name]
         panel.plot(np.arange(len(layers)) + offset, means, color=style.colour, marker=style.marker, linestyle="")
         last[name] = float(means[-1])

@@ -12,6 +12,7 @@ from matplotlib.patches import Polygon
 from matplotlib.ticker import MaxNLocator
 
 from lipschitz.report.plots.data import ComparisonData
+from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.style import Style
 
 DASHES = (0, (3, 2))
@@ -26,7 +27,7 @@ _INCH_PER_CHARACTER = 0.062
 
 def lines_note(data: ComparisonData) -> str:
     """Return the part of a subtitle that explains lines, bands and crosses."""
-    shaded = ", shaded: 95 % interval, cut at the panel's edge" if _has_bands(data) else ""
+    shaded = f", shaded: {MEAN.short}, cut at the panel's edge" if _has_bands(data) else ""
     return f"Mean over n seeds{shaded}. A thin line ending in × is a diverged seed."
 
 

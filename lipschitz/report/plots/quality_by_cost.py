@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lipschitz.metrics.catalogue import CATALOGUE
+from lipschitz.report.number_format import show
 from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.data import ComparisonData
 from lipschitz.report.plots.lines import (
@@ -17,10 +18,9 @@ from lipschitz.report.plots.lines import (
     label_constraints,
 )
 from lipschitz.report.plots.panels import FINE, fit_axis, fit_y_axis, panels, reference_line
-from lipschitz.report.reading.protocols import base
-from lipschitz.report.reading.titles import heading
+from lipschitz.report.reading.metric_names import base, heading
+from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.style import GREY
-from lipschitz.report.tables.number_format import show
 from lipschitz.report.wording import wording
 from lipschitz.sweep.timing.timing_files import iteration_ms
 
@@ -160,7 +160,8 @@ def _mark(panel: Axes, data: ComparisonData, rows: pd.DataFrame) -> None:
 
 def _subtitle(data: ComparisonData, points: dict[str, pd.DataFrame], devices: str) -> str:
     bars = any(rows["ci95"].notna().any() for rows in points.values())
-    text = "After the last step, mean over n seeds" + (", bar: 95 % interval, cut at the panel's edge" if bars else "")
+    bar = f", bar: {MEAN.short}, cut at the panel's edge" if bars else ""
+    text = f"After the last step, mean over n seeds{bar}"
     if devices:
         text += ".\n"
     else:

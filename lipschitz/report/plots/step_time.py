@@ -1,6 +1,5 @@
 """Plot the time of a training step: a bar a constraint for the discriminator's step, and one for the generator's."""
 
-import math
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,6 +11,7 @@ from lipschitz.report.plots.data import ComparisonData
 from lipschitz.report.plots.lines import figure_title
 from lipschitz.report.plots.panels import panels
 from lipschitz.report.reading.timing import GENERATOR, STEP, is_captured, launched
+from lipschitz.report.statistics.intervals import MEDIAN, Interval
 from lipschitz.report.style import GREY
 from lipschitz.report.wording import wording
 
@@ -70,7 +70,7 @@ def _subtitle(data: ComparisonData, timed: list[str], network: str) -> str:
     devices = sorted({str(timing.get("device", "")) for timing in data.timings.values()} - {""})
     on = f": {'; '.join(devices)}" if devices else ""
     bars = f"Colour: {network.lower()} step." + (" Grey: generator step." if GENERATOR in timed else "")
-    text = f"{bars} Thin line: interval of the median.{_legend(data)}\n"
+    text = f"{bars} Thin line: {MEDIAN.short}.{_legend(data)}\n"
     text += f"Medians, alone on the device (serial timing pass){on}."
     missing = [name for name in data.constraints if name not in data.timings]
     return text + (f" Not measured: {', '.join(missing)}." if missing else "")
@@ -97,10 +97,10 @@ def _highest(timing: dict[str, Any], part: str) -> float:
 
 
 def _bar(axes: Axes, place: float, timing: dict[str, float], **properties: Any) -> None:
-    axes.barh(place, timing["median"], **properties)
-    low, high = timing.get("low", math.nan), timing.get("high", math.nan)
-    if math.isfinite(low) and math.isfinite(high):
-        axes.hlines(place, low, high, color="black", linewidth=0.8)
+    interval = Interval.of_timing(timing)
+    axes.barh(place, interval.mean, **properties)
+    if interval.has_ends:
+        axes.hlines(place, interval.low, interval.high, color="black", linewidth=0.8)
 
 
 def _ratio(axes: Axes, place: int, timing: dict[str, Any], none: dict[str, Any] | None) -> None:

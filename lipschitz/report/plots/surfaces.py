@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from lipschitz.report.number_format import show
 from lipschitz.report.plots.base import Subject, plot
 from lipschitz.report.plots.data import ComparisonData, RunArrays, SweepData, arrays_of
 from lipschitz.report.plots.lines import figure_title
 from lipschitz.report.plots.samples import panel_title, seed_of, titled_panels, wrapped
 from lipschitz.report.published.critics import Family
 from lipschitz.report.reading.comparisons import slug
-from lipschitz.report.tables.number_format import show
 from lipschitz.report.wording import wording
 
 _POINTS = 300

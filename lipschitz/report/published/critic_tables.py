@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from lipschitz.report.number_format import MISSING, show
 from lipschitz.report.published.critics import Family
 from lipschitz.report.published.verdicts import (
     NONE,
@@ -20,9 +21,9 @@ from lipschitz.report.published.verdicts import (
     verdict,
 )
 from lipschitz.report.published.work import TRUE, PublishedMethod, flatten, published
-from lipschitz.report.reading.titles import heading
+from lipschitz.report.reading.metric_names import heading
+from lipschitz.report.statistics.intervals import PREDICTION
 from lipschitz.report.statistics.summary import AS_PUBLISHED
-from lipschitz.report.tables.number_format import MISSING, show
 from lipschitz.report.tables.table import Cell, Column, Table
 
 NEAR = {"cosine": 0.03}
@@ -59,9 +60,9 @@ def _table(family: Family, metric: str) -> Table | None:
         *(Column("published", "Steps"), Column("ours", "Steps")),
         *(Column("Optimal potential"), Column("Published"), Column("mean", over)),
         *([Column("at the other steps", over)] if doubtful else []),
-        *(Column("prediction interval", over), Column("n", over), Column("Ours - published")),
+        *(Column(PREDICTION.short, over), Column("n", over), Column("Ours - published")),
         *([Column("Within .03", numeric=False)] if metric in NEAR else []),
-        Column("In the 95 % prediction interval", numeric=False),
+        Column(f"In the {PREDICTION.name}", numeric=False),
     ]
     cells = [_cells(family, row, metric, several, doubtful) for row in rows.itertuples()]
     caption = CAPTION + (_OTHER_STEPS_NOTE if doubtful else "") + (_NEAR_NOTE if metric in NEAR else "")

@@ -8,11 +8,11 @@ import pandas as pd
 
 from lipschitz.report.published.work import published
 from lipschitz.report.reading.comparisons import slug
-from lipschitz.report.reading.names import critic, pair
-from lipschitz.report.reading.protocols import base
+from lipschitz.report.reading.display_names import critic_name, pair_name
+from lipschitz.report.reading.metric_names import base, parse_metric
 from lipschitz.report.reading.results import Results
-from lipschitz.report.statistics.intervals import describe, half_width, prediction_half_width
-from lipschitz.report.statistics.summary import floors, true_w1
+from lipschitz.report.statistics.intervals import aggregate
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import ordered
 
 
@@ -61,7 +61,7 @@ class Family:
         alone = self.cells.groupby("constraint")["model"].nunique() == 1
         activations = self.cells.drop_duplicates("model").set_index("model")["activation"]
         return {
-            (name, model): critic(name, activations[model])
+            (name, model): critic_name(name, activations[model])
             or (name if alone[name] else f"{name}, {self.results.shown(model)}")
             for name, model in self.series
         }
@@ -77,7 +77,7 @@ class Family:
         finished = runs.index[(runs["configuration"] == configuration) & (runs["status"] == "finished")]
         records = self.results.records
         rows = records[records["run"].isin(finished) & (records["step"] == step)]
-        values = rows.loc[rows["metric"].map(lambda name: name.partition(" [")[0]) == metric, "value"]
+        values = rows.loc[rows["metric"].map(lambda name: parse_metric(name).recorded) == metric, "value"]
         return float(values.mean()) if len(values) == len(finished) > 0 else float("nan")
 
     def floor_of(self, dataset: str, metric: str) -> float:
@@ -93,18 +93,18 @@ class Family:
         return found[found["published"].notna()]
 
 
-def families(results: Results) -> list[Family]:
+def families(summary: Summary) -> list[Family]:
     """Return the families of a sweep in the order of its plan; only the task transport has any."""
+    results = summary.results
     cells = _cells(results)
     if cells.empty:
         return []
-    finals, optimal = _finals(results, cells), _optimal(results)
-    true = true_w1(results)
+    finals, optimal = _finals(results, cells), _optimal(summary)
     found = []
     for (kind, setting), group in cells.groupby(["kind", "setting"], sort=False):
         of_group = finals[finals["configuration"].isin(group.index)]
         suffix = f"_{slug(results.shown(str(setting)))}" if cells["setting"].nunique() > 1 else ""
-        found.append(Family(str(kind), str(setting), suffix, group, of_group, optimal, true, results))
+        found.append(Family(str(kind), str(setting), suffix, group, of_group, optimal, summary.true_w1, results))
     return found
 
 
@@ -119,7 +119,7 @@ def _cells(results: Results) -> pd.DataFrame:
         rows.append(
             {
                 "configuration": configuration,
-                "kind": pair(first["dataset"], {}),
+                "kind": pair_name(first["dataset"], {}),
                 "dim": int(data.get("dim", 0)),
                 "width": int(data.get("width", 0)),
                 "activation": str(run.get("model", {}).get("activation", "")),
@@ -138,13 +138,11 @@ def _finals(results: Results, cells: pd.DataFrame) -> pd.DataFrame:
     last = results.labelled(results.outcomes[results.outcomes["which"] == "last"], ["configuration", "status"])
     last = last[(last["status"] == "finished") & last["configuration"].isin(cells.index)]
     # A configuration has one protocol, so that the protocol's name can be dropped.
-    last = last.assign(metric=last["metric"].map(lambda name: name.partition(" [")[0]))
-    table = describe(last, ["configuration", "metric"])
-    spread, n = table.pop("deviation").to_numpy(float), table["n"].to_numpy()
-    return table.assign(ci95=half_width(spread, n), predicted=prediction_half_width(spread, n))
+    last = last.assign(metric=last["metric"].map(lambda name: parse_metric(name).recorded))
+    return aggregate(last, ["configuration", "metric"])
 
 
-def _optimal(results: Results) -> pd.DataFrame:
-    rows = floors(results)
+def _optimal(summary: Summary) -> pd.DataFrame:
+    rows = summary.floors
     rows = rows[rows["task"] == "transport"].assign(metric=rows["metric"].map(base))
     return rows.drop_duplicates(["dataset", "metric"])[["dataset", "metric", "mean"]]

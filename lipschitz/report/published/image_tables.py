@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from lipschitz.report.number_format import MISSING
 from lipschitz.report.published.images import configurations, other_metrics, published_values, reached, real
 from lipschitz.report.published.verdicts import (
     NONE,
@@ -21,15 +22,15 @@ from lipschitz.report.published.verdicts import (
     verdict,
 )
 from lipschitz.report.published.work import PublishedWork, published, works_on_images
-from lipschitz.report.reading.protocols import base
+from lipschitz.report.reading.metric_names import base, heading
 from lipschitz.report.reading.results import Results
-from lipschitz.report.reading.titles import heading
+from lipschitz.report.statistics.intervals import MEAN, PREDICTION, Interval
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import REAL
-from lipschitz.report.tables.number_format import MISSING, show_interval
 from lipschitz.report.tables.table import Cell, Column, Table
 
 CAPTION = (
-    "Ours is the mean after the last step, never the best, ± 95 % Student-t interval over the n training seeds that "
+    "Ours is the mean after the last step, never the best, ± " + MEAN.name + " over the n training seeds that "
     "finished, measured by the protocol of the published value; in the row of real data, real images of another split "
     "in the place of generated ones. {predicted} As published: no means that a run differs from the published one. The "
     "note says how; this may be the whole reason for another value."
@@ -38,21 +39,22 @@ KINDS = ("run as published", "run differently")
 _BEST_OF_SEVERAL = (
     "On {networks} a published value is the best of several settings. As far as the paper says, it was chosen by the "
     "reported trainings themselves, so it is optimistic: a new training with it may be expected to be worse. Ours is "
-    "the mean of the setting shown, over seeds by which nothing was chosen. "
-    "Even the same procedure would thus, on average, come "
-    "out worse here than published: the prediction interval is of our seeds alone, and need not hold such a value."
+    "the mean of the setting shown, over seeds by which nothing was chosen. Even the same procedure would thus, on "
+    "average, come out worse here than published: the "
+    + PREDICTION.short
+    + " is of our seeds alone, and need not hold such a value."
 )
 
 
-def tables(results: Results) -> list[Table]:
+def tables(summary: Summary) -> list[Table]:
     """Return a table for each published work and metric that a configuration of the sweep matches and measured."""
-    found = []
+    found, results = [], summary.results
     for work in map(published, works_on_images()):
         ours = configurations(results, work)
         for metric in work.measured if len(ours) else ():
             rows = _rows(results, work, metric, ours)
             if len(rows) and _was_measured(results, metric, list(rows.index)):
-                found.append(_table(results, work, metric, rows))
+                found.append(_table(summary, work, metric, rows))
     return found
 
 
@@ -70,18 +72,19 @@ def _was_measured(results: Results, metric: str, names: list[str]) -> bool:
     return bool((outcomes["metric"].map(base) == metric).any())
 
 
-def _table(results: Results, work: PublishedWork, metric: str, rows: pd.DataFrame) -> Table:
+def _table(summary: Summary, work: PublishedWork, metric: str, rows: pd.DataFrame) -> Table:
+    results = summary.results
     several = bool((rows.groupby(["dataset", "network", "method"])["constraint"].nunique() > 1).any())
     columns = [
         *(Column(head, numeric=False) for head in ("Data set", "Network", "Method")),
         *([Column("Constraint", numeric=False)] if several else []),
         Column("Setting", numeric=False),
         *(Column("published", "Steps"), Column("ours", "Steps")),
-        *(Column("Published"), Column("mean", "Ours"), Column("prediction interval", "Ours")),
+        *(Column("Published"), Column("mean", "Ours"), Column(PREDICTION.short, "Ours")),
         *(Column("n", "Ours"), Column("diverged", "Ours"), Column("Ours - published")),
-        *(Column("In the 95 % prediction interval", numeric=False), Column("As published", numeric=False)),
+        *(Column(f"In the {PREDICTION.name}", numeric=False), Column("As published", numeric=False)),
     ]
-    floor, values = real(results, work, metric), published_values(work, metric).to_dict("index")
+    floor, values = real(summary, work, metric), published_values(work, metric).to_dict("index")
     cells: list[list[str]] = []
     judged: list[tuple[Verdict, bool]] = []
     for dataset, group in rows.groupby("dataset", sort=False):
@@ -108,7 +111,7 @@ def _cells(results: Results, row: Any, metric: str, several: bool) -> list[str]:
     number = partial(fixed, places=_places(row.printed))
     mean, ends, n, difference, judged = MISSING, MISSING, 0, MISSING, OTHERWISE if row.finished else NONE
     if math.isfinite(row.mean):
-        mean, n = show_interval(row.mean, row.ci95), int(row.n)
+        mean, n = Interval.around(row.mean, row.ci95, int(row.n)).text, int(row.n)
         ends = interval(metric, row.mean, row.predicted, n, number)
         difference = signed(number(row.mean - row.value))
         judged = verdict(row.mean - row.value, row.predicted, n).predicted

@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 
 from lipschitz.report.published.work import PublishedMethod, PublishedWork, flatten
-from lipschitz.report.reading.protocols import base
+from lipschitz.report.reading.display_names import bare_name
+from lipschitz.report.reading.metric_names import base
 from lipschitz.report.reading.results import Results
-from lipschitz.report.reading.tuning import PICKED, fits
-from lipschitz.report.statistics.intervals import describe, half_width, prediction_half_width
-from lipschitz.report.statistics.summary import floors
+from lipschitz.report.reading.tuning import PICKED, is_for
+from lipschitz.report.statistics.intervals import aggregate
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import REAL
 
 _SHOWN = ["dataset", "model", "constraint", "loss", "setting"]
@@ -53,7 +54,7 @@ def configurations(results: Results, work: PublishedWork) -> pd.DataFrame:
 def _choice(results: Results, first: "pd.Series[Any]") -> dict[str, Any] | None:
     if not first[PICKED]:
         return None
-    return next(one for one in results.chosen if one["setting"] == first[PICKED] and fits(one, first.to_dict()))
+    return next(one for one in results.chosen if one["setting"] == first[PICKED] and is_for(one, first.to_dict()))
 
 
 def differences(method: PublishedMethod, run: Mapping[str, Any], steps: int) -> tuple[str, ...]:
@@ -72,16 +73,14 @@ def reached(results: Results, work: PublishedWork, metric: str) -> pd.DataFrame:
         results.outcomes[results.outcomes["which"] == "last"], ["configuration", "dataset", "status"]
     )
     last = last[(last["status"] == "finished") & _is_measured(results, work, metric, last)]
-    table = describe(last, ["configuration", "metric"]).drop_duplicates("configuration").set_index("configuration")
-    spread, n = table.pop("deviation").to_numpy(float), table["n"].to_numpy()
-    found = table.assign(ci95=half_width(spread, n), predicted=prediction_half_width(spread, n))
-    return found[["n", "mean", "ci95", "predicted"]]
+    table = aggregate(last, ["configuration", "metric"]).drop_duplicates("configuration").set_index("configuration")
+    return table[["n", "mean", "ci95", "predicted"]]
 
 
-def real(results: Results, work: PublishedWork, metric: str) -> dict[str, float]:
+def real(summary: Summary, work: PublishedWork, metric: str) -> dict[str, float]:
     """Return ``metric`` of real data by the protocol of the work, by the label of the data set."""
-    rows = floors(results)
-    rows = rows[_is_measured(results, work, metric, rows)].drop_duplicates("dataset")
+    rows = summary.floors
+    rows = rows[_is_measured(summary.results, work, metric, rows)].drop_duplicates("dataset")
     return {str(dataset): float(mean) for dataset, mean in zip(rows["dataset"], rows["mean"], strict=True)}
 
 
@@ -122,5 +121,5 @@ def _is_measured(results: Results, work: PublishedWork, metric: str, rows: pd.Da
 
 def _agrees(wanted: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
     """Return whether a protocol has the wanted facts; a variant's fields are compared as facts, not by its name."""
-    found = {**facts, "protocol": str(facts.get("protocol", "")).partition("(")[0]}
+    found = {**facts, "protocol": bare_name(str(facts.get("protocol", "")))}
     return all(found.get(key) == value for key, value in wanted.items())

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from lipschitz.report.published.critic_tables import notes
 from lipschitz.report.published.critics import Family
 from lipschitz.report.published.work import flatten, published
-from lipschitz.report.statistics.ranking import rank_said, ranks, signs_of, welch_signs
+from lipschitz.report.statistics.intervals import PREDICTION
+from lipschitz.report.statistics.ranking import rank_text, ranks, signs_of, welch_signs
 from lipschitz.report.statistics.summary import AS_PUBLISHED
 from lipschitz.report.tables.table import Cell, Column, Table
 
@@ -22,8 +23,9 @@ CAPTION = (
     "m methods are above a method in this sense and l below it, its rank is k + 1 to m - l. Methods with fewer than "
     "two finished seeds have no rank. Pairs of methods: alike, where both orders are the same; reversed, where "
     "ours differ in the other order; not apart, where our seeds do not separate the two, or where the published values "
-    "are so close that another seed might reverse them: they are taken to vary from seed to seed as ours do, mean ± t "
-    "s sqrt(1 + 1/n)."
+    "are so close that another seed might reverse them: they are taken to vary from seed to seed as ours do, "
+    + PREDICTION.formula
+    + "."
 )
 
 
@@ -114,6 +116,6 @@ def _cells(group: pd.DataFrame, order: Order, names: list[str]) -> list[Cell]:
     methods = list(group["method"])
     theirs, ours = (dict(zip(methods, found, strict=True)) for found in both)
     texts = [str(group["dim"].iloc[0]), str(group["width"].iloc[0])]
-    texts += [rank_said(found.get(name)) for name in names for found in (theirs, ours)]
+    texts += [rank_text(found.get(name)) for name in names for found in (theirs, ours)]
     texts += [str(order.alike), str(order.not_apart), str(len(order.reversed))]
     return [Cell(text) for text in texts]

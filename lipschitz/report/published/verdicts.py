@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from lipschitz.report.tables.number_format import MISSING
+from lipschitz.report.number_format import MISSING
+from lipschitz.report.statistics.intervals import LEVEL, PREDICTION
 
 FEWEST = 3
 """Fewest seeds for a prediction: with two, the interval by Student's t is so wide that it holds nearly everything."""
@@ -14,8 +15,8 @@ MOST = {"cosine": 1.0}
 YES_NO = ("yes", "no")
 NONE, OTHERWISE, FEW = "none finished", "not measured as published", "too few seeds"
 PREDICTED = (
-    "Prediction interval: where one new seed of ours lies at 95 %, mean ± t s sqrt(1 + 1/n){reason}; it ends where "
-    f"the metric does, and fewer than {FEWEST} seeds have none."
+    f"{PREDICTION.short.capitalize()}: where one new seed of ours lies at {LEVEL}, {PREDICTION.formula}{{reason}}; it "
+    f"ends where the metric does, and fewer than {FEWEST} seeds have none."
 )
 
 
@@ -89,7 +90,7 @@ def _outcomes(rows: Sequence[Verdict], within: str) -> str:
     yes, predicted = YES_NO[0], [row.predicted for row in rows]
     judged = sum(text in YES_NO for text in predicted)
     texts = [f"{[row.near for row in rows].count(yes)} of {judged} within {within}"] if within and judged else []
-    texts += [f"{predicted.count(yes)} of {judged} in the prediction interval"] if judged else []
+    texts += [f"{predicted.count(yes)} of {judged} in the {PREDICTION.short}"] if judged else []
     texts += [f"{predicted.count(text)} {text}" for text in (FEW, OTHERWISE, NONE) if text in predicted]
     return ", ".join(texts)
 

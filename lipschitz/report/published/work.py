@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from lipschitz.report.reading.flatten import leaves
+from lipschitz.report.reading import comparisons
 
 TRUE = "optimal potential"
 """Stands for a method in the rows of the published true values."""
@@ -156,7 +156,7 @@ def flatten(run: Mapping[str, Any]) -> dict[str, Any]:
     """
     constraints = run.get("constraints", [])
     parts = {**run, "constraint": constraints[0] if len(constraints) == 1 else {}}
-    return {".".join(path): value for path, value in leaves(parts)}
+    return comparisons.flatten(parts)
 
 
 def _equivalent(value: Any) -> list[Any]:

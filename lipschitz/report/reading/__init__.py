@@ -1,1 +1,6 @@
-"""From a results folder to DataFrames."""
+"""The results folder of a sweep, read into DataFrames.
+
+results: all tables of a sweep. runs: its run folders. tuning: settings chosen by results. comparisons: which runs are
+compared. metric_names: names of metrics, headings and protocols. display_names: labels as people read them. timing:
+numbers of a configuration's timing.
+"""

@@ -1,41 +1,45 @@
-"""From the folder of a sweep to DataFrames: with `runs` the only place of the report that reads runs."""
+"""Read the folder of a sweep into DataFrames."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from lipschitz.errors import InputError, first_line
-from lipschitz.report.reading.comparisons import separate_configurations
-from lipschitz.report.reading.names import names
-from lipschitz.report.reading.protocols import separate_protocols
-from lipschitz.report.reading.runs import Runs, outcomes_of, read_runs, records_of
-from lipschitz.report.reading.tuning import choices_of, mark
+from lipschitz.report.reading.comparisons import LABELS, separate_configurations
+from lipschitz.report.reading.display_names import display_names
+from lipschitz.report.reading.metric_names import separate_protocols
+from lipschitz.report.reading.runs import Runs, facts_of, outcomes_of, read_runs, records_of
+from lipschitz.report.reading.tuning import choices_of, mark_chosen
 from lipschitz.sweep.store import SweepFolder
 
 
 @dataclass(frozen=True)
 class Results:
-    """What a sweep left behind, as tables.
+    """The results of a sweep, as tables.
 
     Attributes:
-        runs: one row a run that was started (index: run id): configuration, the labels, seed, steps, status, and the
-            setting that was picked for it where it was chosen by results; its setting then is ``chosen``.
+        runs: one row a run that was started (index: run id): configuration, the labels, the parts of the setting's
+            label (setting_name, precision, and extra, which tells configurations of the same labels apart), seed,
+            steps, batch_size, status, and the setting that was picked for it if settings were chosen by results; its
+            own setting then is ``chosen``.
         records: run, step, seconds, metric, value (NaN where it was not finite).
         outcomes: run, which (last, best or floor), metric, value: the ``result.json`` of each run that ended.
-        protocols: dataset, metric, facts (a dict): how each number of quality was measured.
+        protocols: dataset, metric, facts (a dict): how each metric of quality was measured.
         sources: by axis and name, the paper or publisher of what the runs are made of; empty where they do not say.
         outside: by name, where a method from outside the package comes from.
         definitions: by configuration, the resolved run as one of its runs has it.
-        names: by label, what people read in its place; a label that is not here is read as it is.
-        timings: what the serial pass measured, by configuration.
+        names: by label, its display name; a label that is not here is shown as it is.
+        timings: by configuration, what the serial timing pass measured.
+        provenance: commit, versions, device and data of the sweep.
         waiting: runs of the plan that were not started.
         warnings: one line for each thing that could not be read or must be known.
-        chosen: the settings that were chosen by results, as the definition of the sweep has them.
-        tuning: the runs that they were chosen by, as a sweep of their own; None where there are none. The best of them
-            is the luckiest of several, so that they stand beside each other and in no other table or figure.
+        chosen: the choices of settings by results, as the definition of the sweep has them.
+        tuning: the results of the runs that settings were chosen by; None where there are none. The best of their
+            values are biased, so only the table and the figure of settings include them.
     """
 
     name: str
@@ -60,8 +64,14 @@ class Results:
         return frame.join(self.runs[columns], on="run")
 
     def shown(self, label: str) -> str:
-        """Return what people read in the place of ``label``."""
+        """Return the display name of ``label``."""
         return self.names.get(label, label)
+
+    @cached_property
+    def configurations(self) -> dict[tuple[str, ...], str]:
+        """By the `LABELS` of a configuration, its name."""
+        distinct = self.runs.drop_duplicates(LABELS)
+        return dict(zip(distinct[LABELS].itertuples(index=False, name=None), distinct["configuration"], strict=True))
 
 
 def load(path: Path) -> Results:
@@ -74,104 +84,87 @@ def load(path: Path) -> Results:
     """
     folder = SweepFolder.open(path)
     warnings: list[str] = []
-    chosen, chosen_by = choices_of(folder, warnings)
-    found = folder.run_ids()
+    chosen, tuning_ids = choices_of(folder, warnings)
+    run_ids = folder.run_ids()
     unread: list[str] = []
-    reported = read_runs(folder, [run_id for run_id in found if run_id not in chosen_by], unread)
-    judged = read_runs(folder, [run_id for run_id in found if run_id in chosen_by], unread)
+    reported = read_runs(folder, [run_id for run_id in run_ids if run_id not in tuning_ids], unread)
+    tuning = read_runs(folder, [run_id for run_id in run_ids if run_id in tuning_ids], unread)
     if not reported.rows:
-        raise InputError(f"{path}: nothing to report: {_none_started(len(judged.rows))}{_unreadable(unread)}")
+        raise InputError(f"{path}: nothing to report: {_none_started(len(tuning.rows))}{_unreadable(unread)}")
     warnings += unread
-    mark(reported.rows, chosen)
-    mark(judged.rows, [])
-    warnings += _mixed_origins(row["origins"] for row in [*reported.rows, *judged.rows])
-    timings, provenance = _read_beside_runs(folder, warnings)
-    beside = (folder, timings, provenance, warnings, chosen)
-    return _results_of(reported, *beside, _results_of(judged, *beside, None) if judged.rows else None)
+    mark_chosen(reported.rows, chosen)
+    mark_chosen(tuning.rows, [])
+    warnings += _mixed_origins(row["origins"] for row in [*reported.rows, *tuning.rows])
+    shared: dict[str, Any] = {
+        "folder": folder,
+        "timings": _read_or_warn(folder.timings, folder.path / "timing", "; cost is not reported", warnings),
+        "provenance": _read_or_warn(folder.provenance, folder.path / "provenance.json", "", warnings),
+        "warnings": warnings,
+        "chosen": chosen,
+    }
+    return _results_of(reported, tuning=_results_of(tuning, **shared) if tuning.rows else None, **shared)
 
 
-def _results_of(
-    read: Runs,
-    folder: SweepFolder,
-    timings: dict[str, dict[str, Any]],
-    provenance: dict[str, Any],
-    warnings: list[str],
-    chosen: list[dict[str, Any]],
-    tuning: Results | None,
-) -> Results:
-    """Return the tables of what was read; ``warnings`` is one list for all parts of a sweep."""
-    said = ["origins", "sources", "outside"]
-    table = separate_configurations(pd.DataFrame(read.rows).set_index("run").drop(columns=said))
-    records, outcomes = records_of(list(table.index), read.contents), outcomes_of(read.contents)
-    facts = pd.DataFrame(
-        [row for content in read.contents for row in content.facts], columns=["run", "metric", "facts"]
-    )
-    protocols = separate_protocols(table, records, outcomes, facts, warnings)
-    return Results(
-        str(folder.definition().get("name", folder.path.name)),
-        folder,
-        table.drop(columns="definition"),
-        records,
-        outcomes,
-        protocols,
-        _merged(row["sources"] for row in read.rows),
-        _merged(row["outside"] for row in read.rows),
-        {row["configuration"]: row["definition"] for row in reversed(read.rows)},
-        _names(table),
-        timings,
-        provenance,
-        read.waiting,
-        warnings,
-        chosen,
-        tuning,
-    )
-
-
-def _names(runs: pd.DataFrame) -> dict[str, str]:
-    """Return what people read in place of labels, by one run of each configuration."""
+def _results_of(read: Runs, *, folder: SweepFolder, warnings: list[str], **fields: Any) -> Results:
+    """Return the tables of the runs that were read; ``warnings`` is one list for all parts of a sweep."""
+    outside_the_table = ["origins", "sources", "outside"]
+    runs = separate_configurations(pd.DataFrame(read.rows).set_index("run").drop(columns=outside_the_table))
+    records, outcomes = records_of(list(runs.index), read.measured), outcomes_of(read.measured)
+    protocols = separate_protocols(runs, records, outcomes, facts_of(read.measured), warnings)
     distinct = runs.drop_duplicates("configuration").to_dict("records")
-    return names({str(key): value for key, value in row.items()} for row in distinct)
+    return Results(
+        name=str(folder.definition().get("name", folder.path.name)),
+        folder=folder,
+        runs=runs.drop(columns="definition"),
+        records=records,
+        outcomes=outcomes,
+        protocols=protocols,
+        sources=_merged(row["sources"] for row in read.rows),
+        outside=_merged(row["outside"] for row in read.rows),
+        definitions={row["configuration"]: row["definition"] for row in reversed(read.rows)},
+        names=display_names({str(key): value for key, value in row.items()} for row in distinct),
+        waiting=read.waiting,
+        warnings=warnings,
+        **fields,
+    )
 
 
 def _mixed_origins(origins: Iterable[list[dict[str, Any]]]) -> list[str]:
-    """Return a warning where runs were made, or gone on with, by different code, versions or devices."""
-    seen = {
+    """Return a warning if runs were started or resumed with different code, versions or devices."""
+    distinct = {
         f"commit {str(origin.get('commit'))[:8]}{' with changes' if origin.get('dirty') else ''}, "
         f"torch {origin.get('versions', {}).get('torch')}, {origin.get('device')}"
-        for made in origins
-        for origin in made
+        for of_run in origins
+        for origin in of_run
     }
-    return [f"runs of different origin stand in one table: {'; '.join(sorted(seen))}"] if len(seen) > 1 else []
+    if len(distinct) < 2:
+        return []
+    return [f"one table holds runs of different code, versions or devices: {'; '.join(sorted(distinct))}"]
 
 
-def _merged(said: Iterable[dict[str, dict[str, str]]]) -> dict[str, dict[str, str]]:
-    """Return what the runs say together, each name once."""
+def _merged(parts: Iterable[dict[str, dict[str, str]]]) -> dict[str, dict[str, str]]:
+    """Return the union of nested dicts."""
     merged: dict[str, dict[str, str]] = {}
-    for part in said:
+    for part in parts:
         for name, facts in part.items():
             merged.setdefault(name, {}).update(facts)
     return merged
 
 
-def _read_beside_runs(folder: SweepFolder, warnings: list[str]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    timings, provenance = {}, {}
+def _read_or_warn(read: Callable[[], dict[str, Any]], path: Path, effect: str, warnings: list[str]) -> dict[str, Any]:
+    """Return what ``read`` returns; an empty dict and a warning if ``path`` cannot be read."""
     try:
-        timings = folder.timings()
+        return read()
     except (OSError, ValueError) as error:
-        reason = first_line(error, with_type=True)
-        warnings.append(f"{folder.path / 'timing'}: cannot be read; cost is not reported ({reason})")
-    try:
-        provenance = folder.provenance()
-    except (OSError, ValueError) as error:
-        warnings.append(f"{folder.path / 'provenance.json'}: cannot be read ({first_line(error, with_type=True)})")
-    return timings, provenance
+        warnings.append(f"{path}: cannot be read{effect} ({first_line(error, with_type=True)})")
+        return {}
 
 
-def _none_started(judged: int) -> str:
-    """Say that there is none of the runs that are reported, beside ``judged`` that settings were chosen by."""
-    if not judged:
+def _none_started(tuning: int) -> str:
+    """Return why no run is reported; ``tuning`` runs that settings were chosen by were started."""
+    if not tuning:
         return "no run was started"
-    return f"no run of the chosen settings was started, only the {judged} that they were chosen by"
+    return f"no run with the chosen settings was started, only {tuning} runs that settings were chosen by"
 
 
 def _unreadable(unread: list[str]) -> str:

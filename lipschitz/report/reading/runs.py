@@ -1,4 +1,4 @@
-"""Runs as they lie on the disk: what each is, its records, and what its result says."""
+"""Read the folders of runs: what each run is, its records, and its result."""
 
 import json
 from dataclasses import dataclass
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from lipschitz.errors import first_line
 from lipschitz.report.reading.comparisons import LABELS
+from lipschitz.report.reading.display_names import parse_setting
 from lipschitz.sweep.store import RunFolder, SweepFolder
 
 
 @dataclass(frozen=True)
-class Content:
-    """What one run measured: columns of its records, and rows of what its result says."""
+class Measured:
+    """What one run measured: columns of its records, and rows of the tables of outcomes and facts."""
 
     steps: NDArray[np.int64]
     seconds: NDArray[np.float64]
@@ -26,16 +27,17 @@ class Content:
 
 
 class Runs(NamedTuple):
-    """Runs as they were read, a row and a content each, and how many were not started."""
+    """The runs that were read, and how many of the plan were not started."""
 
     rows: list[dict[str, Any]]
-    contents: list[Content]
+    """One a run: its columns in `Results.runs`, its definition, origins, sources and ``outside``."""
+    measured: list[Measured]
     waiting: int
 
 
 def read_runs(folder: SweepFolder, run_ids: list[str], warnings: list[str]) -> Runs:
-    """Return what the folders of runs say; one that cannot be read is named in the warnings and left out."""
-    rows, contents, waiting = [], [], 0
+    """Read the folders of runs; one that cannot be read is named in the warnings and left out."""
+    rows, measured, waiting = [], [], 0
     for run_id in run_ids:
         run = folder.run(run_id)
         try:
@@ -47,34 +49,39 @@ def read_runs(folder: SweepFolder, run_ids: list[str], warnings: list[str]) -> R
             warnings.append(f"{run.path}: cannot be read and is left out ({first_line(error, with_type=True)})")
             continue
         rows.append(row)
-        contents.append(content)
-    return Runs(rows, contents, waiting)
+        measured.append(content)
+    return Runs(rows, measured, waiting)
 
 
-def records_of(run_ids: list[str], read: list[Content]) -> pd.DataFrame:
+def records_of(run_ids: list[str], measured: list[Measured]) -> pd.DataFrame:
     """Return the records of all runs as one table: run, step, seconds, metric, value."""
     return pd.DataFrame(
         {
-            "run": np.repeat(np.array(run_ids, dtype=object), [len(content.steps) for content in read]),
-            "step": np.concatenate([content.steps for content in read]),
-            "seconds": np.concatenate([content.seconds for content in read]),
-            "metric": np.array([name for content in read for name in content.metrics], dtype=object),
-            "value": np.concatenate([content.values for content in read]),
+            "run": np.repeat(np.array(run_ids, dtype=object), [len(run.steps) for run in measured]),
+            "step": np.concatenate([run.steps for run in measured]),
+            "seconds": np.concatenate([run.seconds for run in measured]),
+            "metric": np.array([name for run in measured for name in run.metrics], dtype=object),
+            "value": np.concatenate([run.values for run in measured]),
         }
     )
 
 
-def outcomes_of(read: list[Content]) -> pd.DataFrame:
+def outcomes_of(measured: list[Measured]) -> pd.DataFrame:
     """Return the outcomes of all runs as one table: run, which, metric, value."""
-    rows = [row for content in read for row in content.outcomes]
+    rows = [row for run in measured for row in run.outcomes]
     return pd.DataFrame(rows, columns=["run", "which", "metric", "value"]).astype({"value": np.float64})
 
 
-def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], Content]:
-    """Return what the folder of a run says of it, a row of `Results.runs` and more, and what it measured.
+def facts_of(measured: list[Measured]) -> pd.DataFrame:
+    """Return by which protocols all runs were measured as one table: run, metric, facts (canonical JSON)."""
+    return pd.DataFrame([row for run in measured for row in run.facts], columns=["run", "metric", "facts"])
+
+
+def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], Measured]:
+    """Return a row of `Runs` and what the run measured.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError, AttributeError: it cannot be read.
+        OSError, ValueError, KeyError, TypeError, AttributeError: the run cannot be read.
     """
     definition = run.definition()
     lines = run.records()
@@ -84,7 +91,7 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], Content]:
         "best": (result.get("best") or {}).get("values"),
         "floor": result.get("floor"),
     }
-    content = Content(
+    measured = Measured(
         steps=np.array([line["step"] for line in lines], dtype=np.int64),
         seconds=np.array([line["seconds"] for line in lines], dtype=np.float64),
         metrics=[str(line["metric"]) for line in lines],
@@ -94,17 +101,23 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], Content]:
         ],
         facts=[(run_id, name, json.dumps(fact, sort_keys=True)) for name, fact in result.get("protocols", {}).items()],
     )
+    labels = {name: str(definition["labels"][name]) for name in LABELS}
+    setting = parse_setting(labels["setting"])
     row = {
         "run": run_id,
         "configuration": str(definition["configuration"]),
-        **{name: str(definition["labels"][name]) for name in LABELS},
+        **labels,
+        "setting_name": setting.name,
+        "precision": setting.precision,
+        "extra": setting.extra,
         "seed": int(definition["seed"]),
         "steps": int(definition["steps"]),
         "batch_size": int(definition["run"]["training"]["batch_size"]),
         "status": run.status(),
         "definition": definition["run"],
         "origins": definition.get("provenance", []),
-        # Runs of early versions say neither.
-        **{key: {name: dict(said) for name, said in definition.get(key, {}).items()} for key in ("sources", "outside")},
+        # Runs of early versions have neither sources nor ``outside``.
+        "sources": {name: dict(facts) for name, facts in definition.get("sources", {}).items()},
+        "outside": {name: dict(facts) for name, facts in definition.get("outside", {}).items()},
     }
-    return row, content
+    return row, measured

@@ -1,4 +1,4 @@
-"""The numbers of a timing by metric, and which of its times are of steps that were captured as CUDA graphs."""
+"""Numbers of a configuration's timing by metric, with and without capture of its steps as CUDA graphs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ PEAK_MEMORY, RUNS, THROUGHPUT = "peak_memory", "runs_at_once", "throughput"
 
 
 def is_captured(timing: Mapping[str, Any]) -> bool:
-    """Say whether the steps that train, and that ``timing`` has under their own names, were captured."""
+    """Return whether training captures its steps; then the keys of ``timing`` hold the times of captured steps."""
     return "launched" in timing
 
 
@@ -23,9 +23,9 @@ def launched(timing: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def values_of(timing: Mapping[str, Any]) -> dict[str, float]:
-    """Return every number of ``timing`` that the summary has, by metric.
+    """Return by metric every number of ``timing`` that is in the summary.
 
-    An iteration is left out where it is one step, as a critic's is, which has no generator.
+    An iteration without a generator is a step of the critic, and is not listed a second time.
     """
     parts = launched(timing)
     found = {name: timing[name] for name in (STEP, GENERATOR, PEAK_MEMORY) if name in timing}
@@ -34,8 +34,8 @@ def values_of(timing: Mapping[str, Any]) -> dict[str, float]:
     if GENERATOR in parts and ITERATION in timing:
         found[ITERATION] = timing[ITERATION]
     if {STEP, GENERATOR} <= parts.keys() and "n_dis" in timing:
-        alone = {STEP: parts[STEP], GENERATOR: parts[GENERATOR], "n_dis": timing["n_dis"]}
-        found[ITERATION_UNCAPTURED] = iteration_ms(alone)
+        steps = {STEP: parts[STEP], GENERATOR: parts[GENERATOR], "n_dis": timing["n_dis"]}
+        found[ITERATION_UNCAPTURED] = iteration_ms(steps)
     if "pack" in timing:
         found[RUNS] = timing["pack"]
         rates = {pack["runs"]: pack["iterations_per_second"] for pack in timing.get("packs", [])}

@@ -1,4 +1,4 @@
-"""How much each method depends on the setting: what each reached with every setting that it was trained with."""
+"""Robustness of each method to its setting: what it reached with every setting that it was trained with."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,18 +9,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lipschitz.report.reading.comparable import Group, suffixes, telling, training_of
-from lipschitz.report.reading.protocols import base
+from lipschitz.report.reading.comparisons import Group, file_suffixes, training_differences, training_of
+from lipschitz.report.reading.display_names import SettingLabel
+from lipschitz.report.reading.metric_names import better, parse_metric
 from lipschitz.report.reading.results import Results
-from lipschitz.report.reading.tuning import fits
-from lipschitz.report.statistics.intervals import aggregate
-from lipschitz.report.statistics.summary import floors, quality_metrics
-from lipschitz.report.statistics.targets import better
+from lipschitz.report.reading.tuning import is_for
+from lipschitz.report.statistics.intervals import MISSING_INTERVAL, Interval, aggregate
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import Style, ordered, styles
 
 
 class Method(NamedTuple):
-    """What a setting is tried with: a constraint and the loss."""
+    """A constraint and a loss, which are tried with several settings."""
 
     constraint: str
     loss: str
@@ -31,28 +31,28 @@ class Settings:
     """What the methods of one group reached with each of their settings.
 
     Attributes:
-        told_by: in words, how the training differs from that of other groups of this data set and model; may be empty.
-        metrics: what is compared: first what settings were chosen by, if they were, or else the first that judges what
-            was learnt; then the first whose good direction is the other one.
+        training: in words, how the training differs from that of other groups of this data set and model; may be empty.
+        metrics: one or two: the metric that settings were chosen by, or else the first metric of quality; then the
+            first whose good direction is the other one.
         methods: every method that was tried with several settings: constraints in the fixed order, losses as planned.
-        settings: labels in the plan's order.
+        settings: by label, its parts, in the plan's order.
         runs: by (constraint, loss, setting), how many runs finished, how many diverged, and how many did not end.
-        unmeasured: by (constraint, loss, setting, metric), how many runs finished with no finite value after the last
-            step; only where some did.
+        unmeasured: by (constraint, loss, setting, metric), how many runs finished without a finite value after the last
+            step; only if there are any.
         finals: after the last step, over the seeds that finished: constraint, loss, setting, metric, n, mean, ci95.
-        floors: what each metric says of real data, or of an optimal potential.
-        seeds: those that the values are of.
-        tuned: whether settings were chosen by these runs, which then stand in no other table.
-        picked: the choice of a setting, by method, as the definition of the sweep has it; empty where none was made.
+        floors: by metric, its value for real data, or for an optimal potential.
+        seeds: the seeds of the runs.
+        tuned: whether settings were chosen by these runs, which no other table then includes.
+        picked: by method, the choice of its setting as the definition of the sweep has it; empty where none was made.
+        looks: by constraint, its style in figures.
         suffix: the end of a file's name.
-        sweep: the runs.
     """
 
     group: Group
-    told_by: str
+    training: str
     metrics: list[str]
     methods: list[Method]
-    settings: list[str]
+    settings: dict[str, SettingLabel]
     runs: dict[tuple[str, ...], tuple[int, int, int]]
     unmeasured: dict[tuple[str, ...], int]
     finals: pd.DataFrame
@@ -68,12 +68,12 @@ class Settings:
     def title(self) -> str:
         """What the runs share."""
         shown = self.results.shown
-        shared = [shown(self.group.model), f"{self.usual_loss} loss", *filter(None, [self.told_by])]
+        shared = [shown(self.group.model), f"{self.usual_loss} loss", *filter(None, [self.training])]
         return f"{shown(self.group.dataset)}  ·  {', '.join(shared)}"
 
     @cached_property
     def usual_loss(self) -> str:
-        """The loss of most methods; a title names it, and the others' stand beside their names."""
+        """The loss of most methods: titles name it, and only other losses are named next to a method."""
         return Counter(method.loss for method in self.methods).most_common(1)[0][0]
 
     @property
@@ -82,16 +82,16 @@ class Settings:
         return len({method.loss for method in self.methods}) > 1
 
     def name(self, method: Method) -> str:
-        """Return how a method is shown: with its loss where that is not the usual one."""
+        """Return the display name of a method: with its loss if that is not the usual one."""
         return method.constraint if method.loss == self.usual_loss else f"{method.constraint}, {method.loss}"
 
     @cached_property
     def setting_names(self) -> dict[str, str]:
-        """By label, how a setting is shown: without what the group says already, where that leaves them distinct."""
-        short = {label: self.results.shown(label).partition(" [")[0] for label in self.settings}
-        return (
-            short if len(set(short.values())) == len(short) else {label: self.results.shown(label) for label in short}
-        )
+        """By label, the display name of a setting: without precision and extra if the names are distinct without."""
+        short = {label: self.results.shown(parts.name) for label, parts in self.settings.items()}
+        if len(set(short.values())) == len(short):
+            return short
+        return {label: self.results.shown(label) for label in self.settings}
 
     def settings_of(self, method: Method) -> list[str]:
         """Return the settings of a method with which a run ended, in the plan's order."""
@@ -106,70 +106,78 @@ class Settings:
         return self.counts(method, setting)[1], self.unmeasured.get((*method, setting, metric), 0)
 
     def is_picked(self, method: Method, setting: str) -> bool:
-        """Return whether this is the setting that was chosen for the method."""
-        return method in self.picked and self.picked[method]["setting"] in (setting, setting.partition(" [")[0])
+        """Return whether this setting was chosen for the method."""
+        return method in self.picked and self.picked[method]["setting"] == self.settings[setting].recorded
 
     @cached_property
-    def _values(self) -> dict[tuple[str, ...], tuple[float, float]]:
+    def _intervals(self) -> dict[tuple[str, ...], Interval]:
         keys = self.finals[["constraint", "loss", "setting", "metric"]].itertuples(index=False, name=None)
-        values = self.finals[["mean", "ci95"]].itertuples(index=False, name=None)
-        return dict(zip(keys, values, strict=True))
+        values = self.finals[["mean", "ci95", "n"]].itertuples(index=False, name=None)
+        return {key: Interval.around(*value) for key, value in zip(keys, values, strict=True)}
 
-    def value(self, method: Method, setting: str, metric: str) -> tuple[float, float]:
-        """Return mean and ci95 over the seeds that finished, NaN where there is none."""
-        return self._values.get((*method, setting, metric), (float("nan"), float("nan")))
+    def interval(self, method: Method, setting: str, metric: str) -> Interval:
+        """Return the mean over the seeds that finished, with its interval; `MISSING_INTERVAL` if there is none."""
+        return self._intervals.get((*method, setting, metric), MISSING_INTERVAL)
 
 
-def settings_of(results: Results) -> list[Settings]:
+def settings_of(summary: Summary) -> list[Settings]:
     """Return the groups of a sweep in which methods were tried with several settings, in the order of its plan.
 
-    Where settings were chosen by runs these are compared, at every setting; the runs that the choice led to, each
-    method's with one setting, say nothing of how much depends on it.
+    If settings were chosen by results, the runs that they were chosen by are compared, at every setting. The reported
+    runs have one chosen setting for each method, which does not show how much the method depends on it.
     """
-    parts = [(part, part is results.tuning) for part in (results.tuning, results) if part is not None]
-    looks = styles([label for part, _ in parts for label in part.runs["constraint"]])
-    found = [one for part, tuned in parts for one in _of_part(part, tuned, looks)]
-    return [one for one in found if one.metrics]
+    parts = [(part, part is summary.tuning) for part in (summary.tuning, summary) if part is not None]
+    looks = styles([label for part, _ in parts for label in part.results.runs["constraint"]])
+    found = [settings for part, tuned in parts for settings in _settings_of(part, tuned, looks)]
+    return [settings for settings in found if settings.metrics]
 
 
-def _of_part(results: Results, tuned: bool, looks: dict[str, Style]) -> Iterator[Settings]:
+def _settings_of(summary: Summary, tuned: bool, looks: dict[str, Style]) -> Iterator[Settings]:
+    results = summary.results
     training = {name: training_of(run) for name, run in results.definitions.items()}
     runs = results.runs.assign(training=results.runs["configuration"].map(training))
     tried = runs.groupby([*Group._fields, *Method._fields], sort=False)["setting"].transform("nunique")
-    runs = runs[tried > 1]
+    by_group = runs[tried > 1].groupby(list(Group._fields), sort=False)
+    groups = {Group(*map(str, key)): rows for key, rows in by_group}
     last = results.labelled(results.outcomes[results.outcomes["which"] == "last"], ["status"])
-    real, quality = floors(results), quality_metrics(results)
-    groups = {Group(*map(str, key)): rows for key, rows in runs.groupby(list(Group._fields), sort=False)}
-    named = zip(telling(list(groups)), suffixes(list(groups), results.shown, ["tuning"] if tuned else []), strict=True)
-    for (group, rows), (told_by, suffix) in zip(groups.items(), named, strict=True):
+    differences = training_differences(list(groups))
+    suffixes = file_suffixes(list(groups), ["task", "model"], results.shown, ["tuning"] if tuned else [])
+    for (group, rows), difference, suffix in zip(groups.items(), differences, suffixes, strict=True):
         measured = last[last["run"].isin(rows.index)]
-        there = set(measured["metric"])
-        metrics = _shown([name for name in quality if name in there], [choice["metric"] for choice in results.chosen])
+        quality = [name for name in summary.quality_metrics if name in set(measured["metric"])]
+        metrics = _metrics_to_compare(quality, [choice["metric"] for choice in results.chosen])
         final = measured[(measured["status"] == "finished") & measured["metric"].isin(metrics)]
         final = final.join(rows[[*Method._fields, "setting"]], on="run")
-        floor = real[(real["task"] == group.task) & (real["dataset"] == group.dataset)]
-        place = {name: index for index, name in enumerate(ordered(rows["constraint"]))}
-        methods = list(dict.fromkeys(Method(*key) for key in rows[list(Method._fields)].itertuples(index=False)))
-        methods.sort(key=lambda method: place[method.constraint])
+        methods = _methods(rows)
         yield Settings(
-            group,
-            told_by,
-            metrics,
-            methods,
-            list(dict.fromkeys(rows["setting"])),
-            _ends(rows),
-            _unmeasured(final),
-            aggregate(final, [*Method._fields, "setting", "metric"]),
-            dict(zip(floor["metric"], floor["mean"], strict=True)),
-            sorted(set(rows["seed"])),
-            tuned,
-            {method: picked for method in methods if (picked := _choice(results.chosen, group, method))}
-            if tuned
-            else {},
-            looks,
-            suffix,
-            results,
+            group=group,
+            training=difference,
+            metrics=metrics,
+            methods=methods,
+            settings=_settings(rows),
+            runs=_ends(rows),
+            unmeasured=_unmeasured(final),
+            finals=aggregate(final, [*Method._fields, "setting", "metric"]),
+            floors=summary.floors_of(group.task, group.dataset),
+            seeds=sorted(set(rows["seed"])),
+            tuned=tuned,
+            picked=_choices(results.chosen, group, methods) if tuned else {},
+            looks=looks,
+            suffix=suffix,
+            results=results,
         )
+
+
+def _methods(rows: pd.DataFrame) -> list[Method]:
+    place = {name: index for index, name in enumerate(ordered(rows["constraint"]))}
+    methods = dict.fromkeys(Method(*key) for key in rows[list(Method._fields)].itertuples(index=False))
+    return sorted(methods, key=lambda method: place[method.constraint])
+
+
+def _settings(rows: pd.DataFrame) -> dict[str, SettingLabel]:
+    distinct = rows.drop_duplicates("setting")
+    parts = distinct[["setting_name", "precision", "extra"]].itertuples(index=False, name=None)
+    return {str(label): SettingLabel(*part) for label, part in zip(distinct["setting"], parts, strict=True)}
 
 
 def _ends(rows: pd.DataFrame) -> dict[tuple[str, ...], tuple[int, int, int]]:
@@ -185,8 +193,8 @@ def _unmeasured(final: pd.DataFrame) -> dict[tuple[str, ...], int]:
     return {tuple(map(str, key)): int(number) for key, number in none.items()}
 
 
-def _shown(quality: list[str], chosen_by: list[str]) -> list[str]:
-    """Return what is compared: one metric, and one whose good direction is the other one, of the same protocol if any.
+def _metrics_to_compare(quality: list[str], chosen_by: list[str]) -> list[str]:
+    """Return one metric, and one whose good direction is the other one, of the same protocol if there is one.
 
     SN-GAN compares settings by FID and by Inception Score (arXiv:1802.05957, Figures 1 and 2).
     """
@@ -195,9 +203,15 @@ def _shown(quality: list[str], chosen_by: list[str]) -> list[str]:
     if first is None:
         return []
     others = [name for name in judging if better(name) != better(first)]
-    protocol = first.removeprefix(base(first))
-    return [first, *[*[name for name in others if name.endswith(protocol)], *others][:1]]
+    same_protocol = [name for name in others if name.endswith(parse_metric(first).qualifier)]
+    return [first, *[*same_protocol, *others][:1]]
 
 
-def _choice(chosen: list[dict[str, Any]], group: Group, method: Method) -> dict[str, Any] | None:
-    return next((choice for choice in chosen if fits(choice, {**group._asdict(), **method._asdict()})), None)
+def _choices(chosen: list[dict[str, Any]], group: Group, methods: list[Method]) -> dict[Method, dict[str, Any]]:
+    found = {}
+    for method in methods:
+        labels = {**group._asdict(), **method._asdict()}
+        choice = next((choice for choice in chosen if is_for(choice, labels)), None)
+        if choice is not None:
+            found[method] = choice
+    return found

@@ -1,143 +1,214 @@
-"""What each configuration reached: one row a (configuration, metric, last or best), over its training seeds."""
+"""The summary of a sweep, computed once: means over seeds by configuration, quality metrics, floors, the best rows."""
 
+import math
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
 from lipschitz.metrics.catalogue import CATALOGUE, Metric
-from lipschitz.report.reading.comparisons import COMPARISON, LABELS
-from lipschitz.report.reading.protocols import base
+from lipschitz.report.reading.comparisons import COMPARISON, LABELS, rows_of
+from lipschitz.report.reading.metric_names import base, better
 from lipschitz.report.reading.results import Results
 from lipschitz.report.reading.timing import values_of
-from lipschitz.report.statistics.intervals import aggregate
+from lipschitz.report.statistics.intervals import MISSING_INTERVAL, Interval, aggregate
 from lipschitz.report.style import ordered
 from lipschitz.report.wording import floors as floor_names
 from lipschitz.report.wording import wording
 
 COLUMNS = [*LABELS, "metric", "which", "n", "mean", "ci95", "diverged"]
-LARGEST = {"sigma_reshaped": "largest_sigma_reshaped", "sigma_operator": "largest_sigma_operator"}
+"""Columns of ``summary.csv``."""
+RIVALS = ["model", "loss", "setting"]
+"""What rows of a table share if one of them may be the best of the others, except where models share a table."""
+LARGEST_SIGMA = {"sigma_reshaped": "largest_sigma_reshaped", "sigma_operator": "largest_sigma_operator"}
 """σ by layer, and the name of the largest over the layers of one network."""
-
-BESIDE = ("w1_dual", "w1_over_lower", "w1_over_upper")
-"""Metrics with a floor that judge nothing by themselves: they are read beside the true value and the two bounds."""
-
+CRITIC_W1 = ("w1_dual", "w1_over_lower", "w1_over_upper")
+"""W1 by the critic: metrics with a floor that do not judge a method alone, only next to the true W1 and both bounds."""
 AS_PUBLISHED = {"cosine": "cosine_float32", "l2": "l2_float32", "w1_dual": "w1_independent"}
-"""By metric, its name as the code behind published numbers measures it: read beside these numbers, and nowhere else."""
+"""By metric, its name if measured as the code behind published numbers does; compared only with published numbers."""
+_STATUSES = ["finished", "diverged", "failed", "running", "waiting"]
 
 
-def quality_metrics(results: Results) -> list[str]:
-    """Return the metrics that judge what was learnt, in the catalogue's order: those with a floor and a table here."""
-    aside = {*BESIDE, *AS_PUBLISHED.values()}
-    return [name for name in _with_floor(results) if base(name) not in aside]
+@dataclass(frozen=True)
+class Summary:
+    """What a sweep reached. Every part is computed when it is first read, and kept."""
 
+    results: Results
 
-def metrics_beside(results: Results) -> list[str]:
-    """Return the metrics of `BESIDE` that were measured, in the catalogue's order."""
-    return [name for name in _with_floor(results) if base(name) in BESIDE]
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The table of ``summary.csv``: a row for each configuration, metric, and last or best step.
 
+        Columns `COLUMNS`. Mean and ci95, the half-width of the interval, are over the n seeds that finished with a
+        finite value. Diverged seeds are counted in their own column. The floor (real data against real data, or what a
+        task has for it) is a constraint of its own. Timings have n = 1 and no interval: the timing pass measures each
+        configuration once, whatever the number of seeds.
+        """
+        rows = pd.concat([self._measured(), self._timed(), self._floor_rows()], ignore_index=True)
+        plan = self.results.runs[COMPARISON].drop_duplicates().reset_index(drop=True)
+        plan["comparison"] = plan.index
+        order = {name: place for place, name in enumerate([*floor_names(), *ordered(self.results.runs["constraint"])])}
+        metrics = [*self.quality_metrics, *self.critic_w1_metrics, *LARGEST_SIGMA.values(), *rows["metric"]]
+        places = {name: place for place, name in enumerate(dict.fromkeys(metrics))}
+        rows = rows.merge(plan, on=COMPARISON)
+        rows["place"], rows["of_metric"] = rows["constraint"].map(order), rows["metric"].map(places)
+        rows = rows.sort_values(["comparison", "place", "of_metric", "which"], ascending=[True, True, True, False])
+        return rows[COLUMNS].astype({"n": int, "diverged": int}).reset_index(drop=True)
 
-def _with_floor(results: Results) -> list[str]:
-    known = list(CATALOGUE)
-    names = dict.fromkeys(results.outcomes.loc[results.outcomes["which"] == "floor", "metric"])
-    return sorted(names, key=lambda name: known.index(base(name)) if base(name) in known else len(known))
+    @cached_property
+    def quality_metrics(self) -> list[str]:
+        """The metrics that judge what was learnt, in the catalogue's order: those with a floor, without `CRITIC_W1`."""
+        excluded = {*CRITIC_W1, *AS_PUBLISHED.values()}
+        return [name for name in self._metrics_with_floor if base(name) not in excluded]
 
+    @cached_property
+    def critic_w1_metrics(self) -> list[str]:
+        """The metrics of `CRITIC_W1` that were measured, in the catalogue's order."""
+        return [name for name in self._metrics_with_floor if base(name) in CRITIC_W1]
 
-def measured_metrics(results: Results) -> list[Metric]:
-    """Return everything in the catalogue that was measured or timed, in the catalogue's order."""
-    measured = {base(name) for name in results.outcomes["metric"]} | {
-        base(name) for name in results.records["metric"].unique()
-    }
-    timed = {name for timing in results.timings.values() for name in values_of(timing)}
-    return [metric for name, metric in CATALOGUE.items() if name in measured | timed]
+    @cached_property
+    def _metrics_with_floor(self) -> list[str]:
+        known = list(CATALOGUE)
+        outcomes = self.results.outcomes
+        names = dict.fromkeys(outcomes.loc[outcomes["which"] == "floor", "metric"])
+        return sorted(names, key=lambda name: known.index(base(name)) if base(name) in known else len(known))
 
+    @cached_property
+    def measured_metrics(self) -> list[Metric]:
+        """Every metric of the catalogue that was measured or timed, in the catalogue's order."""
+        measured = {
+            base(name) for frame in (self.results.outcomes, self.results.records) for name in frame["metric"].unique()
+        }
+        timed = {name for timing in self.results.timings.values() for name in values_of(timing)}
+        return [metric for name, metric in CATALOGUE.items() if name in measured | timed]
 
-def summarise(results: Results) -> pd.DataFrame:
-    """Return the table that becomes ``summary.csv`` (columns `COLUMNS`).
+    @cached_property
+    def counts(self) -> pd.DataFrame:
+        """How many runs of each configuration (the index: its labels) are in each status, one column a status."""
+        table = self.results.runs.groupby([*LABELS, "status"], sort=False).size().unstack(fill_value=0)
+        return table.reindex(columns=_STATUSES, fill_value=0)
 
-    Mean and ci95 (half-width, 95 % Student-t) are over the seeds that finished with a finite value, n of them; diverged
-    seeds are counted apart. Real data against real data stands under the constraint ``real data``, or what else a task
-    calls its floor. What the timing pass measured has n = 1 and no interval: it is one serial pass a configuration,
-    whatever the number of seeds.
-    """
-    rows = pd.concat([_measured(results), _timed(results), _floors(results)], ignore_index=True)
-    plan = results.runs[COMPARISON].drop_duplicates().reset_index(drop=True)
-    plan["comparison"] = plan.index
-    order = {name: place for place, name in enumerate([*floor_names(), *ordered(results.runs["constraint"])])}
-    metrics = [*quality_metrics(results), *metrics_beside(results), *LARGEST.values(), *rows["metric"]]
-    places = {name: place for place, name in enumerate(dict.fromkeys(metrics))}
-    rows = rows.merge(plan, on=COMPARISON)
-    rows["place"], rows["of_metric"] = rows["constraint"].map(order), rows["metric"].map(places)
-    rows = rows.sort_values(["comparison", "place", "of_metric", "which"], ascending=[True, True, True, False])
-    return rows[COLUMNS].astype({"n": int, "diverged": int}).reset_index(drop=True)
-
-
-def counts(results: Results) -> pd.DataFrame:
-    """Return how many runs of each configuration (the index: its labels) are in each status, one column a status."""
-    table = results.runs.groupby([*LABELS, "status"], sort=False).size().unstack(fill_value=0)
-    return table.reindex(columns=["finished", "diverged", "failed", "running", "waiting"], fill_value=0)
-
-
-def overview(results: Results) -> dict[str, int]:
-    """Return how many runs of the plan are in each status, those included that settings were chosen by."""
-    found: Counter[str] = Counter()
-    for part in (results, results.tuning):
-        if part is not None:
+    @cached_property
+    def overview(self) -> dict[str, int]:
+        """How many runs of the plan are in each status, including the runs that settings were chosen by."""
+        found: Counter[str] = Counter()
+        for part in filter(None, (self.results, self.results.tuning)):
             found.update(map(str, part.runs["status"]))
             found["waiting"] += part.waiting
-    order = ("finished", "diverged", "failed", "running", "waiting")
-    return {"planned": len(results.folder.run_ids())} | {status: found[status] for status in order if found.get(status)}
+        planned = {"planned": len(self.results.folder.run_ids())}
+        return planned | {status: found[status] for status in _STATUSES if found[status]}
+
+    @cached_property
+    def floors(self) -> pd.DataFrame:
+        """What each metric measures of real data, or of an optimal potential: task, dataset, metric, n, mean, ci95.
+
+        Means are over seeds. Runs with the same seed measure the same floor, so it counts once a seed.
+        """
+        outcomes = self.results.outcomes
+        floor = self.results.labelled(outcomes[outcomes["which"] == "floor"], ["task", "dataset", "seed"])
+        by_seed = floor.groupby(["task", "dataset", "metric", "seed"], sort=False)["value"].mean().reset_index()
+        return aggregate(by_seed, ["task", "dataset", "metric"])
+
+    def floors_of(self, task: str, dataset: str) -> dict[str, float]:
+        """Return by metric the mean of the floor on one data set."""
+        rows = rows_of(self.floors, {"task": task, "dataset": dataset})
+        return dict(zip(rows["metric"], rows["mean"], strict=True))
+
+    @cached_property
+    def true_w1(self) -> dict[str, tuple[float, float]]:
+        """By data set, the known W1 of a pair of distributions, and its standard error."""
+        protocols = self.results.protocols
+        rows = protocols[protocols["metric"].map(base).isin(CRITIC_W1)]
+        return {
+            str(dataset): (float(facts["w1"]), float(facts["w1_standard_error"]))
+            for dataset, facts in zip(rows["dataset"], rows["facts"], strict=True)
+            if "w1" in facts
+        }
+
+    @cached_property
+    def tuning(self) -> "Summary | None":
+        """The summary of the runs that settings were chosen by; None where there are none."""
+        return None if self.results.tuning is None else Summary(self.results.tuning)
+
+    def lookup(self, labels: Mapping[str, str]) -> "Lookup":
+        """Return the summary of the configurations with these labels, for the tables of one section."""
+        return Lookup(rows_of(self.frame, labels), self.results)
+
+    def _measured(self) -> pd.DataFrame:
+        outcomes = self.results.outcomes[self.results.outcomes["which"] != "floor"]
+        outcomes = self.results.labelled(pd.concat([outcomes, _largest_sigma(outcomes)]), [*LABELS, "status"])
+        means = aggregate(outcomes[outcomes["status"] == "finished"], [*LABELS, "metric", "which"])
+        measured = outcomes[[*COMPARISON, "metric", "which"]].drop_duplicates()
+        ended = self.counts.reset_index()
+        ended = ended[ended["finished"] + ended["diverged"] > 0][[*LABELS, "diverged"]]
+        rows = ended.merge(measured, on=COMPARISON).merge(means, on=[*LABELS, "metric", "which"], how="left")
+        return rows.fillna({"n": 0})
+
+    def _timed(self) -> pd.DataFrame:
+        diverged = self.counts["diverged"].reset_index()
+        configurations = self.results.runs[["configuration", *LABELS]].drop_duplicates().merge(diverged, on=LABELS)
+        rows = []
+        for row in configurations.to_dict("records"):
+            timing = self.results.timings.get(row.pop("configuration"), {})
+            for metric, value in values_of(timing).items():
+                rows.append(row | {"metric": metric, "which": "last", "n": 1, "mean": value, "ci95": float("nan")})
+        return pd.DataFrame(rows, columns=COLUMNS)
+
+    def _floor_rows(self) -> pd.DataFrame:
+        plan = self.results.runs[COMPARISON].drop_duplicates()
+        names = plan["task"].map(lambda task: wording(task).floor)
+        rows = plan.assign(constraint=names).merge(self.floors, on=["task", "dataset"])
+        return rows.assign(which="last", diverged=0)
 
 
-def floors(results: Results) -> pd.DataFrame:
-    """Return what each metric says of real data, or of an optimal potential: task, dataset, metric, n, mean, ci95.
+class Lookup:
+    """The summary of the configurations of one section of tables: intervals, timings, and which rows are the best."""
 
-    Means are over seeds. Runs with the same seed measure the same floor, so it counts once a seed.
-    """
-    floor = results.labelled(results.outcomes[results.outcomes["which"] == "floor"], ["task", "dataset", "seed"])
-    by_seed = floor.groupby(["task", "dataset", "metric", "seed"], sort=False)["value"].mean().reset_index()
-    return aggregate(by_seed, ["task", "dataset", "metric"])
+    def __init__(self, frame: pd.DataFrame, results: Results) -> None:
+        keys = frame[[*RIVALS, "constraint", "metric", "which"]].itertuples(index=False, name=None)
+        values = frame[["mean", "ci95", "n"]].itertuples(index=False, name=None)
+        self._intervals = {key: Interval.around(*value) for key, value in zip(keys, values, strict=True)}
+        self._metrics = set(frame["metric"])
+        self._results = results
 
+    def has(self, metric: str) -> bool:
+        """Return whether ``metric`` was measured of any configuration."""
+        return metric in self._metrics
 
-def true_w1(results: Results) -> dict[str, tuple[float, float]]:
-    """Return, by data set, the W1 that is known of a pair of distributions, and its standard error."""
-    rows = results.protocols[results.protocols["metric"].map(base).isin(BESIDE)]
-    return {
-        str(dataset): (float(facts["w1"]), float(facts["w1_standard_error"]))
-        for dataset, facts in zip(rows["dataset"], rows["facts"], strict=True)
-        if "w1" in facts
-    }
+    def interval(self, row: "pd.Series[Any]", metric: str, which: str = "last") -> Interval:
+        """Return the mean and interval of the configuration that ``row`` names; `MISSING_INTERVAL` if not measured."""
+        key = (*(row[name] for name in RIVALS), row["constraint"], metric, which)
+        return self._intervals.get(key, MISSING_INTERVAL)
 
+    def floor(self, name: str, metric: str) -> Interval | None:
+        """Return the floor of ``metric``, ``name`` being what the task calls it; None if it was not measured."""
+        return next((found for key, found in self._intervals.items() if key[3:5] == (name, metric)), None)
 
-def _measured(results: Results) -> pd.DataFrame:
-    outcomes = results.outcomes[results.outcomes["which"] != "floor"]
-    outcomes = results.labelled(pd.concat([outcomes, _largest_sigma(outcomes)]), [*LABELS, "status"])
-    means = aggregate(outcomes[outcomes["status"] == "finished"], [*LABELS, "metric", "which"])
-    asked = outcomes[[*COMPARISON, "metric", "which"]].drop_duplicates()
-    tried = counts(results).reset_index()
-    tried = tried[tried["finished"] + tried["diverged"] > 0][[*LABELS, "diverged"]]
-    rows = tried.merge(asked, on=COMPARISON).merge(means, on=[*LABELS, "metric", "which"], how="left")
-    return rows.fillna({"n": 0})
+    def timing(self, row: "pd.Series[Any]") -> Mapping[str, Any]:
+        """Return the timing of the configuration that ``row`` names; empty if it was not timed."""
+        configuration = self._results.configurations.get(tuple(row[LABELS]))
+        return {} if configuration is None else self._results.timings.get(configuration, {})
+
+    def best(self, rows: pd.DataFrame, metric: str, which: str) -> set[object]:
+        """Return the index of the row with the best mean among rows without a diverged seed; of a tie, all.
+
+        It is empty if neither direction of the metric is good, or if fewer than two rows have a finite mean.
+        """
+        direction = better(metric)
+        if direction is None:
+            return set()
+        means = {index: self.interval(row, metric, which).mean for index, row in rows.iterrows() if not row["diverged"]}
+        means = {index: mean for index, mean in means.items() if math.isfinite(mean)}
+        if len(means) < 2:
+            return set()
+        best = (min if direction == "lower" else max)(means.values())
+        return {index for index, mean in means.items() if mean == best}
 
 
 def _largest_sigma(outcomes: pd.DataFrame) -> pd.DataFrame:
-    kind = outcomes["metric"].map(base)
-    of_layers = outcomes[kind.isin(LARGEST)].assign(metric=kind.map(LARGEST))
+    names = outcomes["metric"].map(base)
+    of_layers = outcomes[names.isin(LARGEST_SIGMA)].assign(metric=names.map(LARGEST_SIGMA))
     return of_layers.groupby(["run", "which", "metric"], sort=False)["value"].max().reset_index()
-
-
-def _timed(results: Results) -> pd.DataFrame:
-    tried = counts(results)["diverged"].reset_index()
-    configurations = results.runs[["configuration", *LABELS]].drop_duplicates().merge(tried, on=LABELS)
-    rows = []
-    for row in configurations.to_dict("records"):
-        timing = results.timings.get(row.pop("configuration"), {})
-        for metric, value in values_of(timing).items():
-            rows.append(row | {"metric": metric, "which": "last", "n": 1, "mean": value, "ci95": float("nan")})
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _floors(results: Results) -> pd.DataFrame:
-    plan = results.runs[COMPARISON].drop_duplicates()
-    floor = plan["task"].map(lambda task: wording(task).floor)
-    rows = plan.assign(constraint=floor).merge(floors(results), on=["task", "dataset"])
-    return rows.assign(which="last", diverged=0)

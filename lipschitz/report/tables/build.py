@@ -1,27 +1,26 @@
-"""The tables: what each method reached, and what its constraint did to the network at what cost."""
+"""Make the tables of each data set and model: what each method reached, what its constraint did, and its cost."""
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from lipschitz.report.reading.comparisons import LABELS, rows_of
-from lipschitz.report.reading.protocols import base
+from lipschitz.report.number_format import MISSING, show
+from lipschitz.report.reading.comparisons import LABELS
+from lipschitz.report.reading.metric_names import heading, parse_metric
 from lipschitz.report.reading.results import Results
-from lipschitz.report.reading.titles import heading
 from lipschitz.report.reading.tuning import PICKED
-from lipschitz.report.statistics.best import RIVALS, Lookup
-from lipschitz.report.statistics.summary import counts, metrics_beside, quality_metrics, true_w1
-from lipschitz.report.statistics.targets import Target
+from lipschitz.report.statistics.summary import RIVALS, Lookup, Summary
+from lipschitz.report.statistics.time_to_target import Target
 from lipschitz.report.style import ordered
-from lipschitz.report.tables.cost import ASIDE, cost_columns, cost_notes
-from lipschitz.report.tables.number_format import MISSING, show, show_interval
+from lipschitz.report.tables.cost import COST_TABLE_ONLY, cost_columns, cost_notes
 from lipschitz.report.tables.table import Cell, Column, Table
-from lipschitz.report.tables.time_to_target import Reach
+from lipschitz.report.tables.time_to_target import TimeToTarget
 from lipschitz.report.wording import wording
 
-_VARYING = {
+_HEADS = {
     "model": "Model",
     "loss": "Loss",
     "setting": "Setting",
@@ -29,68 +28,164 @@ _VARYING = {
     "steps": "Steps",
     "batch_size": "Batch",
 }
+"""By column that may vary in a table: its head."""
 _Part = tuple[list[Column], list[list[Cell]]]
+"""The columns of a table and their cells, row by row."""
 
 
-def build(results: Results, summary: pd.DataFrame, targets: Sequence[Target] = ()) -> list[Table]:
-    """Return the tables of each (task, data set, model): an overview, quality, what D became at what cost, and reach.
+def build(summary: Summary, targets: Sequence[Target] = ()) -> list[Table]:
+    """Return the tables of each (task, data set, model): an overview, quality, constraint and cost, time to target.
 
-    The last say when each of ``targets`` was reached that was recorded there, or else what about half of the methods
-    reach. Where each data set has one true answer, a table holds all models; a distance that a critic estimates has a
-    table of its own.
+    The last are one for each of ``targets`` that was recorded there, or one for the default target. If a task compares
+    models with each other, a table holds all models. W1 estimated by a critic has a table of its own.
     """
-    configurations = _configurations(results)
-    shared_tables = configurations["task"].map(lambda task: wording(task).shares_tables)
-    configurations["section"] = configurations["model"].mask(shared_tables, "")
-    tables, true, reach = [], true_w1(results), Reach(results, targets)
+    results = summary.results
+    configurations = _configurations(summary)
+    shares_tables = configurations["task"].map(lambda task: wording(task).shares_tables)
+    configurations["section"] = configurations["model"].mask(shares_tables, "")
+    tables: list[Table] = []
+    time_to_target = TimeToTarget(results, targets)
     for key, group in configurations.groupby(["task", "dataset", "section"], sort=False):
         task, dataset, model = map(str, key)
-        there = {name: head for name, head in _VARYING.items() if name != "model" or not model}
-        varying = {name: head for name, head in there.items() if group[name].nunique() > 1}
-        shared = ", ".join(
-            f"{head.lower()} {results.shown(str(group[name].iloc[0]))}"
-            for name, head in there.items()
-            if name not in varying and group[name].iloc[0]
-        )
-        where = ", ".join(filter(None, [results.shown(dataset), model])) + (f" ({shared})" if shared else "")
         labels = {"task": task, "dataset": dataset} | ({"model": model} if model else {})
-        lookup = Lookup(rows_of(summary, labels), results)
-        judging = [name for name in quality_metrics(results) if lookup.has(name)]
-        quality, cost = _quality(group, lookup, judging), cost_columns(group, lookup)
-        notes, of_cost = _notes(group), cost_notes(group, lookup, results.shown)
-        floor = partial(_floor, group, lookup, len(varying))
-        parts = [
-            (f"Overview: {where}", _overview(quality, cost), [], of_cost.step),
-            (f"Quality: {where}", quality, floor(judging, ["last", "best"]) if judging else [], []),
-        ]
-        if beside := [name for name in metrics_beside(results) if lookup.has(name)]:
-            known = f", true W1 {show(true[dataset][0])}" if dataset in true else ""
-            title = f"W1 by the critic after the last step{known}: {where}"
-            parts.append((title, _distance(group, lookup, beside), floor(beside, ["last"]), []))
-        parts.append((f"Constraint and cost: {where}", cost, [], [*of_cost.step, *of_cost.aside]))
-        heads = [Column("Constraint", numeric=False), *(Column(head, numeric=False) for head in varying.values())]
-        rows = [
-            [Cell(results.shown(str(row[name]))) for name in ["constraint", *varying]]
-            for row in group.to_dict("records")
-        ]
-        for title, (columns, cells), last, said in parts:
-            body = [left + right for left, right in zip(rows, cells, strict=True)]
-            tables.append(Table(task, dataset, model, title, heads + columns, [*body, *last], [*notes, *said]))
-        for part in reach.parts(group, lookup, judging, _rivals(group), where):
-            body = [left + right for left, right in zip(rows, part.cells, strict=True)]
-            tables.append(Table(task, dataset, model, part.title, heads + part.columns, body, notes, part.caption))
+        section = _Section(task, dataset, model, group, summary.lookup(labels), results)
+        judging = [name for name in summary.quality_metrics if section.lookup.has(name)]
+        critic_w1 = [name for name in summary.critic_w1_metrics if section.lookup.has(name)]
+        quality, cost = section.measured(judging, ["last", "best"]), cost_columns(group, section.lookup)
+        notes = cost_notes(group, section.lookup, results.shown)
+        tables.append(section.table("Overview", _overview(quality, cost), notes=notes.step))
+        floor = section.floor(judging, ["last", "best"]) if judging else []
+        tables.append(section.table("Quality", quality, floor))
+        if critic_w1:
+            true = f", true W1 {show(summary.true_w1[dataset][0])}" if dataset in summary.true_w1 else ""
+            title = f"W1 by the critic after the last step{true}"
+            tables.append(section.table(title, section.critic_w1(critic_w1), section.floor(critic_w1, ["last"])))
+        tables.append(section.table("Constraint and cost", cost, notes=[*notes.step, *notes.cost_table_only]))
+        for part in time_to_target.parts(group, section.lookup, judging, section.rivals, section.where):
+            rows = section.labelled_rows(part.cells)
+            columns = section.label_columns + part.columns
+            tables.append(Table(task, dataset, model, part.title, columns, rows, section.notes, part.caption))
     return tables
 
 
-def _configurations(results: Results) -> pd.DataFrame:
-    """One row a configuration, in the plan's order of comparisons and the fixed order of constraints."""
+@dataclass(frozen=True)
+class _Section:
+    """The configurations of one section of the page, one row each in ``group``; ``model`` is empty for several."""
+
+    task: str
+    dataset: str
+    model: str
+    group: pd.DataFrame
+    lookup: Lookup
+    results: Results
+
+    @cached_property
+    def varying(self) -> dict[str, str]:
+        """The heads of the columns in which the configurations differ."""
+        return {name: head for name, head in self._heads.items() if self.group[name].nunique() > 1}
+
+    @property
+    def _heads(self) -> dict[str, str]:
+        return {name: head for name, head in _HEADS.items() if name != "model" or not self.model}
+
+    @cached_property
+    def where(self) -> str:
+        """Data set, model and what all configurations share, for titles."""
+        first, shown = self.group.iloc[0], self.results.shown
+        shared = ", ".join(
+            f"{head.lower()} {shown(str(first[name]))}"
+            for name, head in self._heads.items()
+            if name not in self.varying and first[name]
+        )
+        return ", ".join(filter(None, [shown(self.dataset), self.model])) + (f" ({shared})" if shared else "")
+
+    @property
+    def label_columns(self) -> list[Column]:
+        """The first columns, which name the configurations."""
+        return [Column(head, numeric=False) for head in ("Constraint", *self.varying.values())]
+
+    def labelled_rows(self, cells: list[list[Cell]]) -> list[list[Cell]]:
+        """Return rows of cells after the cells that name their configurations."""
+        names = ["constraint", *self.varying]
+        labels = [[Cell(self.results.shown(str(row[name]))) for name in names] for row in self.group.to_dict("records")]
+        return [left + right for left, right in zip(labels, cells, strict=True)]
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What every table of the section says under it."""
+        not_ended = {status: int(self.group[status].sum()) for status in ("failed", "running", "waiting")}
+        runs = ", ".join(f"{number} {status}" for status, number in not_ended.items() if number)
+        notes = [f"Not included, because they did not end: {runs}."] if runs else []
+        if wording(self.task).shares_tables:
+            notes.append("Nothing is bold where budgets differ.")
+        return notes
+
+    @cached_property
+    def rivals(self) -> list[pd.DataFrame]:
+        """The sets of rows that are compared for the best: critics of any network if they have the same budget."""
+        if not wording(self.task).shares_tables:
+            return [rows for _, rows in self.group.groupby(RIVALS, sort=False)]
+        shared = [rows for _, rows in self.group.groupby(["loss", "setting"], sort=False)]
+        return [rows for rows in shared if rows["budget"].nunique() == rows["batch_size"].nunique() == 1]
+
+    def table(self, title: str, part: _Part, floor: Sequence[list[Cell]] = (), notes: Sequence[str] = ()) -> Table:
+        """Return a table of the section; the row of the floor comes last."""
+        columns, cells = part
+        rows = [*self.labelled_rows(cells), *floor]
+        title, columns = f"{title}: {self.where}", self.label_columns + columns
+        return Table(self.task, self.dataset, self.model, title, columns, rows, [*self.notes, *notes])
+
+    def measured(self, metrics: list[str], whichs: list[str]) -> _Part:
+        """Return n, the diverged seeds, and each metric after the last or the best step."""
+        columns = [Column("n"), Column("Diverged")]
+        columns += [Column(which, heading(metric)) for metric in metrics for which in whichs]
+        values = [(metric, which) for metric in metrics for which in whichs]
+        best = {
+            (metric, which): {index for rows in self.rivals for index in self.lookup.best(rows, metric, which)}
+            for metric, which in values
+        }
+        cells = []
+        for index, row in self.group.iterrows():
+            line = [Cell(str(row["finished"])), Cell(str(row["diverged"]))]
+            for metric, which in values:
+                interval = self.lookup.interval(row, metric, which)
+                seeds = f" (n = {interval.n})" if 0 < interval.n < row["finished"] else ""
+                line.append(Cell(interval.text + seeds, index in best[metric, which]))
+            cells.append(line)
+        return columns, cells
+
+    def critic_w1(self, metrics: list[str]) -> _Part:
+        """Return W1 by the critics after the last step, unscaled and over either bound on Lip(D)."""
+        columns, cells = self.measured(metrics, ["last"])
+        heads = {
+            "w1_dual": "as it is",
+            "w1_over_lower": "over the lower bound on Lip(D)",
+            "w1_over_upper": "over the upper bound on Lip(D) ↑",
+        }
+        names = [parse_metric(metric) for metric in metrics]
+        return [*columns[:2], *(Column(heads[name.base] + name.qualifier, "W1 by the critic") for name in names)], cells
+
+    def floor(self, metrics: list[str], whichs: list[str]) -> list[list[Cell]]:
+        """Return the row of real data, or of an optimal potential: it was not trained, so it has no best step."""
+        name = wording(self.task).floor
+        found = [self.lookup.floor(name, metric) for metric in metrics]
+        seeds = max((interval.n for interval in found if interval), default=0)
+        empty = [Cell("")] * (len(whichs) - 1)
+        texts = [Cell(interval.text if interval else MISSING) for interval in found]
+        values = [cell for text in texts for cell in (text, *empty)]
+        return [[Cell(name), *[Cell("")] * len(self.varying), Cell(str(seeds)), Cell(""), *values]]
+
+
+def _configurations(summary: Summary) -> pd.DataFrame:
+    """Return one row a configuration, in the plan's order of comparisons and the fixed order of constraints."""
+    results = summary.results
     # Joined by label: unstacking the counts has sorted them.
     runs = results.runs.assign(
         budget=results.runs["configuration"].map(lambda name: _seconds(results.definitions[name]))
     )
     runs["budget"] = runs["budget"].fillna(runs["steps"].map(str))
-    said = runs.groupby(LABELS).agg({"steps": "max", "batch_size": "max", "budget": "first", PICKED: "first"})
-    table = counts(results).join(said).reset_index()
+    facts = runs.groupby(LABELS).agg({"steps": "max", "batch_size": "max", "budget": "first", PICKED: "first"})
+    table = summary.counts.join(facts).reset_index()
     place = {name: index for index, name in enumerate(ordered(table["constraint"]))}
     columns = ["task", "dataset", "model", "loss", "setting"]
     table["comparison"] = table.groupby(columns, sort=False).ngroup()
@@ -98,81 +193,15 @@ def _configurations(results: Results) -> pd.DataFrame:
     return table.sort_values(["comparison", "place"]).drop(columns=["comparison", "place"])
 
 
-def _quality(group: pd.DataFrame, lookup: Lookup, metrics: list[str]) -> _Part:
-    return _measured(group, lookup, metrics, ["last", "best"])
-
-
-def _distance(group: pd.DataFrame, lookup: Lookup, metrics: list[str]) -> _Part:
-    """Return the critics' W1 after the last step, as it is and over either bound on Lip(D)."""
-    columns, cells = _measured(group, lookup, metrics, ["last"])
-    bound = "over the {} bound on Lip(D)"
-    heads = {
-        "w1_dual": "as it is",
-        "w1_over_lower": bound.format("lower"),
-        "w1_over_upper": bound.format("upper") + " ↑",
-    }
-    said = [Column(heads[base(name)] + name.removeprefix(base(name)), "W1 by the critic") for name in metrics]
-    return [*columns[:2], *said], cells
-
-
-def _measured(group: pd.DataFrame, lookup: Lookup, metrics: list[str], whichs: list[str]) -> _Part:
-    columns = [Column("n"), Column("Diverged")]
-    columns += [Column(which, heading(metric)) for metric in metrics for which in whichs]
-    leaders = {
-        (metric, which): {index for rows in _rivals(group) for index in lookup.leaders(rows, metric, which)}
-        for metric in metrics
-        for which in whichs
-    }
-    cells = []
-    for index, row in group.iterrows():
-        line = [Cell(str(row["finished"])), Cell(str(row["diverged"]))]
-        for metric in metrics:
-            for which in whichs:
-                mean, ci95, n = lookup(row, metric, which)
-                text = show_interval(mean, ci95) + (f" (n = {n})" if 0 < n < row["finished"] else "")
-                line.append(Cell(text, index in leaders[metric, which]))
-        cells.append(line)
-    return columns, cells
-
-
-def _rivals(group: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return the sets of rows of which one may be the best: critics of any network, but all of one budget."""
-    if not wording(str(group["task"].iloc[0])).shares_tables:
-        return [rows for _, rows in group.groupby(RIVALS, sort=False)]
-    shared = [rows for _, rows in group.groupby(["loss", "setting"], sort=False)]
-    return [rows for rows in shared if rows["budget"].nunique() == rows["batch_size"].nunique() == 1]
-
-
-def _overview(quality: _Part, cost: _Part) -> _Part:
-    """Return n, diverged and the first metric after the last step, and of the cost that of a step."""
-    shown = [place for place, column in enumerate(cost[0]) if column.over not in ASIDE]
-    columns = [*quality[0][:3], *(cost[0][place] for place in shown)]
-    cells = zip(quality[1], cost[1], strict=True)
-    return columns, [[*left[:3], *(right[place] for place in shown)] for left, right in cells]
-
-
-def _floor(
-    group: pd.DataFrame, lookup: Lookup, varying: int, metrics: list[str], whichs: list[str]
-) -> list[list[Cell]]:
-    """Return the row of real data, or of an optimal potential: it was never trained, so it has no best step."""
-    name = wording(str(group["task"].iloc[0])).floor
-    found = [lookup.of(name, metric) for metric in metrics]
-    seeds = max((one[2] for one in found if one), default=0)
-    said = [Cell(show_interval(*one[:2]) if one else MISSING) for one in found]
-    values = [cell for one in said for cell in [one, *[Cell("")] * (len(whichs) - 1)]]
-    return [[Cell(name), *[Cell("")] * varying, Cell(str(seeds)), Cell(""), *values]]
-
-
 def _seconds(definition: dict[str, Any]) -> str | None:
-    """Return the seconds that a run was given, None where it was given steps."""
+    """Return the seconds that a run was given, None if it was given steps."""
     seconds = definition.get("training", {}).get("seconds")
     return None if seconds is None else f"{seconds} s"
 
 
-def _notes(group: pd.DataFrame) -> list[str]:
-    left_out = {status: int(group[status].sum()) for status in ("failed", "running", "waiting")}
-    said = ", ".join(f"{number} {status}" for status, number in left_out.items() if number)
-    notes = [f"Not in these numbers, because they did not end: {said}."] if said else []
-    if wording(str(group["task"].iloc[0])).shares_tables:
-        notes.append("Nothing is bold where budgets differ.")
-    return notes
+def _overview(quality: _Part, cost: _Part) -> _Part:
+    """Return n, diverged, the first metric after the last step, and the columns of cost without `COST_TABLE_ONLY`."""
+    kept = [place for place, column in enumerate(cost[0]) if column.over not in COST_TABLE_ONLY]
+    columns = [*quality[0][:3], *(cost[0][place] for place in kept)]
+    cells = zip(quality[1], cost[1], strict=True)
+    return columns, [[*left[:3], *(right[place] for place in kept)] for left, right in cells]

@@ -1,10 +1,11 @@
-"""What a constraint did to the network, and at what cost: columns of a table, and what is to be said under it."""
+"""What a constraint did to the network, and its cost: columns of a table, and the notes under it."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
+from lipschitz.report.number_format import MISSING, show
 from lipschitz.report.reading.timing import (
     ITERATION,
     ITERATION_UNCAPTURED,
@@ -16,113 +17,111 @@ from lipschitz.report.reading.timing import (
     is_captured,
     launched,
 )
-from lipschitz.report.statistics.best import Lookup
-from lipschitz.report.statistics.summary import LARGEST
-from lipschitz.report.tables.number_format import MISSING, show, show_interval
+from lipschitz.report.statistics.summary import LARGEST_SIGMA, Lookup
 from lipschitz.report.tables.table import Cell, Column
 from lipschitz.report.wording import wording
 
 _MEMORY, _ITERATION, _TOGETHER = "Peak memory", "Iteration", "Runs at once"
-ASIDE = (_MEMORY, _ITERATION, _TOGETHER)
-"""Heads of what an overview leaves to the table of cost."""
+COST_TABLE_ONLY = (_MEMORY, _ITERATION, _TOGETHER)
+"""Heads of columns that the table of cost has and an overview has not."""
 
 _MS, _UNCAPTURED, _OVER_NONE = "ms", "ms, uncaptured", "× none"
-_CAPTURED = (
-    "ms: captured as CUDA graphs, as it is trained; ms, uncaptured: launched kernel by kernel; both alone on the "
-    "device. × none compares two captured steps, or two uncaptured ones."
+_CAPTURED_NOTE = (
+    "ms: captured as CUDA graphs, as in training. ms, uncaptured: launched kernel by kernel. Both are timed alone on "
+    "the device. × none: the ratio to a step without a constraint, both captured or both uncaptured."
 )
-_ONE_PIECE = (
-    "Iteration: all of its discriminator steps (n_dis) and its generator step; captured in one piece, uncaptured the "
-    "sum of its steps."
+_ITERATION_NOTE = (
+    "Iteration: n_dis discriminator steps and one generator step. Captured, it is one CUDA graph; uncaptured, it is "
+    "the sum of its steps."
 )
-_THROUGHPUT = (
-    "Runs at once: how many runs take turns in one worker, and the iterations per second that they make together: what "
-    "the device yields, and no method's cost."
+_THROUGHPUT_NOTE = (
+    "Runs at once: how many runs take turns in one worker, and how many iterations per second they make together. This "
+    "is the throughput of the device, not the cost of a method."
 )
 
 
 class Notes(NamedTuple):
-    """Lines under tables."""
+    """Notes under tables."""
 
     step: list[str]
-    """On the columns of a step, wherever they stand."""
-    aside: list[str]
-    """On what only the table of cost has."""
+    """On the columns of a step, in every table that has them."""
+    cost_table_only: list[str]
+    """On columns of the table of cost alone."""
 
 
 def cost_columns(group: pd.DataFrame, lookup: Lookup) -> tuple[list[Column], list[list[Cell]]]:
-    """Return the columns and, a row a configuration of ``group``, their cells; a column that says nothing is left out.
+    """Return the columns and, one row for each configuration of ``group``, their cells.
 
-    That is the cost beside a method that the table does not have, what only a GPU has (uncaptured steps, iterations in
-    one piece, runs at once), and memory where networks are so small that a process on the CPU shows none of it.
+    Columns without content are left out: the ratio to ``none`` if that was not timed, what only a GPU has (uncaptured
+    steps, captured iterations, runs at once), and the memory of networks that are too small to show in that of a
+    process on the CPU.
     """
     rows = [row for _, row in group.iterrows()]
     task = wording(str(group["task"].iloc[0]))
     on_cpu = all(str(lookup.timing(row).get("device", "")).startswith("cpu") for row in rows)
-    reshaped, operator = LARGEST.values()
+    reshaped, operator = LARGEST_SIGMA.values()
     measured = {
         Column("kernel", "Largest σ of a layer"): reshaped,
         Column("operator", "Largest σ of a layer"): operator,
         Column("at least", "Lip(D)"): "lipschitz_lower",
         Column("at most", "Lip(D)"): "lipschitz_upper",
     }
-    said = {
-        column: [show_interval(*lookup(row, metric)[:2]) for row in rows] for column, metric in measured.items()
-    } | _times(rows, lookup, f"{task.network} step")
+    texts = {column: [lookup.interval(row, metric).text for row in rows] for column, metric in measured.items()}
+    texts |= _times(rows, lookup, f"{task.network} step")
     if not (task.small_networks and on_cpu):
-        said[Column("MiB", _MEMORY)] = _numbers(rows, lookup, PEAK_MEMORY)
-    return list(said), [[Cell(text) for text in line] for line in zip(*said.values(), strict=True)]
+        texts[Column("MiB", _MEMORY)] = _numbers(rows, lookup, PEAK_MEMORY)
+    return list(texts), [[Cell(text) for text in line] for line in zip(*texts.values(), strict=True)]
 
 
 def cost_notes(group: pd.DataFrame, lookup: Lookup, shown: Callable[[str], str]) -> Notes:
-    """Return what is to be said of times on a GPU, nothing where there are none; labels are as they are ``shown``."""
+    """Return the notes on times on a GPU, none if there are none; ``shown`` maps a label to its display name."""
     rows = [row for _, row in group.iterrows()]
-    refused: dict[str, list[str]] = {}
+    by_reason: dict[str, list[str]] = {}
     for row in rows:
         if reason := lookup.timing(row).get("uncaptured"):
-            refused.setdefault(str(reason).rstrip("."), []).append(shown(str(row["constraint"])))
-    whom = [
+            by_reason.setdefault(str(reason).rstrip("."), []).append(shown(str(row["constraint"])))
+    uncaptured = [
         f"{'all' if len(names) == len(rows) else ', '.join(dict.fromkeys(names))} ({reason})"
-        for reason, names in refused.items()
+        for reason, names in by_reason.items()
     ]
-    step = [_CAPTURED] if any(is_captured(lookup.timing(row)) for row in rows) else []
-    if whom:
-        step.append(f"Not captured, and trained as launched kernel by kernel: {'; '.join(whom)}.")
-    aside = {_ONE_PIECE: ITERATION_UNCAPTURED, _THROUGHPUT: RUNS}
-    return Notes(step, [note for note, metric in aside.items() if lookup.has(metric)])
+    step = [_CAPTURED_NOTE] if any(is_captured(lookup.timing(row)) for row in rows) else []
+    if uncaptured:
+        step.append(f"Not captured, trained by launching kernel by kernel: {'; '.join(uncaptured)}.")
+    notes = {_ITERATION_NOTE: ITERATION_UNCAPTURED, _THROUGHPUT_NOTE: RUNS}
+    return Notes(step, [note for note, metric in notes.items() if lookup.has(metric)])
 
 
 def _times(rows: Sequence[pd.Series], lookup: Lookup, step: str) -> dict[Column, list[str]]:
-    """Return the text of each row by column; of columns without a number only the one of a CPU's step."""
-    said = {
+    """Return the text of each row by column, without empty columns; the column of a step on the CPU is always kept."""
+    texts = {
         Column(_MS, step): [show(_captured_or_on_cpu(row, lookup)) for row in rows],
         Column(_UNCAPTURED, step): _numbers(rows, lookup, STEP_UNCAPTURED),
-        Column(_OVER_NONE, step): [_over_none(row, lookup) for row in rows],
+        Column(_OVER_NONE, step): [_ratio_to_none(row, lookup) for row in rows],
         Column(_MS, _ITERATION): _numbers(rows, lookup, ITERATION),
         Column(_UNCAPTURED, _ITERATION): _numbers(rows, lookup, ITERATION_UNCAPTURED),
         Column("number", _TOGETHER): _numbers(rows, lookup, RUNS),
         Column("iterations/s of all", _TOGETHER): _numbers(rows, lookup, THROUGHPUT),
     }
     always = set() if any(launched(lookup.timing(row)) for row in rows) else {Column(_MS, step)}
-    return {column: texts for column, texts in said.items() if column in always or set(texts) != {MISSING}}
+    return {column: line for column, line in texts.items() if column in always or set(line) != {MISSING}}
 
 
 def _numbers(rows: Sequence[pd.Series], lookup: Lookup, metric: str) -> list[str]:
-    return [show(lookup(row, metric)[0]) for row in rows]
+    return [show(lookup.interval(row, metric).mean) for row in rows]
 
 
 def _captured_or_on_cpu(row: pd.Series, lookup: Lookup) -> float:
-    """Return the time of a step on a CPU, or captured; NaN of one launched on a GPU, which has a column of its own."""
+    """Return the time of a step if it was captured or timed on a CPU; NaN for a step launched on a GPU."""
     timing = lookup.timing(row)
-    return lookup(row, STEP)[0] if is_captured(timing) or not launched(timing) else float("nan")
+    return lookup.interval(row, STEP).mean if is_captured(timing) or not launched(timing) else float("nan")
 
 
-def _over_none(row: pd.Series, lookup: Lookup) -> str:
-    """Return a step's time over that of the same without a constraint, on the same device and both captured or not."""
+def _ratio_to_none(row: pd.Series, lookup: Lookup) -> str:
+    """Return a step's time over that without a constraint, on the same device and both captured or both not."""
     plain = row.copy()
     plain["constraint"] = "none"
     timing, reference = lookup.timing(row), lookup.timing(plain)
     if timing.get("device", "") != reference.get("device", "") or is_captured(timing) != is_captured(reference):
         return MISSING
-    ratio = lookup(row, STEP)[0] / lookup(plain, STEP)[0]
+    ratio = lookup.interval(row, STEP).mean / lookup.interval(plain, STEP).mean
     return f"{ratio:.2f}" if ratio == ratio else MISSING

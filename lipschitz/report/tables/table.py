@@ -1,18 +1,19 @@
-"""A table as plain cells, before it is Markdown, LaTeX or HTML."""
+"""A table as plain cells, before it is printed as Markdown, LaTeX or HTML."""
 
 from dataclasses import dataclass
 
+from lipschitz.report.statistics.intervals import MEAN
+
 CAPTION = (
-    "Mean ± 95 % Student-t interval over training seeds; n is the seeds that finished; those that diverged are counted "
-    "apart. "
-    "Last: after the last step. Best: at the step that one evaluation draw chose, measured on a fresh draw. "
-    "Bold: the best mean of its comparison, which need not differ significantly from the next."
+    f"Mean ± {MEAN.name} over training seeds. n: seeds that finished. Seeds that diverged are counted separately and "
+    "are in no mean. Last: after the last step. Best: at the step that one evaluation draw chose, measured on a fresh "
+    "draw. Bold: the best mean of its comparison; its difference to the next need not be significant."
 )
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number or word of a table."""
+    """One number or text of a table."""
 
     text: str
     bold: bool = False
@@ -20,7 +21,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's head; neighbours with the same ``over`` share it."""
+    """The head of a column; neighbouring columns with the same ``over`` share it as an upper line."""
 
     head: str
     over: str = ""
@@ -28,15 +29,16 @@ class Column:
 
     @property
     def name(self) -> str:
-        """The whole of it, where heads have one line."""
+        """Both lines of the head in one."""
         return f"{self.over}: {self.head}" if self.over else self.head
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as plain cells, ready for any markup; ``notes`` say what is not in it.
+    """A table as plain cells; ``notes`` say what it leaves out and what its columns mean.
 
-    It belongs to a section of the page, which several models may share (then ``model`` is empty).
+    Task, data set and model name its section of the page. The model is empty in a section that several models share,
+    and all three are empty for a table of the whole sweep.
     """
 
     task: str

@@ -1,4 +1,4 @@
-"""How many steps, and how many seconds, each method takes to a given quality; what never came so far is counted."""
+"""Table of the steps and seconds that each method takes to reach a target quality, right-censored at its budget."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from lipschitz.report.number_format import MISSING, show
 from lipschitz.report.reading.comparisons import LABELS
+from lipschitz.report.reading.metric_names import better
 from lipschitz.report.reading.results import Results
-from lipschitz.report.statistics.best import Lookup
-from lipschitz.report.statistics.targets import Target, better, default_target
-from lipschitz.report.statistics.time_to_event import Spell, spell
-from lipschitz.report.tables.number_format import MISSING, show, show_interval
+from lipschitz.report.statistics.intervals import MEAN, Interval
+from lipschitz.report.statistics.summary import Lookup
+from lipschitz.report.statistics.time_to_target import Target, TimeToEvent, default_target, time_to_event
 from lipschitz.report.tables.table import Cell, Column
 from lipschitz.report.wording import wording
 from lipschitz.sweep.timing.timing_files import iteration_ms
@@ -19,23 +20,24 @@ from lipschitz.sweep.timing.timing_files import iteration_ms
 _OVER = "To the target"
 _COLUMNS = [Column("Reached it"), Column("Diverged"), Column("steps ↓", _OVER), Column("seconds ↓", _OVER)]
 _CAPTION = (
-    "Steps: the first evaluation at or beyond the target (0: before training).{every} Nothing is known between "
-    "evaluations (± 0: all seeds at the same one), and the first crossing of a noisy curve is optimistic. Reached it: "
-    "of the seeds that ended; a diverged one has not, whatever it passed before. Mean ± 95 % Student-t interval where "
-    "all of them reached it; else of the middle seed, a diverged one being the last of all: the median, by which more "
-    "than half had, > what it was trained where it finished without, or that it diverged. Seconds: steps × time of one "
-    "step alone on the device (serial timing pass); ± is of the steps alone. Bold: the fewest, of methods whose every "
-    "seed reached it; of seconds only where all of those methods were timed."
+    "Steps: the first evaluation at or beyond the target (0: before training).{spacing} What happens between "
+    "evaluations is not known (± 0: all seeds at the same one), and the first crossing of a noisy curve is optimistic. "
+    "Reached it: of the seeds that ended; a diverged seed has not reached the target, even if it passed it before. If "
+    f"all seeds reached it: mean ± {MEAN.name}. Otherwise the middle seed is shown, with diverged seeds ordered last: "
+    "median t, if it reached the target after t (then more than half did); > t, if its training ended after t "
+    "without reaching the target; or diverged. Seconds: steps × time of one step alone on the device (serial timing "
+    "pass); their ± covers the steps alone. Bold: the fewest, among methods of which every seed reached the target; "
+    "seconds are bold only if all of these methods were timed."
 )
-_DEFAULT = (
-    " The target is the median over the rows of their mean after the last step, so that about half of them come so "
-    "far, rounded to three digits towards the easier side; lipschitz report DIR --reach METRIC=VALUE sets another."
+_DEFAULT_TARGET = (
+    " The target is the median over the rows of their mean after the last step, so that about half of them reach it, "
+    "rounded to three digits towards the easier side; lipschitz report DIR --reach METRIC=VALUE sets another."
 )
-_DEVICES = " Timed on different devices: seconds do not compare."
+_SEVERAL_DEVICES = " The rows were timed on different devices: their seconds cannot be compared."
 
 
 class Part(NamedTuple):
-    """A table but for its first columns, which name the configurations."""
+    """A table without its first columns, which name the configurations."""
 
     title: str
     columns: list[Column]
@@ -43,16 +45,16 @@ class Part(NamedTuple):
     caption: str
 
 
-class Reach:
-    """The tables of a sweep that say when a quality was reached.
+class TimeToTarget:
+    """The tables of a sweep that show when target qualities were reached.
 
     Args:
-        targets: in the place of the default, wherever one of their metrics was recorded.
+        results: of the sweep.
+        targets: they replace the default target in each table of which a metric was recorded.
     """
 
     def __init__(self, results: Results, targets: Sequence[Target] = ()) -> None:
-        self._results_of, self._targets = results, targets
-        self._configurations = results.runs.groupby(LABELS)["configuration"].first().to_dict()
+        self._results, self._targets = results, targets
         ended = results.runs[results.runs["status"].isin(["finished", "diverged"])]
         self._ended = {name: rows["status"] for name, rows in ended.groupby("configuration", sort=False)}
         self._traces: dict[str, pd.DataFrame] = {}
@@ -61,63 +63,65 @@ class Reach:
     def parts(
         self, group: pd.DataFrame, lookup: Lookup, judging: Sequence[str], rivals: Sequence[pd.DataFrame], where: str
     ) -> list[Part]:
-        """Return a table a target, which is the default where none was asked for that was recorded here.
+        """Return a table for each target; for the default target if none was given whose metric was recorded.
 
         Args:
             group: one row a configuration, with the labels, ``steps`` and ``diverged``.
-            lookup: of its summary.
-            judging: metrics that judge what was learnt, the first of which has a default.
-            rivals: rows of ``group`` of which one may be the best.
-            where: what the table is of, for its title.
+            lookup: its summary.
+            judging: metrics that judge what was learnt; the first has a default target.
+            rivals: rows of ``group`` that are compared with each other for the best.
+            where: data set and model, for the title.
         """
-        found = [target for target in self._targets if lookup.has(target.metric)]
+        targets = [target for target in self._targets if lookup.has(target.metric)]
         first = next((name for name in judging if better(name)), None)
-        if not found and first is not None:
-            default = default_target(first, (lookup(row, first)[0] for _, row in group.iterrows()))
-            return [] if default is None else [self._part(group, default, rivals, where, _DEFAULT)]
-        return [self._part(group, target, rivals, where, "") for target in found]
+        if not targets and first is not None:
+            default = default_target(first, (lookup.interval(row, first).mean for _, row in group.iterrows()))
+            return [] if default is None else [self._part(group, default, rivals, where, _DEFAULT_TARGET)]
+        return [self._part(group, target, rivals, where, "") for target in targets]
 
-    def _part(self, group: pd.DataFrame, target: Target, rivals: Sequence[pd.DataFrame], where: str, said: str) -> Part:
-        names = {index: self._configurations[tuple(row[LABELS])] for index, row in group.iterrows()}
-        first = self._first(target)
-        spells = {index: spell(self._times(name, first, target.metric)) for index, name in names.items()}
+    def _part(
+        self, group: pd.DataFrame, target: Target, rivals: Sequence[pd.DataFrame], where: str, source: str
+    ) -> Part:
+        names = {index: self._results.configurations[tuple(row[LABELS])] for index, row in group.iterrows()}
+        first = self._first_steps(target)
+        times = {index: time_to_event(self._times(name, first, target.metric)) for index, name in names.items()}
         per_step = {index: self._seconds(name, str(group["task"].iloc[0])) for index, name in names.items()}
-        devices = {self._results_of.timings[name].get("device") for index, name in names.items() if per_step[index] > 0}
-        fewest = _fewest(spells, dict.fromkeys(spells, 1.0), rivals)
-        soonest = _fewest(spells, per_step, rivals) if len(devices) == 1 else set()
+        devices = {self._results.timings[name].get("device") for index, name in names.items() if per_step[index] > 0}
+        fewest_steps = _fewest(times, dict.fromkeys(times, 1.0), rivals)
+        fewest_seconds = _fewest(times, per_step, rivals) if len(devices) == 1 else set()
         cells = []
         for index, row in group.iterrows():
-            one, budget = spells[index], int(row["steps"])
+            time, budget = times[index], int(row["steps"])
             cells.append(
                 [
-                    Cell(f"{one.reached} of {one.of}"),
+                    Cell(f"{time.reached} of {time.of}"),
                     Cell(str(row["diverged"])),
-                    Cell(_steps(one, budget), index in fewest),
-                    Cell(_in_seconds(one, budget, per_step[index]), index in soonest),
+                    Cell(_steps_text(time, budget), index in fewest_steps),
+                    Cell(_seconds_text(time, budget, per_step[index]), index in fewest_seconds),
                 ]
             )
-        every = self._every(set(names.values()), target.metric)
-        caption = _CAPTION.format(every=every) + said + (_DEVICES if len(devices) > 1 else "")
-        return Part(f"Steps and seconds to reach {target.said}: {where}", list(_COLUMNS), cells, caption)
+        spacing = self._spacing(set(names.values()), target.metric)
+        caption = _CAPTION.format(spacing=spacing) + source + (_SEVERAL_DEVICES if len(devices) > 1 else "")
+        return Part(f"Steps and seconds to reach {target.title}: {where}", list(_COLUMNS), cells, caption)
 
     def _trace(self, metric: str) -> pd.DataFrame:
         """Return the records of ``metric``, with the configuration of each."""
         if metric not in self._traces:
-            rows = self._results_of.records[self._results_of.records["metric"] == metric]
-            self._traces[metric] = self._results_of.labelled(rows, ["configuration"])
+            rows = self._results.records[self._results.records["metric"] == metric]
+            self._traces[metric] = self._results.labelled(rows, ["configuration"])
             self._measured[metric] = set(rows["run"])
         return self._traces[metric]
 
-    def _first(self, target: Target) -> dict[str, int]:
-        """Return the step at which each run first recorded the target or better."""
+    def _first_steps(self, target: Target) -> dict[str, int]:
+        """Return by run the step at which it first recorded the target or better."""
         trace = self._trace(target.metric)
-        there = trace["value"] <= target.value if target.sign == "≤" else trace["value"] >= target.value
-        return {str(run): int(step) for run, step in trace[there].groupby("run", sort=False)["step"].min().items()}
+        reached = trace["value"] <= target.value if target.sign == "≤" else trace["value"] >= target.value
+        return {str(run): int(step) for run, step in trace[reached].groupby("run", sort=False)["step"].min().items()}
 
     def _times(self, configuration: str, first: dict[str, int], metric: str) -> list[float]:
-        """Return the steps of each seed that ended, as `spell` takes them.
+        """Return the steps of each seed that ended, as `time_to_event` takes them.
 
-        One that finished without this metric says nothing; a diverged one may have none of its values.
+        A seed that finished without recording the metric is not counted; a diverged one may have none of its values.
         """
         status = self._ended.get(configuration)
         if status is None:
@@ -130,61 +134,63 @@ class Reach:
         ]
 
     def _seconds(self, configuration: str, task: str) -> float:
-        """Return the seconds of a step alone on the device, NaN where the timing pass did not measure all of it."""
-        timing = self._results_of.timings.get(configuration, {})
+        """Return the seconds of a step alone on the device, NaN if the timing pass did not measure all of its parts."""
+        timing = self._results.timings.get(configuration, {})
         return iteration_ms(timing) / 1000 if timing.keys() >= {"n_dis", *wording(task).timed} else math.nan
 
-    def _every(self, configurations: set[str], metric: str) -> str:
-        """Say how many steps lie between evaluations; nothing where there is one."""
+    def _spacing(self, configurations: set[str], metric: str) -> str:
+        """Return a sentence on how many steps lie between evaluations; empty if there is only one evaluation."""
         trace = self._trace(metric)
         trace = trace[trace["configuration"].isin(configurations)].drop_duplicates(["configuration", "step"])
         gaps = trace.sort_values("step").groupby("configuration")["step"].diff()
-        apart = gaps.groupby(trace["configuration"]).max().dropna().astype(int)
-        if apart.empty:
+        largest = gaps.groupby(trace["configuration"]).max().dropna().astype(int)
+        if largest.empty:
             return ""
-        low, high = apart.min(), apart.max()
+        low, high = largest.min(), largest.max()
         return f" Evaluations are {high if low == high else f'{low} to {high}'} steps apart."
 
 
 def _fewest(
-    spells: Mapping[object, Spell], each: Mapping[object, float], rivals: Sequence[pd.DataFrame]
+    times: Mapping[object, TimeToEvent], unit: Mapping[object, float], rivals: Sequence[pd.DataFrame]
 ) -> set[object]:
-    """Return the rows with the smallest mean of their rivals, steps times what ``each`` of them costs.
+    """Return the rows with the smallest mean among their rivals, in ``unit`` for each step.
 
-    None where only one has a mean, and none where what a step costs is not known (NaN) of all that have one.
+    It is empty if only one has a mean, or if the unit of one that has a mean is not known (NaN).
     """
     found: set[object] = set()
     for rows in rivals:
-        costs = {index: spells[index].mean * each[index] for index in rows.index if math.isfinite(spells[index].mean)}
+        means = {index: times[index].interval.mean for index in rows.index}
+        costs = {index: mean * unit[index] for index, mean in means.items() if math.isfinite(mean)}
         if len(costs) > 1 and all(map(math.isfinite, costs.values())):
             found |= {index for index, cost in costs.items() if cost == min(costs.values())}
     return found
 
 
-def _steps(one: Spell, budget: int) -> str:
-    if not one.of:
+def _steps_text(time: TimeToEvent, budget: int) -> str:
+    if not time.of:
         return MISSING
-    if one.reached < one.of:
-        return _middle(one, f"{one.median:.0f}", f"{budget}")
-    if one.ci95 > 0:
-        return show_interval(one.mean, one.ci95)
-    # Every seed at one evaluation: a step that was evaluated, and no rounded one.
-    return f"{one.mean:.0f}" + (" ± 0" if one.ci95 == 0 else "")
+    if time.reached < time.of:
+        return _middle_seed(time, f"{time.median:.0f}", f"{budget}")
+    if time.interval.half_width > 0:
+        return time.interval.text
+    # All seeds at one evaluation: the exact step, which no digits are cut from.
+    return f"{time.interval.mean:.0f}" + (" ± 0" if time.interval.half_width == 0 else "")
 
 
-def _in_seconds(one: Spell, budget: int, per_step: float) -> str:
-    if not one.of:
+def _seconds_text(time: TimeToEvent, budget: int, per_step: float) -> str:
+    if not time.of:
         return MISSING
     if math.isnan(per_step):
         return "not measured"
-    if one.reached < one.of:
-        return _middle(one, show(one.median * per_step), show(budget * per_step))
-    # Equal steps leave a time its own uncertainty, which is not known here.
-    return show_interval(one.mean * per_step, one.ci95 * per_step or math.nan)
+    if time.reached < time.of:
+        return _middle_seed(time, show(time.median * per_step), show(budget * per_step))
+    steps = time.interval
+    # Equal steps do not make seconds exact: the uncertainty of the timing remains, and is not known here.
+    return Interval.around(steps.mean * per_step, steps.half_width * per_step or math.nan, steps.n).text
 
 
-def _middle(one: Spell, median: str, trained: str) -> str:
-    """Say where the middle seed was when not all of them came."""
-    if math.isnan(one.median):
+def _middle_seed(time: TimeToEvent, median: str, trained: str) -> str:
+    """Return the text of the middle seed where not all seeds reached the target."""
+    if math.isnan(time.median):
         return "diverged"
-    return f"median {median}" if math.isfinite(one.median) else f"> {trained}"
+    return f"median {median}" if math.isfinite(time.median) else f"> {trained}"

@@ -19,13 +19,14 @@ from lipschitz.report.plots.lines import spread
 from lipschitz.report.plots.panels import balanced_columns, log_tick, report_style
 from lipschitz.report.plots.samples import mosaic, panel_title
 from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import Summary
 
 NAMES = [one.name for one in registered_plots([]) if one.scope is each_comparison]
 PLAN = Plan(("eight_gaussians",), ("none", "gradient_penalty"), seeds=(0, 1))
 
 
 def data_of(folder: Path) -> ComparisonData:
-    return comparison_data(load(folder))[0]
+    return comparison_data(Summary(load(folder)))[0]
 
 
 @pytest.mark.parametrize("family", [name for name in NAMES if name not in ("surface", "samples")])
@@ -96,7 +97,7 @@ def test_what_was_not_timed_is_left_out_of_seconds_and_said(tmp_path: Path) -> N
 
 def test_a_dollar_in_a_label_is_no_formula(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, Plan(("eight_gaussians",), ("none", r"odd($\frac$=<1>&2)"), seeds=(0,)))
-    pictures = list(gallery(SweepData(load(folder)), None, []))
+    pictures = list(gallery(SweepData(Summary(load(folder))), registered_plots([]), None, []))
     assert len(pictures) == len(NAMES)
     assert r"odd($\frac$=&lt;1&gt;&amp;2)" in pictures[0].files["svg"].decode()
 
@@ -104,16 +105,15 @@ def test_a_dollar_in_a_label_is_no_formula(tmp_path: Path) -> None:
 def test_where_there_are_too_many_figures_it_says_so(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, PLAN)
     warnings: list[str] = []
-    assert [picture.name for picture in gallery(SweepData(load(folder)), 1, warnings)] == [
-        "quality_by_step_eight_gaussians"
-    ]
+    pictures = gallery(SweepData(Summary(load(folder))), registered_plots([]), 1, warnings)
+    assert [picture.name for picture in pictures] == ["quality_by_step_eight_gaussians"]
     assert len(warnings) == 1
     assert str(len(NAMES) - 1) in warnings[0]
 
 
 def test_comparisons_are_never_mixed(tmp_path: Path) -> None:
     plan = Plan(("eight_gaussians",), ("none",), losses=("hinge", "minimax"), settings=("A", "C"), seeds=(0, 1))
-    found = comparison_data(load(write_sweep(tmp_path, plan)))
+    found = comparison_data(Summary(load(write_sweep(tmp_path, plan))))
     assert [data.slug for data in found] == [
         f"eight_gaussians_{loss}_{setting}" for loss in ("hinge", "minimax") for setting in ("A", "C")
     ]

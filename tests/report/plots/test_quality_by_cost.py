@@ -18,6 +18,7 @@ from lipschitz.report.plots.data import ComparisonData, comparison_data
 from lipschitz.report.plots.panels import report_style
 from lipschitz.report.plots.quality_by_cost import front, quality_by_cost
 from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import styles
 
 PLAN = Plan(("eight_gaussians",), ("none", "weight_clipping", "gradient_penalty"), seeds=(0, 1), pictures=False)
@@ -26,7 +27,7 @@ SECONDS = {"none": 11.0, "weight_clipping": 11.06, "gradient_penalty": 16.4}
 
 
 def drawn(folder: Path) -> tuple[ComparisonData, Figure]:
-    data = comparison_data(load(folder))[0]
+    data = comparison_data(Summary(load(folder)))[0]
     with report_style():
         figure = quality_by_cost(data)
     assert figure is not None
@@ -87,7 +88,7 @@ def test_nothing_timed_is_no_figure(tmp_path: Path) -> None:
     for path in (folder / "timing").iterdir():
         path.write_text(json.dumps({"n_dis": 1}))
     with report_style():
-        assert quality_by_cost(comparison_data(load(folder))[0]) is None
+        assert quality_by_cost(comparison_data(Summary(load(folder)))[0]) is None
 
 
 def test_a_diverged_seed_is_counted_and_its_method_is_on_no_front(tmp_path: Path) -> None:

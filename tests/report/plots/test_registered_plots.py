@@ -1,4 +1,4 @@
-"""Plots are found in the package's modules and in entry points, and nothing else lists them."""
+"""Plots are found in the package's modules, in entry points and in files of the user, and nothing else lists them."""
 
 import sys
 from collections.abc import Iterator
@@ -8,10 +8,12 @@ from textwrap import dedent
 import pytest
 from synthetic import Plan, write_sweep
 
+from lipschitz.cli import WRONG_INPUT, main
 from lipschitz.report.plots.base import GROUP, each_comparison, registered_plots
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.gallery import gallery
 from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import Summary
 
 PLAN = Plan(("eight_gaussians", "digits"), ("none",), seeds=(0,), evaluations=1, pictures=False)
 PLOTS = '''\
@@ -37,7 +39,7 @@ PLOTS = '''\
 
 
     def each_run(sweep: SweepData) -> Iterator[Subject[str]]:
-        for run in sweep.results.runs.index:
+        for run in sweep.summary.results.runs.index:
             yield Subject(run, run, f"run {run}")
 
 
@@ -71,7 +73,8 @@ def install(site: Path, *points: str) -> None:
 def test_a_plot_of_an_entry_point_is_in_the_gallery(site: Path) -> None:
     install(site, "mine = plot_package")
     warnings: list[str] = []
-    pictures = list(gallery(SweepData(load(write_sweep(site / "sweep", PLAN))), None, warnings))
+    data = SweepData(Summary(load(write_sweep(site / "sweep", PLAN))))
+    pictures = list(gallery(data, registered_plots(warnings), None, warnings))
     assert warnings == []
     names = [picture.name for picture in pictures]
     assert names[:2] == ["name_eight_gaussians-hinge-C-none-0", "name_digits-hinge-C-none-0"]
@@ -99,6 +102,60 @@ def test_entry_points_that_cannot_be_used_are_named_and_the_others_work(site: Pa
         "TypeError: expected a plot or a module of plots, got function",
         "entry point d = other:plots (lipschitz.plots) is not used: ValueError: there are two plots named runs",
     ]
+
+
+def run_report(monkeypatch: pytest.MonkeyPatch, folder: Path, *files: object) -> None:
+    options = [text for file in files for text in ("--plot", str(file))]
+    monkeypatch.setattr("sys.argv", ["lipschitz", "report", str(folder), *options])
+    main()
+
+
+@pytest.mark.parametrize("suffixes", [("",), (":runs", ":name"), (":name",)])
+def test_plots_in_a_file_of_the_user_are_in_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffixes: tuple[str, ...]
+) -> None:
+    folder, file = write_sweep(tmp_path / "sweep", PLAN), tmp_path / "mine.py"
+    file.write_text(dedent(PLOTS))
+    with pytest.raises(SystemExit) as ended:
+        run_report(monkeypatch, folder, *(f"{file}{suffix}" for suffix in suffixes))
+    assert ended.value.code == 0
+    drawn = {path.stem for path in (folder / "plots").glob("*.svg")}
+    assert {"name_digits-hinge-C-none-0", "quality_by_step_digits"} <= drawn
+    assert ("runs_digits" in drawn) is (suffixes != (":name",))
+    assert ("Number of runs" in (folder / "index.html").read_text()) is ("runs_digits" in drawn)
+
+
+@pytest.mark.parametrize(
+    ("content", "suffix", "said"),
+    [
+        (PLOTS, ":run", "mine.py: 'run' is not a plot of this file; did you mean 'runs'?"),
+        (PLOTS, ":each_run", "mine.py: 'each_run' is not a plot of this file"),
+        (PLOTS, ":", "mine.py:: expected path/to/file.py, or path/to/file.py:NAME"),
+        (PLOTS.replace("def runs", "def samples"), "", "mine.py: there are two plots named samples; give the function"),
+        ("x = 1", "", "mine.py: has no plot; expected a function under @plot"),
+        ("x = 1\ny = 1 / 0", "", "mine.py:2: cannot be executed: ZeroDivisionError"),
+        (None, "", "mine.py: cannot be read: No such file"),
+    ],
+)
+def test_a_file_of_plots_that_cannot_be_used_is_one_line_and_writes_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    content: str | None,
+    suffix: str,
+    said: str,
+) -> None:
+    folder, file = write_sweep(tmp_path / "sweep", PLAN), tmp_path / "mine.py"
+    if content is not None:
+        file.write_text(dedent(content))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SystemExit) as ended:
+        run_report(monkeypatch, folder, f"{file}{suffix}")
+    assert ended.value.code == WRONG_INPUT
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_the_plots_of_the_package_come_in_a_fixed_order() -> None:

@@ -11,6 +11,7 @@ from lipschitz.report.plots.data import comparison_data
 from lipschitz.report.plots.panels import report_style
 from lipschitz.report.plots.samples import samples
 from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import Summary
 
 CLASSES, LATENTS = 3, 4
 
@@ -27,7 +28,7 @@ def drawn(folder: Path, names: list[str] | None) -> Figure:
 
 
 def figure_of(folder: Path) -> Figure:
-    (data,) = comparison_data(load(folder))
+    (data,) = comparison_data(Summary(load(folder)))
     with report_style():
         figure = samples(data)
     assert figure is not None

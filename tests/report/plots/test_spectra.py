@@ -9,6 +9,7 @@ from lipschitz.report.plots.data import comparison_data
 from lipschitz.report.plots.panels import report_style
 from lipschitz.report.plots.spectra import spectra_normalised
 from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import Summary
 
 PLAN = Plan(("digits",), ("none", "weight_clipping", "gradient_penalty"), seeds=(0,), evaluations=1)
 
@@ -20,7 +21,7 @@ def test_rows_are_squared_values_over_the_largest_and_blank_where_there_are_none
         np.savez(folder / "runs" / f"digits-hinge-C-{constraint}-0" / "samples.npz", **spectrum)
     np.savez(folder / "runs" / "digits-hinge-C-gradient_penalty-0" / "samples.npz", **{"spectrum/conv1": np.ones(2)})
     with report_style():
-        figure = spectra_normalised(comparison_data(load(folder))[0])
+        figure = spectra_normalised(comparison_data(Summary(load(folder)))[0])
     assert figure is not None
     first, second, _key = figure.axes
     assert [axes.get_title(loc="left") for axes in (first, second)] == ["conv0", "conv1"]
@@ -32,4 +33,4 @@ def test_rows_are_squared_values_over_the_largest_and_blank_where_there_are_none
 
 def test_without_spectra_there_is_no_figure(tmp_path: Path) -> None:
     plan = Plan(("digits",), ("none",), seeds=(0,), evaluations=1, pictures=False)
-    assert spectra_normalised(comparison_data(load(write_sweep(tmp_path, plan)))[0]) is None
+    assert spectra_normalised(comparison_data(Summary(load(write_sweep(tmp_path, plan))))[0]) is None

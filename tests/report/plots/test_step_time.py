@@ -13,13 +13,14 @@ from lipschitz.report.plots.data import comparison_data
 from lipschitz.report.plots.panels import report_style
 from lipschitz.report.plots.step_time import step_time
 from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import Summary
 
 PLAN = Plan(("digits",), ("none", "gradient_penalty"), seeds=(0,), evaluations=1, pictures=False)
 
 
 def drawn(folder: Path, place: int = 0) -> tuple[Axes, str]:
     with report_style():
-        figure = step_time(comparison_data(load(folder))[place])
+        figure = step_time(comparison_data(Summary(load(folder)))[place])
     assert figure is not None
     (axes,) = figure.axes
     return axes, " ".join(text.get_text() for text in figure.texts)
@@ -56,7 +57,7 @@ def test_what_was_not_timed_is_named(tmp_path: Path) -> None:
     assert "Not measured: none." in said
     timing(folder, "gradient_penalty").unlink()
     with report_style():
-        assert step_time(comparison_data(load(folder))[0]) is None
+        assert step_time(comparison_data(Summary(load(folder)))[0]) is None
 
 
 def test_methods_share_the_figure_whatever_setting_was_chosen_for_them(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from lipschitz.report.published.critics import Family, families
 from lipschitz.report.published.verdicts import verdict
 from lipschitz.report.published.work import TRUE, published
 from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import Summary
 
 NAMES = ["clipping", "gradient penalty", "one-sided (LP)", "spectral normalization", "sorting out"]
 T2 = 0.95 / math.sqrt(2 * 0.975 * 0.025)
@@ -32,7 +33,7 @@ T2 = 0.95 / math.sqrt(2 * 0.975 * 0.025)
 
 
 def family_of(folder: Path, plan: Pairs) -> Family:
-    (family,) = families(load(write_pairs(folder, plan)))
+    (family,) = families(Summary(load(write_pairs(folder, plan))))
     return family
 
 
@@ -144,7 +145,7 @@ def test_the_last_step_counts_and_not_the_best(tmp_path: Path) -> None:
     result = json.loads(path.read_text())
     result["best"]["values"]["cosine_float32"] = 0.9
     path.write_text(json.dumps(result))
-    (family,) = families(load(folder))
+    (family,) = families(Summary(load(folder)))
     (row,) = lines(critic_tables.tables(family)[0])
     assert (row["Ours: mean"], row["Ours: prediction interval"]) == ("0.500", "–")
     assert row["In the 95 % prediction interval"] == "too few seeds"
@@ -261,7 +262,7 @@ def test_what_was_run_otherwise_is_said(tmp_path: Path) -> None:
         definition["run"]["training"] |= {"batch_size": 256, "precision": "tf32"}
         definition["run"]["constraints"][0]["weight"] = 1.0
         path.write_text(json.dumps(definition))
-    (family,) = families(load(folder))
+    (family,) = families(Summary(load(folder)))
     changed = "batch_size 256 for 1024, precision tf32 for float32, weight 1.0 for 10.0"
     said = f"Differences from the published runs besides steps: gradient penalty: {changed}."
     assert said in critic_tables.tables(family)[0].notes
@@ -337,4 +338,7 @@ def test_one_seed_ranks_nothing(tmp_path: Path, seeds: tuple[int, ...]) -> None:
 def test_nothing_is_compared_where_nothing_matches(tmp_path: Path) -> None:
     family = family_of(tmp_path / "formula", Pairs(published=False, pictures=False))
     assert critic_tables.tables(family) == ranks.tables(family) == []
-    assert families(load(write_sweep(tmp_path / "generation", Plan(("digits",), seeds=(0,), pictures=False)))) == []
+    assert (
+        families(Summary(load(write_sweep(tmp_path / "generation", Plan(("digits",), seeds=(0,), pictures=False)))))
+        == []
+    )

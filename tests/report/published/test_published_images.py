@@ -28,6 +28,7 @@ from lipschitz.report.published import image_tables
 from lipschitz.report.published.images import differences, published_values
 from lipschitz.report.published.work import published, works_on_images
 from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.table import Table
 from lipschitz.report.write import report
 from lipschitz.tasks.settings import SETTINGS as OURS
@@ -40,7 +41,7 @@ RESIDUAL = Gan(loss="hinge", model=RESNET, setting="residual", training={"genera
 
 
 def tables_of(folder: Path, *gans: Gan, **chosen: Any) -> list[Table]:
-    return image_tables.tables(load(write_gans(folder, gans, **chosen)))
+    return image_tables.tables(Summary(load(write_gans(folder, gans, **chosen))))
 
 
 def method_of(gan: Gan) -> tuple[str, str, int] | None:
@@ -271,7 +272,7 @@ def test_the_score_knows_no_number_of_real_images(tmp_path: Path) -> None:
 def test_a_metric_that_nobody_measured_has_no_table(tmp_path: Path) -> None:
     assert tables_of(tmp_path / "other", Gan(values={"frechet_classifier": (1.0, 2.0)})) == []
     folder = write_sweep(tmp_path / "digits", Plan(("digits",), seeds=(0,), pictures=False))
-    assert image_tables.tables(load(folder)) == []
+    assert image_tables.tables(Summary(load(folder))) == []
 
 
 def test_notes_say_what_differs_row_by_row(tmp_path: Path) -> None:
@@ -311,7 +312,7 @@ def test_the_chosen_setting_is_shown_and_by_what_it_was_chosen(tmp_path: Path) -
     choice["runs"] = [identifier for gan in tuned for identifier in gan.ids]
     folder = write_gans(tmp_path, [*tuned, reported], [choice])
     assert tuned[0].configuration == reported.configuration
-    (table,) = image_tables.tables(load(folder))
+    (table,) = image_tables.tables(Summary(load(folder)))
     (row,) = lines(table)[1:]
     assert (row["Setting"], row["Ours: n"], row["Ours: mean"]) == ("A (chosen)", "3", "40.0 ± 2.5")
     assert "Chosen: the setting with the best fid/sngan on seeds 100, 101, which are in no mean." in table.notes

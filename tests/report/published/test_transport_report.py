@@ -27,6 +27,7 @@ from synthetic_transport import (
 )
 
 from lipschitz.report.plots import curves
+from lipschitz.report.plots.base import registered_plots
 from lipschitz.report.plots.brackets import brackets
 from lipschitz.report.plots.by_dimension import cosine_as_published, cosine_by_dimension, w1_by_dimension
 from lipschitz.report.plots.data import ComparisonData, SweepData, comparison_data
@@ -37,7 +38,7 @@ from lipschitz.report.plots.panels import report_style
 from lipschitz.report.plots.surfaces import CriticsOfPair, potentials
 from lipschitz.report.published.critics import Family, families
 from lipschitz.report.reading.results import Results, load
-from lipschitz.report.statistics.summary import summarise
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import GREY, styles
 from lipschitz.report.tables.build import build
 from lipschitz.report.write import report
@@ -56,7 +57,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 @pytest.fixture(scope="module")
 def family(sweep: Results) -> Family:
-    (family,) = families(sweep)
+    (family,) = families(Summary(sweep))
     return family
 
 
@@ -106,7 +107,7 @@ def test_the_floor_is_the_optimal_potential(folder: Path) -> None:
 
 def test_tables_hold_all_models_and_the_distance_has_its_own(tmp_path: Path) -> None:
     loaded = load(write_pairs(tmp_path, SMALL))
-    tables = build(loaded, summarise(loaded))
+    tables = build(Summary(loaded))
     where = f"{PAIR} (loss wasserstein, setting adam, rate 0.0002, betas 0/0.9, batch 1024)"
     assert [table.title for table in tables] == [
         f"Overview: {where}",
@@ -146,7 +147,7 @@ def bold(folder: Path, methods: tuple[Method, ...], seconds: float | None = None
         definition["run"]["training"]["seconds"] = seconds
         path.write_text(json.dumps(definition))
     loaded = load(folder)
-    quality = build(loaded, summarise(loaded))[1]
+    quality = build(Summary(loaded))[1]
     place = next(index for index, column in enumerate(quality.columns) if column.over.startswith("Cosine"))
     return {row[0].text for row in quality.rows if row[place].bold}
 
@@ -160,11 +161,11 @@ def test_the_best_critic_of_all_networks_is_bold_but_only_among_equal_budgets(tm
 def test_columns_of_cost_that_say_nothing_are_left_out(tmp_path: Path) -> None:
     folder = write_pairs(tmp_path, SMALL)
     loaded = load(folder)
-    assert {column.head for column in build(loaded, summarise(loaded))[-2].columns}.isdisjoint({"× none", "MiB"})
+    assert {column.head for column in build(Summary(loaded))[-2].columns}.isdisjoint({"× none", "MiB"})
     for path in folder.glob("timing/*.json"):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"device": "cuda: synthetic"}))
     loaded = load(folder)
-    assert build(loaded, summarise(loaded))[-2].columns[-1].head == "MiB"
+    assert build(Summary(loaded))[-2].columns[-1].head == "MiB"
 
 
 def test_csv_files_keep_the_labels(folder: Path) -> None:
@@ -195,7 +196,7 @@ def test_cosines_by_dimension_and_number_of_funnels(family: Family, draw: Draw, 
 
 
 def test_published_cosines_stand_only_beside_what_was_measured_as_they_were(tmp_path: Path) -> None:
-    (found,) = families(load(write_pairs(tmp_path, replace(SMALL, dims=(2, 16), as_published=False))))
+    (found,) = families(Summary(load(write_pairs(tmp_path, replace(SMALL, dims=(2, 16), as_published=False)))))
     with report_style():
         assert cosine_as_published(found) is None
         assert marks(drawn(cosine_by_dimension(found)), 0, PENALTY.label, hollow=True) == []
@@ -228,7 +229,7 @@ def test_the_certified_w1_is_filled_and_the_raw_one_grey(family: Family) -> None
 def test_a_w1_that_is_not_positive_does_not_hide_the_others(tmp_path: Path) -> None:
     cosines = {(CLIPPING.label, dim, 4): (-0.01, -0.01) for dim in (2, 16)}
     plan = replace(SMALL, dims=(2, 16), cosines=cosines | {(PENALTY.label, 2, 4): (0.001, 0.001)})
-    (found,) = families(load(write_pairs(tmp_path, plan)))
+    (found,) = families(Summary(load(write_pairs(tmp_path, plan))))
     with report_style():
         figure = drawn(w1_by_dimension(found))
     assert figure.axes[0].get_yscale() == "log"
@@ -237,7 +238,7 @@ def test_a_w1_that_is_not_positive_does_not_hide_the_others(tmp_path: Path) -> N
 
 def test_one_constraint_on_two_critics_is_two_lines(tmp_path: Path) -> None:
     both = replace(SMALL, methods=(PENALTY, replace(PENALTY, activation="full_sort"), SORTING), dims=(2, 16))
-    (found,) = families(load(write_pairs(tmp_path, both)))
+    (found,) = families(Summary(load(write_pairs(tmp_path, both))))
     assert list(found.series_names.values()) == [
         "gradient_penalty, critic",
         "gradient_penalty, critic, activation full_sort",
@@ -255,7 +256,7 @@ def test_one_constraint_on_two_critics_is_two_lines(tmp_path: Path) -> None:
 
 
 def test_one_dimension_makes_no_figure_over_dimensions(tmp_path: Path) -> None:
-    (found,) = families(load(write_pairs(tmp_path, SMALL)))
+    (found,) = families(Summary(load(write_pairs(tmp_path, SMALL))))
     with report_style():
         assert cosine_by_dimension(found) is cosine_as_published(found) is w1_by_dimension(found) is None
 
@@ -289,7 +290,7 @@ def test_critics_stand_beside_the_optimal_potential(family: Family) -> None:
 
 def test_a_diverged_critic_is_named_in_its_panel(tmp_path: Path) -> None:
     ends = {(PENALTY.label, 2, 4, seed): "diverged" for seed in (0, 1)}
-    (found,) = families(load(write_pairs(tmp_path, replace(SMALL, ends=ends))))
+    (found,) = families(Summary(load(write_pairs(tmp_path, replace(SMALL, ends=ends)))))
     with report_style():
         figure = drawn(potentials(CriticsOfPair(found, LABEL)))
     titles = [axes.get_title(loc="left").replace("\n", "") for axes in figure.axes]
@@ -298,7 +299,7 @@ def test_a_diverged_critic_is_named_in_its_panel(tmp_path: Path) -> None:
 
 
 def test_the_last_step_is_each_method_s_own(sweep: Results) -> None:
-    data = comparison_data(sweep)[0]
+    data = comparison_data(Summary(sweep))[0]
     assert dict(data.final.groupby("constraint")["step"].max())[CLIPPING.label] == 1000
     with report_style():
         for figure in (gradients(data), effective_rank(data), brackets(data)):
@@ -312,7 +313,7 @@ def test_the_last_step_is_each_method_s_own(sweep: Results) -> None:
 
 
 def test_seconds_are_steps_of_the_critic_alone(sweep: Results) -> None:
-    data = comparison_data(sweep)[0]
+    data = comparison_data(Summary(sweep))[0]
     with report_style():
         figure = drawn(curves.quality_by_seconds(data))
     ends = {
@@ -323,7 +324,7 @@ def test_seconds_are_steps_of_the_critic_alone(sweep: Results) -> None:
 
 
 def test_axes_show_the_methods_and_a_floor_of_zero_flattens_none(sweep: Results) -> None:
-    data: ComparisonData = comparison_data(sweep)[0]
+    data: ComparisonData = comparison_data(Summary(sweep))[0]
     with report_style():
         figure = drawn(curves.quality_by_step(data))
     cosine, l2, error = figure.axes
@@ -342,7 +343,7 @@ def test_axes_show_the_methods_and_a_floor_of_zero_flattens_none(sweep: Results)
 
 def test_figures_of_the_whole_sweep_come_first_and_within_the_limit(sweep: Results) -> None:
     warnings: list[str] = []
-    names = [picture.name for picture in gallery(SweepData(sweep), 9, warnings)]
+    names = [picture.name for picture in gallery(SweepData(Summary(sweep)), registered_plots([]), 9, warnings)]
     # Three times two panels are more than half of nine, so that one other figure fits, and no headline.
     assert names == [
         "cosine_by_dimension_published-funnels",

@@ -6,8 +6,9 @@ import pytest
 from synthetic import Plan, write_sweep
 
 from lipschitz.errors import InputError
+from lipschitz.report.reading.comparisons import flatten
 from lipschitz.report.reading.results import load
-from lipschitz.report.statistics.summary import overview
+from lipschitz.report.statistics.summary import Summary
 
 SMALL = Plan(
     datasets=("eight_gaussians",), constraints=("none", "spectral_normalization"), seeds=(0, 1), pictures=False
@@ -46,7 +47,7 @@ def test_a_record_without_a_value_is_an_unreadable_run(folder: Path) -> None:
 
 def test_runs_that_were_not_started_are_counted(folder: Path) -> None:
     shutil.rmtree(folder / "runs" / NONE)
-    assert overview(load(folder)) == {"planned": 4, "finished": 3, "waiting": 1}
+    assert Summary(load(folder)).overview == {"planned": 4, "finished": 3, "waiting": 1}
 
 
 def test_no_started_run_is_one_clear_line(folder: Path) -> None:
@@ -77,7 +78,11 @@ def test_same_labels_but_another_definition_are_kept_apart(folder: Path) -> None
         definition["configuration"] = "other"
         definition["run"]["training"]["batch_size"] = 7
         (run / "run.json").write_text(json.dumps(definition))
-    settings = load(folder).runs["setting"]
+    runs = load(folder).runs
+    settings = runs["setting"]
+    parts = runs[["setting_name", "precision", "extra"]]
+    assert list(parts.loc[NONE]) == ["C", "", "training.batch_size=64"]
+    assert list(parts.loc["eight_gaussians-hinge-C-spectral_normalization-0"]) == ["C", "", ""]
     assert settings[NONE] == "C [training.batch_size=64]"
     assert settings[NONE.replace("none-0", "none-1")] == "C [training.batch_size=7]"
     assert settings["eight_gaussians-hinge-C-spectral_normalization-0"] == "C"
@@ -97,3 +102,9 @@ def test_two_protocols_of_one_metric_never_share_its_name(folder: Path) -> None:
     facts = sweep.protocols.set_index("metric")["facts"]
     assert (facts["w1 [protocol 1]"]["n_real"], facts["w1 [protocol 2]"]["n_real"]) == (17, 2000)
     assert "modes" in set(sweep.records["metric"])
+
+
+def test_nested_dicts_are_flattened_by_path() -> None:
+    nested = {"a": {"b": 1, "c": {"d": [2]}, "e": {}}, "f": None}
+    assert flatten(nested) == {"a.b": 1, "a.c.d": [2], "f": None}
+    assert flatten(nested, " ") == {"a b": 1, "a c d": [2], "f": None}

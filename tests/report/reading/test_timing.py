@@ -9,7 +9,7 @@ from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.report.reading.comparisons import rows_of
 from lipschitz.report.reading.results import load
 from lipschitz.report.reading.timing import is_captured, launched, values_of
-from lipschitz.report.statistics.summary import measured_metrics, summarise
+from lipschitz.report.statistics.summary import Summary
 
 STREAMED = "its images are streamed from the host"
 PLAN = Plan(
@@ -70,8 +70,8 @@ def test_runs_at_once_whose_number_was_given_were_not_measured() -> None:
 
 def test_the_summary_and_the_list_of_metrics_have_them(tmp_path: Path) -> None:
     sweep = load(write_sweep(tmp_path, PLAN))
-    rows = rows_of(summarise(sweep), {"constraint": "none"}).set_index("metric")
+    rows = rows_of(Summary(sweep).frame, {"constraint": "none"}).set_index("metric")
     timed = values_of(on_gpu("none", PLAN))
     assert rows.loc[list(timed), "mean"].to_dict() == pytest.approx(timed)
     assert set(rows.loc[list(timed), "n"]) == {1}
-    assert {CATALOGUE[name] for name in timed} <= set(measured_metrics(sweep))
+    assert {CATALOGUE[name] for name in timed} <= set(Summary(sweep).measured_metrics)

@@ -1,4 +1,6 @@
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -7,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t
 
-from lipschitz.report.statistics.intervals import aggregate, half_width, prediction_half_width
+import lipschitz.report
+from lipschitz.report.statistics.intervals import (
+    MEAN,
+    MEDIAN,
+    PREDICTION,
+    Interval,
+    aggregate,
+    half_width,
+    mean_interval,
+    prediction_half_width,
+)
 
 
 def frame(values: list[float], group: str = "a") -> pd.DataFrame:
@@ -64,3 +76,32 @@ def test_interval_is_that_of_scipy(values: list[float]) -> None:
     deviation = np.array([np.std(values, ddof=1)])
     expected = t.ppf(0.975, len(values) - 1) * deviation / np.sqrt(len(values))
     np.testing.assert_allclose(half_width(deviation, np.array([len(values)])), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_an_interval_of_seeds_is_that_of_a_table() -> None:
+    values = [1.0, 2.0, 4.0]
+    row, interval = aggregate(frame(values), ["group"]).iloc[0], mean_interval(values)
+    assert (interval.mean, interval.half_width, interval.n) == (row["mean"], row["ci95"], row["n"])
+    assert (interval.low, interval.high) == (row["mean"] - row["ci95"], row["mean"] + row["ci95"])
+    assert interval.method is MEAN
+    assert mean_interval([2.0]).text == "2"
+    assert row["predicted"] == prediction_half_width(np.array([np.std(values, ddof=1)]), np.array([3]))[0]
+
+
+def test_an_interval_is_printed_with_its_half_width_and_without_one_alone() -> None:
+    assert Interval.around(0.31249, 0.01234, 3).text == "0.312 ± 0.012"
+    alone = Interval.around(0.5, math.nan, 1)
+    assert (alone.text, alone.has_ends) == ("0.500", False)
+
+
+def test_the_interval_of_a_timing_is_that_of_a_median() -> None:
+    interval = Interval.of_timing({"median": 3.0, "low": 2.5, "high": 4.5, "n": 50})
+    assert interval == Interval(3.0, 2.5, 4.5, 1.0, 50, MEDIAN)
+    assert not Interval.of_timing({"median": 3.0}).has_ends
+
+
+def test_no_other_module_says_which_interval_is_used() -> None:
+    folder = Path(lipschitz.report.__file__).parent
+    words = re.compile(f"Student-t|95 ?%|{re.escape(PREDICTION.formula)}")
+    files = [path for kind in ("*.py", "*.j2") for path in folder.rglob(kind)]
+    assert [path.name for path in files if words.search(path.read_text())] == ["intervals.py"]

@@ -10,7 +10,7 @@ from synthetic import Plan, dump, write_sweep
 
 from lipschitz.report.reading.comparisons import rows_of
 from lipschitz.report.reading.results import load
-from lipschitz.report.statistics.summary import COLUMNS, overview, summarise
+from lipschitz.report.statistics.summary import COLUMNS, Summary
 
 
 def row_of(summary: pd.DataFrame, **labels: str) -> pd.Series:
@@ -92,7 +92,7 @@ def test_best_stands_beside_last(summary: pd.DataFrame) -> None:
 def test_a_method_whose_every_seed_diverged_has_its_row(tmp_path: Path) -> None:
     ends = {("eight_gaussians", "none", seed): "diverged" for seed in (0, 1)}
     plan = Plan(("eight_gaussians",), ("none", "gradient_penalty"), seeds=(0, 1), ends=ends, pictures=False)
-    row = row_of(summarise(load(write_sweep(tmp_path, plan))), constraint="none", metric="w1")
+    row = row_of(Summary(load(write_sweep(tmp_path, plan))).frame, constraint="none", metric="w1")
     assert (row["n"], row["diverged"]) == (0, 2)
     assert np.isnan(row["mean"])
 
@@ -108,7 +108,7 @@ def test_statuses_are_counted_of_the_runs_that_settings_were_chosen_by_too(tmp_p
     group = {"dataset": "eight_gaussians", "model": "mlp", "constraint": "none", "loss": "hinge"}
     choice = {"group": group, "setting": "A", "metric": "w1", "value": 1.0, "seeds": [100, 101, 102], "runs": judged}
     dump(tmp_path / "sweep.json", {"name": "tuned", "task": "generation", "runs": judged + runs, "chosen": [choice]})
-    found = overview(load(tmp_path))
+    found = Summary(load(tmp_path)).overview
     # A folder without a result whose lock nobody holds is of a run that waits.
     assert found == {"planned": 8, "finished": 3, "diverged": 2, "waiting": 3}
     assert sum(found.values()) == 2 * found["planned"]

@@ -10,16 +10,16 @@ from synthetic import Plan, quality_of, write_sweep
 
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.report.reading.results import load
-from lipschitz.report.statistics.summary import summarise
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.build import Table, build
-from lipschitz.report.tables.markup import latex, markdown
+from lipschitz.report.tables.markdown_and_latex import latex, markdown
 
 HOSTILE = r"a_b+c{d}(x=50%,y=#1)&|<i>$2^3~\z` 漢 é"
 
 
 def tables_of(folder: Path) -> list[Table]:
     sweep = load(folder)
-    return build(sweep, summarise(sweep))
+    return build(Summary(sweep))
 
 
 def column(table: Table, over: str, head: str) -> dict[str, str]:
@@ -83,7 +83,7 @@ def test_a_method_with_a_diverged_seed_is_not_bold_even_with_the_best_mean(tmp_p
     methods = ("none", "weight_clipping", "gradient_penalty")
     ends = {(dataset, "gradient_penalty", 1): "diverged"}
     folder = write_sweep(tmp_path, plan(datasets=(dataset,), constraints=methods, ends=ends))
-    summary = summarise(load(folder)).set_index(["metric", "which", "constraint"])["mean"]
+    summary = Summary(load(folder)).frame.set_index(["metric", "which", "constraint"])["mean"]
     overview, quality = tables_of(folder)[:2]
     measured = [(metric, which) for metric in quality_of(dataset) for which in ("last", "best")]
     assert [one.head for one in quality.columns[3:]] == [which for _, which in measured]
@@ -108,7 +108,7 @@ def test_unfinished_runs_are_noted(tmp_path: Path) -> None:
     ends = {("digits", "none", 0): "failed", ("digits", "none", 1): "running"}
     table = tables_of(write_sweep(tmp_path, plan(ends=ends)))[0]
     assert column(table, "", "n")["none"] == "1"
-    assert table.notes == ["Not in these numbers, because they did not end: 1 failed, 1 waiting."]
+    assert table.notes == ["Not included, because they did not end: 1 failed, 1 waiting."]
 
 
 def test_every_line_of_markdown_has_the_same_cells(tables: list[Table]) -> None:

@@ -10,9 +10,9 @@ from synthetic import METHODS, Plan, dump, write_sweep
 from synthetic_transport import PENALTY, Pairs, write_pairs
 
 from lipschitz.report.reading.results import load
-from lipschitz.report.statistics.summary import summarise
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.build import build
-from lipschitz.report.tables.markup import latex, markdown
+from lipschitz.report.tables.markdown_and_latex import latex, markdown
 from lipschitz.report.tables.table import Table
 from lipschitz.report.write import report
 
@@ -27,7 +27,7 @@ def folder_of(path: Path, uncaptured: Iterable[str] = (), **changes: object) -> 
 
 def tables_of(folder: Path) -> dict[str, Table]:
     sweep = load(folder)
-    return {table.title.partition(":")[0]: table for table in build(sweep, summarise(sweep))}
+    return {table.title.partition(":")[0]: table for table in build(Summary(sweep))}
 
 
 def cells(table: Table) -> dict[str, list[str]]:
@@ -65,7 +65,7 @@ def test_runs_that_share_a_device_are_said_to_be_no_cost(tmp_path: Path) -> None
         "Iteration",
         "Runs at once",
     ]
-    assert tables["Constraint and cost"].notes[-1].endswith("no method's cost.")
+    assert tables["Constraint and cost"].notes[-1].endswith("not the cost of a method.")
     assert [note.partition(":")[0] for note in tables["Overview"].notes] == ["ms"]
     assert tables["Quality"].notes == []
 
@@ -79,7 +79,7 @@ def test_what_could_not_be_captured_has_its_reason_and_no_ratio_to_what_was(tmp_
     assert found["Iteration: ms"] == ["4.20", "–"]
     assert found["Iteration: ms, uncaptured"] == ["23", "39"]
     assert found["Runs at once: number"] == ["4", "–"]
-    why = f"Not captured, and trained as launched kernel by kernel: gradient_penalty ({STREAMED})."
+    why = f"Not captured, trained by launching kernel by kernel: gradient_penalty ({STREAMED})."
     assert why in tables["Constraint and cost"].notes
     assert why in tables["Overview"].notes
 
@@ -92,7 +92,7 @@ def test_where_nothing_was_captured_no_column_says_so_and_ratios_are_of_uncaptur
         "Iteration: ms, uncaptured": ["23", "39"],
         "Peak memory: MiB": ["90", "90"],
     }
-    assert tables["Overview"].notes == [f"Not captured, and trained as launched kernel by kernel: all ({STREAMED})."]
+    assert tables["Overview"].notes == [f"Not captured, trained by launching kernel by kernel: all ({STREAMED})."]
 
 
 def test_methods_of_one_reason_share_its_mention(tmp_path: Path) -> None:

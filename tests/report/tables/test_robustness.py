@@ -13,9 +13,10 @@ from synthetic import Plan, dump, write_sweep
 
 from lipschitz.report.plots.by_setting import by_setting
 from lipschitz.report.plots.panels import report_style
-from lipschitz.report.reading.comparable import training_of
+from lipschitz.report.reading.comparisons import training_of
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.robustness import Method, Settings, settings_of
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.robustness import table
 from lipschitz.report.write import report
 from lipschitz.tasks.terms import Training
@@ -75,7 +76,7 @@ def tuned(folder: Path) -> Path:
 
 
 def only(folder: Path) -> Settings:
-    (found,) = settings_of(load(folder))
+    (found,) = settings_of(Summary(load(folder)))
     return found
 
 
@@ -133,7 +134,8 @@ def test_every_setting_has_its_mean_and_interval_in_the_plans_order(tmp_path: Pa
     (axes,) = drawn(found)
     assert [x for x, _ in sorted(marks(axes, "o"), key=lambda mark: mark[1])] == [22.0, 10.0, 40.0]
     # Two seeds: t with one degree of freedom, 12.706, times their half-distance.
-    assert found.value(Method(NONE, "hinge"), "A", FID) == (10.0, pytest.approx(12.706, abs=1e-3))
+    interval = found.interval(Method(NONE, "hinge"), "A", FID)
+    assert (interval.mean, interval.half_width) == (10.0, pytest.approx(12.706, abs=1e-3))
     bands = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     assert [(band.get_x(), band.get_width()) for band in bands] == [(10.0, 30.0), (69.0, 2.0)]
 
@@ -193,7 +195,7 @@ def test_losses_of_a_method_are_told_apart(tmp_path: Path) -> None:
         "weight_clipping, wasserstein",
     ]
     assert "hinge loss" in found.title
-    assert table(found).notes == ["The loss is hinge where none is named."]
+    assert table(found).notes == ["The loss is hinge unless another is named."]
     (axes,) = drawn(found)
     assert "none, wasserstein" in {text.get_text() for text in axes.texts}
 
@@ -206,7 +208,7 @@ def test_a_method_with_one_setting_says_nothing_of_settings(tmp_path: Path) -> N
     dump(folder / "sweep.json", {"name": "tried", "task": "generation", "runs": kept})
     assert [method.constraint for method in only(folder).methods] == [NONE]
     dump(folder / "sweep.json", {"name": "tried", "task": "generation", "runs": [run for run in kept if "-C-" in run]})
-    assert settings_of(load(folder)) == []
+    assert settings_of(Summary(load(folder))) == []
 
 
 def test_other_budgets_are_no_settings(tmp_path: Path) -> None:
@@ -217,7 +219,7 @@ def test_other_budgets_are_no_settings(tmp_path: Path) -> None:
             run["run"]["training"]["steps"] = 7
             path.write_text(json.dumps(run))
     found = only(folder)
-    assert found.settings == ["A", "C"]
+    assert list(found.settings) == ["A", "C"]
 
 
 def train(folder: Path, runs: str, **fields: object) -> None:
@@ -237,7 +239,7 @@ def test_fields_that_older_runs_do_not_know_are_no_other_budget(tmp_path: Path) 
     assert [method.constraint for method in found.methods] == [NONE, CLIPPED]
     assert found.title == "digits  ·  dcgan(width=16), hinge loss"
     train(folder, f"*-{CLIPPED}-*", precision="bf16")
-    assert len(settings_of(load(folder))) == 2
+    assert len(settings_of(Summary(load(folder)))) == 2
 
 
 def test_fields_that_older_runs_do_not_know_have_the_default_that_they_had() -> None:
@@ -252,7 +254,7 @@ def test_titles_tell_groups_of_other_training_apart(tmp_path: Path) -> None:
     plan = Plan(("digits",), (NONE, CLIPPED), settings=("A", "C"), seeds=(0,), evaluations=1, pictures=False)
     folder = write_sweep(tmp_path, plan)
     train(folder, f"*-{NONE}-*", steps=7, precision="tf32", ema=0.999)
-    first, second = settings_of(load(folder))
+    first, second = settings_of(Summary(load(folder)))
     assert first.title == "digits  ·  dcgan(width=16), hinge loss, ema 0.999, precision tf32, steps 7"
     assert second.title == "digits  ·  dcgan(width=16), hinge loss, precision float32, steps 400"
     assert (first.suffix, second.suffix) == ("digits", "digits_2")
@@ -265,9 +267,9 @@ def test_a_seed_that_finished_without_a_finite_value_makes_its_setting_the_worst
     edit(folder, name(NONE, "C", 101), FID, 5.0)
     found = only(folder)
     # Of seeds with a value its mean would be the best of all.
-    assert found.value(Method(NONE, "hinge"), "C", FID)[0] == 5.0
+    assert found.interval(Method(NONE, "hinge"), "C", FID).mean == 5.0
     assert cells(found)[NONE] == ["3", "0", "10 (A)", "22", "not finite (C)", "–"]
-    assert "so do those at which a seed finished without a finite value" in table(found).caption
+    assert "so does one at which a seed finished without a finite value" in table(found).caption
     (axes,) = drawn(found)
     assert [x for x, _ in marks(axes, "x")] == [axes.get_xlim()[1]]
     assert "1 of 2" in {text.get_text() for text in axes.texts}
@@ -307,6 +309,6 @@ def test_what_did_not_end_is_said(tmp_path: Path) -> None:
     (folder / "runs" / name(CLIPPED, "A", 100) / "result.json").unlink()
     found = only(folder)
     assert found.settings_of(Method(NONE, "hinge")) == ["E", "A"]
-    said = "Not in these numbers, because they did not end: 2 of none (C), 1 of weight_clipping (A)."
+    said = "Not included, because they did not end: 2 of none (C), 1 of weight_clipping (A)."
     assert table(found).notes == [said]
     assert cells(found)[NONE][0] == "2"

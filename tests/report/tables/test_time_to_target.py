@@ -12,9 +12,14 @@ from synthetic_transport import CLIPPING, PENALTY, SORTING, Pairs, write_pairs
 from lipschitz.cli import WRONG_INPUT, main
 from lipschitz.errors import InputError
 from lipschitz.report.reading.results import load
-from lipschitz.report.statistics.summary import summarise
-from lipschitz.report.statistics.targets import Target, check, default_target, parse
-from lipschitz.report.statistics.time_to_event import spell
+from lipschitz.report.statistics.summary import Summary
+from lipschitz.report.statistics.time_to_target import (
+    Target,
+    check_targets,
+    default_target,
+    parse_targets,
+    time_to_event,
+)
 from lipschitz.report.tables.build import build
 from lipschitz.report.tables.table import Table
 
@@ -55,7 +60,7 @@ def write_curves(folder: Path, curves: Mapping[str, Sequence[Sequence[float]]] =
 
 def reach_tables(folder: Path, *texts: str) -> list[Table]:
     sweep = load(folder)
-    return [table for table in build(sweep, summarise(sweep), parse(texts)) if table.title.startswith("Steps and")]
+    return [table for table in build(Summary(sweep), parse_targets(texts)) if table.title.startswith("Steps and")]
 
 
 def body(table: Table) -> dict[str, list[str]]:
@@ -63,19 +68,19 @@ def body(table: Table) -> dict[str, list[str]]:
 
 
 def test_the_interval_of_steps_is_that_of_the_t_distribution_where_every_seed_came() -> None:
-    one = spell([100.0, 300.0, 200.0])
-    assert (one.reached, one.of, one.mean, one.median) == (3, 3, 200.0, 200.0)
-    assert one.ci95 == pytest.approx(4.302652730 * 100 / math.sqrt(3), rel=1e-8)
+    one = time_to_event([100.0, 300.0, 200.0])
+    assert (one.reached, one.of, one.interval.mean, one.median) == (3, 3, 200.0, 200.0)
+    assert one.interval.half_width == pytest.approx(4.302652730 * 100 / math.sqrt(3), rel=1e-8)
 
 
 def test_of_seeds_that_never_came_no_mean_is_made_up() -> None:
     late = math.inf
-    assert math.isnan(spell([100.0, 200.0, late]).mean)
-    assert spell([100.0, late, 200.0]).median == 200.0
-    assert spell([100.0, late, late]).median == late
+    assert math.isnan(time_to_event([100.0, 200.0, late]).interval.mean)
+    assert time_to_event([100.0, late, 200.0]).median == 200.0
+    assert time_to_event([100.0, late, late]).median == late
     # Half of the seeds is no more than half: the middle is not known.
-    assert spell([100.0, late]).median == late
-    assert spell([100.0, 200.0, 300.0, late]).median == 300.0
+    assert time_to_event([100.0, late]).median == late
+    assert time_to_event([100.0, 200.0, 300.0, late]).median == 300.0
 
 
 def test_a_table_says_steps_seconds_and_who_reached_it(tmp_path: Path) -> None:
@@ -95,7 +100,7 @@ def test_a_value_on_the_target_has_reached_it_and_one_above_has_not(tmp_path: Pa
     (at,) = reach_tables(write_curves(tmp_path), "w1=2")
     # A time of equal steps is not known without error.
     assert body(at)["gradient_penalty"] == ["3 of 3", "0", "100 ± 0", "0.820"]
-    assert "± is of the steps alone" in at.caption
+    assert "their ± covers the steps alone" in at.caption
     (below,) = reach_tables(tmp_path, "w1=1.999")
     assert body(below)["gradient_penalty"][:3] == ["1 of 3", "0", "> 300"]
 
@@ -115,10 +120,10 @@ def test_a_diverged_seed_has_not_reached_it_whatever_it_passed(tmp_path: Path) -
 
 def test_a_seed_that_diverged_was_not_trained_for_longer_than_it_was(tmp_path: Path) -> None:
     late, diverged = math.inf, math.nan
-    assert math.isnan(spell([100.0, diverged, diverged]).median)
+    assert math.isnan(time_to_event([100.0, diverged, diverged]).median)
     # The middle one finished: it would have needed more than it was trained.
-    assert spell([diverged, late, 100.0]).median == late
-    assert spell([diverged, 100.0, 200.0]).median == 200.0
+    assert time_to_event([diverged, late, 100.0]).median == late
+    assert time_to_event([diverged, 100.0, 200.0]).median == 200.0
     curves = {"none": CURVES["none"], "gradient_penalty": ((3, 1, 1, 1), (3, 2, 2, 2), (3, 2))}
     (table,) = reach_tables(write_curves(tmp_path, curves, "diverged"), "w1=1")
     assert body(table)["gradient_penalty"] == ["1 of 3", "1", "> 300", "> 2.46"]
@@ -126,7 +131,7 @@ def test_a_seed_that_diverged_was_not_trained_for_longer_than_it_was(tmp_path: P
     dump(result, json.loads(result.read_text()) | {"status": "diverged"})
     (table,) = reach_tables(tmp_path, "w1=1")
     assert body(table)["gradient_penalty"] == ["1 of 3", "2", "diverged", "diverged"]
-    assert "or that it diverged" in table.caption
+    assert "or diverged." in table.caption
 
 
 def test_where_nothing_was_timed_seconds_are_not_made_up(tmp_path: Path) -> None:
@@ -142,7 +147,7 @@ def test_seconds_of_different_devices_do_not_compete(tmp_path: Path) -> None:
     path = tmp_path / "timing" / "none.json"
     dump(path, json.loads(path.read_text()) | {"device": "another"})
     (table,) = reach_tables(tmp_path, "w1=2")
-    assert "Timed on different devices" in table.caption
+    assert "timed on different devices" in table.caption
     assert not any(row[4].bold for row in table.rows)
 
 
@@ -205,9 +210,9 @@ def test_several_targets_are_several_tables_and_others_keep_their_default(tmp_pa
         ("=0.3", "METRIC=VALUE"),
         ("w2=0.3", "unknown metric 'w2'; did you mean 'w1'?"),
         ("loss/generator=0.3", "no better direction"),
-        ("w1=low", "'low' is no finite number"),
-        ("w1=nan", "'nan' is no finite number"),
-        ("w1=", "'' is no finite number"),
+        ("w1=low", "'low' is not a finite number"),
+        ("w1=nan", "'nan' is not a finite number"),
+        ("w1=", "'' is not a finite number"),
         ("fid/sngan=20", "'fid/sngan' was not recorded here; allowed: w1"),
     ],
 )
@@ -228,6 +233,6 @@ def test_a_target_that_cannot_be_is_one_line_and_writes_nothing(
 
 def test_what_was_recorded_may_be_asked_for(tmp_path: Path) -> None:
     sweep = load(write_curves(tmp_path))
-    check(parse(["w1=0.3"]), sweep)
+    check_targets(parse_targets(["w1=0.3"]), sweep)
     with pytest.raises(InputError, match="'modes' was not recorded"):
-        check(parse(["modes=3"]), sweep)
+        check_targets(parse_targets(["modes=3"]), sweep)

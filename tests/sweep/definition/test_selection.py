@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from lipschitz.cli import app
 from lipschitz.errors import InputError
 from lipschitz.report.reading.results import load
-from lipschitz.report.statistics.summary import summarise
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
 from lipschitz.sweep.store import SweepFolder
 
@@ -173,9 +173,9 @@ def test_a_report_leaves_out_what_settings_were_chosen_by(tmp_path: Path) -> Non
     finish(load_sweep(path, out=out), {**WORTH, "C": [8.0, 8.0]})
     sweep = load(out)
     assert set(sweep.runs["seed"]) == {0, 1}
-    rows = summarise(sweep).set_index(["constraint", "metric", "which"])
+    rows = Summary(sweep).frame.set_index(["constraint", "metric", "which"])
     assert rows.loc[("spectral_normalization", "w1", "last"), ["n", "mean"]].tolist() == [2, 8.0]
-    assert "12 runs that settings were chosen by are in no table but that of settings" in sweep.warnings
+    assert "12 runs were used to choose settings; only the table of settings includes them" in sweep.warnings
     chosen = "none, hinge: setting B, whose mean was 5, was chosen by w1 on seeds 10, 11"
     assert any(line.endswith(chosen) for line in sweep.warnings)
 
@@ -185,7 +185,7 @@ def test_a_report_before_the_first_run_that_was_chosen(tmp_path: Path) -> None:
     finish(load_sweep(path, out=out), WORTH)
     sweep = load_sweep(path, out=out)
     SweepFolder(out).define(sweep.definition())
-    said = "nothing to report: no run of the chosen settings was started, only the 12 that they were chosen by"
+    said = "nothing to report: no run with the chosen settings was started, only 12 runs that settings were chosen by"
     with pytest.raises(InputError, match=f"^{out}: {said}$"):
         load(out)
     chosen = next(run for run in sweep.runs if run.seed == 0)

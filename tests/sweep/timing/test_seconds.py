@@ -16,7 +16,7 @@ from sweeps import write
 from lipschitz.cli import main
 from lipschitz.errors import InputError
 from lipschitz.report.reading.results import load
-from lipschitz.report.statistics.summary import summarise
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.build import build
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
@@ -269,7 +269,7 @@ def test_a_dry_run_times_and_writes_nothing(
 
 def test_a_report_shows_the_steps_that_each_method_made(undisturbed: list[Job]) -> None:
     sweep = load(undisturbed[0].sweep)
-    overview, *_ = build(sweep, summarise(sweep))
+    overview, *_ = build(Summary(sweep))
     steps = [column.head for column in overview.columns].index("Steps")
     assert {row[0].text: row[steps].text for row in overview.rows if row[0].text != "optimal potential"} == {
         "none": "60",

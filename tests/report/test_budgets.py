@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from lipschitz.cli import app
 from lipschitz.errors import InputError
+from lipschitz.report.budgets import read_other_sweep, tables
 from lipschitz.report.published.critics import families
 from lipschitz.report.reading.results import load
-from lipschitz.report.tables.budgets import read, tables
+from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.write import report
 
 APART, TOGETHER = (0.01, 0.0, -0.01), (0.2, 0.0, -0.2)
@@ -49,8 +50,8 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_values_ranks_and_orders_by_hand(folders: tuple[Path, Path]) -> None:
     here, there = folders
-    (family,) = families(load(here))
-    (table,) = tables(family, read(there))
+    (family,) = families(Summary(load(here)))
+    (table,) = tables(family, read_other_sweep(there))
     heads = [(column.over, column.head) for column in table.columns]
     assert heads[2:4] == [("Steps", "published"), ("Steps", "equal")]
     rows = [[cell.text for cell in row] for row in table.rows]
@@ -67,7 +68,7 @@ def test_values_ranks_and_orders_by_hand(folders: tuple[Path, Path]) -> None:
         f"Reversed, published against equal: {pair}: gradient_penalty above {CLIPPING.label}.",
         "Apart in published only: none.",
         f"Apart in equal only: {pair}: sorting out (orthogonal, full_sort) above gradient_penalty.",
-        "Ordered alike, or apart in neither: 1 pairs of methods.",
+        "The same order in both, or apart in neither: 1 pairs of methods.",
     ]
 
 
@@ -88,8 +89,8 @@ def test_the_table_comes_first_and_without_records_steps_are_not_known(
 
 def test_one_seed_is_shown_and_not_ranked(folders: tuple[Path, Path], tmp_path: Path) -> None:
     one = write_pairs(tmp_path / "one", replace(HERE, seeds=(0,)))
-    (family,) = families(load(one))
-    (table,) = tables(family, read(folders[1]))
+    (family,) = families(Summary(load(one)))
+    (table,) = tables(family, read_other_sweep(folders[1]))
     assert {row[-1].text for row in table.rows} == {"–"}
     assert table.rows[0][4].text == "0.110"
 
@@ -98,13 +99,15 @@ def test_nothing_in_common_is_said(folders: tuple[Path, Path], tmp_path: Path) -
     generation = write_generation(
         tmp_path / "g", Plan(("digits",), ("none",), seeds=(0,), evaluations=1, pictures=False)
     )
-    assert any("no critic in common" in line for line in report(generation, limit_panels=0, beside=folders[1]))
+    assert any(
+        "no critic (task transport) in common" in line for line in report(generation, limit_panels=0, beside=folders[1])
+    )
 
 
 def test_a_folder_without_a_summary_is_refused_before_anything_is_written(folders: tuple[Path, Path]) -> None:
     here, there = folders
     (there / "summary.csv").unlink()
-    with pytest.raises(InputError, match=r"summary.csv: not there"):
+    with pytest.raises(InputError, match=r"summary.csv: not found"):
         report(here, beside=there)
     (there / "summary.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match=r"summary.csv: cannot be read"):

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from lipschitz.report.tables.number_format import show, show_interval
+from lipschitz.report.number_format import show, show_interval
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The tables as Markdown and as LaTeX."""
+"""Print tables as Markdown and as LaTeX."""
 
 import re
 from collections.abc import Iterable
@@ -36,15 +36,15 @@ _LATEX = {
     "ε": r"$\varepsilon$",
 }
 _MARKDOWN = re.compile(r"([\\`*{}\[\]<>|#~$]|(?<![^\W_])_|_(?![^\W_]))")
-"""What Markdown would take for markup; an underscore inside a word is none."""
+"""Characters that are markup in Markdown; an underscore inside a word is not."""
 
 _MANY_ROWS = 40
-"""Above which the rows of a table stand closer in LaTeX, so that it fits a page with its caption."""
+"""Above this number the rows of a LaTeX table are set closer, so that it fits a page with its caption."""
 
 _LONG_NOTES = 600
-"""Characters above which notes follow a table in LaTeX: a caption is on the page of its table, and has to fit there."""
+"""Above this number of characters notes follow a LaTeX table, because a caption must fit the page of its table."""
 
-# \@nodocument is \relax once a document has begun: the file knows whether it was \input or is compiled by itself.
+# \@nodocument is \relax once a document has begun: this tells whether the file was \input or is compiled alone.
 _OPENING = r"""% \input this into a document that loads booktabs, or compile it alone.
 \makeatletter
 \newif\ifalone \ifx\@nodocument\relax \alonefalse \else \alonetrue \fi
@@ -62,7 +62,7 @@ _CLOSING = r"""\ifalone \def\finish{\end{document}}\else \let\finish\relax \fi
 
 
 def markdown(tables: list[Table], title: str) -> str:
-    """Return the tables as GitHub's Markdown, with the caption that says what the numbers are."""
+    """Return the tables as GitHub's Markdown, below a heading and the caption that most of them share."""
     parts = [f"# {_plain(title)}", _plain(CAPTION)]
     for table in tables:
         heads = [_plain(column.name) for column in table.columns]
@@ -71,18 +71,18 @@ def markdown(tables: list[Table], title: str) -> str:
         lines = ["| " + " | ".join(row) + " |" for row in (heads, rules, *rows)]
         parts += [f"## {_plain(table.title)}", "\n".join(lines)]
         own = [table.caption] if table.caption != CAPTION else []
-        parts += [_plain(said) for said in [*own, *table.notes]]
+        parts += [_plain(text) for text in [*own, *table.notes]]
     return "\n\n".join(parts) + "\n"
 
 
 def latex(tables: list[Table], comments: Iterable[str] = ()) -> str:
     r"""Return the tables as LaTeX with booktabs: a file that compiles alone and can be ``\input``."""
-    said = "".join(f"% {' '.join(line.split())}\n" for line in comments)
-    return _OPENING + said + "\n".join(_latex_table(table) for table in tables) + _CLOSING
+    head = "".join(f"% {' '.join(line.split())}\n" for line in comments)
+    return _OPENING + head + "\n".join(_latex_table(table) for table in tables) + _CLOSING
 
 
 def spans(columns: list[Column]) -> list[tuple[str, int, int]]:
-    """Return the upper line of the head: text, first column (from 1) and number of columns of each span."""
+    """Return the upper line of a table's head: text, first column (from 1) and number of columns of each span."""
     found, start = [], 1
     for over, group in groupby(columns, key=lambda column: column.over):
         width = len(list(group))
@@ -137,7 +137,7 @@ def _plain(text: str) -> str:
 
 
 def tex(text: str) -> str:
-    """Escape for LaTeX; a character that pdfLaTeX's own fonts lack is written as its code point."""
+    """Escape ``text`` for LaTeX; a character that the fonts of pdfLaTeX lack is written as its code point."""
     return "".join(
         _LATEX.get(letter) or (letter if ord(letter) < 256 else f"U+{ord(letter):04X}")
         for letter in " ".join(text.split())

@@ -1,6 +1,15 @@
 import pytest
 
-from lipschitz.report.reading.names import files, names, pair, setting, words
+from lipschitz.report.reading.display_names import (
+    SettingLabel,
+    bare_name,
+    display_names,
+    label_in_words,
+    own_dataset_names,
+    pair_name,
+    parse_setting,
+    setting_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -15,16 +24,20 @@ from lipschitz.report.reading.names import files, names, pair, setting, words
     ],
 )
 def test_a_label_is_read_as_words(label: str, shown: str) -> None:
-    assert words(label) == shown
+    assert label_in_words(label) == shown
+
+
+def test_a_bare_name_has_no_arguments() -> None:
+    assert [bare_name(label) for label in ("aol", "sngan(n_fake=5000)", "a(c=1)+b(d=2)")] == ["aol", "sngan", "a"]
 
 
 def test_a_pair_says_its_dimension_and_width_even_by_default() -> None:
     default = {"name": "funnels", "dim": 2, "width": 4, "published": False}
-    assert pair("funnels", default) == "funnels, dim 2, 4 funnels"
+    assert pair_name("funnels", default) == "funnels, dim 2, 4 funnels"
     label = "funnels(width=64, degree=4.0, published=True)"
-    assert pair(label, default | {"width": 64}) == "published funnels, dim 2, 64 funnels, degree 4.0"
-    assert pair("tubes", {"name": "tubes", "dim": 2, "width": 4}) == "tubes, dim 2, width 4"
-    assert pair("line(scale=0.5)", {"name": "line", "scale": 0.5}) == "line, scale 0.5"
+    assert pair_name(label, default | {"width": 64}) == "published funnels, dim 2, 64 funnels, degree 4.0"
+    assert pair_name("tubes", {"name": "tubes", "dim": 2, "width": 4}) == "tubes, dim 2, width 4"
+    assert pair_name("line(scale=0.5)", {"name": "line", "scale": 0.5}) == "line, scale 0.5"
 
 
 @pytest.mark.parametrize(
@@ -38,13 +51,14 @@ def test_a_pair_says_its_dimension_and_width_even_by_default() -> None:
     ],
 )
 def test_a_setting_says_its_rate(label: str, definition: dict[str, object], shown: str) -> None:
-    assert setting(label, definition) == shown
+    assert setting_name(label, definition) == shown
 
 
 def test_labels_of_generation_are_read_as_they_are() -> None:
-    row = {"dataset": "funnels", "model": "critic", "setting": "adam(n_dis=5)", "definition": {}}
-    assert names([row | {"task": "generation"}]) == {}
-    assert names([row | {"task": "transport"}])["adam(n_dis=5)"] == "adam, n_dis 5"
+    row = {"dataset": "funnels", "model": "critic", "setting": "adam(n_dis=5)", "setting_name": "adam(n_dis=5)"}
+    row |= {"definition": {}}
+    assert display_names([row | {"task": "generation"}]) == {}
+    assert display_names([row | {"task": "transport"}])["adam(n_dis=5)"] == "adam, n_dis 5"
 
 
 def own(path: str, **fields: object) -> dict[str, object]:
@@ -69,11 +83,13 @@ def test_a_data_set_of_the_user_s_is_shown_by_a_short_name_of_its_own(
     datasets: list[dict[str, object]], taken: list[str], shown: list[str]
 ) -> None:
     labels = [f"label {index}" for index in range(len(datasets))]
-    assert files(dict(zip(labels, datasets, strict=True)), taken) == dict(zip(labels, shown, strict=True))
+    assert own_dataset_names(dict(zip(labels, datasets, strict=True)), taken) == dict(zip(labels, shown, strict=True))
 
 
 def test_a_name_that_cannot_be_told_apart_is_the_label() -> None:
-    assert files({"folder(folder=mnist)": own("mnist")}, ["mnist"]) == {"folder(folder=mnist)": "folder(folder=mnist)"}
+    assert own_dataset_names({"folder(folder=mnist)": own("mnist")}, ["mnist"]) == {
+        "folder(folder=mnist)": "folder(folder=mnist)"
+    }
 
 
 def test_both_tasks_show_short_names() -> None:
@@ -83,5 +99,22 @@ def test_both_tasks_show_short_names() -> None:
         row | {"dataset": label, "definition": {"dataset": own("/long/path/faces.npz", num_classes=10)}},
         row | {"dataset": "faces", "definition": {"dataset": {"name": "faces"}}},
     ]
-    assert names(rows[:1]) == {label: "faces"}
-    assert names(rows) == {label: "path/faces"}
+    assert display_names(rows[:1]) == {label: "faces"}
+    assert display_names(rows) == {label: "path/faces"}
+
+
+@pytest.mark.parametrize(
+    ("label", "name", "precision"),
+    [
+        ("C", "C", ""),
+        ("C [bf16]", "C", "bf16"),
+        ("adam(betas=[0.0, 0.9]) [bf16, channels_last]", "adam(betas=[0.0, 0.9])", "bf16, channels_last"),
+        ("adam(rates=[[1], [2]])", "adam(rates=[[1], [2]])", ""),
+    ],
+)
+def test_the_label_of_a_setting_is_a_name_and_a_precision(label: str, name: str, precision: str) -> None:
+    parsed = parse_setting(label)
+    assert parsed == SettingLabel(name, precision, "")
+    assert (parsed.recorded, parsed.full) == (label, label)
+    extra = parsed._replace(extra="training.batch_size=7")
+    assert (extra.recorded, extra.full) == (label, f"{label} [training.batch_size=7]")
