@@ -86,7 +86,7 @@ class Constraint(Config):
         """Put the weights back into the method's set, after each optimiser step; called without gradients."""
 
 
-def why_uncaptured(constraints: Sequence[Constraint]) -> str | None:
+def uncapturable_reason(constraints: Sequence[Constraint]) -> str | None:
     """Return why no CUDA graph can hold a step under ``constraints``, or None where none says so."""
     reasons = [f"{one.name()}: {one.uncapturable}" for one in constraints if one.uncapturable]
     return "; ".join(reasons) or None

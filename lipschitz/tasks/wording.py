@@ -1,30 +1,30 @@
-"""What the report calls things of a task: a task's own words, without torch."""
+"""The words of the report about a task. Imports no torch."""
 
 from typing import NamedTuple
 
 
 class Wording(NamedTuple):
-    """The words of a task in tables and figures, and what may share a table."""
+    """The words of the report about a task, and which of its runs may share a table."""
 
     lead: str
     """First line of the page."""
     network: str
-    """What the trained network D is, as the head of a column."""
+    """Heading of the column of the trained network D."""
     floor: str
-    """Name of the row that stands beside the methods: what the metrics say where nothing has to be learnt."""
+    """Name of the row of the floor: the metrics of real data, or of the known optimum."""
     meaning: str
-    """What that row is, for the page."""
+    """Explanation of that row on the page."""
     real: str
-    """What the samples are that D is to raise."""
+    """Name of the samples on which D should be large."""
     fake: str
-    """What the samples are that D is to lower."""
+    """Name of the samples on which D should be small."""
     timed: tuple[str, ...]
     """Parts of a training step that the timing pass measures."""
     places: dict[str, str]
-    """What a place where gradients are measured is called; its own name where nothing stands here."""
+    """Names of the places where gradients are measured, where they differ from those recorded."""
     axes_reach_floor: bool
-    """Whether an axis of quality always shows the floor; not where it is zero but for noise, far below every method."""
+    """Whether an axis of quality includes the floor: False if that is nearly zero, far below every method."""
     shares_tables: bool
-    """Whether one table holds several models: each pair has one true answer, whatever the network."""
+    """Whether one table compares several models: True if each data set has one true answer, whatever the network."""
     small_networks: bool
-    """Whether its networks are lost in the memory of a process, which is what can be measured on a CPU."""
+    """Whether networks are so small that the memory of a CPU process does not show them."""

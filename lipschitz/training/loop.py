@@ -160,7 +160,7 @@ class Trainer:
         values = self.task.evaluate(f"step {self.step}")
         self._measured_at = self.step
         self._remember_best(values[self.task.selection.metric])
-        self.task.end_interval()
+        self.task.keep_for_next_evaluation()
         self._last = _recorded(values)
         seconds = round(self._watch.seconds, 4)
         self._size = self.journal.append_records(

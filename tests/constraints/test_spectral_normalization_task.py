@@ -15,7 +15,7 @@ from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.datasets.points.eight_gaussians import EightGaussians
 from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.models.mlp import MLP
-from lipschitz.tasks.generation.task import Generation
+from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.settings import SETTINGS
 
 
@@ -33,9 +33,9 @@ def vectors(net: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
 
 
 @pytest.fixture
-def task() -> Generation:
+def task() -> GANTraining:
     data = EightGaussians().load(None, torch.device("cpu"))
-    built = Generation(
+    built = GANTraining(
         data,
         with_terms(
             TERMS,
@@ -65,7 +65,7 @@ def advanced(net: nn.Module, times: int) -> dict[str, Tensor]:
     return us
 
 
-def test_a_discriminator_update_advances_u_exactly_once(task: Generation) -> None:
+def test_a_discriminator_update_advances_u_exactly_once(task: GANTraining) -> None:
     once, twice = advanced(task.discriminator, 1), advanced(task.discriminator, 2)
     task.discriminator_step()
     for name, layer in weighted_layers(task.discriminator):
@@ -75,7 +75,9 @@ def test_a_discriminator_update_advances_u_exactly_once(task: Generation) -> Non
             assert (u - twice[name]).norm() > 1e-3, "power iteration has converged: the test sees nothing"
 
 
-def test_an_iteration_advances_u_once_a_discriminator_update(task: Generation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_iteration_advances_u_once_a_discriminator_update(
+    task: GANTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls: list[tuple[int, int]] = []
     advance = spectral_normalization.advance
 
@@ -89,7 +91,7 @@ def test_an_iteration_advances_u_once_a_discriminator_update(task: Generation, m
     assert calls == [(layers, 1)] * 5, "setting D makes five updates"
 
 
-def test_in_an_update_each_weight_is_normalised_once(task: Generation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_an_update_each_weight_is_normalised_once(task: GANTraining, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[NormalizedWeight] = []
     forward = NormalizedWeight.forward
 
@@ -109,13 +111,13 @@ def test_in_an_update_each_weight_is_normalised_once(task: Generation, monkeypat
         lambda task: task.evaluate("a"),
         lambda task: task.arrays(),
         lambda task: task.facts(),
-        lambda task: task.end_interval(),
+        lambda task: task.keep_for_next_evaluation(),
         lambda task: task.discriminator.eval()(torch.ones(1, 2)),
         lambda task: task.discriminator.train()(torch.ones(1, 2)),
     ],
     ids=["generator step", "evaluation", "arrays", "facts", "end of interval", "eval forward", "train forward"],
 )
-def test_nothing_else_moves_u(task: Generation, action: Callable[[Generation], object]) -> None:
+def test_nothing_else_moves_u(task: GANTraining, action: Callable[[GANTraining], object]) -> None:
     before = vectors(task.discriminator)
     action(task)
     for name, (u, v) in vectors(task.discriminator).items():
@@ -123,7 +125,7 @@ def test_nothing_else_moves_u(task: Generation, action: Callable[[Generation], o
         assert torch.equal(v, before[name][1])
 
 
-def test_a_generator_step_sees_sigma_of_the_weights_as_they_are_now(task: Generation) -> None:
+def test_a_generator_step_sees_sigma_of_the_weights_as_they_are_now(task: GANTraining) -> None:
     task.discriminator_step()
     for _, layer in weighted_layers(task.discriminator):
         raw, module = raw_weight(layer).detach(), normalized(layer)

@@ -43,7 +43,7 @@ class Counter(Task):
         self.draws.append(draw)
         return {"distance": abs(float(self.value) - 120), "undefined": float("nan")}
 
-    def end_interval(self) -> None:
+    def keep_for_next_evaluation(self) -> None:
         pass
 
     def facts(self) -> dict[str, Any]:
