@@ -96,7 +96,7 @@ def _network(
         net = Labelled(net, labels[steepest].reshape(1))
         bounds = {f"net.{layer}": bound for layer, bound in bounds.items()}
     lower = lower_bound(net, torch.cat([points[place] for place in SEARCHED_FROM]), rng)
-    # The gradient norm at any point is a lower bound.
+    # Any point will do for a lower bound.
     lower = max(lower, *(values[f"gradient_norm_max/{place}"] * (1 - ROUNDING) for place in points))
     lower, upper, _ = in_order(lower, upper_bound(net, shape, bounds).constant)
     return values | {"lipschitz_lower": lower, "lipschitz_upper": upper, "lipschitz_ratio": ratio(lower, upper)}

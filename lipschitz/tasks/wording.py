@@ -1,30 +1,30 @@
-"""The words of the report about a task. Imports no torch."""
+"""What the report calls things of a task: a task's own words, without torch."""
 
 from typing import NamedTuple
 
 
 class Wording(NamedTuple):
-    """The words of the report about a task, and which of its runs may share a table."""
+    """The words of a report for one task, and how it lays out tables and axes."""
 
     lead: str
     """First line of the page."""
     network: str
-    """Heading of the column of the trained network D."""
+    """Name of the trained network D, as the head of a column."""
     floor: str
-    """Name of the row of the floor: the metrics of real data, or of the known optimum."""
+    """Name of the floor's row in a table: the metrics of real data, or of an optimal potential."""
     meaning: str
-    """Explanation of that row on the page."""
+    """Explanation of that row, for the page."""
     real: str
-    """Name of the samples on which D should be large."""
+    """Name of the samples on which D is to be high."""
     fake: str
-    """Name of the samples on which D should be small."""
+    """Name of the samples on which D is to be low."""
     timed: tuple[str, ...]
     """Parts of a training step that the timing pass measures."""
     places: dict[str, str]
-    """Names of the places where gradients are measured, where they differ from those recorded."""
+    """Names of the places where gradients are measured; a place that is missing here keeps its own name."""
     axes_reach_floor: bool
-    """Whether an axis of quality includes the floor: False if that is nearly zero, far below every method."""
+    """Whether an axis of quality always shows the floor; not where it is zero up to noise, far below all methods."""
     shares_tables: bool
-    """Whether one table compares several models: True if each data set has one true answer, whatever the network."""
+    """Whether one table holds several models: a pair of distributions has one true answer, whatever the network."""
     small_networks: bool
-    """Whether networks are so small that the memory of a CPU process does not show them."""
+    """Whether the memory of a process, which is what is measured on a CPU, says nothing of its small networks."""

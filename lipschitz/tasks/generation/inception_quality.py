@@ -24,7 +24,7 @@ class InceptionQuality:
     Args:
         data: the data set.
         protocols: one or more.
-        weights: file of the Inception network's weights; None for the file in the cache.
+        weights: file of the network's weights; None for the file in the cache.
         device: device of the network.
 
     Raises:
@@ -39,27 +39,27 @@ class InceptionQuality:
         self._inception = load_inception(weights_file(weights), device)
         self._real = {protocol: real_statistics(data, protocol, self._inception) for protocol in protocols}
         self._floor = partial(floor, data, inception=self._inception)
-        self._floor_sizes = {protocol: data.sizes[protocol.other] for protocol in protocols}
+        self._other = {protocol: data.sizes[protocol.other] for protocol in protocols}
         self.generated = max(protocol.generated for protocol in protocols)
-        """Number of generated images that `measure` needs."""
+        """Generated images that `measure` takes."""
 
     @property
     def protocols(self) -> dict[str, dict[str, Any]]:
         """By metric, what its value depends on besides the samples."""
         facts: dict[str, dict[str, Any]] = {}
-        for protocol, other in self._floor_sizes.items():
+        for protocol, other in self._other.items():
             facts |= protocol.facts(self._inception.sha256, other)
         return facts
 
-    def measure(self, batches: Iterable[Tensor]) -> dict[str, float]:
-        """Return the metrics of all protocols of images in [-1, 1], given in batches ``(k, c, h, w)``.
+    def measure(self, chunks: Iterable[Tensor]) -> dict[str, float]:
+        """Return the metrics of all protocols of images in [-1, 1], given in chunks ``(k, c, h, w)``.
 
         Each image passes through the network once for each kind of preprocessing.
         """
         parts: dict[str, list[Embedded]] = {protocol.preprocessing: [] for protocol in self._real}
-        for batch in batches:
+        for chunk in chunks:
             for preprocessing, embedded in parts.items():
-                embedded.append(self._inception.embed([to_bytes(batch)], preprocessing))
+                embedded.append(self._inception.embed([to_bytes(chunk)], preprocessing))
         whole = {
             name: Embedded(*(np.concatenate(rows) for rows in zip(*embedded, strict=True)))
             for name, embedded in parts.items()

@@ -1,4 +1,4 @@
-"""Quality metrics of generated samples against held-out data: for points, and for images by a classifier."""
+"""Quality of generated samples against held-out data: what can be measured of points, and of images."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -16,24 +16,24 @@ from lipschitz.metrics.modes import high_quality_share, modes_covered
 from lipschitz.metrics.wasserstein import wasserstein1
 
 EXACT_W1_SAMPLES = 1000
-"""Most samples of an exact W1: the cost of the assignment problem grows with their cube."""
+"""Most samples an exact W1 is computed on: the assignment problem grows with their cube."""
 
 
 class Quality(Protocol):
-    """Compares generated samples with real ones of one data set."""
+    """Compares generated with real samples of one data set."""
 
     protocols: dict[str, dict[str, Any]]
-    """By metric, what its value depends on besides the samples."""
+    """What each metric's number depends on besides the samples."""
 
     def measure(self, generated: Tensor, real: Tensor, labels: Tensor | None = None) -> dict[str, float]:
-        """Return each metric of samples ``(n, *shape)``, equally many generated and real ones.
+        """Return each metric's value for samples ``(n, *shape)``, the same n of both.
 
-        In a conditional run ``labels``, int64 ``(n,)``, are the classes of both.
+        ``labels``, int64 ``(n,)``, are the classes of a conditional run's samples, real and generated alike.
         """
 
 
 class PointQuality:
-    """Exact W1 of points and, if the distribution has modes, their coverage."""
+    """Exact W1, and coverage of the modes where the distribution has any."""
 
     def __init__(self, data: PointData, samples: int) -> None:
         self._centers, self._std = data.centers, data.std
@@ -57,9 +57,10 @@ class PointQuality:
 
 
 class ImageQuality:
-    """Distances of images in the features of a classifier of the same data set. They are not the FID.
+    """Distances in the feature space of the data set's own classifier; never called FID.
 
-    A conditional run has metrics of each class, too. Images without labels have no classifier, and none of the metrics.
+    In a conditional run also what samples of each class are like. Images without labels have no classifier, and no
+    metric here.
     """
 
     def __init__(self, data: ImageData, samples: int, device: torch.device, *, conditional: bool = False) -> None:
@@ -75,23 +76,23 @@ class ImageQuality:
             "reference": "held-out images",
             "quantisation": "8 bit",
         }
-        distances = {**features, "n_real": samples, "n_fake": samples}
+        all_of_them = {**features, "n_real": samples, "n_fake": samples}
         self.protocols = {
-            "frechet_classifier": distances,
+            "frechet_classifier": all_of_them,
             "w1_classifier": {**features, "n_real": self._n, "n_fake": self._n},
-            "kid_classifier": {**distances, "subsets": 1},
+            "kid_classifier": {**all_of_them, "subsets": 1},
         }
         if conditional:
             per_class = round(samples / data.classes, 1)
-            self.protocols["intra_frechet_classifier"] = {**distances, "per_class": per_class}
-            shares = {name: value for name, value in distances.items() if name not in ("reference", "n_real")}
+            self.protocols["intra_frechet_classifier"] = {**all_of_them, "per_class": per_class}
+            shares = {name: value for name, value in all_of_them.items() if name not in ("reference", "n_real")}
             self.protocols |= {f"class_share/{label}": shares for label in range(data.classes)}
 
     def measure(self, generated: Tensor, real: Tensor, labels: Tensor | None = None) -> dict[str, float]:
         """Return ``frechet_classifier``, ``w1_classifier`` and ``kid_classifier`` of images in [-1, 1].
 
-        With labels also ``intra_frechet_classifier``, the mean over the classes with at least two samples, and
-        ``class_share/<label>`` of each class.
+        With labels also ``intra_frechet_classifier``, over the classes with two samples or more, and for each class
+        ``class_share/<label>``.
         """
         if self._classes is None:
             return {}
@@ -107,17 +108,17 @@ class ImageQuality:
         return values
 
     def _by_class(self, a: np.ndarray, b: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, float]:
-        predicted = self._classifier.classes(a)
+        taken_for = self._classifier.classes(a)
         counts = np.bincount(labels, minlength=classes)
         distances = [frechet_distance(a[labels == k], b[labels == k]) for k in np.flatnonzero(counts > 1)]
         values = {"intra_frechet_classifier": float(np.mean(distances)) if distances else float("nan")}
-        return values | {f"class_share/{k}": float(np.mean(predicted == k)) for k in range(classes)}
+        return values | {f"class_share/{k}": float(np.mean(taken_for == k)) for k in range(classes)}
 
 
 def metrics_of(dataset: Dataset, protocols: Sequence[InceptionProtocol] = ()) -> tuple[str, ...]:
-    """Return the metrics by which the best step of a run on ``dataset`` can be chosen; the first is the default.
+    """Return the names of the metrics by which a run on ``dataset`` may be chosen; the first is the default.
 
-    Images without labels have only those of the protocols.
+    There are none for images without labels, unless a protocol says how they are judged.
     """
     if dataset.kind == "images":
         of_classifier = () if dataset.classes is None else ("frechet_classifier", "w1_classifier", "kid_classifier")
@@ -126,7 +127,7 @@ def metrics_of(dataset: Dataset, protocols: Sequence[InceptionProtocol] = ()) ->
 
 
 def quality_of(data: Data, samples: int, device: torch.device, *, conditional: bool = False) -> Quality:
-    """Return the quality metrics of ``data``, for evaluations of ``samples`` generated and real samples."""
+    """Return how samples of ``data`` are judged, ``samples`` of them at a time."""
     if isinstance(data, ImageData):
         return ImageQuality(data, samples, device, conditional=conditional)
     assert isinstance(data, PointData)
@@ -134,7 +135,7 @@ def quality_of(data: Data, samples: int, device: torch.device, *, conditional: b
 
 
 def to_bytes(images: Tensor) -> Tensor:
-    """Quantise images in [-1, 1] to uint8, as in image files."""
+    """Quantise images in [-1, 1] to uint8, as they would be saved."""
     return (images.clamp(-1, 1).add(1).mul(127.5)).round().to(torch.uint8)
 
 

@@ -51,8 +51,8 @@ def class_sample_arrays(
     latents = torch.randn(PER_CLASS, latent, generator=rng, device=rng.device)
     labels = torch.arange(rows, device=rng.device).repeat_interleave(PER_CLASS)
     samples = generate(generator, latents.repeat(rows, 1), labels)
-    found, positions = data.floor_of(labels, rng)
-    real = torch.zeros_like(samples).index_copy(0, positions, found)
+    found, places = data.floor_of(labels, rng)
+    real = torch.zeros_like(samples).index_copy(0, places, found)
     arrays = {"samples": _drawable(data, samples), "real": _drawable(data, real), "labels": labels.cpu().numpy()}
     if data.class_names:
         arrays["class_names"] = np.array(data.class_names[:rows])
