@@ -2,6 +2,7 @@
 
 import copy
 import csv
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, ClassVar, Literal
@@ -27,7 +28,7 @@ from lipschitz.sweep.engine.local import run_jobs
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.transport.critic_training import CriticTraining
-from lipschitz.training.iterations import WARM_UP, CapturedIterations, Iterations, Uncapturable
+from lipschitz.training.iterations import WARM_UP, CapturedIterations, CudaGraph, Iterations, Uncapturable
 
 MADE = WARM_UP + 5
 
@@ -46,7 +47,7 @@ class Observing(Constraint):
         return batch.real.new_zeros(())
 
     def project(self, net: nn.Module) -> None:
-        observe("undefined", torch.full((), torch.nan))
+        observe("undefined", next(net.parameters()).new_full((), torch.nan))
 
 
 class Reserved(Constraint):
@@ -72,8 +73,9 @@ class Late(Constraint):
             observe("late", torch.ones(()))
 
 
-def gan(*constraints: Constraint) -> GANTraining:
+def gan(*constraints: Constraint, device: str = "cpu") -> GANTraining:
     terms = with_terms(TERMS, model=MLP(width=8, depth=2), selection="w1", constraints=constraints)
+    terms = replace(terms, device=torch.device(device))
     return GANTraining(EightGaussians().load(None, terms.device), terms)
 
 
@@ -134,6 +136,18 @@ def test_a_graph_observes_as_single_steps_do(build: Any) -> None:
     for name in ours:
         assert torch.equal(ours[name]["written"], torch.tensor([MADE]))
         torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.gpu
+def test_a_cuda_graph_observes_as_single_steps_do() -> None:
+    with torch.cuda.stream(torch.cuda.Stream()):
+        plain, replayed = trained(gan(Observing(), device="cuda")), gan(Observing(), device="cuda")
+        graph = CudaGraph(torch.cuda.current_stream(), list(replayed.random_streams()))
+        iterations = CapturedIterations(replayed, 100, graph, 2)
+        assert iterations.make(MADE, never) == MADE
+        ours, theirs = (task.state_dict()["observed"] for task in (replayed, plain))
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5, equal_nan=True)
+        iterations.release()
 
 
 def test_what_is_new_while_a_graph_is_captured_says_why_it_cannot_be() -> None:
