@@ -5,7 +5,7 @@ import torch
 from lipschitz.constraints.base import Constraint
 from lipschitz.datasets.images.image_data import ImageData, Split
 from lipschitz.models.dcgan import DCGAN
-from lipschitz.tasks.generation.task import Generation
+from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.losses.catalogue import LOSSES
 from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import SETTINGS, Setting
@@ -34,9 +34,9 @@ def generation(
     device: torch.device = CPU,
     precision: Precision = "float32",
     seed: int = 0,
-) -> Generation:
+) -> GANTraining:
     """Return the training of SN-GAN's standard CNN; two of them draw the same batches in turn."""
-    return Generation(
+    return GANTraining(
         noise_images(size, device),
         Terms(
             DCGAN(width=width),

@@ -28,7 +28,7 @@ from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.constraints.weight_clipping import WeightClipping
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.random_streams import seeded
-from lipschitz.tasks.generation.task import Generation
+from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.settings import SETTINGS, Setting
 
 Workload = dict[str, Any]
@@ -42,7 +42,7 @@ class Ours(NamedTuple):
     loss: str
     setting: Setting
 
-    def build(self, workload: Workload) -> Generation:
+    def build(self, workload: Workload) -> GANTraining:
         """Return its training."""
         return generation(self.constraint, loss=self.loss, setting=self.setting, **workload)
 
@@ -78,7 +78,7 @@ def textbook(loop: type[Loop], prepare: Callable[[nn.Module], None] | None = Non
     return train
 
 
-def torch_in_our_step(setting: Setting, workload: Workload) -> Generation:
+def torch_in_our_step(setting: Setting, workload: Workload) -> GANTraining:
     """Return our own training, in which torch's parametrization takes the place of our constraint."""
     task = generation(TorchSpectralNorm(), setting=setting, **workload)
     start_parametrizations(task.discriminator)

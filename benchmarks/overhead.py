@@ -23,7 +23,7 @@ from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.runner import check_data
 from lipschitz.sweep.store import RunFolder
-from lipschitz.tasks.generation.task import Generation
+from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.training.loop import SLICE, Trainer
 
 ALLOWED = 1.03
@@ -63,7 +63,7 @@ def measure(run: Run, options: argparse.Namespace) -> dict[str, Any]:
         return {"steps": steps, "allowed": ALLOWED, **compared(watched(made, run.id, options.pairs))}
 
 
-def _trained(task: Generation, run: Run, folder: Path) -> Iterator[int]:
+def _trained(task: GANTraining, run: Run, folder: Path) -> Iterator[int]:
     """Yield the step reached after each slice of one run after another, the last slice's with what finishing costs."""
     steps = run.training.steps
     for index in count():
@@ -81,7 +81,7 @@ def _runs(slices: Iterable[Pair], size: int) -> Iterator[Pair]:
         yield Pair(*map(sum, zip(*batch, strict=True)))
 
 
-def _measure_nothing(task: Generation) -> None:
+def _measure_nothing(task: GANTraining) -> None:
     """Replace what the task measures by constants under the same names, each evaluation the best so far."""
     values = task.evaluate("once")
     sign = 1 if task.selection.better == "higher" else -1
@@ -89,7 +89,7 @@ def _measure_nothing(task: Generation) -> None:
     facts, arrays = task.facts(), task.arrays()
     constants = {
         "evaluate": lambda _: {**values, task.selection.metric: float(sign * next(rising))},
-        "end_interval": lambda: None,
+        "keep_for_next_evaluation": lambda: None,
         "facts": lambda: facts,
         "arrays": lambda: arrays,
     }

@@ -23,7 +23,7 @@ from same_step import Steps, distance
 
 from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
-from lipschitz.tasks.generation.task import Generation
+from lipschitz.tasks.generation.gan_training import GANTraining
 
 WARM_UP = 5
 HEADINGS = (
@@ -104,7 +104,7 @@ def _discriminator_step(one: Steps) -> Call:
 
 def _iteration(one: Steps) -> Call:
     """Return a discriminator update followed by a generator update: of ours, what the trainer calls."""
-    return partial(one.step, 0.0) if isinstance(one, Generation) else one.step
+    return partial(one.step, 0.0) if isinstance(one, GANTraining) else one.step
 
 
 def _row(row: dict[str, Any]) -> tuple[str, ...]:

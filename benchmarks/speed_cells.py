@@ -20,7 +20,7 @@ from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.sweep.engine.packing import Lane, packs_of
 from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.timing.rounds import in_turns, parts_and_whole, repeated, replay
-from lipschitz.tasks.generation.task import Generation
+from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.precision import Precision
 from lipschitz.training.clock import median_interval, synchronize
 from lipschitz.training.iterations import TOGETHER, WARM_UP, Uncapturable, iterations_of, new_stream
@@ -51,7 +51,7 @@ def checks(device: str, methods: Sequence[str], **workload: int) -> Cells:
         if device == "cpu":
             continue
         captured = [_task(name, device, seed=seed, **workload) for seed in (0, 1)]
-        if reason := alone.why_uncaptured():
+        if reason := alone.uncapturable_reason():
             yield f"captured/{name}", reason
             continue
         try:
@@ -115,7 +115,7 @@ KINDS: dict[str, Callable[..., Cells]] = {
 }
 
 
-def _task(method: str, device: str, **workload: Any) -> Generation:
+def _task(method: str, device: str, **workload: Any) -> GANTraining:
     return generation(CONSTRAINTS[method](), device=torch.device(device), **workload)
 
 
@@ -123,7 +123,7 @@ def _timings(seen: dict[str, list[float]]) -> dict[str, Any]:
     return {part: median_interval(taken)._asdict() for part, taken in seen.items()}
 
 
-def _lane(task: Generation, stream: torch.cuda.Stream | None = None) -> Lane:
+def _lane(task: GANTraining, stream: torch.cuda.Stream | None = None) -> Lane:
     """Return a run of `CHECKED` iterations, captured where it has a ``stream``."""
     return Lane(stream, iterations_of(task, CHECKED, stream))
 
@@ -139,13 +139,13 @@ def _make(lanes: Sequence[Lane]) -> None:
     synchronize(device)
 
 
-def _distance(one: Generation, other: Generation) -> float | str:
+def _distance(one: GANTraining, other: GANTraining) -> float | str:
     pairs = zip(_networks(one), _networks(other), strict=True)
     distances = [float((ours - theirs).norm() / ours.norm().clamp_min(1e-30)) for ours, theirs in pairs]
     return max(distances) if all(map(math.isfinite, distances)) else "the networks are not finite"
 
 
-def _networks(task: Generation) -> Iterator[torch.Tensor]:
+def _networks(task: GANTraining) -> Iterator[torch.Tensor]:
     for net in (task.generator, task.discriminator):
         yield from (tensor.double() for tensor in net.state_dict().values())
 

@@ -17,8 +17,7 @@ from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 from lipschitz.tasks.transport.potential import AS_PUBLISHED
-from lipschitz.training.checkpoint import load
-from lipschitz.training.loop import FORMAT
+from lipschitz.training.checkpoint import FORMAT, load
 
 KNOWN = ("cosine", "l2", "w1_dual", "w1_error")
 

@@ -13,7 +13,7 @@ from lipschitz.datasets.points.eight_gaussians import EightGaussians
 from lipschitz.models.mlp import MLP
 from lipschitz.sweep.engine.local import worker_context
 from lipschitz.sweep.engine.process import set_up_torch
-from lipschitz.tasks.generation.task import Generation
+from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.losses.hinge import Hinge
 from lipschitz.tasks.settings import SETTINGS
 from lipschitz.tasks.terms import Evaluation, Terms, Training
@@ -22,7 +22,7 @@ from lipschitz.training.clock import median_interval
 WARM_UP = 5
 
 
-def points(seed: int) -> Generation:
+def points(seed: int) -> GANTraining:
     """Return the training of the default perceptron on eight Gaussians, with spectral normalization."""
     terms = Terms(
         MLP(),
@@ -35,15 +35,15 @@ def points(seed: int) -> Generation:
         selection="w1",
         device=CPU,
     )
-    return Generation(EightGaussians().load(None, CPU), terms)
+    return GANTraining(EightGaussians().load(None, CPU), terms)
 
 
-def images(seed: int) -> Generation:
+def images(seed: int) -> GANTraining:
     """Return the training of SN-GAN's CNN at a quarter of its width on 32x32 images, with spectral normalization."""
     return generation(SpectralNormalization(), width=16, size=32, batch_size=64, seed=seed)
 
 
-WORKLOADS: dict[str, Callable[[int], Generation]] = {"points, mlp": points, "images, dcgan of width 16": images}
+WORKLOADS: dict[str, Callable[[int], GANTraining]] = {"points, mlp": points, "images, dcgan of width 16": images}
 
 
 def scaling(workload: str, seconds: float, rounds: int) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """Named random streams: what one method draws never shifts what another sees."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 
 def stream_seed(seed: int, name: str) -> int:
@@ -24,3 +25,26 @@ def seeded(seed: int, name: str) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(seed, name))
         yield
+
+
+class RandomStreams:
+    """The named generators of one run on one device, with their states for checkpoints."""
+
+    def __init__(self, seed: int, names: Iterable[str], device: torch.device) -> None:
+        self._generators = {name: stream(seed, name, device) for name in names}
+
+    def __getitem__(self, name: str) -> torch.Generator:
+        return self._generators[name]
+
+    def generators(self) -> list[torch.Generator]:
+        """Return all generators."""
+        return list(self._generators.values())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the state of each generator by name."""
+        return {name: generator.get_state() for name, generator in self._generators.items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state_dict` returned."""
+        for name, generator in self._generators.items():
+            generator.set_state(state[name])

@@ -292,6 +292,6 @@ def test_a_dry_run_warns_of_weights_and_of_a_precision_that_are_not_there(tmp_pa
     text = text.replace("samples: 32", "samples: 32, protocols: [{sngan: {n_real: 20, n_fake: 6, score_samples: 10}}]")
     done = lipschitz("sweep", write(tmp_path, text), "--dry-run", "--device", "cpu", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "warning: precision tf32 cannot be had on cpu" in done.stdout
+    assert "warning: precision tf32 is not supported on cpu" in done.stdout
     assert "warning: no weights of the FID's Inception network" in done.stdout
     assert "time not measured" in done.stdout

@@ -105,7 +105,7 @@ class Constraint(Config):
         """
 
 
-def why_uncaptured(constraints: Sequence[Constraint]) -> str | None:
+def uncapturable_reason(constraints: Sequence[Constraint]) -> str | None:
     """Return why a training step with ``constraints`` cannot be captured in a CUDA graph, or None if it can."""
     reasons = [f"{one.name()}: {one.uncapturable}" for one in constraints if one.uncapturable]
     return "; ".join(reasons) or None

@@ -1,4 +1,4 @@
-"""The base class of tasks: what a run can be made of, how it is built, what judges it."""
+"""The base class of tasks: how a run is built, which configurations are refused, which metrics judge it."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from lipschitz.training.task import Task
 
 
 class Unsuitable(ValueError):
-    """What a task cannot be made of: one line, and the axis of a sweep file that it is about."""
+    """A configuration that a task does not support: one line, and the axis of the sweep file at fault."""
 
     def __init__(self, axis: str, message: str) -> None:
         super().__init__(message)
@@ -25,7 +25,7 @@ class Unsuitable(ValueError):
 class TaskKind(Config):
     """A task that a sweep file can name. A subclass is one file, in a folder of this package named after the task.
 
-    What the report calls things of a task stands in ``wording.py`` of that folder, which must not import torch.
+    The words of the report about the task are in ``wording.py`` of that folder, which must not import torch.
     """
 
     has_generator: ClassVar[bool]
@@ -33,7 +33,7 @@ class TaskKind(Config):
 
     @abstractmethod
     def build(self, data: Any, terms: Terms) -> Task:
-        """Return the networks, optimisers and random streams of a run on loaded ``data``."""
+        """Return a run in training: its networks, optimisers and random streams, on loaded ``data``."""
 
     @abstractmethod
     def default_model(self, shape: tuple[int, ...]) -> Model:
@@ -45,12 +45,12 @@ class TaskKind(Config):
 
     @abstractmethod
     def judged_by(self, dataset: Dataset, protocols: Sequence[Protocol] = ()) -> tuple[str, ...]:
-        """Return the metrics by which runs on ``dataset`` can be chosen; the first chooses a run's best step."""
+        """Return the metrics by which the best step of a run on ``dataset`` can be chosen; the first is the default."""
 
     @abstractmethod
     def check(self, dataset: Dataset, model: Model, loss: Loss, setting: Setting) -> None:
-        """Refuse what the task cannot be made of.
+        """Refuse a configuration that the task does not support.
 
         Raises:
-            Unsuitable: names the axis of the sweep file and says what is allowed.
+            Unsuitable: names the axis of the sweep file and what is allowed there.
         """

@@ -1,4 +1,4 @@
-"""What is measured of every discriminator, whatever its constraint: its layers, its bracket, its gradients by place."""
+"""Measurement of a discriminator: σ of its layers, a bracket of its Lipschitz constant, norms of its gradients."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -17,18 +17,18 @@ from lipschitz.estimation.upper_bound.composition import upper_bound
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 
 SEARCHED_FROM = ("real", "fake", "interpolated")
-"""Places from which the search for ``lipschitz_lower`` starts."""
+"""Places at whose points the search for ``lipschitz_lower`` starts."""
 
 
 class Measured(NamedTuple):
-    """What was measured of a discriminator."""
+    """The result of `measure_discriminator`."""
 
     values: dict[str, float]
-    """By metric name."""
+    """Values by metric name."""
     spectra: dict[str, Tensor]
     """All singular values of each layer's reshaped kernel, descending, float64, on the CPU."""
     starts: dict[str, Tensor]
-    """From where the next measurement best looks for each layer's σ."""
+    """By layer, the vectors from which the next search for its σ should start."""
 
 
 def measure_discriminator(
@@ -38,16 +38,16 @@ def measure_discriminator(
     rng: torch.Generator | None = None,
     labels: Tensor | None = None,
 ) -> Measured:
-    """Measure a copy of ``net`` in float64 and eval mode; the network itself is left alone.
+    """Measure a copy of ``net`` in float64 and eval mode; the network itself is unchanged.
 
     Args:
         net: the discriminator, ``(n, ...)`` -> ``(n, 1)``.
-        places: named points ``(n, ...)``; those of `SEARCHED_FROM` must be among them.
-        starts: what an earlier measurement returned.
-        rng: of the search for the lower bound, on the CPU; one seeded by zero where none is given.
-        labels: int64 ``(n,)``, the classes that a conditional network is asked about at the points of every place, row
-            by row. Its bracket is that of x -> D(x, y) for the worst class y: the search takes the class of the
-            steepest point, and the upper end holds for every class, by σ of the whole table of embeddings.
+        places: points ``(n, ...)`` by the name of the place; those of `SEARCHED_FROM` are required.
+        starts: `Measured.starts` of an earlier measurement.
+        rng: random numbers of the search for the lower bound, on the CPU; by default seeded by zero.
+        labels: int64 ``(n,)``, the classes of the points of every place, row by row, for a conditional network. The
+            bracket is then that of x -> D(x, y) for the worst class y: the search takes the class of the steepest
+            point, and the upper bound holds for every class, by σ of the whole embedding table.
 
     Returns:
         Values ``sigma_reshaped/<layer>``, ``sigma_operator/<layer>``, ``sigma_upper/<layer>``,
@@ -61,8 +61,8 @@ def measure_discriminator(
         return Measured(layers | _network(twin, points, search, labels), spectra, kept)
 
 
-def with_row(spectra: Mapping[str, Tensor], row: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return ``spectra``, by layer ``(evaluations, k)`` float32, with the singular values of one more evaluation."""
+def append_spectra(spectra: Mapping[str, Tensor], row: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return ``spectra``, by layer ``(evaluations, k)`` float32, with the values ``(k,)`` of one more evaluation."""
     rows = {name: values.float().cpu()[None] for name, values in row.items()}
     return {name: torch.cat([spectra[name], last]) if name in spectra else last for name, last in rows.items()}
 

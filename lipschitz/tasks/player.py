@@ -1,4 +1,4 @@
-"""A network in training: its optimiser, its last losses, and how a discriminator bounded by constraints is updated."""
+"""A network in training: its optimiser, its constraints, its last losses, and its update."""
 
 import copy
 from collections.abc import Iterable, Sequence
@@ -11,19 +11,16 @@ from torch.nn.utils import parametrize
 from lipschitz.constraints.base import Batch, Constraint, constrain
 from lipschitz.constraints.batch_dependence import batch_dependent
 from lipschitz.estimation.fixed_labels import Labelled
+from lipschitz.observe import LENGTH, Ring
 from lipschitz.random_streams import seeded
-from lipschitz.tasks.memory_format import laid_out, maps_laid_out
-from lipschitz.tasks.precision import Precision, forward_passes, products
+from lipschitz.tasks.memory_format import maps_in_memory_format, to_memory_format
+from lipschitz.tasks.precision import Precision, forward_precision, matmul_precision
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import Terms
-from lipschitz.training.ring import Ring
-
-LOSSES_KEPT = 50
-"""Losses of each network that are kept: what a recorded mean is over."""
 
 
 class Player:
-    """A network, wrapped by its constraints already, with its optimiser and its last losses."""
+    """A network, already wrapped by its constraints, with its optimiser and its last losses."""
 
     def __init__(
         self,
@@ -34,19 +31,19 @@ class Player:
         lr: float | None = None,
         precision: Precision = "float32",
     ) -> None:
-        """Take the setting's learning rate where ``lr`` is None."""
+        """Use the setting's learning rate where ``lr`` is None."""
         self.net = net
         self._setting = setting if lr is None else setting.model_copy(update={"lr": lr})
         self._parameters = list(net.parameters())
         self.optimiser = self._setting.build(self._parameters, device)
-        self.losses = Ring(LOSSES_KEPT, device)
+        self.losses = Ring(LENGTH, device)
         self._constraints = constraints
         self._precision = precision
 
-    def learns(self, whether: bool) -> None:
-        """Let the parameters ask for gradients, or not, while another network learns."""
+    def set_requires_grad(self, flag: bool) -> None:
+        """Set ``requires_grad`` of all parameters: False while the other network is updated."""
         for parameter in self._parameters:
-            parameter.requires_grad_(whether)
+            parameter.requires_grad_(flag)
 
     @property
     def loss(self) -> Tensor:
@@ -54,28 +51,28 @@ class Player:
         return self.losses.last
 
     def measured_losses(self, name: str) -> dict[str, float]:
-        """Return the last loss and the mean of the last `LOSSES_KEPT`, by metric name."""
+        """Return the last loss and the mean of the last `LENGTH`, by metric name."""
         return {f"loss/{name}": float(self.loss), f"loss_mean/{name}": self.losses.mean()}
 
-    def decay(self, progress: float | Tensor) -> None:
-        """Set the learning rate that the setting has after the share ``progress`` of the run, in place."""
+    def decay_learning_rate(self, progress: float | Tensor) -> None:
+        """Set, in place, the learning rate of the setting after the share ``progress`` of the run."""
         if self._setting.decay != "none":
             for group in self.optimiser.param_groups:
                 group["lr"].copy_(torch.as_tensor(self._setting.lr_at(progress)))
 
     @torch.no_grad()
-    def prepare(self) -> None:
-        """Advance the state of the constraints, before an update."""
+    def update_constraints(self) -> None:
+        """Advance the state of the constraints, such as a power iteration, before an update."""
         for constraint in self._constraints:
             constraint.update(self.net)
 
     def update(self, loss: Tensor) -> None:
-        """Make one step of the optimiser down ``loss``, and put the weights back into the constraints' sets.
+        """Make one optimiser step on ``loss``, then project the weights onto the constraints' sets.
 
-        Under tf32 the whole backward pass is in TF32, that of penalties and of what constraints make of weights, too.
+        Under tf32 the whole backward pass is in TF32, also through penalties and reparametrised weights.
         """
         self.optimiser.zero_grad(set_to_none=True)
-        with products(self._precision):
+        with matmul_precision(self._precision):
             torch.autograd.backward(loss)
         self.optimiser.step()
         with torch.no_grad():
@@ -87,7 +84,7 @@ class Player:
         return {"net": _copied(self.net), "losses": self.losses.state_dict()}
 
     def load_snapshot(self, snapshot: dict[str, Any]) -> None:
-        """Put back what `snapshot` returned; the optimiser stays."""
+        """Restore what `snapshot` returned; the optimiser is unchanged."""
         self.net.load_state_dict(snapshot["net"])
         self.losses.load_state_dict(snapshot["losses"])
 
@@ -100,12 +97,15 @@ class Player:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to what `state_dict` returned; the optimiser's tensors are new ones, which no graph knows."""
+        """Restore what `state_dict` returned. The optimiser's tensors are new, so a CUDA graph must be captured after.
+
+        Options of the optimiser, such as fused kernels, stay those of this process; of them only a learning rate that
+        decays is restored.
+        """
         self.load_snapshot(state)
         options = [{key: group[key] for key in group if key != "params"} for group in self.optimiser.param_groups]
         self.optimiser.load_state_dict(state["optimiser"])
         for group, ours in zip(self.optimiser.param_groups, options, strict=True):
-            # What the device asks for is this process's affair; of the options only a rate that decays has a state.
             if isinstance(ours["lr"], Tensor):
                 ours["lr"].copy_(torch.as_tensor(group["lr"]))
             group.update(ours)
@@ -114,9 +114,9 @@ class Player:
 class Generator(Player):
     """A generator of samples from latents ``(n, latent)``, bounded by the terms' generator constraints.
 
-    Where the terms say so, it keeps an exponential moving average of its weights (Yazıcı et al. 2019,
-    arXiv:1806.04498): after each update, average <- decay * average + (1 - decay) * weights, from the initial weights
-    on. Buffers, such as running statistics and what constraints keep, are taken as they are.
+    If the terms ask for it, it keeps an exponential moving average of its weights (Yazıcı et al. 2019,
+    arXiv:1806.04498). After each update, average <- decay * average + (1 - decay) * weights, starting from the initial
+    weights. Buffers, such as running statistics and the state of constraints, are copied.
     """
 
     def __init__(self, net: nn.Module, latent: int, terms: Terms) -> None:
@@ -130,13 +130,13 @@ class Generator(Player):
         self._layout = terms.training.layout
 
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return the samples ``(n, *shape)`` of a training step, whose maps and images are in the terms' layout."""
-        with maps_laid_out(self.net, self._layout):
+        """Return the samples ``(n, *shape)`` of a training step, with maps and images in the terms' memory format."""
+        with maps_in_memory_format(self.net, self._layout):
             samples: Tensor = self.net(latents) if labels is None else self.net(latents, labels)
-        return laid_out(samples, self._layout)
+        return to_memory_format(samples, self._layout)
 
     def update(self, loss: Tensor) -> None:
-        """Make one step of the optimiser down ``loss``, and move the average."""
+        """Make one optimiser step on ``loss``, and update the average."""
         super().update(loss)
         if self.average is None:
             return
@@ -144,15 +144,15 @@ class Generator(Player):
             averages: list[Tensor] = list(self.average.parameters())
             weights: list[Tensor] = list(self.net.parameters())
             torch._foreach_lerp_(averages, weights, 1 - self._decay)
-            for kept, buffer in zip(self.average.buffers(), self.net.buffers(), strict=True):
-                kept.copy_(buffer)
+            for averaged, buffer in zip(self.average.buffers(), self.net.buffers(), strict=True):
+                averaged.copy_(buffer)
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the network, its average and the last losses."""
         return super().snapshot() | ({} if self.average is None else {"average": _copied(self.average)})
 
     def load_snapshot(self, snapshot: dict[str, Any]) -> None:
-        """Put back what `snapshot` returned; the optimiser stays."""
+        """Restore what `snapshot` returned; the optimiser is unchanged."""
         super().load_snapshot(snapshot)
         if self.average is not None:
             self.average.load_state_dict(snapshot["average"])
@@ -163,7 +163,7 @@ class Generator(Player):
 
 
 class Discriminator(Player):
-    """A discriminator of samples of ``shape``, bounded by the terms' constraints, whose randomness is ``rng``."""
+    """A discriminator of samples of ``shape``, bounded by the terms' constraints, which draw from ``rng``."""
 
     def __init__(self, net: nn.Module, shape: tuple[int, ...], terms: Terms, rng: torch.Generator) -> None:
         with seeded(terms.seed, "constraint"):
@@ -171,30 +171,30 @@ class Discriminator(Player):
         lr = terms.setting.discriminator_lr
         super().__init__(net, terms.setting, terms.device, terms.constraints, lr, terms.training.precision)
         self._objective, self._rng = terms.loss, rng
-        # On a CPU halves stay longer in its caches; on a GPU one pass has half as many kernels to launch.
-        self._apart = terms.device.type == "cpu" or any(batch_dependent(net))
+        # On a CPU half a batch fits its caches better; on a GPU one pass launches half as many kernels.
+        self._separate_passes = terms.device.type == "cpu" or any(batch_dependent(net))
 
     def step(self, real: Tensor, generated: Tensor, labels: Tensor | None = None) -> None:
-        """Make one update on samples ``(n, *shape)`` of either kind, whose classes are ``labels`` ``(n,)``, if any."""
-        self.learns(True)
-        self.prepare()
+        """Make one update on real and generated samples ``(n, *shape)``, both of the classes ``labels`` ``(n,)``."""
+        self.set_requires_grad(True)
+        self.update_constraints()
         net = self.net if labels is None else Labelled(self.net, labels)
-        # Cached: a reparametrised weight is computed once, and the penalty sees the one that the loss saw.
+        # Cached: a reparametrised weight is computed once, and the penalty sees the same one as the loss.
         with parametrize.cached():
-            with forward_passes(self._precision, real.device, self.net):
-                judged = self._judged(net, real, generated)
-            loss = self._objective.discriminator(*(outputs.to(real.dtype) for outputs in judged))
+            with forward_precision(self._precision, real.device, self.net):
+                outputs = self._outputs(net, real, generated)
+            loss = self._objective.discriminator(*(output.to(real.dtype) for output in outputs))
             self.losses.write(loss)
             for constraint in self._constraints:
-                # Outside of autocast: a gradient by the input is never taken in bfloat16. Other penalties may be the
-                # small rest of a large product, such as W^T W - I, of which TF32 would leave little.
-                with products(self._precision if constraint.double_backward else "float32"):
+                # Outside autocast: a gradient by the input is never taken in bfloat16. A penalty without one may be the
+                # small difference of large products, such as W^T W - I, which TF32 would round away.
+                with matmul_precision(self._precision if constraint.double_backward else "float32"):
                     loss = loss + constraint.penalty(net, Batch(real, generated, labels), self._rng)
         self.update(loss)
 
-    def _judged(self, net: nn.Module, real: Tensor, generated: Tensor) -> Sequence[Tensor]:
-        """Return D(real) and D(generated): from one pass where that is quicker, and no module would mix the two."""
-        if self._apart:
+    def _outputs(self, net: nn.Module, real: Tensor, generated: Tensor) -> Sequence[Tensor]:
+        """Return D(real) and D(generated), from one forward pass if that is faster and no layer mixes samples."""
+        if self._separate_passes:
             return net(real), net(generated)
         outputs: Tensor = net(torch.cat([real, generated]))
         return outputs.chunk(2)
@@ -204,8 +204,8 @@ def _copied(net: nn.Module) -> dict[str, Tensor]:
     return {key: value.detach().clone() for key, value in net.state_dict().items()}
 
 
-def are_finite(players: Iterable[Player]) -> bool:
-    """Say whether the last losses, every parameter and all that a method or a norm layer keeps are finite."""
+def players_are_finite(players: Iterable[Player]) -> bool:
+    """Return whether the last losses and all parameters and buffers of the networks are finite."""
     tensors = [
         tensor
         for player in players

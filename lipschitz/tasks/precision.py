@@ -1,9 +1,8 @@
-"""In which arithmetic a training step multiplies: float32, TF32, or bfloat16 in its forward passes.
+"""Precision of a training step: float32, TF32, or bfloat16 in its forward passes.
 
-Always in float32 are the values of losses, of penalties that do not differentiate by the input, and of what constraints
-make of weights, and the updates of constraints and optimisers. Gradients are another matter: under tf32 the backward
-pass, one for the loss and all penalties, is in TF32 throughout, through those values too. Under bf16 it multiplies as
-the forward pass did, in bfloat16 or float32.
+Always in float32 are the values of losses, of penalties without input gradients and of reparametrised weights, and the
+updates of constraints and optimisers. Under tf32 the whole backward pass, one for the loss and all penalties, is in
+TF32. Under bf16 each operation of the backward pass has the precision of its forward pass, bfloat16 or float32.
 """
 
 from collections.abc import Iterator
@@ -22,15 +21,16 @@ from lipschitz.tf32 import float32_products
 Precision = Literal["float32", "tf32", "bf16"]
 
 AMPERE = (8, 0)
-"""The compute capability from which NVIDIA's devices multiply in TF32 and bfloat16."""
+"""Least compute capability of NVIDIA devices that support TF32 and bfloat16."""
 
 
 @contextmanager
-def forward_passes(precision: Precision, device: torch.device, *networks: nn.Module) -> Iterator[None]:
-    """Make the forward passes of ``networks`` in the block in ``precision``: tf32 as `products`, bf16 by autocast.
+def forward_precision(precision: Precision, device: torch.device, *networks: nn.Module) -> Iterator[None]:
+    """Run forward passes of ``networks`` in the block in ``precision``: tf32 by `matmul_precision`, bf16 by autocast.
 
-    What a constraint makes of a weight is computed before, in float32, and kept for the block, or for that of an outer
-    `torch.nn.utils.parametrize.cached`: forwards only its product with activations is rounded. Outputs may be bfloat16.
+    Reparametrised weights are computed before the block, in float32, and cached for it, or for an outer
+    `torch.nn.utils.parametrize.cached` block. Only their products with activations are rounded. Outputs may be
+    bfloat16.
     """
     if precision == "float32":
         yield
@@ -38,45 +38,46 @@ def forward_passes(precision: Precision, device: torch.device, *networks: nn.Mod
     with parametrize.cached():
         for network in networks:
             compute_reparametrized(network)
-        with products(precision), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with matmul_precision(precision), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             yield
 
 
 @contextmanager
-def products(precision: Precision) -> Iterator[None]:
-    """Let float32 be multiplied in TF32 in the block if that is ``precision``; else as it is, in a worker in full."""
+def matmul_precision(precision: Precision) -> Iterator[None]:
+    """Compute float32 matrix products and convolutions of the block in TF32 if ``precision`` is tf32."""
     with float32_products("tf32") if precision == "tf32" else nullcontext():
         yield
 
 
 def check_device(precision: Precision, device: torch.device) -> None:
-    """Refuse a device that does not multiply in ``precision``, so that no run bears the name of what it was not.
+    """Refuse a device that does not support ``precision``, so that no run is labelled with a precision it did not have.
 
     Raises:
-        InputError: tf32 anywhere but on CUDA, or on a device that knows none; bf16 on CUDA without it.
+        InputError: the device supports float32 only, or tf32 is asked of a CPU.
     """
     if precision == "float32" or (precision == "bf16" and device.type == "cpu"):
         return
     if device.type != "cuda" or (precision == "tf32" and torch.version.hip is not None):
-        allowed = "float32 or bf16" if device.type in ("cpu", "cuda") else "float32"
-        raise InputError(f"precision {precision} cannot be had on {device}; allowed there: {allowed}")
+        supported = "float32, bf16" if device.type in ("cpu", "cuda") else "float32"
+        raise InputError(f"precision {precision} is not supported on {device}; supported: {supported}")
     if torch.version.hip is None and (found := torch.cuda.get_device_capability(device)) < AMPERE:
         capability = ".".join(map(str, found))
         needs = f"precision {precision} needs compute capability {'.'.join(map(str, AMPERE))}"
-        raise InputError(f"{needs}, and {device} has {capability}; allowed: float32")
+        raise InputError(f"{needs}, {device} has {capability}; supported: float32")
 
 
 def check_constraint(precision: Precision, constraint: Constraint) -> None:
-    """Refuse bf16 for a method whose forward pass differentiates the network by its input.
+    """Refuse bf16 for a method whose forward pass takes the gradient of the network by its input.
 
-    Such a gradient is never taken in less than TF32; in float32, as penalties are, it would leave nothing in bf16.
+    Input gradients are never taken in bfloat16. Taking this one in float32, as penalties do, would leave no part of the
+    forward pass in bfloat16.
 
     Raises:
-        Refusal: naming the method.
+        Refusal: names the method.
     """
     in_forward = constraint.double_backward and type(constraint).penalty is Constraint.penalty
     if precision == "bf16" and in_forward:
         raise Refusal(
-            f"{constraint.name()} takes the gradient by the input in every forward pass, which is never done in bf16; "
-            "allowed: precision: float32 or tf32"
+            f"{constraint.name()} takes the input gradient in every forward pass, which is not supported in bf16; "
+            "supported: precision: float32 or tf32"
         )

@@ -1,4 +1,4 @@
-"""Settings: optimiser, learning rate and n_dis, an axis of a sweep; SN-GAN's settings A to F."""
+"""Settings: optimiser, learning rate and n_dis, one axis of a sweep; SN-GAN's settings A to F."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal
@@ -22,22 +22,22 @@ class Setting(Config):
     source = "Miyato et al. 2018, arXiv:1802.05957, Table 1"
 
     optimiser: Annotated[Optimiser, *entry_of(OPTIMISERS, Optimiser.entry)] = Adam()
-    """adam (arXiv:1412.6980), or rmsprop as in the WGAN paper (arXiv:1701.07875, Algorithm 1)."""
+    """Optimiser: adam (arXiv:1412.6980), or rmsprop as in the WGAN paper (arXiv:1701.07875, Algorithm 1)."""
     lr: PositiveFloat = 2e-4
-    """α, the learning rate."""
+    """Learning rate α."""
     betas: Annotated[tuple[Beta, Beta], Strict(False)] = (0.5, 0.999)
-    """Adam's β1 and β2; RMSProp has none."""
+    """β1 and β2 of Adam; rmsprop does not use them."""
     n_dis: PositiveInt = 1
     """Discriminator updates per generator update."""
     discriminator_lr: PositiveFloat | None = None
-    """α of the discriminator if it is another (Heusel et al. 2017, arXiv:1706.08500); null for ``lr``."""
+    """Learning rate of the discriminator (two time scales: Heusel et al. 2017, arXiv:1706.08500); null for lr."""
     decay: Literal["none", "linear"] = "none"
-    """``linear``: the learning rate falls linearly to zero over the run."""
+    """Learning rate schedule. none: constant. linear: linear decay to zero at the end of the run."""
 
     def build(self, parameters: Iterable[torch.nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
-        """Return torch's optimiser over ``parameters``; on CUDA a graph can capture its step.
+        """Return torch's optimiser of ``parameters``; on CUDA a graph can capture its step.
 
-        A learning rate that decays is a tensor: float32 on CUDA, as the fused kernel needs it, else float64.
+        A learning rate that decays is a tensor: float32 on CUDA, which the fused kernel requires, else float64.
         """
         on_cuda = device.type == "cuda"
         lr: float | Tensor = self.lr
@@ -46,11 +46,11 @@ class Setting(Config):
         return self.optimiser.build(list(parameters), lr, self.betas, on_cuda=on_cuda)
 
     def lr_at(self, progress: float | Tensor) -> float | Tensor:
-        """Return the learning rate after the share ``progress`` in [0, 1] of the run; of its kind if it decays."""
+        """Return the learning rate after the share ``progress`` in [0, 1] of the run."""
         return self.lr * (1 - progress) if self.decay == "linear" else self.lr
 
     def label(self) -> str:
-        """Return the letter of SN-GAN's setting with these values, else the fields."""
+        """Return the letter of the equal setting of SN-GAN; if there is none, optimiser and changed fields."""
         for letter, setting in SETTINGS.items():
             if setting == self:
                 return letter

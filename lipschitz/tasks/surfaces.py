@@ -1,4 +1,4 @@
-"""What the report draws of a discriminator, as arrays: its values over the plane, and its layers' spectra."""
+"""Arrays from which the report draws a discriminator: its values on a grid, and the spectra of its layers."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -7,12 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-SURFACE = 96
-"""Points along each side of the grid on which a function of points is drawn."""
+Extent = tuple[float, float, float, float]
+"""A rectangle of the plane: least and greatest x, least and greatest y."""
+
+GRID = 96
+"""Points along each side of the grid on which a function of the plane is drawn."""
 
 
 def spectrum_arrays(spectra: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
-    """Return ``spectra/<layer>``, a row an evaluation, and ``spectrum/<layer>``, the last of them."""
+    """Return ``spectra/<layer>``, ``(evaluations, k)``, and ``spectrum/<layer>``, that of the last evaluation."""
     arrays = {}
     for name, rows in spectra.items():
         arrays[f"spectrum/{name}"] = rows[-1].numpy()
@@ -21,25 +24,23 @@ def spectrum_arrays(spectra: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
 
 
 @torch.no_grad()
-def surface(net: nn.Module, extent: tuple[float, float, float, float], device: torch.device) -> dict[str, np.ndarray]:
-    """Return the values of ``net`` over the frame ``extent`` as ``surface`` and the frame as ``surface_extent``."""
-    with evaluated(net):
-        values = over_plane(net, extent, device)
+def surface_arrays(net: nn.Module, extent: Extent, device: torch.device) -> dict[str, np.ndarray]:
+    """Return the values of ``net`` on a grid over ``extent``, ``surface``, and ``surface_extent``."""
+    with eval_mode(net):
+        values = values_on_grid(net, extent, device)
     return {"surface": values, "surface_extent": np.array(extent, dtype=np.float32)}
 
 
-def over_plane(
-    function: Callable[[Tensor], Tensor], extent: tuple[float, float, float, float], device: torch.device
-) -> np.ndarray:
-    """Return the values of ``function``, points ``(n, 2)`` -> one each, on a grid; rows go up the second axis."""
-    x = torch.linspace(extent[0], extent[1], SURFACE, device=device)
-    y = torch.linspace(extent[2], extent[3], SURFACE, device=device)
+def values_on_grid(function: Callable[[Tensor], Tensor], extent: Extent, device: torch.device) -> np.ndarray:
+    """Return ``function``, ``(n, 2)`` -> ``(n, 1)``, on a grid over ``extent``, ``(GRID, GRID)``; a row has one y."""
+    x = torch.linspace(extent[0], extent[1], GRID, device=device)
+    y = torch.linspace(extent[2], extent[3], GRID, device=device)
     grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).flatten(0, 1)
-    return function(grid).view(SURFACE, SURFACE).cpu().numpy()
+    return function(grid).view(GRID, GRID).cpu().numpy()
 
 
 @contextmanager
-def evaluated(net: nn.Module) -> Iterator[None]:
+def eval_mode(net: nn.Module) -> Iterator[None]:
     """Put ``net`` in eval mode for the block."""
     training = net.training
     net.eval()

@@ -1,4 +1,4 @@
-"""What a task is built from besides data: model, constraints, loss, setting, training and evaluation of a run."""
+"""The definition of a run as a task sees it: model, constraints, loss, setting, training and evaluation."""
 
 import math
 from dataclasses import dataclass
@@ -21,30 +21,31 @@ from lipschitz.tasks.settings import Setting
 
 
 class Training(Config):
-    """How long and how a run trains, the same for every method of a sweep.
+    """How long and how runs train, the same for every method of a sweep.
 
-    A new field is validated, part of a run's id where it is not the default, written to ``run.json``, and in the JSON
-    Schema. A task reads it as ``terms.training.<field>``.
+    A new field is validated, written to ``run.json`` and the JSON Schema, and part of a run's id where it differs from
+    its default. A task reads it as ``terms.training.<field>``.
     """
 
     steps: PositiveInt | None = None
-    """Iterations: n_dis discriminator updates and one generator update each; of transport, an update of the critic."""
+    """Iterations: each is n_dis discriminator updates and one generator update; in transport, one critic update."""
     seconds: PositiveFloat | None = None
-    """Time instead of iterations: as many steps as fit, by the timing pass; written into each run's definition."""
+    """Training time instead of steps. The timing pass converts it to steps, which run.json records."""
     batch_size: PositiveInt = 64
-    """Samples of either kind, real and generated, per update."""
+    """Real samples per update, and as many generated ones."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Decay of an exponential moving average of the generator's weights, judged apart (``fid/sngan/ema``): it neither
-    trains anything nor chooses a run's best step. Null for none."""
+    """Decay of an exponential moving average of the generator's weights, or null for none. The average is evaluated
+    under names of its own, such as fid/sngan/ema. It does not affect training or the choice of a run's best step."""
     generator_batch_size: PositiveInt | None = None
-    """Samples per update of the generator; null for as many as of either kind (SN-GAN's ResNets have twice as many)."""
+    """Generated samples per generator update; null for batch_size (SN-GAN's ResNets use twice as many)."""
     precision: Precision = "float32"
-    """Of training steps. ``tf32``: matrix products and convolutions, on CUDA alone. ``bf16``: forward passes under
-    autocast; losses, penalties, constraints and optimisers stay in float32. What is measured is never in either."""
+    """Precision of training steps. tf32: matrix products and convolutions in TF32, on CUDA only. bf16: forward passes
+    under autocast to bfloat16; losses, penalties, constraints and optimisers stay in float32. Evaluations are not
+    affected."""
     layout: MemoryFormat = "contiguous"
-    """Of images in memory, in training steps. ``channels_last``: both networks work in it, up to layers that return
-    contiguous maps, such as ``full_sort``; the arithmetic is the same but for rounding. Kernels, constraints and what
-    is measured stay contiguous."""
+    """Memory format of images in training steps. channels_last: both networks use it, up to layers that return
+    contiguous maps, such as full_sort. Results differ by rounding only. Kernels, constraints and evaluations stay
+    contiguous."""
 
     @model_validator(mode="after")
     def _has_one_budget(self) -> Self:
@@ -63,35 +64,35 @@ class Training(Config):
         return max(1, math.floor(1000 * self.seconds / ms_per_iteration))
 
     def incomparable(self) -> list[str]:
-        """Return precision and layout where they are not the default: such runs are compared among themselves."""
+        """Return precision and layout where they are not the default: such runs are only compared with each other."""
         changed = self.changed()
         return [changed[name] for name in ("precision", "layout") if name in changed]
 
 
 class Evaluation(Config):
-    """When and on how much a run is measured."""
+    """When a run is evaluated, and on how many samples."""
 
     every: PositiveInt = 500
-    """Iterations between two evaluations; the start and the end are always measured."""
+    """Iterations between two evaluations; start and end are always evaluated."""
     samples: Annotated[int, Field(ge=2)] = 2000
-    """Generated and real samples per evaluation; fewer where the data set's held-out part is smaller."""
+    """Generated samples per evaluation, and as many real ones; fewer if the data set holds out fewer."""
     gradient_samples: PositiveInt = 128
-    """Points of each kind at which the discriminator's input gradient is measured."""
+    """Points of each kind (real, fake, interpolated, ...) at which the discriminator's input gradient is measured."""
     select: str | None = None
-    """Metric that chooses a run's best step; by default w1 for points, frechet_classifier for images, cosine for
-    transport, and for images without labels the FID of the first protocol."""
+    """Metric that chooses a run's best step. By default w1 for points, frechet_classifier for images, cosine for
+    transport, and the FID of the first protocol for images without labels."""
     protocols: Annotated[tuple[Annotated[Protocol, *entry_of(PROTOCOLS)], ...], Strict(False), unique] = ()
-    """By which images are judged besides, in the features of the FID's Inception network: sngan, modern, or a variant
-    by fields; what is recorded is called fid/sngan and so on."""
+    """Protocols of further image metrics, in the features of the FID's Inception network: sngan, modern, or one of them
+    with changed fields. Metrics are recorded as fid/sngan and so on."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """The definition of a run as a task sees it, and where it runs."""
+    """The definition of a run as a task sees it, and the device that it runs on."""
 
     model: Model
     constraints: tuple[Constraint, ...]
-    """Of the discriminator, or critic."""
+    """Constraints of the discriminator, or critic."""
     loss: Loss
     setting: Setting
     seed: int
@@ -100,7 +101,7 @@ class Terms:
     selection: str
     """Metric by which the best step is chosen."""
     device: torch.device
-    """Where networks and data are."""
+    """Device of networks and data."""
     generator_constraints: tuple[Constraint, ...] = ()
     inception_weights: Path | None = None
-    """File of the weights of the FID's Inception network; the cached file where None."""
+    """File of the weights of the FID's Inception network; None for the file in the cache."""

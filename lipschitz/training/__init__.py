@@ -1,1 +1,7 @@
-"""The loop, checkpoints and the clock; knows no task by name."""
+"""The training loop and what it needs; it knows no task by name.
+
+- loop: `Trainer`, which trains, evaluates and checkpoints one run; task: the `Task` protocol that it asks for.
+- iterations: training iterations one by one, or several at once as a CUDA graph.
+- journal, checkpoint: records, results and checkpoints of a run, and how it is resumed from them.
+- observers: what is told how a run goes, an extension point; clock: synchronised times and their intervals.
+"""

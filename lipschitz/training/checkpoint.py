@@ -1,4 +1,4 @@
-"""Checkpoints: the newest and the one before it, each whole or not there; loading executes nothing from the file."""
+"""Checkpoint files: the newest and the one before it, each whole or absent; loading one executes nothing in it."""
 
 import os
 from pathlib import Path
@@ -9,11 +9,14 @@ import torch
 from lipschitz.errors import first_line
 from lipschitz.files import write_atomically
 
+FORMAT = 2
+"""Version of the content of checkpoints; a run is not resumed from another one."""
+
 
 def save(state: dict[str, Any], path: Path, previous: Path) -> None:
     """Write ``state`` to ``path``; the checkpoint that was there becomes ``previous``."""
     if path.exists():
-        # A second name for the old file: at no moment is there no checkpoint under `path`.
+        # A second link to the old file, so that there is a checkpoint at `path` at every moment.
         spare = previous.with_name(f".{previous.name}")
         spare.unlink(missing_ok=True)
         os.link(path, spare)
@@ -22,18 +25,19 @@ def save(state: dict[str, Any], path: Path, previous: Path) -> None:
 
 
 def load(path: Path, previous: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """Return the newest state that can be read, or None, and a line for each file that could not be."""
-    broken = []
+    """Return the newest state that can be read, or None, and a warning for each file that cannot be read."""
+    warnings = []
     for candidate in (path, previous):
         if not candidate.exists():
             continue
         try:
             state: dict[str, Any] = torch.load(candidate, map_location="cpu", weights_only=True)
         except Exception as error:
-            # Damaged bytes make the unpickler raise nearly anything; whatever it is, the file cannot be read.
-            # Set aside: the next save must not put a broken file in the place of the last good one.
+            # Damaged bytes make the unpickler raise almost any exception.
+            # Renamed, so that the next save does not replace the last good checkpoint by the broken one.
             candidate.replace(candidate.with_name(f"{candidate.name}.broken"))
-            broken.append(f"{candidate}: broken checkpoint, set aside as {candidate.name}.broken ({first_line(error)})")
+            reason = first_line(error)
+            warnings.append(f"{candidate}: broken checkpoint, renamed to {candidate.name}.broken ({reason})")
             continue
-        return state, broken
-    return None, broken
+        return state, warnings
+    return None, warnings

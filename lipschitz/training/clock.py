@@ -1,4 +1,4 @@
-"""Time that can be cited: synchronised, warmed up, with the interval of its median."""
+"""Measure time: device-synchronised milliseconds of a call, the interval of a median, a stopwatch for training."""
 
 import time
 from collections.abc import Callable
@@ -19,23 +19,23 @@ class Timing(NamedTuple):
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the device has done what it was given."""
+    """Wait until the device has finished all work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def median_interval(values: list[float]) -> Timing:
-    """Return the median of ``values`` with its distribution-free 95 % interval, by the binomial law."""
+    """Return the median of ``values`` with its distribution-free 95 % interval, from the binomial distribution."""
     ordered = np.sort(values)
     n = len(ordered)
-    # The smallest number of heads that n coins do not exceed with a probability of 2.5 % or more.
+    # The 2.5 % quantile of Binomial(n, 1/2).
     rank = int(np.searchsorted(bdtr(np.arange(n + 1), n, 0.5), 0.025))
     low, high = ordered[max(rank - 1, 0)], ordered[min(n - rank, n - 1)]
     return Timing(float(np.median(ordered)), float(low), float(high), n)
 
 
 def milliseconds(call: Callable[[], object], device: torch.device) -> float:
-    """Return the time that ``call`` takes, the device synchronised before and after."""
+    """Return the time of ``call`` in milliseconds, with the device synchronised before and after."""
     synchronize(device)
     start = time.perf_counter()
     call()
@@ -44,10 +44,10 @@ def milliseconds(call: Callable[[], object], device: torch.device) -> float:
 
 
 class Stopwatch:
-    """Seconds spent in the blocks that it watches, going on from an earlier total.
+    """Counts the seconds spent in ``with`` blocks; the total can be set, as after a resume.
 
-    On CUDA a block is timed on its stream, from when the device reaches its first call to when it is done with the
-    last: the host waits for it only when the seconds are read.
+    On CUDA a block is timed on its stream by events, from its first operation on the device to its last. The host waits
+    for the device only when `seconds` is read.
     """
 
     def __init__(self, device: torch.device) -> None:

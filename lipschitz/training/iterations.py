@@ -1,4 +1,4 @@
-"""Making iterations of a task: one by one, or several at once as a CUDA graph that the device replays by itself."""
+"""Training iterations of a task: launched one by one, or several at once by replaying a CUDA graph."""
 
 import math
 from collections.abc import Callable
@@ -7,36 +7,37 @@ from typing import Protocol
 import torch
 
 from lipschitz.errors import first_line
+from lipschitz.observe import capturing
 from lipschitz.training.task import Task
 
 WARM_UP = 3
-"""Iterations that are made one by one before several are captured: libraries set up what no graph may hold."""
+"""Iterations that are launched one by one before a capture: libraries make allocations that no graph can hold."""
 TOGETHER = 10
-"""Most iterations in one graph: what a replay costs the host is shared among them."""
+"""Most iterations in one graph, which share what a replay costs the host."""
 
 
 def together(slice_steps: int, every: int) -> int:
-    """Return how many iterations, `TOGETHER` at most, fill slices that end at multiples of either number evenly."""
+    """Return the most iterations, up to `TOGETHER`, that divide both ``slice_steps`` and ``every``."""
     whole = math.gcd(slice_steps, every)
     return max(n for n in range(1, TOGETHER + 1) if whole % n == 0)
 
 
 class Iterations:
-    """Makes iterations one by one; how many are made is counted on the device, where a graph finds it."""
+    """Launches iterations one by one; counts them on the device, so that a CUDA graph can read the count."""
 
     def __init__(self, task: Task, steps: int) -> None:
         self.task, self.steps = task, steps
-        # In float64, so that the share of the run that is done is that of Python's own division.
+        # In float64, so that the progress equals that of Python's division.
         self._made = torch.zeros((), dtype=torch.float64, device=task.device)
 
     def start(self, step: int) -> None:
-        """Go on from ``step`` iterations."""
+        """Set the number of iterations made so far."""
         self._made.fill_(step)
 
     def make(self, n: int, stopping: Callable[[], bool]) -> int:
-        """Make up to ``n`` iterations, none more once ``stopping`` says so; return how many were made.
+        """Make up to ``n`` iterations, until ``stopping`` returns True; return how many were made.
 
-        On CUDA they may still be under way when this returns.
+        On CUDA the device may still be at work on them.
         """
         for made in range(n):
             if stopping():
@@ -45,7 +46,7 @@ class Iterations:
         return n
 
     def release(self) -> None:
-        """Give back what the device holds for them."""
+        """Free the device memory that is held for them."""
 
     def _one(self) -> None:
         self.task.step(self._made / self.steps)
@@ -53,36 +54,36 @@ class Iterations:
 
 
 class Uncapturable(Exception):
-    """Why the iterations of a task were not captured: what it says beforehand, or what was raised first meanwhile.
+    """Why the iterations of a task were not captured: the task's own reason, or the first error of the capture.
 
-    A process in which a capture was broken off may not train on: some versions of torch leave the allocator as if it
-    went on.
+    After a failed capture the process must not train on: some versions of torch leave the allocator in capture mode.
     """
 
     def __init__(self, reason: str, lacked_memory: bool = False) -> None:
         super().__init__(reason)
         self.lacked_memory = lacked_memory
-        """Whether it was for want of memory, not for what the task does."""
+        """Whether the cause is a lack of memory, not what the task does."""
 
 
 class Graph(Protocol):
-    """Work that is recorded once and then done again as often as it is asked for, on the same addresses."""
+    """Work that is recorded once and replayed on the same memory."""
 
     def capture(self, work: Callable[[], object]) -> None:
-        """Record what ``work`` does, without doing it."""
+        """Record what ``work`` does, without executing it."""
 
     def replay(self) -> None:
-        """Do it."""
+        """Execute the recorded work."""
 
     def release(self) -> None:
-        """Forget it, and give back its memory."""
+        """Free the recorded work and its memory."""
 
 
 class CapturedIterations(Iterations):
-    """Makes iterations several at a time by replaying a graph of them, and what is left over one by one.
+    """Replays a graph of several iterations; launches the rest one by one.
 
-    The first `WARM_UP` are made one by one, as training: nothing needs to be taken back. Then one capture, which does
-    nothing to the state. Between two replays the state may be read and written in place, but nothing of it may move.
+    The first `WARM_UP` are launched one by one. They are part of the training, so nothing has to be undone. The capture
+    that follows does not change the state. Between two replays the state may be read, and written in place; no tensor
+    of it may move.
     """
 
     def __init__(self, task: Task, steps: int, graph: Graph, together: int = TOGETHER) -> None:
@@ -94,7 +95,7 @@ class CapturedIterations(Iterations):
         """Make up to ``n`` iterations, see `Iterations.make`; ``stopping`` is asked before each replay.
 
         Raises:
-            Uncapturable: the task does what no graph can hold.
+            Uncapturable: a CUDA graph cannot capture the task.
         """
         made = 0
         while made < n and not stopping():
@@ -110,7 +111,7 @@ class CapturedIterations(Iterations):
         return made
 
     def release(self) -> None:
-        """Give back the graph's memory."""
+        """Free the graph's memory."""
         if self._captured:
             self._graph.release()
 
@@ -127,29 +128,30 @@ def capture(graph: Graph, work: Callable[[], object]) -> None:
     """Capture ``work`` in ``graph``.
 
     Raises:
-        Uncapturable: it does what no graph can hold, or there is no room for it.
+        Uncapturable: a CUDA graph cannot capture it, or there is not enough memory.
     """
     try:
-        graph.capture(work)
+        with capturing():
+            graph.capture(work)
     except Exception as error:
-        # What was raised first: that a capture was broken off is what is said last.
+        # The first error is the cause; the last one only says that the capture failed.
         cause: BaseException = error
         while cause.__context__ is not None:
             cause = cause.__context__
-        # A graph that is made ready outside of torch's allocator lacks memory under another name.
+        # CUDA allocates graphs outside of torch's allocator, and reports a lack of memory as another error.
         lacked_memory = isinstance(cause, torch.OutOfMemoryError) or "out of memory" in str(cause)
         raise Uncapturable(first_line(cause, with_type=True), lacked_memory) from error
 
 
 def new_stream(device: torch.device) -> torch.cuda.Stream | None:
-    """Return one more stream of ``device``, on which iterations can be captured; None where it has no streams."""
+    """Return a new CUDA stream of ``device``, on which iterations can be captured; None on another kind of device."""
     return torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
 
 class CudaGraph:
-    """A CUDA graph on a stream of its own, with a memory pool of its own.
+    """A CUDA graph with its own memory pool, on ``stream``.
 
-    ``generators`` draw in it: a replay moves each of them on as the captured calls would.
+    Each replay advances ``generators``, from which the captured work draws, as the work itself would.
     """
 
     def __init__(self, stream: torch.cuda.Stream, generators: list[torch.Generator]) -> None:
@@ -159,23 +161,23 @@ class CudaGraph:
             self._graph.register_generator_state(generator)
 
     def capture(self, work: Callable[[], object]) -> None:
-        """Record what ``work`` launches; whatever else the device is doing is waited for."""
-        # Other threads, such as those that pin memory for streamed images, may go on.
+        """Record what ``work`` launches, after the device has finished all other work."""
+        # Other threads, such as those that pin memory for streamed images, may continue.
         with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"):
             work()
 
     def replay(self) -> None:
-        """Launch it on the current stream, which must be its own, after what is there already."""
+        """Launch the recorded work on the current stream, which must be the graph's."""
         self._graph.replay()
 
     def release(self) -> None:
-        """Give back its memory, once the device is done with it."""
+        """Free its memory when the device has finished with it."""
         self._stream.synchronize()
         self._graph.reset()
 
 
 def iterations_of(task: Task, steps: int, stream: torch.cuda.Stream | None, together: int = TOGETHER) -> Iterations:
-    """Return what makes the iterations of ``task``: captured on ``stream``, if there is one and nothing forbids it."""
-    if stream is None or task.why_uncaptured() is not None:
+    """Return the iterations of ``task``: captured on ``stream`` if there is one and the task can be captured."""
+    if stream is None or task.uncapturable_reason() is not None:
         return Iterations(task, steps)
     return CapturedIterations(task, steps, CudaGraph(stream, list(task.random_streams())), together)

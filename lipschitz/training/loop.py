@@ -1,203 +1,199 @@
-"""The loop: steps a task, measures it on schedule, keeps checkpoints, notices divergence, yields while slices run."""
+"""The training loop: trains a task in slices, evaluates it on schedule, saves checkpoints, notices divergence."""
 
+import copy
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Any, Protocol
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 
-import numpy as np
 import torch
 
-from lipschitz.training import checkpoint
+from lipschitz.training.checkpoint import FORMAT
 from lipschitz.training.clock import Stopwatch
 from lipschitz.training.iterations import CapturedIterations, iterations_of, together
+from lipschitz.training.journal import Journal, JsonValue, RunFiles, json_values
+from lipschitz.training.observers.base import Observer
 from lipschitz.training.task import Task
 
 SLICE = 50
-"""Steps between two looks at whether the run still is finite."""
-FORMAT = 2
-"""Of checkpoints; one of another is not gone on from."""
+"""Most iterations between two checks that the run is finite."""
 CHECKPOINT_SECONDS = 300.0
-"""Longest time between two checkpoints, give or take a slice: what a kill can cost where evaluations are rare."""
-
-
-class Journal(Protocol):
-    """Where a run's results go; the store's run folder is one."""
-
-    checkpoint: Path
-    previous_checkpoint: Path
-
-    def append_records(self, records: Iterable[dict[str, Any]]) -> int:
-        """Append records and return the journal's size in bytes."""
-
-    def records_size(self) -> int:
-        """Return the size of the records in bytes."""
-
-    def cut_records(self, size: int) -> None:
-        """Cut the records back to ``size`` bytes."""
-
-    def finish(self, result: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        """Keep the result: the run is finished."""
+"""Longest time between two checkpoints, up to the length of a slice: what a killed run can lose."""
 
 
 class Trainer:
-    """Trains one task for ``steps`` iterations, measuring it every ``every`` of them, at the start and at the end.
+    """Trains one task for ``steps`` iterations, and evaluates it at the start, after every ``every``, and at the end.
 
-    `run` may be abandoned after any slice; a new trainer on the same journal goes on from the last checkpoint, and its
-    numbers equal those of an undisturbed run.
+    A run may be stopped, or killed, at any time. A new trainer on the same files resumes it from the last checkpoint,
+    and its numbers equal those of an uninterrupted run.
 
     On CUDA several trainers take turns on one device, each on the stream that was current when its task was built:
-    `run` yields while the device is at work on a slice, and looks at what came of it when it is asked to go on.
+    `run` yields while the device is at work on a slice, and looks at its outcome when it is resumed.
+
+    Args:
+        task: what is trained.
+        files: where records, checkpoints and the result are written.
+        observers: what else is told how the run goes; a copy of its own for each run. One that raises is dropped.
+        steps: iterations in all.
+        every: iterations between two evaluations.
+        stream: the current CUDA stream, on which iterations are captured as graphs; None for no graphs.
+        warn: called with one line for an observer that is dropped.
+        checkpoint_seconds: longest time between two checkpoints.
     """
 
     def __init__(
-        self, task: Task, journal: Journal, *, steps: int, every: int, stream: torch.cuda.Stream | None = None
+        self,
+        task: Task,
+        files: RunFiles,
+        observers: Sequence[Observer] = (),
+        *,
+        steps: int,
+        every: int,
+        stream: torch.cuda.Stream | None = None,
+        warn: Callable[[str], object] = warnings.warn,
+        checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
-        """Capture iterations as CUDA graphs on ``stream``, the current one, if there is one."""
         self.task = task
-        self.journal = journal
         self.steps = steps
         self.every = every
         self.step = 0
         self._iterations = iterations_of(task, steps, stream, together(SLICE, every))
-        self._measured_at = -1
-        self._size = 0
-        self._last: dict[str, float | str | None] = {}
+        self._files, self._journal = files, Journal(files)
+        self._observers = list(observers)
+        self._warn = warn
+        self._evaluated_at = -1
+        self._last: dict[str, JsonValue] = {}
         self._best: dict[str, Any] | None = None
-        self._watch = Stopwatch(task.device)
-        self._saved = time.monotonic()
+        self._stopwatch = Stopwatch(task.device)
+        self._checkpoint_seconds = checkpoint_seconds
+        self._saved_at = time.monotonic()
 
     @property
     def is_captured(self) -> bool:
-        """Whether iterations are replays of a graph, but for the first and those left over."""
+        """Whether iterations are replays of a CUDA graph, except the first ones and those left over."""
         return isinstance(self._iterations, CapturedIterations)
 
     def release(self) -> None:
-        """Give back what the device holds for captured iterations; none may be made afterwards."""
+        """Free the device memory of captured iterations; the trainer cannot train afterwards."""
         self._iterations.release()
 
     def restore(self) -> list[str]:
-        """Go on from the newest checkpoint that can be read; return a line for whatever was lost."""
-        state, warnings = checkpoint.load(self.journal.checkpoint, self.journal.previous_checkpoint)
-        written = self.journal.records_size()
-        if state is not None and state.get("format") != FORMAT:
-            warnings.append(f"{self.journal.checkpoint}: of an earlier version of lipschitz; starting again")
-            state = None
-        if state is not None and written < state["size"]:
-            warnings.append(f"{self.journal.checkpoint}: knows more records than there are; starting again")
-            state = None
+        """Go to the newest usable checkpoint, if there is one; return a warning for everything that was lost."""
+        state, lost = self._journal.load()
         if state is not None:
             self.task.load_state_dict(state["task"])
-            self.step, self._measured_at, self._size = state["step"], state["measured_at"], state["size"]
+            self.step, self._evaluated_at = state["step"], state["measured_at"]
             self._last, self._best = state["last"], state["best"]
-            self._watch.seconds = state["seconds"]
-        if written > self._size:
-            warnings.append(f"{self.journal.checkpoint}: going on from step {self.step}; later records are cut")
-            self.journal.cut_records(self._size)
-        return warnings
+            self._stopwatch.seconds = state["seconds"]
+        return lost
 
     def save(self) -> None:
-        """Write a checkpoint of this moment."""
-        state = {
-            "format": FORMAT,
-            "step": self.step,
-            "measured_at": self._measured_at,
-            "seconds": self._watch.seconds,
-            "size": self._size,
-            "last": self._last,
-            "best": self._best,
-            "task": self.task.state_dict(),
-        }
-        checkpoint.save(state, self.journal.checkpoint, self.journal.previous_checkpoint)
-        self._saved = time.monotonic()
+        """Write a checkpoint."""
+        self._journal.save(
+            {
+                "format": FORMAT,
+                "step": self.step,
+                "measured_at": self._evaluated_at,
+                "seconds": self._stopwatch.seconds,
+                "size": self._journal.size,
+                "last": self._last,
+                "best": self._best,
+                "task": self.task.state_dict(),
+            }
+        )
+        self._saved_at = time.monotonic()
 
     def run(self, stopping: Callable[[], bool] = lambda: False) -> Iterator[int]:
-        """Train to the end, yielding the step reached after each slice; the result is written before the last yield.
+        """Train to the end; yield the step reached after each slice, and once more when the result is written.
 
-        ``stopping`` is asked after each step, or replay of several, and before anything is measured; once it says so, a
-        checkpoint is written and the run goes no further.
+        ``stopping`` is asked after each iteration, or each replay of several, and before each evaluation. Once it
+        returns True, a checkpoint is written and the iterator ends.
 
         Raises:
             Uncapturable: the iterations cannot be captured.
         """
+        if self._observers:
+            self._notify("on_start", self._files.path, self._files.definition(), self.step)
         self._iterations.start(self.step)
         while not stopping():
-            if not self._goes_on():
+            if not self.task.is_finite():
+                self._end("diverged", {})
+                yield self.step
+                return
+            if self._evaluation_is_due():
+                self._evaluate()
+            elif time.monotonic() - self._saved_at > self._checkpoint_seconds:
+                self.save()
+            if self.step >= self.steps:
+                self._finish()
                 yield self.step
                 return
             asked = self._slice_end() - self.step
-            with self._watch:
+            with self._stopwatch:
                 made = self._iterations.make(asked, stopping)
             self.step += made
             if made < asked:
                 break
+            self._notify("on_step", self.step)
             yield self.step
         self.save()
-
-    def _goes_on(self) -> bool:
-        """Look at what came of the last slice, measure or save it where due, and say whether another follows."""
-        if not self.task.is_finite():
-            self._finish("diverged", {}, {})
-            return False
-        if self._is_due() and self._measured_at < self.step:
-            self._measure()
-        elif time.monotonic() - self._saved > CHECKPOINT_SECONDS:
-            self.save()
-        if self.step < self.steps:
-            return True
-        self._finish_measured()
-        return False
 
     def _slice_end(self) -> int:
         ends = [(self.step // period + 1) * period for period in (SLICE, self.every)]
         return min(*ends, self.steps)
 
-    def _is_due(self) -> bool:
-        return self.step % self.every == 0 or self.step == self.steps
+    def _evaluation_is_due(self) -> bool:
+        return self._evaluated_at < self.step and (self.step % self.every == 0 or self.step == self.steps)
 
-    def _measure(self) -> None:
+    def _evaluate(self) -> None:
         values = self.task.evaluate(f"step {self.step}")
-        self._measured_at = self.step
-        self._remember_best(values[self.task.selection.metric])
-        self.task.end_interval()
-        self._last = _recorded(values)
-        seconds = round(self._watch.seconds, 4)
-        self._size = self.journal.append_records(
-            {"step": self.step, "seconds": seconds, "metric": metric, "value": value}
-            for metric, value in self._last.items()
-        )
+        self._evaluated_at = self.step
+        self._keep_best(values[self.task.selection.metric])
+        self.task.keep_for_next_evaluation()
+        self._last = json_values(values)
+        self._notify("on_record", self.step, self._seconds(), values)
         self.save()
 
-    def _remember_best(self, value: float) -> None:
+    def _keep_best(self, value: float) -> None:
         if not math.isfinite(value) or self.step == 0:
             return
         if self._best is None or self.task.selection.improves(value, self._best["value"]):
             self._best = {"step": self.step, "value": value, "snapshot": self.task.snapshot()}
 
-    def _finish_measured(self) -> None:
+    def _finish(self) -> None:
+        """Write the arrays of the last networks, and evaluate the best ones again."""
         arrays = self.task.arrays()
         best = None
         if self._best is not None:
-            # Chosen on one draw, reported on another: the best of several noisy values is biased.
+            # Chosen on one draw and reported on another: the best of several noisy values is biased.
             self.task.load_snapshot(self._best["snapshot"])
             best = {
                 "step": self._best["step"],
                 "by": self.task.selection.metric,
-                "values": _recorded(self.task.evaluate("best")),
+                "values": json_values(self.task.evaluate("best")),
             }
         facts = self.task.facts()
-        floor = _recorded(facts["floor"])
-        self._finish("finished", {"last": self._last, "best": best, **facts, "floor": floor}, arrays)
+        if arrays:
+            self._notify("on_samples", arrays)
+        self._end("finished", {"last": self._last, "best": best, **facts, "floor": json_values(facts["floor"])})
 
-    def _finish(self, status: str, result: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        seconds = round(self._watch.seconds, 4)
-        self.journal.finish({"status": status, "step": self.step, "seconds": seconds, **result}, arrays)
+    def _end(self, status: str, result: dict[str, Any]) -> None:
+        self._notify("on_end", {"status": status, "step": self.step, "seconds": self._seconds(), **result})
 
+    def _seconds(self) -> float:
+        return round(self._stopwatch.seconds, 4)
 
-def _recorded(values: dict[str, float]) -> dict[str, float | str | None]:
-    """Return what stands in JSON, which knows no infinity: a bound that does not exist is "inf", NaN is null."""
-    return {
-        metric: value if math.isfinite(value) else "inf" if value == math.inf else None
-        for metric, value in values.items()
-    }
+    def _notify(
+        self, hook: Literal["on_start", "on_step", "on_record", "on_samples", "on_end"], *arguments: Any
+    ) -> None:
+        """Call a hook of the journal, then of each observer; drop an observer that raises."""
+        getattr(self._journal, hook)(*arguments)
+        for observer in list(self._observers):
+            try:
+                # Copies, so that no observer can change the run.
+                getattr(observer, hook)(*copy.deepcopy(arguments))
+            except Exception as error:
+                self._observers = [other for other in self._observers if other is not observer]
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                self._warn(f"{self._files.path}: observer {observer.name()} failed in {hook} and is dropped: {reason}")

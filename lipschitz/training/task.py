@@ -1,4 +1,4 @@
-"""What the loop asks of a task; the loop knows no task by name."""
+"""What the training loop asks of a task; the loop knows no task by name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lipschitz.metrics.catalogue import metric_of
+
 
 class Selection(NamedTuple):
     """The metric by which a run's best step is chosen."""
@@ -14,44 +16,53 @@ class Selection(NamedTuple):
     metric: str
     better: Literal["lower", "higher"]
 
+    @classmethod
+    def by(cls, metric: str) -> "Selection":
+        """Return the selection by ``metric``; lower is better where the catalogue of metrics does not say.
+
+        Raises:
+            InputError: the metric is unknown.
+        """
+        return cls(metric, metric_of(metric).better or "lower")
+
     def improves(self, value: float, best: float) -> bool:
-        """Say whether ``value`` is better than ``best``."""
+        """Return whether ``value`` is better than ``best``."""
         return value < best if self.better == "lower" else value > best
 
 
 class Task(Protocol):
-    """One run's networks, optimisers, data and random streams."""
+    """Networks, optimisers, data and random streams of one run."""
 
     device: torch.device
     selection: Selection
 
     def step(self, progress: float | Tensor) -> None:
-        """Make one training iteration; ``progress`` in [0, 1), a scalar, is the share of the run already done.
+        """Make one training iteration; ``progress``, a scalar in [0, 1), is the share of the run already done.
 
-        A function of what lies on the device, at fixed addresses, so that a CUDA graph can hold it; but for what
-        `why_uncaptured` says.
+        A CUDA graph must be able to capture it, except where `uncapturable_reason` says why not: it may depend only on
+        tensors on the device, at fixed addresses.
         """
 
     def random_streams(self) -> Sequence[torch.Generator]:
-        """Return the generators of all that a step draws, which a graph must know."""
+        """Return every generator that a step draws from; a CUDA graph registers them."""
 
-    def why_uncaptured(self) -> str | None:
-        """Return why no CUDA graph can hold a step, or None where one may."""
+    def uncapturable_reason(self) -> str | None:
+        """Return why a CUDA graph cannot capture a step, or None if it can."""
 
     def parts(self) -> Mapping[str, Callable[[], None]]:
-        """Return what an iteration is made of, by metric name (``ms_discriminator_step``, ...), to be timed."""
+        """Return the parts of an iteration that are timed, by metric name (``ms_discriminator_step``, ...)."""
 
     def is_finite(self) -> bool:
-        """Say whether the last losses and all parameters are finite."""
+        """Return whether the last losses and all parameters are finite."""
 
     def evaluate(self, draw: str) -> dict[str, float]:
-        """Measure the networks as they are, on the draw of that name; the training state stays as it was."""
+        """Measure the networks with random numbers of the stream called ``draw``; the training state is unchanged."""
 
-    def end_interval(self) -> None:
-        """Keep what the next evaluation compares with the present one; called after each scheduled evaluation."""
+    def keep_for_next_evaluation(self) -> None:
+        """Keep what the next evaluation needs of the last one; called after each scheduled evaluation."""
 
     def facts(self) -> dict[str, Any]:
-        """Return what qualifies the numbers: the floor (real against real) and each metric's protocol."""
+        """Return the ``floor`` of each metric (real against real data) and its ``protocols``."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what the report draws: samples, surfaces, spectra."""
@@ -60,10 +71,10 @@ class Task(Protocol):
         """Return everything that the next step depends on: tensors, numbers, strings and containers of them."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to a state, in place."""
+        """Restore what `state_dict` returned, in place."""
 
     def snapshot(self) -> dict[str, Any]:
-        """Return a copy of all that `evaluate` looks at."""
+        """Return a copy of everything that `evaluate` reads."""
 
     def load_snapshot(self, snapshot: dict[str, Any]) -> None:
-        """Put back what a snapshot holds, so that `evaluate` sees that moment; optimisers and streams stay."""
+        """Restore what `evaluate` read at the time of the snapshot; optimisers and random streams are unchanged."""

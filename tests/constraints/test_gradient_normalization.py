@@ -22,7 +22,7 @@ from lipschitz.constraints.zero_centered_penalty import ZeroCenteredPenalty
 from lipschitz.datasets.points.eight_gaussians import EightGaussians
 from lipschitz.estimation.layers import input_shapes
 from lipschitz.models.mlp import MLP
-from lipschitz.tasks.generation.task import Generation
+from lipschitz.tasks.generation.gan_training import GANTraining
 
 
 def normalized(net: nn.Module, shape: tuple[int, ...] = (2,)) -> nn.Module:
@@ -248,7 +248,7 @@ def test_a_generators_gradient_flows_through_a_frozen_discriminator() -> None:
 
 
 def test_a_gan_trains_with_gradient_normalization() -> None:
-    task = Generation(
+    task = GANTraining(
         EightGaussians().load(None, torch.device("cpu")),
         with_terms(
             TERMS,

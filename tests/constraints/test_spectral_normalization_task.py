@@ -15,7 +15,7 @@ from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.datasets.points.eight_gaussians import EightGaussians
 from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.models.mlp import MLP
-from lipschitz.tasks.generation.task import Generation
+from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.settings import SETTINGS
 
 
@@ -33,9 +33,9 @@ def vectors(net: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
 
 
 @pytest.fixture
-def task() -> Generation:
+def task() -> GANTraining:
     data = EightGaussians().load(None, torch.device("cpu"))
-    built = Generation(
+    built = GANTraining(
         data,
         with_terms(
             TERMS,
@@ -65,7 +65,7 @@ def advanced(net: nn.Module, times: int) -> dict[str, Tensor]:
     return us
 
 
-def test_a_discriminator_update_advances_u_exactly_once(task: Generation) -> None:
+def test_a_discriminator_update_advances_u_exactly_once(task: GANTraining) -> None:
     once, twice = advanced(task.discriminator, 1), advanced(task.discriminator, 2)
     task.discriminator_step()
     for name, layer in weighted_layers(task.discriminator):
@@ -76,7 +76,7 @@ def test_a_discriminator_update_advances_u_exactly_once(task: Generation) -> Non
 
 
 def test_an_iteration_advances_u_once_per_discriminator_update(
-    task: Generation, monkeypatch: pytest.MonkeyPatch
+    task: GANTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[tuple[int, int]] = []
     advance = spectral_normalization.advance
@@ -91,7 +91,7 @@ def test_an_iteration_advances_u_once_per_discriminator_update(
     assert calls == [(layers, 1)] * 5, "setting D makes five updates"
 
 
-def test_each_weight_is_normalised_once_per_update(task: Generation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_weight_is_normalised_once_per_update(task: GANTraining, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[NormalizedWeight] = []
     forward = NormalizedWeight.forward
 
@@ -111,13 +111,13 @@ def test_each_weight_is_normalised_once_per_update(task: Generation, monkeypatch
         lambda task: task.evaluate("a"),
         lambda task: task.arrays(),
         lambda task: task.facts(),
-        lambda task: task.end_interval(),
+        lambda task: task.keep_for_next_evaluation(),
         lambda task: task.discriminator.eval()(torch.ones(1, 2)),
         lambda task: task.discriminator.train()(torch.ones(1, 2)),
     ],
     ids=["generator step", "evaluation", "arrays", "facts", "end of interval", "eval forward", "train forward"],
 )
-def test_nothing_else_changes_u(task: Generation, action: Callable[[Generation], object]) -> None:
+def test_nothing_else_changes_u(task: GANTraining, action: Callable[[GANTraining], object]) -> None:
     before = vectors(task.discriminator)
     action(task)
     for name, (u, v) in vectors(task.discriminator).items():
@@ -125,7 +125,7 @@ def test_nothing_else_changes_u(task: Generation, action: Callable[[Generation],
         assert torch.equal(v, before[name][1])
 
 
-def test_sigma_is_computed_from_the_current_weights(task: Generation) -> None:
+def test_sigma_is_computed_from_the_current_weights(task: GANTraining) -> None:
     task.discriminator_step()
     for _, layer in weighted_layers(task.discriminator):
         raw, module = raw_weight(layer).detach(), normalized(layer)

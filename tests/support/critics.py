@@ -13,7 +13,7 @@ from lipschitz.tasks.losses.wasserstein import Wasserstein
 from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import Evaluation, Terms, Training
-from lipschitz.tasks.transport.task import Transport
+from lipschitz.tasks.transport.critic_training import CriticTraining
 
 CPU = torch.device("cpu")
 
@@ -48,8 +48,8 @@ def transport(
     selection: str = "cosine",
     precision: Precision = "float32",
     device: torch.device = CPU,
-) -> Transport:
-    return Transport(
+) -> CriticTraining:
+    return CriticTraining(
         data,
         Terms(
             Critic(width=16, activation=activation),

@@ -9,7 +9,7 @@ from lipschitz.datasets.images.digits import Digits
 from lipschitz.datasets.points.eight_gaussians import EightGaussians
 from lipschitz.models.base import PairModel
 from lipschitz.models.dcgan import DCGAN
-from lipschitz.tasks.generation.task import Generation
+from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.precision import Precision
 
 CPU = torch.device("cpu")
@@ -17,10 +17,10 @@ CPU = torch.device("cpu")
 
 def task(
     precision: Precision, *constraints: Constraint, model: PairModel | None = None, device: torch.device = CPU
-) -> Generation:
+) -> GANTraining:
     model = model or DCGAN(width=4)
     points = model.kind == "points"
-    return Generation(
+    return GANTraining(
         (EightGaussians() if points else Digits()).load(None, device),
         with_terms(
             TERMS,

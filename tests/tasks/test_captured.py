@@ -22,7 +22,7 @@ from lipschitz.datasets.transport.funnels import Funnels
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP
 from lipschitz.models.resnet import ResNet
-from lipschitz.tasks.generation.task import Generation
+from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import Terms
 from lipschitz.tf32 import float32_products
@@ -51,15 +51,15 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         yield found
 
 
-def images(terms: Terms = IMAGES, channels: int = 1) -> Generation:
+def images(terms: Terms = IMAGES, channels: int = 1) -> GANTraining:
     rng = torch.Generator().manual_seed(0)
     labels = torch.arange(64) % 2
     splits = [Split(torch.randint(256, (64, channels, 8, 8), generator=rng, dtype=torch.uint8), labels) for _ in "ab"]
-    return Generation(ImageData.load(*splits, terms.device, classes=2), terms)
+    return GANTraining(ImageData.load(*splits, terms.device, classes=2), terms)
 
 
-def points(terms: Terms = POINTS) -> Generation:
-    return Generation(EightGaussians().load(None, terms.device), terms)
+def points(terms: Terms = POINTS) -> GANTraining:
+    return GANTraining(EightGaussians().load(None, terms.device), terms)
 
 
 def never() -> bool:
@@ -106,7 +106,7 @@ def assert_captured_as_plain(build: Callable[[], Task]) -> None:
         plain, replayed, start = (build() for _ in range(3))
     except Refusal as reason:
         pytest.skip(str(reason))
-    if plain.device.type == "cuda" and (why := plain.why_uncaptured()):
+    if plain.device.type == "cuda" and (why := plain.uncapturable_reason()):
         pytest.skip(why)
     iterations = captured(replayed)
     assert Iterations(plain, STEPS).make(MADE, never) == iterations.make(MADE, never) == MADE
@@ -246,10 +246,10 @@ def test_ten_thousand_replays_allocate_nothing() -> None:
 
 def test_what_a_method_says_cannot_be_captured_is_not_tried() -> None:
     task = transport(Orthogonal())
-    assert task.why_uncaptured() == f"orthogonal: {Orthogonal.uncapturable}"
-    assert transport(SpectralNormalization()).why_uncaptured() is None
+    assert task.uncapturable_reason() == f"orthogonal: {Orthogonal.uncapturable}"
+    assert transport(SpectralNormalization()).uncapturable_reason() is None
     bounded = with_terms(IMAGES, generator_constraints=(SpectralNormalization(),))
-    assert images(bounded).why_uncaptured() is None
+    assert images(bounded).uncapturable_reason() is None
 
 
 @pytest.mark.parametrize(("every", "at_once"), [(500, 10), (40, 10), (25, 5), (15, 5), (7, 1), (1, 1)])

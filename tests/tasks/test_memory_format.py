@@ -26,8 +26,8 @@ from lipschitz.models.resnet import ResNet
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
-from lipschitz.tasks.generation.task import Generation
-from lipschitz.tasks.memory_format import MemoryFormat, maps_laid_out
+from lipschitz.tasks.generation.gan_training import GANTraining
+from lipschitz.tasks.memory_format import MemoryFormat, maps_in_memory_format
 
 SMALL: dict[str, PairModel] = {
     name: kind(width=4) for name, kind in MODELS.items() if issubclass(kind, PairModel) and kind.kind == "images"
@@ -52,9 +52,9 @@ training: {steps: 4, batch_size: 4}
 
 def images(
     layout: MemoryFormat, model: PairModel, *constraints: Constraint, channels: int = 3, size: int = 8, **asked: Any
-) -> Generation:
+) -> GANTraining:
     terms = with_terms(TERMS, model=model, constraints=constraints or (NoConstraint(),), batch_size=4, layout=layout)
-    return Generation(drawn(channels, size), with_terms(terms, **asked))
+    return GANTraining(drawn(channels, size), with_terms(terms, **asked))
 
 
 def drawn(channels: int, size: int) -> ImageData:
@@ -70,7 +70,7 @@ def is_channels_last(maps: Tensor) -> bool:
     return maps.stride() == (c * h * w, 1, c * w, c)
 
 
-def watch(built: Generation) -> dict[str, set[bool]]:
+def watch(built: GANTraining) -> dict[str, set[bool]]:
     """Return, by module, whether the maps that it is given are channels_last, as they are from now on."""
     seen: dict[str, set[bool]] = {}
     for side, net in (("generator", built.generator), ("discriminator", built.discriminator)):
@@ -116,7 +116,7 @@ def test_what_no_step_asks_for_stays_contiguous(model: PairModel) -> None:
 
 def test_a_pass_that_fails_leaves_the_generator_as_it_was() -> None:
     built = images("channels_last", SMALL["dcgan"])
-    with pytest.raises(RuntimeError, match="no"), maps_laid_out(built.generator, "channels_last"):
+    with pytest.raises(RuntimeError, match="no"), maps_in_memory_format(built.generator, "channels_last"):
         raise RuntimeError("no")
     assert not any(module._forward_hooks for module in built.generator.modules())
 
@@ -151,7 +151,7 @@ def test_so_is_one_of_a_bounded_generator_and_its_average() -> None:
         assert value.stride() == theirs[key].stride()
 
 
-def assert_same_but_for_rounding(exact: Generation, built: Generation) -> None:
+def assert_same_but_for_rounding(exact: GANTraining, built: GANTraining) -> None:
     """Compare states and the last gradients: Adam's steps have the size of the rate, however small a gradient is."""
     theirs = dict(tensors(exact))
     for key, value in tensors(built):
@@ -165,7 +165,7 @@ def assert_same_but_for_rounding(exact: Generation, built: Generation) -> None:
             assert_close(mine, gradient, rtol=1e-3, atol=1e-4 * largest)
 
 
-def tensors(built: Generation) -> Iterator[tuple[str, Tensor]]:
+def tensors(built: GANTraining) -> Iterator[tuple[str, Tensor]]:
     for side in ("generator", "discriminator"):
         net: nn.Module = getattr(built, side)
         yield from ((f"{side}.{key}", value) for key, value in (*net.named_parameters(), *net.named_buffers()))
@@ -196,7 +196,7 @@ def test_a_layout_is_part_of_what_a_run_is_unless_it_is_contiguous(tmp_path: Pat
 def test_a_job_trains_in_the_layout_of_its_run(tmp_path: Path) -> None:
     (run,) = runs(tmp_path, ", layout: channels_last, precision: bf16")
     built = Job(run, tmp_path, None, "cpu", {}).build(drawn(channels=1, size=8))
-    assert isinstance(built, Generation)
+    assert isinstance(built, GANTraining)
     seen = watch(built)
     built.step(0.0)
     assert set.union(*seen.values()) == {True}

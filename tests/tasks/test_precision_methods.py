@@ -86,7 +86,9 @@ def test_methods_that_differentiate_in_every_forward_pass_are_refused() -> None:
         for precision in ("float32", "tf32"):
             check_constraint(precision, kind())
         if name in IN_FORWARD:
-            with pytest.raises(Refusal, match=rf"^{name} takes the gradient .* allowed: precision: float32 or tf32$"):
+            with pytest.raises(
+                Refusal, match=rf"^{name} takes the input gradient .* supported: precision: float32 or tf32$"
+            ):
                 check_constraint("bf16", kind())
         else:
             check_constraint("bf16", kind())

@@ -1,68 +1,16 @@
-"""The loop, driven by a task small enough to follow by hand: its state is a number that each step moves."""
+"""The loop, driven by a task small enough to follow by hand."""
 
-import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
+from counter_task import Counter
 
 from lipschitz.sweep.store import RunFolder
 from lipschitz.training.loop import SLICE, Trainer
-from lipschitz.training.task import Selection, Task
-
-
-class Counter(Task):
-    """Adds one a step; its metric falls to zero at step 120 and rises again; may diverge at a given step."""
-
-    def __init__(self, diverges_at: int = 10**9) -> None:
-        self.device = torch.device("cpu")
-        self.selection = Selection("distance", "lower")
-        self.value = torch.zeros(1)
-        self.diverges_at = diverges_at
-        self.progress: list[float] = []
-        self.draws: list[str] = []
-
-    def step(self, progress: float | torch.Tensor) -> None:
-        self.value += 1
-        self.progress.append(float(progress))
-        if self.value >= self.diverges_at:
-            self.value.fill_(torch.nan)
-
-    def parts(self) -> Mapping[str, Callable[[], None]]:
-        return {}
-
-    def is_finite(self) -> bool:
-        return bool(torch.isfinite(self.value).all())
-
-    def evaluate(self, draw: str) -> dict[str, float]:
-        self.draws.append(draw)
-        return {"distance": abs(float(self.value) - 120), "undefined": float("nan")}
-
-    def end_interval(self) -> None:
-        pass
-
-    def facts(self) -> dict[str, Any]:
-        return {"floor": {"distance": 0.0, "undefined": math.nan}, "protocols": {}}
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        return {"samples": self.value.numpy().copy()}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"value": self.value}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.value.copy_(state["value"])
-
-    def snapshot(self) -> dict[str, Any]:
-        return {"value": self.value.clone()}
-
-    def load_snapshot(self, snapshot: dict[str, Any]) -> None:
-        self.value.copy_(snapshot["value"])
 
 
 @pytest.fixture
@@ -183,7 +131,8 @@ def test_a_checkpoint_that_knows_more_records_than_there_are_is_not_used(folder:
     folder.cut_records(10)
     again = Trainer(Counter(), folder, steps=200, every=50)
     (warning, _) = again.restore()
-    assert "knows more records than there are" in warning
+    assert "counts" in warning
+    assert "bytes of records, found 10; starting again" in warning
     list(again.run())
     assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
 
@@ -195,3 +144,14 @@ def test_a_run_that_is_told_to_stop_does_so_after_the_step_in_hand(folder: RunFo
     again = Trainer(Counter(), folder, steps=200, every=50)
     again.restore()
     assert again.step == 17
+
+
+@pytest.mark.parametrize(("seconds", "saved"), [(300.0, 0), (0.0, 50)], ids=["rarely", "often"])
+def test_the_time_between_checkpoints_can_be_chosen(folder: RunFolder, seconds: float, saved: int) -> None:
+    """The trainer is killed in its third slice."""
+    trainer = Trainer(Counter(), folder, steps=200, every=200, checkpoint_seconds=seconds)
+    for _ in zip(range(2), trainer.run(), strict=False):
+        pass
+    again = Trainer(Counter(), folder, steps=200, every=200)
+    again.restore()
+    assert again.step == saved

@@ -14,6 +14,7 @@ from lipschitz.sweep.store import RunFolder, SweepFolder
 from lipschitz.sweep.timing.timing_files import iteration_ms
 from lipschitz.tasks.precision import check_device
 from lipschitz.tasks.terms import Terms
+from lipschitz.training.observers.base import Observer
 from lipschitz.training.task import Task
 
 
@@ -34,6 +35,8 @@ class Job:
     """How many runs like this one a worker holds at once; one has a process of its own."""
     captures: bool = True
     """Whether iterations are captured as CUDA graphs, where the device has them."""
+    observers: tuple[Observer, ...] = ()
+    """What is told how the run goes, besides its folder and the engine."""
 
     @property
     def folder(self) -> RunFolder:

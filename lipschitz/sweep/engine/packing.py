@@ -125,7 +125,7 @@ def lane(build: Callable[[], Task], device: torch.device) -> Lane:
         # So many steps that no learning rate reaches its end.
         iterations = iterations_of(task, 10**9, stream)
         if stream is not None and not isinstance(iterations, CapturedIterations):
-            raise Uncapturable(task.why_uncaptured() or "")
+            raise Uncapturable(task.uncapturable_reason() or "")
         iterations.make(WARM_UP + TOGETHER, _never)
     return Lane(stream, iterations)
 

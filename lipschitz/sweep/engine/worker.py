@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
+from pydantic import PrivateAttr
 
 from lipschitz.datasets.base import Data
 from lipschitz.datasets.transport.pair_data import PairData
@@ -19,6 +20,7 @@ from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.process import prepare_process
 from lipschitz.training.iterations import Uncapturable, new_stream
 from lipschitz.training.loop import Trainer
+from lipschitz.training.observers.base import Observer
 
 PATIENCE = 0.2
 """Seconds between two looks at whether it was told to stop, of a worker that waits for runs."""
@@ -56,6 +58,22 @@ class _Held:
     def current(self) -> AbstractContextManager[Any]:
         """Make the run's stream the current one for a block."""
         return torch.cuda.stream(self.stream)
+
+
+class _Progress(Observer):
+    """Sends the step that a run has reached to the engine, which displays it."""
+
+    _channel: Any = PrivateAttr()
+    _run_id: str = PrivateAttr()
+
+    def __init__(self, channel: Connection, run_id: str) -> None:
+        super().__init__()
+        self._channel, self._run_id = channel, run_id
+
+    def on_step(self, step: int) -> None:
+        """Send the step; if the engine is gone, this process ends as well, and nobody needs it."""
+        with suppress(OSError):
+            self._channel.send(("step", self._run_id, step))
 
 
 class Worker:
@@ -112,8 +130,6 @@ class Worker:
         else:
             if step is None:
                 self._end(held)
-            else:
-                self._channel.send(("step", held.job.run.id, step))
         if lacked_memory:
             # Out of the handler, whose traceback holds on to what the run had.
             self._make_room(held, lacked_memory)
@@ -130,7 +146,15 @@ class Worker:
         with held.current():
             task = job.build(self._loaded(job))
             stream = held.stream if job.captures else None
-            trainer = Trainer(task, folder, steps=steps, every=job.run.evaluation.every, stream=stream)
+            trainer = Trainer(
+                task,
+                folder,
+                [_Progress(self._channel, job.run.id), *(one.model_copy(deep=True) for one in job.observers)],
+                steps=steps,
+                every=job.run.evaluation.every,
+                stream=stream,
+                warn=lambda line: self._channel.send(("warning", line)),
+            )
             engine = {"runs_at_once": job.pack, "captured": trainer.is_captured}
             origins = [*folder.origins(), {**job.provenance, **engine}]
             folder.define({**job.run.definition(steps), "provenance": origins})

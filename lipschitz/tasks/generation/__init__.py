@@ -1,1 +1,6 @@
-"""GAN training and its evaluation."""
+"""The task generation: GAN training and its evaluation.
+
+- generation: the task that a sweep file names; gan_training: the two networks and their updates.
+- evaluation: what is measured and drawn; quality, inception_quality: metrics of samples; samples: those of the report.
+- wording: the words of the report.
+"""

@@ -1,4 +1,7 @@
-"""What is measured of a GAN, and what the report draws of it; randomness is its own, and nothing is changed."""
+"""Evaluation of a GAN: what is measured of it, and the arrays that the report draws.
+
+An evaluation draws from random streams of its own, and changes neither networks nor training state.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -13,29 +16,28 @@ from lipschitz.metrics.catalogue import metric_of
 from lipschitz.random_streams import stream
 from lipschitz.tasks.generation.inception_quality import InceptionQuality
 from lipschitz.tasks.generation.quality import Quality, quality_of
-from lipschitz.tasks.generation.samples import BATCH, by_class, generate, mixed
-from lipschitz.tasks.measurement import Measured, measure_discriminator, with_row
-from lipschitz.tasks.surfaces import spectrum_arrays, surface
+from lipschitz.tasks.generation.samples import BATCH, class_sample_arrays, generate, sample_arrays
+from lipschitz.tasks.measurement import Measured, append_spectra, measure_discriminator
+from lipschitz.tasks.surfaces import spectrum_arrays, surface_arrays
 from lipschitz.tasks.terms import Terms
 
 EMA = "ema"
-"""What follows the name of a metric of the averaged generator."""
+"""Suffix of the metrics of the averaged generator."""
 
 
-class Memory(NamedTuple):
-    """What one evaluation leaves for the next, and for the report."""
+class EvaluationState(NamedTuple):
+    """What an evaluation keeps for the next one and for the report; part of a checkpoint, by these names."""
 
     old: Tensor
-    """Samples of the generator as it was then, ``(n, ...)``; in a conditional run of every class in turn, whatever the
-    classes of the real samples that they are mixed with."""
+    """Samples ``(n, ...)`` of the generator at the last evaluation; in a conditional run equally many of each class."""
     starts: dict[str, Tensor]
-    """By layer, from where to look for σ."""
+    """By layer, the vectors from which the next search for σ starts."""
     spectra: dict[str, Tensor]
     """By layer, its singular values at each evaluation so far, ``(evaluations, k)`` float32."""
 
-    def after(self, old: Tensor, measured: Measured) -> "Memory":
-        """Return what the evaluation that ``measured`` leaves."""
-        return Memory(old, measured.starts, with_row(self.spectra, measured.spectra))
+    def after(self, old: Tensor, measured: Measured) -> "EvaluationState":
+        """Return the state after the evaluation that ``measured``, with samples ``old`` of its generator."""
+        return EvaluationState(old, measured.starts, append_spectra(self.spectra, measured.spectra))
 
 
 class Evaluator:
@@ -43,22 +45,22 @@ class Evaluator:
 
     Args:
         data: the data set, on the device of both networks.
-        terms: of the run; a draw is its seed's stream ``evaluation/<draw>``.
+        terms: of the run; a draw named ``d`` is its seed's random stream ``evaluation/d``.
         latent: dimensions of the generator's Gaussian input.
-        classes: of a conditional run, in which samples are generated of the classes of the real ones, row by row.
+        classes: in a conditional run the number of classes; generated samples then have the classes of the real ones.
     """
 
     def __init__(self, data: Data, terms: Terms, *, latent: int, classes: int | None = None) -> None:
         self._data, self._terms, self._latent, self._classes = data, terms, latent, classes
         self._device = terms.device
-        # As many as there are of either part: the floor takes them from the training images.
+        # At most as many as each part of the data has: the floor compares equally many training and held-out images.
         sizes = data.sizes.values() if isinstance(data, ImageData) else ()
         self._samples = min([terms.evaluation.samples, *sizes])
         self._gradient_samples = min(terms.evaluation.gradient_samples, self._samples)
 
     @cached_property
     def _quality(self) -> Quality:
-        # Made when first needed: a reference classifier may have to be trained, which timing a step can do without.
+        # Made at the first use: it may train a reference classifier, which the timing of steps does not need.
         return quality_of(self._data, self._samples, self._device, conditional=self._classes is not None)
 
     @cached_property
@@ -70,39 +72,39 @@ class Evaluator:
             self._data, self._terms.evaluation.protocols, self._terms.inception_weights, self._device
         )
 
-    def evaluate(self, networks: Mapping[str, nn.Module], memory: Memory, draw: str) -> Measured:
-        """Measure the quality of ``networks`` and the discriminator; ``memory`` is what earlier evaluations left.
+    def evaluate(self, networks: Mapping[str, nn.Module], kept: EvaluationState, draw: str) -> Measured:
+        """Measure quality and discriminator of ``networks``; ``kept`` is the state after the last evaluation.
 
-        Where there is an ``average`` of the generator, what judges it, on the same draw, is called ``.../ema``.
+        If there is an ``average`` of the generator, it is judged on the same draw, under names that end in ``/ema``.
         """
         rng = self._stream(draw)
-        samples = self._pairs(networks["generator"], rng)
-        quality = self._judged(networks["generator"], samples, draw)
+        samples = self._samples_and_reference(networks["generator"], rng)
+        quality = self._quality_of(networks["generator"], samples, draw)
         if "average" in networks:
             average = networks["average"]
-            averaged = self._judged(average, self._pairs(average, self._stream(draw)), draw)
+            averaged = self._quality_of(average, self._samples_and_reference(average, self._stream(draw)), draw)
             quality |= {f"{name}/{EMA}": value for name, value in averaged.items()}
         fake, real, *labels = samples
-        places = self._places(fake, real, memory.old, rng)
+        places = self._places(fake, real, kept.old, rng)
         search = stream(self._terms.seed, f"evaluation/{draw}/lipschitz")
         of_places = [rows[: self._gradient_samples] for rows in labels]
-        measured = measure_discriminator(networks["discriminator"], places, memory.starts, search, *of_places)
+        measured = measure_discriminator(networks["discriminator"], places, kept.starts, search, *of_places)
         return measured._replace(values=quality | measured.values)
 
-    def _judged(self, generator: nn.Module, samples: Sequence[Tensor], draw: str) -> dict[str, float]:
-        """Return what judges ``generator``: by ``samples``, what `_pairs` drew of it, and by the protocols."""
+    def _quality_of(self, generator: nn.Module, samples: Sequence[Tensor], draw: str) -> dict[str, float]:
+        """Return all quality metrics of ``generator``; ``samples`` are those of `_samples_and_reference`."""
         quality = self._quality.measure(*samples)
         if self._inception:
-            many = self._many(generator, self._inception.generated, self._stream(f"{draw}/protocols"))
-            quality |= self._inception.measure(many)
+            batches = self._batches(generator, self._inception.generated, self._stream(f"{draw}/protocols"))
+            quality |= self._inception.measure(batches)
         return quality
 
     def facts(self) -> dict[str, Any]:
-        """Return the floor of each quality metric, real against real, and the metrics' protocols."""
-        pairs = self._real_pairs(self._stream("floor"))
-        # Of many classes and few images, no class may be in both parts.
-        floor = self._quality.measure(*pairs) if len(pairs[0]) else {}
-        # What judges nothing, such as the share of a class, has no floor.
+        """Return the floor of each quality metric, real against real data, and the metrics' protocols."""
+        samples = self._floor_and_reference(self._stream("floor"))
+        # With many classes and few images, no class may be in both parts.
+        floor = self._quality.measure(*samples) if len(samples[0]) else {}
+        # A metric without a better direction, such as the share of a class, has no floor.
         floor = {name: value for name, value in floor.items() if metric_of(name).better}
         protocols = self._quality.protocols
         if self._inception:
@@ -113,42 +115,41 @@ class Evaluator:
             protocols |= {f"{name}/{EMA}": facts | averaged for name, facts in protocols.items()}
         return {"floor": floor, "protocols": protocols}
 
-    def remember(self, generator: nn.Module) -> Tensor:
-        """Return samples by which a later evaluation knows the present generator, from latents that stay the same."""
-        return self._generate(
-            generator, self._gradient_samples, self._stream("old"), self._every_class(self._gradient_samples)
-        )
+    def samples_from_fixed_latents(self, generator: nn.Module) -> Tensor:
+        """Return samples of the present generator for the next evaluation, from the same latents in every one."""
+        n = self._gradient_samples
+        return self._generate(generator, n, self._stream("old"), self._balanced_labels(n))
 
-    def arrays(self, networks: Mapping[str, nn.Module], memory: Memory) -> dict[str, np.ndarray]:
-        """Return samples from fixed latents beside real ones, spectra by layer, and for points the value surface.
+    def arrays(self, networks: Mapping[str, nn.Module], kept: EvaluationState) -> dict[str, np.ndarray]:
+        """Return samples next to real ones, spectra by layer and, for points, the discriminator's surface.
 
-        ``spectrum/<layer>`` is that of the last evaluation, ``spectra/<layer>`` has a row for each. Samples are those
-        of `by_class` in a conditional run, and of `mixed` in any other.
+        Samples are those of `class_sample_arrays` in a conditional run, else those of `sample_arrays`; spectra are
+        those of `spectrum_arrays`.
         """
         rng, generator = self._stream("shown"), networks["generator"]
         if self._classes is None:
-            arrays = mixed(self._data, generator, self._latent, rng, self._samples)
+            arrays = sample_arrays(self._data, generator, self._latent, rng, self._samples)
         else:
             assert isinstance(self._data, ImageData)
-            arrays = by_class(self._data, generator, self._latent, rng)
-        arrays |= spectrum_arrays(memory.spectra)
+            arrays = class_sample_arrays(self._data, generator, self._latent, rng)
+        arrays |= spectrum_arrays(kept.spectra)
         if isinstance(self._data, PointData):
-            arrays |= surface(networks["discriminator"], self._data.extent, self._device)
+            arrays |= surface_arrays(networks["discriminator"], self._data.extent, self._device)
         return arrays
 
     def _stream(self, draw: str) -> torch.Generator:
         return stream(self._terms.seed, f"evaluation/{draw}", self._device)
 
-    def _pairs(self, generator: nn.Module, rng: torch.Generator) -> tuple[Tensor, ...]:
-        """Return generated and real samples and, in a conditional run, the labels that both have, row by row."""
+    def _samples_and_reference(self, generator: nn.Module, rng: torch.Generator) -> tuple[Tensor, ...]:
+        """Return generated and held-out samples and, in a conditional run, the labels of both, row by row."""
         if self._classes is None:
             return self._generate(generator, self._samples, rng), self._data.reference(self._samples, rng)
         assert isinstance(self._data, ImageData)
         real, labels = self._data.labelled_reference(self._samples, rng)
         return self._generate(generator, self._samples, rng, labels), real, labels
 
-    def _real_pairs(self, rng: torch.Generator) -> tuple[Tensor, ...]:
-        """Return real samples of either part and, in a conditional run, the labels that both have, row by row."""
+    def _floor_and_reference(self, rng: torch.Generator) -> tuple[Tensor, ...]:
+        """Return training and held-out samples and, in a conditional run, the labels of both, row by row."""
         if self._classes is None:
             return self._data.floor(self._samples, rng), self._data.reference(self._samples, rng)
         assert isinstance(self._data, ImageData)
@@ -156,16 +157,16 @@ class Evaluator:
         floor, rows = self._data.labelled_floor(labels, rng)
         return floor, real[rows], labels[rows]
 
-    def _every_class(self, n: int) -> Tensor | None:
-        """Return, in a conditional run, labels of ``n`` samples in the order of the classes, as many of each."""
+    def _balanced_labels(self, n: int) -> Tensor | None:
+        """Return, in a conditional run, ``n`` labels in the order of the classes, equally many of each."""
         return None if self._classes is None else torch.arange(n, device=self._device) * self._classes // n
 
     def _generate(self, generator: nn.Module, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Tensor:
         latents = torch.randn(n, self._latent, generator=rng, device=self._device)
         return generate(generator, latents, labels)
 
-    def _many(self, generator: nn.Module, n: int, rng: torch.Generator) -> Iterator[Tensor]:
-        """Yield ``n`` generated samples, some at a time; in a conditional run of classes as frequent as in training."""
+    def _batches(self, generator: nn.Module, n: int, rng: torch.Generator) -> Iterator[Tensor]:
+        """Yield ``n`` generated samples in batches; in a conditional run with the training data's class frequencies."""
         for start in range(0, n, BATCH):
             size, labels = min(BATCH, n - start), None
             if self._classes is not None:

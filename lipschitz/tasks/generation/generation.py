@@ -8,8 +8,8 @@ from lipschitz.features.protocols.base import Protocol
 from lipschitz.models.base import Model, PairModel
 from lipschitz.models.catalogue import MODELS, auto
 from lipschitz.tasks.base import TaskKind, Unsuitable
+from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.generation.quality import metrics_of
-from lipschitz.tasks.generation.task import Generation
 from lipschitz.tasks.losses.base import Loss
 from lipschitz.tasks.losses.hinge import Hinge
 from lipschitz.tasks.settings import Setting
@@ -18,14 +18,14 @@ from lipschitz.training.task import Task
 
 
 class GenerationTask(TaskKind):
-    """GAN training: the constraint acts on the discriminator, quality is that of the generator's samples."""
+    """GAN training: the constraint bounds the discriminator, and the generator's samples are judged."""
 
     source = "Goodfellow et al. 2014, arXiv:1406.2661, Algorithm 1"
     has_generator = True
 
     def build(self, data: Any, terms: Terms) -> Task:
-        """Return a generator and a discriminator of the terms' model."""
-        return Generation(data, terms)
+        """Return a GAN of the terms' model, in training."""
+        return GANTraining(data, terms)
 
     def default_model(self, shape: tuple[int, ...]) -> Model:
         """Return ``mlp`` for points, ``dcgan`` for images."""
@@ -36,7 +36,7 @@ class GenerationTask(TaskKind):
         return Hinge()
 
     def judged_by(self, dataset: Dataset, protocols: Sequence[Protocol] = ()) -> tuple[str, ...]:
-        """Return the metrics of samples: W1 and modes of points; of images by classifier features and protocols."""
+        """Return the metrics of samples: W1 and modes of points; of images, by the classifier and by protocols."""
         return metrics_of(dataset, protocols)
 
     def check(self, dataset: Dataset, model: Model, loss: Loss, setting: Setting) -> None:

@@ -1,4 +1,4 @@
-"""Quality by named protocols: many generated images, one pass through the FID's Inception network."""
+"""Quality metrics by named protocols, such as the FID, in features of the Inception network."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -23,12 +23,12 @@ class InceptionQuality:
 
     Args:
         data: the data set.
-        protocols: at least one.
-        weights: file of the network's weights; that in the cache where None.
-        device: where the network runs.
+        protocols: one or more.
+        weights: file of the network's weights; None for the file in the cache.
+        device: device of the network.
 
     Raises:
-        InputError: there are no weights, or not the published ones; too few real images; the cache cannot be written.
+        InputError: no weights, or not the published ones; too few real images; the cache cannot be written.
     """
 
     def __init__(
@@ -45,16 +45,16 @@ class InceptionQuality:
 
     @property
     def protocols(self) -> dict[str, dict[str, Any]]:
-        """What each number depends on besides the samples, by recorded name."""
+        """By metric, what its value depends on besides the samples."""
         facts: dict[str, dict[str, Any]] = {}
         for protocol, other in self._other.items():
             facts |= protocol.facts(self._inception.sha256, other)
         return facts
 
     def measure(self, chunks: Iterable[Tensor]) -> dict[str, float]:
-        """Return every protocol's numbers, by recorded name, of chunks of images ``(k, c, h, w)`` in [-1, 1].
+        """Return the metrics of all protocols of images in [-1, 1], given in chunks ``(k, c, h, w)``.
 
-        Each image passes the network once for each preprocessing that a protocol asks for.
+        Each image passes through the network once for each kind of preprocessing.
         """
         parts: dict[str, list[InceptionOutputs]] = {protocol.preprocessing: [] for protocol in self._real}
         for chunk in chunks:
@@ -70,7 +70,7 @@ class InceptionQuality:
         return values
 
     def floor(self) -> dict[str, float]:
-        """Return every protocol's numbers of real images that are not its reference."""
+        """Return the metrics of all protocols of real images that are not in their reference."""
         values: dict[str, float] = {}
         for protocol, real in self._real.items():
             values |= self._floor(protocol=protocol, real=real)

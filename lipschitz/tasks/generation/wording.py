@@ -1,4 +1,4 @@
-"""What the report calls things of the task generation."""
+"""The words of the report about the task generation."""
 
 from lipschitz.tasks.wording import Wording
 

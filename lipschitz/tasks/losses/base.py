@@ -8,15 +8,15 @@ from lipschitz.config import Config
 
 
 class Loss(Config):
-    """What both networks minimise: scalars of the discriminator's outputs ``(n, 1)``, before any sigmoid.
+    """The losses of both networks: scalars, computed from the discriminator's outputs ``(n, 1)`` before any sigmoid.
 
     A subclass is one file in this package, named after the loss.
     """
 
     @abstractmethod
     def discriminator(self, real: Tensor, generated: Tensor) -> Tensor:
-        """Return the discriminator's loss, a scalar, of D(real) and D(generated), ``(n, 1)`` each."""
+        """Return the discriminator's loss, a scalar, from D(real) and D(generated), ``(n, 1)`` each."""
 
     @abstractmethod
     def generator(self, generated: Tensor) -> Tensor:
-        """Return the generator's loss, a scalar, of D(generated), ``(n, 1)``."""
+        """Return the generator's loss, a scalar, from D(generated), ``(n, 1)``."""

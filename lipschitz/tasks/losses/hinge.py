@@ -7,7 +7,7 @@ from lipschitz.tasks.losses.base import Loss
 
 
 class Hinge(Loss):
-    """Hinge for the discriminator, its output for the generator."""
+    """Hinge loss of the discriminator; the generator maximises the discriminator's output."""
 
     source = "Lim & Ye 2017, arXiv:1705.02894; Miyato et al. 2018, arXiv:1802.05957, eq. 16-17"
 

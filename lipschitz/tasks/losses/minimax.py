@@ -7,7 +7,7 @@ from lipschitz.tasks.losses.base import Loss
 
 
 class Minimax(Loss):
-    """Cross-entropy; the generator minimises log(1 - D(G(z))), which vanishes while it is bad."""
+    """Cross-entropy; the generator minimises log(1 - D(G(z))), whose gradient vanishes while its samples are bad."""
 
     source = "Goodfellow et al. 2014, arXiv:1406.2661, eq. 1"
 

@@ -6,7 +6,7 @@ from lipschitz.tasks.losses.base import Loss
 
 
 class Wasserstein(Loss):
-    """Difference of means: the dual of the Wasserstein-1 distance where D is 1-Lipschitz."""
+    """Difference of means: for a 1-Lipschitz D the dual form of the Wasserstein-1 distance."""
 
     source = "Arjovsky et al. 2017, arXiv:1701.07875, eq. 2-3"
 

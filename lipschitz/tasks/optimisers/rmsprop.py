@@ -6,7 +6,7 @@ from torch import Tensor
 from lipschitz.tasks.optimisers.base import Optimiser
 
 FITS_CACHE = 2**20
-"""Parameters that a CPU core's caches hold together with their gradients and RMSProp's averages."""
+"""Most parameters whose values, gradients and averages the caches of a CPU core hold."""
 
 
 class RMSProp(Optimiser):
@@ -18,6 +18,6 @@ class RMSProp(Optimiser):
         self, parameters: list[torch.nn.Parameter], lr: float | Tensor, betas: tuple[float, float], *, on_cuda: bool
     ) -> torch.optim.Optimizer:
         """Return torch's RMSprop with its default smoothing constant."""
-        # On a CPU, updating one parameter after the other is faster if the caches do not hold all of them.
+        # On a CPU, updating one parameter tensor after the other is faster if the caches cannot hold all of them.
         foreach = on_cuda or sum(parameter.numel() for parameter in parameters) < FITS_CACHE
         return torch.optim.RMSprop(parameters, lr=lr, foreach=foreach, capturable=on_cuda)

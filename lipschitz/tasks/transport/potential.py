@@ -1,4 +1,4 @@
-"""How good a critic is as a Wasserstein-1 potential, where the optimal one is known."""
+"""Evaluation of a critic as a Wasserstein-1 potential, against the known optimal potential."""
 
 import math
 from collections.abc import Callable
@@ -13,26 +13,28 @@ from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.random_streams import stream
 from lipschitz.tasks.measurement import Measured, measure_discriminator
-from lipschitz.tasks.surfaces import over_plane, surface
+from lipschitz.tasks.surfaces import surface_arrays, values_on_grid
 
 METRICS = ("cosine", "l2", "w1_dual", "w1_error", "w1_over_lower", "w1_over_upper")
 AS_PUBLISHED = ("cosine_float32", "l2_float32", "w1_independent")
-"""Of pairs with published numbers: what the code behind these would measure."""
+"""Metrics of pairs with published results, as the code of these results computes them."""
 GRADIENTS = ("cosine", "l2", "cosine_float32", "l2_float32")
+"""Metrics of gradients, which do not depend on the true W1."""
 SHOWN_POINTS = 1000
+"""Points of P and of Q that the report draws."""
 
 Potential = Callable[[Tensor], Tensor]
 
 
 class PotentialEvaluator:
-    """Measures critics ``(n, d)`` -> ``(n, 1)`` of one pair of distributions, for one seed, all in float64.
+    """Measures critics ``(n, d)`` -> ``(n, 1)`` of one pair of distributions, for one seed, in float64.
 
     Args:
         data: the pair, on the critic's device.
-        seed: the run's; a draw is its stream ``evaluation/<draw>``.
-        samples: of the optimal plan, per evaluation.
-        gradient_samples: points of each kind at which the size of the critic's gradient is measured.
-        device: where everything lives.
+        seed: of the run; a draw named ``d`` is its random stream ``evaluation/d``.
+        samples: points of the optimal plan per evaluation.
+        gradient_samples: points of each kind at which the norm of the critic's gradient is measured.
+        device: of data and critic.
     """
 
     def __init__(self, data: PairData, *, seed: int, samples: int, gradient_samples: int, device: torch.device) -> None:
@@ -40,9 +42,9 @@ class PotentialEvaluator:
         self._samples, self._gradient_samples = samples, min(gradient_samples, samples)
 
     def evaluate(self, critic: nn.Module, starts: dict[str, Tensor], draw: str) -> Measured:
-        """Measure ``critic`` against the optimal potential, and its layers and bracket; ``starts`` of the one before.
+        """Compare ``critic`` with the optimal potential, and measure it by `measure_discriminator`.
 
-        ``real`` points are of P, ``fake`` ones of Q.
+        Points of P are ``real``, those of Q ``fake``. ``starts`` are those of the last measurement.
         """
         rng = self._stream(draw)
         with float64_copy(critic) as twin:
@@ -51,17 +53,17 @@ class PotentialEvaluator:
         places = self._places(rng)
         measured = measure_discriminator(critic, places, starts, stream(self._seed, f"evaluation/{draw}/lipschitz"))
         rescaled = {
-            f"w1_over_{bound}": _over(quality["w1_dual"], measured.values[f"lipschitz_{bound}"])
+            f"w1_over_{bound}": _ratio(quality["w1_dual"], measured.values[f"lipschitz_{bound}"])
             for bound in ("lower", "upper")
         }
         return measured._replace(values=quality | rescaled | published | measured.values)
 
     def facts(self) -> dict[str, Any]:
-        """Return what the metrics say of the optimal potential itself, and their protocols."""
+        """Return the metrics of the optimal potential, the ``floor``, and the metrics' ``protocols``."""
         floor = self._quality(self._data.potential, self._stream("floor"))
         floor |= {f"w1_over_{bound}": floor["w1_dual"] for bound in ("lower", "upper")}
         floor |= self._as_published(self._data.potential, "floor")
-        # Rounded: another processor's last digits are the same protocol.
+        # Rounded, so that the last digits, which differ between processors, are not part of the protocol.
         true = {
             name: float(f"{value:.6g}")
             for name, value in (("w1", self._data.w1), ("w1_standard_error", self._data.w1_error))
@@ -72,13 +74,13 @@ class PotentialEvaluator:
         }
 
     def arrays(self, critic: nn.Module) -> dict[str, np.ndarray]:
-        """Return, for pairs in the plane, points of both and the surfaces of ``critic`` and the optimal potential."""
+        """Return, for pairs in the plane, points of P and Q, and the surfaces of critic and optimal potential."""
         extent = self._data.extent
         if extent is None:
             return {}
         shown = self._data.plan(SHOWN_POINTS, self._stream("shown"))
-        return surface(critic, extent, self._device) | {
-            "surface_true": over_plane(self._data.potential, extent, self._device),
+        return surface_arrays(critic, extent, self._device) | {
+            "surface_true": values_on_grid(self._data.potential, extent, self._device),
             "source": shown.source.float().cpu().numpy(),
             "target": shown.target.float().cpu().numpy(),
         }
@@ -88,15 +90,16 @@ class PotentialEvaluator:
         return {"samples": self._samples, "of": drawn}
 
     def _quality(self, potential: Potential, rng: torch.Generator) -> dict[str, float]:
-        """Compare ``potential`` and its gradient where P lies with what is optimal there.
+        """Compare the values and the gradients of ``potential`` with those of the optimal potential.
 
         Korotin et al. 2022: cosine and squared distance of the two gradients, averaged over P; the dual value. Both
-        means of the dual are over the same rows of the optimal plan, which about halves the variance of the optimal
-        potential's. Even that scores below one where rounding puts a point of P on its kink, whose gradient is zero.
+        means of the dual are over the same rows of the optimal plan, which about halves the variance of the dual value
+        of the optimal potential. The cosine of the optimal potential itself is below one if rounding puts a point of P
+        on one of its kinks, where its gradient is zero.
         """
         plan = self._data.plan(self._samples, rng)
         slope = self._data.slope(plan.target)
-        cosine, l2 = _compared(_gradient(potential, plan.source), slope)
+        cosine, l2 = _cosine_and_l2(_gradient(potential, plan.source), slope)
         with torch.no_grad():
             dual = float((potential(plan.source) - potential(plan.target)).mean())
         return {
@@ -107,10 +110,10 @@ class PotentialEvaluator:
         }
 
     def _as_published(self, potential: Potential, draw: str) -> dict[str, float]:
-        """Return what the code behind published numbers would measure, which differs near the kinks of the optimum.
+        """Return the metrics as the code of published results computes them; they differ near the optimal one's kinks.
 
-        Its optimal gradient is that of `PairData.potential_as_published`, zero where float32 loses a distance, and a
-        gradient of zero has cosine zero with any other. Its dual value is over independent draws.
+        There the optimal gradient is that of `PairData.potential_as_published`: zero where float32 rounds a
+        distance to zero. A zero gradient has cosine zero with any other. The dual value is over independent draws.
         """
         optimal = self._data.potential_as_published
         if optimal is None:
@@ -121,7 +124,7 @@ class PotentialEvaluator:
         gradient = _gradient(potential, source.double())
         with torch.no_grad():
             dual = potential(source.double()).mean() - potential(target.double()).mean()
-        cosine, l2 = _compared(gradient, slope)
+        cosine, l2 = _cosine_and_l2(gradient, slope)
         return {"cosine_float32": cosine, "l2_float32": l2, "w1_independent": float(dual)}
 
     def _places(self, rng: torch.Generator) -> dict[str, Tensor]:
@@ -142,12 +145,12 @@ def _gradient(potential: Potential, points: Tensor) -> Tensor:
     return gradient
 
 
-def _compared(gradient: Tensor, slope: Tensor) -> tuple[float, float]:
-    """Return mean cosine and mean squared distance of two fields ``(n, d)``; a vector of zero has cosine zero."""
+def _cosine_and_l2(gradient: Tensor, slope: Tensor) -> tuple[float, float]:
+    """Return mean cosine and mean squared distance of two vector fields ``(n, d)``; a zero vector has cosine zero."""
     cosine = cosine_similarity(gradient, slope, dim=1, eps=torch.finfo(gradient.dtype).tiny).mean()
     return float(cosine), float((gradient - slope).square().sum(dim=1).mean())
 
 
-def _over(value: float, bound: float) -> float:
-    """Return ``value / bound``, NaN where there is no bound or none but zero."""
+def _ratio(value: float, bound: float) -> float:
+    """Return ``value / bound``; NaN if the bound is zero or not finite."""
     return value / bound if bound and math.isfinite(bound) else math.nan

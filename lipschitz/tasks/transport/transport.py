@@ -14,7 +14,7 @@ from lipschitz.tasks.losses.wasserstein import Wasserstein
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import Terms
 from lipschitz.tasks.transport import potential
-from lipschitz.tasks.transport.task import Transport
+from lipschitz.tasks.transport.critic_training import CriticTraining
 from lipschitz.training.task import Task
 
 
@@ -25,8 +25,8 @@ class TransportTask(TaskKind):
     has_generator = False
 
     def build(self, data: Any, terms: Terms) -> Task:
-        """Return a critic of the terms' model."""
-        return Transport(data, terms)
+        """Return a critic of the terms' model, in training."""
+        return CriticTraining(data, terms)
 
     def default_model(self, shape: tuple[int, ...]) -> Model:
         """Return ``critic``."""
@@ -37,11 +37,11 @@ class TransportTask(TaskKind):
         return Wasserstein()
 
     def judged_by(self, dataset: Dataset, protocols: Sequence[Protocol] = ()) -> tuple[str, ...]:
-        """Return the metrics that judge a critic; its dual value does not, because the critic may be too steep."""
+        """Return the metrics that judge a critic; not the dual value, which is larger where a critic is too steep."""
         return tuple(name for name in potential.METRICS if METRICS[name].better)
 
     def check(self, dataset: Dataset, model: Model, loss: Loss, setting: Setting) -> None:
-        """Refuse data without known transport, other losses than the dual, and several updates per iteration."""
+        """Refuse data without known transport, other losses than wasserstein, and several updates per iteration."""
         if dataset.kind != "pairs":
             raise Unsuitable("datasets", f"{dataset.label()} has no known transport; allowed: task: generation")
         if not isinstance(loss, Wasserstein):

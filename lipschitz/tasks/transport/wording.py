@@ -1,4 +1,4 @@
-"""What the report calls things of the task transport."""
+"""The words of the report about the task transport."""
 
 from lipschitz.tasks.wording import Wording
 

@@ -143,7 +143,7 @@ def test_what_happens_once_costs_no_run_anything(
 ) -> None:
     jobs, diary = unlucky(tmp_path, what, "once")
     assert outcomes(jobs) == alone[3:]
-    warnings = [line for line in diary.lines if line.startswith("warned") and "going on from step" not in line]
+    warnings = [line for line in diary.lines if line.startswith("warned") and "resuming from step" not in line]
     assert len(warnings) == 1
     assert warnings[0].endswith(said)
     assert sum(line.startswith("returned") for line in diary.lines) == back

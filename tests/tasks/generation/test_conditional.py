@@ -23,7 +23,7 @@ from lipschitz.models.base import PairModel
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.resnet import ResNet
 from lipschitz.tasks import measurement
-from lipschitz.tasks.generation.task import Generation
+from lipschitz.tasks.generation.gan_training import GANTraining
 
 CPU = torch.device("cpu")
 SEEN: list[Batch] = []
@@ -40,8 +40,8 @@ class Spy(Constraint):
         return super().penalty(net, batch, rng)
 
 
-def conditional(*constraints: Constraint, model: PairModel | None = None, data: ImageData | None = None) -> Generation:
-    return Generation(
+def conditional(*constraints: Constraint, model: PairModel | None = None, data: ImageData | None = None) -> GANTraining:
+    return GANTraining(
         data or Digits().load(None, CPU),
         with_terms(
             TERMS,

@@ -21,8 +21,8 @@ from lipschitz.datasets.points.eight_gaussians import EightGaussians
 from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP
+from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.generation.quality import metrics_of
-from lipschitz.tasks.generation.task import Generation
 from lipschitz.tasks.settings import SETTINGS, Setting
 
 CPU = torch.device("cpu")
@@ -30,18 +30,18 @@ CPU = torch.device("cpu")
 
 def points(
     *constraints: Constraint, setting: Setting = SETTINGS["C"], seed: int = 0, device: torch.device = CPU
-) -> Generation:
+) -> GANTraining:
     return generation(EightGaussians(), MLP(width=16, depth=2), constraints, setting, seed, device)
 
 
-def images(*constraints: Constraint) -> Generation:
+def images(*constraints: Constraint) -> GANTraining:
     return generation(Digits(), DCGAN(width=4), constraints, SETTINGS["C"], 0)
 
 
 def generation(
     dataset: Dataset, model: Any, constraints: Any, setting: Setting, seed: int, device: torch.device = CPU
-) -> Generation:
-    return Generation(
+) -> GANTraining:
+    return GANTraining(
         dataset.load(None, device),
         with_terms(
             TERMS,
@@ -108,7 +108,7 @@ class InNorm(Constraint):
         return torch.nn.Sequential(net, torch.nn.BatchNorm1d(1))
 
 
-def batches_judged(task: Generation) -> list[int]:
+def batches_judged(task: GANTraining) -> list[int]:
     seen: list[int] = []
     task.discriminator.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
     task.discriminator_step()
@@ -127,7 +127,7 @@ def test_on_a_gpu_they_are_judged_in_one_unless_a_module_depends_on_the_batch() 
 
 def test_one_pass_comes_to_what_two_come_to() -> None:
     in_two, in_one = images(SpectralNormalization()), images(SpectralNormalization())
-    in_one._discriminator._apart = False
+    in_one._discriminator._separate_passes = False
     assert batches_judged(in_two) == [16, 16]
     assert batches_judged(in_one) == [32]
     ours, theirs = (task.state_dict()["players"]["discriminator"]["optimiser"]["state"] for task in (in_one, in_two))
@@ -226,7 +226,7 @@ def test_state_round_trip_goes_on_bit_for_bit() -> None:
     task = points(SpectralNormalization())
     task.step(0.0)
     task.evaluate("a")
-    task.end_interval()
+    task.keep_for_next_evaluation()
     task.step(0.1)
     state = copy.deepcopy(task.state_dict())
     other = points(SpectralNormalization())
@@ -249,7 +249,7 @@ def test_arrays_show_samples_spectra_and_the_surface() -> None:
     task = points()
     for draw in ("a", "b"):
         task.evaluate(draw)
-        task.end_interval()
+        task.keep_for_next_evaluation()
         task.step(0.0)
     arrays = task.arrays()
     assert arrays["samples"].shape == arrays["real"].shape == (1000, 2)
@@ -267,7 +267,7 @@ def test_arrays_show_samples_spectra_and_the_surface() -> None:
 
 
 @pytest.mark.parametrize("build", [points, images])
-def test_methods_and_steps_are_shown_at_the_same_latents(build: Callable[..., Generation]) -> None:
+def test_methods_and_steps_are_shown_at_the_same_latents(build: Callable[..., GANTraining]) -> None:
     seen: list[torch.Tensor] = []
     tasks = [build(), build(SpectralNormalization()), build(WeightClipping())]
     tasks[1].step(0.0)
@@ -295,6 +295,6 @@ def test_a_snapshot_brings_back_all_that_is_measured() -> None:
     before, snapshot = task.evaluate("a"), task.snapshot()
     for _ in range(3):
         task.step(0.5)
-    task.end_interval()
+    task.keep_for_next_evaluation()
     task.load_snapshot(snapshot)
     assert task.evaluate("a") == before

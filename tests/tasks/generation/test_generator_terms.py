@@ -17,7 +17,7 @@ from lipschitz.errors import InputError
 from lipschitz.estimation.layers import raw_weight, reshaped_weight, weighted_layers
 from lipschitz.models.resnet import ResNet
 from lipschitz.sweep.definition.sweep_file import load_sweep
-from lipschitz.tasks.generation.task import Generation
+from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.settings import Setting
 
 CPU = torch.device("cpu")
@@ -39,8 +39,8 @@ RESNET = with_terms(
 )
 
 
-def task(**asked: Any) -> Generation:
-    return Generation(Digits().load(None, CPU), with_terms(RESNET, **asked))
+def task(**asked: Any) -> GANTraining:
+    return GANTraining(Digits().load(None, CPU), with_terms(RESNET, **asked))
 
 
 def state(net: torch.nn.Module) -> dict[str, torch.Tensor]:

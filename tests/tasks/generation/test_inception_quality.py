@@ -12,8 +12,8 @@ from lipschitz.features.real_statistics import real_statistics
 from lipschitz.features.scores import scores
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.tasks.generation import inception_quality as module
+from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.generation.inception_quality import InceptionQuality
-from lipschitz.tasks.generation.task import Generation
 
 CPU = torch.device("cpu")
 SMALL = SNGAN(n_real=20, n_fake=10, score_samples=30)
@@ -88,7 +88,7 @@ def test_too_few_images_are_refused_before_anything_passes(passes):
 
 @pytest.fixture
 def task():
-    return Generation(data(classes=3), JUDGED)
+    return GANTraining(data(classes=3), JUDGED)
 
 
 def test_a_run_is_measured_by_its_protocols_and_chosen_by_one(passes, task):
@@ -104,7 +104,7 @@ def test_a_run_is_measured_by_its_protocols_and_chosen_by_one(passes, task):
 
 
 def test_protocols_shift_nothing_else_that_is_measured(passes, task):
-    plain = Generation(data(classes=3), with_terms(JUDGED, selection="frechet_classifier", protocols=()))
+    plain = GANTraining(data(classes=3), with_terms(JUDGED, selection="frechet_classifier", protocols=()))
     without = plain.evaluate("step 0")
     with_them = task.evaluate("step 0")
     assert {name: with_them[name] for name in without} == without

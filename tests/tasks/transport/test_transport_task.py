@@ -21,8 +21,8 @@ from lipschitz.constraints.weight_clipping import WeightClipping
 from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.models.base import Activation
+from lipschitz.observe import LENGTH
 from lipschitz.random_streams import stream
-from lipschitz.tasks.player import LOSSES_KEPT
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.transport.potential import METRICS
 
@@ -54,7 +54,7 @@ def seen_by(*constraints: Constraint, seed: int = 0, evaluated: bool = False) ->
         task.step(progress)
         if evaluated:
             task.evaluate("a")
-            task.end_interval()
+            task.keep_for_next_evaluation()
     return list(SEEN)
 
 
@@ -227,7 +227,7 @@ def test_state_round_trip_goes_on_bit_for_bit(method: Callable[[], Constraint]) 
     task = transport(method())
     task.step(0.0)
     task.evaluate("a")
-    task.end_interval()
+    task.keep_for_next_evaluation()
     task.step(0.1)
     # As a checkpoint does it: through a file from which nothing but tensors, numbers and strings is read.
     file = io.BytesIO()
@@ -239,7 +239,7 @@ def test_state_round_trip_goes_on_bit_for_bit(method: Callable[[], Constraint]) 
         one.step(0.5)
     assert task.evaluate("b") == other.evaluate("b")
     for one in (task, other):
-        one.end_interval()
+        one.keep_for_next_evaluation()
     ours, theirs = task.arrays(), other.arrays()
     assert ours.keys() == theirs.keys()
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
@@ -250,11 +250,11 @@ def test_a_snapshot_brings_back_all_that_is_measured(method: Callable[[], Constr
     task = transport(method())
     task.step(0.0)
     task.evaluate("first")
-    task.end_interval()
+    task.keep_for_next_evaluation()
     before, drawn, snapshot = task.evaluate("a"), task.arrays(), task.snapshot()
     for _ in range(3):
         task.step(0.5)
-    task.end_interval()
+    task.keep_for_next_evaluation()
     assert task.evaluate("a") != before
     task.load_snapshot(snapshot)
     assert task.evaluate("a") == before
@@ -277,7 +277,7 @@ def test_not_a_number_is_noticed() -> None:
 def test_a_loss_that_is_not_finite_is_noticed(loss: float) -> None:
     task = transport()
     snapshot = task.snapshot()
-    losses = {"values": torch.full((LOSSES_KEPT,), loss), "written": torch.tensor([1])}
+    losses = {"values": torch.full((LENGTH,), loss), "written": torch.tensor([1])}
     task.load_snapshot({**snapshot, "critic": {**snapshot["critic"], "losses": losses}})
     assert not task.is_finite()
     task.load_snapshot(snapshot)
@@ -293,7 +293,7 @@ def test_arrays_of_a_pair_in_the_plane() -> None:
     task = transport()
     for draw in ("a", "b"):
         task.evaluate(draw)
-        task.end_interval()
+        task.keep_for_next_evaluation()
         task.step(0.0)
     arrays = task.arrays()
     assert arrays["surface"].shape == arrays["surface_true"].shape == (96, 96)
@@ -315,7 +315,7 @@ def test_of_other_pairs_only_spectra_are_drawn() -> None:
     task = transport(data=translation())
     assert task.arrays() == {}
     task.evaluate("a")
-    task.end_interval()
+    task.keep_for_next_evaluation()
     layers = ("blocks.0.linear", "blocks.1.linear", "output")
     assert set(task.arrays()) == {f"{kind}/{layer}" for kind in ("spectrum", "spectra") for layer in layers}
 

@@ -1,0 +1,198 @@
+"""Training of a GAN: alternating updates of a discriminator, which the constraint bounds, and a generator."""
+
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lipschitz.constraints.base import uncapturable_reason
+from lipschitz.datasets.base import Data, ImageData
+from lipschitz.metrics.catalogue import CATALOGUE
+from lipschitz.models.base import PairModel
+from lipschitz.observe import NamedRings
+from lipschitz.random_streams import RandomStreams, seeded
+from lipschitz.tasks.generation.evaluation import EvaluationState, Evaluator
+from lipschitz.tasks.measurement import Measured
+from lipschitz.tasks.memory_format import to_memory_format
+from lipschitz.tasks.player import Discriminator, Generator, Player, players_are_finite
+from lipschitz.tasks.precision import forward_precision
+from lipschitz.tasks.terms import Terms
+from lipschitz.training.task import Selection
+
+STREAMS = ("data", "latents_discriminator", "latents_generator", "constraint")
+LABELS = "labels_generator"
+"""The additional random stream of a conditional run."""
+
+
+class GANTraining:
+    """One GAN in training: a generator and a discriminator of the terms' model, each bounded by its constraints.
+
+    Two of them that differ only in their constraints start from bit-identical raw parameters, and see the same batches
+    and the same noise.
+
+    In a conditional run the generated samples of a discriminator update have the classes of the real ones, row by row,
+    so that a penalty interpolates between two samples of one class. The classes of a generator update are drawn with
+    their frequencies in the training data.
+    """
+
+    def __init__(self, data: Data, terms: Terms) -> None:
+        assert isinstance(terms.model, PairModel)
+        self.device = terms.device
+        self.selection = Selection.by(terms.selection)
+        self._data, self._terms = data, terms
+        self._classes = data.classes if terms.model.is_conditional() and isinstance(data, ImageData) else None
+        names = STREAMS if self._classes is None else (*STREAMS, LABELS)
+        self._streams = RandomStreams(terms.seed, names, terms.device)
+        with seeded(terms.seed, "weights"):
+            networks = terms.model.build(data.shape, self._classes)
+        self._latent = networks.latent
+        rng = self._streams["constraint"]
+        self._discriminator = Discriminator(networks.discriminator, data.shape, terms, rng)
+        self._generator = Generator(networks.generator, networks.latent, terms)
+        self._players: dict[str, Player] = {"discriminator": self._discriminator, "generator": self._generator}
+        self._observed = NamedRings(terms.device, CATALOGUE)
+        self._evaluator = Evaluator(data, terms, latent=networks.latent, classes=self._classes)
+        self._kept = EvaluationState(self._evaluator.samples_from_fixed_latents(self.generator), {}, {})
+        self._measured = Measured({}, {}, {})
+
+    @property
+    def generator(self) -> nn.Module:
+        """The generator, latents ``(n, latent)`` -> ``(n, *shape)``."""
+        return self._generator.net
+
+    @property
+    def discriminator(self) -> nn.Module:
+        """The discriminator as constrained, ``(n, *shape)`` -> ``(n, 1)``."""
+        return self._discriminator.net
+
+    def step(self, progress: float | Tensor) -> None:
+        """Make n_dis discriminator updates and one generator update."""
+        for player in self._players.values():
+            player.decay_learning_rate(progress)
+        for _ in range(self._terms.setting.n_dis):
+            self.discriminator_step()
+        self.generator_step()
+
+    def discriminator_step(self) -> None:
+        """Make one update of the discriminator on a batch of real and a batch of newly generated samples."""
+        with self._observed.recording():
+            real, *labels = self._real_batch()
+            latents = self._latents("latents_discriminator", self._terms.training.batch_size)
+            with torch.no_grad(), forward_precision(self._terms.training.precision, self.device, self.generator):
+                generated = self._generator.generate(latents, *labels)
+            self._discriminator.step(real, generated.to(real.dtype), *labels)
+
+    def generator_step(self) -> None:
+        """Make one update of the generator; the discriminator's parameters and its constraints' state do not change.
+
+        The running statistics of batch normalisation in the discriminator do, as in any forward pass of training.
+        """
+        with self._observed.recording():
+            self._discriminator.set_requires_grad(False)
+            self._generator.update_constraints()
+            n = self._terms.training.generator_batch_size or self._terms.training.batch_size
+            labels = self._drawn_labels(n)
+            latents = self._latents("latents_generator", n)
+            precision = self._terms.training.precision
+            with forward_precision(precision, self.device, self.generator, self.discriminator):
+                outputs = self.discriminator(self._generator.generate(latents, *labels), *labels)
+            loss = self._terms.loss.generator(outputs.to(latents.dtype))
+            self._generator.losses.write(loss)
+            self._generator.update(loss)
+
+    def random_streams(self) -> Sequence[torch.Generator]:
+        """Return every generator that a step draws from."""
+        return self._streams.generators()
+
+    def uncapturable_reason(self) -> str | None:
+        """Return why a CUDA graph cannot capture a step, or None if it can."""
+        if isinstance(self._data, ImageData) and self._data.is_streamed:
+            return "its images are streamed from the host"
+        return uncapturable_reason([*self._terms.constraints, *self._terms.generator_constraints])
+
+    def parts(self) -> Mapping[str, Callable[[], None]]:
+        """Return the two kinds of update of an iteration, by metric name."""
+        return {"ms_discriminator_step": self.discriminator_step, "ms_generator_step": self.generator_step}
+
+    def is_finite(self) -> bool:
+        """Return whether the last losses and all parameters and buffers are finite."""
+        return players_are_finite(self._players.values())
+
+    def evaluate(self, draw: str) -> dict[str, float]:
+        """Measure quality, σ, gradient norms and losses, with random numbers of the evaluation stream ``draw``."""
+        self._measured = self._evaluator.evaluate(self._networks(), self._kept, draw)
+        losses = [player.measured_losses(name) for name, player in self._players.items()]
+        return dict(ChainMap(*losses, self._measured.values)) | self._observed.means()
+
+    def keep_for_next_evaluation(self) -> None:
+        """Keep spectra, search starts, and samples of the generator as it is now."""
+        self._kept = self._kept.after(self._evaluator.samples_from_fixed_latents(self.generator), self._measured)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the floor of each quality metric, real against real, and the metrics' protocols."""
+        return self._evaluator.facts()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return samples, spectra and, for points, the discriminator's surface, as the report draws them."""
+        return self._evaluator.arrays(self._networks(), self._kept)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return networks, optimisers, losses, random streams, observed scalars, and what the last evaluation kept."""
+        return {
+            "players": {name: player.state_dict() for name, player in self._players.items()},
+            "streams": self._streams.state_dict(),
+            "memory": self._kept._asdict(),
+            **self._observed.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        for name, player in self._players.items():
+            player.load_state_dict(state["players"][name])
+        self._streams.load_state_dict(state["streams"])
+        self._load_evaluation_state(state)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of everything that `evaluate` reads."""
+        return {
+            "players": {name: player.snapshot() for name, player in self._players.items()},
+            "memory": self._kept._asdict(),
+            **self._observed.state_dict(),
+        }
+
+    def load_snapshot(self, snapshot: dict[str, Any]) -> None:
+        """Restore a snapshot; optimisers and random streams are unchanged."""
+        for name, player in self._players.items():
+            player.load_snapshot(snapshot["players"][name])
+        self._load_evaluation_state(snapshot)
+
+    def _load_evaluation_state(self, state: dict[str, Any]) -> None:
+        kept = EvaluationState(**state["memory"])
+        self._kept = kept._replace(old=kept.old.to(self.device))
+        self._observed.load_state_dict(state)
+
+    def _networks(self) -> dict[str, nn.Module]:
+        averages = {"average": self._generator.average} if self._generator.average is not None else {}
+        return {name: player.net for name, player in self._players.items()} | averages
+
+    def _real_batch(self) -> tuple[Tensor, ...]:
+        """Return a batch of real samples in the terms' memory format and, in a conditional run, their labels."""
+        n, rng = self._terms.training.batch_size, self._streams["data"]
+        if self._classes is None:
+            return (to_memory_format(self._data.batch(n, rng), self._terms.training.layout),)
+        assert isinstance(self._data, ImageData)
+        images, labels = self._data.labelled_batch(n, rng)
+        return to_memory_format(images, self._terms.training.layout), labels
+
+    def _drawn_labels(self, n: int) -> tuple[Tensor, ...]:
+        """Return, in a conditional run, the labels of a generator update, ``(n,)``; else nothing."""
+        if self._classes is None:
+            return ()
+        assert isinstance(self._data, ImageData)
+        return (self._data.draw_classes(n, self._streams[LABELS]),)
+
+    def _latents(self, stream: str, n: int) -> Tensor:
+        return torch.randn(n, self._latent, generator=self._streams[stream], device=self.device)
