@@ -64,8 +64,8 @@ WRONG = {
     "an unknown field": ("[{sngan: {n_reel: 9}}]", "sngan.n_reel: unknown key 'n_reel'; did you mean 'n_real'?"),
     "too few to measure": ("[{sngan: {n_real: 4}}]", "n_real 4 and n_fake 5000 leave no neighbour 5; allowed: 6 or more"),
     "one twice": ("[sngan, sngan]", "evaluation.protocols: sngan stands twice"),
-    "a metric of another protocol": ("[sngan], select: fid/modern", "fid/modern does not judge digits; did you mean"),
-    "a metric without its protocol": ("[sngan], select: fid", "fid does not judge digits; "),
+    "a metric of another protocol": ("[sngan], select: fid/modern", "runs on digits cannot be selected by fid/modern; did you mean"),
+    "a metric without its protocol": ("[sngan], select: fid", "runs on digits cannot be selected by fid; "),
 }  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def test_a_mistake_is_one_line_that_says_where(tmp_path: Path, case: str) -> Non
 
 def test_points_have_no_protocol(tmp_path: Path) -> None:
     text = IMAGES.replace("[digits]", "[eight_gaussians]").replace("{dcgan: {width: 2}}", "mlp")
-    with pytest.raises(InputError, match=r":8: evaluation.protocols: protocols judge images, and eight_gaussians has"):
+    with pytest.raises(InputError, match=r":8: evaluation.protocols: protocols compare images; eight_gaussians has"):
         load_sweep(write(tmp_path, text))
 
 
