@@ -10,9 +10,8 @@ from discriminator import CPU, generation
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.datasets.points.eight_gaussians import EightGaussians
 from lipschitz.models.mlp import MLP
-from lipschitz.sweep.engine.devices import cpu_cores
-from lipschitz.sweep.engine.local import worker_context
-from lipschitz.sweep.engine.process import set_up_torch
+from lipschitz.sweep.engine.process import set_up_torch, worker_context
+from lipschitz.sweep.engine.site import cpu_cores
 from lipschitz.tasks.generation.task import Generation
 from lipschitz.tasks.losses.hinge import Hinge
 from lipschitz.tasks.settings import SETTINGS

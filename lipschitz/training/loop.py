@@ -52,7 +52,14 @@ class Trainer:
     """
 
     def __init__(
-        self, task: Task, journal: Journal, *, steps: int, every: int, stream: torch.cuda.Stream | None = None
+        self,
+        task: Task,
+        journal: Journal,
+        *,
+        steps: int,
+        every: int,
+        stream: torch.cuda.Stream | None = None,
+        checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
         """Capture iterations as CUDA graphs on ``stream``, the current one, if there is one."""
         self.task = task
@@ -66,6 +73,7 @@ class Trainer:
         self._last: dict[str, float | str | None] = {}
         self._best: dict[str, Any] | None = None
         self._watch = Stopwatch(task.device)
+        self._checkpoint_seconds = checkpoint_seconds
         self._saved = time.monotonic()
 
     @property
@@ -142,7 +150,7 @@ class Trainer:
             return False
         if self._is_due() and self._measured_at < self.step:
             self._measure()
-        elif time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+        elif time.monotonic() - self._saved > self._checkpoint_seconds:
             self.save()
         if self.step < self.steps:
             return True
