@@ -297,7 +297,7 @@ def test_a_dry_run_needs_no_data(tmp_path: Path) -> None:
     done = lipschitz("sweep", path, "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "warning: data set cifar10 is not in data" in done.stdout
-    assert "4 runs to go on" in done.stdout
+    assert "4 unfinished runs on" in done.stdout
     assert "time not measured" in done.stdout
 
 

@@ -67,8 +67,8 @@ def fetch(name: str, data_root: Path | None, observer: Callable[[str], Observer]
 def show_data(data_root: Path | None, console: Console) -> None:
     """Print what `listed` yields as a table."""
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "there", "to get it", "what it is"):
-        table.add_column(column, overflow="fold", no_wrap=column != "what it is")
+    for column in ("name", "downloaded", "command", "description"):
+        table.add_column(column, overflow="fold", no_wrap=column != "description")
     for row in listed(data_root):
         table.add_row(*row)
     console.print(table)
@@ -91,8 +91,8 @@ def _called(name: str) -> Published:
     if name in PUBLISHED:
         return PUBLISHED[name]()
     if name in DATASETS:
-        raise InputError(f"{name} is not fetched: {DATASETS[name].source}; what is: {', '.join(PUBLISHED)}")
-    raise InputError(f"unknown data set '{name}': {nearest(name, [*PUBLISHED, WEIGHTS])}")
+        raise InputError(f"{name} cannot be downloaded: {DATASETS[name].source}; allowed: {', '.join(PUBLISHED)}")
+    raise InputError(f"unknown data set '{name}'; {nearest(name, [*PUBLISHED, WEIGHTS])}")
 
 
 def _is_there(root: Path, archive: Archive, observer: Callable[[str], Observer]) -> bool:

@@ -63,10 +63,10 @@ _POINTS: tuple[ExtensionPoint[Any], ...] = (
     ENGINES,
 )
 LISTINGS: dict[str, Listing] = {
-    **{point.plural: Listing(("name", "what it is", "source"), partial(_rows, point)) for point in _POINTS},
-    "constraints": Listing(("name", "promise", "extra cost", "what it does", "source"), _constraints),
+    **{point.plural: Listing(("name", "description", "source"), partial(_rows, point)) for point in _POINTS},
+    "constraints": Listing(("name", "promise", "extra cost", "description", "source"), _constraints),
     "metrics": Listing(
-        ("name", "better", "what it is", "source"),
+        ("name", "better", "description", "source"),
         lambda: ((name, metric.better or "-", metric.summary, metric.source) for name, metric in METRICS.items()),
     ),
 }

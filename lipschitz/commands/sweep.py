@@ -161,4 +161,4 @@ def _print_estimate(seconds: float | None, runs: int, site: Site, console: Conso
         )
         if gpus := {device for device in site.devices if device.startswith("cuda")}:
             estimate += f", {len(gpus) * minutes / 60:.1f} GPU hours"
-    console.print(f"{runs} runs to go on {site.workers} workers: {estimate}, without evaluations")
+    console.print(f"{runs} unfinished runs on {site.workers} workers: {estimate}, without evaluations")

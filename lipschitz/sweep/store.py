@@ -156,7 +156,7 @@ class SweepFolder:
         return _read_json(path) if path.exists() else {}
 
     def timings(self) -> dict[str, dict[str, Any]]:
-        """Return the latest timing of each configuration, on whatever device it was measured."""
+        """Return the latest timing of each configuration on any device."""
         return self._timings.latest()
 
     def timing(self, configuration: str, device: str) -> dict[str, Any] | None:

@@ -108,9 +108,9 @@ def test_lsun_says_how_to_get_it(tmp_path):
 
 
 def test_what_is_not_published_is_refused(tmp_path):
-    with pytest.raises(InputError, match="npz is not fetched: A file of the user's; what is: celeba, cifar10"):
+    with pytest.raises(InputError, match="npz cannot be downloaded: A file of the user's; allowed: celeba, cifar10"):
         fetch("npz", tmp_path)
-    with pytest.raises(InputError, match=r"unknown data set 'cifr10': did you mean 'cifar10'\?"):
+    with pytest.raises(InputError, match=r"unknown data set 'cifr10'; did you mean 'cifar10'\?"):
         fetch("cifr10", tmp_path)
 
 

@@ -87,7 +87,9 @@ def test_points_have_no_protocol(tmp_path: Path) -> None:
 
 def test_images_without_labels_need_one(tmp_path: Path) -> None:
     unlabelled = IMAGES.replace("[digits]", "[digits, celeba]")
-    with pytest.raises(InputError, match=r":3: datasets\[1\]: celeba has no labels to train .* allowed: evaluation: \{prot"):
+    with pytest.raises(
+        InputError, match=r":3: datasets\[1\]: celeba has no labels to train .* allowed: evaluation: \{prot"
+    ):
         load_sweep(write(tmp_path, unlabelled.replace(f", protocols: {ASKED}", "")))
     runs = load_sweep(write(tmp_path, unlabelled)).runs
     assert [run.dataset.name() for run in runs] == ["digits", "celeba"]

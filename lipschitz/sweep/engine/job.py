@@ -31,7 +31,7 @@ class Job:
     """Torch device of the worker."""
     provenance: dict[str, Any]
     timed_on: str = ""
-    """Kind of device whose timings count: that of the site's first device, whatever the job's own is."""
+    """Kind of device whose timings count: that of the site's first device, not of the job's."""
     pack: int = 1
     """How many runs like this one share a worker; a run with a pack of one has a worker to itself."""
     captures: bool = True
@@ -67,7 +67,7 @@ class Job:
             if folder.checkpoint.exists() or folder.previous_checkpoint.exists():
                 raise InputError(
                     f"{folder.path / 'run.json'}: cannot be read ({type(error).__name__}), and it holds the number of "
-                    "steps of the checkpoint beside it; put it back, or remove the run's folder to begin anew"
+                    "steps of the checkpoint beside it; put it back, or remove the run's folder to start again"
                 ) from None
         timing = self.timing
         return self.run.training.steps_at(iteration_ms(timing) if timing else None)

@@ -82,7 +82,7 @@ def throughputs(
         seconds: for how long each pack is measured.
 
     Raises:
-        Uncapturable: a run cannot be captured as a CUDA graph, and lack of memory beside other runs is not the reason.
+        Uncapturable: a run cannot be captured as a CUDA graph, unless memory is lacking for a further run.
     """
     runs: list[PackedRun] = []
     before = 0.0

@@ -188,7 +188,7 @@ def test_a_run_that_lost_its_steps_fails_alone_and_says_so(tmp_path: Path, how: 
     assert [lost.folder.status(), sound.folder.status()] == ["failed", "finished"]
     said = lost.folder.error.read_text()
     assert said.startswith(f"{definition}: cannot be read (")
-    assert said.endswith("remove the run's folder to begin anew\n")
+    assert said.endswith("remove the run's folder to start again\n")
     assert said.count("\n") == 1
     assert (definition.exists() and definition.read_bytes()) == before, "nothing is frozen anew"
     assert (lost.folder.path / checkpoint).read_bytes() == b"weights"
@@ -249,7 +249,7 @@ def test_a_dry_run_times_and_writes_nothing(tmp_path: Path) -> None:
     done = lipschitz("sweep", path, "--dry-run", "--workers", 2, cwd=tmp_path)
     assert done.returncode == 0
     assert "timed: 2 runs of 2 configurations, 120 seconds -> results/timed" in done.stdout
-    assert "2 runs to go on 2 workers: about 1.0 min of training" in done.stdout
+    assert "2 unfinished runs on 2 workers: about 1.0 min of training" in done.stdout
     assert list(tmp_path.iterdir()) == [path]
     limited = lipschitz("sweep", path, "--dry-run", "--limit-steps", 20, cwd=tmp_path)
     assert "40 steps -> results/timed-limit-20" in limited.stdout
