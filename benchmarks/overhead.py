@@ -20,8 +20,9 @@ from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.process import set_up_torch
+from lipschitz.sweep.engine.site import Site
+from lipschitz.sweep.input_checks import check_data
 from lipschitz.sweep.provenance import provenance
-from lipschitz.sweep.runner import check_data
 from lipschitz.sweep.store import RunFolder
 from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.training.loop import SLICE, Trainer
@@ -47,7 +48,7 @@ def main() -> None:
 def measure(run: Run, options: argparse.Namespace) -> dict[str, Any]:
     """Compare the trainer with a bare loop on two equal tasks, each going on training from pair to pair."""
     steps = run.training.steps
-    bare, trained = (Job(run, options.out, options.data_root, "cpu", {}).build() for _ in range(2))
+    bare, trained = (Job(run, options.out, Site(("cpu",), options.data_root), "cpu", {}).build() for _ in range(2))
     _measure_nothing(trained)
     ends = [*range(SLICE, steps, SLICE), steps]
     bare_slices = cycle(pairwise([0, *ends]))

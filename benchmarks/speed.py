@@ -27,9 +27,9 @@ from workers import WORKLOADS
 
 from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.files import write_json, write_text
-from lipschitz.sweep.engine.packing import PACKS
 from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
+from lipschitz.sweep.timing.throughput import PACKS
 
 FIRST = ("none", "weight_clipping", "gradient_penalty", "spectral_regularization", "spectral_normalization")
 """Methods that the project compares above all."""

@@ -17,9 +17,9 @@ from operations import gflop
 from workers import WORKLOADS, scaling
 
 from lipschitz.constraints.catalogue import CONSTRAINTS
-from lipschitz.sweep.engine.packing import Lane, packs_of
 from lipschitz.sweep.engine.process import set_up_torch
-from lipschitz.sweep.timing.rounds import in_turns, parts_and_whole, repeated, replay
+from lipschitz.sweep.timing.one_round import capture_call, iteration_parts, repeat_call, time_in_turn
+from lipschitz.sweep.timing.throughput import PackedRun, throughputs
 from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.precision import Precision
 from lipschitz.training.clock import median_interval, synchronize
@@ -45,8 +45,8 @@ def checks(device: str, methods: Sequence[str], **workload: int) -> Cells:
     torch.backends.cudnn.deterministic = True
     for name in methods:
         alone, *launched = (_task(name, device, seed=seed, **workload) for seed in (0, 0, 1))
-        _make([_lane(alone)])
-        _make([_lane(task) for task in launched])
+        _make([_packed_run(alone)])
+        _make([_packed_run(task) for task in launched])
         yield f"turns/{name}", _distance(alone, launched[0])
         if device == "cpu":
             continue
@@ -55,7 +55,7 @@ def checks(device: str, methods: Sequence[str], **workload: int) -> Cells:
             yield f"captured/{name}", reason
             continue
         try:
-            _make([_lane(task, new_stream(torch.device(device))) for task in captured])
+            _make([_packed_run(task, new_stream(torch.device(device))) for task in captured])
         except Uncapturable as error:
             yield f"captured/{name}", str(error)
             return
@@ -74,13 +74,15 @@ def times(
     stream = new_stream(on)
     with torch.cuda.stream(stream):
         tasks = {name: _task(name, device, precision=precision, **workload) for name in methods}
-        parts = {name: parts_and_whole(task) for name, task in tasks.items()}
+        parts = {name: iteration_parts(task) for name, task in tasks.items()}
         operations = {name: {part: gflop(call) for part, call in parts[name].items()} for name in methods}
-        once = {name: {part: repeated(call, on) for part, call in calls.items()} for name, calls in parts.items()}
-        in_turns(once, on, WARM_UP)
-        launched = in_turns(once, on, repeats)
-        graphs = {name: {part: replay(tasks[name], call) for part, call in parts[name].items()} for name in captured}
-        replayed = in_turns(graphs, on, repeats)
+        once = {name: {part: repeat_call(call, on) for part, call in calls.items()} for name, calls in parts.items()}
+        time_in_turn(once, on, WARM_UP)
+        launched = time_in_turn(once, on, repeats)
+        graphs = {
+            name: {part: capture_call(tasks[name], call) for part, call in parts[name].items()} for name in captured
+        }
+        replayed = time_in_turn(graphs, on, repeats)
     for name in methods:
         value: dict[str, Any] = {"gflop": operations[name], "launched": _timings(launched[name])}
         if name in replayed:
@@ -91,7 +93,7 @@ def times(
 def packs(device: str, precision: str, method: str, sizes: Sequence[int], seconds: float, **workload: int) -> Cells:
     """Yield what ever more runs at once reach together, each with a seed of its own."""
     seeds = count()
-    found = packs_of(
+    found = throughputs(
         lambda: _task(method, device, precision=precision, seed=next(seeds), **workload),
         torch.device(device),
         sizes,
@@ -123,17 +125,17 @@ def _timings(seen: dict[str, list[float]]) -> dict[str, Any]:
     return {part: median_interval(taken)._asdict() for part, taken in seen.items()}
 
 
-def _lane(task: GANTraining, stream: torch.cuda.Stream | None = None) -> Lane:
+def _packed_run(task: GANTraining, stream: torch.cuda.Stream | None = None) -> PackedRun:
     """Return a run of `CHECKED` iterations, captured where it has a ``stream``."""
-    return Lane(stream, iterations_of(task, CHECKED, stream))
+    return PackedRun(stream, iterations_of(task, CHECKED, stream))
 
 
-def _make(lanes: Sequence[Lane]) -> None:
+def _make(runs: Sequence[PackedRun]) -> None:
     """Make `CHECKED` iterations of each, in turns."""
-    device = lanes[0].iterations.task.device
+    device = runs[0].iterations.task.device
     synchronize(device)
     for turn in (WARM_UP, TOGETHER, TOGETHER):
-        for stream, iterations in lanes:
+        for stream, iterations in runs:
             with torch.cuda.stream(stream):
                 iterations.make(turn, lambda: False)
     synchronize(device)

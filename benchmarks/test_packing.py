@@ -10,7 +10,7 @@ from discriminator import generation
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
-from lipschitz.sweep.engine.packing import lane, turn
+from lipschitz.sweep.timing.throughput import start_run, train_slice
 from lipschitz.training.clock import synchronize
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -21,10 +21,10 @@ GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA dev
 @pytest.mark.parametrize("device", [torch.device("cpu"), pytest.param(torch.device("cuda"), marks=GPU)], ids=str)
 def test_turns(benchmark: BenchmarkFixture, device: torch.device, runs: int) -> None:
     workload = {"width": 4, "size": 16, "batch_size": 8, "device": device}
-    lanes = [lane(lambda: generation(SpectralNormalization(), **workload), device) for _ in range(runs)]  # type: ignore[arg-type]
+    packed = [start_run(lambda: generation(SpectralNormalization(), **workload), device) for _ in range(runs)]  # type: ignore[arg-type]
 
     def everyone() -> int:
-        made = sum(turn(one) for one in lanes)
+        made = sum(map(train_slice, packed))
         synchronize(device)
         return made
 

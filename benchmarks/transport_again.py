@@ -15,6 +15,7 @@ from lipschitz.files import write_json
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.process import set_up_torch
+from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.provenance import provenance
 from lipschitz.tasks.transport.potential import AS_PUBLISHED
 from lipschitz.training.checkpoint import FORMAT, load
@@ -31,7 +32,7 @@ def main() -> None:
     set_up_torch()
     origin = provenance(["cpu"], 1, {})
     for run in load_sweep(options.file).runs:
-        job = Job(run, options.folder, options.data_root, "cpu", origin)
+        job = Job(run, options.folder, Site(("cpu",), options.data_root), "cpu", origin)
         if job.folder.status() == "finished":
             print(f"{measure_again(job)}: {run.id}", flush=True)
 

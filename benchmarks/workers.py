@@ -11,8 +11,7 @@ from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.cpu import cpu_cores
 from lipschitz.datasets.points.eight_gaussians import EightGaussians
 from lipschitz.models.mlp import MLP
-from lipschitz.sweep.engine.local import worker_context
-from lipschitz.sweep.engine.process import set_up_torch
+from lipschitz.sweep.engine.process import set_up_torch, worker_context
 from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.losses.hinge import Hinge
 from lipschitz.tasks.settings import SETTINGS

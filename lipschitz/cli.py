@@ -1,8 +1,6 @@
-"""The one face: sweep, report, status, measure, data, list, schema. A command imports what it needs when it runs."""
+"""The command line: the subcommands and their options. What a subcommand does is in the module of its name."""
 
 import sys
-from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +10,7 @@ from rich.console import Console
 from lipschitz.errors import InputError
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+"""Exit codes, besides 0: a run failed; the input was wrong; stopped by Ctrl-C."""
 
 app = typer.Typer(
     help="A measured comparison of Lipschitz constraints: one backbone, one change at a time.",
@@ -19,72 +18,88 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-# A pipe has no width: lines are left whole there, and tables get room.
+# A pipe has no width: lines are not broken there, and tables get room.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 Folder = Annotated[Path, typer.Argument(help="Folder of a sweep's results.", show_default=False)]
 
-
-class Kind(StrEnum):
-    """What the project can list."""
-
-    constraints = "constraints"
-    datasets = "datasets"
-    models = "models"
-    protocols = "protocols"
-    losses = "losses"
-    metrics = "metrics"
+# A subcommand imports its module when it runs: most need torch or pandas, which take seconds to import.
 
 
 @app.command()
 def sweep(
     file: Annotated[Path, typer.Argument(help="Sweep file (YAML).", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="Folder for the results.", show_default="results/<name>")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the results.", show_default="results/<name>")] = None,
     data_root: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of files: torchvision's data sets as it keeps them, funnels/dim_D/width_N.pt.",
+            help="Folder of the data sets that are files: torchvision's, in its layout, and funnels/dim_D/width_N.pt.",
             show_default="data",
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or some of its devices: cuda:0,2.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or some GPUs: cuda:0,2.")] = "auto",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that make runs.", show_default="one a CPU core or GPU")
+        int | None, typer.Option(min=1, help="Number of workers.", show_default="one per CPU core or GPU")
     ] = None,
     pack: Annotated[
         int | None,
-        # torch has 32 streams on a device, and a graph must not share one with another.
-        typer.Option(
-            min=1, max=31, help="Runs that take turns in one process.", show_default="1 on a CPU, measured on a GPU"
-        ),
+        # torch has 32 streams on a device, and two CUDA graphs must not share one.
+        typer.Option(min=1, max=31, help="Runs that share a worker.", show_default="1 on a CPU, the fastest on a GPU"),
     ] = None,
     inception_weights: Annotated[
         Path | None,
-        typer.Option(help="Weights of the FID's Inception network, where protocols need them.", show_default="cache"),
+        typer.Option(help="Weights of the FID's Inception network, if protocols need them.", show_default="cache"),
+    ] = None,
+    checkpoint_seconds: Annotated[
+        float | None,
+        typer.Option(min=0, help="Longest time between two checkpoints of a run.", show_default="300"),
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(help="What runs the workers (`lipschitz list engines`), or path/to/file.py:ClassName."),
+    ] = "local",
+    observer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Observer of every run (`lipschitz list observers`), or path/to/file.py:ClassName; may be repeated.",
+            show_default="none",
+        ),
     ] = None,
     limit_steps: Annotated[
-        int | None, typer.Option(min=1, help="Train every run this many steps; results go to <name>-limit-N.")
+        int | None, typer.Option(min=1, help="Train every run for N steps; results go to <name>-limit-N.", metavar="N")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and write nothing.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Go on in a folder made by another definition.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Continue in a folder made by another definition.")] = False,
     then_report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write tables and plots at the end.")
     ] = True,
 ) -> None:
-    """Run what a sweep file says and is not finished yet, then write tables and plots."""
-    from lipschitz.commands import sweep as sweeping
-    from lipschitz.sweep.engine.devices import slots
+    """Run the unfinished runs of a sweep file, then write tables and plots."""
+    from lipschitz.commands import sweep as command
+    from lipschitz.sweep.engine.site import Site, worker_devices
+    from lipschitz.training.observers.catalogue import observers_called
 
-    request = sweeping.Request(file, out, data_root, slots(device, workers), inception_weights, limit_steps, pack)
+    site = Site(
+        devices=worker_devices(device, workers),
+        data_root=data_root,
+        inception_weights=inception_weights,
+        pack=pack,
+        checkpoint_seconds=checkpoint_seconds,
+        engine=engine,
+        observers=observers_called(observer or []),
+    )
+    request = command.Request(file, site, out, limit_steps)
     if dry_run:
-        sweeping.show_what_would_run(request, console)
+        command.show_plan(request, console)
         return
     try:
-        plan, failed = sweeping.run_sweep(request, console, force=force)
+        plan, failed = command.run_sweep(request, console, force=force)
     except KeyboardInterrupt:
-        console.print("\nstopped: every run keeps its checkpoint. The same command goes on from there.", soft_wrap=True)
+        console.print("\nstopped: every run has a checkpoint. Run the same command again to continue.", soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
     if then_report and len(failed) < len(plan.runs):
-        _write_report(plan.folder)
+        from lipschitz.commands.report import write_report
+
+        write_report(plan.folder, console)
     if failed:
         raise typer.Exit(FAILED)
 
@@ -96,7 +111,7 @@ def report(
     beside: Annotated[
         Path | None,
         typer.Option(
-            help="Results of the same critics on other budgets, to rank them in both; its summary.csv is enough.",
+            help="Results of the same critics with other budgets, to compare ranks; its summary.csv is enough.",
             show_default=False,
         ),
     ] = None,
@@ -104,7 +119,7 @@ def report(
         list[str] | None,
         typer.Option(
             metavar="METRIC=VALUE",
-            help="A quality to say the steps and seconds to, such as w1=0.3; may be given again.",
+            help="Report the steps and seconds until a metric reaches a value, such as w1=0.3; may be repeated.",
             show_default="what about half of the methods reach",
         ),
     ] = None,
@@ -117,111 +132,78 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Write the tables, plots and page of a sweep's results again."""
-    _write_report(folder, all_figures, beside, reach or [], plot or [])
+    """Write the tables, plots and page of a sweep's results."""
+    from lipschitz.commands.report import write_report
+
+    write_report(folder, console, all_figures=all_figures, beside=beside, reach=reach or [], plot_files=plot or [])
 
 
 @app.command()
 def status(folder: Folder) -> None:
-    """Say of each run whether it is finished, running, failed, diverged or waiting."""
-    from collections import Counter
+    """Print the status of each run: finished, running, failed, diverged or waiting."""
+    from lipschitz.commands.status import show_status
 
-    from lipschitz.sweep.store import SweepFolder
-
-    sweep_folder = SweepFolder.open(folder)
-    counts: Counter[str] = Counter()
-    for run_id in sweep_folder.run_ids():
-        run = sweep_folder.run(run_id)
-        state = run.status()
-        counts[state] += 1
-        print(f"{state:9}{run_id}{f'  ({run.error})' if state == 'failed' else ''}")
-    print(f"{sum(counts.values())} runs: " + ", ".join(f"{n} {state}" for state, n in counts.most_common()))
+    show_status(folder)
 
 
 @app.command()
 def measure(
-    module: Annotated[str, typer.Option(help="What makes the network: package.module:factory.", show_default=False)],
+    module: Annotated[str, typer.Option(help="Factory of the network: package.module:factory.", show_default=False)],
     sizes: Annotated[str, typer.Option("--input", help="Shape of one sample, such as 3,32,32.", show_default=False)],
     weights: Annotated[Path | None, typer.Option(help="State dict to load, written by torch.save.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the factory's random weights and of the search.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the factory's random weights and of the search.")] = 0,
     json: Annotated[
-        bool, typer.Option("--json", help="Print JSON alone; null stands for infinity, and stderr says why.")
+        bool, typer.Option("--json", help="Print only JSON; null stands for infinity, and stderr explains it.")
     ] = False,
 ) -> None:
-    """Measure σ of every layer of a network of yours, and bracket its Lipschitz constant."""
-    from lipschitz.commands import measure as measuring
+    """Measure σ of every layer of your network, and bracket its Lipschitz constant."""
+    from lipschitz.commands import measure as command
 
-    measurement = measuring.measured(module, sizes, weights, seed)
-    if json:
-        print(measuring.as_json(measurement))
-        print(*measurement.reasons, sep="\n", end="\n" if measurement.reasons else "", file=sys.stderr)
-    else:
-        measuring.show(measurement, console)
+    command.measure_and_print(module, sizes, weights, seed, console, as_json=json)
 
 
 @app.command()
 def data(
-    name: Annotated[str | None, typer.Argument(help="What to fetch; without it, what there is is listed.")] = None,
-    data_root: Annotated[Path | None, typer.Option(help="Folder to keep it in.", show_default="data")] = None,
+    name: Annotated[str | None, typer.Argument(help="Data set to download; without it, all are listed.")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Folder of the data sets.", show_default="data")] = None,
 ) -> None:
-    """Fetch a published data set, going on where an earlier try ended, or list which are there."""
-    from lipschitz.commands import data as fetching
+    """Download a published data set, resuming an earlier download, or list which are there."""
+    from lipschitz.commands import data as command
 
     if name is None:
-        fetching.show(data_root, console)
+        command.show_data(data_root, console)
     else:
-        fetching.fetch_and_show(name, data_root, console)
+        command.download_data(name, data_root, console)
 
 
 @app.command("list")
-def list_(kind: Annotated[Kind | None, typer.Argument(help="What to list; everything by default.")] = None) -> None:
-    """List constraints, datasets, models, protocols, losses and metrics: name, one line, source."""
-    from rich.table import Table
+def list_(
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            help="constraints, datasets, engines, losses, metrics, models, observers, optimisers, protocols or tasks.",
+            show_default="all",
+        ),
+    ] = None,
+) -> None:
+    """List what a sweep can be made of: name, one line, source."""
+    from lipschitz.commands.list import show_lists
 
-    from lipschitz.commands.list import LISTINGS
-
-    for each in [kind] if kind else list(Kind):
-        table = Table(title=str(each), title_justify="left", title_style="bold", box=None, pad_edge=False)
-        for column in LISTINGS[each].columns:
-            table.add_column(column, overflow="fold", no_wrap=column == "name")
-        for row in LISTINGS[each].rows():
-            table.add_row(*row)
-        console.print(table, "")
+    show_lists(kind, console)
 
 
 @app.command()
-def schema(out: Annotated[Path | None, typer.Option(help="File to write; the terminal by default.")] = None) -> None:
-    """Write the JSON Schema of sweep files, by which editors complete and check them."""
-    import json
-
-    from lipschitz.files import write_text
-    from lipschitz.sweep.definition.axes import json_schema
-
-    text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
-    if out is None:
-        print(text, end="")
-    else:
-        write_text(out, text)
-
-
-def _write_report(
-    path: Path,
-    all_figures: bool = False,
-    beside: Path | None = None,
-    reach: Sequence[str] = (),
-    plot_files: Sequence[str] = (),
+def schema(
+    out: Annotated[Path | None, typer.Option(help="File to write.", show_default="terminal")] = None,
 ) -> None:
-    from lipschitz.report.plots.gallery import PANELS
-    from lipschitz.report.write import report as write_report
+    """Write the JSON Schema of sweep files, by which editors complete and check them."""
+    from lipschitz.commands.schema import write_schema
 
-    limit = None if all_figures else PANELS
-    for line in write_report(path, limit_panels=limit, beside=beside, reach=reach, plot_files=plot_files):
-        console.print(f"warning: {line}", style="yellow", soft_wrap=True)
-    console.print(f"report: {path / 'index.html'}", soft_wrap=True)
+    write_schema(out)
 
 
 def main() -> None:
-    """Run the command line: exit 0 where all is finished, 1 where a run failed, 2 where the input was wrong."""
+    """Run the command line; exit codes are 0, `FAILED`, `WRONG_INPUT` and `INTERRUPTED`."""
     try:
         app()
     except InputError as error:

@@ -1,4 +1,7 @@
-"""The command line as a user meets it: exit codes, one clear line for each mistake, nothing lost."""
+"""The command line: exit codes, one clear line for each mistake, nothing lost.
+
+Most commands run in this process; what signals, locks and the installed script do is tested with processes.
+"""
 
 import csv
 import json
@@ -8,42 +11,23 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import pytest
+from command_line import Done, lipschitz
+from sweeps import SMALL, write
 
+from lipschitz.commands.list import LISTINGS
 from lipschitz.sweep.definition.sweep_file import load_sweep
-
-SMALL = """\
-name: small
-task: generation
-datasets: [eight_gaussians]
-models: [{mlp: {width: 8, depth: 1}}]
-constraints: [none, spectral_normalization]
-seeds: [0, 1]
-training: {steps: 120, batch_size: 8}
-evaluation: {every: 40, samples: 32, gradient_samples: 8}
-"""
 
 
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "lipschitz", *map(str, arguments)]
 
 
-def swept(path: Path, *options: object) -> subprocess.CompletedProcess[str]:
+def swept(path: Path, *options: object) -> Done:
     """Run a sweep in the folder of its file, without the report."""
     return lipschitz("sweep", path, "--workers", 2, "--no-report", *options, cwd=path.parent)
-
-
-def lipschitz(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, check=False)
-
-
-def write(folder: Path, text: str = SMALL, name: str = "small.yaml") -> Path:
-    path = folder / name
-    path.write_text(dedent(text))
-    return path
 
 
 def is_running(process: subprocess.Popen[Any]) -> bool:
@@ -132,7 +116,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(undisturbed: Path, tmp_path:
     os.killpg(process.pid, signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "The same command goes on from there" in out
+    assert "Run the same command again to continue" in out
     assert swept(path).returncode == 0
     assert outcomes(folder) == outcomes(undisturbed)
 
@@ -162,7 +146,7 @@ def test_two_sweeps_at_once_on_one_folder(tmp_path: Path) -> None:
             pass
         second = lipschitz("sweep", path, cwd=tmp_path)
         assert second.returncode == 2
-        assert "another sweep is at work in this folder" in second.stderr
+        assert "another sweep is running in this folder" in second.stderr
     finally:
         first.kill()
         first.wait()
@@ -205,7 +189,7 @@ MISTAKES = {
     "an unknown constraint": (SMALL.replace("[none", "[nine"), [], "unknown constraint 'nine'; did you mean 'none'?"),
     "no file": (None, [], "absent.yaml: cannot be read"),
     "no data": (
-        SMALL.replace("[eight_gaussians]\nmodels: [{mlp: {width: 8, depth: 1}}]", "[mnist]"),
+        SMALL.replace("[eight_gaussians]\n    models: [{mlp: {width: 8, depth: 1}}]", "[mnist]"),
         [],
         "--data-root",
     ),
@@ -248,18 +232,49 @@ def test_force_keeps_the_runs_that_both_have(undisturbed: Path, tmp_path: Path) 
     assert lipschitz("status", out, cwd=tmp_path).stdout.splitlines()[-1] == "2 runs: 2 finished"
 
 
-@pytest.mark.parametrize("kind", ["constraints", "datasets", "models", "losses", "metrics"])
+LISTED = {
+    "constraints": "1802.05957",
+    "datasets": "1704.00028",
+    "engines": "local",
+    "losses": "1406.2661",
+    "metrics": "1706.08500",
+    "models": "1802.05957",
+    "optimisers": "adam",
+    "protocols": "sngan",
+    "tasks": "transport",
+}
+
+
+@pytest.mark.parametrize("kind", LISTED)
 def test_list(kind: str, tmp_path: Path) -> None:
-    known = {
-        "constraints": "1802.05957",
-        "datasets": "1704.00028",
-        "models": "1802.05957",
-        "losses": "1406.2661",
-        "metrics": "1706.08500",
-    }
     done = lipschitz("list", kind, cwd=tmp_path)
     assert done.returncode == 0
-    assert known[kind] in done.stdout
+    assert LISTED[kind] in done.stdout
+
+
+def test_everything_is_listed_by_default_and_named_in_the_help(tmp_path: Path) -> None:
+    titles = {line.strip() for line in lipschitz("list", cwd=tmp_path).stdout.splitlines()}
+    assert set(LISTED) <= titles
+    assert set(LISTED) == set(LISTINGS)
+    shown = lipschitz("list", "--help", cwd=tmp_path).stdout
+    assert all(kind in shown for kind in LISTED)
+
+
+def test_an_unknown_kind_is_named(tmp_path: Path) -> None:
+    done = lipschitz("list", "modles", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "'modles'; did you mean 'models'?" in done.stderr
+
+
+def test_the_installed_script_is_the_command_line() -> None:
+    script = Path(sys.executable).with_name("lipschitz")
+    if not script.exists():
+        pytest.skip("needs an installed lipschitz")
+    done = subprocess.run([script, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert all(
+        f" {name} " in done.stdout for name in ("sweep", "report", "status", "measure", "data", "list", "schema")
+    )
 
 
 def test_the_schema_is_written(tmp_path: Path) -> None:
@@ -282,7 +297,7 @@ def test_a_dry_run_needs_no_data(tmp_path: Path) -> None:
     done = lipschitz("sweep", path, "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "warning: data set cifar10 not found in data" in done.stdout
-    assert "4 runs to go on" in done.stdout
+    assert "4 unfinished runs on" in done.stdout
     assert "time not measured" in done.stdout
 
 

@@ -7,21 +7,19 @@ import mnist_files
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import lipschitz
 from inception_stand_in import network
 from published_files import expect_cifar, write_cifar, write_stl10
 from ruamel.yaml import YAML
-from typer.testing import CliRunner
 
-from lipschitz.cli import app
 from lipschitz.commands import sweep as sweeping
 from lipschitz.features import reference_classifier
 from lipschitz.report.write import report
-from lipschitz.sweep import runner
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.tasks.generation import inception_quality
-from lipschitz.training.loop import Trainer
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+ENGINE = Path(__file__).with_name("support") / "in_process_engine.py"
 FILES = {
     "cifar10_small": (3, 3),
     "conditional_cifar100": (1, 1),
@@ -77,34 +75,25 @@ def files(root, monkeypatch):
     np.savez(root / "cifar10_test" / "cifar10_test.npz", images=images, labels=np.arange(40) % 10)
 
 
-def train_here(jobs, plan, folder, slots, console):
-    """Train in this process, which alone expects the checksums of small files and knows a small Inception network."""
-    for job in jobs:
-        with job.folder.writing():
-            job.folder.define({**job.run.definition(job.steps), "provenance": [job.provenance]})
-            for _ in Trainer(job.build(), job.folder, steps=job.steps, every=job.run.evaluation.every).run():
-                pass
-
-
 @pytest.mark.parametrize("name", FILES)
 def test_a_sweep_runs_to_its_report(tmp_path, monkeypatch, name):
     root = tmp_path / "data"
     root.mkdir()
     files(root, monkeypatch)
-    monkeypatch.setattr(sweeping, "_train", train_here)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     train = reference_classifier.train
     monkeypatch.setattr(reference_classifier, "train", lambda data, recipe: train(data, replace(recipe, steps=2)))
-    monkeypatch.setattr(runner, "check_weights", lambda plan, given: None)
+    monkeypatch.setattr(sweeping, "check_weights", lambda plan, given: None)
     monkeypatch.setattr(inception_quality, "weights_file", lambda given: given)
     monkeypatch.setattr(inception_quality, "load_inception", lambda path, device: network())
     yaml = YAML(typ="safe", pure=True)
     path = tmp_path / f"{name}.yaml"
     yaml.dump(small(yaml.load(BENCHMARKS / path.name)), path)
     out = tmp_path / "out"
-    arguments = ["sweep", str(path), "--data-root", str(root), "--limit-steps", "20", "--out", str(out), "--no-report"]
-    answer = CliRunner().invoke(app, arguments, catch_exceptions=False)
-    assert answer.exit_code == 0, answer.output
+    # Only this process expects the checksums of small files, and knows a small Inception network.
+    options = ["--limit-steps", 20, "--engine", f"{ENGINE}:Untimed", "--no-report"]
+    done = lipschitz("sweep", path, "--data-root", root, "--out", out, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     folder = SweepFolder(out)
     results = [folder.run(run).result() for run in folder.run_ids()]
     report(out, limit_panels=1)

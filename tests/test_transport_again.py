@@ -12,6 +12,7 @@ from lipschitz.datasets.transport.funnels import PUBLISHED_HASHES, Funnels
 from lipschitz.datasets.transport.rays import Geometry
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
+from lipschitz.sweep.engine.site import Site
 from lipschitz.tasks.transport.potential import AS_PUBLISHED
 from lipschitz.training.loop import Trainer
 
@@ -48,7 +49,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     torch.save({"net.centers": centers, "net.bias": biases}, pair)
     (tmp_path / "tiny.yaml").write_text(SWEEP)
     (run,) = load_sweep(tmp_path / "tiny.yaml").runs
-    job = Job(run, tmp_path / "out", tmp_path / "data", "cpu", {"commit": "new"})
+    job = Job(run, tmp_path / "out", Site(("cpu",), tmp_path / "data"), "cpu", {"commit": "new"})
     with job.folder.writing():
         job.folder.define({**run.definition(4), "provenance": [{"commit": "old"}]})
         assert list(Trainer(job.build(), job.folder, steps=4, every=2).run())

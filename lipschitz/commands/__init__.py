@@ -1,1 +1,1 @@
-"""The subcommands of `lipschitz`, one module each: what a command does and what it prints."""
+"""The subcommands of `lipschitz`, one module each: what a command does and prints. Their options are in `cli`."""

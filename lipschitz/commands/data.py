@@ -1,4 +1,4 @@
-"""What ``lipschitz data`` does: says which published data sets, and weights, are there, and fetches one."""
+"""``lipschitz data``: list the published data sets and weights, and download and unpack one of them."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,15 +19,15 @@ from lipschitz.features.inception_weights import SOURCE, cached_weights, downloa
 PUBLISHED: dict[str, type[PublishedDataset]] = {
     name: kind for name, kind in DATASETS.items() if issubclass(kind, PublishedDataset)
 }
-"""What data there is to fetch."""
+"""The data sets that can be downloaded."""
 WEIGHTS = "inception"
-"""What else: the weights of the network by whose features protocols judge images, kept in the cache."""
+"""Name of the weights of the FID's Inception network, which are kept in the cache."""
 
 
 def listed(data_root: Path | None) -> Iterator[tuple[str, str, str, str]]:
-    """Yield name, whether its files are below ``data_root``, how to get it, and what it is, of each published one.
+    """Yield of each published data set its name, whether its files are below ``data_root``, how to get it, and a line.
 
-    Files are looked for, not read: a wrong MD5 shows when one is loaded or fetched.
+    Files are not read: a wrong MD5 is found when a data set is loaded or fetched.
     """
     for name, kind in PUBLISHED.items():
         dataset = kind()
@@ -38,12 +38,15 @@ def listed(data_root: Path | None) -> Iterator[tuple[str, str, str, str]]:
 
 
 def fetch(name: str, data_root: Path | None, observer: Callable[[str], Observer]) -> str:
-    """Fetch what is missing of the data set ``name``, check and unpack it; return a line about what was done.
+    """Download the missing files of the data set ``name``, check and unpack them; return a line that says where.
 
-    ``observer`` makes of a file's name what is told how much of it has come.
+    Args:
+        name: of the data set, or `WEIGHTS`.
+        data_root: folder of the data sets.
+        observer: makes, for the name of a file, the function that is told how many bytes of it have arrived.
 
     Raises:
-        InputError: there is no such data set, or it cannot be got, or not by a script: then the line says how.
+        InputError: there is no such data set, or it cannot be downloaded; the message says how to get it by hand.
     """
     if name == WEIGHTS:
         return f"{name} is in {download_weights()}"
@@ -63,18 +66,18 @@ def fetch(name: str, data_root: Path | None, observer: Callable[[str], Observer]
     return f"{name} is in {root} now"
 
 
-def show(data_root: Path | None, console: Console) -> None:
-    """Print what is listed as a table."""
+def show_data(data_root: Path | None, console: Console) -> None:
+    """Print what `listed` yields as a table."""
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "there", "to get it", "what it is"):
-        table.add_column(column, overflow="fold", no_wrap=column != "what it is")
+    for column in ("name", "downloaded", "command", "description"):
+        table.add_column(column, overflow="fold", no_wrap=column != "description")
     for row in listed(data_root):
         table.add_row(*row)
     console.print(table)
 
 
-def fetch_and_show(name: str, data_root: Path | None, console: Console) -> None:
-    """Fetch the data set ``name``, and show how it goes."""
+def download_data(name: str, data_root: Path | None, console: Console) -> None:
+    """Download the data set ``name``, with progress bars on a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
 
@@ -90,12 +93,12 @@ def _called(name: str) -> PublishedDataset:
     if name in PUBLISHED:
         return PUBLISHED[name]()
     if name in DATASETS:
-        raise InputError(f"{name} is not fetched: {DATASETS[name].source}; what is: {', '.join(PUBLISHED)}")
-    raise InputError(f"unknown data set '{name}': {nearest(name, [*PUBLISHED, WEIGHTS])}")
+        raise InputError(f"{name} cannot be downloaded: {DATASETS[name].source}; allowed: {', '.join(PUBLISHED)}")
+    raise InputError(f"unknown data set '{name}'; {nearest(name, [*PUBLISHED, WEIGHTS])}")
 
 
 def _is_there(root: Path, archive: Archive, observer: Callable[[str], Observer]) -> bool:
-    """Return whether the archive is there and whole, having fetched it where that is allowed."""
+    """Download the archive if it is missing or broken and has an address; return whether it is there."""
     path = root / archive.path
     if not archive.urls:
         if path.exists():

@@ -1,26 +1,32 @@
-"""``lipschitz list``: the catalogue of every extension point, with one line and the source of each entry."""
+"""``lipschitz list``: print the catalogue of every extension point and of metrics: name, one line, source."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
+from rich.console import Console
+from rich.table import Table
+
 from lipschitz.config import Config
 from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.datasets.catalogue import DATASETS
+from lipschitz.errors import InputError, nearest
 from lipschitz.extensions.origin import origin_of
 from lipschitz.extensions.point import ExtensionPoint
 from lipschitz.features.protocols.catalogue import PROTOCOLS
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.catalogue import MODELS
+from lipschitz.sweep.engine.catalogue import ENGINES
 from lipschitz.tasks.catalogue import TASKS
 from lipschitz.tasks.losses.catalogue import LOSSES
 from lipschitz.tasks.optimisers.catalogue import OPTIMISERS
+from lipschitz.training.observers.catalogue import OBSERVERS
 
 Row = tuple[str, ...]
 
 
 class Listing(NamedTuple):
-    """A table: its columns, and a function that makes its rows."""
+    """The columns of a table, and a function that makes its rows."""
 
     columns: Row
     rows: Callable[[], Iterable[Row]]
@@ -42,18 +48,46 @@ def _rows(point: ExtensionPoint[Any]) -> Iterable[Row]:
 
 
 def _source(kind: type[Config]) -> str:
-    """Return the paper and, of a class from outside the package, the file or package that it comes from."""
+    """Return the paper and, for a class from outside the package, its file or package."""
     origin = origin_of(kind)
     return kind.source + (f" ({', '.join(origin.facts().values())})" if origin else "")
 
 
-_POINTS: tuple[ExtensionPoint[Any], ...] = (TASKS, DATASETS, MODELS, CONSTRAINTS, LOSSES, OPTIMISERS, PROTOCOLS)
+_POINTS: tuple[ExtensionPoint[Any], ...] = (
+    TASKS,
+    DATASETS,
+    MODELS,
+    CONSTRAINTS,
+    LOSSES,
+    OPTIMISERS,
+    PROTOCOLS,
+    ENGINES,
+    OBSERVERS,
+)
 LISTINGS: dict[str, Listing] = {
-    **{point.plural: Listing(("name", "what it is", "source"), partial(_rows, point)) for point in _POINTS},
-    "constraints": Listing(("name", "promise", "extra cost", "what it does", "source"), _constraints),
+    **{point.plural: Listing(("name", "description", "source"), partial(_rows, point)) for point in _POINTS},
+    "constraints": Listing(("name", "promise", "extra cost", "description", "source"), _constraints),
     "metrics": Listing(
-        ("name", "better", "what it is", "source"),
+        ("name", "better", "description", "source"),
         lambda: ((name, metric.better or "-", metric.summary, metric.source) for name, metric in METRICS.items()),
     ),
 }
-"""What can be listed."""
+"""What can be listed, by the plural of its name."""
+
+
+def show_lists(kind: str | None, console: Console) -> None:
+    """Print the table of one kind of thing, or of every kind.
+
+    Raises:
+        InputError: there is no such kind.
+    """
+    if kind is not None and kind not in LISTINGS:
+        raise InputError(f"nothing to list is called '{kind}'; {nearest(kind, LISTINGS)}")
+    for name in [kind] if kind else LISTINGS:
+        listing = LISTINGS[name]
+        table = Table(title=name, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        for column in listing.columns:
+            table.add_column(column, overflow="fold", no_wrap=column == "name")
+        for row in listing.rows():
+            table.add_row(*row)
+        console.print(table, "")

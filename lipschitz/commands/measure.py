@@ -1,4 +1,4 @@
-"""What ``lipschitz measure`` does: find a network, measure it, and print that."""
+"""``lipschitz measure``: import a network, measure σ of its layers, bracket its Lipschitz constant, and print them."""
 
 import importlib
 import json
@@ -18,21 +18,34 @@ from torch import Tensor, nn
 from lipschitz.errors import InputError, first_line, nearest
 from lipschitz.estimation.measure import Measurement, measure
 
-NAMED = 3
-"""Keys of a state dict that an error names."""
+SHOWN_KEYS = 3
+"""Most keys of a state dict that an error names."""
 
 
-def measured(module: str, sizes: str, weights: Path | None, seed: int) -> Measurement:
-    """Measure the network that ``module``, ``package.module:factory``, makes; see `lipschitz.estimation.measure`.
+def measure_and_print(
+    module: str, sizes: str, weights: Path | None, seed: int, console: Console, *, as_json: bool
+) -> None:
+    """Measure a network, and print a table, or JSON, whose infinite bounds stderr explains; see `measure_module`."""
+    measurement = measure_module(module, sizes, weights, seed)
+    if not as_json:
+        print_table(measurement, console)
+        return
+    print(to_json(measurement))
+    for reason in measurement.reasons:
+        print(reason, file=sys.stderr)
+
+
+def measure_module(module: str, sizes: str, weights: Path | None, seed: int) -> Measurement:
+    """Measure the network that a factory makes; see `lipschitz.estimation.measure`.
 
     Args:
-        module: where the factory is; the current folder is looked into first.
-        sizes: of one sample, ``3,32,32``.
+        module: the factory, ``package.module:factory``; it is first searched for in the current folder.
+        sizes: shape of one sample, such as ``3,32,32``.
         weights: file of the network's state dict.
-        seed: of the factory's random weights, and of the measurement.
+        seed: seed of the factory's random weights, and of the measurement.
 
     Raises:
-        InputError: saying which of them is wrong, and why.
+        InputError: an argument is wrong.
     """
     shape = _shape(sizes)
     torch.manual_seed(seed)
@@ -45,8 +58,8 @@ def measured(module: str, sizes: str, weights: Path | None, seed: int) -> Measur
         raise InputError(f"--module {module} --input {sizes}: {error}") from None
 
 
-def as_json(measurement: Measurement) -> str:
-    """Return the layers and the bracket as strict JSON, which has no infinity: null stands for it."""
+def to_json(measurement: Measurement) -> str:
+    """Return the layers and the bracket as strict JSON, with null for infinity."""
     return json.dumps(
         {
             "layers": [
@@ -61,8 +74,8 @@ def as_json(measurement: Measurement) -> str:
     )
 
 
-def show(measurement: Measurement, console: Console) -> None:
-    """Print the layers as a table, then the bracket and what must be known of it."""
+def print_table(measurement: Measurement, console: Console) -> None:
+    """Print the layers as a table, then the bracket and the reasons for an infinite bound."""
     table = Table(box=None, pad_edge=False)
     table.add_column("layer", overflow="fold")
     table.add_column("type")
@@ -118,7 +131,7 @@ def _load(net: nn.Module, path: Path) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
-    except Exception:  # Whatever torch.load raises on a file that it did not write, at a length of its own.
+    except Exception:  # torch.load raises nearly anything on a file that it did not write.
         state = None
     if not (isinstance(state, Mapping) and all(isinstance(value, Tensor) for value in state.values())):
         raise InputError(f"{path}: holds no state dict; allowed: what torch.save(net.state_dict(), file) writes")
@@ -138,5 +151,5 @@ def _misfits(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterable
 
 
 def _some(items: list[str]) -> str:
-    more = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
-    return ", ".join(items[:NAMED]) + more
+    more = f" and {len(items) - SHOWN_KEYS} more" if len(items) > SHOWN_KEYS else ""
+    return ", ".join(items[:SHOWN_KEYS]) + more

@@ -1,4 +1,4 @@
-"""What ``lipschitz sweep`` does, and what it says while it does it."""
+"""``lipschitz sweep``: check a sweep file and its inputs, time its configurations, and run its unfinished runs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,32 +8,31 @@ from typing import NamedTuple
 from rich.console import Console
 
 from lipschitz.errors import InputError
-from lipschitz.sweep import runner
 from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
-from lipschitz.sweep.engine.devices import check_precisions
-from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.local import run_jobs
-from lipschitz.sweep.engine.progress import RunsDisplay, TimingDisplay, display, warn
-from lipschitz.sweep.store import SweepFolder
-from lipschitz.sweep.timing import timing_pass
+from lipschitz.sweep.display import RunsDisplay, TimingDisplay, display, warn
+from lipschitz.sweep.engine.base import Engine
+from lipschitz.sweep.engine.catalogue import engine_called
+from lipschitz.sweep.engine.job import Job, unfinished_jobs
+from lipschitz.sweep.engine.site import Site
+from lipschitz.sweep.folder_lock import locked_folder, write_definition
+from lipschitz.sweep.input_checks import check_data, check_precisions, check_weights
+from lipschitz.sweep.provenance import provenance
+from lipschitz.sweep.store import OVER, SweepFolder
+from lipschitz.sweep.timing.estimate import estimate_training_seconds, training_seconds, with_packs
+from lipschitz.sweep.timing.timing_pass import groups_to_time, time_configurations
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for: a sweep file, and with what it is to be run."""
+    """What the user asked for: a sweep file, the site of its runs, and where the results go."""
 
     file: Path
-    out: Path | None
-    data_root: Path | None
-    slots: Sequence[str]
-    """The device of each worker."""
-    inception_weights: Path | None
-    limit_steps: int | None
-    pack: int | None = None
-    """How many runs share a worker; as measured, where None."""
+    site: Site
+    out: Path | None = None
+    limit_steps: int | None = None
 
     def plan(self) -> Sweep:
-        """Expand the file, by the results that are there where it chooses by them.
+        """Expand the sweep file; settings that are chosen by results are chosen by those that exist so far.
 
         Raises:
             InputError: the file is wrong.
@@ -41,80 +40,76 @@ class Request:
         return load_sweep(self.file, self.limit_steps, self.out)
 
     def check(self, plan: Sweep) -> dict[str, str]:
-        """Return the SHA-256 of each data set by label, having seen that data and weights are there and whole.
+        """Check devices, weights and data; return the SHA-256 of each data set by label.
 
         Raises:
-            InputError: they are not, or a device does not compute in a run's precision.
+            InputError: a device does not support a run's precision, or weights or data are missing or broken.
         """
-        self.check_device(plan)
-        runner.check_weights(plan, self.inception_weights)
-        return runner.check_data(plan, self.data_root)
+        self.check_devices(plan)
+        check_weights(plan, self.site.inception_weights)
+        return check_data(plan, self.site.data_root)
 
-    def check_device(self, plan: Sweep) -> None:
-        """Refuse a device that does not compute in a run's precision.
+    def check_devices(self, plan: Sweep) -> None:
+        """Refuse a device that does not support a run's precision.
 
         Raises:
-            InputError: which, and what is allowed.
+            InputError: the precision, the device and what is supported.
         """
-        check_precisions((run.training.precision for run in plan.runs), self.slots)
+        check_precisions((run.training.precision for run in plan.runs), self.site.devices)
 
 
 class Outcome(NamedTuple):
-    """What became of a sweep."""
+    """The plan of a sweep that has run, and its failures."""
 
     plan: Sweep
     failed: list[str]
     """Ids of the runs that failed."""
 
 
-def show_what_would_run(request: Request, console: Console) -> None:
-    """Print the plan, each run and how far it is, and how long the rest takes; warn of whatever is not there."""
+def show_plan(request: Request, console: Console) -> None:
+    """Print each run and its status, and how long the rest takes; warn of inputs that are missing. Write nothing.
+
+    Raises:
+        InputError: the sweep file is wrong, or there is no such engine.
+    """
+    engine_called(request.site.engine)
     plan = request.plan()
     folder = SweepFolder(plan.folder)
-    _show_plan(plan, console)
+    _print_plan(plan, console)
     statuses = {run.id: folder.run(run.id).status() for run in plan.runs}
     for run_id, status in statuses.items():
         console.print(f"{status:9}{run_id}", soft_wrap=True)
-    todo = sum(status not in runner.DONE for status in statuses.values())
-    warnings = [
-        *_refusals(request.check_device, plan),
-        *_refusals(runner.check_data, plan, request.data_root),
-    ]
-    for line in [*warnings, *_refusals(runner.check_weights, plan, request.inception_weights)]:
+    unfinished = sum(status not in OVER for status in statuses.values())
+    missing = [*_errors(request.check_devices, plan), *_errors(check_data, plan, request.site.data_root)]
+    for line in [*missing, *_errors(check_weights, plan, request.site.inception_weights)]:
         warn(console, line)
-    # A step can be timed without the weights that only evaluations need.
-    seconds = None if warnings else timing_pass.estimate(plan, folder, request.data_root, request.slots)
-    _show_estimate(seconds, todo, request.slots, console)
-
-
-def _refusals(check: Callable[..., object], *arguments: object) -> list[str]:
-    """Return the line by which ``check`` refuses its arguments; none where it does not."""
-    try:
-        check(*arguments)
-    except InputError as error:
-        return [str(error)]
-    return []
+    # A step can be timed without the weights, which only evaluations need.
+    seconds = None if missing else estimate_training_seconds(plan, folder, request.site)
+    _print_estimate(seconds, unfinished, request.site, console)
 
 
 def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:
-    """Run what is not finished, and then what is chosen by it.
+    """Run what is unfinished, and then the runs whose settings are chosen by it.
 
     Raises:
-        InputError: something is wrong or missing; before the first run nothing is written.
-        KeyboardInterrupt: every run has left its checkpoint.
+        InputError: an input is wrong or missing; before the first run nothing is written.
+        KeyboardInterrupt: every run has a checkpoint.
     """
+    engine = engine_called(request.site.engine)
     plan = request.plan()
     data = request.check(plan)
-    with runner.claimed(plan, plan.folder, force=force) as folder:
+    with locked_folder(plan, force=force) as folder:
         while True:
-            _show_plan(plan, console)
-            jobs = runner.jobs_of(plan, folder, data, request.data_root, request.slots, request.inception_weights)
-            _train(jobs, plan, folder, request, console)
+            _print_plan(plan, console)
+            origin = provenance(request.site.devices, request.site.workers, data)
+            jobs = unfinished_jobs(plan, folder, request.site, origin)
+            write_definition(plan, folder, origin, measures=bool(jobs))
+            _time_and_train(jobs, plan, folder, engine, console)
             further = request.plan() if plan.waiting else plan
             if further.waiting == plan.waiting:
                 break
             plan, data = further, request.check(further)
-        failed = [run.id for run in plan.runs if folder.run(run.id).status() not in runner.DONE]
+        failed = [run.id for run in plan.runs if folder.run(run.id).status() not in OVER]
     for run_id in failed:
         error = folder.run(run_id).error
         where = f"; traceback in {error}" if error.exists() else ""
@@ -122,20 +117,30 @@ def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:
     return Outcome(plan, failed)
 
 
-def _train(jobs: Sequence[Job], plan: Sweep, folder: SweepFolder, request: Request, console: Console) -> None:
-    if untimed := timing_pass.untimed(jobs, folder, request.pack):
-        with display(console, "timings") as progress:
-            timing_pass.time_configurations(untimed, TimingDisplay(progress, untimed), request.pack)
+def _time_and_train(jobs: Sequence[Job], plan: Sweep, folder: SweepFolder, engine: Engine, console: Console) -> None:
     if not jobs:
         console.print("all runs are finished")
         return
-    jobs = timing_pass.packed(jobs, request.pack)
-    _show_estimate(timing_pass.training_seconds(jobs, folder.timings()), len(jobs), request.slots, console)
-    with display(console, "steps") as progress:
-        run_jobs(jobs, request.slots, RunsDisplay(console, progress, jobs, len(plan.runs)))
+    site = jobs[0].site
+    if groups := groups_to_time(jobs, folder):
+        with display(console, "timings") as bars:
+            time_configurations(groups, engine, TimingDisplay(bars, groups))
+    jobs = with_packs(jobs)
+    _print_estimate(training_seconds(jobs, folder.timings()), len(jobs), site, console)
+    with display(console, "steps") as bars:
+        engine.run(jobs, site, RunsDisplay(console, bars, jobs, len(plan.runs)))
 
 
-def _show_plan(plan: Sweep, console: Console) -> None:
+def _errors(check: Callable[..., object], *arguments: object) -> list[str]:
+    """Return the error that ``check`` raises on its arguments, if any."""
+    try:
+        check(*arguments)
+    except InputError as error:
+        return [str(error)]
+    return []
+
+
+def _print_plan(plan: Sweep, console: Console) -> None:
     configurations = len({run.configuration for run in plan.runs})
     steps = sum(run.training.steps or 0 for run in plan.runs)
     seconds = sum(run.training.seconds or 0 for run in plan.runs)
@@ -147,13 +152,13 @@ def _show_plan(plan: Sweep, console: Console) -> None:
         console.print(f"and {plan.waiting} runs whose settings are chosen once these are finished")
 
 
-def _show_estimate(seconds: float | None, runs: int, slots: Sequence[str], console: Console) -> None:
+def _print_estimate(seconds: float | None, runs: int, site: Site, console: Console) -> None:
     estimate = "time not measured"
     if seconds is not None:
-        minutes = seconds / len(slots) / 60
+        minutes = seconds / site.workers / 60
         estimate = (
             f"about {minutes:.1f} min of training" if minutes < 600 else f"about {minutes / 60:.0f} h of training"
         )
-        if devices := {slot for slot in slots if slot.startswith("cuda")}:
-            estimate += f", {len(devices) * minutes / 60:.1f} GPU hours"
-    console.print(f"{runs} runs to go on {len(slots)} workers: {estimate}, evaluation aside")
+        if gpus := {device for device in site.devices if device.startswith("cuda")}:
+            estimate += f", {len(gpus) * minutes / 60:.1f} GPU hours"
+    console.print(f"{runs} unfinished runs on {site.workers} workers: {estimate}, without evaluations")

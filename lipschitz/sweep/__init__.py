@@ -1,1 +1,6 @@
-"""Sweep files, the store of runs, and the engines that run them."""
+"""From a sweep file to results on disk: definition, timing pass, engine, store.
+
+- definition/: sweep file to runs. engine/: dispatches runs to workers. timing/: times configurations first.
+- store, folder_lock: the folder of results. input_checks: data, weights and precisions, checked before the first run.
+- provenance: commit, versions and device of a measurement. display: progress on the terminal.
+"""

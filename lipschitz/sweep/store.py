@@ -1,4 +1,4 @@
-"""Where a sweep's results lie: the only code that knows their paths. It imports no torch, so reading is quick."""
+"""Read and write the results of a sweep on disk: the only code that knows the paths of its folder. No torch."""
 
 import json
 import os
@@ -15,10 +15,12 @@ from lipschitz.files import lock, write_atomically, write_json, write_text
 from lipschitz.sweep.timing.timing_files import Timings
 
 Status = Literal["finished", "diverged", "failed", "running", "waiting"]
+OVER: tuple[Status, ...] = ("finished", "diverged")
+"""The statuses of a run that is not started again."""
 
 
 class RunFolder:
-    """One run's folder ``runs/<run id>/``. One process writes to it, the one that holds its lock."""
+    """One run's folder ``runs/<run id>/``. Only the process that holds its lock writes to it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,23 +41,23 @@ class RunFolder:
         write_json(self.path / "run.json", definition)
 
     def origins(self) -> list[dict[str, Any]]:
-        """Return the provenance of each process that worked on the run so far, first to last."""
+        """Return the provenance of each process that has trained the run, first to last."""
         try:
             return list(self.definition()["provenance"])
         except (OSError, ValueError, KeyError):
             return []
 
     def records(self) -> list[dict[str, Any]]:
-        """Return every whole record; a last line torn by a crash is left out."""
+        """Return every complete record, without a last line that a crash cut short."""
         if not self._records.exists():
             return []
         whole, _, _torn = self._records.read_bytes().rpartition(b"\n")
-        # One call of the parser for all lines: a report reads a hundred thousand of them.
+        # One call of the parser for all lines: a report reads a hundred thousand records.
         records: list[dict[str, Any]] = json.loads(b"[" + b",".join(whole.splitlines()) + b"]")
         return records
 
     def append_records(self, records: Iterable[dict[str, Any]]) -> int:
-        """Append one line a record, force them to disk, and return the file's new size in bytes."""
+        """Append one line per record, force them to disk, and return the file's new size in bytes."""
         lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
         with self._records.open("ab") as file:
             file.write(lines.encode())
@@ -64,43 +66,43 @@ class RunFolder:
             return file.tell()
 
     def records_size(self) -> int:
-        """Return the size of the records in bytes, a torn last line included."""
+        """Return the size of the records in bytes, with a last line that a crash cut short."""
         return self._records.stat().st_size if self._records.exists() else 0
 
     def cut_records(self, size: int) -> None:
-        """Cut the records back to their first ``size`` bytes: what the checkpoint to go on from knows of."""
+        """Cut the records back to their first ``size`` bytes, those written before the checkpoint that is resumed."""
         os.truncate(self._records, size)
 
     def result(self) -> dict[str, Any] | None:
-        """Return ``result.json``, the mark of being finished, or None where there is none that can be read."""
+        """Return ``result.json``, which marks a run that is over, or None where there is none that can be read."""
         try:
             return _read_json(self._result)
         except (OSError, ValueError):
             return None
 
     def finish(self, result: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        """Write ``samples.npz``, then ``result.json``, and drop the mark of an earlier failure."""
+        """Write ``samples.npz``, then ``result.json``, and remove the error of an earlier try."""
         if arrays:
             write_atomically(self._samples, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
         write_json(self._result, result)
         self.error.unlink(missing_ok=True)
 
     def fail(self, reason: str) -> None:
-        """Write ``error.txt``: why the run could not go on; on a full disk nothing can be said."""
+        """Write ``error.txt``: why the run failed. On a full disk nothing is written."""
         with suppress(OSError):
             write_text(self.error, reason.rstrip() + "\n")
 
     def samples(self) -> dict[str, np.ndarray] | None:
-        """Return the arrays that the run left for the report, or None; nothing in the file is executed."""
+        """Return the arrays that the run saved for the report, or None; nothing in the file is executed."""
         try:
             with np.load(self._samples, allow_pickle=False) as archive:
                 return dict(archive)
         except Exception:
-            # Damaged bytes make zip, zlib and NumPy raise nearly anything; a report can do without the pictures.
+            # Damaged bytes make zip, zlib and NumPy raise nearly anything; the report then has no pictures of the run.
             return None
 
     def status(self) -> Status:
-        """Say how far the run is, from the files alone."""
+        """Return the status of the run, from its files alone."""
         if result := self.result():
             return "diverged" if result["status"] == "diverged" else "finished"
         if self.is_locked():
@@ -108,12 +110,12 @@ class RunFolder:
         return "failed" if self.error.exists() else "waiting"
 
     def writing(self) -> AbstractContextManager[bool]:
-        """Hold the folder, which is made, for writing; waits for a holder that is on its way out."""
+        """Make the folder and hold its lock for a block; waits for a process that holds it and is about to end."""
         self.path.mkdir(parents=True, exist_ok=True)
         return lock(self._lock, wait=True)
 
     def is_locked(self) -> bool:
-        """Say whether a process is writing to the folder now."""
+        """Say whether a process holds the lock of the folder."""
         if not os.access(self._lock, os.W_OK):
             return False
         with lock(self._lock, wait=False) as free:
@@ -121,7 +123,7 @@ class RunFolder:
 
 
 class SweepFolder:
-    """The folder of a sweep: its definition, where it came from, what was timed, and its runs."""
+    """The folder of a sweep: its definition, provenance, timings and runs."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -129,7 +131,7 @@ class SweepFolder:
 
     @classmethod
     def open(cls, path: Path) -> "SweepFolder":
-        """Open the results of a sweep that was started.
+        """Open the folder of a sweep that was started.
 
         Raises:
             InputError: the folder is not there or holds no ``sweep.json`` that can be read.
@@ -154,16 +156,16 @@ class SweepFolder:
         return _read_json(path) if path.exists() else {}
 
     def timings(self) -> dict[str, dict[str, Any]]:
-        """Return what the serial timing pass measured, by configuration: the latest, whatever its device."""
+        """Return the latest timing of each configuration on any device."""
         return self._timings.latest()
 
     def timing(self, configuration: str, device: str) -> dict[str, Any] | None:
-        """Return what the timing pass measured of one configuration on the kind of device ``device``, or None."""
-        return self._timings.on(configuration, device)
+        """Return the timing of one configuration on the kind of device ``device``, or None."""
+        return self._timings.on_device(configuration, device)
 
     def write_timing(self, configuration: str, timing: dict[str, Any]) -> None:
-        """Keep what the timing pass measured of one configuration on the kind of device that it names."""
-        self._timings.keep(configuration, timing)
+        """Write the timing of one configuration on the kind of device that the timing names."""
+        self._timings.write(configuration, timing)
 
     def define(self, definition: dict[str, Any]) -> None:
         """Write ``sweep.json``."""
@@ -186,7 +188,7 @@ class SweepFolder:
         return RunFolder(self.path / "runs" / run_id)
 
     def writing(self) -> AbstractContextManager[bool]:
-        """Hold the sweep: a context manager that yields False where another sweep is at work in this folder."""
+        """Hold the lock of the folder for a block, which gets False where another sweep holds it."""
         return lock(self.path / "lock", wait=False)
 
 

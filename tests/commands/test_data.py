@@ -2,13 +2,12 @@
 
 import gzip
 import io
-import subprocess
-import sys
 import tarfile
 import zipfile
 
 import pytest
 import torch
+from command_line import lipschitz
 from file_server import serving
 from mnist_files import contents, expect, idx
 from published_files import expect_cifar, theirs, write_celeba, write_cifar
@@ -109,9 +108,9 @@ def test_lsun_says_how_to_get_it(tmp_path):
 
 
 def test_what_is_not_published_is_refused(tmp_path):
-    with pytest.raises(InputError, match="npz is not fetched: A file of the user's; what is: celeba, cifar10"):
+    with pytest.raises(InputError, match="npz cannot be downloaded: A file of the user's; allowed: celeba, cifar10"):
         fetch("npz", tmp_path)
-    with pytest.raises(InputError, match=r"unknown data set 'cifr10': did you mean 'cifar10'\?"):
+    with pytest.raises(InputError, match=r"unknown data set 'cifr10'; did you mean 'cifar10'\?"):
         fetch("cifr10", tmp_path)
 
 
@@ -122,7 +121,7 @@ def test_the_list_says_what_is_there(tmp_path):
     assert {"mnist", "fashion_mnist", "cifar10", "svhn", "stl10", "celeba", "lsun"} < set(rows)
     assert {name for name, (_, how, _) in rows.items() if how == "by hand"} == {"celeba", "lsun"}
     console = Console(record=True, width=150)
-    fetching.show(tmp_path, console)
+    fetching.show_data(tmp_path, console)
     assert "lipschitz data svhn" in console.export_text()
 
 
@@ -140,9 +139,7 @@ def test_the_weights_are_fetched_into_the_cache(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("name", "code"), [("cifr10", 2), (None, 0)])
 def test_the_command(tmp_path, name, code):
     arguments = [*([name] if name else []), "--data-root", str(tmp_path)]
-    done = subprocess.run(
-        [sys.executable, "-m", "lipschitz", "data", *arguments], capture_output=True, text=True, check=False
-    )
+    done = lipschitz("data", *arguments, cwd=tmp_path)
     assert done.returncode == code
     assert ("did you mean 'cifar10'?" in done.stderr) if name else ("lipschitz data cifar10" in done.stdout)
     assert not list(tmp_path.iterdir())

@@ -4,18 +4,18 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import torch
+from command_line import Done, lipschitz
 from torch import nn
 
-from lipschitz.cli import main
-from lipschitz.commands.measure import as_json
+from lipschitz.commands.measure import to_json
 from lipschitz.estimation.measure import measure
 
 MODULE = """\
 import torch
+from command_line import Done, lipschitz
 from torch import nn
 
 SIZE = 3
@@ -43,14 +43,6 @@ def nothing():
 """
 
 
-class Done(NamedTuple):
-    """How a command ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 Run = Callable[..., Done]
 
 
@@ -65,16 +57,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Run the command line in this process, as the installed script does: the current folder is not on its path."""
-    monkeypatch.chdir(folder)
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Run the command line as the installed script does: the current folder is not on its path."""
 
     def measure_command(*arguments: object) -> Done:
         monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-        monkeypatch.setattr(sys, "argv", ["lipschitz", "measure", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
+        return lipschitz("measure", *arguments, cwd=folder)
 
     with torch.random.fork_rng(devices=[]):
         yield measure_command
@@ -97,7 +85,7 @@ def test_json_is_alone_on_stdout_and_equals_the_function(run: Run) -> None:
     assert list(found) == ["layers", "lower", "upper"]
     assert [list(layer) for layer in found["layers"]] == [["name", "type", "reshaped", "operator", "upper"]] * 2
     assert [(layer["name"], layer["type"]) for layer in found["layers"]] == [("0", "Conv2d"), ("3", "Linear")]
-    assert found == json.loads(as_json(measure(critic(), (1, 4, 4))))
+    assert found == json.loads(to_json(measure(critic(), (1, 4, 4))))
     assert 0 < found["lower"] <= found["upper"]
 
 

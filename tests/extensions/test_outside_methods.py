@@ -14,8 +14,7 @@ from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.errors import InputError
 from lipschitz.extensions.point import ExtensionPoint
-from lipschitz.sweep.definition.axes import json_schema
-from lipschitz.sweep.definition.entries import ConstraintEntry
+from lipschitz.sweep.definition.axes import ConstraintEntry, json_schema
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.sweep_file import load_sweep
 

@@ -1,21 +1,20 @@
 """Sweeps that are judged by protocols: what a file may say, and what is refused before anything runs."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from command_line import lipschitz
 from inception_stand_in import network
-from sweeps import write
+from sweeps import ONE_CPU, write
 
 from lipschitz.errors import InputError
 from lipschitz.features.protocols.modern import Modern
 from lipschitz.features.protocols.sngan import SNGAN
-from lipschitz.sweep import runner
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
+from lipschitz.sweep.input_checks import check_data, check_weights
 from lipschitz.tasks.generation import inception_quality
 
 IMAGES = """\
@@ -38,7 +37,7 @@ def asking(protocols: str) -> str:
 
 
 def job_of(path: Path) -> Job:
-    return Job(load_sweep(path).runs[0], path.parent / "out", None, "cpu", {})
+    return Job(load_sweep(path).runs[0], path.parent / "out", ONE_CPU, "cpu", {})
 
 
 def test_protocols_are_names_or_names_with_fields(tmp_path: Path) -> None:
@@ -64,8 +63,8 @@ WRONG = {
     "an unknown field": ("[{sngan: {n_reel: 9}}]", "sngan.n_reel: unknown key 'n_reel'; did you mean 'n_real'?"),
     "too few to measure": ("[{sngan: {n_real: 4}}]", "n_real 4 and n_fake 5000 are too few for 5 neighbours; allowed: 6 or more"),
     "one twice": ("[sngan, sngan]", "evaluation.protocols: sngan stands twice"),
-    "a metric of another protocol": ("[sngan], select: fid/modern", "fid/modern does not judge digits; did you mean"),
-    "a metric without its protocol": ("[sngan], select: fid", "fid does not judge digits; "),
+    "a metric of another protocol": ("[sngan], select: fid/modern", "runs on digits cannot be selected by fid/modern; did you mean"),
+    "a metric without its protocol": ("[sngan], select: fid", "runs on digits cannot be selected by fid; "),
 }  # fmt: skip
 
 
@@ -82,37 +81,38 @@ def test_a_mistake_is_one_line_that_says_where(tmp_path: Path, case: str) -> Non
 
 def test_points_have_no_protocol(tmp_path: Path) -> None:
     text = IMAGES.replace("[digits]", "[eight_gaussians]").replace("{dcgan: {width: 2}}", "mlp")
-    with pytest.raises(InputError, match=r":8: evaluation.protocols: protocols judge images, and eight_gaussians has"):
+    with pytest.raises(InputError, match=r":8: evaluation.protocols: protocols compare images; eight_gaussians has"):
         load_sweep(write(tmp_path, text))
 
 
 def test_images_without_labels_need_one(tmp_path: Path) -> None:
     unlabelled = IMAGES.replace("[digits]", "[digits, celeba]")
-    with pytest.raises(InputError, match=r":3: datasets\[1\]: celeba has no labels, .* allowed: evaluation: \{prot"):
+    with pytest.raises(
+        InputError, match=r":3: datasets\[1\]: celeba has no labels to train .* allowed: evaluation: \{prot"
+    ):
         load_sweep(write(tmp_path, unlabelled.replace(f", protocols: {ASKED}", "")))
     runs = load_sweep(write(tmp_path, unlabelled)).runs
     assert [run.dataset.name() for run in runs] == ["digits", "celeba"]
 
 
 def test_too_few_images_are_refused_by_the_data_that_lack_them(tmp_path: Path) -> None:
-    assert list(runner.check_data(load_sweep(write(tmp_path, IMAGES)), None)) == ["digits"]
+    assert list(check_data(load_sweep(write(tmp_path, IMAGES)), None)) == ["digits"]
     with pytest.raises(InputError, match=r"^digits: protocol modern needs 50,000 training images, found 901; allowed"):
-        runner.check_data(load_sweep(write(tmp_path, asking("[modern]"))), None)
+        check_data(load_sweep(write(tmp_path, asking("[modern]"))), None)
 
 
 def test_weights_are_looked_for_where_a_run_needs_them_alone(tmp_path: Path) -> None:
     wrong = tmp_path / "weights.pth"
     wrong.write_bytes(b"others")
-    runner.check_weights(load_sweep(write(tmp_path, asking("[]"))), wrong)
+    check_weights(load_sweep(write(tmp_path, asking("[]"))), wrong)
     with pytest.raises(InputError, match=rf"^{wrong} does not hold the weights .* begins with"):
-        runner.check_weights(load_sweep(write(tmp_path, IMAGES)), wrong)
+        check_weights(load_sweep(write(tmp_path, IMAGES)), wrong)
 
 
 def test_a_sweep_without_weights_ends_before_it_writes(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "lipschitz", "sweep", str(write(tmp_path, IMAGES))]
+    path = write(tmp_path, IMAGES)
     before = sorted(tmp_path.iterdir())
-    command += ["--inception-weights", "absent.pth"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = lipschitz("sweep", path, "--inception-weights", "absent.pth", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith(
         "error: --inception-weights: no file absent.pth; get it by 'lipschitz data inception'"
@@ -132,7 +132,7 @@ def test_a_job_is_judged_by_its_protocols_with_its_weights(tmp_path: Path, monke
     monkeypatch.setattr(inception_quality, "weights_file", lambda path: path)
     monkeypatch.setattr(inception_quality, "load_inception", load)
     text = IMAGES.replace("samples: 32,", f"samples: 32, select: '{'kid/' + LABEL}',")
-    job = replace(job_of(write(tmp_path, text)), inception_weights=tmp_path / "mine.pth")
+    job = replace(job_of(write(tmp_path, text)), site=replace(ONE_CPU, inception_weights=tmp_path / "mine.pth"))
     task = job.build()
     assert task.selection.metric == f"kid/{LABEL}"
     assert not given

@@ -26,6 +26,7 @@ from lipschitz.models.resnet import ResNet
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
+from lipschitz.sweep.engine.site import Site
 from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.memory_format import MemoryFormat, maps_in_memory_format
 
@@ -195,7 +196,7 @@ def test_a_layout_is_part_of_what_a_run_is_unless_it_is_contiguous(tmp_path: Pat
 
 def test_a_job_trains_in_the_layout_of_its_run(tmp_path: Path) -> None:
     (run,) = runs(tmp_path, ", layout: channels_last, precision: bf16")
-    built = Job(run, tmp_path, None, "cpu", {}).build(drawn(channels=1, size=8))
+    built = Job(run, tmp_path, Site(("cpu",)), "cpu", {}).build(drawn(channels=1, size=8))
     assert isinstance(built, GANTraining)
     seen = watch(built)
     built.step(0.0)

@@ -9,8 +9,9 @@ import torch
 from lipschitz.commands.sweep import Request
 from lipschitz.errors import InputError
 from lipschitz.sweep.definition.sweep_file import load_sweep
-from lipschitz.sweep.engine.devices import check_precisions
 from lipschitz.sweep.engine.job import Job
+from lipschitz.sweep.engine.site import Site
+from lipschitz.sweep.input_checks import check_precisions
 from lipschitz.tasks.generation.gan_training import GANTraining
 
 SWEEP = """\
@@ -55,7 +56,7 @@ def test_precision_is_part_of_what_a_run_is_unless_it_is_float32(tmp_path: Path)
 
 def test_a_job_trains_in_the_precision_of_its_run(tmp_path: Path) -> None:
     (run, _) = load_sweep(written(tmp_path, ", precision: bf16")).runs
-    built, seen = Job(run, tmp_path, None, "cpu", {}).build(), []
+    built, seen = Job(run, tmp_path, Site(("cpu",)), "cpu", {}).build(), []
     assert isinstance(built, GANTraining)
     built.generator.get_submodule("output").register_forward_hook(lambda _, args, output: seen.append(output.dtype))
     built.step(0.0)
@@ -66,11 +67,11 @@ def test_there_is_no_tf32_on_a_cpu(tmp_path: Path) -> None:
     (run, _) = load_sweep(written(tmp_path, ", precision: tf32")).runs
     said = "^precision tf32 is not supported on cpu; supported: float32, bf16$"
     with pytest.raises(InputError, match=said):
-        Job(run, tmp_path, None, "cpu", {}).build()
+        Job(run, tmp_path, Site(("cpu",)), "cpu", {}).build()
     with pytest.raises(InputError, match=said):
         check_precisions(["float32", "tf32"], ["cpu", "cpu"])
     check_precisions(["float32", "bf16"], ["cpu"])
-    request = Request(written(tmp_path, ", precision: tf32"), None, None, ["cpu"], None, None)
+    request = Request(written(tmp_path, ", precision: tf32"), Site(("cpu",)))
     with pytest.raises(InputError, match=said):
         request.check(request.plan())
 

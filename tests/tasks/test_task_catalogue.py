@@ -83,14 +83,14 @@ UNSUITABLE = {
     "several updates": (TRANSPORT, "settings: [C]", "settings: [C, {lr: 1e-3, n_dis: 5}]", 9, "settings[1]: transport has no generator, and n_dis is 5; allowed: 1"),
     "a setting of several updates": (TRANSPORT, "settings: [C]", "settings: [D]", 9, "settings[0]: transport has no generator, and n_dis is 5; allowed: 1"),
     "a model of images": (TRANSPORT, "[critic]", "[critic, dcgan]", 6, "models[1]: funnels: dcgan takes images, not points (2,); allowed: mlp, auto"),
-    "a metric of generation": (TRANSPORT, "training: {steps: 10}", "training: {steps: 10}\n    evaluation: {select: w1}", 12, "evaluation.select: w1 does not judge funnels; "),
-    "a metric that judges nothing": (TRANSPORT, "training: {steps: 10}", "training: {steps: 10}\n    evaluation: {select: w1_dual}", 12, "evaluation.select: w1_dual does not judge funnels; "),
+    "a metric of generation": (TRANSPORT, "training: {steps: 10}", "training: {steps: 10}\n    evaluation: {select: w1}", 12, "evaluation.select: runs on funnels cannot be selected by w1; "),
+    "a metric that judges nothing": (TRANSPORT, "training: {steps: 10}", "training: {steps: 10}\n    evaluation: {select: w1_dual}", 12, "evaluation.select: runs on funnels cannot be selected by w1_dual; "),
     "a layout of pairs": (TRANSPORT, "{steps: 10}", "{steps: 10, layout: channels_last}", 11, "training.layout: channels_last is a layout of images, and funnels has pairs; allowed: contiguous"),
     "a layout of points": (GENERATION, "{steps: 10}", "{steps: 10, layout: channels_last}", 11, "training.layout: channels_last is a layout of images, and eight_gaussians has points; allowed: contiguous"),
     "a layout of points in a part": (GENERATION, "{steps: 10}", "{steps: 10}\n    parts:\n      - training: {layout: channels_last}", 13, "parts[0].training.layout: channels_last is a layout of images"),
     "generation of a pair": (GENERATION, "- swiss_roll", "- {funnels: {dim: 4}}", 5, "datasets[1]: funnels(dim=4) is a pair of distributions; allowed: task: transport"),
     "generation without a generator": (GENERATION, "[mlp]", "[mlp, critic]", 6, "models[1]: critic has no generator; allowed: "),
-    "a metric of transport": (GENERATION, "training: {steps: 10}", "training: {steps: 10}\n    evaluation: {select: cosine}", 12, "evaluation.select: cosine does not judge eight_gaussians; "),
+    "a metric of transport": (GENERATION, "training: {steps: 10}", "training: {steps: 10}\n    evaluation: {select: cosine}", 12, "evaluation.select: runs on eight_gaussians cannot be selected by cosine; "),
 }  # fmt: skip
 
 

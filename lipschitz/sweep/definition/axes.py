@@ -1,30 +1,79 @@
-"""The axes of a sweep file, as pydantic checks them and editors complete them."""
+"""The axes of a sweep file: how pydantic reads and checks each of them, and their JSON Schema."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, Strict, ValidationInfo
 
 from lipschitz.constraints.base import Constraint
+from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.constraints.none import NoConstraint
-from lipschitz.extensions.entry import unique
-from lipschitz.sweep.definition.entries import (
-    ConstraintEntry,
-    DatasetEntry,
-    LossEntry,
-    ModelEntry,
-    SettingEntry,
-    TaskEntry,
+from lipschitz.datasets.base import Dataset
+from lipschitz.datasets.catalogue import DATASETS
+from lipschitz.errors import nearest
+from lipschitz.extensions.entry import (
+    annotations,
+    check_unique,
+    config_of,
+    entry_of,
+    fields_of,
+    fields_schema,
+    folder_of,
+    invalid,
+    schema_of,
+    shown,
+    unique,
 )
+from lipschitz.models.base import Model
+from lipschitz.models.catalogue import MODELS
 from lipschitz.sweep.definition.selection import Selection
+from lipschitz.tasks.base import TaskKind
+from lipschitz.tasks.catalogue import TASKS
+from lipschitz.tasks.losses.base import Loss
+from lipschitz.tasks.losses.catalogue import LOSSES
+from lipschitz.tasks.settings import SETTINGS, Setting
 from lipschitz.tasks.terms import Evaluation, Training
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _Axis = (Strict(False), Field(min_length=1), unique)
 
 
+def _setting(entry: Any, info: ValidationInfo) -> Setting:
+    if isinstance(entry, dict):
+        return fields_of(Setting, "setting", entry, folder_of(info))
+    if not isinstance(entry, str) or entry not in SETTINGS:
+        raise invalid(f"unknown setting {entry!r}; {nearest(str(entry), SETTINGS)}, or a mapping of fields")
+    return SETTINGS[entry]
+
+
+def _model(entry: Any, info: ValidationInfo) -> Model | Literal["auto"]:
+    return "auto" if entry == "auto" else config_of(MODELS, entry, folder_of(info))
+
+
+def _constraints(entry: Any, info: ValidationInfo) -> tuple[Constraint, ...]:
+    entries = entry if isinstance(entry, list) else [entry]
+    if not entries:
+        raise invalid("an empty combination; write none for no constraint")
+    combination = check_unique(tuple(config_of(CONSTRAINTS, one, folder_of(info)) for one in entries))
+    if len(combination) > 1 and any(one.name() == "none" for one in combination):
+        raise invalid("none cannot be combined with a constraint")
+    return combination
+
+
 def _without_none(constraints: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
-    """Leave out ``none``, which is no other run than one that says nothing."""
+    """Leave out ``none``, so that a run that names it is the run that names nothing."""
     return tuple(one for one in constraints if not isinstance(one, NoConstraint))
+
+
+_CONSTRAINT = schema_of(CONSTRAINTS)
+_COMBINATION = {"anyOf": [_CONSTRAINT, {"type": "array", "items": _CONSTRAINT, "minItems": 1}]}
+_SETTING = {"anyOf": [{"enum": list(SETTINGS)}, fields_schema(Setting)]}
+
+TaskEntry = Annotated[TaskKind, *entry_of(TASKS)]
+DatasetEntry = Annotated[Dataset, *entry_of(DATASETS)]
+ModelEntry = Annotated[Model | Literal["auto"], *annotations(_model, schema_of(MODELS, "auto"), shown)]
+ConstraintEntry = Annotated[tuple[Constraint, ...], *annotations(_constraints, _COMBINATION, shown)]
+LossEntry = Annotated[Loss, *entry_of(LOSSES)]
+SettingEntry = Annotated[Setting, *annotations(_setting, _SETTING, shown)]
 
 
 class Axes(BaseModel):
@@ -33,39 +82,40 @@ class Axes(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
     name: Annotated[str, Field(pattern=NAME)]
-    """Name of the sweep; its results go to ``results/<name>`` by default."""
+    """Name of the sweep. Its results go to ``results/<name>`` by default."""
     task: TaskEntry
-    """What is trained and judged."""
+    """What is trained and evaluated (``lipschitz list tasks``)."""
     datasets: Annotated[tuple[DatasetEntry, ...], *_Axis]
     """Data sets (``lipschitz list datasets``)."""
     models: Annotated[tuple[ModelEntry, ...], *_Axis] = ("auto",)
-    """Networks (``lipschitz list models``); ``auto`` is mlp for points, dcgan for images, critic for transport."""
+    """Networks (``lipschitz list models``). ``auto`` is mlp for points, dcgan for images, critic for transport."""
     constraints: Annotated[tuple[ConstraintEntry, ...], *_Axis]
-    """Constraints on the discriminator (``lipschitz list constraints``); a list inside the list is a combination.
+    """Constraints on the discriminator (``lipschitz list constraints``). A list inside the list is a combination.
 
     ``path/to/file.py:ClassName`` names a class in a file, whose code is run.
     """
     generator_constraints: Annotated[ConstraintEntry, AfterValidator(_without_none)] = ()
-    """Constraints on the generator, all of them together; those that add a penalty to a loss cannot be had there."""
+    """Constraints on the generator, all of them in every run. A constraint that adds a penalty to the discriminator's
+    loss is not supported on a generator."""
     losses: Annotated[tuple[LossEntry, ...], *_Axis] | None = None
-    """Losses (``lipschitz list losses``); by default hinge for generation, wasserstein for transport."""
+    """Losses (``lipschitz list losses``). By default hinge for generation, wasserstein for transport."""
     settings: Annotated[tuple[SettingEntry, ...], *_Axis] = Field(default=("C",), validate_default=True)
-    """Optimiser hyperparameters: SN-GAN's A to F, or a record."""
+    """Optimiser hyperparameters: one of A to F (Miyato et al. 2018, Table 1), or a mapping of fields."""
     seeds: Annotated[tuple[NonNegativeInt, ...], *_Axis] = (0, 1, 2)
-    """Training seeds; what is reported is the spread over them."""
+    """Training seeds. The report gives the mean and its interval over them."""
     select: Selection | None = None
-    """Run each method with the one of ``settings`` that did best on other seeds, instead of with all of them."""
+    """Run each method only with the best of ``settings``, chosen by its results on other seeds."""
     training: Training
-    """The budget, the same for every run of the product."""
+    """Budget, batch sizes and precision, the same for every run of the product."""
     evaluation: Evaluation = Evaluation()
-    """When and on how much a run is measured."""
+    """When a run is evaluated, on how many samples, and by which protocols."""
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a sweep file, by which editors complete and check it."""
     schema = Axes.model_json_schema()
     for key, field in Axes.model_fields.items():
-        # pydantic leaves it out beside a reference that has a default.
+        # pydantic leaves the description out beside a reference that has a default.
         schema["properties"][key].setdefault("description", field.description)
     axes = {key: value for key, value in schema["properties"].items() if key not in ("name", "task")}
     part = {"type": "object", "properties": axes, "additionalProperties": False}
@@ -73,8 +123,8 @@ def json_schema() -> dict[str, Any]:
         "type": "array",
         "minItems": 1,
         "items": part,
-        "description": "Products that make up the sweep, each overriding keys of the file.",
+        "description": "Products of axes that make up the sweep. Each overrides keys of the file.",
     }
-    # What every part brings need not stand at the top.
+    # A key that every part has need not be at the top.
     schema["required"] = ["name", "task"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Sweep of lipschitz"}

@@ -1,4 +1,4 @@
-"""From a product of axes to runs: what goes together, and the one line that says what does not."""
+"""Expand a product of axes to runs, and refuse combinations that do not fit, in one line with the file's line."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -21,14 +21,14 @@ from lipschitz.tasks.base import Unsuitable
 from lipschitz.tasks.precision import check_constraint
 
 MERGED = ("training", "evaluation")
-"""Keys of which a part may override single fields."""
+"""Keys of which a part of the sweep file may override single fields."""
 
 
 def expand(document: Document, axes: Axes, part: Place) -> Iterator[Run]:
-    """Yield the runs of one product, each checked on networks without values.
+    """Yield the runs of one product, each checked on networks on the meta device, which have no values.
 
     Raises:
-        InputError: what does not go together, where, and what is allowed.
+        InputError: two entries do not fit together; the message says where, and what is allowed.
     """
     pairs = product(enumerate(axes.datasets), enumerate(axes.models))
     losses = axes.losses or (axes.task.default_loss(),)
@@ -40,23 +40,25 @@ def expand(document: Document, axes: Axes, part: Place) -> Iterator[Run]:
         except Unsuitable as error:
             chosen = {"datasets": dataset, "models": entry, "losses": loss, "settings": setting}[error.axis]
             place: Place = (error.axis, getattr(axes, error.axis).index(chosen))
-            raise document.error(at(document, part, place), str(error)) from None
+            raise document.error(place_of(document, part, place), str(error)) from None
         try:
             model.check(dataset.shape)
         except ValueError as error:
             place = ("datasets", at_dataset) if entry == "auto" else ("models", at_model)
-            raise document.error(at(document, part, place), f"{dataset.label()}: {error}") from None
+            raise document.error(place_of(document, part, place), f"{dataset.label()}: {error}") from None
         try:
             _check_constraints(dataset, model, constraints)
             for constraint in constraints:
                 check_constraint(axes.training.precision, constraint)
         except Refusal as error:
             place = ("constraints", axes.constraints.index(constraints))
-            raise document.error(at(document, part, place), f"{dataset.label()}, {model.label()}: {error}") from None
+            raise document.error(
+                place_of(document, part, place), f"{dataset.label()}, {model.label()}: {error}"
+            ) from None
         try:
             _check_generator(axes, dataset, model)
         except Unsuitable as error:
-            raise document.error(at(document, part, (error.axis,)), f"{model.label()}: {error}") from None
+            raise document.error(place_of(document, part, (error.axis,)), f"{model.label()}: {error}") from None
         yield Run(
             axes.task,
             dataset,
@@ -72,12 +74,12 @@ def expand(document: Document, axes: Axes, part: Place) -> Iterator[Run]:
 
 
 def _check_generator(axes: Axes, dataset: Dataset, model: Model) -> None:
-    """Raise Unsuitable where what is asked of the generator cannot be had."""
+    """Raise Unsuitable where the task has no generator, or its constraints do not fit the model."""
     if not axes.task.has_generator:
         if asked := [key for key in ("generator_batch_size", "ema") if getattr(axes.training, key) is not None]:
-            raise Unsuitable("training", f"{axes.task.name()} has no generator; allowed: no {asked[0]}")
+            raise Unsuitable("training", f"{axes.task.name()} has no generator; {asked[0]} is not supported")
         if axes.generator_constraints:
-            raise Unsuitable("generator_constraints", f"{axes.task.name()} has no generator; allowed: none of them")
+            raise Unsuitable("generator_constraints", f"{axes.task.name()} has no generator; not supported")
         return
     try:
         _check_generator_constraints(dataset, model, axes.generator_constraints)
@@ -92,35 +94,37 @@ def _check_generator_constraints(dataset: Dataset, model: Model, constraints: tu
     assert isinstance(model, PairModel)
     for constraint in constraints:
         if type(constraint).penalty is not Constraint.penalty:
-            raise Refusal(f"{constraint.name()} adds a penalty to the discriminator's loss, which a generator has not")
+            raise Refusal(
+                f"{constraint.name()} adds a penalty to the discriminator's loss; not supported on a generator"
+            )
     with torch.device("meta"):
         networks = model.build(dataset.shape, dataset.classes)
         net = constrain(networks.generator, constraints, (networks.latent,))
         latents = torch.zeros(2, networks.latent)
         try:
-            # A method may be one of scalar networks.
+            # Some methods support only networks with one scalar output.
             net(latents, *example_labels(net, latents))
         except (ValueError, RuntimeError) as error:
-            raise Refusal(f"a generator cannot be had with it: {error}") from None
+            raise Refusal(f"not supported on a generator: {error}") from None
 
 
 @cache
 def _check_constraints(dataset: Dataset, model: Model, constraints: tuple[Constraint, ...]) -> None:
-    """Raise Refusal where the constraints cannot bound the model: tried on a network without values."""
+    """Raise Refusal where the constraints cannot bound the discriminator; it is built on the meta device."""
     with torch.device("meta"):
         constrain(model.build_discriminator(dataset.shape, dataset.classes), constraints, dataset.shape)
 
 
 def check_metrics(document: Document, axes: Axes, part: Place) -> None:
-    """Refuse a metric to choose by that does not judge the product's data sets.
+    """Refuse a metric of ``select`` by which runs on the product's data sets cannot be selected.
 
     Raises:
-        InputError: which metric, where, and what is allowed.
+        InputError: the metric, where, and what is allowed.
     """
     if axes.select is not None:
-        _check_metric(document, axes, axes.select.metric, at(document, part, ("select", "metric")))
+        _check_metric(document, axes, axes.select.metric, place_of(document, part, ("select", "metric")))
     if axes.evaluation.select is not None:
-        _check_metric(document, axes, axes.evaluation.select, at(document, part, ("evaluation", "select")))
+        _check_metric(document, axes, axes.evaluation.select, place_of(document, part, ("evaluation", "select")))
 
 
 def _check_metric(document: Document, axes: Axes, metric: str, place: Place) -> None:
@@ -129,41 +133,48 @@ def _check_metric(document: Document, axes: Axes, metric: str, place: Place) -> 
         if metric.partition("/")[0] not in METRICS:
             raise document.error(place, f"unknown metric '{metric}'; {nearest(metric, allowed)}")
         if metric not in allowed:
-            raise document.error(place, f"{metric} does not judge {dataset.label()}; {nearest(metric, allowed)}")
+            raise document.error(
+                place, f"runs on {dataset.label()} cannot be selected by {metric}; {nearest(metric, allowed)}"
+            )
 
 
 def check_protocols(document: Document, axes: Axes, part: Place) -> None:
-    """Refuse protocols where there are no images, and images that nothing but a protocol could judge without one."""
+    """Refuse protocols on data that are no images, and images without labels if there is no protocol.
+
+    Raises:
+        InputError: the data set, where, and what is allowed.
+    """
     for index, dataset in enumerate(axes.datasets):
         if axes.evaluation.protocols and dataset.kind != "images":
-            place = at(document, part, ("evaluation", "protocols"))
-            raise document.error(place, f"protocols judge images, and {dataset.label()} has {dataset.kind}")
+            place = place_of(document, part, ("evaluation", "protocols"))
+            raise document.error(place, f"protocols compare images; {dataset.label()} has {dataset.kind}")
         if not axes.task.judged_by(dataset, axes.evaluation.protocols):
-            said = f"{dataset.label()} has no labels, so that no classifier of its own judges what is generated"
+            unlabelled = f"{dataset.label()} has no labels to train a reference classifier on"
             allowed = " or ".join(f"{{protocols: [{name}]}}" for name in PROTOCOLS)
-            place = at(document, part, ("datasets", index))
-            raise document.error(place, f"{said}; allowed: evaluation: {allowed}")
+            place = place_of(document, part, ("datasets", index))
+            raise document.error(place, f"{unlabelled}; allowed: evaluation: {allowed}")
 
 
 def check_layout(document: Document, axes: Axes, part: Place) -> None:
-    """Refuse a layout of images where there are none.
+    """Refuse a memory layout of images on data that are no images.
 
     Raises:
-        InputError: which layout, where, and what is allowed.
+        InputError: the layout, where, and what is allowed.
     """
     layout = axes.training.layout
     for dataset in axes.datasets:
         if layout != "contiguous" and dataset.kind != "images":
-            said = f"{layout} is a layout of images, and {dataset.label()} has {dataset.kind}; allowed: contiguous"
-            raise document.error(at(document, part, ("training", "layout")), said)
+            place = place_of(document, part, ("training", "layout"))
+            found = f"{layout} is a layout of images, and {dataset.label()} has {dataset.kind}"
+            raise document.error(place, f"{found}; allowed: contiguous")
 
 
-def at(document: Document, part: Place, place: Place) -> Place:
-    """Return where a key of a product stands: in its part where that names it, else at the top of the file."""
+def place_of(document: Document, part: Place, place: Place) -> Place:
+    """Return the place of a key of a product: in its part if the part has the key, else at the top of the file."""
     if not part:
         return place
     own: Any = document.values["parts"][part[1]]
-    # Of some keys a part may give some fields and leave others to the top of the file.
+    # A part may have some fields of a key, and the top of the file the others.
     for key in place[: 2 if place and place[0] in MERGED else 1]:
         if isinstance(own, dict):
             if key not in own:

@@ -1,4 +1,4 @@
-"""A run: one training, wholly defined; its id is readable and hashes what defines it."""
+"""A run: one training. Its id is readable, and ends in a hash of everything that defines the run."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ class Run:
     generator_constraints: tuple[Constraint, ...] = ()
 
     def canonical(self) -> dict[str, Any]:
-        """Return what defines the run, without what equals its default: so new fields leave old ids alone."""
+        """Return what defines the run, without fields at their default, so that a new field does not change old ids."""
         canonical = {
             "task": _identified(self.task),
             "dataset": _identified(self.dataset),
@@ -56,7 +56,7 @@ class Run:
 
     @property
     def configuration(self) -> str:
-        """Return the id of the run without its seed: what is timed once."""
+        """Return the id of the run without its seed: the unit of the timing pass."""
         canonical = self.canonical()
         del canonical["seed"]
         return f"{self._readable()}-{_digest(canonical)}"
@@ -67,22 +67,22 @@ class Run:
         return re.sub(r"[^A-Za-z0-9_.+=-]+", "_", "-".join(parts))[:150]
 
     def labels(self) -> dict[str, str]:
-        """Return how tables and plots call each axis: the bare name where hyperparameters are defaults."""
+        """Return the label of each axis in tables and plots: the bare name where hyperparameters are defaults."""
         incomparable = self.training.incomparable()
         return {
             "task": self.task.label(),
             "dataset": self.dataset.label(),
-            # What bounds the generator makes other networks of a model's: methods are compared within them.
+            # Methods are compared within one set of constraints on the generator.
             "model": self.model.label()
             + (f" with {_joined(self.generator_constraints)} in G" * bool(self.generator_constraints)),
             "constraint": _joined(self.constraints),
             "loss": self.loss.label(),
-            # Methods are compared within one precision and layout, even where no method has runs in two.
+            # Methods are compared within one precision and layout.
             "setting": self.setting.label() + f" [{', '.join(incomparable)}]" * bool(incomparable),
         }
 
     def definition(self, steps: int) -> dict[str, Any]:
-        """Return ``run.json``: everything resolved, defaults and the number of ``steps`` included."""
+        """Return ``run.json``: every field of the run with its value, and the number of ``steps``."""
         return {
             "id": self.id,
             "configuration": self.configuration,
@@ -107,24 +107,24 @@ class Run:
         }
 
     def _parts(self) -> tuple[Config, ...]:
-        """Return every config that the run is made of."""
+        """Return every config in the run."""
         parts = (self.task, self.dataset, self.model, *self.constraints, *self.generator_constraints, self.loss)
         return (*parts, self.setting.optimiser, *self.evaluation.protocols)
 
     def sources(self) -> dict[str, dict[str, str]]:
-        """Return, by axis and name, the paper or publisher of everything that the run is made of."""
+        """Return, by axis and name, the paper or publisher of every config in the run."""
         return {
             "dataset": {self.dataset.name(): self.dataset.source},
             "model": {self.model.name(): self.model.source},
             "constraint": {one.name(): one.source for one in (*self.constraints, *self.generator_constraints)},
             "loss": {self.loss.name(): self.loss.source},
-            # Hyperparameters of one's own are from nowhere.
+            # Hyperparameters that the sweep file gives have no source.
             "setting": {label: self.setting.source} if (label := self.setting.label()) in SETTINGS else {},
         }
 
 
 def _origin_of_optimiser(setting: Setting) -> dict[str, Any]:
-    """Return what tells an optimiser from outside from another of the same name."""
+    """Return what distinguishes an optimiser from outside the package from another of the same name."""
     origin = origin_of(type(setting.optimiser))
     return {"optimiser_origin": origin.identity()} if origin else {}
 
@@ -134,7 +134,7 @@ def _joined(constraints: tuple[Constraint, ...]) -> str:
 
 
 def _identified(config: Config) -> Any:
-    """Return the entry of a config; of a class from outside also what tells it from another of the same name."""
+    """Return the entry of a config; for a class from outside the package, with what identifies its code."""
     origin = origin_of(type(config))
     return {"entry": config.entry(), **origin.identity()} if origin else config.entry()
 

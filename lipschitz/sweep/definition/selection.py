@@ -1,4 +1,4 @@
-"""Settings chosen by results: what a part of a sweep asks for by ``select``."""
+"""Choose settings by results: the key ``select`` of a sweep file. Each method is run with its best setting only."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,55 +20,56 @@ KEYS = ("from", "metric", "at", "per")
 
 
 class Selection(Config):
-    """Which of a part's settings are run: for each group of methods the one that other seeds did best with."""
+    """Which of the settings are run: for each method the one with the best mean on other seeds."""
 
     from_: Annotated[str | None, Field(alias="from")] = None
-    """Folder of results to choose by, from the working folder; by default this sweep's own, once its earlier parts are
-    finished."""
+    """Folder of the results to choose by, relative to the working folder. By default this sweep's own folder: settings
+    are chosen once its earlier parts are finished."""
     metric: str
-    """What is compared, such as fid/sngan: its mean over runs of the same budget and evaluation, on other seeds."""
+    """Metric whose means are compared, such as fid/sngan. Means are over runs on other seeds, with the same budget and
+    evaluation."""
     at: Literal["last", "best"] = "last"
-    """The value at a run's last step, or at its best one."""
+    """Step of each run whose value is compared: its last, or its best."""
     per: Annotated[tuple[Axis, ...], Strict(False), Field(min_length=1)] = AXES
-    """A setting is chosen for each combination of these; over the axes left out values are averaged."""
+    """A setting is chosen for each combination of these axes. Over the other axes values are averaged."""
 
 
-class Judged(NamedTuple):
-    """A run that may be chosen by."""
+class ComparedRun(NamedTuple):
+    """A run by whose result a setting may be chosen."""
 
     run: str
     labels: Mapping[str, str]
     seed: int
     terms: Mapping[str, Any]
-    """Its budget and evaluation, as JSON: only equals are compared."""
+    """Its budget and evaluation, as JSON. Only runs with the same terms are compared."""
     result: Mapping[str, Any] | None
     """None while it is not finished."""
 
 
 class Choice(NamedTuple):
-    """The setting that a group was given."""
+    """The setting that was chosen for a group of runs."""
 
     group: dict[str, str]
-    """By axis."""
+    """Labels of the group by axis."""
     setting: str
     metric: str
     at: str
-    """The step of each run whose value was compared: last or best."""
+    """Step of each run whose value was compared: last or best."""
     value: float
-    """Mean of the metric; infinite, of whatever sign is worse, where a run diverged."""
-    judged: tuple[Judged, ...]
-    """All runs that were compared, of every setting: they tell nothing more of the one that was chosen."""
+    """Mean of the metric; infinite, on the worse side, where a run diverged."""
+    compared: tuple[ComparedRun, ...]
+    """All runs that were compared, with every setting."""
 
     def facts(self) -> dict[str, Any]:
-        """Return the choice as JSON, which knows no infinity."""
+        """Return the choice as JSON, with null for an infinite value."""
         return {
             "group": self.group,
             "setting": self.setting,
             "metric": self.metric,
             "at": self.at,
             "value": self.value if math.isfinite(self.value) else None,
-            "seeds": sorted({one.seed for one in self.judged}),
-            "runs": [one.run for one in self.judged],
+            "seeds": sorted({one.seed for one in self.compared}),
+            "runs": [one.run for one in self.compared],
         }
 
     def described(self) -> str:
@@ -78,41 +79,48 @@ class Choice(NamedTuple):
 
 
 class Unfinished(Exception):
-    """There is nothing to choose by yet."""
+    """The runs to choose by are not finished."""
 
 
-def judged_here(runs: Iterable[Run], folder: SweepFolder) -> list[Judged]:
-    """Return what is known of ``runs``, whose results lie in ``folder`` as far as they are there."""
-    return [Judged(run.id, run.labels(), run.seed, _terms(run), folder.run(run.id).result()) for run in runs]
+def runs_in_folder(runs: Iterable[Run], folder: SweepFolder) -> list[ComparedRun]:
+    """Return ``runs`` with the results that ``folder`` has of them so far."""
+    return [ComparedRun(run.id, run.labels(), run.seed, _terms(run), folder.run(run.id).result()) for run in runs]
 
 
-def judged_in(path: Path) -> list[Judged]:
-    """Return what is known of the runs of another sweep.
+def runs_of_sweep(path: Path) -> list[ComparedRun]:
+    """Return the runs of another sweep with their results.
 
     Raises:
-        InputError: no sweep has its results there, or it is not finished.
+        InputError: there are no results of a sweep in ``path``, or the sweep is not finished.
     """
     folder = SweepFolder.open(path)
     runs = {run_id: folder.run(run_id) for run_id in folder.run_ids()}
     finished = {run_id: result for run_id, run in runs.items() if (result := run.result())}
     if len(finished) < len(runs):
-        raise InputError(f"{path}: {len(finished)} of {len(runs)} runs are finished; there is nothing to choose by yet")
-    read = [(run_id, runs[run_id].definition(), result) for run_id, result in finished.items()]
+        raise InputError(
+            f"{path}: {len(finished)} of {len(runs)} runs are finished; settings are chosen by finished sweeps"
+        )
+    defined = [(run_id, runs[run_id].definition(), result) for run_id, result in finished.items()]
     return [
-        Judged(run_id, there["labels"], there["seed"], _compared(there["run"]), result)
-        for run_id, there, result in read
+        ComparedRun(run_id, definition["labels"], definition["seed"], _changed_terms(definition["run"]), result)
+        for run_id, definition, result in defined
     ]
 
 
-def choose(selection: Selection, runs: Sequence[Run], judged: Sequence[Judged]) -> tuple[list[Run], list[Choice]]:
+def choose(
+    selection: Selection, runs: Sequence[Run], candidates: Sequence[ComparedRun]
+) -> tuple[list[Run], list[Choice]]:
     """Return those of ``runs`` that have the setting chosen for their group, and the choices.
+
+    Args:
+        candidates: the runs to choose by; those on a seed of ``runs`` are ignored.
 
     Raises:
         Unfinished: a run to choose by is not finished.
-        InputError: for a group and setting there is no run to choose by, or settings were judged on different seeds.
+        InputError: for a group and setting there is no run to choose by, or the settings ran on different seeds.
     """
     own = {run.seed for run in runs}
-    others = [one for one in judged if one.seed not in own]
+    others = [one for one in candidates if one.seed not in own]
     kept, choices = [], []
     for members in _groups(selection, runs).values():
         choice = _choice(selection, members, others)
@@ -132,22 +140,22 @@ def _group(selection: Selection, labels: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(labels[axis] for axis in selection.per)
 
 
-def _choice(selection: Selection, members: Sequence[Run], judged: Sequence[Judged]) -> Choice:
-    """Choose for one group, whose runs with every setting are ``members``."""
+def _choice(selection: Selection, members: Sequence[Run], candidates: Sequence[ComparedRun]) -> Choice:
+    """Choose the setting of one group, whose runs with every setting are ``members``."""
     group, terms = _group(selection, members[0].labels()), _terms(members[0])
-    alike = [one for one in judged if _group(selection, one.labels) == group and one.terms == terms]
-    found: dict[str, list[Judged]] = {run.labels()["setting"]: [] for run in members}
+    alike = [one for one in candidates if _group(selection, one.labels) == group and one.terms == terms]
+    found: dict[str, list[ComparedRun]] = {run.labels()["setting"]: [] for run in members}
     for one in alike:
         if one.labels["setting"] in found:
             found[one.labels["setting"]].append(one)
     places = {setting: {(*_places(one), one.seed) for one in runs} for setting, runs in found.items()}
     for setting, at in places.items():
         if not at:
-            said = f"no run of {', '.join(group)} with setting {setting}"
-            raise InputError(f"{said} to choose by, on other seeds than these and with this budget and evaluation")
+            missing = f"no run of {', '.join(group)} with setting {setting}"
+            raise InputError(f"{missing} to choose by, on other seeds and with the same budget and evaluation")
         if at != next(iter(places.values())):
             raise InputError(
-                f"{', '.join(group)}: setting {setting} was not judged on the seeds of {next(iter(places))}"
+                f"{', '.join(group)}: setting {setting} was not run on the seeds of setting {next(iter(places))}"
             )
     if any(one.result is None for runs in found.values() for one in runs):
         raise Unfinished
@@ -161,12 +169,12 @@ def _choice(selection: Selection, members: Sequence[Run], judged: Sequence[Judge
     return Choice(labels, best, selection.metric, selection.at, means[best], compared)
 
 
-def _places(one: Judged) -> tuple[str, ...]:
+def _places(one: ComparedRun) -> tuple[str, ...]:
     return tuple(one.labels[axis] for axis in AXES)
 
 
 def _value(selection: Selection, result: Mapping[str, Any]) -> float:
-    """Return the metric's value, infinite on the worse side where a run diverged or could not be measured."""
+    """Return the metric's value; infinite, on the worse side, where a run diverged or the value is not finite."""
     worst = -math.inf if metric_of(selection.metric).better == "higher" else math.inf
     if result["status"] == "diverged":
         return worst
@@ -174,19 +182,19 @@ def _value(selection: Selection, result: Mapping[str, Any]) -> float:
         result["last"] if selection.at == "last" else (result["best"] or {"values": {selection.metric: None}})["values"]
     )
     if selection.metric not in values:
-        raise InputError(f"{selection.metric} is not among what was measured; see evaluation")
+        raise InputError(f"{selection.metric} was not measured; see evaluation")
     value = values[selection.metric]
     return float(value) if isinstance(value, int | float) else worst
 
 
 def _terms(run: Run) -> dict[str, Any]:
-    return _compared(
+    return _changed_terms(
         {"training": run.training.model_dump(mode="json"), "evaluation": run.evaluation.model_dump(mode="json")}
     )
 
 
-def _compared(resolved: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's budget and evaluation, without what equals its default: fields that older results do not know."""
+def _changed_terms(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's budget and evaluation, without fields at their default, which older results may lack."""
     fields: dict[str, Any] = {}
     for part, kind in (("training", Training), ("evaluation", Evaluation)):
         # Not validated: a budget has no default.

@@ -1,4 +1,4 @@
-"""A YAML 1.2 file as plain values, with the line at which each of them stands."""
+"""Read a YAML 1.2 file as plain values, and keep the line number of each of them for error messages."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ Place = tuple[str | int, ...]
 
 
 class Document:
-    """A sweep file: its values, and how to name a place in it."""
+    """A sweep file: its values, and errors that name a line and key in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,7 +34,7 @@ class Document:
         self.values: dict[str, Any] = _plain(self._tree)
 
     def error(self, place: Place, message: str) -> InputError:
-        """Return the one-line error for what stands at ``place``."""
+        """Return the one-line error about the value at ``place``: file, line, key and ``message``."""
         where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place).lstrip(".")
         return InputError(f"{self.path}:{self._line(place)}: {where + ': ' if where else ''}{message}")
 
@@ -42,7 +42,7 @@ class Document:
         node, line = self._tree, 0
         for key in place:
             if isinstance(node, CommentedMap) and key in node:
-                # A key that came through a merge (<<) has no line of its own here.
+                # A key that was merged in (<<) has no line here.
                 line = node.lc.key(key)[0] if key in (node.lc.data or {}) else line
             elif isinstance(node, CommentedSeq) and isinstance(key, int) and key < len(node):
                 line = node.lc.item(key)[0]
@@ -58,7 +58,7 @@ def _plain(node: Any) -> Any:
     if isinstance(node, list):
         return [_plain(value) for value in node]
     for kind in (bool, int, float, str):
-        # ruamel's scalars are subclasses that remember how they were written.
+        # ruamel's scalars are subclasses that keep their notation.
         if isinstance(node, kind):
             return kind(node)
     return node

@@ -1,4 +1,4 @@
-"""A run to be made, and where: what is given to a worker."""
+"""A job: a run to be made, on a site and a device; what an engine dispatches to a worker."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,11 +10,12 @@ from lipschitz.datasets.base import Data
 from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.errors import InputError
 from lipschitz.sweep.definition.run import Run
-from lipschitz.sweep.store import RunFolder, SweepFolder
+from lipschitz.sweep.definition.sweep_file import Sweep
+from lipschitz.sweep.engine.site import Site, device_kind
+from lipschitz.sweep.store import OVER, RunFolder, SweepFolder
 from lipschitz.sweep.timing.timing_files import iteration_ms
 from lipschitz.tasks.precision import check_device
 from lipschitz.tasks.terms import Terms
-from lipschitz.training.observers.base import Observer
 from lipschitz.training.task import Task
 
 
@@ -24,19 +25,17 @@ class Job:
 
     run: Run
     sweep: Path
-    data_root: Path | None
+    """Folder of the sweep's results."""
+    site: Site
     device: str
+    """Torch device of the worker."""
     provenance: dict[str, Any]
     timed_on: str = ""
-    """Kind of device whose timings count: that of the sweep's first slot, whichever slot the job is given."""
-    inception_weights: Path | None = None
-    """File of the Inception network's weights; that in the cache where None."""
+    """Kind of device whose timings count: that of the site's first device, not of the job's."""
     pack: int = 1
-    """How many runs like this one a worker holds at once; one has a process of its own."""
+    """How many runs like this one share a worker; a run with a pack of one has a worker to itself."""
     captures: bool = True
-    """Whether iterations are captured as CUDA graphs, where the device has them."""
-    observers: tuple[Observer, ...] = ()
-    """What is told how the run goes, besides its folder and the engine."""
+    """Whether iterations are captured as a CUDA graph, on a device that has them."""
 
     @property
     def folder(self) -> RunFolder:
@@ -50,12 +49,13 @@ class Job:
 
     @property
     def steps(self) -> int:
-        """How many iterations the run has: by its budget, or, of seconds, as frozen when it began.
+        """How many iterations the run has.
 
-        Zero where there is nothing that was timed, by which seconds would become steps.
+        A budget in seconds is converted to steps by the timing of the configuration once, when the run begins. Zero
+        where the budget is in seconds and the configuration was not timed.
 
         Raises:
-            InputError: the run has begun, and how many steps it was given cannot be read.
+            InputError: the run has begun, and the number of steps that it began with cannot be read.
         """
         if self.run.training.steps is not None:
             return self.run.training.steps
@@ -63,28 +63,28 @@ class Job:
         try:
             return int(folder.definition()["steps"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            # Other steps than it began with would make it another run than an undisturbed one.
+            # With other steps than it began with, a resumed run would differ from an undisturbed one.
             if folder.checkpoint.exists() or folder.previous_checkpoint.exists():
                 raise InputError(
-                    f"{folder.path / 'run.json'}: cannot be read ({type(error).__name__}), and it holds the steps at "
-                    "which the checkpoint beside it ends; put it back, or remove the run's folder to begin anew"
+                    f"{folder.path / 'run.json'}: cannot be read ({type(error).__name__}), and it holds the number of "
+                    "steps of the checkpoint beside it; put it back, or remove the run's folder to start again"
                 ) from None
         timing = self.timing
         return self.run.training.steps_at(iteration_ms(timing) if timing else None)
 
-    def seeded(self, seed: int) -> "Job":
-        """Return the same with another seed."""
+    def with_seed(self, seed: int) -> "Job":
+        """Return the same job with another seed."""
         return replace(self, run=replace(self.run, seed=seed))
 
     def load(self) -> Data | PairData:
         """Load the data onto the job's device."""
-        return self.run.dataset.load(self.data_root, torch.device(self.device))
+        return self.run.dataset.load(self.site.data_root, torch.device(self.device))
 
     def build(self, data: Data | PairData | None = None) -> Task:
-        """Build the task on the job's device, on ``data`` where they are there already.
+        """Build the task on the job's device, on ``data`` where that is loaded already.
 
         Raises:
-            InputError: the device does not compute in the run's precision.
+            InputError: the device does not support the run's precision.
         """
         run, device = self.run, torch.device(self.device)
         check_device(run.training.precision, device)
@@ -99,6 +99,19 @@ class Job:
             selection=run.evaluation.select or run.task.judged_by(run.dataset, run.evaluation.protocols)[0],
             device=device,
             generator_constraints=run.generator_constraints,
-            inception_weights=self.inception_weights,
+            inception_weights=self.site.inception_weights,
         )
         return run.task.build(data or self.load(), terms)
+
+
+def unfinished_jobs(sweep: Sweep, folder: SweepFolder, site: Site, provenance: dict[str, Any]) -> list[Job]:
+    """Return the job of every run of the sweep that is not over, each on the first device of the site."""
+    device = site.devices[0]
+    kind = device_kind(device)
+    unfinished = [run for run in sweep.runs if folder.run(run.id).status() not in OVER]
+    return [Job(run, folder.path, site, device, provenance, kind) for run in unfinished]
+
+
+def uncaptured_warning(job: Job, reason: str) -> str:
+    """Return the line that says why a configuration trains without a CUDA graph."""
+    return f"{job.run.configuration}: not captured as a CUDA graph (slower): {reason}"

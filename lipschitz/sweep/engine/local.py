@@ -1,235 +1,241 @@
-"""The local engine: workers that are given runs from one queue; one that dies costs none but what fails alone."""
+"""The local engine: dispatch jobs to worker processes on this machine, and requeue the jobs of a worker that dies."""
 
 import math
-import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Protocol
+from typing import Any
 
-from lipschitz.sweep.engine.job import Job
+from lipschitz.sweep.engine.base import Engine, Measurement, Progress
+from lipschitz.sweep.engine.job import Job, uncaptured_warning
+from lipschitz.sweep.engine.process import prepare_process, worker_context
+from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.engine.worker import work
 
-PRELOAD = [
-    "lipschitz.sweep.engine.worker",
-    "torch._dynamo",
-    "scipy.optimize",
-    "scipy.spatial.distance",
-    "sklearn.datasets",
-]
-"""What every worker would import sooner or later; torch imports its compiler as soon as it makes an optimiser."""
 GRACE = 60.0
-"""Seconds that a worker has to finish what is in hand once told to stop, and one more for each run's checkpoint."""
+"""Seconds that a worker has to stop once told to, and one more for each run's checkpoint."""
 
 
-class Observer(Protocol):
-    """Who is told how the sweep goes."""
+class Local(Engine):
+    """Worker processes on this machine, one for each device of the site; the jobs of a lost worker are requeued."""
 
-    def started(self, job: Job) -> None:
-        """``job`` was given to a worker."""
+    def run(self, jobs: Sequence[Job], site: Site, progress: Progress) -> None:
+        """Dispatch ``jobs`` to worker processes; see `Engine.run`."""
+        Dispatcher(jobs, site.devices, progress).run()
 
-    def stepped(self, job: Job, step: int) -> None:
-        """``job`` has reached ``step``."""
+    def call(self, measurement: Measurement, job: Job) -> dict[str, Any]:
+        """Call ``measurement`` in a process; see `Engine.call`."""
+        context = worker_context()
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_answer, args=(measurement, job, theirs), name=job.run.id)
+        process.start()
+        theirs.close()
+        found: dict[str, Any] = {}
+        try:
+            # A process that ends, or dies, closes its end.
+            with suppress(EOFError, OSError):
+                while True:
+                    found = ours.recv()
+        except KeyboardInterrupt:
+            process.terminate()
+            raise
+        finally:
+            process.join(GRACE)
+            process.kill()
+            ours.close()
+        return found
 
-    def warned(self, line: str) -> None:
-        """Something was noticed that costs no result."""
 
-    def returned(self, job: Job) -> None:
-        """A worker gave ``job`` back, to be started again from its checkpoint."""
-
-    def ended(self, job: Job) -> None:
-        """``job`` is over; the run's folder says how it went."""
-
-
-Target = Callable[[Job, Connection], None]
-
-
-def run_jobs(jobs: Sequence[Job], slots: Sequence[str], observer: Observer, target: Target = work) -> None:
-    """Run ``target`` on every job, in order, with a process on the device of each slot.
-
-    A job whose ``pack`` is one has a process of its own. Others share one as long as their shares, 1 / ``pack`` each,
-    add up to one at most; their ``target`` is `work`, which takes further jobs while it works on those that it has.
-
-    A KeyboardInterrupt stops the workers after the step in hand, or replay of several, and is raised again.
-    """
-    engine = _Engine(jobs, slots, observer, target)
-    try:
-        while engine.goes_on():
-            engine.hand_out()
-            engine.listen()
-    finally:
-        engine.stop()
+def _answer(measurement: Measurement, job: Job, channel: Connection) -> None:
+    prepare_process()
+    measurement(job, channel.send)
 
 
 @dataclass
-class _Worker:
+class WorkerProcess:
+    """A worker as the dispatcher sees it: its process, its device, and the jobs that it has."""
+
     process: BaseProcess
     channel: Connection
-    slot: str
-    held: dict[str, Job] = field(default_factory=dict)
+    device: str
+    jobs: dict[str, Job] = field(default_factory=dict)
+    """By the id of the run."""
     begun: set[str] = field(default_factory=set)
-    """Ids of the runs that it has turned to: what it does not even begin, it cannot fail at."""
-    dismissed: bool = False
-    """Whether it is given no more."""
+    """Ids of the runs that it has begun. Only these can have caused its death."""
+    is_retired: bool = False
+    """Whether it is given no more jobs."""
 
     @property
     def load(self) -> float:
-        """Sum of the shares of what it holds."""
-        return sum(1 / job.pack for job in self.held.values())
+        """Sum of the shares of its jobs, 1 / ``pack`` each."""
+        return sum(1 / job.pack for job in self.jobs.values())
 
     def has_room(self, job: Job, limit: float) -> bool:
-        """Say whether it can take ``job`` besides what it holds."""
-        shares = not self.dismissed and job.pack > 1 and all(held.pack > 1 for held in self.held.values())
-        return shares and self.load + 1 / job.pack < 1 + 1e-9 and len(self.held) < limit
+        """Say whether it can take ``job`` besides those that it has, ``limit`` of them at most."""
+        can_share = not self.is_retired and job.pack > 1 and all(own.pack > 1 for own in self.jobs.values())
+        return can_share and self.load + 1 / job.pack < 1 + 1e-9 and len(self.jobs) < limit
 
-    def give(self, job: Job | None) -> None:
-        """Send a job, or that there is no more; a worker that has died meanwhile is noticed elsewhere."""
+    def send(self, job: Job | None) -> None:
+        """Send a job, or None: there are no more. A worker that has died meanwhile is noticed by its sentinel."""
         with suppress(OSError):
             self.channel.send(job)
 
 
-class _Engine:
-    """Who holds what: jobs wait, or are held by a worker, of which each slot has at most one."""
+class Dispatcher:
+    """Runs jobs in order, with one worker process at a time on each of ``devices``.
 
-    def __init__(self, jobs: Sequence[Job], slots: Sequence[str], observer: Observer, target: Target) -> None:
-        self._waiting, self._free = deque(jobs), deque(slots)
-        self._observer, self._target = observer, target
-        self._workers: list[_Worker] = []
-        # What a slot has memory for, once it was found to lack some.
-        self._limits = dict.fromkeys(slots, math.inf)
+    A job with a ``pack`` of one has a process to itself. Others share a process as long as their shares, 1 / ``pack``
+    each, add up to one at most.
+
+    Args:
+        entry: what a worker's process runs: `lipschitz.sweep.engine.worker.work`, or a function that calls it.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        devices: Sequence[str],
+        progress: Progress,
+        entry: Callable[[Job, Connection], None] = work,
+    ) -> None:
+        self._queue, self._free_devices = deque(jobs), deque(devices)
+        self._progress, self._entry = progress, entry
+        self._workers: list[WorkerProcess] = []
+        # Runs that a device has memory for, once it was found to lack some.
+        self._limits = dict.fromkeys(devices, math.inf)
         self._uncapturable: set[str] = set()
         self._context = worker_context()
 
-    def goes_on(self) -> bool:
-        """Say whether anything waits or is at work."""
-        return bool(self._waiting or self._workers)
+    def run(self) -> None:
+        """Run all jobs.
 
-    def hand_out(self) -> None:
-        """Give what waits to free slots, then to workers that have room, the least loaded first."""
-        while self._waiting:
-            job = self._waiting[0]
-            if self._free:
-                self._start(self._waiting.popleft(), self._free.popleft())
+        Raises:
+            KeyboardInterrupt: as it came, once the workers have stopped after the step, or replay, in hand.
+        """
+        try:
+            while self.has_work():
+                self.dispatch()
+                self.receive()
+        finally:
+            self._stop_workers()
+
+    def has_work(self) -> bool:
+        """Say whether a job is queued or a worker is alive."""
+        return bool(self._queue or self._workers)
+
+    def dispatch(self) -> None:
+        """Give queued jobs to new workers on free devices, then to workers that have room, the least loaded first."""
+        while self._queue:
+            job = self._queue[0]
+            if self._free_devices:
+                self._start_worker(self._queue.popleft(), self._free_devices.popleft())
                 continue
-            fitting = [worker for worker in self._workers if worker.has_room(job, self._limits[worker.slot])]
-            if not fitting:
+            with_room = [worker for worker in self._workers if worker.has_room(job, self._limits[worker.device])]
+            if not with_room:
                 break
-            self._give(min(fitting, key=lambda worker: worker.load), self._waiting.popleft())
+            self._give(min(with_room, key=lambda worker: worker.load), self._queue.popleft())
         for worker in self._workers:
-            if not worker.held and not worker.dismissed:
-                worker.dismissed = True
-                worker.give(None)
+            if not worker.jobs and not worker.is_retired:
+                worker.is_retired = True
+                worker.send(None)
 
-    def listen(self) -> None:
-        """Wait until a worker says something or is gone, and take note."""
+    def receive(self) -> None:
+        """Wait until a worker sends a message or is dead; handle its messages, and requeue the jobs of a dead one."""
         ready = wait([*(a.channel for a in self._workers), *(a.process.sentinel for a in self._workers)])
         for worker in list(self._workers):
             if worker.channel in ready:
-                self._hear(worker)
+                self._read_messages(worker)
             if not worker.process.is_alive():
-                self._hear(worker)
+                self._read_messages(worker)
                 worker.process.join()
                 worker.channel.close()
                 self._workers.remove(worker)
-                self._free.append(worker.slot)
-                self._bury(worker)
+                self._free_devices.append(worker.device)
+                self._requeue_lost_jobs(worker)
 
-    def stop(self) -> None:
-        """Stop what is still at work: each run is left with a checkpoint."""
+    def _stop_workers(self) -> None:
         if self._workers:
-            self._observer.warned("stopping: workers write their checkpoints")
+            self._progress.warned("stopping: workers write their checkpoints")
         for worker in self._workers:
             worker.process.terminate()
         for worker in self._workers:
-            worker.process.join(GRACE + len(worker.held))
+            worker.process.join(GRACE + len(worker.jobs))
             worker.process.kill()
 
-    def _start(self, job: Job, slot: str) -> None:
+    def _start_worker(self, job: Job, device: str) -> None:
         ours, theirs = self._context.Pipe()
-        job = self._placed(job, slot)
-        process = self._context.Process(target=self._target, args=(job, theirs), name=job.run.id)
+        job = self._placed(job, device)
+        process = self._context.Process(target=self._entry, args=(job, theirs), name=job.run.id)
         process.start()
         theirs.close()
-        self._workers.append(_Worker(process, ours, slot, {job.run.id: job}, {job.run.id}))
-        self._observer.started(job)
+        self._workers.append(WorkerProcess(process, ours, device, {job.run.id: job}, {job.run.id}))
+        self._progress.started(job)
 
-    def _give(self, worker: _Worker, job: Job) -> None:
-        job = self._placed(job, worker.slot)
-        worker.held[job.run.id] = job
-        worker.give(job)
-        self._observer.started(job)
+    def _give(self, worker: WorkerProcess, job: Job) -> None:
+        job = self._placed(job, worker.device)
+        worker.jobs[job.run.id] = job
+        worker.send(job)
+        self._progress.started(job)
 
-    def _placed(self, job: Job, slot: str) -> Job:
-        return replace(job, device=slot, captures=job.captures and job.run.configuration not in self._uncapturable)
+    def _placed(self, job: Job, device: str) -> Job:
+        captures = job.captures and job.run.configuration not in self._uncapturable
+        return replace(job, device=device, captures=captures)
 
-    def _hear(self, worker: _Worker) -> None:
-        # A worker that is gone closes its end: its sentinel says so too, and only that counts.
+    def _read_messages(self, worker: WorkerProcess) -> None:
+        # A dead worker's channel is at its end: only the sentinel says that the worker is dead.
         with suppress(EOFError, OSError):
             while worker.channel.poll():
-                self._take_note(worker, *worker.channel.recv())
+                self._handle(worker, *worker.channel.recv())
 
-    def _take_note(self, worker: _Worker, kind: str, *said: Any) -> None:
-        match kind, said:
+    def _handle(self, worker: WorkerProcess, kind: str, *content: Any) -> None:
+        """Handle one message; `lipschitz.sweep.engine.worker.work` lists them."""
+        match kind, content:
             case "began", (run_id,):
                 worker.begun.add(run_id)
             case "step", (run_id, step):
-                self._observer.stepped(worker.held[run_id], step)
+                self._progress.stepped(worker.jobs[run_id], step)
             case "warning", (line,):
-                self._observer.warned(line)
+                self._progress.warned(line)
             case "ended", (run_id,):
-                self._observer.ended(worker.held.pop(run_id))
+                self._progress.ended(worker.jobs.pop(run_id))
             case "leaving", ():
-                worker.dismissed = True
-            case "returned", (run_ids, runs, reason):
-                jobs = [worker.held.pop(run_id) for run_id in run_ids]
-                self._return(jobs)
-                if runs:
-                    self._limits[worker.slot] = min(runs, self._limits[worker.slot])
-                    self._observer.warned(f"{worker.slot}: {runs} runs at once from now on: {reason}")
+                worker.is_retired = True
+            case "returned", (run_ids, limit, reason):
+                jobs = [worker.jobs.pop(run_id) for run_id in run_ids]
+                self._requeue(jobs)
+                if limit:
+                    self._limits[worker.device] = min(limit, self._limits[worker.device])
+                    self._progress.warned(f"{worker.device}: at most {limit} runs at once from now on: {reason}")
                 else:
                     self._uncapturable.add(jobs[0].run.configuration)
-                    self._observer.warned(f"{jobs[0].run.configuration}: not captured, and slower for it: {reason}")
+                    self._progress.warned(uncaptured_warning(jobs[0], reason))
 
-    def _return(self, jobs: Sequence[Job]) -> None:
+    def _requeue(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
-            self._observer.returned(job)
-        self._waiting.extendleft(reversed(jobs))
+            self._progress.returned(job)
+        self._queue.extendleft(reversed(jobs))
 
-    def _bury(self, worker: _Worker) -> None:
-        """Say what becomes of the runs of a worker that is gone: one alone was the cause, of several any may be."""
+    def _requeue_lost_jobs(self, worker: WorkerProcess) -> None:
+        """Requeue the jobs of a dead worker, except a run that it made alone: that run caused the death, and failed.
+
+        Of several runs any may be the cause: each is started again in a worker to itself.
+        """
         code = worker.process.exitcode
-        if self._target is not work:
-            for job in worker.held.values():
-                self._observer.ended(job)
+        suspects = [job for run_id, job in worker.jobs.items() if run_id in worker.begun and code]
+        self._requeue([job for job in worker.jobs.values() if job not in suspects])
+        if len(suspects) > 1:
+            died = f"{worker.device}: a worker with {len(suspects)} runs died ({_exit(code)})"
+            self._progress.warned(f"{died}; each is started again in a worker to itself")
+            self._requeue([replace(job, pack=1) for job in suspects])
             return
-        begun = [job for run_id, job in worker.held.items() if run_id in worker.begun and code]
-        self._return([job for job in worker.held.values() if job not in begun])
-        if len(begun) > 1:
-            self._observer.warned(f"{worker.slot}: a worker of {len(begun)} runs died; each goes on in one of its own")
-            self._return([replace(job, pack=1) for job in begun])
-            return
-        for job in begun:
-            _blame(job, code)
-            self._observer.ended(job)
+        for job in suspects:
+            if job.folder.path.exists() and not job.folder.error.exists():
+                job.folder.fail(f"the worker died ({_exit(code)}) and left no error message")
+            self._progress.ended(job)
 
 
-def worker_context() -> multiprocessing.context.ForkServerContext:
-    """Return what starts workers, each of one thread: this process's environment says so from here on."""
-    # Workers are forked from a server that has imported what they need: they start at once, each with a clean memory.
-    # One thread each: two threads on a busy machine cost many times what they save.
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = "1"
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
-    return context
-
-
-def _blame(job: Job, code: int | None) -> None:
-    """Write why the run stopped where its worker could not."""
-    if code and job.folder.path.exists() and not job.folder.error.exists():
-        died = f"signal {-code}" if code < 0 else f"exit status {code}"
-        job.folder.fail(f"the worker died ({died}) before it could say why")
+def _exit(code: int | None) -> str:
+    return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"

@@ -1,4 +1,7 @@
-"""A worker: one process that makes runs, several of them in turns where they share a device."""
+"""A worker: it trains runs, several in turn where they share a device, and writes why a run fails or goes back.
+
+A worker dies with its parent, with a device that is lost, and after a broken capture of a CUDA graph.
+"""
 
 import gc
 import signal
@@ -8,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from pydantic import PrivateAttr
@@ -19,43 +22,60 @@ from lipschitz.errors import InputError
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.process import prepare_process
 from lipschitz.training.iterations import Uncapturable, new_stream
-from lipschitz.training.loop import Trainer
+from lipschitz.training.loop import CHECKPOINT_SECONDS, Trainer
 from lipschitz.training.observers.base import Observer
 
-PATIENCE = 0.2
-"""Seconds between two looks at whether it was told to stop, of a worker that waits for runs."""
+POLL_SECONDS = 0.2
+"""How often a worker without runs looks whether it was told to stop."""
 
 
 def work(job: Job, channel: Connection) -> None:
-    """Train ``job.run`` to its end from wherever it stands, and in turns with it whatever the channel brings.
+    """Train ``job.run`` to its end from its last checkpoint, and in turn with it the jobs that the channel brings.
 
-    Received are further jobs, and None once there are no more. Sent are
+    The worker receives further jobs, and None once there are no more. It sends
 
-    - ("began", id), ("step", id, n) after each slice, ("warning", line);
-    - ("ended", id): a run is over, one way or another;
-    - ("returned", ids, runs, reason): runs that are given back with their checkpoints, since there is memory for no
-      more than so many ``runs`` at once; zero says that the first of them cannot be captured, for the reason;
-    - ("leaving",): what the process holds or is sent from now on it will not make, through no fault of theirs.
+    - ("began", id), ("step", id, n) after each slice of steps, ("warning", line);
+    - ("ended", id): a run is over, whether it finished, failed or stopped;
+    - ("returned", ids, limit, reason): jobs that are given back, to be started again from their checkpoints, because
+      there is memory for no more than ``limit`` runs at once. A limit of zero says that the first of them cannot be
+      captured as a CUDA graph, for the reason;
+    - ("leaving",): the worker is about to exit, and makes no run that it still has or receives.
 
-    A SIGTERM ends all runs after the step in hand, or replay of several, with a checkpoint. What goes wrong in one is
-    written to its ``error.txt``, and costs no other anything.
+    On SIGTERM all runs stop after the step, or replay, in hand, with a checkpoint. The error of a run is written to its
+    ``error.txt``, and the other runs continue.
     """
     prepare_process()
-    Worker(channel).run(job)
+    worker = Worker(channel)
+    signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+    worker.run(job)
+
+
+class Channel(Protocol):
+    """What connects a worker with its engine, as `multiprocessing.connection.Connection` does."""
+
+    def poll(self, timeout: float, /) -> bool:
+        """Say whether something can be received, after ``timeout`` seconds at most."""
+
+    def recv(self) -> Any:
+        """Return the next job, or None if there are no more; raise EOFError if there is no engine."""
+
+    def send(self, message: Any, /) -> None:
+        """Send a message; `work` lists them."""
 
 
 @dataclass
-class _Held:
-    """A run in the making."""
+class ActiveRun:
+    """A run that a worker is making."""
 
     job: Job
-    folder: ExitStack = field(default_factory=ExitStack)
+    lock: ExitStack = field(default_factory=ExitStack)
     """Holds the lock of the run's folder."""
     stream: torch.cuda.Stream | None = None
     trainer: Trainer | None = None
-    turns: Iterator[int] | None = None
+    slices: Iterator[int] | None = None
+    """Each item is the step reached after one slice of training."""
 
-    def current(self) -> AbstractContextManager[Any]:
+    def on_stream(self) -> AbstractContextManager[Any]:
         """Make the run's stream the current one for a block."""
         return torch.cuda.stream(self.stream)
 
@@ -66,7 +86,7 @@ class _Progress(Observer):
     _channel: Any = PrivateAttr()
     _run_id: str = PrivateAttr()
 
-    def __init__(self, channel: Connection, run_id: str) -> None:
+    def __init__(self, channel: Channel, run_id: str) -> None:
         super().__init__()
         self._channel, self._run_id = channel, run_id
 
@@ -77,31 +97,34 @@ class _Progress(Observer):
 
 
 class Worker:
-    """Holds runs and gives each a turn after the other: on a GPU the others' slices go on meanwhile."""
+    """Trains one slice of each of its runs in turn. On a GPU the slices of the other runs continue meanwhile."""
 
-    def __init__(self, channel: Connection) -> None:
+    def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._stopping = threading.Event()
-        self._held: list[_Held] = []
+        self._runs: list[ActiveRun] = []
         self._data: dict[str, Data | PairData] = {}
-        # A stream that a run has left is the next one's: torch has 32 of them, and begins again with the first.
+        # The stream of a run that is over is given to the next: torch has 32 of them, and then repeats the first.
         self._streams: list[torch.cuda.Stream] = []
-        signal.signal(signal.SIGTERM, lambda *_: self._stopping.set())
+
+    def stop(self) -> None:
+        """Let all runs stop after the step, or replay, in hand, with a checkpoint."""
+        self._stopping.set()
 
     def run(self, first: Job) -> None:
-        """Make ``first`` and what follows it, until the channel says that there is no more."""
-        self._held.append(_Held(first))
-        while self._listen():
-            for held in list(self._held):
-                # One turn may have made others go.
-                if held in self._held:
-                    self._turn(held)
+        """Make ``first`` and the jobs that follow it, until the channel says that there are no more."""
+        self._runs.append(ActiveRun(first))
+        while self._receive_jobs():
+            for active in list(self._runs):
+                # A slice of another run may have removed this one.
+                if active in self._runs:
+                    self._train_slice(active)
 
-    def _listen(self) -> bool:
-        """Take what was sent, waiting for it where there is nothing to do; say whether there is more to do."""
+    def _receive_jobs(self) -> bool:
+        """Receive the jobs that were sent, waiting for one if there is no run; say whether there is a run."""
         while not self._stopping.is_set():
-            if not self._channel.poll(0 if self._held else PATIENCE):
-                if self._held:
+            if not self._channel.poll(0 if self._runs else POLL_SECONDS):
+                if self._runs:
                     break
                 continue
             try:
@@ -110,60 +133,63 @@ class Worker:
                 break
             if job is None:
                 break
-            self._held.append(_Held(job))
-        return bool(self._held)
+            self._runs.append(ActiveRun(job))
+        return bool(self._runs)
 
-    def _turn(self, held: _Held) -> None:
+    def _train_slice(self, active: ActiveRun) -> None:
         lacked_memory = ""
         try:
-            if held.turns is None:
-                self._begin(held)
-            with held.current():
-                assert held.turns is not None
-                step = next(held.turns, None)
+            if active.slices is None:
+                self._begin(active)
+            with active.on_stream():
+                assert active.slices is not None
+                step = next(active.slices, None)
         except torch.OutOfMemoryError:
             lacked_memory = traceback.format_exc()
         except Uncapturable as error:
-            self._begin_anew(held, error)
+            self._leave_uncaptured(active, error)
         except Exception as error:
-            self._fail(held, error)
+            self._fail(active, error)
         else:
             if step is None:
-                self._end(held)
+                self._end(active)
         if lacked_memory:
-            # Out of the handler, whose traceback holds on to what the run had.
-            self._make_room(held, lacked_memory)
+            # Outside of the handler, whose traceback holds references to the run's tensors.
+            self._make_room(active, lacked_memory)
 
-    def _begin(self, held: _Held) -> None:
-        job, folder = held.job, held.job.folder
+    def _begin(self, active: ActiveRun) -> None:
+        job, folder = active.job, active.job.folder
         self._channel.send(("began", job.run.id))
-        held.folder.enter_context(folder.writing())
+        active.lock.enter_context(folder.writing())
         folder.error.unlink(missing_ok=True)
         steps = job.steps
         if not steps:
-            raise InputError(f"{job.run.configuration}: not timed, and only by its time do seconds become steps")
-        held.stream = self._stream(torch.device(job.device))
-        with held.current():
+            untimed = f"{job.run.configuration}: not timed"
+            raise InputError(f"{untimed}, so its budget in seconds cannot be converted to steps")
+        seconds = job.site.checkpoint_seconds
+        active.stream = self._stream(torch.device(job.device))
+        with active.on_stream():
             task = job.build(self._loaded(job))
-            stream = held.stream if job.captures else None
+            progress = _Progress(self._channel, job.run.id)
             trainer = Trainer(
                 task,
                 folder,
-                [_Progress(self._channel, job.run.id), *(one.model_copy(deep=True) for one in job.observers)],
+                [progress, *(observer.model_copy(deep=True) for observer in job.site.observers)],
                 steps=steps,
                 every=job.run.evaluation.every,
-                stream=stream,
+                stream=active.stream if job.captures else None,
                 warn=lambda line: self._channel.send(("warning", line)),
+                checkpoint_seconds=CHECKPOINT_SECONDS if seconds is None else seconds,
             )
             engine = {"runs_at_once": job.pack, "captured": trainer.is_captured}
             origins = [*folder.origins(), {**job.provenance, **engine}]
             folder.define({**job.run.definition(steps), "provenance": origins})
             for line in trainer.restore():
                 self._channel.send(("warning", line))
-        held.trainer, held.turns = trainer, trainer.run(self._stopping.is_set)
+        active.trainer, active.slices = trainer, trainer.run(self._stopping.is_set)
 
     def _stream(self, device: torch.device) -> torch.cuda.Stream | None:
-        """Return a stream that no other run has, on CUDA."""
+        """Return a CUDA stream that no other run has; None on another device."""
         if device.type != "cuda":
             return None
         torch.cuda.set_device(device)
@@ -175,74 +201,78 @@ class Worker:
         if (key := f"{job.run.dataset.name()} {label}") not in self._data:
             self._data[key] = job.load()
             if torch.device(job.device).type == "cuda":
-                # Runs read it on streams of their own.
+                # Each run reads the data on its own stream.
                 torch.cuda.synchronize()
         return self._data[key]
 
-    def _fail(self, held: _Held, error: Exception) -> None:
-        """Write why a run failed; with a device that is lost, leave: of several runs none need be the cause."""
-        said = str(error) if isinstance(error, InputError) else traceback.format_exc()
-        is_lost = not isinstance(error, InputError) and _is_lost(held.job.device, error)
+    def _fail(self, active: ActiveRun, error: Exception) -> None:
+        """Write why a run failed, and continue with the others; exit if the device is lost.
+
+        With a lost device and several runs, none of them is blamed: any of them may be the cause.
+        """
+        message = str(error) if isinstance(error, InputError) else traceback.format_exc()
+        is_lost = not isinstance(error, InputError) and _is_lost(active.job.device, error)
         if is_lost:
             self._channel.send(("leaving",))
-        if not is_lost or len(self._held) == 1:
-            held.job.folder.fail(said)
-            self._end(held)
+        if not is_lost or len(self._runs) == 1:
+            active.job.folder.fail(message)
+            self._end(active)
         if is_lost:
             raise SystemExit(1) from error
 
-    def _end(self, held: _Held) -> None:
-        self._drop(held)
-        self._channel.send(("ended", held.job.run.id))
+    def _end(self, active: ActiveRun) -> None:
+        self._drop(active)
+        self._channel.send(("ended", active.job.run.id))
 
-    def _drop(self, held: _Held) -> None:
-        self._held.remove(held)
-        if held.trainer is not None:
-            # A device that is lost gives nothing back, and the process ends.
+    def _drop(self, active: ActiveRun) -> None:
+        self._runs.remove(active)
+        if active.trainer is not None:
+            # A lost device raises here; the process exits anyway.
             with suppress(RuntimeError):
-                held.trainer.release()
-        held.trainer = held.turns = None
-        if held.stream is not None:
-            self._streams.append(held.stream)
-        held.folder.close()
+                active.trainer.release()
+        active.trainer = active.slices = None
+        if active.stream is not None:
+            self._streams.append(active.stream)
+        active.lock.close()
 
-    def _make_room(self, failed: _Held, why: str) -> None:
-        """Give back the run that lacked memory and, of the others, the last ones, until half are left."""
-        if len(self._held) == 1:
+    def _make_room(self, failed: ActiveRun, why: str) -> None:
+        """Give back the run that ran out of memory and the last of the others, until half of the runs are left."""
+        if len(self._runs) == 1:
             failed.job.folder.fail(f"out of memory, alone in its process:\n{why}")
             self._end(failed)
             return
-        keep = len(self._held) // 2
-        others = [held for held in self._held if held is not failed]
-        self._give_back([failed, *others[keep:]], failed, keep, why.strip().splitlines()[-1])
+        limit = len(self._runs) // 2
+        others = [active for active in self._runs if active is not failed]
+        self._give_back([failed, *others[limit:]], failed, limit, why.strip().splitlines()[-1])
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _begin_anew(self, failed: _Held, error: Uncapturable) -> None:
-        """Give back every run, and end this process, which a broken capture leaves in doubt."""
+    def _leave_uncaptured(self, failed: ActiveRun, error: Uncapturable) -> None:
+        """Give back every run and exit: after a broken capture of a CUDA graph torch's allocator cannot be trusted."""
         self._channel.send(("leaving",))
-        at_once = len(self._held)
-        if error.lacked_memory and at_once == 1:
+        count = len(self._runs)
+        if error.lacked_memory and count == 1:
             failed.job.folder.fail(f"out of memory, alone in its process: {error}")
             self._end(failed)
         else:
-            others = [held for held in self._held if held is not failed]
-            self._give_back([failed, *others], failed, at_once // 2 if error.lacked_memory else 0, str(error))
+            others = [active for active in self._runs if active is not failed]
+            self._give_back([failed, *others], failed, count // 2 if error.lacked_memory else 0, str(error))
         raise SystemExit(0)
 
-    def _give_back(self, returned: list[_Held], failed: _Held, runs: int, reason: str) -> None:
-        for held in returned:
-            # In the midst of a step there is nothing to save: its last checkpoint counts, as where saving fails.
-            if held is not failed and held.trainer is not None:
-                with held.current(), suppress(RuntimeError):
-                    held.trainer.save()
-            self._drop(held)
-        self._channel.send(("returned", [held.job.run.id for held in returned], runs, reason))
+    def _give_back(self, returned: list[ActiveRun], failed: ActiveRun, limit: int, reason: str) -> None:
+        for active in returned:
+            # The run that failed is in the middle of a step, and keeps its last checkpoint. So does one that cannot
+            # be saved.
+            if active is not failed and active.trainer is not None:
+                with active.on_stream(), suppress(RuntimeError):
+                    active.trainer.save()
+            self._drop(active)
+        self._channel.send(("returned", [active.job.run.id for active in returned], limit, reason))
 
 
 def _is_lost(device: str, error: Exception) -> bool:
-    """Say whether a device answers no more, as after a failed assertion: then nothing in this process can go on."""
+    """Say whether a device no longer responds, as after a failed device-side assertion."""
     if isinstance(error, torch.AcceleratorError):
         return True
     if torch.device(device).type == "cuda":

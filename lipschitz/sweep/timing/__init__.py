@@ -1,1 +1,5 @@
-"""The timing pass: what a training step takes."""
+"""The timing pass: how long a training step takes, and how many runs share a GPU.
+
+- timing_pass: all configurations in rounds, summarised. one_round: one of them. throughput: packs of runs.
+- timing_files: timings on disk. estimate: training time of unfinished runs, and the runs that share a worker.
+"""

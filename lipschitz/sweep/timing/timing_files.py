@@ -1,4 +1,4 @@
-"""The folder ``timing/``: what the timing pass measured of each configuration, on each device that it was timed on."""
+"""The folder ``timing/``: one file per configuration, with its timing on each kind of device. No torch."""
 
 import json
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ ELSEWHERE = "elsewhere"
 
 
 def iteration_ms(timing: Mapping[str, Any]) -> float:
-    """Return the milliseconds of one iteration, n_dis discriminator steps and a generator step where there is one.
+    """Return the milliseconds of one iteration: n_dis discriminator steps, and a generator step where there is one.
 
-    As measured where it was captured as a whole, else the sum of its parts.
+    Measured as a whole where it was captured as a CUDA graph, else the sum of its parts.
     """
     if "ms_iteration" in timing:
         return float(timing["ms_iteration"]["median"])
@@ -22,16 +22,16 @@ def iteration_ms(timing: Mapping[str, Any]) -> float:
 
 
 def seconds_of_an_iteration(timing: Mapping[str, Any], pack: int) -> float:
-    """Return the seconds of a worker that an iteration takes: by what ``pack`` runs reach, if measured, or alone."""
+    """Return the seconds of a worker per iteration, by the throughput of ``pack`` runs where it was measured."""
     measured = {each["runs"]: each["iterations_per_second"] for each in timing.get("packs", [])}
     return 1 / float(measured[pack]) if pack in measured else iteration_ms(timing) / 1000
 
 
 class Timings:
-    """One file a configuration: its latest timing and, under ``elsewhere``, the latest on each other kind of device.
+    """Reads and writes the latest timing of each configuration and, under ``elsewhere``, those on other devices.
 
-    A timing counts on the kind of device that it names, and on no other. In older folders the number of workers follows
-    the name after a ``;``; it is left out, for the pass is serial.
+    A timing counts only on the kind of device that it names. In older folders the number of workers follows the name
+    after a ``;``; it is ignored, because only one worker is timed at once.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,12 +45,12 @@ class Timings:
         """
         return {path.stem: _read(path)[0] for path in sorted(self._path.glob("*.json"))}
 
-    def on(self, configuration: str, device: str) -> dict[str, Any] | None:
-        """Return what was measured of ``configuration`` on the kind of device called ``device``, or None."""
+    def on_device(self, configuration: str, device: str) -> dict[str, Any] | None:
+        """Return the timing of ``configuration`` on the kind of device ``device``, or None."""
         return next((timing for timing in self._known(configuration) if timing.get("device") == device), None)
 
-    def keep(self, configuration: str, timing: dict[str, Any]) -> None:
-        """Write ``timing``, which takes the place of an earlier one on the same kind of device."""
+    def write(self, configuration: str, timing: dict[str, Any]) -> None:
+        """Write ``timing``, which replaces an earlier one on the same kind of device."""
         self._path.mkdir(exist_ok=True)
         others = [other for other in self._known(configuration) if other.get("device") != timing.get("device")]
         write_json(self._file(configuration), {**timing, ELSEWHERE: others} if others else timing)

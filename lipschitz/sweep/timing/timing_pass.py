@@ -1,131 +1,148 @@
-"""The timing pass over a sweep's configurations, how many runs of each share a worker, and how long the rest takes."""
+"""The timing pass: time one iteration of every configuration, alone on its device, before the first run of a sweep."""
 
 import json
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
-from multiprocessing.connection import Connection
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 
-from lipschitz.sweep.definition.sweep_file import Sweep
-from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.local import Observer, run_jobs
-from lipschitz.sweep.engine.packing import facts_of, time_packs
-from lipschitz.sweep.engine.process import set_up_torch
-from lipschitz.sweep.runner import unfinished
+from lipschitz.sweep.engine.base import Engine, Measurement, Progress
+from lipschitz.sweep.engine.job import Job, uncaptured_warning
 from lipschitz.sweep.store import SweepFolder
-from lipschitz.sweep.timing.rounds import ROUNDS, Round, drift_warning, groups_of, rounds_of, time_round, timing_of
-from lipschitz.sweep.timing.timing_files import iteration_ms, seconds_of_an_iteration
+from lipschitz.sweep.timing.one_round import Round, time_round
+from lipschitz.sweep.timing.throughput import measure_packs
+from lipschitz.training.clock import median_interval
 
-PATIENCE = 30.0
-"""Seconds that a dry run may spend on timing."""
+ROUNDS = 3
+"""How often the pass times all configurations, each time in a new process."""
+DRIFT = 0.1
+"""Relative difference between the medians of rounds above which there is a warning."""
+NO_PACKS = {"uncaptured": "there was no memory for one run, or the process that was to capture it died"}
+"""What is kept of a configuration whose process died before it measured a pack."""
 
 
-def untimed(jobs: Sequence[Job], folder: SweepFolder, pack: int | None = None) -> list[list[Job]]:
-    """Return one job for each configuration that was not timed on the jobs' kind of device yet, by what takes turns.
+def timing_groups(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Return one job for each configuration, those with one task, data set and batch size in a group.
 
-    What is captured was also tried with several runs at once, unless ``pack`` says how many there are to be.
+    A report compares models and budgets within a group, so these are timed in turn.
+    """
+    groups: dict[str, dict[str, Job]] = {}
+    for job in jobs:
+        run = job.run
+        key = json.dumps([run.task.label(), run.dataset.entry(), run.training.batch_size])
+        groups.setdefault(key, {}).setdefault(run.configuration, job)
+    return [list(group.values()) for group in groups.values()]
+
+
+def groups_to_time(jobs: Sequence[Job], folder: SweepFolder) -> list[list[Job]]:
+    """Return the `timing_groups` of the configurations that have no timing on the jobs' kind of device yet.
+
+    On a GPU that includes the packs of a captured configuration, unless the site says how many runs share a worker.
     """
 
     def is_timed(job: Job) -> bool:
         timing = folder.timing(job.run.configuration, job.timed_on)
         if timing is None or job.timed_on.startswith("cpu") or "uncaptured" in timing:
             return timing is not None
-        return "launched" in timing and ("pack" in timing or pack is not None)
+        return "launched" in timing and ("pack" in timing or job.site.pack is not None)
 
-    return groups_of([job for job in jobs if not is_timed(job)])
+    return timing_groups([job for job in jobs if not is_timed(job)])
 
 
-def time_configurations(groups: Sequence[Sequence[Job]], observer: Observer, pack: int | None = None) -> None:
-    """Time all groups one after the other, the device otherwise idle, and all of them again in each further round.
+def time_configurations(groups: Sequence[Sequence[Job]], engine: Engine, progress: Progress) -> None:
+    """Time all groups one after the other, on a device that is otherwise idle, `ROUNDS` times.
 
-    What was not measured in every round counts as not timed; nothing is kept before the last round is over. In each
-    round another configuration of a group is the first. On CUDA each is captured before, and tried with ever more runs
-    at once, unless ``pack`` says how many there are to be.
+    In each round another configuration of a group is the first. A configuration that lacks a round counts as not timed;
+    timings are written after the last round. On CUDA each configuration is first captured as a CUDA graph, and
+    measured with growing numbers of runs at once, unless the site says how many share a worker.
     """
     rounds: dict[str, list[Round]] = {}
     packs: dict[str, dict[str, Any]] = {}
-    with TemporaryDirectory() as scratch:
+    jobs = [job for group in groups for job in group]
 
-        def answer_of(job: Job, target: Callable[[Path, Job, Connection], None]) -> dict[str, Any]:
-            answer = Path(scratch) / f"{job.run.id}.json"
-            answer.unlink(missing_ok=True)
-            run_jobs([job], [job.device], observer, target=partial(target, answer))
-            # A worker that dies leaves none.
-            return dict(json.loads(answer.read_text())) if answer.exists() else {}
+    def call(job: Job, measurement: Measurement) -> dict[str, Any]:
+        progress.started(job)
+        found = engine.call(measurement, job)
+        progress.ended(job)
+        return found
 
-        for job in (job for group in groups for job in group if torch.device(job.device).type == "cuda"):
-            packs[job.run.configuration] = facts_of(answer_of(job, partial(time_packs, pack)))
-            if reason := packs[job.run.configuration].get("uncaptured"):
-                observer.warned(f"{job.run.configuration}: not captured, and slower for it: {reason}")
-        captured = [name for name, found in packs.items() if "captured" in found]
-        for index in range(ROUNDS):
-            for group in groups:
-                start = index * len(group) // ROUNDS
-                turns = [*group[start:], *group[:start]]
-                for configuration, measured in answer_of(group[0], partial(time_round, captured, turns)).items():
-                    rounds.setdefault(configuration, []).append(measured)
-    timings = {}
-    for job in (job for group in groups for job in group):
-        name = job.run.configuration
-        if len(rounds.get(name, [])) == ROUNDS:
-            kept = {key: value for key, value in packs.get(name, {}).items() if key != "captured"}
-            timings[name] = timing_of(job, rounds[name]) | kept
-            SweepFolder(job.sweep).write_timing(name, timings[name])
-        else:
-            observer.warned(f"not timed: {name}")
-    if line := drift_warning(timings):
-        observer.warned(line)
-
-
-def packed(jobs: Sequence[Job], pack: int | None) -> list[Job]:
-    """Return ``jobs`` with how many like each a worker holds: ``pack``, or what was measured to be best, or one.
-
-    What is not captured has a process of its own: its launches would wait for those of the others.
-    """
-
-    def of(timing: dict[str, Any]) -> int:
-        return 1 if "uncaptured" in timing else pack or int(timing.get("pack", 1))
-
-    return [replace(job, pack=of(timing := job.timing or {}), captures="uncaptured" not in timing) for job in jobs]
-
-
-def training_seconds(jobs: Sequence[Job], timings: dict[str, dict[str, Any]]) -> float | None:
-    """Return the training time of ``jobs`` on one worker, evaluation aside; None where one was not timed.
-
-    Where runs share a worker, each counts as its share of the time that they take together.
-
-    What was timed on the jobs' device comes before ``timings``, by configuration.
-    """
-    total = 0.0
     for job in jobs:
-        timing = job.timing or timings.get(job.run.configuration)
-        if timing is None:
-            return None
-        total += job.run.training.steps_at(iteration_ms(timing)) * seconds_of_an_iteration(timing, job.pack)
-    return total
-
-
-def estimate(sweep: Sweep, folder: SweepFolder, data_root: Path | None, slots: Sequence[str]) -> float | None:
-    """Return the training time of what is not finished on one worker, each run alone, writing nothing.
-
-    What the timing pass did not measure is timed here and now by a few calls, on CUDA uncaptured; None once that takes
-    `PATIENCE` seconds.
-    """
+        if torch.device(job.device).type == "cuda":
+            packs[job.run.configuration] = call(job, partial(measure_packs, job.site.pack)) or NO_PACKS
+            if reason := packs[job.run.configuration].get("uncaptured"):
+                progress.warned(uncaptured_warning(job, reason))
+    captured = [name for name, found in packs.items() if "captured" in found]
+    for index in range(ROUNDS):
+        for group in groups:
+            first = index * len(group) // ROUNDS
+            in_turn = [*group[first:], *group[:first]]
+            for configuration, measured in call(group[0], partial(time_round, captured, in_turn)).items():
+                rounds.setdefault(configuration, []).append(measured)
     timings = {}
-    jobs = unfinished(sweep, folder, data_root, slots, {})
-    deadline = time.monotonic() + PATIENCE
-    set_up_torch()
-    for group in untimed(jobs, folder):
-        if time.monotonic() > deadline:
-            return None
-        rounds = rounds_of(group, warm_up=1, repeats=3)
-        for job in group:
-            if job.run.configuration in rounds:
-                timings[job.run.configuration] = timing_of(job, [rounds[job.run.configuration]])
-    return training_seconds(jobs, timings)
+    for job in jobs:
+        name = job.run.configuration
+        if len(rounds.get(name, [])) < ROUNDS:
+            progress.warned(f"not timed: {name}")
+            continue
+        kept = {key: value for key, value in packs.get(name, {}).items() if key != "captured"}
+        timings[name] = summarise_rounds(job, rounds[name]) | kept
+        SweepFolder(job.sweep).write_timing(name, timings[name])
+    if line := drift_warning(timings):
+        progress.warned(line)
+
+
+def summarise_rounds(job: Job, rounds: Sequence[Round]) -> dict[str, Any]:
+    """Return the timing of a configuration: the time of each part, ``peak_memory``, ``n_dis``, device and labels.
+
+    The time of a part is the median of all calls in ms. Its interval, from ``low`` to ``high``, spans two: the
+    distribution-free 95 % interval of that median, which assumes independent calls, and the medians of rounds, which
+    differ where the machine's speed drifts (the range of three independent medians contains the true one in 75 % of
+    cases). ``rounds`` has these medians by part.
+
+    The time under a part's name is that of the iterations that train. Where these are captured as a CUDA graph,
+    ``launched`` has the times of uncaptured calls, and ``ms_iteration`` is the time of a whole iteration.
+    """
+    launched, medians = _summarise_parts([each["calls"] for each in rounds])
+    timing: dict[str, Any] = {
+        **launched,
+        "peak_memory": max(each["peak_memory"] for each in rounds),
+        "n_dis": job.run.setting.n_dis,
+        "rounds": medians,
+        "device": job.timed_on,
+        "labels": job.run.labels(),
+    }
+    if not all("captured" in each for each in rounds):
+        return timing
+    replayed, medians = _summarise_parts([each["captured"] for each in rounds])
+    return {**timing, **replayed, "rounds": medians, "launched": launched}
+
+
+def _summarise_parts(rounds: Sequence[dict[str, list[float]]]) -> tuple[dict[str, Any], dict[str, list[float]]]:
+    """Return by part its time over all rounds, and the medians of rounds."""
+    parts = {name: [each[name] for each in rounds] for name in rounds[0]}
+    medians = {name: [float(np.median(calls)) for calls in seen] for name, seen in parts.items()}
+    timings = {}
+    for name, seen in parts.items():
+        pooled = median_interval([call for calls in seen for call in calls])
+        low, high = min(pooled.low, *medians[name]), max(pooled.high, *medians[name])
+        timings[name] = pooled._replace(low=low, high=high)._asdict()
+    return timings, medians
+
+
+def drift_warning(timings: dict[str, dict[str, Any]]) -> str | None:
+    """Return one line about the medians of rounds that differ by more than `DRIFT`, or None where none do."""
+    drifts = [
+        (max(medians) / min(medians) - 1, f"{name} of {configuration}", medians)
+        for configuration, timing in timings.items()
+        for name, medians in timing["rounds"].items()
+    ]
+    drifted = [drift for drift in drifts if drift[0] > DRIFT]
+    if not drifted:
+        return None
+    most, what, medians = max(drifted)
+    return (
+        f"{len(drifted)} of {len(drifts)} timings differ by over {DRIFT:.0%} between rounds, as on a device in use; "
+        f"most, by {most:.0%}, {what} ({min(medians):.3g} to {max(medians):.3g} ms)"
+    )

@@ -153,7 +153,7 @@ def test_what_was_never_finite_counts_as_worst(tmp_path: Path) -> None:
 def test_only_runs_of_the_same_budget_are_compared(tmp_path: Path) -> None:
     text = TUNED.replace("- seeds: [10, 11]", "- {seeds: [10, 11], training: {steps: 60}}")
     path, out = write(tmp_path, text), tmp_path / "out"
-    with pytest.raises(InputError, match=r"no run of .* with this budget and evaluation"):
+    with pytest.raises(InputError, match=r"no run of .* with the same budget and evaluation"):
         load_sweep(path, out=out)
 
 
@@ -161,7 +161,7 @@ def test_settings_are_judged_on_the_same_seeds(tmp_path: Path) -> None:
     text = TUNED.replace(
         "- seeds: [10, 11]", "- {seeds: [10, 11], settings: [A, B]}\n      - {seeds: [10], settings: [C]}"
     )
-    with pytest.raises(InputError, match="setting C was not judged on the seeds of A"):
+    with pytest.raises(InputError, match="setting C was not run on the seeds of setting A"):
         load_sweep(write(tmp_path, text), out=tmp_path / "out")
 
 
@@ -218,7 +218,7 @@ def test_results_that_do_not_know_later_fields(tmp_path: Path) -> None:
     sweep = load_sweep(write(tmp_path, text), out=tmp_path / "out")
     assert settings(sweep) == {"spectral_normalization": {"C"}, "none": {"B"}}
     other = text.replace("batch_size: 8", "batch_size: 8, generator_batch_size: 16")
-    with pytest.raises(InputError, match="with this budget and evaluation"):
+    with pytest.raises(InputError, match="with the same budget and evaluation"):
         load_sweep(write(tmp_path, other), out=tmp_path / "out")
 
 
@@ -228,7 +228,7 @@ def test_results_that_do_not_know_later_fields(tmp_path: Path) -> None:
         (
             "seeds: [10, 11]",
             "seeds: [0]",
-            "select: no run of .* with setting A to choose by, on other seeds than these",
+            "select: no run of .* with setting A to choose by, on other seeds",
         ),
         ("{metric: w1}", "{metric: w1, att: best}", "select.att: unknown key 'att'; did you mean 'at'"),
         ("{metric: w1}", "{metric: w2}", "select.metric: unknown metric 'w2'; did you mean"),

@@ -1,4 +1,4 @@
-"""The engine: one worker's death leaves the others alone."""
+"""The local engine: one worker's death leaves the others alone."""
 
 import json
 import os
@@ -10,22 +10,21 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
-from diary import Diary
-from sweeps import write
+from sweeps import ONE_CPU, TWO_CPUS, ProgressLog, write
 
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.local import run_jobs
+from lipschitz.sweep.engine.local import Dispatcher, Local
 from lipschitz.sweep.engine.worker import work
-from lipschitz.sweep.timing.rounds import REPEATS, ROUNDS
-from lipschitz.sweep.timing.timing_pass import time_configurations
+from lipschitz.sweep.timing.one_round import REPEATS
+from lipschitz.sweep.timing.timing_pass import ROUNDS, time_configurations
 
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> list[Job]:
     runs = load_sweep(write(tmp_path)).runs[:2]
     (tmp_path / "out").mkdir()
-    return [Job(run, tmp_path / "out", None, "cpu", {"device": "cpu"}, "cpu: a") for run in runs]
+    return [Job(run, tmp_path / "out", ONE_CPU, "cpu", {"device": "cpu"}, "cpu: a") for run in runs]
 
 
 def dies_on_seed_0(job: Job, channel: Connection) -> None:
@@ -35,23 +34,23 @@ def dies_on_seed_0(job: Job, channel: Connection) -> None:
 
 
 def test_runs_report_their_steps_and_finish(jobs: list[Job]) -> None:
-    diary = Diary()
-    run_jobs(jobs, ["cpu"], diary)
+    log = ProgressLog()
+    Local().run(jobs, ONE_CPU, log)
     assert [job.folder.status() for job in jobs] == ["finished", "finished"]
-    assert diary.lines[0] == "started 0 on cpu"
-    assert diary.lines.index("ended 0") < diary.lines.index("started 1 on cpu"), "one slot, one run at a time"
-    assert [line for line in diary.lines if line.startswith("step 120")] == ["step 120 of 0", "step 120 of 1"]
+    assert log.lines[0] == "started 0 on cpu"
+    assert log.lines.index("ended 0") < log.lines.index("started 1 on cpu"), "one slot, one run at a time"
+    assert [line for line in log.lines if line.startswith("step 120")] == ["step 120 of 0"] * 2 + ["step 120 of 1"] * 2
 
 
 def test_a_killed_worker_leaves_the_others_alone(jobs: list[Job]) -> None:
-    run_jobs(jobs, ["cpu", "cpu"], Diary(), target=dies_on_seed_0)
+    Dispatcher(jobs, TWO_CPUS.devices, ProgressLog(), entry=dies_on_seed_0).run()
     assert [job.folder.status() for job in jobs] == ["waiting", "finished"]
 
 
 def test_an_exception_is_kept_with_its_traceback(jobs: list[Job]) -> None:
     # A folder where the journal should be: the worker cannot write its records.
     (jobs[0].folder.path / "records.jsonl").mkdir(parents=True)
-    run_jobs(jobs, ["cpu", "cpu"], Diary())
+    Local().run(jobs, TWO_CPUS, ProgressLog())
     assert [job.folder.status() for job in jobs] == ["failed", "finished"]
     assert "Traceback" in jobs[0].folder.error.read_text()
     assert "IsADirectoryError" in jobs[0].folder.error.read_text()
@@ -59,8 +58,8 @@ def test_an_exception_is_kept_with_its_traceback(jobs: list[Job]) -> None:
 
 def test_a_sweep_is_timed_in_rounds(jobs: list[Job], tmp_path: Path) -> None:
     other = load_sweep(write(tmp_path)).runs[2]
-    group, diary = [jobs[0], replace(jobs[0], run=other)], Diary()
-    time_configurations([group], diary)
+    group, log = [jobs[0], replace(jobs[0], run=other)], ProgressLog()
+    time_configurations([group], Local(), log)
     timings = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "out" / "timing").iterdir()}
     assert set(timings) == {job.run.configuration for job in group}
     for timing in timings.values():
@@ -72,7 +71,7 @@ def test_a_sweep_is_timed_in_rounds(jobs: list[Job], tmp_path: Path) -> None:
         assert timing["n_dis"] == 1
         assert timing["device"] == "cpu: a"
         assert timing["peak_memory"] >= 0
-    assert [line for line in diary.lines if line.startswith(("started", "ended"))] == [
+    assert [line for line in log.lines if line.startswith(("started", "ended"))] == [
         "started 0 on cpu",
         "ended 0",
     ] * ROUNDS

@@ -7,21 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from diary import Diary
-from interrupted import Stopped, outcome
+from command_line import lipschitz
 from pydantic import ValidationError
 from rich.console import Console
-from sweeps import write
+from sweeps import ONE_CPU, TWO_CPUS, ProgressLog, Stopped, outcome, write
 
-from lipschitz.cli import main
 from lipschitz.errors import InputError
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.build import build
 from lipschitz.sweep.definition.sweep_file import load_sweep
+from lipschitz.sweep.display import RunsDisplay, display
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.local import run_jobs
-from lipschitz.sweep.engine.progress import RunsDisplay, display
+from lipschitz.sweep.engine.local import Dispatcher, Local
 from lipschitz.sweep.engine.worker import work
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.timing_files import iteration_ms
@@ -55,7 +53,7 @@ def jobs_in(folder: Path, text: str = TEXT, timings: tuple[dict[str, Any], ...] 
     sweep_folder.define(sweep.definition())
     for run, timing in zip(sweep.runs, timings, strict=False):
         sweep_folder.write_timing(run.configuration, {**timing, "labels": run.labels()})
-    return [Job(run, folder, None, "cpu", {"device": "cpu"}, "cpu") for run in sweep.runs]
+    return [Job(run, folder, ONE_CPU, "cpu", {"device": "cpu"}, "cpu") for run in sweep.runs]
 
 
 def work_to_20(job: Job, channel: Connection) -> None:
@@ -65,7 +63,7 @@ def work_to_20(job: Job, channel: Connection) -> None:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
     jobs = jobs_in(tmp_path_factory.mktemp("undisturbed") / "out")
-    run_jobs(jobs, ["cpu", "cpu"], Diary())
+    Local().run(jobs, TWO_CPUS, ProgressLog())
     return jobs
 
 
@@ -86,7 +84,7 @@ def test_as_many_steps_as_fit_and_never_none(timing: dict[str, Any], steps: int)
 
 def test_a_budget_in_steps_needs_no_timing() -> None:
     assert Training(steps=7).steps_at(None) == 7
-    assert Training(steps=7).steps_at(iteration_ms(timed(1000))) == 7
+    assert Training(steps=7).steps_at(1000.0) == 7
 
 
 def test_one_budget_is_needed_and_no_more() -> None:
@@ -185,12 +183,12 @@ def test_a_run_that_lost_its_steps_fails_alone_and_says_so(tmp_path: Path, how: 
     LOST[how](definition)
     before = definition.exists() and definition.read_bytes()
     (lost.folder.path / checkpoint).write_bytes(b"weights")
-    with display(Console(file=StringIO()), "steps") as progress:
-        run_jobs(jobs, ["cpu", "cpu"], RunsDisplay(progress.console, progress, jobs, 2))
+    with display(Console(file=StringIO()), "steps") as bars:
+        Local().run(jobs, TWO_CPUS, RunsDisplay(bars.console, bars, jobs, 2))
     assert [lost.folder.status(), sound.folder.status()] == ["failed", "finished"]
     said = lost.folder.error.read_text()
     assert said.startswith(f"{definition}: cannot be read (")
-    assert said.endswith("remove the run's folder to begin anew\n")
+    assert said.endswith("remove the run's folder to start again\n")
     assert said.count("\n") == 1
     assert (definition.exists() and definition.read_bytes()) == before, "nothing is frozen anew"
     assert (lost.folder.path / checkpoint).read_bytes() == b"weights"
@@ -212,12 +210,12 @@ def test_an_interrupted_run_equals_an_undisturbed_one_whatever_is_timed_meanwhil
     undisturbed: list[Job], tmp_path: Path
 ) -> None:
     job, _ = jobs_in(tmp_path / "interrupted")
-    run_jobs([job], ["cpu"], Diary(), target=work_to_20)
+    Dispatcher([job], ["cpu"], ProgressLog(), entry=work_to_20).run()
     assert job.folder.status() == "waiting"
     assert {record["step"] for record in job.folder.records()} == {0}, "told to stop, it measures no more"
     assert job.folder.definition()["steps"] == 60
     SweepFolder(job.sweep).write_timing(job.run.configuration, timed(3))
-    run_jobs([job], ["cpu"], Diary())
+    Local().run([job], ONE_CPU, ProgressLog())
     assert outcome(job) == outcome(undisturbed[0])
     assert {step for step, *_ in outcome(job)[1]} == {0, 20, 40, 60}
     definition = job.folder.definition()
@@ -227,7 +225,7 @@ def test_an_interrupted_run_equals_an_undisturbed_one_whatever_is_timed_meanwhil
 
 def test_a_run_of_seconds_equals_a_run_of_as_many_steps(undisturbed: list[Job], tmp_path: Path) -> None:
     job, _ = jobs_in(tmp_path / "steps", TEXT.replace("seconds: 0.6", "steps: 60"))
-    run_jobs([job], ["cpu"], Diary())
+    Local().run([job], ONE_CPU, ProgressLog())
     assert outcome(job) == outcome(undisturbed[0])
 
 
@@ -240,31 +238,21 @@ def test_generation_counts_both_updates(tmp_path: Path) -> None:
 def test_a_run_that_was_not_timed_fails_alone_and_says_why(tmp_path: Path) -> None:
     jobs = jobs_in(tmp_path / "out", TEXT.replace("0.6", "0.2"), (timed(10),))
     assert [job.steps for job in jobs] == [20, 0]
-    run_jobs(jobs, ["cpu", "cpu"], Diary())
+    Local().run(jobs, TWO_CPUS, ProgressLog())
     assert [job.folder.status() for job in jobs] == ["finished", "failed"]
     said = jobs[1].folder.error.read_text()
-    assert said == f"{jobs[1].run.configuration}: not timed, and only by its time do seconds become steps\n"
+    assert said == f"{jobs[1].run.configuration}: not timed, so its budget in seconds cannot be converted to steps\n"
 
 
-def command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr("sys.argv", ["lipschitz", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
-
-
-def test_a_dry_run_times_and_writes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_dry_run_times_and_writes_nothing(tmp_path: Path) -> None:
     path = write(tmp_path, TEXT.replace("0.6", "60"))
-    assert command(monkeypatch, "sweep", path, "--dry-run", "--workers", 2) == 0
-    out = capsys.readouterr().out
-    assert "timed: 2 runs of 2 configurations, 120 seconds -> results/timed" in out
-    assert "2 runs to go on 2 workers: about 1.0 min of training" in out
+    done = lipschitz("sweep", path, "--dry-run", "--workers", 2, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "timed: 2 runs of 2 configurations, 120 seconds -> results/timed" in done.stdout
+    assert "2 unfinished runs on 2 workers: about 1.0 min of training" in done.stdout
     assert list(tmp_path.iterdir()) == [path]
-    assert command(monkeypatch, "sweep", path, "--dry-run", "--limit-steps", 20) == 0
-    assert "40 steps -> results/timed-limit-20" in capsys.readouterr().out
+    limited = lipschitz("sweep", path, "--dry-run", "--limit-steps", 20, cwd=tmp_path)
+    assert "40 steps -> results/timed-limit-20" in limited.stdout
 
 
 def test_a_report_shows_the_steps_that_each_method_made(undisturbed: list[Job]) -> None:

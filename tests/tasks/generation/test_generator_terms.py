@@ -197,7 +197,7 @@ def test_what_a_sweep_says_of_the_generator(tmp_path: Path) -> None:
             "models: [{resnet: {width: 4}}]\nconstraints: [spectral_normalization]\n"
             "generator_constraints: [spectral_normalization]",
             "models: [{mlp: {width: 4}}]\nconstraints: [none]\ngenerator_constraints: [gradient_normalization]",
-            "a generator cannot be had with it: gradient_normalization is defined for one output per sample",
+            "not supported on a generator: gradient_normalization is defined for one output per sample",
         ),
         (
             "generator_constraints: [spectral_normalization]",
@@ -220,7 +220,7 @@ def test_mistakes_are_one_line(tmp_path: Path, old: str, new: str, message: str)
     ("more", "message"),
     [
         ("generator_constraints: [spectral_normalization]", "generator_constraints: .*transport has no generator"),
-        ("", "training: .*transport has no generator; allowed: no generator_batch_size"),
+        ("", "training: .*transport has no generator; generator_batch_size is not supported"),
     ],
 )
 def test_transport_has_no_generator(tmp_path: Path, more: str, message: str) -> None:

@@ -1,37 +1,41 @@
-"""What a sweep shows while it runs: one display for all of it on a terminal, a line per run elsewhere."""
+"""Show the progress of a sweep: a live display on a terminal, one line per run elsewhere."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
 from lipschitz.errors import InputError
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.timing.rounds import ROUNDS
+from lipschitz.sweep.timing.timing_pass import ROUNDS
 
 
 class RunsDisplay:
-    """Follows the runs of a sweep: done, running, and the time that the rest will take."""
+    """Shows how many runs are done and running, and the time that the rest will take.
 
-    def __init__(self, console: Console, progress: Progress, jobs: Sequence[Job], total: int) -> None:
-        self._console, self._progress, self._total = console, progress, total
+    A `lipschitz.sweep.engine.base.Progress`.
+    """
+
+    def __init__(self, console: Console, bars: Bars, jobs: Sequence[Job], total: int) -> None:
+        self._console, self._bars, self._total = console, bars, total
         self._done, self._running = total - len(jobs), 0
         self._steps: dict[str, int] = {}
         self._budgets = {job.run.id: _budget(job) for job in jobs}
-        self._bar = progress.add_task("", total=sum(self._budgets.values()))
+        self._bar = bars.add_task("", total=sum(self._budgets.values()))
         self._show()
 
     def started(self, job: Job) -> None:
-        """One more run is running."""
+        """Count one more running run."""
         self._running += 1
         self._show()
 
     def stepped(self, job: Job, step: int) -> None:
-        """A run has gone on."""
-        # A resumed run starts where its checkpoint stood: what lies before was done earlier, and counts at once.
-        self._progress.advance(self._bar, step - self._steps.get(job.run.id, 0))
+        """Move the bar to the step of a run."""
+        # A resumed run starts at the step of its checkpoint, which counts at once.
+        self._bars.advance(self._bar, step - self._steps.get(job.run.id, 0))
         self._steps[job.run.id] = step
 
     def warned(self, line: str) -> None:
@@ -39,12 +43,12 @@ class RunsDisplay:
         warn(self._console, line)
 
     def returned(self, job: Job) -> None:
-        """A run waits again."""
+        """Count one running run less."""
         self._running -= 1
         self._show()
 
     def ended(self, job: Job) -> None:
-        """A run is over, one way or another."""
+        """Count one more run that is done; print its status unless the bar is enough."""
         self.stepped(job, self._budgets[job.run.id])
         self._running -= 1
         self._done += 1
@@ -54,41 +58,41 @@ class RunsDisplay:
             self._console.print(f"{self._done}/{self._total} {status}: {job.run.id}", highlight=False, soft_wrap=True)
 
     def _show(self) -> None:
-        self._progress.update(self._bar, description=f"{self._done}/{self._total} runs done, {self._running} running")
+        self._bars.update(self._bar, description=f"{self._done}/{self._total} runs done, {self._running} running")
 
 
 def _budget(job: Job) -> int:
     try:
         return job.steps
     except InputError:
-        # The run will fail with that line.
+        # The run will fail with this error.
         return 0
 
 
 class TimingDisplay:
-    """Follows the timing pass."""
+    """Shows how much of the timing pass is done. A `lipschitz.sweep.engine.base.Progress`."""
 
-    def __init__(self, progress: Progress, groups: Sequence[Sequence[Job]]) -> None:
-        self._progress = progress
+    def __init__(self, bars: Bars, groups: Sequence[Sequence[Job]]) -> None:
+        self._bars = bars
         on_cuda = sum(torch.device(job.device).type == "cuda" for group in groups for job in group)
-        self._bar = progress.add_task("timing each configuration alone", total=ROUNDS * len(groups) + on_cuda)
+        self._bar = bars.add_task("timing each configuration alone", total=ROUNDS * len(groups) + on_cuda)
 
     def started(self, job: Job) -> None:
-        """Nothing to show yet."""
+        """Show nothing yet."""
 
     def stepped(self, job: Job, step: int) -> None:
-        """A timing has no steps to show."""
+        """Show nothing: a timing has no steps."""
 
     def warned(self, line: str) -> None:
         """Print the warning above the display."""
-        warn(self._progress.console, line)
+        warn(self._bars.console, line)
 
     def returned(self, job: Job) -> None:
-        """Nothing that is timed is given back."""
+        """Show nothing: what is timed is never given back."""
 
     def ended(self, job: Job) -> None:
-        """One more group of configurations was timed in one more round, or one configuration captured."""
-        self._progress.advance(self._bar)
+        """Count one more round of a group, or one more configuration whose packs were measured."""
+        self._bars.advance(self._bar)
 
 
 def warn(console: Console, line: str) -> None:
@@ -97,8 +101,8 @@ def warn(console: Console, line: str) -> None:
 
 
 @contextmanager
-def display(console: Console, unit: str) -> Iterator[Progress]:
-    """Show a progress display for the block, on a terminal; it counts ``unit``."""
+def display(console: Console, unit: str) -> Iterator[Bars]:
+    """Show progress bars for the block, on a terminal; they count ``unit``."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -109,5 +113,5 @@ def display(console: Console, unit: str) -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("to go"),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield progress
+    with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
+        yield bars

@@ -7,19 +7,25 @@ from typing import Any
 
 import pytest
 import torch
-from diary import Diary
 from recorded import RecordedGraph
-from sweeps import SMALL, write
+from sweeps import ONE_CPU, SMALL, TWO_CPUS, ProgressLog, write
 
-from lipschitz.sweep import runner
 from lipschitz.sweep.definition.sweep_file import load_sweep
-from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.packing import time_packs
-from lipschitz.sweep.provenance import device_name
+from lipschitz.sweep.engine.base import Measurement
+from lipschitz.sweep.engine.job import Job, unfinished_jobs
+from lipschitz.sweep.engine.site import Site, device_kind
 from lipschitz.sweep.store import SweepFolder
-from lipschitz.sweep.timing import timing_pass
-from lipschitz.sweep.timing.rounds import Round, drift_warning, groups_of, rounds_of, timing_of
+from lipschitz.sweep.timing.estimate import training_seconds, with_packs
+from lipschitz.sweep.timing.one_round import Round, measure_round
+from lipschitz.sweep.timing.throughput import measure_packs
 from lipschitz.sweep.timing.timing_files import iteration_ms, seconds_of_an_iteration
+from lipschitz.sweep.timing.timing_pass import (
+    drift_warning,
+    groups_to_time,
+    summarise_rounds,
+    time_configurations,
+    timing_groups,
+)
 
 BROKEN = '''
 from lipschitz.constraints.base import Constraint
@@ -53,7 +59,7 @@ CROSSED = """\
 
 def sweep_jobs(folder: Path, text: str = SMALL, device: str = "cpu: a") -> list[Job]:
     (folder / "out").mkdir(exist_ok=True)
-    return [Job(run, folder / "out", None, "cpu", {}, device) for run in load_sweep(write(folder, text)).runs]
+    return [Job(run, folder / "out", ONE_CPU, "cpu", {}, device) for run in load_sweep(write(folder, text)).runs]
 
 
 def one_round(*calls: float, memory: float = 1.0) -> Round:
@@ -64,8 +70,8 @@ def one_round(*calls: float, memory: float = 1.0) -> Round:
 def test_a_method_that_raises_costs_no_other_its_timing(tmp_path: Path, constraints: str) -> None:
     (tmp_path / "broken.py").write_text(BROKEN)
     jobs = sweep_jobs(tmp_path, SMALL.replace("[none, spectral_normalization]", constraints))
-    (group,) = groups_of(jobs)
-    rounds = rounds_of(group, warm_up=1, repeats=3)
+    (group,) = timing_groups(jobs)
+    rounds = measure_round(group, warm_up=1, repeats=3)
     (sound,) = (job for job in group if job.run.labels()["constraint"] == "none")
     assert list(rounds) == [sound.run.configuration]
     assert {name: len(calls) for name, calls in rounds[sound.run.configuration]["calls"].items()} == {
@@ -75,7 +81,7 @@ def test_a_method_that_raises_costs_no_other_its_timing(tmp_path: Path, constrai
 
 
 def test_what_a_pair_and_a_batch_size_share_takes_turns_whatever_the_model_and_the_budget(tmp_path: Path) -> None:
-    groups = groups_of(sweep_jobs(tmp_path, CROSSED))
+    groups = timing_groups(sweep_jobs(tmp_path, CROSSED))
     said = [
         [(job.run.dataset.label(), job.run.training.batch_size, job.run.labels()["constraint"]) for job in group]
         for group in groups
@@ -91,7 +97,7 @@ def test_what_a_pair_and_a_batch_size_share_takes_turns_whatever_the_model_and_t
 def test_the_median_is_over_all_calls_and_the_interval_spans_the_rounds(tmp_path: Path) -> None:
     job = sweep_jobs(tmp_path)[0]
     rounds = [one_round(*[1.0] * 15, memory=2.0), one_round(*[2.0] * 15, memory=3.0), one_round(*[4.0] * 15)]
-    timing = timing_of(job, rounds)
+    timing = summarise_rounds(job, rounds)
     # The binomial interval of 45 calls would end inside the middle round, ranks 16 and 30.
     assert timing["ms_discriminator_step"] == {"median": 2.0, "low": 1.0, "high": 4.0, "n": 45}
     assert timing["rounds"] == {"ms_discriminator_step": [1.0, 2.0, 4.0]}
@@ -101,7 +107,7 @@ def test_the_median_is_over_all_calls_and_the_interval_spans_the_rounds(tmp_path
 
 def test_calls_that_scatter_more_than_rounds_keep_their_interval(tmp_path: Path) -> None:
     calls = [float(call) for call in range(1, 16)]
-    timing = timing_of(sweep_jobs(tmp_path)[0], [one_round(*calls)] * 3)
+    timing = summarise_rounds(sweep_jobs(tmp_path)[0], [one_round(*calls)] * 3)
     assert timing["ms_discriminator_step"] == {"median": 8.0, "low": 6.0, "high": 10.0, "n": 45}
 
 
@@ -120,20 +126,19 @@ def test_rounds_that_differ_are_said_in_one_line() -> None:
     assert drift_warning({}) is None
 
 
-class Rounds:
-    """Stands in for the processes of the pass: the order of what was timed, and how long it took in each round."""
+class InstantEngine:
+    """An engine without processes: it keeps the order of what is timed, and says how long that took in each round."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *milliseconds: float) -> None:
         self.order: list[list[str]] = []
         self._milliseconds = milliseconds
         self._count: dict[str, int] = {}
-        monkeypatch.setattr(timing_pass, "run_jobs", self._run)
-        monkeypatch.setattr("lipschitz.sweep.timing.rounds.rounds_of", self._rounds)
-        monkeypatch.setattr("lipschitz.sweep.timing.rounds.prepare_process", lambda: None)
+        monkeypatch.setattr("lipschitz.sweep.timing.one_round.measure_round", self._rounds)
 
-    def _run(self, jobs: list[Job], slots: list[str], observer: Diary, target: Any) -> None:
-        assert len(jobs) == len(slots) == 1, "alone on the device"
-        target(jobs[0], None)
+    def call(self, measurement: Measurement, job: Job) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        measurement(job, found.update)
+        return found
 
     def _rounds(self, jobs: list[Job], *, warm_up: int, repeats: int, captured: Any) -> dict[str, Round]:
         names = [job.run.configuration for job in jobs]
@@ -147,55 +152,55 @@ class Rounds:
 
 
 def test_every_group_is_timed_before_one_is_timed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    timed, diary = Rounds(monkeypatch, 10.0, 10.0, 12.0), Diary()
-    groups = groups_of(sweep_jobs(tmp_path, CROSSED))
-    timing_pass.time_configurations(groups, diary)
+    engine, log = InstantEngine(monkeypatch, 10.0, 10.0, 12.0), ProgressLog()
+    groups = timing_groups(sweep_jobs(tmp_path, CROSSED))
+    time_configurations(groups, engine, log)
     a, b, c = (job.run.configuration for job in groups[0])
     ((d,), (e,)) = ([job.run.configuration for job in group] for group in groups[1:])
-    assert timed.order == [[a, b, c], [d], [e], [b, c, a], [d], [e], [c, a, b], [d], [e]]
+    assert engine.order == [[a, b, c], [d], [e], [b, c, a], [d], [e], [c, a, b], [d], [e]]
     timings = SweepFolder(tmp_path / "out").timings()
     assert set(timings) == {a, b, c, d, e}
     assert timings[a]["ms_discriminator_step"] == {"median": 10.0, "low": 10.0, "high": 12.0, "n": 45}
-    assert len(diary.lines) == 1
-    assert diary.lines[0].startswith("warned 5 of 5 timings differ by over 10% between rounds")
+    assert len(log.warnings) == 1
+    assert log.warnings[0].startswith("5 of 5 timings differ by over 10% between rounds")
 
 
 def test_what_lacks_a_round_is_not_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Rounds(monkeypatch, 10.0, 10.0)
-    diary, jobs = Diary(), sweep_jobs(tmp_path)
-    groups = timing_pass.untimed(jobs, SweepFolder(tmp_path / "out"))
-    timing_pass.time_configurations(groups, diary)
-    assert diary.lines == [f"warned not timed: {job.run.configuration}" for job in groups[0]]
+    engine = InstantEngine(monkeypatch, 10.0, 10.0)
+    log, jobs = ProgressLog(), sweep_jobs(tmp_path)
+    groups = groups_to_time(jobs, SweepFolder(tmp_path / "out"))
+    time_configurations(groups, engine, log)
+    assert log.warnings == [f"not timed: {job.run.configuration}" for job in groups[0]]
     assert SweepFolder(tmp_path / "out").timings() == {}
-    assert timing_pass.untimed(jobs, SweepFolder(tmp_path / "out")) == groups
+    assert groups_to_time(jobs, SweepFolder(tmp_path / "out")) == groups
 
 
 def test_a_timing_counts_on_its_kind_of_device_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = SweepFolder(tmp_path / "out")
     here, there = (sweep_jobs(tmp_path, device=device) for device in ("cpu: a", "cpu: b"))
-    Rounds(monkeypatch, 10.0, 10.0, 10.0)
-    timing_pass.time_configurations(timing_pass.untimed(here, folder), Diary())
-    assert timing_pass.untimed(here, folder) == []
-    assert timing_pass.untimed(there, folder) == groups_of(there)
-    Rounds(monkeypatch, 5.0, 5.0, 5.0)
-    timing_pass.time_configurations(timing_pass.untimed(there, folder), Diary())
-    assert timing_pass.untimed(there, folder) == timing_pass.untimed(here, folder) == []
+    engine = InstantEngine(monkeypatch, 10.0, 10.0, 10.0)
+    time_configurations(groups_to_time(here, folder), engine, ProgressLog())
+    assert groups_to_time(here, folder) == []
+    assert groups_to_time(there, folder) == timing_groups(there)
+    engine = InstantEngine(monkeypatch, 5.0, 5.0, 5.0)
+    time_configurations(groups_to_time(there, folder), engine, ProgressLog())
+    assert groups_to_time(there, folder) == groups_to_time(here, folder) == []
     # Two configurations of two seeds with 120 steps, each an update of the discriminator.
-    assert timing_pass.training_seconds(here, folder.timings()) == pytest.approx(4 * 120 * 0.010)
-    assert timing_pass.training_seconds(there, folder.timings()) == pytest.approx(4 * 120 * 0.005)
+    assert training_seconds(here, folder.timings()) == pytest.approx(4 * 120 * 0.010)
+    assert training_seconds(there, folder.timings()) == pytest.approx(4 * 120 * 0.005)
 
 
-def test_a_sweep_s_timings_count_on_the_device_of_its_first_slot(tmp_path: Path) -> None:
+def test_a_sweep_s_timings_count_on_the_first_device_of_the_site(tmp_path: Path) -> None:
     sweep, folder = load_sweep(write(tmp_path)), SweepFolder(tmp_path / "out")
     folder.path.mkdir()
-    jobs = runner.jobs_of(sweep, folder, {}, None, ["cpu", "cpu"])
-    assert {job.timed_on for job in jobs} == {device_name("cpu")}
+    jobs = unfinished_jobs(sweep, folder, TWO_CPUS, {})
+    assert {job.timed_on for job in jobs} == {device_kind("cpu")}
     for job in jobs[::2]:
         # As folders of before rounds have it.
         old = {"median": 1.0, "low": 1.0, "high": 1.0, "n": 40}
-        device = f"{device_name('cpu')}; 2 workers of one thread"
+        device = f"{device_kind('cpu')}; 2 workers of one thread"
         folder.write_timing(job.run.configuration, {"ms_discriminator_step": old, "n_dis": 1, "device": device})
-    assert timing_pass.untimed(jobs, folder) == []
+    assert groups_to_time(jobs, folder) == []
 
 
 PART = {"median": 4.0, "low": 4.0, "high": 4.0, "n": 45}
@@ -231,13 +236,13 @@ def test_a_time_is_that_of_the_iterations_that_train(tmp_path: Path) -> None:
         }
         for index in range(3)
     ]
-    timing = timing_of(sweep_jobs(tmp_path)[0], rounds)
+    timing = summarise_rounds(sweep_jobs(tmp_path)[0], rounds)
     assert timing["ms_discriminator_step"] == {"median": 1.0, "low": 1.0, "high": 1.0, "n": 45}
     assert timing["ms_iteration"] == {"median": 3.0, "low": 2.0, "high": 4.0, "n": 45}
     assert timing["launched"] == {"ms_discriminator_step": {"median": 5.0, "low": 4.0, "high": 6.0, "n": 45}}
     assert timing["rounds"] == {"ms_discriminator_step": [1.0] * 3, "ms_iteration": [2.0, 3.0, 4.0]}
     del rounds[1]["captured"]
-    launched = timing_of(sweep_jobs(tmp_path)[0], rounds)
+    launched = summarise_rounds(sweep_jobs(tmp_path)[0], rounds)
     assert launched["ms_discriminator_step"]["median"] == 5.0
     assert "launched" not in launched, "what was not captured in every round counts as launched"
 
@@ -267,10 +272,11 @@ def test_how_many_share_a_worker(
     tmp_path: Path, timing: dict[str, Any], asked: int | None, pack: int, captures: bool
 ) -> None:
     jobs, folder = sweep_jobs(tmp_path, device="cuda: a"), SweepFolder(tmp_path / "out")
+    jobs = [replace(job, site=Site(("cuda:0",), pack=asked)) for job in jobs]
     for job in jobs:
         folder.write_timing(job.run.configuration, dict(timing))
-    assert timing_pass.untimed(jobs, folder, asked) == []
-    assert {(job.pack, job.captures) for job in timing_pass.packed(jobs, asked)} == {(pack, captures)}
+    assert groups_to_time(jobs, folder) == []
+    assert {(job.pack, job.captures) for job in with_packs(jobs)} == {(pack, captures)}
 
 
 @pytest.mark.parametrize("timing", [LAUNCHED, CAPTURED], ids=["of before graphs", "not tried with others"])
@@ -278,16 +284,16 @@ def test_what_a_gpu_was_not_seen_to_capture_and_pack_is_timed_again(tmp_path: Pa
     jobs, folder = sweep_jobs(tmp_path, device="cuda: a"), SweepFolder(tmp_path / "out")
     for job in jobs:
         folder.write_timing(job.run.configuration, dict(timing))
-    assert timing_pass.untimed(jobs, folder) == groups_of(jobs)
+    assert groups_to_time(jobs, folder) == timing_groups(jobs)
 
 
 @pytest.mark.parametrize("setting", ["C", "{lr: 1e-3, decay: linear}"])
 def test_what_is_captured_takes_turns_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
-    monkeypatch.setattr("lipschitz.sweep.timing.rounds.CudaGraph", lambda _, generators: RecordedGraph(generators))
+    monkeypatch.setattr("lipschitz.sweep.timing.one_round.CudaGraph", lambda _, generators: RecordedGraph(generators))
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
     jobs = sweep_jobs(tmp_path, f"{dedent(SMALL)}settings: [{setting}]\n")
-    (first, second) = (job.run.configuration for job in groups_of(jobs)[0])
-    rounds = rounds_of(groups_of(jobs)[0], warm_up=1, repeats=2, captured=[second])
+    (first, second) = (job.run.configuration for job in timing_groups(jobs)[0])
+    rounds = measure_round(timing_groups(jobs)[0], warm_up=1, repeats=2, captured=[second])
     assert "captured" not in rounds[first]
     assert {name: len(calls) for name, calls in rounds[second]["captured"].items()} == {
         "ms_discriminator_step": 2,
@@ -299,29 +305,28 @@ def test_what_is_captured_takes_turns_too(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_process_that_dies_while_it_captures_is_said_and_costs_no_timing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Rounds(monkeypatch, 10.0, 10.0, 10.0)
-    run = timing_pass.run_jobs
     packing = []
 
-    def dies(jobs: list[Job], slots: list[str], observer: Diary, target: Any) -> None:
-        if target.func is time_packs:
-            packing.append(jobs[0].run.configuration)
-        else:
-            run(jobs, slots, observer, target=target)
+    class DyingEngine(InstantEngine):
+        def call(self, measurement: Any, job: Job) -> dict[str, Any]:
+            if measurement.func is measure_packs:
+                packing.append(job.run.configuration)
+                return {}
+            return super().call(measurement, job)
 
-    monkeypatch.setattr(timing_pass, "run_jobs", dies)
     jobs = [replace(job, device="cuda:0") for job in sweep_jobs(tmp_path, device="cuda: a")]
-    diary = Diary()
-    timing_pass.time_configurations(groups_of(jobs), diary)
-    assert packing == [job.run.configuration for job in groups_of(jobs)[0]]
+    log = ProgressLog()
+    time_configurations(timing_groups(jobs), DyingEngine(monkeypatch, 10.0, 10.0, 10.0), log)
+    assert packing == [job.run.configuration for job in timing_groups(jobs)[0]]
     reason = "there was no memory for one run, or the process that was to capture it died"
-    assert diary.lines == [f"warned {name}: not captured, and slower for it: {reason}" for name in packing]
+    assert log.warnings == [f"{name}: not captured as a CUDA graph (slower): {reason}" for name in packing]
     assert {job.timing["uncaptured"] for job in jobs if job.timing} == {reason}
-    assert timing_pass.untimed(jobs, SweepFolder(tmp_path / "out")) == []
+    assert groups_to_time(jobs, SweepFolder(tmp_path / "out")) == []
 
 
 def test_a_worker_that_dies_leaves_its_group_untimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing_pass, "run_jobs", lambda *jobs, target: None)
-    diary, (group,) = Diary(), groups_of(sweep_jobs(tmp_path))
-    timing_pass.time_configurations([group], diary)
-    assert diary.lines == [f"warned not timed: {job.run.configuration}" for job in group]
+    engine = InstantEngine(monkeypatch)
+    monkeypatch.setattr(engine, "call", lambda measurement, job: {})
+    log, (group,) = ProgressLog(), timing_groups(sweep_jobs(tmp_path))
+    time_configurations([group], engine, log)
+    assert log.warnings == [f"not timed: {job.run.configuration}" for job in group]

@@ -8,23 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from diary import Diary
-from interrupted import Stopped, outcome
-from sweeps import write
+from sweeps import ONE_CPU, TWO_CPUS, ProgressLog, Stopped, outcome, write
 
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.local import _Engine, _Worker, run_jobs
-from lipschitz.sweep.engine.packing import Pack, best, packs_of
+from lipschitz.sweep.engine.local import Dispatcher, Local, WorkerProcess
+from lipschitz.sweep.engine.site import Site, device_kind
 from lipschitz.sweep.engine.worker import work
-from lipschitz.sweep.provenance import device_name
 from lipschitz.sweep.store import SweepFolder
-from lipschitz.sweep.timing.timing_pass import time_configurations, untimed
-from lipschitz.training.iterations import TOGETHER, WARM_UP
-from lipschitz.training.loop import SLICE
+from lipschitz.sweep.timing.timing_pass import groups_to_time, time_configurations
 
-CPU = torch.device("cpu")
 TEXT = """\
     name: packed
     task: generation
@@ -81,7 +74,7 @@ def jobs_in(folder: Path, constraints: str = "gradient_penalty", pack: int = 1) 
     (folder / "unlucky.py").write_text(UNLUCKY)
     runs = load_sweep(write(folder, TEXT.replace("CONSTRAINTS", constraints))).runs
     (folder / "out").mkdir()
-    return [Job(run, folder / "out", None, "cpu", {"device": "cpu"}, "cpu: a", pack=pack) for run in runs]
+    return [Job(run, folder / "out", ONE_CPU, "cpu", {"device": "cpu"}, "cpu: a", pack=pack) for run in runs]
 
 
 def outcomes(jobs: Sequence[Job]) -> list[Any]:
@@ -92,17 +85,17 @@ def outcomes(jobs: Sequence[Job]) -> list[Any]:
 def alone(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What comes of each run in a process of its own."""
     jobs = jobs_in(tmp_path_factory.mktemp("alone") / "runs", f"gradient_penalty, {UNLUCKY_ENTRY}")
-    run_jobs(jobs, ["cpu", "cpu"], Diary())
+    Local().run(jobs, TWO_CPUS, ProgressLog())
     return outcomes(jobs)
 
 
 @pytest.mark.parametrize("pack", [2, 3])
 def test_a_packed_run_equals_the_same_run_alone(tmp_path: Path, alone: list[Any], pack: int) -> None:
-    jobs, diary = jobs_in(tmp_path / "runs", pack=pack), Diary()
-    run_jobs(jobs, ["cpu"], diary)
+    jobs, log = jobs_in(tmp_path / "runs", pack=pack), ProgressLog()
+    Local().run(jobs, ONE_CPU, log)
     assert outcomes(jobs) == alone[:3]
     at_once, most = 0, 0
-    for line in diary.lines:
+    for line in log.lines:
         at_once += line.startswith("started") - line.startswith("ended")
         most = max(most, at_once)
     assert most == pack
@@ -111,10 +104,10 @@ def test_a_packed_run_equals_the_same_run_alone(tmp_path: Path, alone: list[Any]
 
 def test_going_on_in_the_middle_of_a_packed_sweep_equals_an_undisturbed_one(tmp_path: Path, alone: list[Any]) -> None:
     jobs = jobs_in(tmp_path / "runs", pack=2)
-    run_jobs(jobs[:2], ["cpu"], Diary(), target=work_to_100)
+    Dispatcher(jobs[:2], ["cpu"], ProgressLog(), entry=work_to_100).run()
     assert [job.folder.status() for job in jobs] == ["waiting"] * 3
     assert [{record["step"] for record in job.folder.records()} for job in jobs[:2]] == [{0, 60}, {0}]
-    run_jobs(jobs, ["cpu"], Diary())
+    Local().run(jobs, ONE_CPU, ProgressLog())
     assert outcomes(jobs) == alone[:3]
 
 
@@ -122,32 +115,36 @@ def work_to_100(job: Job, channel: Connection) -> None:
     work(job, Stopped(channel, step=100))  # type: ignore[arg-type]
 
 
-def unlucky(folder: Path, what: str, often: str) -> tuple[list[Job], Diary]:
-    jobs, diary = jobs_in(folder / "runs", UNLUCKY_ENTRY, pack=3), Diary()
+def unlucky(folder: Path, what: str, often: str) -> tuple[list[Job], ProgressLog]:
+    jobs, log = jobs_in(folder / "runs", UNLUCKY_ENTRY, pack=3), ProgressLog()
     (folder / "runs" / "mark").write_text(f"{what} {often}")
-    run_jobs(jobs, ["cpu"], diary)
-    return jobs, diary
+    Local().run(jobs, ONE_CPU, log)
+    return jobs, log
 
 
 @pytest.mark.parametrize(
     ("what", "said", "back"),
     [
-        ("out_of_memory", "cpu: 1 runs at once from now on: torch.OutOfMemoryError: CUDA out of memory.", 2),
-        ("dies", "cpu: a worker of 3 runs died; each goes on in one of its own", 3),
-        ("loses_the_device", "cpu: a worker of 3 runs died; each goes on in one of its own", 3),
-        ("cannot_be_captured", "not captured, and slower for it: RuntimeError: no", 3),
+        ("out_of_memory", "cpu: at most 1 runs at once from now on: torch.OutOfMemoryError: CUDA out of memory.", 2),
+        ("dies", "cpu: a worker with 3 runs died (signal 9); each is started again in a worker to itself", 3),
+        (
+            "loses_the_device",
+            "cpu: a worker with 3 runs died (exit status 1); each is started again in a worker to itself",
+            3,
+        ),
+        ("cannot_be_captured", "not captured as a CUDA graph (slower): RuntimeError: no", 3),
     ],
 )
 def test_what_happens_once_costs_no_run_anything(
     tmp_path: Path, alone: list[Any], what: str, said: str, back: int
 ) -> None:
-    jobs, diary = unlucky(tmp_path, what, "once")
+    jobs, log = unlucky(tmp_path, what, "once")
     assert outcomes(jobs) == alone[3:]
-    warnings = [line for line in diary.lines if line.startswith("warned") and "resuming from step" not in line]
+    warnings = [line for line in log.lines if line.startswith("warned") and "resuming from step" not in line]
     assert len(warnings) == 1
     assert warnings[0].endswith(said)
-    assert sum(line.startswith("returned") for line in diary.lines) == back
-    assert sum(line.startswith("ended") for line in diary.lines) == 3
+    assert sum(line.startswith("returned") for line in log.lines) == back
+    assert sum(line.startswith("ended") for line in log.lines) == 3
     assert not any(job.folder.error.exists() for job in jobs)
 
 
@@ -155,7 +152,7 @@ def test_what_happens_once_costs_no_run_anything(
     ("what", "why"),
     [
         ("out_of_memory", "out of memory, alone in its process"),
-        ("dies", "the worker died (signal 9) before it could say why"),
+        ("dies", "the worker died (signal 9) and left no error message"),
         ("loses_the_device", "device-side assert triggered"),
     ],
 )
@@ -188,133 +185,87 @@ class Process:
         self.exitcode = exitcode
 
 
-def engine_with(jobs: Sequence[Job], held: Sequence[Job], exitcode: int | None = None) -> tuple[_Engine, _Worker]:
-    """An engine with one worker that holds some jobs, of which it began the first."""
-    engine = _Engine(jobs, [], Diary(), work)
-    engine._limits["cpu"] = math.inf
+def dispatcher_with(
+    jobs: Sequence[Job], held: Sequence[Job], exitcode: int | None = None
+) -> tuple[Dispatcher, WorkerProcess]:
+    """A dispatcher with one worker that holds some jobs, of which it began the first."""
+    dispatcher = Dispatcher(jobs, [], ProgressLog(), work)
+    dispatcher._limits["cpu"] = math.inf
     begun = {job.run.id for job in held[:1]}
-    worker = _Worker(Process(exitcode), Channel(), "cpu", {job.run.id: job for job in held}, begun)  # type: ignore[arg-type]
-    engine._workers.append(worker)
-    return engine, worker
+    worker = WorkerProcess(Process(exitcode), Channel(), "cpu", {job.run.id: job for job in held}, begun)  # type: ignore[arg-type]
+    dispatcher._workers.append(worker)
+    return dispatcher, worker
 
 
 def test_what_cannot_be_captured_is_not_tried_again(tmp_path: Path) -> None:
     jobs = jobs_in(tmp_path / "runs", pack=2)
-    engine, worker = engine_with([], jobs[:1])
-    assert engine._placed(jobs[1], "cpu").captures
-    engine._take_note(worker, "leaving")
-    engine._take_note(worker, "returned", [jobs[0].run.id], 0, "RuntimeError: no")
-    assert not engine._placed(jobs[1], "cpu").captures
-    assert list(engine._waiting) == jobs[:1]
+    dispatcher, worker = dispatcher_with([], jobs[:1])
+    assert dispatcher._placed(jobs[1], "cpu").captures
+    dispatcher._handle(worker, "leaving")
+    dispatcher._handle(worker, "returned", [jobs[0].run.id], 0, "RuntimeError: no")
+    assert not dispatcher._placed(jobs[1], "cpu").captures
+    assert list(dispatcher._queue) == jobs[:1]
 
 
 def test_a_worker_that_leaves_is_given_nothing_more(tmp_path: Path) -> None:
     jobs = jobs_in(tmp_path / "runs", pack=3)
-    engine, worker = engine_with(jobs[1:], jobs[:1])
+    dispatcher, worker = dispatcher_with(jobs[1:], jobs[:1])
     worker.channel.said = [("leaving",), ("ended", jobs[0].run.id)]  # type: ignore[attr-defined]
-    engine._hear(worker)
-    engine.hand_out()
+    dispatcher._read_messages(worker)
+    dispatcher.dispatch()
     assert worker.channel.given == []  # type: ignore[attr-defined]
-    assert list(engine._waiting) == jobs[1:]
+    assert list(dispatcher._queue) == jobs[1:]
 
 
 @pytest.mark.parametrize("code", [0, 1])
 def test_what_a_worker_had_not_begun_when_it_left_waits_again_as_it_was(tmp_path: Path, code: int) -> None:
     jobs = jobs_in(tmp_path / "runs", pack=3)
-    engine, worker = engine_with([], jobs, code)
+    dispatcher, worker = dispatcher_with([], jobs, code)
     jobs[0].folder.path.mkdir(parents=True)
-    engine._workers.remove(worker)
-    engine._bury(worker)
+    dispatcher._workers.remove(worker)
+    dispatcher._requeue_lost_jobs(worker)
     blamed = jobs[:code]
-    assert list(engine._waiting) == jobs[code:]
+    assert list(dispatcher._queue) == jobs[code:]
     assert [job.folder.error.exists() for job in jobs] == [job in blamed for job in jobs]
 
 
 def test_a_lost_device_costs_no_run_that_comes_after(tmp_path: Path, alone: list[Any]) -> None:
     jobs = jobs_in(tmp_path / "runs", UNLUCKY_ENTRY, pack=3)
     (tmp_path / "runs" / "mark").write_text("loses_the_device always")
-    engine = _Engine(jobs, ["cpu"], Diary(), work)
-    engine._limits["cpu"] = 1
-    while engine.goes_on():
-        engine.hand_out()
-        engine.listen()
+    dispatcher = Dispatcher(jobs, ["cpu"], ProgressLog(), work)
+    dispatcher._limits["cpu"] = 1
+    while dispatcher.has_work():
+        dispatcher.dispatch()
+        dispatcher.receive()
     assert [job.folder.status() for job in jobs] == ["failed", "finished", "finished"]
     assert outcomes(jobs[1:]) == alone[4:]
 
 
 def test_a_limit_never_rises(tmp_path: Path) -> None:
     jobs = jobs_in(tmp_path / "runs", pack=3)
-    engine, worker = engine_with([], jobs)
+    dispatcher, worker = dispatcher_with([], jobs)
     for index, (runs, limit) in enumerate(((2, 2), (1, 1), (2, 1))):
-        engine._take_note(worker, "returned", [jobs[index].run.id], runs, "out of memory")
-        assert engine._limits["cpu"] == limit
+        dispatcher._handle(worker, "returned", [jobs[index].run.id], runs, "out of memory")
+        assert dispatcher._limits["cpu"] == limit
 
 
 def test_shares_of_a_worker_add_up_to_one_at_most(tmp_path: Path) -> None:
     job = jobs_in(tmp_path / "runs")[0]
     of_two, of_four = (replace(job, pack=pack) for pack in (2, 4))
-    worker = _Worker(None, None, "cpu", {"a": of_two})  # type: ignore[arg-type]
+    worker = WorkerProcess(None, None, "cpu", {"a": of_two})  # type: ignore[arg-type]
     assert worker.has_room(of_two, 9)
     assert not worker.has_room(job, 9), "a pack of one has a process of its own"
-    worker.held |= {"b": of_four}
+    worker.jobs |= {"b": of_four}
     assert worker.has_room(of_four, 9)
     assert not worker.has_room(of_four, 2), "it was found to lack memory for more than two"
     assert not worker.has_room(of_two, 9)
-    worker.held |= {"c": of_four}
+    worker.jobs |= {"c": of_four}
     assert not worker.has_room(of_four, 9)
-
-
-def test_the_fewest_runs_that_are_nearly_the_fastest_are_chosen() -> None:
-    packs = [Pack(1, 100, 0), Pack(2, 190, 0), Pack(4, 290, 0), Pack(8, 300, 0)]
-    assert best(packs) == 4
-    assert best(packs[:2]) == 2
-    assert best([]) == 1
-
-
-def test_throughput_is_tried_until_more_runs_gain_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    job, built = jobs_in(tmp_path / "runs")[0], []
-
-    def build() -> Any:
-        built.append(job.build())
-        return built[-1]
-
-    speeds = iter([100.0, 150.0, 151.0])
-    monkeypatch.setattr("lipschitz.sweep.engine.packing._throughput", lambda *_: next(speeds))
-    packs = list(packs_of(build, CPU))
-    assert [(pack.runs, pack.iterations_per_second) for pack in packs] == [(1, 100), (2, 150), (4, 151)]
-    assert len(built) == 4
-
-
-def test_runs_that_share_a_device_are_counted_together(tmp_path: Path) -> None:
-    job, tasks = jobs_in(tmp_path / "runs")[0], []
-
-    def build() -> Any:
-        tasks.append(job.build())
-        return tasks[-1]
-
-    (one, two) = packs_of(build, CPU, sizes=(1, 2), seconds=0.01)
-    assert (one.runs, two.runs) == (1, 2)
-    assert min(one.iterations_per_second, two.iterations_per_second) > 0
-    # Each was warmed up and made a slice at least; the mean over its last updates is of as many.
-    written = [int(task.state_dict()["players"]["generator"]["losses"]["written"]) for task in tasks]
-    assert written[0] > written[1] >= WARM_UP + TOGETHER + SLICE
-
-
-def test_a_pack_lacks_memory_and_fewer_are_taken(tmp_path: Path) -> None:
-    job, left = jobs_in(tmp_path / "runs")[0], [3]
-
-    def build() -> Any:
-        left[0] -= 1
-        if left[0] < 0:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        return job.build()
-
-    assert [pack.runs for pack in packs_of(build, CPU, sizes=(1, 2, 4), seconds=0.01)] == [1, 2]
 
 
 @pytest.mark.gpu
 def test_on_a_gpu_a_sweep_is_captured_packed_and_equals_its_runs_alone(tmp_path: Path) -> None:
-    device = device_name("cuda:0")
+    device = device_kind("cuda:0")
     captured, launched = (
         [
             replace(job, timed_on=device, pack=pack, captures=pack > 1)
@@ -322,8 +273,9 @@ def test_on_a_gpu_a_sweep_is_captured_packed_and_equals_its_runs_alone(tmp_path:
         ]
         for pack in (3, 1)
     )
-    run_jobs(captured, ["cuda:0"], Diary())
-    run_jobs(launched, ["cuda:0"], Diary())
+    gpu = Site(("cuda:0",))
+    Local().run(captured, gpu, ProgressLog())
+    Local().run(launched, gpu, ProgressLog())
     for ours, theirs in zip(captured, launched, strict=True):
         assert ours.folder.definition()["provenance"][-1]["captured"] is True
         assert theirs.folder.definition()["provenance"][-1]["captured"] is False
@@ -334,9 +286,9 @@ def test_on_a_gpu_a_sweep_is_captured_packed_and_equals_its_runs_alone(tmp_path:
 
 @pytest.mark.gpu
 def test_on_a_gpu_a_configuration_is_timed_captured_and_packed(tmp_path: Path) -> None:
-    jobs = [replace(job, device="cuda:0", timed_on=device_name("cuda:0")) for job in jobs_in(tmp_path / "runs")]
+    jobs = [replace(job, device="cuda:0", timed_on=device_kind("cuda:0")) for job in jobs_in(tmp_path / "runs")]
     folder = SweepFolder(tmp_path / "runs" / "out")
-    time_configurations(untimed(jobs, folder), Diary())
+    time_configurations(groups_to_time(jobs, folder), Local(), ProgressLog())
     timing = jobs[0].timing
     assert timing is not None
     assert 0 < timing["ms_discriminator_step"]["median"] < timing["launched"]["ms_discriminator_step"]["median"]

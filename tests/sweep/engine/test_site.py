@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from lipschitz.errors import InputError
-from lipschitz.sweep.engine.devices import slots
+from lipschitz.sweep.engine.site import worker_devices
 
 
 def with_devices(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
@@ -21,11 +21,11 @@ def with_devices(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
         (3, "cuda:0,2", 4, ["cuda:0", "cuda:2", "cuda:0", "cuda:2"]),
     ],
 )
-def test_slots(
+def test_the_device_of_each_worker(
     monkeypatch: pytest.MonkeyPatch, devices: int, device: str, workers: int | None, expected: list[str]
 ) -> None:
     with_devices(monkeypatch, devices)
-    assert slots(device, workers) == expected
+    assert worker_devices(device, workers) == tuple(expected)
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_slots(
 def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch, devices: int, device: str, said: str) -> None:
     with_devices(monkeypatch, devices)
     with pytest.raises(InputError, match=said):
-        slots(device, None)
+        worker_devices(device, None)

@@ -1,0 +1,57 @@
+"""The base class of engines: an engine dispatches the jobs of a sweep to workers, and reports their progress."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from lipschitz.config import Config
+from lipschitz.sweep.engine.job import Job
+from lipschitz.sweep.engine.site import Site
+
+Measurement = Callable[[Job, Callable[[dict[str, Any]], None]], None]
+"""Measures something of a job. It gives what it found to its second argument, which it may call several times."""
+
+
+class Progress(Protocol):
+    """Who is told how the jobs go."""
+
+    def started(self, job: Job) -> None:
+        """``job`` was given to a worker."""
+
+    def stepped(self, job: Job, step: int) -> None:
+        """The run of ``job`` has reached ``step``."""
+
+    def warned(self, line: str) -> None:
+        """Something happened that costs no result."""
+
+    def returned(self, job: Job) -> None:
+        """``job`` was taken back from its worker; it waits to be started again from its checkpoint."""
+
+    def ended(self, job: Job) -> None:
+        """``job`` is over; the status of the run's folder says how it went."""
+
+
+class Engine(Config):
+    """Runs jobs on a site. A subclass is one file: a module of this package, or ``path/to/file.py:ClassName``.
+
+    `lipschitz.sweep.engine.in_process.train` trains one job in the calling process, which is all that a worker has to
+    do. Every field of an engine needs a default.
+    """
+
+    @abstractmethod
+    def run(self, jobs: Sequence[Job], site: Site, progress: Progress) -> None:
+        """Dispatch ``jobs``, in order, to workers on the devices of ``site``, until all of them are over.
+
+        ``job.device`` is that of the worker that it is given to (`dataclasses.replace`).
+
+        Raises:
+            KeyboardInterrupt: as it came, once all workers have stopped with a checkpoint of each of their runs.
+        """
+
+    @abstractmethod
+    def call(self, measurement: Measurement, job: Job) -> dict[str, Any]:
+        """Call ``measurement`` on ``job`` in a new process on ``job.device``, which no other process uses meanwhile.
+
+        Returns:
+            The last of what was found, or an empty dictionary if the process died before it found anything.
+        """

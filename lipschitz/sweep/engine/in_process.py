@@ -1,0 +1,70 @@
+"""Train one job in the calling process, for engines whose workers are no processes of this machine."""
+
+import signal
+from dataclasses import replace
+from typing import Any
+
+from lipschitz.sweep.engine.base import Progress
+from lipschitz.sweep.engine.job import Job, uncaptured_warning
+from lipschitz.sweep.engine.process import set_up_torch
+from lipschitz.sweep.engine.worker import Worker
+
+
+def train(job: Job, progress: Progress) -> Job | None:
+    """Train ``job.run`` to its end in this process. Call it from the main thread.
+
+    On Ctrl-C or SIGTERM the run stops after the step in hand, with a checkpoint.
+
+    Returns:
+        None once the run is over; or a job to train instead, in a new process, where the iterations could not be
+        captured as a CUDA graph.
+
+    Raises:
+        KeyboardInterrupt: as it came, once the run has stopped.
+    """
+    set_up_torch()
+    channel = _ProgressChannel(job, progress)
+    worker = Worker(channel)
+    received: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        received.append(number)
+        worker.stop()
+
+    handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        worker.run(job)
+    except SystemExit:
+        if channel.returned is None:
+            raise
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if signal.SIGINT in received:
+        raise KeyboardInterrupt
+    return channel.returned
+
+
+class _ProgressChannel:
+    """Tells a `Progress` of one job; there are no further jobs."""
+
+    def __init__(self, job: Job, progress: Progress) -> None:
+        self._job, self._progress = job, progress
+        self.returned: Job | None = None
+
+    def poll(self, timeout: float, /) -> bool:
+        # A worker waits, with a timeout, only once it has no run left.
+        return timeout > 0
+
+    def recv(self) -> Any:
+        raise EOFError
+
+    def send(self, message: Any, /) -> None:
+        match message:
+            case ("step", _, step):
+                self._progress.stepped(self._job, step)
+            case ("warning", line):
+                self._progress.warned(line)
+            case ("returned", _, _, reason):
+                self.returned = replace(self._job, captures=False)
+                self._progress.warned(uncaptured_warning(self._job, reason))

@@ -1,0 +1,139 @@
+"""One round of the timing pass: time the configurations of a group in turn, in one process, alone on the device."""
+
+import resource
+import sys
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import torch
+
+from lipschitz.datasets.base import Data
+from lipschitz.datasets.transport.pair_data import PairData
+from lipschitz.sweep.engine.job import Job
+from lipschitz.training.clock import milliseconds, synchronize
+from lipschitz.training.iterations import TOGETHER, CudaGraph, capture, new_stream
+from lipschitz.training.task import Task
+
+WARM_UP, REPEATS = 3, 15
+"""In one round, calls of each part of an iteration before it is timed, and calls that are timed."""
+
+Round = dict[str, Any]
+"""What one round measured of a configuration: ``calls`` in ms by the name of the part, ``captured``, the same of its
+captured parts, and ``peak_memory`` in MiB."""
+Calls = dict[str, Callable[[], None]]
+"""By the name of the part."""
+
+
+def time_round(
+    captured: Collection[str], jobs: Sequence[Job], _: Job, answer: Callable[[dict[str, Any]], None]
+) -> None:
+    """Time one iteration of each of ``jobs``; give the round of each configuration to ``answer``.
+
+    The configurations in ``captured`` are timed as CUDA graphs, too.
+    """
+    answer(measure_round(jobs, warm_up=WARM_UP, repeats=REPEATS, captured=captured))
+
+
+def measure_round(
+    jobs: Sequence[Job], *, warm_up: int, repeats: int, captured: Collection[str] = ()
+) -> dict[str, Round]:
+    """Return one round by configuration, without those whose first iterations raise: their runs report the error.
+
+    The jobs have one data set, which is loaded once. They are timed in turn, so that a machine whose speed drifts is
+    equally fast for all. Memory, without the data set, is on CUDA the most that is allocated while a job is built and
+    makes its first iterations; on the CPU it is the growth of the largest resident set so far, without memory that a
+    larger job before it had and freed.
+
+    On CUDA one timed call is one of `TOGETHER` calls in sequence, launched or in a graph, so that waiting for the
+    device weighs the same in both.
+
+    Raises:
+        Uncapturable: a configuration in ``captured`` cannot be captured; then there is no round of any.
+    """
+    device = torch.device(jobs[0].device)
+    data = jobs[0].load()
+    synchronize(device)
+    stream = new_stream(device)
+    with torch.cuda.stream(stream):
+        # A second copy of the first job stays alive, so that no job is charged with what a process loads once.
+        _spare = _warm(jobs[0], data, warm_up)
+        launched: dict[str, Calls] = {}
+        replayed: dict[str, Calls] = {}
+        rounds: dict[str, Round] = {}
+        for job in jobs:
+            before, name = _memory_before(job.device), job.run.configuration
+            if task := _warm(job, data, warm_up):
+                launched[name] = {part: repeat_call(call, device) for part, call in task.parts().items()}
+                rounds[name] = {"peak_memory": _peak_memory(job.device) - before}
+                if name in captured:
+                    replayed[name] = {part: capture_call(task, call) for part, call in iteration_parts(task).items()}
+        for key, calls in (("calls", launched), ("captured", replayed)):
+            for name, seen in time_in_turn(calls, device, repeats).items():
+                rounds[name][key] = seen
+    return rounds
+
+
+def iteration_parts(task: Task) -> Calls:
+    """Return the parts of an iteration, and ``ms_iteration``, the whole of it."""
+    progress = torch.full((), 0.5, dtype=torch.float64, device=task.device)
+    return {**task.parts(), "ms_iteration": lambda: task.step(progress)}
+
+
+def capture_call(task: Task, call: Callable[[], None]) -> Callable[[], None]:
+    """Return the replay of a CUDA graph of `TOGETHER` calls, captured on the current stream, where they were warmed up.
+
+    Raises:
+        Uncapturable: they cannot be captured.
+    """
+    graph = CudaGraph(torch.cuda.current_stream(), list(task.random_streams()))
+    capture(graph, lambda: _repeat(call, TOGETHER))
+    return graph.replay
+
+
+def repeat_call(call: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """Return a function that makes as many calls as `time_in_turn` divides its time by."""
+    return call if device.type == "cpu" else lambda: _repeat(call, TOGETHER)
+
+
+def _repeat(call: Callable[[], None], times: int) -> None:
+    for _ in range(times):
+        call()
+
+
+def time_in_turn(calls: dict[str, Calls], device: torch.device, repeats: int) -> dict[str, dict[str, list[float]]]:
+    """Return the milliseconds of each call, by configuration and part; on CUDA each makes `TOGETHER` calls."""
+    seen: dict[str, dict[str, list[float]]] = {name: {part: [] for part in parts} for name, parts in calls.items()}
+    at_once = 1 if device.type == "cpu" else TOGETHER
+    for _ in range(repeats):
+        for name, parts in calls.items():
+            for part, call in parts.items():
+                seen[name][part].append(milliseconds(call, device) / at_once)
+    return seen
+
+
+def _warm(job: Job, data: Data | PairData, calls: int) -> Task | None:
+    try:
+        task = job.build(data)
+        for part in task.parts().values():
+            for _ in range(calls):
+                part()
+    except Exception:
+        # A user's method can raise anything, and the other methods are timed all the same.
+        return None
+    return task
+
+
+def _memory_before(device: str) -> float:
+    """Return the memory in MiB above which a peak counts: on CUDA what is allocated, on the CPU the largest so far."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    return _peak_memory(device)
+
+
+def _peak_memory(device: str) -> float:
+    """Return the largest memory so far in MiB: allocated by torch on CUDA, the process's resident set on the CPU."""
+    if torch.device(device).type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device)) / 2**20
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

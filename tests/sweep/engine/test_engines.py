@@ -1,0 +1,180 @@
+"""Engines as an extension point: one from a file completes a sweep, and a site's settings reach its runs."""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from command_line import lipschitz
+from in_process_engine import InProcess
+from sweeps import ONE_CPU, SMALL, ProgressLog, outcome, write
+
+from lipschitz.commands import sweep as sweep_command
+from lipschitz.constraints.gradient_penalty import GradientPenalty
+from lipschitz.errors import InputError
+from lipschitz.sweep.definition.sweep_file import load_sweep
+from lipschitz.sweep.engine.catalogue import ENGINES, engine_called
+from lipschitz.sweep.engine.in_process import train
+from lipschitz.sweep.engine.job import Job
+from lipschitz.sweep.engine.local import Local
+from lipschitz.sweep.engine.site import Site
+from lipschitz.sweep.store import SweepFolder
+from lipschitz.training.iterations import Uncapturable
+
+ENGINE = Path(__file__).parents[2] / "support" / "in_process_engine.py"
+ONE_SEED = SMALL.replace("[0, 1]", "[0]")
+
+
+def jobs_in(folder: Path, site: Site = ONE_CPU, text: str = ONE_SEED) -> list[Job]:
+    folder.mkdir()
+    runs = load_sweep(write(folder, text)).runs
+    (folder / "out").mkdir()
+    return [Job(run, folder / "out", site, "cpu", {"device": "cpu"}, "cpu: a") for run in runs]
+
+
+def test_an_engine_from_a_file_completes_a_sweep_with_the_numbers_of_the_local_one(tmp_path: Path) -> None:
+    path = write(tmp_path, ONE_SEED)
+    (tmp_path / "mine.py").write_text(ENGINE.read_text())
+    done = lipschitz("sweep", path, "--engine", "mine.py:InProcess", "--no-report", "--workers", 1, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1/2 finished" in done.stdout
+    folder = SweepFolder(tmp_path / "results" / "small")
+    assert len(folder.timings()) == 2
+    theirs = jobs_in(tmp_path / "local")
+    Local().run(theirs, ONE_CPU, ProgressLog())
+    ours = [replace(job, sweep=folder.path) for job in theirs]
+    assert [outcome(job) for job in ours] == [outcome(job) for job in theirs]
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [
+        ("locall", "unknown engine 'locall'; did you mean 'local'?"),
+        ("gone.py:Engine", "gone.py: cannot be read"),
+        ("mine.py:Needy", "--engine mine.py:Needy: missing key 'address'; every field needs a default"),
+    ],
+)
+def test_a_wrong_engine_is_one_line(tmp_path: Path, engine: str, said: str) -> None:
+    needy = "\n\nclass Needy(InProcess):\n    '''Needs an address.'''\n\n    address: str\n"
+    (tmp_path / "mine.py").write_text(ENGINE.read_text() + needy)
+    path = write(tmp_path)
+    for more in ([], ["--dry-run"]):
+        done = lipschitz("sweep", path, "--engine", engine, *more, cwd=tmp_path)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_local_engine_is_the_package_s_own() -> None:
+    assert list(ENGINES.own) == ["local"]
+    assert engine_called("local") == Local()
+
+
+class Interrupting(ProgressLog):
+    """Presses Ctrl-C when a run reaches a step."""
+
+    def stepped(self, job: Job, step: int) -> None:
+        super().stepped(job, step)
+        if step == 50:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_leaves_a_checkpoint_from_which_a_run_continues_in_process(tmp_path: Path) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    stopped, undisturbed = (jobs_in(tmp_path / name) for name in ("stopped", "undisturbed"))
+    with pytest.raises(KeyboardInterrupt):
+        InProcess().run(stopped, ONE_CPU, Interrupting())
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert [job.folder.status() for job in stopped] == ["waiting", "waiting"]
+    assert torch.load(stopped[0].folder.checkpoint, weights_only=True)["step"] == 50
+    InProcess().run(stopped, ONE_CPU, ProgressLog())
+    InProcess().run(undisturbed, ONE_CPU, ProgressLog())
+    assert [outcome(job) for job in stopped] == [outcome(job) for job in undisturbed]
+
+
+def test_a_run_that_fails_in_process_is_named_and_the_next_one_runs(tmp_path: Path) -> None:
+    jobs, log = jobs_in(tmp_path / "runs"), ProgressLog()
+    (jobs[0].folder.path / "records.jsonl").mkdir(parents=True)
+    InProcess().run(jobs, ONE_CPU, log)
+    assert [job.folder.status() for job in jobs] == ["failed", "finished"]
+    assert "IsADirectoryError" in jobs[0].folder.error.read_text()
+
+
+def test_a_job_that_cannot_be_captured_is_returned_to_be_trained_uncaptured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise Uncapturable("RuntimeError: no")
+
+    text = ONE_SEED.replace("[none, spectral_normalization]", "[gradient_penalty]")
+    (job,), log = jobs_in(tmp_path / "runs", text=text), ProgressLog()
+    with monkeypatch.context() as patch:
+        patch.setattr(GradientPenalty, "penalty", refuse)
+        returned = train(job, log)
+    assert returned == replace(job, captures=False)
+    assert log.warnings == [f"{job.run.configuration}: not captured as a CUDA graph (slower): RuntimeError: no"]
+    assert job.folder.status() == "waiting"
+    assert train(returned, log) is None
+    assert job.folder.status() == "finished"
+
+
+class StepAtCheckpoint(ProgressLog):
+    """Keeps the step of the checkpoint that is there when a run has reached a step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.saved: dict[int, int] = {}
+
+    def stepped(self, job: Job, step: int) -> None:
+        self.saved[step] = torch.load(job.folder.checkpoint, weights_only=True)["step"]
+
+
+@pytest.mark.parametrize(("seconds", "saved"), [(None, 0), (0.0, 50)])
+def test_the_checkpoint_interval_of_a_site(tmp_path: Path, seconds: float | None, saved: int) -> None:
+    site = replace(ONE_CPU, checkpoint_seconds=seconds)
+    progress = StepAtCheckpoint()
+    InProcess().run(jobs_in(tmp_path / "runs", site, ONE_SEED.replace("every: 40", "every: 120"))[:1], site, progress)
+    assert progress.saved[100] == saved
+
+
+def test_every_option_of_the_site_reaches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = []
+    monkeypatch.setattr(sweep_command, "show_plan", lambda request, console: requests.append(request))
+    options = "--device cpu --workers 3 --data-root d --inception-weights w.pth --pack 2 --checkpoint-seconds 7"
+    path = write(tmp_path)
+    lipschitz("sweep", path, "--dry-run", *options.split(), "--engine", "mine.py:Mine", cwd=tmp_path)
+    lipschitz("sweep", path, "--dry-run", "--device", "cpu", "--workers", 1, cwd=tmp_path)
+    assert [request.site for request in requests] == [
+        Site(("cpu",) * 3, Path("d"), Path("w.pth"), 2, 7.0, "mine.py:Mine"),
+        ONE_CPU,
+    ]
+
+
+def answers_and_dies(_: Job, answer: Callable[[dict[str, Any]], None]) -> None:
+    answer({"found": 1})
+    answer({"found": 2})
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def dies(_: Job, answer: Callable[[dict[str, Any]], None]) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_dies_leaves_the_last_of_what_it_found(tmp_path: Path) -> None:
+    job = jobs_in(tmp_path / "runs")[0]
+    assert Local().call(answers_and_dies, job) == {"found": 2}
+    assert Local().call(dies, job) == {}
+
+
+def test_a_run_knows_nothing_of_its_site(tmp_path: Path) -> None:
+    job = jobs_in(tmp_path / "runs")[0]
+    elsewhere = replace(job, site=Site(("cpu", "cpu"), pack=3, checkpoint_seconds=1.0, engine="mine.py:Mine"))
+    assert elsewhere.run.id == job.run.id
+    assert elsewhere.run.definition(1) == job.run.definition(1)
+    with pytest.raises(InputError):
+        engine_called(elsewhere.site.engine)
