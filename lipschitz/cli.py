@@ -75,8 +75,9 @@ def sweep(
 ) -> None:
     """Run the unfinished runs of a sweep file, then write tables and plots."""
     from lipschitz.commands import sweep as command
+    from lipschitz.extensions.entry import default_config
     from lipschitz.sweep.engine.site import Site, worker_devices
-    from lipschitz.training.observers.catalogue import observers_called
+    from lipschitz.training.observers.catalogue import OBSERVERS
 
     site = Site(
         devices=worker_devices(device, workers),
@@ -85,7 +86,7 @@ def sweep(
         pack=pack,
         checkpoint_seconds=checkpoint_seconds,
         engine=engine,
-        observers=observers_called(observer or []),
+        observers=tuple(default_config(OBSERVERS, name, "--observer") for name in observer or []),
     )
     request = command.Request(file, site, out, limit_steps)
     if dry_run:

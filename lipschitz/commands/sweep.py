@@ -8,10 +8,11 @@ from typing import NamedTuple
 from rich.console import Console
 
 from lipschitz.errors import InputError
+from lipschitz.extensions.entry import default_config
 from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
 from lipschitz.sweep.display import RunsDisplay, TimingDisplay, display, warn
 from lipschitz.sweep.engine.base import Engine
-from lipschitz.sweep.engine.catalogue import engine_called
+from lipschitz.sweep.engine.catalogue import ENGINES
 from lipschitz.sweep.engine.job import Job, unfinished_jobs
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.folder_lock import locked_folder, write_definition
@@ -72,7 +73,7 @@ def show_plan(request: Request, console: Console) -> None:
     Raises:
         InputError: the sweep file is wrong, or there is no such engine.
     """
-    engine_called(request.site.engine)
+    default_config(ENGINES, request.site.engine, "--engine")
     plan = request.plan()
     folder = SweepFolder(plan.folder)
     _print_plan(plan, console)
@@ -95,7 +96,7 @@ def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:
         InputError: an input is wrong or missing; before the first run nothing is written.
         KeyboardInterrupt: every run has a checkpoint.
     """
-    engine = engine_called(request.site.engine)
+    engine = default_config(ENGINES, request.site.engine, "--engine")
     plan = request.plan()
     data = request.check(plan)
     with locked_folder(plan, force=force) as folder:

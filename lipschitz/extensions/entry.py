@@ -65,6 +65,19 @@ def config_of(point: ExtensionPoint[C], entry: Any, folder: Path = Path()) -> C:
     return fields_of(kind, kind.name(), fields, folder)
 
 
+def default_config(point: ExtensionPoint[C], name: str, option: str) -> C:
+    """Return the config that an option of the command line names, with its default fields.
+
+    Raises:
+        InputError: the name is unknown, the class cannot be loaded, or it has a field without a default.
+    """
+    kind = point.called(name)
+    try:
+        return kind()
+    except ValidationError as error:
+        raise InputError(f"{option} {name}: {describe(error.errors()[0])}; every field needs a default") from None
+
+
 def fields_of(kind: type[C], name: str, fields: Any, folder: Path) -> C:
     """Return an instance of ``kind`` with these fields; relative paths in them start from ``folder``.
 

@@ -16,8 +16,9 @@ from sweeps import ONE_CPU, SMALL, ProgressLog, outcome, write
 from lipschitz.commands import sweep as sweep_command
 from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.errors import InputError
+from lipschitz.extensions.entry import default_config
 from lipschitz.sweep.definition.sweep_file import load_sweep
-from lipschitz.sweep.engine.catalogue import ENGINES, engine_called
+from lipschitz.sweep.engine.catalogue import ENGINES
 from lipschitz.sweep.engine.in_process import train
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.local import Local
@@ -72,7 +73,7 @@ def test_a_wrong_engine_is_one_line(tmp_path: Path, engine: str, said: str) -> N
 
 def test_the_local_engine_is_the_package_s_own() -> None:
     assert list(ENGINES.own) == ["local"]
-    assert engine_called("local") == Local()
+    assert default_config(ENGINES, "local", "--engine") == Local()
 
 
 class Interrupting(ProgressLog):
@@ -177,4 +178,4 @@ def test_a_run_knows_nothing_of_its_site(tmp_path: Path) -> None:
     assert elsewhere.run.id == job.run.id
     assert elsewhere.run.definition(1) == job.run.definition(1)
     with pytest.raises(InputError):
-        engine_called(elsewhere.site.engine)
+        default_config(ENGINES, elsewhere.site.engine, "--engine")
