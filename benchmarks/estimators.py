@@ -20,10 +20,10 @@ from paired import write
 from torch import Tensor, nn
 
 from lipschitz.constraints.none import NoConstraint
-from lipschitz.estimation.gram import operator_bound, reshaped_factor
-from lipschitz.estimation.lanczos import LinearMap, largest_singular_value
 from lipschitz.estimation.layers import WeightedLayer, input_shapes, reshaped_weight
-from lipschitz.estimation.operators import adjoint, linear_part
+from lipschitz.estimation.sigma.lanczos import LinearMap, leading_singular_value
+from lipschitz.estimation.sigma.operators import adjoint, linear_part
+from lipschitz.estimation.upper_bound.gram_iteration import operator_bound, overlap_factor
 from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 
@@ -96,7 +96,7 @@ def _truth(layer: WeightedLayer, of: str, shape: torch.Size) -> float:
         return float(torch.linalg.svdvals(reshaped_weight(layer))[0])
     # Another start than that of any estimator below.
     forward, start = linear_part(layer), _random(shape, seed=1)
-    return largest_singular_value(forward, adjoint(forward, start), start, tolerance=1e-10, max_steps=400)
+    return leading_singular_value(forward, adjoint(forward, start), start, tolerance=1e-10, max_steps=400).sigma
 
 
 def _reshaped(old: WeightedLayer, new: WeightedLayer) -> Iterator[Way]:
@@ -123,7 +123,7 @@ def _operator(old: WeightedLayer, new: WeightedLayer, shape: torch.Size) -> Iter
     for steps in GRAM_STEPS:
         yield Way("Gram iteration (certified)", steps, _bound(new, shape, steps))
     yield Way("eigenvalues by frequency (certified)", None, _bound(new, shape, None))
-    yield Way("reshaped σ × overlap (certified)", None, lambda: _sigma(new) * reshaped_factor(new, shape))
+    yield Way("reshaped σ × overlap (certified)", None, lambda: _sigma(new) * overlap_factor(new, shape))
     yield Way("reshaped σ taken for it", None, lambda: _sigma(new))
 
 
@@ -138,7 +138,7 @@ def _power(forward: LinearMap, back: LinearMap, start: Tensor, steps: int) -> Ca
 
 
 def _lanczos(forward: LinearMap, back: LinearMap, start: Tensor, steps: int) -> Callable[[], float]:
-    return lambda: largest_singular_value(forward, back, start, tolerance=1e-13, max_steps=steps)
+    return lambda: leading_singular_value(forward, back, start, tolerance=1e-13, max_steps=steps).sigma
 
 
 def _bound(layer: WeightedLayer, shape: torch.Size, steps: int | None) -> Callable[[], float]:

@@ -12,10 +12,10 @@ from discriminator import generation, noise_images
 from paired import write
 
 from lipschitz.constraints.catalogue import CONSTRAINTS
-from lipschitz.estimation.bounds import layer_bounds
-from lipschitz.estimation.exact import exact
+from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import input_shapes
-from lipschitz.estimation.sigma import layer_sigmas
+from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
+from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 from lipschitz.tasks.measurement import measure_discriminator
@@ -49,10 +49,10 @@ def measure(options: argparse.Namespace, workload: dict[str, int]) -> dict[str, 
     places = {place: torch.randn(POINTS, *shape) for place in PLACES}
     starts: dict[str, torch.Tensor] = {}
     seconds: dict[str, float] = {}
-    with exact(task.discriminator) as net:
+    with float64_copy(task.discriminator) as net:
         seconds["σ of kernels and operators, cold"] = _seconds(lambda: layer_sigmas(net, example, starts=starts))
     steps = [_seconds(lambda: task.step(0.0)) for _ in range(options.steps)]
-    with exact(task.discriminator) as net:
+    with float64_copy(task.discriminator) as net:
         shapes = input_shapes(net, shape)
         kept = dict(starts)
         seconds["σ of kernels and operators, warm"] = _seconds(lambda: layer_sigmas(net, example, starts=kept))

@@ -11,9 +11,9 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 
-from lipschitz.estimation.bounds import layer_bounds
 from lipschitz.estimation.layers import WeightedLayer, input_shapes, weighted_layers
-from lipschitz.estimation.sigma import layer_sigmas, reshaped_sigmas, spectra
+from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas, reshaped_sigmas, spectra
+from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.resnet import ResNet
 

@@ -11,9 +11,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from lipschitz.metrics.frechet import frechet_of_moments, moments
+from lipschitz.metrics.inner_products import add_inner_products
 from lipschitz.metrics.kid import KernelSums
-from lipschitz.metrics.neighbours import Balls
-from lipschitz.metrics.pairs import over_pairs
+from lipschitz.metrics.precision_recall import NeighbourBalls
 
 SAMPLES = int(os.environ.get("METRIC_SAMPLES", "10000"))
 DIMENSIONS = 2048
@@ -38,9 +38,9 @@ def pairs(features: Features) -> tuple[float, float]:
     size = min(1000, SAMPLES)
     rng = np.random.default_rng(0)
     sums = KernelSums(len(fake), len(real), DIMENSIONS, subsets=100, size=size, rng=rng)
-    balls = Balls(fake, real, k=5)
-    over_pairs(fake, real, [sums, balls])
-    return sums.kid().mean, balls.neighbourhoods().coverage
+    balls = NeighbourBalls(fake, real, k=5)
+    add_inner_products(fake, real, [sums, balls])
+    return sums.kid().mean, balls.result().coverage
 
 
 @pytest.mark.benchmark(group="metrics of features")

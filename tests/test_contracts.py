@@ -16,9 +16,9 @@ from torch.testing import assert_close
 from lipschitz.constraints.base import Batch, Constraint, Refusal, constrain
 from lipschitz.constraints.batch_dependence import batch_dependent
 from lipschitz.constraints.catalogue import CONSTRAINTS
-from lipschitz.estimation.ascent import lower_bound
-from lipschitz.estimation.exact import exact
+from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import raw_weight, weighted_layers
+from lipschitz.estimation.lower_bound.gradient_ascent import lower_bound
 from lipschitz.models.base import PairModel
 from lipschitz.models.catalogue import MODELS
 from lipschitz.random_streams import stream
@@ -220,7 +220,7 @@ def test_only_update_and_project_write_buffers(constraint: Constraint, model: An
 def test_a_certified_method_keeps_its_promise_on_pairs_of_points(constraint: Constraint, model: Any) -> None:
     net = wrapped(constraint, model)
     train(constraint, net, model, steps=3)
-    with exact(net) as twin:
+    with float64_copy(net) as twin:
         near = torch.Generator().manual_seed(0)
         x = torch.randn(10_000, *SHAPES[model.kind], generator=near, dtype=torch.float64)
         y = x + torch.randn(x.shape, generator=near, dtype=torch.float64) * torch.logspace(-4, 1, len(x)).view(

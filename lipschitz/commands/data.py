@@ -14,7 +14,7 @@ from lipschitz.datasets.files.download import Observer, download
 from lipschitz.datasets.files.unpack import unpack
 from lipschitz.datasets.images.published import Archive, Published
 from lipschitz.errors import InputError, nearest
-from lipschitz.features.weights import SOURCE, cached_weights, download_weights
+from lipschitz.features.inception_weights import SOURCE, cached_weights, download_weights
 
 PUBLISHED: dict[str, type[Published]] = {name: kind for name, kind in DATASETS.items() if issubclass(kind, Published)}
 """What data there is to fetch."""

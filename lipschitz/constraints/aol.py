@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.certified import CertifiedWeight, certify, check_certified
 from lipschitz.estimation.layers import WeightedLayer
-from lipschitz.estimation.phases import axes, polyphase
+from lipschitz.estimation.upper_bound.polyphase import convolution_axes, polyphase_kernel
 
 ALL = slice(None)
 
@@ -40,7 +40,7 @@ class AOL(Constraint):
 
     def _weight(self, layer: WeightedLayer, shape: torch.Size) -> CertifiedWeight:
         groups = 1 if isinstance(layer, nn.Linear) else layer.groups
-        return RescaledColumns(self.coefficient, groups, [axis.phases for axis in axes(layer, shape)])
+        return RescaledColumns(self.coefficient, groups, [axis.phases for axis in convolution_axes(layer, shape)])
 
 
 class RescaledColumns(CertifiedWeight):
@@ -54,7 +54,7 @@ class RescaledColumns(CertifiedWeight):
         """Return W D in float64; a zero column, which any factor leaves zero, has the factor one."""
         kernel = weight.double()
         grouped = kernel.view(self.groups, -1, *kernel.shape[1:])
-        ordinary = polyphase(kernel, self.phases)
+        ordinary = polyphase_kernel(kernel, self.phases)
         sums = self_correlation_sums(ordinary.view(self.groups, -1, *ordinary.shape[1:]))
         factors = torch.where(sums > 0, sums, 1.0).rsqrt()
         factors = factors.view(self.groups, 1, weight.shape[1], *self.phases)

@@ -10,8 +10,8 @@ from torch.nn.utils import parametrize
 
 from lipschitz.constraints.base import Refusal
 from lipschitz.constraints.one_lipschitz import why_unbounded
-from lipschitz.estimation.bounds import applies_its_weight
 from lipschitz.estimation.layers import WeightedLayer, input_shapes, reparametrizations
+from lipschitz.estimation.upper_bound.layer_bounds import has_torch_forward
 
 MARGIN = 1e-7
 """By how much a kernel in float64 may exceed its bound by rounding."""
@@ -118,7 +118,7 @@ def _why_changed(module: nn.Module) -> str | None:
 
 
 def _why_no_layer(layer: nn.Module) -> str | None:
-    if not applies_its_weight(layer):
+    if not has_torch_forward(layer):
         return "its forward is its own"
     mode = getattr(layer, "padding_mode", "zeros")
     return None if mode == "zeros" else f"its padding mode is '{mode}'"

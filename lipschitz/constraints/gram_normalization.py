@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.certified import CertifiedWeight, certify, check_certified
-from lipschitz.estimation.gram import convolution_bound
 from lipschitz.estimation.layers import WeightedLayer
-from lipschitz.estimation.phases import Axis, axes
+from lipschitz.estimation.upper_bound.gram_iteration import convolution_bound
+from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis, convolution_axes
 
 
 class GramNormalization(Constraint):
@@ -39,13 +39,13 @@ class GramNormalization(Constraint):
 
     def _weight(self, layer: WeightedLayer, shape: torch.Size) -> CertifiedWeight:
         groups = 1 if isinstance(layer, nn.Linear) else layer.groups
-        return DividedByBound(self.coefficient, axes(layer, shape), groups, self.iterations)
+        return DividedByBound(self.coefficient, convolution_axes(layer, shape), groups, self.iterations)
 
 
 class DividedByBound(CertifiedWeight):
     """W -> c W / B(W); a zero kernel stays one."""
 
-    def __init__(self, coefficient: float, along: Sequence[Axis], groups: int, iterations: int) -> None:
+    def __init__(self, coefficient: float, along: Sequence[ConvolutionAxis], groups: int, iterations: int) -> None:
         super().__init__(coefficient)
         self.along, self.groups, self.iterations = tuple(along), groups, iterations
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lipschitz.constraints.base import Refusal
-from lipschitz.estimation.probe import probe
+from lipschitz.estimation.layers import probe_input_shapes
 
 
 def fill_norm_slots(
@@ -39,7 +39,8 @@ def fill_norm_slots(
 def slot_shapes(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Size]:
     """Return, for each empty norm slot by name, the shape of what one sample of ``shape`` makes it see, without batch.
 
-    Seen by a `probe`, which changes nothing. A slot that the forward pass does not use is left out.
+    Found by `probe_input_shapes`, which does not change the network. A slot that the forward pass does not use is left
+    out.
     """
     shapes: dict[str, torch.Size] = {}
     slots = [
@@ -47,7 +48,7 @@ def slot_shapes(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Size]
         for name, module in net.named_modules()
         if isinstance(module, nn.Identity) and name.rpartition(".")[2] == "norm"
     ]
-    probe(net, shape, slots)
+    probe_input_shapes(net, shape, slots)
     return shapes
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from lipschitz.estimation.kinds import torch_kind
-from lipschitz.estimation.slopes import MODULES as ACTIVATIONS
+from lipschitz.estimation.upper_bound.activation_constants import ACTIVATION_MODULES
+from lipschitz.estimation.upper_bound.module_rules import torch_class
 
 
 def why_unbounded(module: nn.Module) -> str | None:
@@ -20,14 +20,14 @@ def why_unbounded(module: nn.Module) -> str | None:
     constant = getattr(module, "lipschitz_constant", None)
     if constant is not None:
         return _why_above_one(constant)
-    if (kind := torch_kind(module, OTHERS)) is not None:
+    if (kind := torch_class(module, OTHERS)) is not None:
         return OTHERS[kind](module)
     if next(module.children(), None) is not None:
         return "what its forward makes of its children is not known: it may add them"
     if next(module.parameters(), None) is not None:
         return "nothing bounds its parameters"
-    if (kind := torch_kind(module, ACTIVATIONS)) is not None:
-        return _why_above_one(max(ACTIVATIONS[kind](_in_mode(module, training)) for training in (False, True)))
+    if (kind := torch_class(module, ACTIVATION_MODULES)) is not None:
+        return _why_above_one(max(ACTIVATION_MODULES[kind](_in_mode(module, training)) for training in (False, True)))
     return "no Lipschitz constant of it is known"
 
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.certified import CertifiedWeight, certify, check_certified
-from lipschitz.estimation.gram import reshaped_factor
 from lipschitz.estimation.layers import WeightedLayer
+from lipschitz.estimation.upper_bound.gram_iteration import overlap_factor
 
 
 class Orthogonal(Constraint):
@@ -48,7 +48,7 @@ class Orthogonal(Constraint):
     def _weight(self, layer: WeightedLayer, shape: torch.Size) -> CertifiedWeight:
         groups = 1 if isinstance(layer, nn.Linear) else layer.groups
         # Zero where the kernel meets nothing but padding: then any kernel will do.
-        return OrthogonalWeight(self.coefficient, groups, reshaped_factor(layer, shape) or 1.0, layer.weight)
+        return OrthogonalWeight(self.coefficient, groups, overlap_factor(layer, shape) or 1.0, layer.weight)
 
 
 class OrthogonalWeight(CertifiedWeight):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lipschitz.estimation.lanczos import LinearMap
+from lipschitz.estimation.sigma.lanczos import LinearMap
 
 EPSILON = 1e-12
 """Smallest norm that is divided by, as in `torch.nn.functional.normalize`."""

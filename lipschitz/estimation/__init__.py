@@ -1,1 +1,1 @@
-"""Singular values of layers and Lipschitz bounds of networks: linear algebra only."""
+"""Singular values of layers, and lower and upper bounds of a network's Lipschitz constant, by linear algebra."""

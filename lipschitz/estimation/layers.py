@@ -1,28 +1,28 @@
-"""The layers that carry a weight, and the matrix that the literature makes of their kernels."""
+"""Linear and convolution layers of a network: their weights, kernels as matrices, and input shapes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lipschitz.estimation.probe import probe
+from lipschitz.estimation.fixed_labels import example_labels
 
 WeightedLayer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d
 WEIGHTED: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
 
 
 def weighted_layers(net: nn.Module) -> Iterator[tuple[str, WeightedLayer]]:
-    """Yield the (name, layer) of every Linear, Conv1d, Conv2d and ConvTranspose2d of ``net``, as defined."""
+    """Yield (name, layer) for every Linear, Conv1d, Conv2d and ConvTranspose2d of ``net``, in order of definition."""
     for name, module in net.named_modules():
         if isinstance(module, WeightedLayer):
             yield name, module
 
 
 def raw_weight(layer: WeightedLayer) -> Tensor:
-    """Return the trained parameter behind ``layer.weight``: or what its reparametrisation starts from."""
+    """Return the trained parameter: ``layer.weight``, or the original weight behind its reparametrisations."""
     if parametrize.is_parametrized(layer, "weight"):
         original: Tensor = layer.parametrizations["weight"].original  # type: ignore[union-attr, index]
         return original
@@ -39,7 +39,7 @@ def reparametrizations(layer: nn.Module) -> tuple[nn.Module, ...]:
 
 
 def compute_reparametrized(net: nn.Module) -> None:
-    """Compute every reparametrised tensor of ``net``; within `parametrize.cached` each is kept for the block."""
+    """Compute every reparametrised tensor of ``net``; inside `parametrize.cached` each is then cached for the block."""
     for module in net.modules():
         if parametrize.is_parametrized(module):
             for name in cast(nn.ModuleDict, module.parametrizations):
@@ -49,8 +49,8 @@ def compute_reparametrized(net: nn.Module) -> None:
 def as_matrix(weight: Tensor, transposed: bool = False) -> Tensor:
     """Reshape a kernel to ``(d_out, d_in k_1 k_2 ...)``, as in Sec. 2.1 of Miyato et al. 2018 (arXiv:1802.05957).
 
-    ``weight``: ``(d_out, d_in, ...)``; with ``transposed``, as transposed convolutions store it, ``(d_in, d_out,
-    ...)``. A view wherever strides allow.
+    ``weight`` is ``(d_out, d_in, k_1, k_2, ...)``, or with ``transposed`` the ``(d_in, d_out, k_1, k_2, ...)`` of a
+    transposed convolution. The result is a view where the strides allow it.
     """
     if transposed:
         weight = weight.transpose(0, 1)
@@ -63,28 +63,73 @@ def is_transposed(layer: nn.Module) -> bool:
 
 
 def reshaped_weight(layer: WeightedLayer) -> Tensor:
-    """Return the effective weight, the one that the forward pass uses, as a matrix ``(d_out, d_in k_1 k_2 ...)``."""
+    """Return the effective weight, which the forward pass uses, as a matrix ``(d_out, d_in k_1 k_2 ...)``."""
     return as_matrix(layer.weight, is_transposed(layer))
 
 
 def input_shapes(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Size]:
-    """Return, for each weighted layer by name, the shape of what one sample of ``shape`` makes it see, without batch.
+    """Return the input shape of each weighted layer by name, without the batch, for one sample of ``shape``.
 
-    Seen by a `probe`, which changes nothing. A layer that the forward pass does not use is left out. Of one that it
-    uses at several sizes the largest along each axis is returned: a zero-padded convolution's operator at a smaller
-    size is part of the one at a larger, so that its norm there bounds every use.
+    Found by `probe_input_shapes`. A layer that the forward pass does not use is left out. For a layer that is used at
+    several sizes the largest size along each axis is returned. The operator of a zero-padded convolution at a smaller
+    size is part of its operator at a larger size, so the norm at the largest size bounds every use.
 
     Raises:
-        ValueError: a convolution whose padding is not with zeros is used at several sizes, of which none bounds all.
+        ValueError: a convolution with a padding mode other than zeros is used at several sizes. Its norm at one size
+            does not bound its norm at another.
     """
     shapes: dict[str, torch.Size] = {}
 
-    def remember(name: str, mode: str, seen: torch.Size) -> None:
+    def keep_largest(name: str, mode: str, seen: torch.Size) -> None:
         before = shapes.get(name, seen)
         if before != seen and mode != "zeros":
-            raise ValueError(f"'{name}', padded by mode '{mode}', is used at {tuple(before)} and {tuple(seen)}")
+            raise ValueError(
+                f"'{name}' has padding mode '{mode}' and is used at {tuple(before)} and {tuple(seen)}; "
+                "supported at several sizes: zeros"
+            )
         shapes[name] = torch.Size(map(max, before, seen)) if len(before) == len(seen) else seen
 
-    layers = weighted_layers(net)
-    probe(net, shape, [(one, partial(remember, name, getattr(one, "padding_mode", "zeros"))) for name, one in layers])
+    probe_input_shapes(
+        net,
+        shape,
+        [
+            (layer, partial(keep_largest, name, getattr(layer, "padding_mode", "zeros")))
+            for name, layer in weighted_layers(net)
+        ],
+    )
     return shapes
+
+
+ShapeCallback = Callable[[torch.Size], None]
+"""Receives the shape of a module's input, without the batch."""
+
+
+def probe_input_shapes(
+    net: nn.Module, shape: tuple[int, ...], callbacks: Iterable[tuple[nn.Module, ShapeCallback]]
+) -> None:
+    """Call each callback with the input shape of its module, for one sample of ``shape``.
+
+    Runs one forward pass on zeros, in eval mode and without gradients, with a forward hook on each module. Afterwards
+    every module is back in its mode and the hooks are removed. A callback is called once for each use of its module in
+    the forward pass, so not at all for an unused module.
+    """
+    handles = [
+        module.register_forward_pre_hook(_shape_hook(callback), with_kwargs=True) for module, callback in callbacks
+    ]
+    if not handles:
+        return
+    modes = [(module, module.training) for module in net.modules()]
+    like = next(net.parameters(), torch.empty(0))
+    try:
+        with torch.no_grad():
+            sample = torch.zeros(1, *shape, dtype=like.dtype, device=like.device)
+            net.eval()(sample, *example_labels(net, sample))
+    finally:
+        for module, training in modes:
+            module.training = training
+        for handle in handles:
+            handle.remove()
+
+
+def _shape_hook(callback: ShapeCallback) -> Callable[[nn.Module, tuple[Tensor, ...], dict[str, Any]], None]:
+    return lambda _, args, kwargs: callback((args[0] if args else kwargs["input"]).shape[1:])

@@ -1,37 +1,37 @@
-"""Anyone's network: σ of each layer, and a bracket of the network's Lipschitz constant."""
+"""Measure a network: σ of each layer, and a lower and an upper bound of the network's Lipschitz constant."""
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from lipschitz.estimation.ascent import lower_bound
-from lipschitz.estimation.bounds import layer_bounds
-from lipschitz.estimation.bracket import in_order, ratio
-from lipschitz.estimation.composition import upper_bound
-from lipschitz.estimation.exact import exact
-from lipschitz.estimation.gradients import Network
+from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import WEIGHTED, input_shapes, weighted_layers
-from lipschitz.estimation.sigma import layer_sigmas
-from lipschitz.estimation.tracing import one_line
+from lipschitz.estimation.lower_bound.gradient_ascent import lower_bound
+from lipschitz.estimation.lower_bound.gradient_norms import Network
+from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
+from lipschitz.estimation.upper_bound.composition import upper_bound
+from lipschitz.estimation.upper_bound.fx_tracer import first_line
+from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 from lipschitz.random_streams import stream
 
-POINTS = 32
-"""Points of noise from which the search for a lower bound starts, where none are given."""
+NOISE_POINTS = 32
+"""Number of noise points from which the search for the lower bound starts if no points are given."""
 
 
 class MeasuredLayer(NamedTuple):
-    """What was measured of a weighted layer, at the size that the network gives it."""
+    """Singular values of a weighted layer at the input size that it has in the network."""
 
     name: str
     type: str
     """torch's name of its class."""
     reshaped: float
-    """σ of the kernel as a ``(d_out, d_in k k)`` matrix: a bound of nothing in general."""
+    """σ of the kernel as a ``(d_out, d_in k k)`` matrix; in general neither a lower nor an upper bound of the next."""
     operator: float
     """σ of the operator that the layer applies, from below."""
     upper: float
-    """A certified upper bound of that; infinite where none is known."""
+    """A certified upper bound of ``operator``; infinite if none is known."""
 
 
 class Measurement(NamedTuple):
@@ -39,41 +39,41 @@ class Measurement(NamedTuple):
 
     layers: tuple[MeasuredLayer, ...]
     lower: float
-    """The steepest that the network was found to be, see `lipschitz.estimation.ascent.lower_bound`."""
+    """Lower bound by gradient ascent, see `lipschitz.estimation.lower_bound.gradient_ascent.lower_bound`."""
     upper: float
-    """Composed over the network's graph, see `lipschitz.estimation.composition.upper_bound`."""
+    """Certified upper bound, see `lipschitz.estimation.upper_bound.composition.upper_bound`."""
     reasons: tuple[str, ...]
-    """Why ``upper`` is infinite, and what the values take for granted."""
+    """Why ``upper`` is infinite, and the conditions under which the values hold."""
 
     @property
     def ratio(self) -> float:
-        """How many times ``upper`` is ``lower``: one where the constant is known, infinite where nothing is."""
-        return ratio(self.lower, self.upper)
+        """``upper / lower``, see `bound_ratio`."""
+        return bound_ratio(self.lower, self.upper)
 
 
 def measure(
     net: nn.Module, shape: tuple[int, ...], points: Tensor | None = None, *, seed: int = 0, tolerance: float = 1e-3
 ) -> Measurement:
-    """Measure a copy of ``net`` in float64 and eval mode; the network and torch's generators are left alone.
+    """Measure a copy of ``net`` in float64 and eval mode; the network and torch's generators are not changed.
 
-    Everything is in the Euclidean norm, of one sample x -> net(x), over all inputs, not only ``points``.
+    All values are in the Euclidean norm, for the function of one sample x -> net(x), over all inputs.
 
     Args:
         net: takes ``(n, *shape)`` and returns ``(n, ...)``.
         shape: of one sample, such as ``(3, 32, 32)``.
-        points: ``(n, *shape)`` where the search for the lower bound starts, such as data; standard normal noise where
-            none are given.
+        points: ``(n, *shape)``, for example data, where the search for the lower bound starts; by default standard
+            normal noise.
         seed: of the noise and of the search.
         tolerance: relative, of each layer's ``operator``.
 
     Raises:
-        ValueError: the network does not take such samples or does not return one output for each, or it holds a
-            parameter or buffer that is not finite.
+        ValueError: the network does not take such samples or does not return one output for each of them, or a
+            parameter or buffer is not finite.
     """
     rng = stream(seed, "measure")
     if points is None:
-        points = torch.randn((POINTS, *shape), generator=rng, dtype=torch.float64)
-    with exact(net) as twin:
+        points = torch.randn((NOISE_POINTS, *shape), generator=rng, dtype=torch.float64)
+    with float64_copy(net) as twin:
         like = next(twin.parameters(), torch.empty(0, dtype=torch.float64))
         points = points.detach().to(like)
         _check(twin, shape, points)
@@ -82,42 +82,62 @@ def measure(
         bounds = layer_bounds(twin, input_shapes(twin, shape))
         layers = []
         for name, sigma in sigmas.items():
-            layers.append(MeasuredLayer(name, _kind(twin.get_submodule(name)), *sigma[:2], bounds[name].constant))
+            layers.append(MeasuredLayer(name, _class_name(twin.get_submodule(name)), *sigma[:2], bounds[name].constant))
             if not sigma.converged:
-                reasons.append(f"σ of '{name}' as an operator is what was found before the tolerance was met")
+                reasons.append(f"σ of '{name}' as an operator did not converge to the tolerance")
         upper = upper_bound(twin, shape, bounds)
         if _mixes_samples(twin, points):
-            reasons.append("it mixes the samples of a batch: measured as a function of a batch of one")
+            reasons.append("the network mixes the samples of a batch: measured as a function of a batch of one")
             lower = lower_bound(_one_by_one(twin), points, rng)
         else:
             lower = lower_bound(twin, points, rng)
-    lower, at_most, said = in_order(lower, upper.constant)
-    return Measurement(tuple(layers), lower, at_most, (*upper.reasons, *reasons, *([said] if said else [])))
+    lower, at_most, note = ordered_bounds(lower, upper.constant)
+    return Measurement(tuple(layers), lower, at_most, (*upper.reasons, *reasons, *([note] if note else [])))
+
+
+def ordered_bounds(lower: float, upper: float) -> tuple[float, float, str]:
+    """Return (lower, upper, note) with lower <= upper; the note says that ``lower`` was reduced to ``upper``.
+
+    Only rounding can make it necessary. The rounding error of a difference of two outputs grows with the hidden values,
+    not with their differences: a network with offsets of 10⁸ between its layers may seem steeper than it is.
+    """
+    if lower <= upper:
+        return lower, upper, ""
+    note = f"found {lower:.6g}, above the certified bound, by rounding of large values inside the network"
+    return upper, upper, note
+
+
+def bound_ratio(lower: float, upper: float) -> float:
+    """Return ``upper / lower``: one where the bounds are equal, infinity where ``lower`` is zero and ``upper`` not."""
+    if upper == lower:
+        return 1.0
+    return upper / lower if lower > 0 else math.inf
 
 
 def _check(net: nn.Module, shape: tuple[int, ...], points: Tensor) -> None:
-    """Raise ValueError, saying what the first layer takes, unless ``net`` makes one output of each sample."""
+    """Raise ValueError unless ``net`` returns one output for each sample; the error names the first layer."""
     if not len(points) or points.shape[1:] != shape:
-        raise ValueError(f"points of shape {tuple(points.shape)}; allowed: (n, {', '.join(map(str, shape))}), n > 0")
+        sizes = ", ".join(map(str, shape))
+        raise ValueError(f"expected points of shape (n, {sizes}) with n > 0, got {tuple(points.shape)}")
     try:
         with torch.no_grad():
             outputs = net(points[:1].repeat(2, *[1] * len(shape)))
     except Exception as error:
         first = next(((name, layer) for name, layer in weighted_layers(net)), None)
-        said = f"; its first layer is '{first[0]}', {_kind(first[1])}({first[1].extra_repr()})" if first else ""
-        raise ValueError(f"the network does not take samples of shape {shape}: {one_line(error)}{said}") from error
+        hint = f"; its first layer is '{first[0]}', {_class_name(first[1])}({first[1].extra_repr()})" if first else ""
+        raise ValueError(f"the network does not take samples of shape {shape}: {first_line(error)}{hint}") from error
     if not isinstance(outputs, Tensor):
-        raise ValueError(f"the network returns a {type(outputs).__name__}; allowed: one tensor")
+        raise ValueError(f"expected the network to return one tensor, got {type(outputs).__name__}")
     if outputs.dim() == 0 or len(outputs) != 2:
-        raise ValueError(f"the network returns {tuple(outputs.shape)} for two samples; allowed: (2, ...)")
+        raise ValueError(f"expected the network to return (2, ...) for two samples, got {tuple(outputs.shape)}")
 
 
-def _kind(layer: nn.Module) -> str:
+def _class_name(layer: nn.Module) -> str:
     return next(kind.__name__ for kind in WEIGHTED if isinstance(layer, kind))
 
 
 def _mixes_samples(net: Network, points: Tensor) -> bool:
-    """Say whether the output for one sample changes with another of its batch, or with there being one."""
+    """Say whether the output for one sample depends on the other samples of its batch or on their number."""
     with torch.enable_grad():
         two = torch.cat([points[:1], points[-1:]]).requires_grad_()
         output = net(two.clone())[:1]

@@ -1,1 +1,1 @@
-"""Maps from images to vectors, and what is kept of real images: the spaces in which generated ones are judged."""
+"""Feature networks for images, protocols of FID, KID and Inception Score, and cached statistics of real images."""

@@ -1,4 +1,4 @@
-"""The Inception network of the FID: features, and the class logits of the Inception Score."""
+"""Inception network of the FID: features of images, and class logits for the Inception Score."""
 
 import hashlib
 import io
@@ -13,39 +13,40 @@ from torch import Tensor, nn
 
 from lipschitz.datasets.images.torchvision_import import import_torchvision
 from lipschitz.errors import InputError
+from lipschitz.features.inception_weights import SHA256
 from lipschitz.features.preprocessing import preprocess
-from lipschitz.features.weights import SHA256
 from lipschitz.tf32 import float32_products
 
 DIMENSIONS, CLASSES = 2048, 1008
 BATCH = 64
-"""Images that pass at a time."""
+"""Number of images in a forward pass."""
 
 
-class Embedded(NamedTuple):
-    """Images as the network sees them."""
+class InceptionOutputs(NamedTuple):
+    """Outputs of the Inception network for n images."""
 
     features: np.ndarray
-    """Last average pooling, float32 ``(n, 2048)``: what FID and KID compare."""
+    """Output of the last average pooling, float32 ``(n, 2048)``, for FID and KID."""
     logits: np.ndarray
-    """Of the network's own 1,008 classes, without their bias, float32 ``(n, 1008)``: what the Inception Score takes."""
+    """Logits of the network's 1,008 classes without bias, float32 ``(n, 1008)``, for the Inception Score."""
 
 
 @dataclass(frozen=True)
 class Inception:
-    """The network of TensorFlow's 2015 graph, as pytorch-fid and torch-fidelity have it, in float32 and eval mode."""
+    """The network of TensorFlow's 2015 graph, as in pytorch-fid and torch-fidelity, in float32 and eval mode."""
 
     backbone: nn.Module
     """Images ``(n, 3, 299, 299)`` -> features ``(n, 2048)``."""
     head: Tensor
-    """Weights of the classes, ``(1008, 2048)``. Their bias is left out, as in the code of Salimans et al. 2016."""
+    """Weights of the last layer, ``(1008, 2048)``. Its bias is left out, as in the code of Salimans et al. 2016."""
     sha256: str
-    """SHA-256, in hex, of the file of weights."""
+    """SHA-256, in hex, of the file with the weights."""
 
-    def embed(self, images: Iterable[Tensor], preprocessing: str) -> Embedded:
-        """Map chunks of uint8 images ``(k, c, h, w)``, together n of them, in their order.
+    def embed(self, images: Iterable[Tensor], preprocessing: str) -> InceptionOutputs:
+        """Map chunks of uint8 images ``(k, c, h, w)``, n images in all, to the outputs for all n in order.
 
-        Nothing of it runs below float32, whatever precision training was given.
+        ``preprocessing`` is a key of `lipschitz.features.preprocessing.PREPROCESSINGS`. All products are in float32 or
+        float64, also if training uses TF32.
         """
         device = self.head.device
         features, logits = [], []
@@ -55,24 +56,24 @@ class Inception:
                     seen: Tensor = self.backbone(preprocess(part, preprocessing))
                     features.append(seen.cpu())
                     logits.append((seen.double() @ self.head.double().T).float().cpu())
-        return Embedded(torch.cat(features).numpy(), torch.cat(logits).numpy())
+        return InceptionOutputs(torch.cat(features).numpy(), torch.cat(logits).numpy())
 
 
 def load_inception(path: Path, device: torch.device) -> Inception:
-    """Return the network with the weights of pytorch-fid's (or torch-fidelity's) file ``path``.
+    """Return the network with the weights in the file ``path``, as published by pytorch-fid.
 
     Raises:
-        InputError: the file cannot be read, or is not the published one.
+        InputError: the file cannot be read or is not the published one.
     """
     content, sha256 = read_weights(path)
     return inception_of(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), sha256, device)
 
 
 def read_weights(path: Path) -> tuple[bytes, str]:
-    """Return the content of ``path`` and its SHA-256, of which the published name tells the first 8 hex digits.
+    """Return the content of ``path`` and its SHA-256, which must begin with `inception_weights.SHA256`.
 
     Raises:
-        InputError: the file cannot be read, or is not the published one.
+        InputError: the file cannot be read or is not the published one.
     """
     try:
         content = path.read_bytes()
@@ -82,15 +83,15 @@ def read_weights(path: Path) -> tuple[bytes, str]:
     if not found.startswith(SHA256):
         size = f"{len(content):,} bytes"
         raise InputError(
-            f"{path} does not hold the weights of the FID's Inception network: its SHA-256 begins with {found[:8]}, "
-            f"that of the published file with {SHA256} ({size}); fetch it again"
+            f"{path} does not hold the weights of the FID's Inception network ({size}): its SHA-256 begins with "
+            f"{found[:8]}, that of the published file begins with {SHA256}; download it again"
         )
     return content, found
 
 
 def inception_of(weights: dict[str, Tensor], sha256: str, device: torch.device) -> Inception:
-    """Return the network with ``weights``, a state dict in torchvision's names."""
-    net = untrained()
+    """Return the network with ``weights``, a state dict with torchvision's names."""
+    net = untrained_network()
     net.load_state_dict(weights)
     head = net.get_parameter("fc.weight").detach()
     net.fc = nn.Identity()
@@ -98,15 +99,15 @@ def inception_of(weights: dict[str, Tensor], sha256: str, device: torch.device) 
     return Inception(net.to(device), head.to(device), sha256)
 
 
-def untrained() -> nn.Module:
-    """Return the network with random weights from torch's global generator: torchvision's with pytorch-fid's blocks."""
+def untrained_network() -> nn.Module:
+    """Return torchvision's Inception v3 with pytorch-fid's blocks, and random weights from torch's global generator."""
     torchvision = import_torchvision()
     from pytorch_fid import inception as blocks
 
     net: nn.Module = torchvision.models.inception_v3(
         weights=None, num_classes=CLASSES, aux_logits=False, init_weights=False
     )
-    # The graph of 2015 pools without counting the padding, and once takes the maximum instead.
+    # The 2015 graph does not count the padding in average pooling, and has max pooling in one block.
     net.Mixed_5b = blocks.FIDInceptionA(192, pool_features=32)
     net.Mixed_5c = blocks.FIDInceptionA(256, pool_features=64)
     net.Mixed_5d = blocks.FIDInceptionA(288, pool_features=64)

@@ -1,7 +1,7 @@
-"""The feature space in which images are compared: a small classifier of the same data set, trained once and kept.
+"""Reference classifier: a small classifier of the data set, trained once and cached, whose features compare images.
 
-It stands where the FID has an Inception network, and needs no weights from elsewhere. Its distances compare methods on
-one data set; they are no FID, and mean nothing across data sets.
+It replaces the Inception network of the FID and needs no downloaded weights. Its distances compare methods on one data
+set. They are not FIDs and cannot be compared across data sets.
 """
 
 import hashlib
@@ -24,14 +24,14 @@ from lipschitz.models.classifier import Classifier
 from lipschitz.random_streams import stream, stream_seed
 
 VERSION = 1
-"""Raised by every change to this file or to the network that changes the trained weights."""
+"""Part of the cache key; increase it with every change that changes the trained weights."""
 BATCH = 250
-"""Images whose features are computed at a time."""
+"""Number of images in a forward pass."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the classifier is trained: AdamW under a one-cycle schedule (Smith and Topin 2017, arXiv:1708.07120)."""
+    """Training of the classifier: AdamW with a one-cycle schedule (Smith and Topin 2017, arXiv:1708.07120)."""
 
     steps: int = 500
     batch_size: int = 64
@@ -43,19 +43,19 @@ class Recipe:
 
 @dataclass(frozen=True)
 class FeatureExtractor:
-    """A trained classifier, as a map from images to features."""
+    """A trained classifier as a map from images to features."""
 
     net: Classifier
-    """In float64: its features do not depend on the device, on TF32 or on how images are batched, beyond rounding."""
+    """In float64, so that the features do not depend on device, TF32 or batch size, up to float64 rounding."""
     accuracy: float
-    """Share of held-out images that it classifies correctly."""
+    """Share of held-out images that are classified correctly."""
     sha256: str
-    """SHA-256, in hex, of its weights."""
+    """SHA-256, in hex, of the weights."""
 
     def features(self, images: Tensor) -> np.ndarray:
-        """Map float images ``(n, c, h, w)`` in [-1, 1] to float64 features ``(n, 64)``; draws no random number.
+        """Map float images ``(n, c, h, w)`` in [-1, 1] to float64 features ``(n, 64)``, without random numbers.
 
-        Generated images must be quantised to 8 bits before, as real ones are.
+        Generated images must be quantised to 8 bits first, as real images are.
         """
         weight = self.net.head.weight
         with torch.no_grad():
@@ -63,7 +63,7 @@ class FeatureExtractor:
         return torch.cat(parts).cpu().numpy()
 
     def classes(self, features: np.ndarray) -> np.ndarray:
-        """Return the class, int64 ``(n,)``, that it takes images with these ``features`` ``(n, 64)`` for."""
+        """Return the predicted class, int64 ``(n,)``, of images with ``features`` ``(n, 64)``."""
         head = self.net.head
         with torch.no_grad():
             scores: Tensor = head(torch.from_numpy(features).to(head.weight))
@@ -71,10 +71,11 @@ class FeatureExtractor:
 
 
 def reference_classifier(data: ImageData, device: torch.device, cache: Path | None = None) -> FeatureExtractor:
-    """Return the classifier of ``data``, on ``device``, out of the folder ``cache`` (or the user's), or trained now.
+    """Return the classifier of ``data`` on ``device``, from the folder ``cache`` or the user's cache, or trained now.
 
-    It is trained on the CPU with one thread, whatever ``device``: runs on different devices are judged by one network.
-    Processes that ask for it at once train it once. A file that cannot be used is named in a warning and replaced.
+    It is always trained on the CPU with one thread, so that runs on different devices use the same network. If several
+    processes ask for it at the same time, one of them trains it. A cached file that cannot be read is replaced, with a
+    warning that names it.
 
     Raises:
         InputError: the cache folder cannot be written.
@@ -83,7 +84,7 @@ def reference_classifier(data: ImageData, device: torch.device, cache: Path | No
     facts = {"data": data.hash, "version": VERSION, "torch": torch.__version__, **asdict(recipe)}
     kept = Kept("a reference classifier", "pt", partial(_read, data), _write)
     net, accuracy, sha256 = kept.get(
-        cache or cache_folder("classifiers"), facts, lambda: _trained_and_judged(data, recipe)
+        cache or cache_folder("classifiers"), facts, lambda: _train_and_evaluate(data, recipe)
     )
     return FeatureExtractor(net.double().to(device), accuracy, sha256)
 
@@ -105,13 +106,13 @@ def _write(file: BinaryIO, classifier: _Saved) -> None:
     torch.save({"weights": dict(net.state_dict()), "accuracy": accuracy, "sha256": sha256}, file)
 
 
-def _trained_and_judged(data: ImageData, recipe: Recipe) -> _Saved:
+def _train_and_evaluate(data: ImageData, recipe: Recipe) -> _Saved:
     net = train(data, recipe)
     return net, _accuracy(net, data.held_out), _hash(net.state_dict())
 
 
 def train(data: ImageData, recipe: Recipe) -> Classifier:
-    """Train a classifier of ``data.train`` on the CPU: a function of its arguments; global state stays as it is."""
+    """Train a classifier of ``data.train`` on the CPU. It depends only on the arguments and changes no global state."""
     labels = _labels(data.train)
     rng = stream(recipe.seed, "reference_classifier/batches")
     with torch.random.fork_rng(devices=[]), _one_thread():
@@ -121,7 +122,7 @@ def train(data: ImageData, recipe: Recipe) -> Classifier:
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=recipe.steps)
         for _ in range(recipe.steps):
             index = torch.randint(len(labels), (recipe.batch_size,), generator=rng)
-            scores = net(to_floats(_taken(data.train, index)))
+            scores = net(to_floats(_images_at(data.train, index)))
             loss = cross_entropy(scores, labels[index], label_smoothing=recipe.label_smoothing)
             optimiser.zero_grad()
             torch.autograd.backward(loss)
@@ -138,7 +139,7 @@ def _accuracy(net: Classifier, split: Placed) -> float:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Keep the order of summation, and so the weights, independent of how many threads torch is given."""
+    """Use one thread: the order of summation, and so the weights, must not depend on the number of threads."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -162,18 +163,18 @@ def _image_shape(data: ImageData) -> tuple[int, int, int]:
 
 def _classes(data: ImageData) -> int:
     if data.classes is None:
-        raise ValueError("images without labels have no classifier")
+        raise ValueError("a reference classifier needs images with labels")
     return data.classes
 
 
 def _labels(split: Placed) -> Tensor:
     """Return the labels on the CPU."""
     if split.labels is None:
-        raise ValueError("images without labels have no classifier")
+        raise ValueError("a reference classifier needs images with labels")
     return split.labels.cpu()
 
 
-def _taken(split: Placed, index: Tensor) -> Tensor:
-    """Return the images at ``index`` on the CPU: of a streamed split no others are read."""
+def _images_at(split: Placed, index: Tensor) -> Tensor:
+    """Return the images at ``index`` on the CPU; from a streamed split no other images are read."""
     assert split.labels is not None
     return split.take(index.to(split.labels.device)).cpu()

@@ -1,1 +1,1 @@
-"""Quality of what was generated: pure functions of arrays."""
+"""Metrics of generated samples: pure functions of arrays, and the catalogue of every recorded name."""

@@ -1,4 +1,4 @@
-"""The Inception Score."""
+"""Inception Score: exp of the mean KL divergence of class predictions from their marginal."""
 
 from typing import NamedTuple
 
@@ -6,21 +6,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_softmax, logsumexp
 
-from lipschitz.metrics.samples import as_samples
+from lipschitz.metrics.sample_arrays import as_samples
 
 
 class InceptionScore(NamedTuple):
-    """Mean and population standard deviation over the parts into which samples were split."""
+    """Mean and population standard deviation of the score over the parts into which the samples were split."""
 
     mean: float
     std: float
 
 
 def inception_score(logits: ArrayLike, splits: int = 10) -> InceptionScore:
-    """Return exp E KL(p(y|x) ‖ p(y)) of class ``logits`` ``(n, classes)``; logarithms of probabilities are such, too.
+    """Return exp E KL(p(y|x) ‖ p(y)) of class ``logits`` ``(n, classes)``; log-probabilities are valid logits.
 
-    Salimans et al. 2016, arXiv:1606.03498, section 4. Samples are split into ``splits`` consecutive parts as equal as
-    they come, each with a p(y) of its own. From 1, where every sample is classified alike, to the number of classes.
+    Salimans et al. 2016, arXiv:1606.03498, section 4. The samples are split into ``splits`` consecutive parts of nearly
+    equal size, and each part has its own p(y). The score lies between 1, if all predictions are equal, and the number
+    of classes.
 
     Raises:
         ValueError: fewer samples than parts, another shape, or a number that is not finite.

@@ -1,4 +1,4 @@
-"""The Kernel Inception Distance: an unbiased squared maximum mean discrepancy with a cubic kernel."""
+"""Kernel Inception Distance (KID): unbiased squared maximum mean discrepancy (MMD) with a cubic kernel."""
 
 from typing import NamedTuple
 
@@ -7,16 +7,17 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from lipschitz.metrics.pairs import Sample, as_pair, over_pairs
+from lipschitz.metrics.inner_products import SampleName, add_inner_products
+from lipschitz.metrics.sample_arrays import as_two_samples
 
 
 class Kid(NamedTuple):
-    """Mean over subsets, and how sure it is of that mean as far as the choice of subsets goes."""
+    """Mean of the KID over subsets, and its standard error with respect to the choice of subsets."""
 
     mean: float
-    """Unbiased, and so below zero at times where the distributions are one."""
+    """Unbiased, so it may be negative if both distributions are equal."""
     standard_error: float
-    """Of the mean over subsets drawn from the samples given; NaN of one subset. Says nothing of other samples."""
+    """Of the mean over subsets of the given samples; NaN for one subset. It does not cover the draw of the samples."""
 
 
 def kid(
@@ -29,56 +30,61 @@ def kid(
 ) -> Kid:
     """Return the unbiased MMD² of ``fake`` ``(n, d)`` and ``real`` ``(m, d)``, kernel (x·y / d + 1)³.
 
-    Bińkowski et al. 2018, arXiv:1801.01401, section 4 and eq. 4. Each of ``subsets`` is ``size`` samples of either
-    kind, drawn by ``rng`` without replacement. Without ``size`` the one subset is all there is, n and m need not be
-    equal, and nothing is drawn.
+    Bińkowski et al. 2018, arXiv:1801.01401, section 4 and eq. 4. Each of the ``subsets`` holds ``size`` fake and
+    ``size`` real samples, drawn by ``rng`` without replacement. If ``size`` is None, the only subset holds all samples,
+    n and m may differ, and nothing is drawn.
 
     Raises:
         ValueError: fewer than two samples or than ``size``, dimensions differ, or a number is not finite.
     """
-    fake, real = as_pair(fake, real)
+    fake, real = as_two_samples(fake, real)
     sums = KernelSums(len(fake), len(real), fake.shape[1], subsets=subsets, size=size, rng=rng)
-    over_pairs(fake, real, [sums])
+    add_inner_products(fake, real, [sums])
     return sums.kid()
 
 
 class KernelSums:
-    """Sums of the kernel over the pairs of each subset, for samples of ``fake`` and ``real`` rows.
+    """Sums of the kernel over all pairs of samples in each subset; a `BlockMetric`.
 
-    Arguments and errors are those of `kid`; ``dimension`` is d.
+    ``fake`` and ``real`` are the numbers of samples, ``dimension`` is d. Other arguments and errors are as in `kid`.
     """
 
     def __init__(
         self, fake: int, real: int, dimension: int, *, subsets: int, size: int | None, rng: np.random.Generator | None
     ) -> None:
         if min(fake, real) < max(2, size or 2):
-            raise ValueError(f"a KID of subsets of {size or 2} takes as many samples, not {fake} and {real}")
+            raise ValueError(f"a KID with subsets of {size or 2} needs that many samples each, got {fake} and {real}")
         if size is not None and (rng is None or size < 2 or subsets < 1):
-            raise ValueError(f"drawing {subsets} subsets of {size} takes a generator, one subset and two samples")
+            raise ValueError(
+                "drawing subsets needs rng, subsets >= 1 and size >= 2, got "
+                f"{'no rng' if rng is None else 'rng'}, subsets {subsets}, size {size}"
+            )
         self._dimension = dimension
-        self._masks: dict[Sample, Tensor] = {
+        self._masks: dict[SampleName, Tensor] = {
             "fake": _masks(fake, subsets, size, rng),
             "real": _masks(real, subsets, size, rng),
         }
-        self._within: dict[Sample, Tensor] = {name: mask.new_zeros(mask.shape[1]) for name, mask in self._masks.items()}
+        self._within: dict[SampleName, Tensor] = {
+            name: mask.new_zeros(mask.shape[1]) for name, mask in self._masks.items()
+        }
         self._between = self._within["fake"].clone()
 
-    def within(self, sample: Sample, rows: slice, products: Tensor) -> None:
-        """Take the products of ``rows`` of a sample with these and all after them; none counts with itself."""
+    def within(self, sample: SampleName, rows: slice, products: Tensor) -> None:
+        """Add the kernel of ``rows`` of a sample with these and all later rows, without pairs of a row with itself."""
         kernel, mask = self._kernel(products), self._masks[sample]
         own, after = kernel[:, : len(kernel)], kernel[:, len(kernel) :]
         own.fill_diagonal_(0)
-        # Those after are met here alone, and stand for both orders.
+        # A pair with a later row is seen once and counts for both orders.
         sums = own @ mask[rows] + 2 * (after @ mask[rows.stop :])
         self._within[sample] += (sums * mask[rows]).sum(dim=0)
 
     def between(self, rows: slice, products: Tensor) -> None:
-        """Take the products of ``rows`` of the generated sample with all real ones."""
+        """Add the kernel of ``rows`` of the fake sample with all real rows."""
         masks = self._masks
         self._between += ((self._kernel(products) @ masks["real"]) * masks["fake"][rows]).sum(dim=0)
 
     def kid(self) -> Kid:
-        """Return the mean over subsets and its standard error."""
+        """Return the mean of the KID over subsets and its standard error."""
         n, m = (self._masks[name].sum(dim=0) for name in ("fake", "real"))
         fake, real = self._within["fake"] / (n * (n - 1)), self._within["real"] / (m * (m - 1))
         values = fake + real - 2 * self._between / (n * m)
@@ -90,7 +96,7 @@ class KernelSums:
 
 
 def _masks(n: int, subsets: int, size: int | None, rng: np.random.Generator | None) -> Tensor:
-    """Return, one column a subset, 1 for each of its members, ``(n, subsets)``."""
+    """Return ``(n, subsets)``: 1 where a sample is in a subset, else 0."""
     if size is None or rng is None:
         return torch.ones(n, 1, dtype=torch.float64)
     masks = np.zeros((n, subsets))

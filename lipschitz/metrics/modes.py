@@ -1,13 +1,13 @@
-"""How much of a mixture was found, and how well: Srivastava et al. 2017 (VEEGAN, arXiv:1705.07761), section 4.1."""
+"""Modes covered and high-quality samples of a Gaussian mixture (Srivastava et al. 2017, arXiv:1705.07761, Sec. 4.1)."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 
-from lipschitz.metrics.samples import as_samples
+from lipschitz.metrics.sample_arrays import as_samples
 
 RADIUS = 3
-"""A sample is of high quality within so many standard deviations of the nearest mode."""
+"""A sample has high quality if it lies within this many standard deviations of the nearest mode."""
 
 
 def modes_covered(x: ArrayLike, centers: ArrayLike, std: float) -> int:
@@ -16,7 +16,7 @@ def modes_covered(x: ArrayLike, centers: ArrayLike, std: float) -> int:
     ``std`` is the standard deviation of a mode along each axis.
 
     Raises:
-        ValueError: a shape is not as stated, or a number is not finite.
+        ValueError: another shape, or a number that is not finite.
     """
     nearest, good = _nearest(x, centers, std)
     return len(np.unique(nearest[good]))
@@ -25,16 +25,16 @@ def modes_covered(x: ArrayLike, centers: ArrayLike, std: float) -> int:
 def high_quality_share(x: ArrayLike, centers: ArrayLike, std: float) -> float:
     """Return the share, 0 to 1, of samples ``x`` ``(n, d)`` within 3 ``std`` of the nearest of ``centers`` ``(k, d)``.
 
-    Samples of the mixture itself reach 1 - exp(-9/2) = 0.989 in the plane.
+    For samples of the mixture itself in two dimensions it is 1 - exp(-9/2) = 0.989.
 
     Raises:
-        ValueError: a shape is not as stated, or a number is not finite.
+        ValueError: another shape, or a number that is not finite.
     """
     _, good = _nearest(x, centers, std)
     return float(good.mean())
 
 
 def _nearest(x: ArrayLike, centers: ArrayLike, std: float) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Return, for each sample, the index of the nearest mode and whether the sample is of high quality."""
+    """Return for each sample the index of the nearest mode, and whether the sample has high quality."""
     distances = cdist(as_samples(x), as_samples(centers))
     return distances.argmin(axis=1), distances.min(axis=1) <= RADIUS * std

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lipschitz.estimation.labels import takes_labels
+from lipschitz.estimation.fixed_labels import takes_labels
 from lipschitz.models.base import PairModel
 
 

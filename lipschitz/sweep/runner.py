@@ -12,7 +12,7 @@ import torch
 from lipschitz.datasets.base import Dataset, ImageData
 from lipschitz.errors import InputError
 from lipschitz.features.inception import read_weights
-from lipschitz.features.weights import weights_file
+from lipschitz.features.inception_weights import weights_file
 from lipschitz.sweep.definition.sweep_file import Sweep
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.provenance import device_name, provenance

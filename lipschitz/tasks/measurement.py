@@ -6,15 +6,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lipschitz.estimation.ascent import ROUNDING, lower_bound
-from lipschitz.estimation.bounds import layer_bounds
-from lipschitz.estimation.bracket import in_order, ratio
-from lipschitz.estimation.composition import upper_bound
-from lipschitz.estimation.exact import exact
-from lipschitz.estimation.gradients import gradient_norms
-from lipschitz.estimation.labels import Labelled
+from lipschitz.estimation.fixed_labels import Labelled
+from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import input_shapes, weighted_layers
-from lipschitz.estimation.sigma import effective_rank, layer_sigmas, spectra
+from lipschitz.estimation.lower_bound.gradient_ascent import ROUNDING_MARGIN, lower_bound
+from lipschitz.estimation.lower_bound.gradient_norms import gradient_norms
+from lipschitz.estimation.measure import bound_ratio, ordered_bounds
+from lipschitz.estimation.sigma.layer_sigmas import effective_rank, layer_sigmas, spectra
+from lipschitz.estimation.upper_bound.composition import upper_bound
+from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 
 SEARCHED_FROM = ("real", "fake", "interpolated")
 """Places from which the search for ``lipschitz_lower`` starts."""
@@ -54,7 +54,7 @@ def measure_discriminator(
         ``effective_rank/<layer>``, ``gradient_norm/<place>`` (mean), ``gradient_norm_max/<place>``,
         ``lipschitz_lower``, ``lipschitz_upper`` and ``lipschitz_ratio``.
     """
-    with exact(net) as twin:
+    with float64_copy(net) as twin:
         points = {place: where.double() for place, where in places.items()}
         layers, spectra, kept = _layers(twin, points["real"], dict(starts or {}))
         search = rng or torch.Generator().manual_seed(0)
@@ -97,6 +97,6 @@ def _network(
         bounds = {f"net.{layer}": bound for layer, bound in bounds.items()}
     lower = lower_bound(net, torch.cat([points[place] for place in SEARCHED_FROM]), rng)
     # Any point will do for a lower bound.
-    lower = max(lower, *(values[f"gradient_norm_max/{place}"] * (1 - ROUNDING) for place in points))
-    lower, upper, _ = in_order(lower, upper_bound(net, shape, bounds).constant)
-    return values | {"lipschitz_lower": lower, "lipschitz_upper": upper, "lipschitz_ratio": ratio(lower, upper)}
+    lower = max(lower, *(values[f"gradient_norm_max/{place}"] * (1 - ROUNDING_MARGIN) for place in points))
+    lower, upper, _ = ordered_bounds(lower, upper_bound(net, shape, bounds).constant)
+    return values | {"lipschitz_lower": lower, "lipschitz_upper": upper, "lipschitz_ratio": bound_ratio(lower, upper)}

@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 
 from lipschitz.constraints.base import Batch, Constraint, constrain
 from lipschitz.constraints.batch_dependence import batch_dependent
-from lipschitz.estimation.labels import Labelled
+from lipschitz.estimation.fixed_labels import Labelled
 from lipschitz.random_streams import seeded
 from lipschitz.tasks.memory_format import laid_out, maps_laid_out
 from lipschitz.tasks.precision import Precision, forward_passes, products

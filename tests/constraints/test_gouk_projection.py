@@ -16,7 +16,7 @@ from lipschitz.constraints.base import Refusal, constrain
 from lipschitz.constraints.gouk_projection import GoukProjection
 from lipschitz.constraints.spectral_projection import SpectralProjection
 from lipschitz.estimation.layers import raw_weight, weighted_layers
-from lipschitz.estimation.sigma import layer_sigmas
+from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
 
 SHAPE = (2, 6, 6)
 CONVERGED = 300

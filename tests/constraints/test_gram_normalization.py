@@ -9,8 +9,8 @@ from torch.nn.utils import parametrize
 
 from lipschitz.constraints.base import constrain
 from lipschitz.constraints.gram_normalization import GramNormalization
-from lipschitz.estimation.gram import operator_bound
 from lipschitz.estimation.layers import WeightedLayer, raw_weight
+from lipschitz.estimation.upper_bound.gram_iteration import operator_bound
 
 
 def normalized(layer: WeightedLayer, shape: tuple[int, ...], **fields: float) -> WeightedLayer:

@@ -15,7 +15,7 @@ from lipschitz.constraints.base import Refusal
 from lipschitz.constraints.normalized_weight import NormalizedConvolution, NormalizedWeight
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.estimation.layers import raw_weight
-from lipschitz.estimation.sigma import layer_sigmas
+from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
 
 SHAPE = (2, 6, 6)
 

@@ -1,4 +1,4 @@
-"""The upper bound of a network: values by hand, and everything that has none by its name."""
+"""The upper bound of a network: values worked out by hand, and parts without a constant, which are named."""
 
 import math
 from collections.abc import Callable
@@ -10,27 +10,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
-from lipschitz.estimation.bounds import layer_bounds
-from lipschitz.estimation.composition import Upper, upper_bound
-from lipschitz.estimation.exact import exact
+from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import input_shapes
+from lipschitz.estimation.upper_bound.composition import UpperBound, upper_bound
+from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 from lipschitz.models.group_sort import GroupSort
 
 
-def upper(net: nn.Module, shape: tuple[int, ...]) -> Upper:
-    with exact(net) as twin:
+def upper(net: nn.Module, shape: tuple[int, ...]) -> UpperBound:
+    with float64_copy(net) as twin:
         return upper_bound(twin, shape, layer_bounds(twin, input_shapes(twin, shape)))
 
 
 def times(*factors: float) -> nn.Linear:
-    """Return a diagonal layer, whose σ is its largest factor."""
+    """Return a diagonal layer; its σ is the largest factor."""
     layer = nn.Linear(len(factors), len(factors))
     layer.weight.data = torch.diag(torch.tensor(factors, dtype=torch.float32))
     return layer
 
 
 class Function(nn.Module):
-    """Applies a function to its input and the layers that it is given."""
+    """Applies a function to its input and to layers."""
 
     def __init__(self, function: Callable[..., Tensor], *layers: nn.Module) -> None:
         super().__init__()
@@ -49,21 +49,25 @@ CONSTANT = torch.tensor([[1.0, -3.0], [0.5, 2.0]], dtype=torch.float64)
 SILU = 1.09984
 
 BY_HAND = {
-    "one after the other": (nn.Sequential(times(2, 1), nn.ReLU(), times(1, 3)), (2,), 6),
+    "consecutive layers": (nn.Sequential(times(2, 1), nn.ReLU(), times(1, 3)), (2,), 6),
     "a network that is one layer": (times(2, 5), (2,), 5),
     "a network that is one activation": (nn.Sigmoid(), (2,), 1 / 4),
     "skip and branch": (Function(lambda x, f: x + f(x), times(2, 2)), (2,), 3),
     "a branch that is subtracted": (Function(lambda x, f: x - f(x), times(2, 2)), (2,), 3),
-    "parts side by side": (Function(lambda x, f, g: torch.cat([f(x), g(x)], 1), times(3, 1), times(4, 1)), (2,), 5),
+    "concatenated parts": (Function(lambda x, f, g: torch.cat([f(x), g(x)], 1), times(3, 1), times(4, 1)), (2,), 5),
     "stacked parts": (Function(lambda x, f, g: torch.stack([f(x), g(x)], 1), times(3, 1), times(4, 1)), (2,), 5),
-    "the larger of two": (Function(lambda x, f, g: torch.maximum(f(x), g(x)), times(3, 1), times(4, 1)), (2,), 5),
-    "a part alone": (Function(lambda x, f: f(x).chunk(2, 1)[0], times(2, 2)), (2,), 2),
+    "elementwise maximum": (Function(lambda x, f, g: torch.maximum(f(x), g(x)), times(3, 1), times(4, 1)), (2,), 5),
+    "one element of a tuple": (Function(lambda x, f: f(x).chunk(2, 1)[0], times(2, 2)), (2,), 2),
     "a layer twice": (Function(lambda x, f: f(f(x)), times(3, 1)), (2,), 9),
-    "a number times": (Function(lambda x: 3 * x / 2 - 1), (2,), 1.5),
-    "a constant tensor times": (Function(lambda x: x * CONSTANT), (2, 2), 3),
-    "a constant matrix": (Function(lambda x: x @ CONSTANT), (2, 2), float(np.linalg.norm(CONSTANT.numpy(), 2))),
-    "a number less": (Function(lambda x: 1 - x), (2,), 1),
-    "repeated by a sum": (Function(lambda x: x.unsqueeze(1) + torch.zeros(3, 1)), (2,), math.sqrt(3)),
+    "a product with a number": (Function(lambda x: 3 * x / 2 - 1), (2,), 1.5),
+    "a product with a constant tensor": (Function(lambda x: x * CONSTANT), (2, 2), 3),
+    "a matrix product with a constant matrix": (
+        Function(lambda x: x @ CONSTANT),
+        (2, 2),
+        float(np.linalg.norm(CONSTANT.numpy(), 2)),
+    ),
+    "a number minus the input": (Function(lambda x: 1 - x), (2,), 1),
+    "broadcast by a sum": (Function(lambda x: x.unsqueeze(1) + torch.zeros(3, 1)), (2,), math.sqrt(3)),
     "a mean and a sum": (Function(lambda x: x.mean((2, 3)) + x.sum(dim=(2, 3))), (1, 2, 2), 1 / 2 + 2),
     "functions": (Function(lambda x: F.leaky_relu(F.avg_pool2d(x, 2), 0.2).flatten(1)), (1, 4, 4), 1 / 2),
     "methods": (Function(lambda x: x.view(x.size(0), -1).relu().permute(1, 0).clamp(0, 1)), (1, 2, 2), 1),
@@ -77,34 +81,34 @@ BY_HAND = {
     "the largest": (Function(lambda x: x.max(dim=1)[0]), (3,), 1),
     "changed in place": (nn.Sequential(times(2, 1), nn.LeakyReLU(3.0, inplace=True)), (2,), 6),
     "used again after a change in place": (Function(inplace, times(1, 1)), (2,), 2 * SILU),
-    "nothing but zeros": (Function(lambda x: torch.zeros_like(x) + x.new_zeros(1)), (2,), 0),
+    "only zeros": (Function(lambda x: torch.zeros_like(x) + x.new_zeros(1)), (2,), 0),
     "softmax of a value": (Function(lambda x: torch.softmax(x, dim=1)), (3,), 1 / 2),
     "layer norm": (nn.LayerNorm(3, eps=0.25), (3,), 2),
     "group norm": (nn.GroupNorm(1, 3, eps=0.25), (3, 2), 2),
     "instance norm": (nn.InstanceNorm1d(3, eps=0.25), (3, 2), 2),
-    "a bound that is not finite in a branch that is not used": (Function(lambda x: (x.exp(), x)[1]), (2,), 1),
+    "an unknown function in an unused branch": (Function(lambda x: (x.exp(), x)[1]), (2,), 1),
 }
 
 
 @pytest.mark.parametrize("name", BY_HAND)
-def test_by_hand(name: str) -> None:
+def test_a_constant_worked_out_by_hand(name: str) -> None:
     net, shape, expected = BY_HAND[name]
     found = upper(net, shape)
     assert found.constant == pytest.approx(expected, rel=1e-9)
     assert found.reasons == []
 
 
-def test_batch_normalisation_counts_in_eval_mode_and_says_so() -> None:
+def test_batch_normalisation_has_a_constant_in_eval_mode_with_a_note() -> None:
     norm = nn.BatchNorm2d(2, eps=0.0)
     norm.weight.data = torch.tensor([-3.0, 1.0])
     norm.running_var = torch.tensor([4.0, 1.0])
     found = upper(nn.Sequential(norm), (2, 3, 3))
     assert found.constant == pytest.approx(1.5)
     assert len(found.reasons) == 1
-    assert "'0' (BatchNorm2d) counts in eval mode" in found.reasons[0]
+    assert "'0' (BatchNorm2d) has the constant |γ| / √(running variance + ε) in eval mode only" in found.reasons[0]
 
 
-def test_layer_normalisation_is_as_steep_as_its_bound_where_values_are_equal() -> None:
+def test_layer_normalisation_is_near_its_bound_where_values_are_equal() -> None:
     torch.manual_seed(0)
     norm = nn.LayerNorm(4, eps=1e-3).double()
     norm.weight.data = torch.tensor([1.0, -2.0, 0.5, 2.0], dtype=torch.float64)
@@ -120,7 +124,7 @@ def test_a_reparametrised_layer_is_bounded_by_its_effective_weight() -> None:
     assert upper(net, (2,)).constant == pytest.approx(1, rel=1e-6)
 
 
-def test_a_reparametrised_module_of_one_s_own_is_traced() -> None:
+def test_a_reparametrised_custom_module_is_traced() -> None:
     class Scaled(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -152,11 +156,11 @@ class Declared(nn.Module):
         return x.exp() if x.sum() > 0 else x
 
 
-def test_a_module_says_its_own_constant_also_as_the_network() -> None:
-    assert upper(nn.Sequential(times(2, 1), Declared()), (2,)) == Upper(pytest.approx(6), [])
-    assert upper(Declared(), (2,)) == Upper(3, [])
+def test_a_module_may_declare_its_constant_even_as_the_whole_network() -> None:
+    assert upper(nn.Sequential(times(2, 1), Declared()), (2,)) == UpperBound(pytest.approx(6), [])
+    assert upper(Declared(), (2,)) == UpperBound(3, [])
     found = upper(nn.Sequential(Declared(math.inf, "it jumps")), (2,))
-    assert found == Upper(math.inf, ["'0' (Declared) declares a Lipschitz constant of inf: it jumps"])
+    assert found == UpperBound(math.inf, ["'0' (Declared) declares a Lipschitz constant of inf: it jumps"])
     assert upper(Declared(2.0, "of the paper's lemma"), (2,)).reasons == [
         "the network (Declared) declares a Lipschitz constant of 2: of the paper's lemma"
     ]
@@ -165,7 +169,7 @@ def test_a_module_says_its_own_constant_also_as_the_network() -> None:
 
 
 class Attention(nn.Module):
-    """Self-attention written out, as in SAGAN."""
+    """Self-attention from convolutions and bmm, as in SAGAN."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -229,9 +233,13 @@ UNBOUNDED = {
     "a gate": (Function(lambda x: x * torch.sigmoid(x)), (2,), ["mul in the network multiplies two values"]),
     "an unknown function": (nn.Sequential(Function(torch.square)), (2,), ["square in '0' is not known"]),
     "an unknown module of torch": (nn.Sequential(nn.Conv3d(1, 1, 1)), (1, 2, 2, 2), ["'0' (Conv3d) is not known"]),
-    "what cannot be traced": (nn.Sequential(times(1, 1), Branching()), (2,), ["'1' (Branching) cannot be traced"]),
+    "a module that cannot be traced": (
+        nn.Sequential(times(1, 1), Branching()),
+        (2,),
+        ["'1' (Branching) cannot be traced"],
+    ),
     "a network that cannot be traced": (Branching(), (2,), ["the network (Branching) cannot be traced"]),
-    "a forward of its own": (nn.Sequential(Loud()), (2,), ["exp in '0' is not known"]),
+    "a subclass with its own forward": (nn.Sequential(Loud()), (2,), ["exp in '0' is not known"]),
     "randomness": (Drawing(), (2,), ["does not return what the network returns"]),
     "a hook": (hooked(), (2,), ["'0' has a hook"]),
     "statistics of the batch": (nn.BatchNorm1d(2, track_running_stats=False), (2, 2), ["statistics of its batch"]),
@@ -240,15 +248,15 @@ UNBOUNDED = {
     "integers": (Function(lambda x: x.max(1, keepdim=True)[1] * 1.0), (2,), ["returns integers"]),
     "division by a value": (Function(lambda x: 1 / x), (2,), ["divides by a value"]),
     "division by zero": (Function(lambda x: (x / torch.zeros(2)).nan_to_num() + x), (2,), ["nan_to_num"]),
-    "a value repeated by a bound": (Function(lambda x: torch.clamp(x, torch.zeros(3, 2))), (2,), ["clamp in"]),
-    "the larger of repeated values": (Function(lambda x: torch.max(x, torch.zeros(3, 2))), (2,), ["max in"]),
+    "a value broadcast by a bound": (Function(lambda x: torch.clamp(x, torch.zeros(3, 2))), (2,), ["clamp in"]),
+    "a maximum of broadcast values": (Function(lambda x: torch.max(x, torch.zeros(3, 2))), (2,), ["max in"]),
     "negative weights": (nn.Upsample(scale_factor=2, mode="bicubic"), (1, 4, 4), ["(Upsample) is not known"]),
-    "a jump": (nn.Sequential(nn.Threshold(0.5, 0.0)), (2,), ["'0' (Threshold) is not known"]),
+    "a discontinuous function": (nn.Sequential(nn.Threshold(0.5, 0.0)), (2,), ["'0' (Threshold) is not known"]),
 }
 
 
 @pytest.mark.parametrize("name", UNBOUNDED)
-def test_what_is_not_known_is_named_and_never_guessed(name: str) -> None:
+def test_a_part_without_a_constant_makes_the_bound_infinite_and_is_named(name: str) -> None:
     net, shape, said = UNBOUNDED[name]
     found = upper(net, shape)
     assert found.constant == math.inf
@@ -256,7 +264,7 @@ def test_what_is_not_known_is_named_and_never_guessed(name: str) -> None:
         assert any(each in reason for reason in found.reasons), found.reasons
 
 
-def test_all_that_is_unknown_is_named_once() -> None:
+def test_every_unknown_part_is_named_once() -> None:
     odd = Function(torch.square)
     reasons = upper(nn.Sequential(odd, times(1, 1), Branching(), odd), (2,)).reasons
     assert [reason.partition(" is")[0].partition(" cannot")[0] for reason in reasons] == [
@@ -265,7 +273,7 @@ def test_all_that_is_unknown_is_named_once() -> None:
     ]
 
 
-def test_the_shared_weights_of_unused_modules_do_not_count() -> None:
+def test_unused_modules_do_not_count() -> None:
     class Partly(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -274,4 +282,4 @@ def test_the_shared_weights_of_unused_modules_do_not_count() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.used(x)
 
-    assert upper(Partly(), (2,)) == Upper(pytest.approx(2), [])
+    assert upper(Partly(), (2,)) == UpperBound(pytest.approx(2), [])

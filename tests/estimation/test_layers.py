@@ -1,3 +1,5 @@
+"""Weighted layers, their kernels as matrices, and the input shapes found by one forward pass."""
+
 from collections import OrderedDict
 
 import pytest
@@ -20,13 +22,13 @@ def net() -> nn.Sequential:
     )
 
 
-def test_weighted_layers_are_linear_and_convolutions_in_order_never_norms() -> None:
+def test_weighted_layers_are_linear_and_convolution_layers_in_order() -> None:
     names = ["block.conv", "deconv", "across", "output"]
     assert [name for name, _ in weighted_layers(net())] == names
     assert [name for name, _ in weighted_layers(SpectralNormalization().wrap(net(), (1, 5, 5)))] == names
 
 
-def test_a_kernel_is_a_matrix_of_output_channels_by_everything_else() -> None:
+def test_a_kernel_is_reshaped_to_output_channels_by_the_rest() -> None:
     kernel = torch.arange(24.0).view(2, 3, 2, 2)
     assert torch.equal(as_matrix(kernel), torch.arange(24.0).view(2, 12))
     stored = kernel.transpose(0, 1).contiguous()
@@ -53,7 +55,7 @@ def test_input_shapes_are_those_of_the_forward_pass() -> None:
     }
 
 
-def test_looking_at_input_shapes_leaves_modes_and_batch_statistics_alone() -> None:
+def test_input_shapes_does_not_change_modes_or_batch_statistics() -> None:
     ours = net().train()
     ours.get_submodule("deconv").eval()
     before = {name: value.clone() for name, value in ours.state_dict().items()}
@@ -62,7 +64,7 @@ def test_looking_at_input_shapes_leaves_modes_and_batch_statistics_alone() -> No
     assert all(torch.equal(value, before[name]) for name, value in ours.state_dict().items())
 
 
-def test_hooks_are_gone_after_a_forward_pass_that_fails() -> None:
+def test_hooks_are_removed_after_a_forward_pass_that_fails() -> None:
     ours = net()
     with pytest.raises(RuntimeError):
         input_shapes(ours, (7, 5, 5))

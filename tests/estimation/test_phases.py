@@ -9,9 +9,9 @@ import torch
 from drawn_layers import dense
 from torch import nn
 
-from lipschitz.estimation.bounds import layer_bounds
-from lipschitz.estimation.gram import operator_bound
 from lipschitz.estimation.layers import WeightedLayer
+from lipschitz.estimation.upper_bound.gram_iteration import operator_bound
+from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 
 ROUNDING = 1 + 1e-9
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")

@@ -1,4 +1,4 @@
-"""The network with random weights: the real ones are 95 MB, and tests need no network."""
+"""The Inception network against pytorch-fid and torch-fidelity, with random weights: tests download nothing."""
 
 import hashlib
 import io
@@ -10,7 +10,7 @@ from PIL import Image
 
 from lipschitz.errors import InputError
 from lipschitz.features import inception as module
-from lipschitz.features.inception import Inception, inception_of, load_inception, untrained
+from lipschitz.features.inception import Inception, inception_of, load_inception, untrained_network
 
 CPU = torch.device("cpu")
 
@@ -19,10 +19,10 @@ CPU = torch.device("cpu")
 def weights():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        net = untrained()
+        net = untrained_network()
         for layer in net.modules():
             if isinstance(layer, torch.nn.Conv2d):
-                # Otherwise features would be of order 1e-8, and any two agree.
+                # With the default initialisation features are of order 1e-8, and any two agree.
                 torch.nn.init.kaiming_normal_(layer.weight)
         return net.state_dict()
 
@@ -43,7 +43,7 @@ def colour(n=2, size=32):
     return torch.randint(256, (n, 3, size, size), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
 
 
-def test_from_images_it_is_pytorch_fids(inception, weights, monkeypatch):
+def test_features_of_images_equal_pytorch_fid_s(inception, weights, monkeypatch):
     from pytorch_fid import inception as theirs
     from torchvision.transforms.functional import to_tensor
 
@@ -57,7 +57,7 @@ def test_from_images_it_is_pytorch_fids(inception, weights, monkeypatch):
     assert ours == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
-def test_from_images_it_is_torch_fidelitys_and_scores_take_classes_without_bias(inception, weights, file):
+def test_features_and_logits_without_bias_equal_torch_fidelity_s(inception, weights, file):
     theirs = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
     assert weights["fc.bias"].abs().min() > 0
     net = theirs.FeatureExtractorInceptionV3(
@@ -70,12 +70,12 @@ def test_from_images_it_is_torch_fidelitys_and_scores_take_classes_without_bias(
     assert ours.logits == pytest.approx(logits.numpy(), rel=1e-4, abs=1e-4)
 
 
-def test_the_two_preprocessings_give_other_features(inception):
+def test_the_two_preprocessings_give_different_features(inception):
     one, other = (inception.embed([colour()], name).features for name in ("pytorch_fid", "torch_fidelity"))
     assert np.abs(one - other).max() > 0.01
 
 
-def test_neither_chunks_nor_batches_matter(inception, monkeypatch):
+def test_outputs_do_not_depend_on_chunks_or_batches(inception, monkeypatch):
     whole = inception.embed([colour(3, 8)], "pytorch_fid")
     assert whole.features.shape == (3, 2048)
     assert whole.logits.shape == (3, 1008)
@@ -86,8 +86,8 @@ def test_neither_chunks_nor_batches_matter(inception, monkeypatch):
     assert chunked.logits == pytest.approx(whole.logits, rel=1e-4, abs=1e-4)
 
 
-class Asking(torch.nn.Module):
-    """Remembers the precision that convolutions on CUDA would have."""
+class PrecisionProbe(torch.nn.Module):
+    """Stores the precision that convolutions on CUDA would have."""
 
     def forward(self, x):
         self.found = torch.backends.cudnn.conv.fp32_precision
@@ -95,21 +95,21 @@ class Asking(torch.nn.Module):
 
 
 @pytest.mark.parametrize("training", ["tf32", "ieee"])
-def test_whatever_precision_training_was_given_nothing_is_below_float32(inception, training):
+def test_products_are_in_float32_for_every_training_precision(inception, training):
     before = torch.backends.cudnn.conv.fp32_precision
-    asking = Asking()
+    probe = PrecisionProbe()
     try:
         torch.backends.cudnn.conv.fp32_precision = training
-        Inception(asking, inception.head, "").embed([colour()], "pytorch_fid")
-        assert asking.found == "ieee"
+        Inception(probe, inception.head, "").embed([colour()], "pytorch_fid")
+        assert probe.found == "ieee"
         assert torch.backends.cudnn.conv.fp32_precision == training
     finally:
         torch.backends.cudnn.conv.fp32_precision = before
 
 
-def test_a_file_is_the_one_that_its_hash_says(file, inception, monkeypatch):
+def test_the_hash_of_a_file_is_checked(file, inception, monkeypatch):
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    with pytest.raises(InputError, match=rf"{file} does not hold .* begins with {sha256[:8]}, .* with 6726825d"):
+    with pytest.raises(InputError, match=rf"{file} does not hold .* begins with {sha256[:8]}, .* begins with 6726825d"):
         load_inception(file, CPU)
     monkeypatch.setattr(module, "SHA256", sha256[:8])
     loaded = load_inception(file, CPU)

@@ -1,3 +1,5 @@
+"""Preprocessing against torch-fidelity and values worked out by hand."""
+
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ def images(*shape):
 
 
 @pytest.mark.parametrize("size", [8, 32, 48, 299, 400])
-def test_resizing_from_the_corner_is_that_of_torch_fidelity(size):
+def test_torch_fidelity_preprocessing_equals_torch_fidelity_s(size):
     import_torchvision()
     theirs = pytest.importorskip("torch_fidelity.interpolate_compat_tensorflow")
     x = images(2, 3, size, size + 3)
@@ -42,6 +44,6 @@ def test_grey_images_get_three_equal_channels(name):
     assert -1 <= seen.min() < seen.max() <= 1
 
 
-def test_the_two_are_not_one():
+def test_the_two_preprocessings_differ():
     x = images(1, 3, 32, 32)
     assert (preprocess(x, "pytorch_fid") - preprocess(x, "torch_fidelity")).abs().max() > 0.1

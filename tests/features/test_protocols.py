@@ -1,3 +1,5 @@
+"""Protocols: recorded facts, variants and refusals."""
+
 import pytest
 from pydantic import ValidationError
 
@@ -11,7 +13,7 @@ from lipschitz.metrics.catalogue import CATALOGUE
 SHA256 = "0123456789abcdef" * 4
 
 
-def test_sngan_is_the_papers():
+def test_facts_of_sngan():
     facts = SNGAN().facts(SHA256, floor=50_000)
     assert facts["fid/sngan"] == {
         "protocol": "sngan",
@@ -27,10 +29,10 @@ def test_sngan_is_the_papers():
     # Ten scores of 5,000 images each.
     assert (score["n_fake"], score["splits"]) == (50_000, 10)
     assert "reference" not in score
-    assert SNGAN().generated == 50_000
+    assert SNGAN().n_generated == 50_000
 
 
-def test_modern_compares_fifty_thousand_with_the_training_images():
+def test_facts_of_modern():
     facts = Modern().facts(SHA256, floor=10_000)
     fid, kid = facts["fid/modern"], facts["kid/modern"]
     assert (fid["reference"], fid["n_real"], fid["n_fake"], fid["n_floor"]) == (
@@ -41,17 +43,17 @@ def test_modern_compares_fifty_thousand_with_the_training_images():
     )
     assert (kid["n_real"], kid["n_fake"], kid["subsets"], kid["subset_size"]) == (10_000, 10_000, 100, 1000)
     assert facts["coverage/modern"]["neighbour"] == 5
-    assert (facts["inception_score/modern"]["n_fake"], Modern().generated) == (50_000, 50_000)
+    assert (facts["inception_score/modern"]["n_fake"], Modern().n_generated) == (50_000, 50_000)
 
 
-def test_every_number_has_its_protocol_and_is_in_the_catalogue():
+def test_every_metric_has_facts_and_is_in_the_catalogue():
     for kind in PROTOCOLS.values():
         assert tuple(kind().facts(SHA256, 100)) == kind().metrics
         assert kind().metrics[0] == f"fid/{kind.name()}"
     assert set(METRICS) <= set(CATALOGUE)
 
 
-def test_a_variant_never_passes_for_the_protocol():
+def test_a_variant_has_its_own_label():
     small = SNGAN(n_real=200, n_fake=100)
     assert small.metrics[0] == "fid/sngan(n_real=200, n_fake=100)"
     assert small.entry() == {"sngan": {"n_real": 200, "n_fake": 100}}
@@ -62,7 +64,7 @@ def test_a_variant_never_passes_for_the_protocol():
     assert not set(small.metrics) & set(SNGAN().metrics)
 
 
-def test_too_few_images_are_refused_by_protocol_number_and_split():
+def test_too_few_images_are_refused_with_protocol_number_and_split():
     SNGAN().check("cifar10", {"train": 50_000, "held_out": 10_000})
     with pytest.raises(
         InputError,
@@ -77,12 +79,12 @@ def test_too_few_images_are_refused_by_protocol_number_and_split():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"n_real": 5, "n_fake": 100}, "n_real 5 and n_fake 100 leave no neighbour 5; allowed: 6 or more"),
+        ({"n_real": 5, "n_fake": 100}, "n_real 5 and n_fake 100 are too few for 5 neighbours; allowed: 6 or more"),
         ({"score_samples": 4}, "4 images cannot be split into 10 parts"),
         ({"preprocessing": "bicubic"}, "'pytorch_fid' or 'torch_fidelity'"),
         ({"n_fakes": 3}, "Extra inputs"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(fields, message):
+def test_invalid_fields_are_refused(fields, message):
     with pytest.raises(ValidationError, match=message):
         SNGAN(**fields)

@@ -1,53 +1,56 @@
+"""Statistics of real images: their values, the random draw, and the cache."""
+
 import numpy as np
 import pytest
 import torch
 from inception_stand_in import data, network
 
 from lipschitz.errors import InputError
-from lipschitz.features import statistics as module
+from lipschitz.features import real_statistics as module
 from lipschitz.features.protocols.modern import Modern
 from lipschitz.features.protocols.sngan import SNGAN
-from lipschitz.features.statistics import embedded_draw, real_statistics
+from lipschitz.features.real_statistics import embed_random_images, real_statistics
 
 SMALL = SNGAN(n_real=20, n_fake=10)
 
 
 @pytest.fixture
 def passes(monkeypatch):
-    """List the draws that went through the network."""
+    """Return the list of arguments of every draw that passed the network."""
     made = []
 
     def counted(*arguments):
         made.append(arguments)
-        return embedded_draw(*arguments)
+        return embed_random_images(*arguments)
 
-    monkeypatch.setattr(module, "embedded_draw", counted)
+    monkeypatch.setattr(module, "embed_random_images", counted)
     return made
 
 
-def test_they_are_mean_covariance_and_some_features_of_the_draw(tmp_path):
+def test_statistics_are_mean_covariance_and_part_of_the_features(tmp_path):
     real, inception = data(), network()
     found = real_statistics(real, SMALL, inception, tmp_path)
-    drawn = embedded_draw(real, "held_out", 20, inception, "pytorch_fid").features
+    drawn = embed_random_images(real, "held_out", 20, inception, "pytorch_fid").features
     assert found.moments.mean == pytest.approx(drawn.mean(axis=0, dtype=np.float64), rel=1e-9)
-    assert np.allclose(found.moments.covariance, np.cov(drawn.T.astype(np.float64)), rtol=1e-6, atol=1e-12)
+    covariance = found.moments.factor.T @ found.moments.factor
+    assert np.allclose(covariance, np.cov(drawn.T.astype(np.float64)), rtol=1e-6, atol=1e-12)
     assert np.array_equal(found.features, drawn[:10])
 
 
-def test_a_draw_is_random_and_always_the_same_and_in_the_order_of_the_draw(monkeypatch):
+def test_a_draw_is_random_always_the_same_and_in_its_own_order(monkeypatch):
     real, inception = data(), network()
     everything = inception.embed(real.chunks("train"), "pytorch_fid")
     order = torch.randperm(40, generator=module.stream(0, "protocol/train")).numpy()
     for n in (40, 12):
-        drawn = embedded_draw(real, "train", n, inception, "pytorch_fid")
+        drawn = embed_random_images(real, "train", n, inception, "pytorch_fid")
         assert drawn.features == pytest.approx(everything.features[order[:n]], abs=1e-6)
         assert drawn.logits == pytest.approx(everything.logits[order[:n]], abs=1e-6)
     assert sorted(order) != list(order)
 
 
-def test_chunks_do_not_matter():
+def test_a_draw_does_not_depend_on_chunks():
     real, inception = data(), network()
-    whole = embedded_draw(real, "train", 12, inception, "pytorch_fid").features
+    whole = embed_random_images(real, "train", 12, inception, "pytorch_fid").features
 
     class Streamed:
         sizes, hash = real.sizes, real.hash
@@ -55,17 +58,19 @@ def test_chunks_do_not_matter():
         def chunks(self, split):
             return real.chunks(split, 7)
 
-    assert embedded_draw(Streamed(), "train", 12, inception, "pytorch_fid").features == pytest.approx(whole, abs=1e-6)
+    assert embed_random_images(Streamed(), "train", 12, inception, "pytorch_fid").features == pytest.approx(
+        whole, abs=1e-6
+    )
 
 
-def test_the_second_call_reads_what_the_first_wrote(tmp_path, passes):
+def test_the_second_call_reads_the_cache(tmp_path, passes):
     first, second = (real_statistics(data(), SMALL, network(), tmp_path) for _ in range(2))
     assert len(passes) == 1
     assert np.array_equal(first.features, second.features)
     assert np.array_equal(first.moments.factor, second.moments.factor)
 
 
-def test_other_images_another_protocol_or_another_network_is_another_file(tmp_path, passes):
+def test_images_protocol_and_network_are_part_of_the_cache_key(tmp_path, passes):
     others = [
         (data(seed=5), SMALL, network()),
         (data(), SNGAN(n_real=21, n_fake=10), network()),
@@ -78,11 +83,11 @@ def test_other_images_another_protocol_or_another_network_is_another_file(tmp_pa
     assert len(passes) == len(list(tmp_path.glob("*.npz"))) == 6
 
 
-def tear(path):
+def truncate(path):
     path.write_bytes(path.read_bytes()[:500])
 
 
-def scribble(path):
+def overwrite(path):
     path.write_bytes(b"not a file of NumPy")
 
 
@@ -92,7 +97,7 @@ def flip_a_bit(path):
     path.write_bytes(bytes(content))
 
 
-def leave_out_an_array(path):
+def remove_an_array(path):
     np.savez(path, mean=np.zeros(2048))
 
 
@@ -100,7 +105,7 @@ def change_a_shape(path):
     np.savez(path, mean=np.zeros(3), factor=np.zeros((2, 3)), features=np.zeros((2, 3)))
 
 
-@pytest.mark.parametrize("damage", [tear, scribble, flip_a_bit, leave_out_an_array, change_a_shape])
+@pytest.mark.parametrize("damage", [truncate, overwrite, flip_a_bit, remove_an_array, change_a_shape])
 def test_a_broken_file_is_named_and_replaced(tmp_path, passes, caplog, damage):
     expected = real_statistics(data(), SMALL, network(), tmp_path)
     (path,) = tmp_path.glob("*.npz")

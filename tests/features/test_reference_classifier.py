@@ -1,3 +1,5 @@
+"""The reference classifier: accuracy, features, and training once with a cache."""
+
 import functools
 import threading
 
@@ -28,7 +30,7 @@ def of_digits(digits, tmp_path_factory):
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """Shorten the recipe, and list the trainings that take place."""
+    """Shorten the recipe, and return the list of trainings that take place."""
     made = []
 
     def counted(data, recipe):
@@ -41,18 +43,18 @@ def trainings(monkeypatch):
 
 
 def light_and_dark(size=8, channels=1, dark=40):
-    """Two classes, told apart by their brightness."""
+    """Return images of two classes that differ in brightness."""
     labels = torch.arange(32) % 2
     images = torch.where(labels == 0, dark, 220).to(torch.uint8).reshape(-1, 1, 1, 1).expand(-1, channels, size, size)
     train, held_out = Split(images.contiguous(), labels), Split(images[:10].contiguous(), labels[:10])
     return ImageData.load(train, held_out, CPU, classes=2)
 
 
-def test_it_knows_held_out_digits(of_digits):
+def test_held_out_digits_are_classified(of_digits):
     assert of_digits.accuracy > 0.97
 
 
-def test_features_are_of_float64_and_do_not_depend_on_the_batch(digits, of_digits):
+def test_features_are_float64_and_do_not_depend_on_the_batch(digits, of_digits):
     images = digits.reference(300, torch.Generator().manual_seed(0))
     features = of_digits.features(images)
     assert features.shape == (300, 64)
@@ -60,7 +62,7 @@ def test_features_are_of_float64_and_do_not_depend_on_the_batch(digits, of_digit
     assert of_digits.features(images[7:9]) == pytest.approx(features[7:9], rel=1e-12, abs=1e-12)
 
 
-def test_no_class_of_images_leaves_most_features_dead(digits, of_digits):
+def test_most_features_vary_over_images(digits, of_digits):
     spread = of_digits.features(digits.reference(896, torch.Generator().manual_seed(0))).std(axis=0)
     assert np.mean(spread > 0.01 * spread.max()) > 0.9
 
@@ -72,7 +74,7 @@ def test_classes_of_features_are_those_of_the_network(digits, of_digits):
     assert set(classes) == set(range(10))
 
 
-def test_held_out_images_are_near_and_noise_is_far(digits, of_digits):
+def test_the_distance_to_held_out_images_is_small_and_to_noise_large(digits, of_digits):
     rng = torch.Generator().manual_seed(0)
     real = of_digits.features(digits.reference(896, rng))
     floor = frechet_distance(real, of_digits.features(digits.floor(896, rng)))
@@ -80,7 +82,7 @@ def test_held_out_images_are_near_and_noise_is_far(digits, of_digits):
     assert noise > 50 * floor
 
 
-def test_the_second_call_reads_what_the_first_wrote(tmp_path, trainings):
+def test_the_second_call_reads_the_cache(tmp_path, trainings):
     data = light_and_dark()
     first, second = (reference_classifier(data, CPU, tmp_path) for _ in range(2))
     assert len(trainings) == 1
@@ -97,7 +99,7 @@ def test_training_is_a_function_of_data_and_recipe():
     assert not torch.equal(one, other)
 
 
-def test_other_data_or_another_recipe_is_another_file(tmp_path, trainings, monkeypatch):
+def test_data_recipe_and_version_are_part_of_the_cache_key(tmp_path, trainings, monkeypatch):
     reference_classifier(light_and_dark(), CPU, tmp_path)
     reference_classifier(light_and_dark(dark=41), CPU, tmp_path)
     monkeypatch.setattr(module, "Recipe", functools.partial(Recipe, steps=21))
@@ -114,7 +116,7 @@ def test_global_random_state_and_threads_stay_as_they_were(tmp_path, trainings):
     assert torch.get_num_threads() == threads
 
 
-def test_those_who_ask_at_once_wait_for_one_training(tmp_path, trainings):
+def test_simultaneous_calls_train_once(tmp_path, trainings):
     data, got = light_and_dark(), []
     threads = [
         threading.Thread(target=lambda: got.append(reference_classifier(data, CPU, tmp_path).sha256)) for _ in range(4)
@@ -129,7 +131,7 @@ def test_those_who_ask_at_once_wait_for_one_training(tmp_path, trainings):
 
 
 class Trap:
-    """Leaves a trace where unpickling it runs code."""
+    """Creates a file if unpickling it runs code."""
 
     def __init__(self, path):
         self.path = path
@@ -138,11 +140,11 @@ class Trap:
         return (open, (str(self.path), "w"))
 
 
-def tear(path):
+def truncate(path):
     path.write_bytes(path.read_bytes()[:200])
 
 
-def scribble(path):
+def overwrite(path):
     path.write_bytes(b"not a file of torch")
 
 
@@ -152,7 +154,7 @@ def change_a_weight(path):
     torch.save(saved, path)
 
 
-def leave_out_the_hash(path):
+def remove_the_hash(path):
     torch.save({"weights": {}}, path)
 
 
@@ -160,7 +162,7 @@ def plant_a_trap(path):
     torch.save(Trap(path.with_name("sprung")), path)
 
 
-@pytest.mark.parametrize("damage", [tear, scribble, change_a_weight, leave_out_the_hash, plant_a_trap])
+@pytest.mark.parametrize("damage", [truncate, overwrite, change_a_weight, remove_the_hash, plant_a_trap])
 def test_a_broken_file_is_named_and_replaced_and_never_executed(tmp_path, trainings, caplog, damage):
     data = light_and_dark()
     expected = reference_classifier(data, CPU, tmp_path).sha256
@@ -181,7 +183,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(("size", "channels"), [(8, 1), (16, 3), (32, 1), (48, 3)])
-def test_the_network_takes_every_size_of_image(size, channels):
+def test_the_classifier_takes_images_of_every_size(size, channels):
     net = Classifier((channels, size, size), classes=3)
     images = torch.zeros(2, channels, size, size)
     assert net(images).shape == (2, 3)

@@ -1,16 +1,18 @@
+"""A protocol's metrics against the metric functions, and the floor."""
+
 import numpy as np
 import pytest
 from inception_stand_in import data, network
 
 from lipschitz.features import scores as module
-from lipschitz.features.inception import Embedded
+from lipschitz.features.inception import InceptionOutputs
 from lipschitz.features.protocols.sngan import SNGAN
+from lipschitz.features.real_statistics import embed_random_images, real_statistics
 from lipschitz.features.scores import floor, scores
-from lipschitz.features.statistics import embedded_draw, real_statistics
 from lipschitz.metrics.frechet import frechet_distance
 from lipschitz.metrics.inception_score import inception_score
 from lipschitz.metrics.kid import kid
-from lipschitz.metrics.neighbours import precision_recall_density_coverage
+from lipschitz.metrics.precision_recall import precision_recall_density_coverage
 
 SMALL = SNGAN(n_real=20, n_fake=10, score_samples=30)
 LABEL = "sngan(n_real=20, n_fake=10, score_samples=30)"
@@ -23,13 +25,13 @@ def real(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def generated():
-    return embedded_draw(data(seed=9), "train", 30, network(), "pytorch_fid")
+    return embed_random_images(data(seed=9), "train", 30, network(), "pytorch_fid")
 
 
-def test_each_number_is_of_as_many_images_as_the_protocol_says(real, generated):
+def test_each_metric_uses_as_many_images_as_the_protocol_says(real, generated):
     found = scores(generated, real, SMALL)
     features = generated.features
-    reference = embedded_draw(data(), "held_out", 20, network(), "pytorch_fid").features
+    reference = embed_random_images(data(), "held_out", 20, network(), "pytorch_fid").features
     neighbourhoods = precision_recall_density_coverage(features[:10], reference[:10], k=5)
     assert found == pytest.approx(
         {
@@ -42,7 +44,7 @@ def test_each_number_is_of_as_many_images_as_the_protocol_says(real, generated):
     )
 
 
-def test_many_images_are_compared_in_the_same_subsets_every_time(real, generated, monkeypatch):
+def test_the_kid_uses_the_same_subsets_at_every_call(real, generated, monkeypatch):
     monkeypatch.setattr(module, "SUBSET_SIZE", 6)
     monkeypatch.setattr(module, "SUBSETS", 3)
     values = [scores(generated, real, SMALL)[f"kid/{LABEL}"] for _ in range(2)]
@@ -54,23 +56,23 @@ def test_many_images_are_compared_in_the_same_subsets_every_time(real, generated
     )
 
 
-def test_a_collapsed_generator_has_finite_numbers(real):
-    collapsed = Embedded(
-        *(np.repeat(rows[:1], 30, axis=0) for rows in embedded_draw(data(), "train", 1, network(), "pytorch_fid"))
+def test_a_collapsed_generator_has_finite_scores(real):
+    collapsed = InceptionOutputs(
+        *(np.repeat(rows[:1], 30, axis=0) for rows in embed_random_images(data(), "train", 1, network(), "pytorch_fid"))
     )
     found = scores(collapsed, real, SMALL)
     assert np.isfinite(list(found.values())).all()
     assert found[f"inception_score/{LABEL}"] == pytest.approx(1)
 
 
-def test_the_floor_is_of_the_other_split_and_kept(real, tmp_path, monkeypatch):
+def test_the_floor_is_of_the_other_split_and_cached(real, tmp_path, monkeypatch):
     found = floor(data(), SMALL, network(), real, tmp_path)
-    assert found == scores(embedded_draw(data(), "train", 30, network(), "pytorch_fid"), real, SMALL)
-    monkeypatch.setattr(module, "embedded_draw", None)
+    assert found == scores(embed_random_images(data(), "train", 30, network(), "pytorch_fid"), real, SMALL)
+    monkeypatch.setattr(module, "embed_random_images", None)
     assert floor(data(), SMALL, network(), real, tmp_path) == found
 
 
-def test_a_floor_of_fewer_images_than_are_generated_is_of_those_there_are(tmp_path):
+def test_the_floor_of_a_small_split_uses_all_its_images(tmp_path):
     small = SNGAN(n_real=20, n_fake=20, score_samples=30)
     few = data(train=12)
     found = floor(few, small, network(), real_statistics(few, small, network(), tmp_path), tmp_path)

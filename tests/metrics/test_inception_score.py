@@ -1,3 +1,5 @@
+"""Inception Score against values worked out by hand, and its range."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from lipschitz.metrics.inception_score import inception_score
 
 
 def test_worked_out_by_hand():
-    # Sure and different: exp KL([1, 0] ‖ [½, ½]) = 2.
+    # Two certain predictions of different classes: exp KL([1, 0] ‖ [½, ½]) = 2.
     assert inception_score([[50.0, -50.0], [-50.0, 50.0]], splits=1).mean == pytest.approx(2)
     p = np.array([[0.9, 0.1], [0.3, 0.7]])
     q = np.array([0.6, 0.4])
@@ -17,12 +19,12 @@ def test_worked_out_by_hand():
     )
 
 
-def test_all_classes_sure_and_equally_often_reach_their_number_and_a_collapse_reaches_one():
+def test_certain_and_uniform_classes_give_their_number_and_a_collapse_gives_one():
     assert inception_score(1e4 * np.tile(np.eye(7), (3, 1)), splits=3) == pytest.approx((7, 0))
     assert inception_score(np.tile([1e4, 0.0, 3.0], (20, 1)), splits=2) == pytest.approx((1, 0))
 
 
-def test_each_part_has_a_marginal_of_its_own():
+def test_each_part_has_its_own_marginal():
     sure = 100 * np.eye(2)
     mixed, single = sure[[0, 1, 0, 1]], sure[[0, 0, 0, 0]]
     assert inception_score(np.concatenate([mixed, single]), splits=2) == pytest.approx((1.5, 0.5))
@@ -45,6 +47,6 @@ def test_lies_between_one_and_the_number_of_classes(n, classes, data):
         (np.full((3, 2), np.nan), 1, "NaN or Inf"),
     ],
 )
-def test_refuses_what_has_no_answer(logits, splits, message):
+def test_invalid_logits_and_splits_are_refused(logits, splits, message):
     with pytest.raises(ValueError, match=message):
         inception_score(logits, splits)

@@ -1,10 +1,12 @@
+"""KID against its definition, pair by pair, and its subsets."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lipschitz.metrics import pairs
+from lipschitz.metrics import inner_products
 from lipschitz.metrics.kid import kid
 
 
@@ -13,7 +15,7 @@ def normal(n, d, seed=0, shift=0.0):
 
 
 def by_definition(x, y):
-    """Binkowski et al. 2018, eq. 4, pair by pair."""
+    """Bińkowski et al. 2018, eq. 4, pair by pair."""
 
     def k(a, b):
         return (a @ b / len(a) + 1) ** 3
@@ -25,7 +27,7 @@ def by_definition(x, y):
 
 
 def test_worked_out_by_hand():
-    # Kernels: fake 1·2 -> 27, real 0·0 -> 1, between 1 each.
+    # Kernel values: 27 for the fake pair (1·2 + 1)³, 1 for real pairs and 1 between fake and real.
     assert kid([[1.0], [2.0]], [[0.0], [0.0], [0.0]]).mean == pytest.approx(27 + 1 - 2)
 
 
@@ -34,7 +36,7 @@ def test_equals_its_definition_and_does_not_depend_on_the_blocks(monkeypatch):
     whole = kid(x, y)
     assert whole.mean == pytest.approx(by_definition(x, y), rel=1e-12)
     assert np.isnan(whole.standard_error)
-    monkeypatch.setattr(pairs, "ROWS", 4)
+    monkeypatch.setattr(inner_products, "ROWS", 4)
     assert kid(x, y).mean == pytest.approx(whole.mean, rel=1e-12)
 
 
@@ -57,7 +59,7 @@ def test_is_unbiased():
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(2, 6), st.integers(2, 6), st.integers(1, 4), st.data())
-def test_is_finite_on_whatever_collapses(n, m, d, data):
+def test_is_finite_on_collapsed_samples(n, m, d, data):
     rows = st.sampled_from([0.0, 1.0, -3.0])
     x, y = (data.draw(arrays(np.float64, (size, d), elements=rows)) for size in (n, m))
     assert kid(x, y).mean == pytest.approx(by_definition(x, y), rel=1e-9, abs=1e-9)
@@ -68,12 +70,17 @@ def test_is_finite_on_whatever_collapses(n, m, d, data):
     ("x", "y", "how", "message"),
     [
         (np.zeros((1, 2)), np.zeros((3, 2)), {}, "subsets of 2"),
-        (np.zeros((3, 2)), np.zeros((3, 3)), {}, "one dimension"),
-        (np.zeros((3, 2)), np.zeros((9, 2)), {"size": 4, "rng": np.random.default_rng(0)}, "subsets of 4 .* 3 and 9"),
-        (np.zeros((9, 2)), np.zeros((9, 2)), {"size": 4}, "takes a generator"),
+        (np.zeros((3, 2)), np.zeros((3, 3)), {}, "same dimension"),
+        (
+            np.zeros((3, 2)),
+            np.zeros((9, 2)),
+            {"size": 4, "rng": np.random.default_rng(0)},
+            "subsets of 4 .* got 3 and 9",
+        ),
+        (np.zeros((9, 2)), np.zeros((9, 2)), {"size": 4}, "needs rng"),
         (np.full((3, 2), np.nan), np.zeros((3, 2)), {}, "NaN or Inf"),
     ],
 )
-def test_refuses_what_has_no_answer(x, y, how, message):
+def test_invalid_samples_and_subsets_are_refused(x, y, how, message):
     with pytest.raises(ValueError, match=message):
         kid(x, y, **how)

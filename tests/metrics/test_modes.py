@@ -1,3 +1,5 @@
+"""Modes covered and the share of high-quality samples, worked out by hand."""
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ CENTERS = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
 
 
 def test_worked_out_by_hand():
-    # On the rim of the first mode, just outside it, inside the second; nothing near the third.
+    # At 3 standard deviations of the first mode, just beyond, and twice near the second mode; none near the third.
     x = [[0.0, 3.0], [0.0, 3.001], [9.0, 1.0], [9.5, 0.0]]
     assert high_quality_share(x, CENTERS, std=1.0) == pytest.approx(3 / 4)
     assert modes_covered(x, CENTERS, std=1.0) == 2
@@ -20,12 +22,12 @@ def test_a_sample_far_from_every_mode_covers_none():
     assert high_quality_share([[100.0, 0.0]], CENTERS, std=1.0) == 0
 
 
-def test_one_mode_a_sample_even_where_two_are_within_reach():
+def test_a_sample_near_two_modes_covers_only_the_nearest():
     assert modes_covered([[4.0, 0.0]], CENTERS, std=2.0) == 1
     assert modes_covered([[4.9, 0.0], [5.1, 0.0]], CENTERS, std=2.0) == 2
 
 
-def test_the_mixture_itself_reaches_what_three_standard_deviations_hold():
+def test_samples_of_the_mixture_have_the_share_within_three_standard_deviations():
     data = TwentyFiveGaussians().load(None, torch.device("cpu"))
     x, centers = data.reference(20_000, torch.Generator().manual_seed(0)), data.centers
     assert modes_covered(x.numpy(), centers.numpy(), data.std) == 25

@@ -1,4 +1,4 @@
-"""Given the same features, the numbers are those of torch-fidelity and, by its formula, of pytorch-fid."""
+"""From the same features, our metrics equal those of torch-fidelity and pytorch-fid's formula."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from lipschitz.datasets.images.torchvision_import import import_torchvision
 from lipschitz.metrics.frechet import frechet_distance
 from lipschitz.metrics.inception_score import inception_score
 from lipschitz.metrics.kid import kid
-from lipschitz.metrics.neighbours import precision_recall_density_coverage
+from lipschitz.metrics.precision_recall import precision_recall_density_coverage
 
 import_torchvision()
 metric_fid = pytest.importorskip("torch_fidelity.metric_fid")
@@ -20,7 +20,7 @@ metric_prc = pytest.importorskip("torch_fidelity.metric_prc")
 
 @pytest.fixture(scope="module")
 def features():
-    """Correlated, positive, of unequal scales and float32, as an Inception network's are."""
+    """Return features like an Inception network's: correlated, positive, of unequal scales, float32."""
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(96, 96)) * np.geomspace(1, 0.05, 96)
     fake, real = (np.maximum(0, rng.normal(size=(n, 96)) @ mixing + shift) for n, shift in ((400, 0.3), (500, 0.0)))
@@ -38,7 +38,7 @@ def test_frechet_distance(features):
 
 
 def test_frechet_distance_by_the_square_root_of_a_matrix(features):
-    """What pytorch-fid computes: its own function calls a SciPy that is no more."""
+    """The formula of pytorch-fid, whose own function needs an older SciPy."""
     fake, real = (x.double().numpy() for x in features)
     a, b = np.cov(fake, rowvar=False), np.cov(real, rowvar=False)
     root = np.trace(sqrtm(a @ b)).real

@@ -1,3 +1,5 @@
+"""1-Wasserstein distance against SciPy in one dimension, values worked out by hand, and its properties."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,13 +16,13 @@ def points(n, d):
     return arrays(np.float64, (n, d), elements=coordinates)
 
 
-pairs = st.tuples(st.integers(1, 12), st.integers(1, 3)).flatmap(
+sample_pairs = st.tuples(st.integers(1, 12), st.integers(1, 3)).flatmap(
     lambda shape: st.tuples(points(*shape), points(*shape))
 )
 
 
 def test_worked_out_by_hand():
-    # The nearest point first (1 -> 0.9) would leave a pair 10 apart; the best plan costs (0.9 + 9) / 2.
+    # Assigning the nearest point first (1 -> 0.9) would leave a pair at distance 10; the optimum is (0.9 + 9) / 2.
     assert wasserstein1([[0.0], [1.0]], [[0.9], [10.0]]) == pytest.approx((0.9 + 9) / 2)
     assert wasserstein1([[0, 0], [3, 0]], [[3, 4], [0, 4]]) == pytest.approx(4)
 
@@ -38,7 +40,7 @@ def test_of_collapsed_samples_is_the_mean_distance_to_the_point():
 
 
 @settings(max_examples=50, deadline=None)
-@given(pairs)
+@given(sample_pairs)
 def test_is_symmetric_and_zero_from_a_sample_to_its_own_permutation(pair):
     x, y = pair
     assert wasserstein1(x, y) == pytest.approx(wasserstein1(y, x), abs=1e-9)
@@ -46,7 +48,7 @@ def test_is_symmetric_and_zero_from_a_sample_to_its_own_permutation(pair):
 
 
 @settings(max_examples=50, deadline=None)
-@given(pairs, coordinates)
+@given(sample_pairs, coordinates)
 def test_a_translation_costs_its_length(pair, shift):
     x, _ = pair
     length = abs(shift) * np.sqrt(x.shape[1])
@@ -54,8 +56,8 @@ def test_a_translation_costs_its_length(pair, shift):
 
 
 @settings(max_examples=50, deadline=None)
-@given(pairs)
-def test_means_differ_by_no_more(pair):
+@given(sample_pairs)
+def test_the_distance_of_the_means_is_at_most_w1(pair):
     x, y = pair
     assert np.linalg.norm(x.mean(axis=0) - y.mean(axis=0)) <= wasserstein1(x, y) + 1e-9
 
@@ -63,12 +65,12 @@ def test_means_differ_by_no_more(pair):
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        (np.zeros((3, 2)), np.zeros((4, 2)), r"equally many .* \(3, 2\) and \(4, 2\)"),
-        (np.zeros(3), np.zeros(3), r"must be \(n, d\), not \(3,\)"),
-        (np.zeros((0, 2)), np.zeros((0, 2)), r"must be \(n, d\)"),
+        (np.zeros((3, 2)), np.zeros((4, 2)), r"same shape .* \(3, 2\) and \(4, 2\)"),
+        (np.zeros(3), np.zeros(3), r"expected samples of shape \(n, d\) .* got \(3,\)"),
+        (np.zeros((0, 2)), np.zeros((0, 2)), r"expected samples of shape \(n, d\)"),
         (np.full((3, 2), np.nan), np.zeros((3, 2)), "NaN or Inf"),
     ],
 )
-def test_refuses_what_has_no_answer(x, y, message):
+def test_invalid_samples_are_refused(x, y, message):
     with pytest.raises(ValueError, match=message):
         wasserstein1(x, y)

@@ -10,13 +10,13 @@ from torch.testing import assert_close
 
 from lipschitz.constraints.base import Batch, Refusal, constrain
 from lipschitz.constraints.catalogue import CONSTRAINTS
-from lipschitz.estimation.bounds import layer_bounds
-from lipschitz.estimation.composition import upper_bound
-from lipschitz.estimation.exact import exact
-from lipschitz.estimation.gradients import gradient_norms
-from lipschitz.estimation.labels import Labelled
+from lipschitz.estimation.fixed_labels import Labelled
+from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import input_shapes, weighted_layers
-from lipschitz.estimation.sigma import layer_sigmas
+from lipschitz.estimation.lower_bound.gradient_norms import gradient_norms
+from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
+from lipschitz.estimation.upper_bound.composition import upper_bound
+from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 from lipschitz.models.conditional import ConditionalBatchNorm2d, Projection
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.resnet import ResNet
@@ -117,7 +117,7 @@ def test_a_view_repeats_its_labels_for_real_and_generated_samples_in_turn() -> N
 
 def test_the_bound_covers_every_class_and_sigma_every_layer() -> None:
     torch.manual_seed(0)
-    with exact(DCGAN(width=2, conditional=True).build_discriminator(SHAPE, CLASSES)) as net:
+    with float64_copy(DCGAN(width=2, conditional=True).build_discriminator(SHAPE, CLASSES)) as net:
         points = torch.randn(16, *SHAPE, dtype=torch.float64)
         steepest = [gradient_norms(Labelled(net, torch.tensor([label])), points).max() for label in range(CLASSES)]
         assert list(layer_sigmas(net, points))[-2:] == ["output", "projection"]

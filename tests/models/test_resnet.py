@@ -10,11 +10,11 @@ from torch.testing import assert_close
 
 from lipschitz.constraints.base import constrain
 from lipschitz.constraints.batch_normalization import BatchNormalization
-from lipschitz.estimation.ascent import lower_bound
-from lipschitz.estimation.bounds import layer_bounds
-from lipschitz.estimation.composition import upper_bound
-from lipschitz.estimation.exact import exact
+from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import input_shapes
+from lipschitz.estimation.lower_bound.gradient_ascent import lower_bound
+from lipschitz.estimation.upper_bound.composition import upper_bound
+from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 from lipschitz.models.attention import SelfAttention
 from lipschitz.models.residual import ResidualBlock, SumPool, down_block, first_block, up_block
 from lipschitz.models.resnet import ResNet
@@ -170,12 +170,12 @@ def test_self_attention_begins_as_the_identity_and_stands_after_the_maps_of_its_
 def test_the_bracket_of_a_residual_network_is_finite_and_attention_opens_it() -> None:
     shape = (1, 8, 8)
     torch.manual_seed(0)
-    with exact(ResNet(width=2).build_discriminator(shape)) as net:
+    with float64_copy(ResNet(width=2).build_discriminator(shape)) as net:
         upper = upper_bound(net, shape, layer_bounds(net, input_shapes(net, shape)))
         points = torch.randn(8, *shape, dtype=torch.float64)
         lower = lower_bound(net, points, torch.Generator().manual_seed(0))
     assert 0 < lower <= upper.constant < math.inf
-    with exact(ResNet(width=8, attention=2).build_discriminator(shape)) as net:
+    with float64_copy(ResNet(width=8, attention=2).build_discriminator(shape)) as net:
         upper = upper_bound(net, shape, layer_bounds(net, input_shapes(net, shape)))
     assert upper.constant == math.inf
     assert any("attention" in reason for reason in upper.reasons)

@@ -1,4 +1,4 @@
-"""What a piece of code asks torch for, counted."""
+"""Count torch operators and copies of tensor values to Python."""
 
 from collections import Counter
 from typing import Any
@@ -24,9 +24,9 @@ class Calls(TorchDispatchMode):
 
 
 class Transfers(TorchFunctionMode):
-    """Counts by dtype how often a tensor's values are brought to Python, for which a device would be waited for.
+    """Counts by dtype how often a tensor's values are copied to Python. On a device each such copy synchronises.
 
-    Without a device, the dtype tells tensors of the host from those that stand for a device's.
+    Tests without a device use one dtype for host tensors and another for tensors that stand for the device's.
     """
 
     def __init__(self) -> None:

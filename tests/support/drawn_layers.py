@@ -1,4 +1,4 @@
-"""Layers of every kind that the tests of this room draw, and the dense matrix of what a layer does."""
+"""Hypothesis strategies for weighted layers, the dense matrix of a layer, and its measured σ."""
 
 from typing import NamedTuple
 
@@ -9,26 +9,32 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lipschitz.estimation.layers import WeightedLayer
+from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
 
 
 class Drawn(NamedTuple):
-    """A layer in float64 and the shape of one sample that it is given."""
+    """A layer in float64 and the shape of one input sample."""
 
     layer: WeightedLayer
     shape: torch.Size
 
 
 def dense(layer: WeightedLayer, shape: torch.Size) -> np.ndarray:
-    """Return the matrix of the layer without its bias: what it makes of the identity, less what it makes of zero."""
+    """Return the matrix of the layer without its bias: its output for the identity minus its output for zero."""
     identity = torch.eye(shape.numel(), dtype=torch.float64).view(-1, *shape)
     with torch.no_grad():
         images = layer(identity) - layer(torch.zeros_like(identity[:1]))
     return images.flatten(1).T.numpy()
 
 
+def operator_sigma(layer: WeightedLayer, shape: tuple[int, ...], *, tolerance: float = 1e-3) -> float:
+    """Return the measured σ of the layer's operator, see `layer_sigmas`."""
+    return layer_sigmas(layer, layer.weight.new_zeros((1, *shape)), tolerance=tolerance)[""].operator
+
+
 @st.composite
 def convolutions(draw: st.DrawFn, *, grouped: bool = True) -> Drawn:
-    """Conv1d and Conv2d over kernel, stride, padding, dilation and groups."""
+    """Draw a Conv1d or Conv2d with a kernel size, stride, padding, dilation and groups."""
     kind, axes = draw(st.sampled_from([(nn.Conv1d, 1), (nn.Conv2d, 2)]))
     kernel, padding, dilation = draw(st.integers(1, 4)), draw(st.integers(0, 2)), draw(st.integers(1, 2))
     sizes = [draw(st.integers(1, 5)) for _ in range(axes)]
@@ -43,7 +49,7 @@ def convolutions(draw: st.DrawFn, *, grouped: bool = True) -> Drawn:
 
 @st.composite
 def transposed_convolutions(draw: st.DrawFn, *, grouped: bool = True) -> Drawn:
-    """ConvTranspose2d over the same, and output padding."""
+    """Draw a ConvTranspose2d with the same and an output padding."""
     kernel, padding, dilation = draw(st.integers(1, 4)), draw(st.integers(0, 2)), draw(st.integers(1, 2))
     stride, size, groups = (
         draw(st.integers(1, 3)),
@@ -60,7 +66,7 @@ def transposed_convolutions(draw: st.DrawFn, *, grouped: bool = True) -> Drawn:
 
 @st.composite
 def linears(draw: st.DrawFn) -> Drawn:
-    """Linear, on one axis or with another before it."""
+    """Draw a Linear layer, for inputs with one axis or with another axis before it."""
     inputs, outputs, before = draw(st.integers(1, 6)), draw(st.integers(1, 6)), draw(st.sampled_from([(), (3,)]))
     torch.manual_seed(draw(st.integers(0, 1000)))
     return Drawn(nn.Linear(inputs, outputs).double(), torch.Size((*before, inputs)))

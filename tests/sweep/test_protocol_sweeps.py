@@ -62,7 +62,7 @@ def test_the_definition_says_by_what_a_run_is_judged(tmp_path: Path) -> None:
 WRONG = {
     "an unknown protocol": ("[snagn]", "evaluation.protocols[0]: unknown protocol 'snagn'; did you mean 'sngan'?"),
     "an unknown field": ("[{sngan: {n_reel: 9}}]", "sngan.n_reel: unknown key 'n_reel'; did you mean 'n_real'?"),
-    "too few to measure": ("[{sngan: {n_real: 4}}]", "n_real 4 and n_fake 5000 leave no neighbour 5; allowed: 6 or more"),
+    "too few to measure": ("[{sngan: {n_real: 4}}]", "n_real 4 and n_fake 5000 are too few for 5 neighbours; allowed: 6 or more"),
     "one twice": ("[sngan, sngan]", "evaluation.protocols: sngan stands twice"),
     "a metric of another protocol": ("[sngan], select: fid/modern", "fid/modern does not judge digits; did you mean"),
     "a metric without its protocol": ("[sngan], select: fid", "fid does not judge digits; "),

@@ -11,9 +11,9 @@ from torch import nn
 from lipschitz.constraints.base import Constraint, Refusal
 from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.constraints.gradient_normalization import GradientNormalization
-from lipschitz.estimation.exact import exact
+from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import raw_weight, reparametrizations, reshaped_weight, weighted_layers
-from lipschitz.estimation.sigma import layer_sigmas
+from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
 from lipschitz.tasks.precision import check_constraint
 
 IN_FORWARD = {name for name, kind in CONSTRAINTS.items() if kind is GradientNormalization}
@@ -24,7 +24,7 @@ def reshaped(net: nn.Module) -> float:
 
 
 def operators(net: nn.Module) -> float:
-    with exact(net) as twin:
+    with float64_copy(net) as twin:
         return max(sigma.operator for sigma in layer_sigmas(twin, torch.zeros(1, 1, 8, 8).double()).values())
 
 

@@ -1,4 +1,4 @@
-"""The base class of protocols: how many images of which kind an FID, KID or Inception Score compares."""
+"""Protocols of FID, KID and Inception Score: how many images are compared, which ones and how preprocessed."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -10,82 +10,87 @@ from lipschitz.datasets.images.image_data import SplitName
 from lipschitz.errors import InputError
 
 SPLITS = {"train": "training", "held_out": "held-out"}
-"""What a split of the images is called in a sentence."""
-PAIRS, SUBSETS, SUBSET_SIZE, NEIGHBOURS = 10_000, 100, 1000, 5
-"""Most images of either kind that KID and neighbourhoods compare; subsets of a KID and images in each (Bińkowski et al.
-2018, section 4); neighbour to which a ball reaches (Naeem et al. 2020, section 4)."""
+"""Names of the splits in messages and recorded facts."""
+MAX_COMPARED, SUBSETS, SUBSET_SIZE, NEIGHBOURS = 10_000, 100, 1000, 5
+"""Largest number of real and of generated images for KID, precision, recall, density and coverage; number of subsets of
+a KID and of images in each (Bińkowski et al. 2018, section 4); k of the k-nearest-neighbour balls (Naeem et al. 2020,
+section 4)."""
 
 
-NEIGHBOURHOODS = ("precision", "recall", "density", "coverage")
-METRICS = ("fid", "inception_score", "kid", *NEIGHBOURHOODS)
-"""What every protocol measures."""
+NEIGHBOUR_METRICS = ("precision", "recall", "density", "coverage")
+METRICS = ("fid", "inception_score", "kid", *NEIGHBOUR_METRICS)
+"""The metrics that every protocol measures."""
 AtLeastTwo = Annotated[int, Field(ge=2)]
 
 
 class Protocol(Config):
-    """How many images of which kind are compared, and how the network sees them.
+    """How many images of which split are compared, and how they are preprocessed.
 
-    Fields make a variant, which is called by them: it never passes for the protocol of that name.
+    A protocol with fields other than the defaults is a variant. Its label contains these fields, so it is never
+    mistaken for the protocol.
     """
 
     sets: ClassVar[int] = 1
-    """Times ``n_fake`` images that the Inception Score is of."""
+    """The Inception Score uses this many times ``n_fake`` images by default."""
 
     split: SplitName
-    """Which real images are the reference."""
+    """The split of real images that is the reference."""
     n_real: AtLeastTwo
-    """Real images that the FID compares with: all of a split of that size, else a draw that is always the same."""
+    """Number of real images for the FID. From a larger split a random draw is taken, always the same one."""
     n_fake: AtLeastTwo
-    """Generated images that the FID compares."""
+    """Number of generated images for the FID."""
     score_samples: PositiveInt | None = None
-    """Generated images of the Inception Score; by default ``n_fake``, for sngan ten times as many."""
+    """Number of generated images for the Inception Score; by default ``n_fake``, for sngan ten times as many."""
     score_splits: PositiveInt = 10
-    """Parts into which these are split; the score is the mean over them."""
+    """Number of parts into which these are split; the score is the mean over the parts."""
     preprocessing: Literal["pytorch_fid", "torch_fidelity"] = "pytorch_fid"
-    """Whose resize and scaling the network is given images by."""
+    """The package whose resizing and scaling is used."""
 
     @model_validator(mode="after")
     def _is_measurable(self) -> Self:
-        if self.pairs <= NEIGHBOURS:
+        if self.n_compared <= NEIGHBOURS:
             found = f"n_real {self.n_real} and n_fake {self.n_fake}"
-            raise ValueError(f"{found} leave no neighbour {NEIGHBOURS}; allowed: {NEIGHBOURS + 1} or more of either")
-        if self.scored < self.score_splits:
-            raise ValueError(f"{self.scored} images cannot be split into {self.score_splits} parts")
+            raise ValueError(
+                f"{found} are too few for {NEIGHBOURS} neighbours; allowed: {NEIGHBOURS + 1} or more of each"
+            )
+        if self.n_scored < self.score_splits:
+            raise ValueError(f"{self.n_scored} images cannot be split into {self.score_splits} parts")
         return self
 
     @property
-    def other(self) -> SplitName:
-        """The split that is no reference: its images are compared with the reference for the floor."""
+    def other_split(self) -> SplitName:
+        """The split that is not the reference. Its images are compared with the reference for the floor."""
         return "held_out" if self.split == "train" else "train"
 
     @property
-    def scored(self) -> int:
-        """Generated images of the Inception Score."""
+    def n_scored(self) -> int:
+        """Number of generated images for the Inception Score."""
         return self.score_samples or self.sets * self.n_fake
 
     @property
-    def generated(self) -> int:
-        """Generated images that it takes, in all."""
-        return max(self.n_fake, self.scored)
+    def n_generated(self) -> int:
+        """Number of generated images that the protocol needs in all."""
+        return max(self.n_fake, self.n_scored)
 
     @property
-    def pairs(self) -> int:
-        """Images of either kind that KID, precision, recall, density and coverage compare."""
-        return min(self.n_real, self.n_fake, PAIRS)
+    def n_compared(self) -> int:
+        """Number of real and of generated images for KID, precision, recall, density and coverage."""
+        return min(self.n_real, self.n_fake, MAX_COMPARED)
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Names under which its numbers are recorded; the FID comes first."""
+        """Names of the recorded metrics, FID first."""
         return tuple(f"{name}/{self.label()}" for name in METRICS)
 
     def check(self, dataset: str, sizes: Mapping[str, int]) -> None:
-        """Refuse data that have too few real images; ``sizes`` are numbers of images by split.
+        """Refuse a data set with too few real images; ``sizes`` are the numbers of images by split.
 
         Raises:
-            InputError: says which protocol needs how many of which split.
+            InputError: the message says how many images of which split the protocol needs.
         """
-        # Real images of the other split are compared with the reference, too.
-        for split, needed in {self.split: self.n_real, self.other: max(NEIGHBOURS + 1, self.score_splits)}.items():
+        # The floor compares real images of the other split with the reference.
+        needs = {self.split: self.n_real, self.other_split: max(NEIGHBOURS + 1, self.score_splits)}
+        for split, needed in needs.items():
             if (found := sizes[split]) < needed:
                 variant = f"; allowed: a variant, such as {{{self.name()}: {{n_real: {found}}}}}"
                 raise InputError(
@@ -94,10 +99,10 @@ class Protocol(Config):
                 )
 
     def facts(self, sha256: str, floor: int) -> dict[str, dict[str, Any]]:
-        """Return, by recorded name, what the number depends on besides the images.
+        """Return by metric name the facts that are recorded with its value: sizes, network and preprocessing.
 
-        ``sha256`` is that of the network's weights; ``floor`` counts the real images of the other split that stand
-        where generated ones do in the floor.
+        ``sha256`` is that of the network's weights. ``floor`` is the number of real images of the other split that
+        take the place of generated images in the floor.
         """
         network: dict[str, Any] = {
             "protocol": self.label(),
@@ -106,13 +111,13 @@ class Protocol(Config):
             "quantisation": "8 bit",
         }
         reference = {"reference": f"{SPLITS[self.split]} images"}
-        score = {"n_fake": self.scored, "splits": self.score_splits, "n_floor": min(self.scored, floor)}
-        compared = {"n_real": self.pairs, "n_fake": self.pairs, "n_floor": min(self.pairs, floor)}
-        subsets = {"subsets": SUBSETS, "subset_size": SUBSET_SIZE} if self.pairs > SUBSET_SIZE else {"subsets": 1}
+        score = {"n_fake": self.n_scored, "splits": self.score_splits, "n_floor": min(self.n_scored, floor)}
+        compared = {"n_real": self.n_compared, "n_fake": self.n_compared, "n_floor": min(self.n_compared, floor)}
+        subsets = {"subsets": SUBSETS, "subset_size": SUBSET_SIZE} if self.n_compared > SUBSET_SIZE else {"subsets": 1}
         own: dict[str, dict[str, Any]] = {
             "fid": {**reference, "n_real": self.n_real, "n_fake": self.n_fake, "n_floor": min(self.n_fake, floor)},
             "inception_score": {"layer": "1,008 classes without bias", **score},
             "kid": {**reference, **compared, **subsets},
         }
-        own |= {name: {**reference, **compared, "neighbour": NEIGHBOURS} for name in NEIGHBOURHOODS}
+        own |= {name: {**reference, **compared, "neighbour": NEIGHBOURS} for name in NEIGHBOUR_METRICS}
         return {f"{name}/{self.label()}": network | own[name] for name in METRICS}

@@ -10,7 +10,7 @@ import torch
 from lipschitz.constraints.base import Constraint, Refusal, constrain
 from lipschitz.datasets.base import Dataset
 from lipschitz.errors import nearest
-from lipschitz.estimation.labels import label_of_any
+from lipschitz.estimation.fixed_labels import example_labels
 from lipschitz.features.protocols.catalogue import PROTOCOLS
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model, PairModel
@@ -99,7 +99,7 @@ def _check_generator_constraints(dataset: Dataset, model: Model, constraints: tu
         latents = torch.zeros(2, networks.latent)
         try:
             # A method may be one of scalar networks.
-            net(latents, *label_of_any(net, latents))
+            net(latents, *example_labels(net, latents))
         except (ValueError, RuntimeError) as error:
             raise Refusal(f"a generator cannot be had with it: {error}") from None
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from lipschitz.datasets.base import ImageData
-from lipschitz.features.inception import Embedded, load_inception
+from lipschitz.features.inception import InceptionOutputs, load_inception
+from lipschitz.features.inception_weights import weights_file
 from lipschitz.features.protocols.base import Protocol
+from lipschitz.features.real_statistics import real_statistics
 from lipschitz.features.scores import floor, scores
-from lipschitz.features.statistics import real_statistics
-from lipschitz.features.weights import weights_file
 from lipschitz.tasks.generation.quality import to_bytes
 
 
@@ -39,8 +39,8 @@ class InceptionQuality:
         self._inception = load_inception(weights_file(weights), device)
         self._real = {protocol: real_statistics(data, protocol, self._inception) for protocol in protocols}
         self._floor = partial(floor, data, inception=self._inception)
-        self._other = {protocol: data.sizes[protocol.other] for protocol in protocols}
-        self.generated = max(protocol.generated for protocol in protocols)
+        self._other = {protocol: data.sizes[protocol.other_split] for protocol in protocols}
+        self.generated = max(protocol.n_generated for protocol in protocols)
         """Generated images that `measure` takes."""
 
     @property
@@ -56,12 +56,12 @@ class InceptionQuality:
 
         Each image passes the network once for each preprocessing that a protocol asks for.
         """
-        parts: dict[str, list[Embedded]] = {protocol.preprocessing: [] for protocol in self._real}
+        parts: dict[str, list[InceptionOutputs]] = {protocol.preprocessing: [] for protocol in self._real}
         for chunk in chunks:
             for preprocessing, embedded in parts.items():
                 embedded.append(self._inception.embed([to_bytes(chunk)], preprocessing))
         whole = {
-            name: Embedded(*(np.concatenate(rows) for rows in zip(*embedded, strict=True)))
+            name: InceptionOutputs(*(np.concatenate(rows) for rows in zip(*embedded, strict=True)))
             for name, embedded in parts.items()
         }
         values: dict[str, float] = {}

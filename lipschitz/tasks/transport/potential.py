@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from lipschitz.datasets.transport.pair_data import PairData
-from lipschitz.estimation.exact import exact
+from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.random_streams import stream
 from lipschitz.tasks.measurement import Measured, measure_discriminator
 from lipschitz.tasks.surfaces import over_plane, surface
@@ -45,7 +45,7 @@ class PotentialEvaluator:
         ``real`` points are of P, ``fake`` ones of Q.
         """
         rng = self._stream(draw)
-        with exact(critic) as twin:
+        with float64_copy(critic) as twin:
             quality = self._quality(twin, rng)
             published = self._as_published(twin, draw)
         places = self._places(rng)

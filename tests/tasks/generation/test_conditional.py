@@ -16,9 +16,9 @@ from lipschitz.constraints.zero_centered_penalty import ZeroCenteredPenalty
 from lipschitz.datasets.images.digits import Digits
 from lipschitz.datasets.images.image_data import ImageData
 from lipschitz.datasets.images.split import Split
-from lipschitz.estimation.ascent import lower_bound
-from lipschitz.estimation.labels import Labelled
+from lipschitz.estimation.fixed_labels import Labelled
 from lipschitz.estimation.layers import weighted_layers
+from lipschitz.estimation.lower_bound.gradient_ascent import lower_bound
 from lipschitz.models.base import PairModel
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.resnet import ResNet

@@ -8,8 +8,8 @@ from lipschitz.datasets.images.image_data import to_floats
 from lipschitz.errors import InputError
 from lipschitz.features.protocols.modern import Modern
 from lipschitz.features.protocols.sngan import SNGAN
+from lipschitz.features.real_statistics import real_statistics
 from lipschitz.features.scores import scores
-from lipschitz.features.statistics import real_statistics
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.tasks.generation import inception_quality as module
 from lipschitz.tasks.generation.inception_quality import InceptionQuality

@@ -1,0 +1,1 @@
+"""Largest singular values (σ) of layers: exact for the reshaped kernel, by Lanczos for the operator."""

@@ -1,0 +1,66 @@
+"""A layer as a linear operator on inputs of its true size, with its stride and padding and without its bias."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipschitz.estimation.layers import WeightedLayer
+from lipschitz.estimation.sigma.lanczos import LinearMap
+
+
+class Operator(NamedTuple):
+    """A linear map and its adjoint."""
+
+    forward: LinearMap
+    adjoint: LinearMap
+    like: Tensor
+    """A tensor with the shape, dtype and device of the input of ``forward``."""
+
+
+def linear_part(layer: WeightedLayer) -> Callable[[Tensor], Tensor]:
+    """Return x -> W x for the layer's effective weight, in that weight's dtype and with the layer's padding.
+
+    Every padding mode of torch (zeros, circular, reflect, replicate) is linear.
+    """
+    weight = layer.weight.detach()
+    if isinstance(layer, nn.Linear):
+        return lambda x: F.linear(x, weight)
+    if isinstance(layer, nn.ConvTranspose2d):
+        stride, padding, dilation, groups = layer.stride, layer.padding, layer.dilation, layer.groups
+        extra = layer.output_padding
+        return lambda x: F.conv_transpose2d(x, weight, None, stride, padding, extra, groups, dilation)  # type: ignore[arg-type]
+    return lambda x: layer._conv_forward(x, weight, None)
+
+
+def adjoint(forward: LinearMap, like: Tensor) -> LinearMap:
+    """Return y -> Aᵀ y for the linear map ``forward`` on inputs shaped like ``like``, by reverse-mode differentiation.
+
+    This holds for any stride, padding and groups. The derivative of a linear map is the same at every point, so the
+    graph of one forward pass serves every y.
+    """
+    with torch.enable_grad():
+        x = torch.zeros_like(like, requires_grad=True)
+        image = forward(x)
+
+    def pull_back(y: Tensor) -> Tensor:
+        (grad,) = torch.autograd.grad(image, x, y, retain_graph=True)
+        return grad
+
+    return pull_back
+
+
+def operator(layer: WeightedLayer, input_shape: Sequence[int]) -> Operator:
+    """Return the layer's operator on one sample ``(c, ...)``, or its adjoint if the output is smaller than the input.
+
+    Both have the same singular values. An iteration stores vectors of the size of its start, so it starts from the
+    smaller side.
+    """
+    weight = layer.weight.detach()
+    forward = linear_part(layer)
+    like = weight.new_zeros((1, *input_shape))
+    image = forward(like)
+    back = adjoint(forward, like)
+    return Operator(back, forward, image) if image.numel() < like.numel() else Operator(forward, back, like)

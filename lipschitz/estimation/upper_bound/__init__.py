@@ -1,0 +1,1 @@
+"""Certified upper bounds of the Lipschitz constants of layers, and of a network composed over its torch.fx graph."""

@@ -1,0 +1,116 @@
+"""Polyphase form of a zero-padded convolution with stride and dilation, as part of an ordinary circular convolution."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipschitz.estimation.layers import WeightedLayer
+
+
+@dataclass(frozen=True)
+class ConvolutionAxis:
+    """One axis of a convolution: y_i = Σ_j w_j x_(i s - p + j d) for 0 <= i < outputs, x zero outside 0..size - 1."""
+
+    size: int
+    outputs: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    dilation: int = 1
+
+    def position(self, output: int, tap: int) -> int:
+        """Return the index of the input that ``tap`` of the kernel multiplies at ``output``; padding is outside."""
+        return output * self.stride - self.padding + tap * self.dilation
+
+    @cached_property
+    def products(self) -> list[tuple[int, int]]:
+        """Each (input index, tap) that is multiplied; products with padding are left out."""
+        pairs = ((self.position(i, j), j) for i in range(self.outputs) for j in range(self.kernel))
+        return [(position, tap) for position, tap in pairs if 0 <= position < self.size]
+
+    @cached_property
+    def used_taps(self) -> slice:
+        """The kernel from the first to the last tap that multiplies the input. Other taps only multiply padding."""
+        used = [tap for _, tap in self.products] or [0]
+        return slice(min(used), max(used) + 1)
+
+    @cached_property
+    def windows_per_input(self) -> int:
+        """The largest number of outputs that depend on one input: ceil(k gcd(s, d) / s) away from the border."""
+        return max(Counter(position for position, _ in self.products).values(), default=0)
+
+    @cached_property
+    def phases(self) -> int:
+        """The number of interleaved parts of the input that different taps multiply: s / gcd(s, d)."""
+        return self.stride // math.gcd(self.stride, self.dilation)
+
+    @cached_property
+    def circle_size(self) -> int:
+        """The size of a circle on which each phase can be convolved, in steps of lcm(s, d).
+
+        It is large enough for the input and the larger of the two paddings. Then what leaves the circle on one side
+        comes back as a zero of the padding on the other side. A phase with a single tap is only scaled: its circle has
+        size one.
+        """
+        taps = self.used_taps
+        if taps.stop - taps.start <= self.phases:
+            return 1
+        left = -self.position(0, taps.start)
+        right = self.position(self.outputs - 1, taps.stop - 1) - (self.size - 1)
+        return -(-(self.size + max(left, right, 0)) // math.lcm(self.stride, self.dilation))
+
+
+def convolution_axes(layer: WeightedLayer, input_shape: Sequence[int]) -> tuple[ConvolutionAxis, ...]:
+    """Return the axes along which ``layer`` convolves one sample ``(c, ...)``; none for a Linear layer.
+
+    A transposed convolution is the adjoint of a convolution: the one that its stored kernel, read as ``(d_out, d_in,
+    ...)``, defines from the layer's output to its input. For it the axes of that convolution are returned.
+
+    Raises:
+        ValueError: a padding mode other than zeros.
+    """
+    if isinstance(layer, nn.Linear):
+        return ()
+    if layer.padding_mode != "zeros":
+        raise ValueError(f"padding mode '{layer.padding_mode}' is not supported; supported: zeros")
+    axes = []
+    for a, size in enumerate(input_shape[1:]):
+        kernel, stride, dilation = layer.kernel_size[a], layer.stride[a], layer.dilation[a]
+        reach = dilation * (kernel - 1)
+        padding, both = _padding(layer.padding, a, reach)
+        if isinstance(layer, nn.ConvTranspose2d):
+            larger = (size - 1) * stride - both + reach + layer.output_padding[a] + 1
+            axes.append(ConvolutionAxis(larger, size, kernel, stride, padding, dilation))
+        else:
+            outputs = (size + both - reach - 1) // stride + 1
+            axes.append(ConvolutionAxis(size, outputs, kernel, stride, padding, dilation))
+    return tuple(axes)
+
+
+def polyphase_kernel(kernel: Tensor, phases: Sequence[int]) -> Tensor:
+    """Return the kernel ``(d_out, d_in Πphases, b_1, b_2, ...)`` of an ordinary convolution of the input's phases.
+
+    ``kernel`` is ``(d_out, d_in, k_1, k_2, ...)``. Taps j with the same remainder by ``phases`` multiply the same
+    interleaved part of the input, and are consecutive there. So the convolution with stride s and dilation d equals one
+    with stride 1 whose input channels are these parts. Where k is no multiple of ``phases`` the kernel is padded with
+    zeros.
+    """
+    for dim, count in enumerate(phases, start=2):
+        missing = -kernel.shape[dim] % count
+        trailing = (0, 0) * (kernel.dim() - 1 - dim)
+        kernel = F.pad(kernel, (*trailing, 0, missing))
+        kernel = kernel.view(*kernel.shape[:dim], -1, count, *kernel.shape[dim + 1 :])
+        kernel = kernel.movedim(dim + 1, 2).flatten(1, 2)
+    return kernel
+
+
+def _padding(padding: str | tuple[int, ...], axis: int, reach: int) -> tuple[int, int]:
+    """Return the padding before the input, and the sum of the padding on both sides."""
+    if isinstance(padding, str):
+        return (reach // 2, reach) if padding == "same" else (0, 0)
+    return padding[axis], 2 * padding[axis]

@@ -1,0 +1,89 @@
+"""Certified bounds of layers against the SVD of the dense matrix that they apply."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from drawn_layers import Drawn, convolutions, dense, linears, transposed_convolutions
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from lipschitz.estimation.layers import input_shapes
+from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
+
+
+def bound(layer: nn.Module, shape: torch.Size) -> float:
+    return layer_bounds(layer, {"": shape})[""].constant
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.one_of(convolutions(), transposed_convolutions(), linears()))
+def test_the_bound_of_a_small_operator_is_exact_up_to_rounding(drawn: Drawn) -> None:
+    exact = np.linalg.norm(dense(*drawn), 2)
+    assert exact <= bound(*drawn) <= exact * (1 + 1e-6) + 1e-12
+
+
+def test_a_large_operator_is_bounded_on_a_circle(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    layer, shape = nn.Conv2d(3, 4, 3, padding=1).double(), torch.Size((3, 4, 4))
+    exact = np.linalg.norm(dense(layer, shape), 2)
+    monkeypatch.setattr("lipschitz.estimation.upper_bound.layer_bounds.MAX_DENSE_ENTRIES", 0)
+    assert exact * (1 + 1e-6) < bound(layer, shape) < exact * 1.5
+
+
+@pytest.mark.parametrize("mode", ["circular", "reflect", "replicate"])
+@pytest.mark.parametrize("padding", [1, 2, "same"])
+def test_circular_reflect_and_replicate_padding(monkeypatch: pytest.MonkeyPatch, mode: str, padding: int | str) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(2, 3, 3, padding=padding, padding_mode=mode).double()
+    shape = torch.Size((2, 5, 5))
+    exact = np.linalg.norm(dense(layer, shape), 2)
+    assert exact <= bound(layer, shape) <= exact * (1 + 1e-6)
+    monkeypatch.setattr("lipschitz.estimation.upper_bound.layer_bounds.MAX_DENSE_ENTRIES", 0)
+    assert exact <= bound(layer, shape) <= exact * 4
+
+
+class Doubled(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(2 * x)
+
+
+class Standardised(nn.Conv2d):
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return super()._conv_forward(x, weight / weight.std(), bias)
+
+
+class Declared(Doubled):
+    lipschitz_constant = 7.0
+
+
+@pytest.mark.parametrize("kind", [Doubled, Standardised])
+def test_a_layer_with_its_own_forward_is_not_bounded_by_its_weight(kind: type[nn.Conv2d]) -> None:
+    found = layer_bounds(kind(1, 1, 3).double(), {"": torch.Size((1, 4, 4))})[""]
+    assert found.constant == math.inf
+    assert "has its own forward method" in found.note
+
+
+def test_a_layer_with_its_own_forward_may_declare_its_constant() -> None:
+    assert bound(Declared(1, 1, 3).double(), torch.Size((1, 4, 4))) == 7
+
+
+def test_a_layer_whose_forward_was_replaced_has_no_bound() -> None:
+    layer = nn.Linear(2, 2).double()
+    layer.forward = lambda x: 3 * x
+    assert bound(layer, torch.Size((2,))) == math.inf
+
+
+def test_a_layer_that_the_forward_pass_does_not_use_is_left_out() -> None:
+    class One(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.unused = nn.Linear(2, 1), nn.Linear(2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.used(x)
+
+    net = One().double()
+    assert list(layer_bounds(net, input_shapes(net, (2,)))) == ["used"]
