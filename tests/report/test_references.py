@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lipschitz.extensions.outside import origin_of
 from synthetic import Plan, write_sweep
 
 from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.datasets.catalogue import DATASETS
+from lipschitz.extensions.origin import origin_of
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.catalogue import MODELS
 from lipschitz.report.reading.results import load
