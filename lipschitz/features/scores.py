@@ -12,9 +12,9 @@ from lipschitz.features.kept import Kept
 from lipschitz.features.protocols.base import NEIGHBOURS, SUBSET_SIZE, SUBSETS, Protocol
 from lipschitz.features.real_statistics import RealStatistics, cache_key, embed_random_images
 from lipschitz.metrics.frechet import frechet_of_moments, moments
-from lipschitz.metrics.inception_score import inception_score
 from lipschitz.metrics.inner_products import add_inner_products
-from lipschitz.metrics.kid import KernelSums
+from lipschitz.metrics.mmd import KernelSums
+from lipschitz.metrics.mutual_information import inception_score
 from lipschitz.metrics.precision_recall import NeighbourBalls
 from lipschitz.metrics.sample_arrays import as_two_samples
 

@@ -10,8 +10,8 @@ from lipschitz.features.protocols.sngan import SNGAN
 from lipschitz.features.real_statistics import embed_random_images, real_statistics
 from lipschitz.features.scores import floor, scores
 from lipschitz.metrics.frechet import frechet_distance
-from lipschitz.metrics.inception_score import inception_score
-from lipschitz.metrics.kid import kid
+from lipschitz.metrics.mmd import kid
+from lipschitz.metrics.mutual_information import inception_score
 from lipschitz.metrics.precision_recall import precision_recall_density_coverage
 
 SMALL = SNGAN(n_real=20, n_fake=10, score_samples=30)

@@ -11,8 +11,8 @@ from lipschitz.datasets.base import Data, Dataset, ImageData, PointData
 from lipschitz.features.protocols.base import Protocol as InceptionProtocol
 from lipschitz.features.reference_classifier import reference_classifier
 from lipschitz.metrics.frechet import frechet_distance
-from lipschitz.metrics.kid import kid
-from lipschitz.metrics.modes import high_quality_share, modes_covered
+from lipschitz.metrics.mmd import kid
+from lipschitz.metrics.mode_coverage import high_quality_share, modes_covered
 from lipschitz.metrics.wasserstein import wasserstein1
 
 EXACT_W1_SAMPLES = 1000

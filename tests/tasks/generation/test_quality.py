@@ -10,7 +10,7 @@ from lipschitz.features.protocols.sngan import SNGAN
 from lipschitz.features.reference_classifier import reference_classifier
 from lipschitz.metrics.catalogue import metric_of
 from lipschitz.metrics.frechet import frechet_distance
-from lipschitz.metrics.kid import kid
+from lipschitz.metrics.mmd import kid
 from lipschitz.tasks.generation.quality import ImageQuality, metrics_of, quality_of
 
 CPU = torch.device("cpu")
