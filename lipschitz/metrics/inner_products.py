@@ -10,7 +10,7 @@ from lipschitz.metrics.sample_arrays import Floats
 
 SampleName = Literal["fake", "real"]
 ROWS = 512
-"""Rows of a block: with 10,000 samples a block takes 40 MB, whatever their dimension."""
+"""Rows of a block: with 10,000 samples a block takes 40 MB, for any dimension."""
 
 
 class BlockMetric(Protocol):

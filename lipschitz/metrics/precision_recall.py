@@ -33,7 +33,7 @@ def precision_recall_density_coverage(fake: ArrayLike, real: ArrayLike, k: int) 
     of two equal points can have.
 
     Raises:
-        ValueError: ``k`` below 1, no more than ``k`` samples, dimensions differ, or a number is not finite.
+        ValueError: ``k`` below 1, ``k`` or fewer samples, dimensions differ, or a number is not finite.
     """
     fake, real = as_two_samples(fake, real)
     balls = NeighbourBalls(fake, real, k)

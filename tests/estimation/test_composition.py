@@ -244,7 +244,7 @@ UNBOUNDED = {
     "a hook": (hooked(), (2,), ["'0' has a hook"]),
     "statistics of the batch": (nn.BatchNorm1d(2, track_running_stats=False), (2, 2), ["statistics of its batch"]),
     "a view that is changed": (Function(alias, times(1, 1)), (2,), ["changed in place"]),
-    "an addition in place to what is used again": (Function(augmented, times(1, 1)), (2,), ["does not return"]),
+    "an in-place addition to a value that is used again": (Function(augmented, times(1, 1)), (2,), ["does not return"]),
     "integers": (Function(lambda x: x.max(1, keepdim=True)[1] * 1.0), (2,), ["returns integers"]),
     "division by a value": (Function(lambda x: 1 / x), (2,), ["divides by a value"]),
     "division by zero": (Function(lambda x: (x / torch.zeros(2)).nan_to_num() + x), (2,), ["nan_to_num"]),
@@ -257,11 +257,11 @@ UNBOUNDED = {
 
 @pytest.mark.parametrize("name", UNBOUNDED)
 def test_a_part_without_a_constant_makes_the_bound_infinite_and_is_named(name: str) -> None:
-    net, shape, said = UNBOUNDED[name]
+    net, shape, parts = UNBOUNDED[name]
     found = upper(net, shape)
     assert found.constant == math.inf
-    for each in said:
-        assert any(each in reason for reason in found.reasons), found.reasons
+    for part in parts:
+        assert any(part in reason for reason in found.reasons), found.reasons
 
 
 def test_every_unknown_part_is_named_once() -> None:
