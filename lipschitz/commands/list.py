@@ -10,7 +10,7 @@ from lipschitz.datasets.catalogue import DATASETS
 from lipschitz.extensions.origin import origin_of
 from lipschitz.extensions.point import ExtensionPoint
 from lipschitz.features.protocols.catalogue import PROTOCOLS
-from lipschitz.metrics.catalogue import CATALOGUE as METRICS
+from lipschitz.metrics.catalogue import CATALOGUE, METRICS
 from lipschitz.models.catalogue import MODELS
 from lipschitz.tasks.catalogue import TASKS
 from lipschitz.tasks.losses.catalogue import LOSSES
@@ -41,6 +41,16 @@ def _rows(point: ExtensionPoint[Any]) -> Iterable[Row]:
         yield name, f"Refused: {reason}.", ""
 
 
+def _metrics() -> Iterable[Row]:
+    for name, metric in CATALOGUE.own.items():
+        yield name, metric.better or "-", metric.summary, metric.source
+    for name, kind in METRICS.items():
+        if name not in METRICS.own:
+            yield name, kind.better or "-", kind.summary(), _source(kind)
+    for name, reason in METRICS.refused.items():
+        yield name, "-", f"Refused: {reason}.", ""
+
+
 def _source(kind: type[Config]) -> str:
     """Return the paper and, of a class from outside the package, the file or package that it comes from."""
     origin = origin_of(kind)
@@ -51,9 +61,6 @@ _POINTS: tuple[ExtensionPoint[Any], ...] = (TASKS, DATASETS, MODELS, CONSTRAINTS
 LISTINGS: dict[str, Listing] = {
     **{point.plural: Listing(("name", "what it is", "source"), partial(_rows, point)) for point in _POINTS},
     "constraints": Listing(("name", "promise", "extra cost", "what it does", "source"), _constraints),
-    "metrics": Listing(
-        ("name", "better", "what it is", "source"),
-        lambda: ((name, metric.better or "-", metric.summary, metric.source) for name, metric in METRICS.items()),
-    ),
+    "metrics": Listing(("name", "better", "what it is", "source"), _metrics),
 }
 """What can be listed."""

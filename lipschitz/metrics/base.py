@@ -13,8 +13,9 @@ from lipschitz.errors import InputError
 from lipschitz.extensions.origin import origin_of
 from lipschitz.metrics.description import Description, Direction
 
-Judged = Literal["points", "images", "classifier", "inception"]
-JUDGED: tuple[Judged, ...] = ("points", "images", "classifier", "inception")
+Judged = Literal["points", "classifier", "inception", "images"]
+JUDGED: tuple[Judged, ...] = ("points", "classifier", "inception", "images")
+"""What metrics judge, in the order of tables."""
 
 
 class Metric(Config):
@@ -28,9 +29,9 @@ class Metric(Config):
     """Which samples it compares, and so the types that `measure` and `protocol` receive:
 
     - ``points``: `PointSamples`, `PointContext`.
-    - ``images``: 8-bit images, `ImageSamples`, `ImageContext`.
-    - ``classifier``: their features in the data set's reference classifier, `ClassifierSamples`, `ImageContext`.
-    - ``inception``: Inception features, for each protocol of the sweep, `InceptionSamples`, `InceptionContext`.
+    - ``classifier``: images in the features of the data set's own classifier, `ClassifierSamples`, `ImageContext`.
+    - ``inception``: images in Inception features, for each protocol, `InceptionSamples`, `InceptionContext`.
+    - ``images``: images as 8-bit pixels, `ImageSamples`, `ImageContext`.
     """
     title: ClassVar[str]
     """Label of an axis or a column, without the unit."""
@@ -59,6 +60,10 @@ class Metric(Config):
 
     def plan(self, samples: Any) -> None:
         """Announce what this metric shares with others, before any of them is measured."""
+
+    def names(self, context: Any) -> tuple[str, ...]:
+        """Return the names under which values are recorded."""
+        return tuple(f"{self.label()}/{place}" for place in self.places(context)) or (self.label(),)
 
     def describe(self) -> Description:
         """Return the description under which the value is recorded: fields other than the defaults are named."""
@@ -102,6 +107,5 @@ def protocols(metrics: Iterable[Metric], context: Any) -> dict[str, dict[str, An
     for metric in metrics:
         origin = origin_of(type(metric))
         facts = metric.protocol(context) | (origin.identity() if origin else {})
-        names = [f"{metric.label()}/{place}" for place in metric.places(context)] or [metric.label()]
-        found |= dict.fromkeys(names, facts)
+        found |= dict.fromkeys(metric.names(context), facts)
     return found

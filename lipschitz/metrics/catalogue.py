@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import Any
 
 from lipschitz.errors import InputError, nearest
 from lipschitz.extensions.discovery import discover
@@ -23,9 +24,10 @@ class MetricPoint(ExtensionPoint[Metric]):
             found |= dict(sorted(kinds.items(), key=lambda item: (item[1].order, item[0])))
         return found
 
-    def judging(self, judged: Judged, further: Iterable[Metric] = ()) -> tuple[Metric, ...]:
-        """Return the package's own metrics that judge such samples, and those of ``further`` that do."""
-        return tuple(metric for metric in (*(kind() for kind in self.own.values()), *further) if metric.judges == judged)
+    def judging(self, judged: Judged, context: Any, further: Iterable[Metric] = ()) -> tuple[Metric, ...]:
+        """Return the metrics that judge such samples and apply to such data: the package's own, and of ``further``."""
+        metrics = (*(kind() for kind in self.own.values()), *further)
+        return tuple(metric for metric in metrics if metric.judges == judged and metric.applies(context))
 
 
 METRICS = MetricPoint("metric", "metrics", "lipschitz.metrics", Metric)
@@ -35,21 +37,22 @@ class Catalogue(Mapping[str, Description]):
     """Descriptions by recorded name, in the order of tables: those of the package, then those that results declare."""
 
     def __init__(self, own: Iterable[Description]) -> None:
-        self._own = {description.name: description for description in own}
+        self.own = {description.name: description for description in own}
+        """Descriptions of the package's own."""
         self._declared: dict[str, Description] = {}
 
     def declare(self, descriptions: Iterable[Description]) -> None:
         """Add metrics of files and other packages, as results describe them; the package's own stay as they are."""
-        self._declared |= {one.name: one for one in descriptions if one.name not in self._own}
+        self._declared |= {one.name: one for one in descriptions if one.name not in self.own}
 
     def __getitem__(self, name: str) -> Description:
-        return self._own[name] if name in self._own else self._declared[name]
+        return self.own[name] if name in self.own else self._declared[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*self._own, *self._declared))
+        return iter((*self.own, *self._declared))
 
     def __len__(self) -> int:
-        return len(self._own) + len(self._declared)
+        return len(self.own) + len(self._declared)
 
 
 CATALOGUE = Catalogue((*(kind().describe() for kind in METRICS.own.values()), *RECORDED))

@@ -1,6 +1,6 @@
 """What tables, plots and lists say of a recorded value: title, better direction, unit, source."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 Direction = Literal["lower", "higher"]
@@ -27,3 +27,7 @@ class Description:
     def label(self) -> str:
         """Title, with the unit if there is one."""
         return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    def facts(self) -> dict[str, str | None]:
+        """Return everything besides the name, as ``run.json`` has it."""
+        return {name: value for name, value in asdict(self).items() if name != "name"}

@@ -49,8 +49,8 @@ def report(
             what is to be reached is no such quality, or was not recorded.
     """
     other = None if beside is None else read(beside)
-    targets = parse(reach)
     results = load(folder)
+    targets = parse(reach)
     check(targets, results)
     warnings = [*results.warnings, *_unfinished(results)]
     summary = summarise(results)

@@ -10,6 +10,7 @@ from lipschitz.features.protocols.sngan import SNGAN
 from lipschitz.features.real_statistics import embed_random_images, real_statistics
 from lipschitz.features.scores import floor, scores
 from lipschitz.metrics.frechet import frechet_distance
+from lipschitz.metrics.inception import kid as kid_metric
 from lipschitz.metrics.mmd import kid
 from lipschitz.metrics.mutual_information import inception_score
 from lipschitz.metrics.precision_recall import precision_recall_density_coverage
@@ -45,8 +46,8 @@ def test_each_metric_uses_as_many_images_as_the_protocol_says(real, generated):
 
 
 def test_the_kid_uses_the_same_subsets_at_every_call(real, generated, monkeypatch):
-    monkeypatch.setattr(module, "SUBSET_SIZE", 6)
-    monkeypatch.setattr(module, "SUBSETS", 3)
+    monkeypatch.setattr(kid_metric, "SUBSET_SIZE", 6)
+    monkeypatch.setattr(kid_metric, "SUBSETS", 3)
     values = [scores(generated, real, SMALL)[f"kid/{LABEL}"] for _ in range(2)]
     rng = np.random.default_rng(0)
     assert (

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lipschitz.errors import InputError
+from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.report.reading.comparisons import separate_configurations
 from lipschitz.report.reading.names import names
 from lipschitz.report.reading.protocols import separate_protocols
@@ -100,7 +101,9 @@ def _results_of(
     tuning: Results | None,
 ) -> Results:
     """Return the tables of what was read; ``warnings`` is one list for all parts of a sweep."""
-    said = ["origins", "sources", "outside"]
+    # Titles and directions of metrics that are not the package's own stand in the runs that measured them.
+    CATALOGUE.declare(metric for row in read.rows for metric in row["metrics"])
+    said = ["origins", "sources", "outside", "metrics"]
     table = separate_configurations(pd.DataFrame(read.rows).set_index("run").drop(columns=said))
     records, outcomes = records_of(list(table.index), read.contents), outcomes_of(read.contents)
     facts = pd.DataFrame(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lipschitz.metrics.description import Description
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.sweep.store import RunFolder, SweepFolder
 
@@ -110,5 +111,6 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], Content]:
         "origins": definition.get("provenance", []),
         # Runs of early versions say neither.
         **{key: {name: dict(said) for name, said in definition.get(key, {}).items()} for key in ("sources", "outside")},
+        "metrics": [Description(name, **said) for name, said in definition.get("metrics", {}).items()],
     }
     return row, content

@@ -4,7 +4,8 @@ from collections import Counter
 
 import pandas as pd
 
-from lipschitz.metrics.catalogue import CATALOGUE, Metric
+from lipschitz.metrics.catalogue import CATALOGUE
+from lipschitz.metrics.description import Description
 from lipschitz.report.reading.comparisons import COMPARISON, LABELS
 from lipschitz.report.reading.protocols import base
 from lipschitz.report.reading.results import Results
@@ -42,7 +43,7 @@ def _with_floor(results: Results) -> list[str]:
     return sorted(names, key=lambda name: known.index(base(name)) if base(name) in known else len(known))
 
 
-def measured_metrics(results: Results) -> list[Metric]:
+def measured_metrics(results: Results) -> list[Description]:
     """Return everything in the catalogue that was measured or timed, in the catalogue's order."""
     measured = {base(name) for name in results.outcomes["metric"]} | {
         base(name) for name in results.records["metric"].unique()

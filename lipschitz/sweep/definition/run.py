@@ -47,6 +47,8 @@ class Run:
         }
         if self.generator_constraints:
             canonical["generator_constraints"] = [_identified(one) for one in self.generator_constraints]
+        if self.evaluation.metrics:
+            canonical["metrics"] = [_identified(metric) for metric in self.evaluation.metrics]
         return canonical
 
     @property
@@ -83,6 +85,7 @@ class Run:
 
     def definition(self, steps: int) -> dict[str, Any]:
         """Return ``run.json``: everything resolved, defaults and the number of ``steps`` included."""
+        metrics = {metric.label(): metric.describe().facts() for metric in self.evaluation.metrics}
         return {
             "id": self.id,
             "configuration": self.configuration,
@@ -104,12 +107,14 @@ class Run:
             "outside": {
                 config.name(): origin.facts() for config in self._parts() if (origin := origin_of(type(config)))
             },
+            # The report knows the package's own by itself.
+            **({"metrics": metrics} if metrics else {}),
         }
 
     def _parts(self) -> tuple[Config, ...]:
         """Return every config that the run is made of."""
         parts = (self.task, self.dataset, self.model, *self.constraints, *self.generator_constraints, self.loss)
-        return (*parts, self.setting.optimiser, *self.evaluation.protocols)
+        return (*parts, self.setting.optimiser, *self.evaluation.protocols, *self.evaluation.metrics)
 
     def sources(self) -> dict[str, dict[str, str]]:
         """Return, by axis and name, the paper or publisher of everything that the run is made of."""

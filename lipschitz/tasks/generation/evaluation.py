@@ -59,16 +59,18 @@ class Evaluator:
     @cached_property
     def _quality(self) -> Quality:
         # Made when first needed: a reference classifier may have to be trained, which timing a step can do without.
-        return quality_of(self._data, self._samples, self._device, conditional=self._classes is not None)
+        conditional = self._classes is not None
+        further = self._terms.evaluation.metrics
+        return quality_of(self._data, self._samples, self._device, conditional=conditional, further=further)
 
     @cached_property
     def _inception(self) -> InceptionQuality | None:
-        if not self._terms.evaluation.protocols:
+        evaluation = self._terms.evaluation
+        if not evaluation.protocols:
             return None
         assert isinstance(self._data, ImageData)
-        return InceptionQuality(
-            self._data, self._terms.evaluation.protocols, self._terms.inception_weights, self._device
-        )
+        weights = self._terms.inception_weights
+        return InceptionQuality(self._data, evaluation.protocols, weights, self._device, evaluation.metrics)
 
     def evaluate(self, networks: Mapping[str, nn.Module], memory: Memory, draw: str) -> Measured:
         """Measure the quality of ``networks`` and the discriminator; ``memory`` is what earlier evaluations left.
@@ -103,7 +105,7 @@ class Evaluator:
         # Of many classes and few images, no class may be in both parts.
         floor = self._quality.measure(*pairs) if len(pairs[0]) else {}
         # What judges nothing, such as the share of a class, has no floor.
-        floor = {name: value for name, value in floor.items() if metric_of(name).better}
+        floor = {name: value for name, value in floor.items() if metric_of(name, self._terms.evaluation.metrics).better}
         protocols = self._quality.protocols
         if self._inception:
             floor, protocols = floor | self._inception.floor(), protocols | self._inception.protocols

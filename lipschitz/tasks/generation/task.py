@@ -40,7 +40,8 @@ class Generation:
     def __init__(self, data: Data, terms: Terms) -> None:
         assert isinstance(terms.model, PairModel)
         self.device = terms.device
-        self.selection = Selection(terms.selection, metric_of(terms.selection).better or "lower")
+        better = metric_of(terms.selection, terms.evaluation.metrics).better
+        self.selection = Selection(terms.selection, better or "lower")
         self._data, self._terms = data, terms
         self._classes = data.classes if terms.model.is_conditional() and isinstance(data, ImageData) else None
         names = STREAMS if self._classes is None else (*STREAMS, LABELS)
