@@ -11,7 +11,7 @@ from lipschitz.features.inception import Inception, InceptionOutputs
 from lipschitz.features.kept import Kept
 from lipschitz.features.protocols.base import Protocol
 from lipschitz.features.real_statistics import RealStatistics, cache_key, embed_random_images
-from lipschitz.metrics.base import Metric, measured
+from lipschitz.metrics.base import Metric, measure_all
 from lipschitz.metrics.samples import InceptionSamples
 
 
@@ -30,7 +30,7 @@ def scores(
         generated_compared=images.features[: protocol.n_compared],
         real_compared=real.features,
     )
-    found = measured(protocol.metrics(further), samples)
+    found = measure_all(protocol.measured(further), samples)
     return {protocol.recorded(name): value for name, value in found.items()}
 
 
@@ -53,7 +53,7 @@ def floor(
         images = embed_random_images(data, protocol.other_split, n, inception, protocol.preprocessing)
         return scores(images, real, protocol, further)
 
-    origins = [(metric.label(), origin_of(type(metric))) for metric in protocol.metrics(further)]
+    origins = [(metric.label(), origin_of(type(metric))) for metric in protocol.measured(further)]
     metrics = {name: origin.identity() if origin else {} for name, origin in origins}
     facts = {**cache_key(data, protocol, inception), "floor": protocol.label(), "metrics": metrics}
     return _KEPT.get(cache or cache_folder("statistics"), facts, compute)

@@ -43,11 +43,14 @@ class Metric(Config):
     """Place in tables among metrics that judge the same samples; metrics with the same number are sorted by name."""
 
     @abstractmethod
-    def measure(self, samples: Any) -> float | Mapping[str, float]:
-        """Return the value for ``samples``, or values by place, which are recorded as ``name/place``."""
+    def measure(self, samples: Any) -> float | Mapping[str, float] | None:
+        """Return the value for ``samples``, or values by place, which are recorded as ``name/place``.
+
+        None if the samples lack what the metric needs, such as modes or labels: then nothing is recorded.
+        """
 
     def applies(self, context: Any) -> bool:
-        """Return whether the metric can be measured on such data; if not, nothing is recorded."""
+        """Return whether such data have what the metric needs. If not, it is not measured, and no run selects by it."""
         return True
 
     def protocol(self, context: Any) -> dict[str, Any]:
@@ -86,7 +89,7 @@ class Metric(Config):
             raise InputError(f"{cls.__name__}: expected better to be lower, higher or None, got {cls.better!r}")
 
 
-def measured(metrics: Iterable[Metric], samples: Any) -> dict[str, float]:
+def measure_all(metrics: Iterable[Metric], samples: Any) -> dict[str, float]:
     """Return the values of ``metrics`` for ``samples`` by recorded name."""
     metrics = list(metrics)
     for metric in metrics:
@@ -96,12 +99,12 @@ def measured(metrics: Iterable[Metric], samples: Any) -> dict[str, float]:
         found = metric.measure(samples)
         if isinstance(found, Mapping):
             values |= {f"{metric.label()}/{place}": float(value) for place, value in found.items()}
-        else:
+        elif found is not None:
             values[metric.label()] = float(found)
     return values
 
 
-def protocols(metrics: Iterable[Metric], context: Any) -> dict[str, dict[str, Any]]:
+def protocol_facts(metrics: Iterable[Metric], context: Any) -> dict[str, dict[str, Any]]:
     """Return the facts of ``metrics`` by recorded name; of a metric from a file or another package also its origin."""
     found: dict[str, dict[str, Any]] = {}
     for metric in metrics:

@@ -9,6 +9,7 @@ from lipschitz.features.inception import InceptionOutputs
 from lipschitz.features.protocols.sngan import SNGAN
 from lipschitz.features.real_statistics import embed_random_images, real_statistics
 from lipschitz.features.scores import floor, scores
+from lipschitz.metrics.base import Metric
 from lipschitz.metrics.frechet import frechet_distance
 from lipschitz.metrics.inception import kid as kid_metric
 from lipschitz.metrics.mmd import kid
@@ -79,3 +80,23 @@ def test_the_floor_of_a_small_split_uses_all_its_images(tmp_path):
     found = floor(few, small, network(), real_statistics(few, small, network(), tmp_path), tmp_path)
     assert len(found) == 7
     assert np.isfinite(list(found.values())).all()
+
+
+class Norm(Metric):
+    """Mean norm of the features of generated images."""
+
+    judges = "inception"
+    title = "Norm"
+
+    def measure(self, samples):
+        return np.linalg.norm(samples.generated, axis=1).mean()
+
+
+def test_a_metric_that_a_sweep_adds_is_measured_by_the_protocol_too(real, generated, tmp_path):
+    own, name = scores(generated, real, SMALL), SMALL.recorded(Norm.name())
+    found = scores(generated, real, SMALL, [Norm()])
+    assert found == own | {name: pytest.approx(np.linalg.norm(generated.features[:10], axis=1).mean())}
+    assert SMALL.facts("ab" * 32, 40, [Norm()])[name]["n_fake"] == 10
+    # Neither floor is the cached one of the other.
+    for further in ([], [Norm()], []):
+        assert (name in floor(data(), SMALL, network(), real, tmp_path, further)) == bool(further)

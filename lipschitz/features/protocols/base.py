@@ -8,7 +8,7 @@ from pydantic import Field, PositiveInt, model_validator
 from lipschitz.config import Config
 from lipschitz.datasets.images.image_data import SplitName
 from lipschitz.errors import InputError
-from lipschitz.metrics.base import Metric, protocols
+from lipschitz.metrics.base import Metric, protocol_facts
 from lipschitz.metrics.catalogue import METRICS
 from lipschitz.metrics.context import InceptionContext
 from lipschitz.metrics.inception.nearest_neighbours import NEIGHBOURS
@@ -74,7 +74,12 @@ class Protocol(Config):
         """Number of real and of generated images for KID, precision, recall, density and coverage."""
         return min(self.n_real, self.n_fake, MAX_COMPARED)
 
-    def metrics(self, further: Sequence[Metric] = ()) -> tuple[Metric, ...]:
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the recorded metrics of the package, FID first."""
+        return tuple(self.recorded(metric.label()) for metric in self.measured())
+
+    def measured(self, further: Sequence[Metric] = ()) -> tuple[Metric, ...]:
         """Return the metrics that are measured by this protocol, FID first; ``further`` are those that a sweep adds."""
         return METRICS.judging("inception", self.context(), further)
 
@@ -101,9 +106,9 @@ class Protocol(Config):
     def facts(self, sha256: str, floor: int, further: Sequence[Metric] = ()) -> dict[str, dict[str, Any]]:
         """Return by metric name the facts that are recorded with its value: sizes, network and preprocessing.
 
-        Arguments are those of `context` and `metrics`.
+        Arguments are those of `context` and `measured`.
         """
-        facts = protocols(self.metrics(further), self.context(sha256, floor))
+        facts = protocol_facts(self.measured(further), self.context(sha256, floor))
         return {self.recorded(name): value for name, value in facts.items()}
 
     def context(self, sha256: str = "", floor: int = 0) -> InceptionContext:

@@ -16,8 +16,10 @@ class ClassShare(Metric):
     title = "Share of samples in class"
     order = 5
 
-    def measure(self, samples: "ClassifierSamples") -> dict[str, float]:
-        """Return the share, 0 to 1, of each class."""
+    def measure(self, samples: "ClassifierSamples") -> dict[str, float] | None:
+        """Return the share, 0 to 1, of each class; None without labels."""
+        if samples.labels is None:
+            return None
         return {str(label): float((samples.predicted == label).mean()) for label in range(samples.classes)}
 
     def applies(self, context: ImageContext) -> bool:

@@ -19,11 +19,12 @@ class HighQuality(Metric):
     source = "Srivastava et al. 2017, arXiv:1705.07761, section 4.1"
     order = 3
 
-    def measure(self, samples: "PointSamples") -> float:
-        """Return the share, 0 to 1."""
+    def measure(self, samples: "PointSamples") -> float | None:
+        """Return the share, 0 to 1; None if there are no modes."""
         from lipschitz.metrics.mode_coverage import high_quality_share
 
-        assert samples.centers is not None
+        if samples.centers is None:
+            return None
         return high_quality_share(samples.generated, samples.centers, samples.std)
 
     def applies(self, context: PointContext) -> bool:

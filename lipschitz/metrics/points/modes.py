@@ -18,11 +18,12 @@ class Modes(Metric):
     source = "Srivastava et al. 2017, arXiv:1705.07761, section 4.1"
     order = 2
 
-    def measure(self, samples: "PointSamples") -> float:
-        """Return the number of modes, at most that of ``samples.centers``."""
+    def measure(self, samples: "PointSamples") -> float | None:
+        """Return the number of modes, at most that of ``samples.centers``; None if there are none."""
         from lipschitz.metrics.mode_coverage import modes_covered
 
-        assert samples.centers is not None
+        if samples.centers is None:
+            return None
         return modes_covered(samples.generated, samples.centers, samples.std)
 
     def applies(self, context: PointContext) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lipschitz.datasets.base import Data, Dataset, ImageData, PointData
 from lipschitz.features.reference_classifier import reference_classifier
-from lipschitz.metrics.base import Judged, Metric, measured, protocols
+from lipschitz.metrics.base import Judged, Metric, measure_all, protocol_facts
 from lipschitz.metrics.catalogue import METRICS
 from lipschitz.metrics.context import ImageContext, PointContext
 from lipschitz.metrics.samples import ClassifierSamples, ImageSamples, PointSamples
@@ -44,12 +44,12 @@ class PointQuality:
         self._centers, self._std = data.centers, data.std
         context = PointContext(samples, has_modes=data.centers is not None)
         self._metrics = METRICS.judging("points", context, further)
-        self.protocols = protocols(self._metrics, context)
+        self.protocols = protocol_facts(self._metrics, context)
 
     def measure(self, generated: Tensor, real: Tensor, labels: Tensor | None = None) -> dict[str, float]:
         """Return the value of each metric."""
         centers = None if self._centers is None else _array(self._centers)
-        return measured(self._metrics, PointSamples(_array(generated), _array(real), centers, self._std))
+        return measure_all(self._metrics, PointSamples(_array(generated), _array(real), centers, self._std))
 
 
 class ImageQuality:
@@ -71,7 +71,7 @@ class ImageQuality:
         self._classes = data.classes
         self._of_images = METRICS.judging("images", context, further)
         self._of_features = () if data.classes is None else METRICS.judging("classifier", context, further)
-        self.protocols = protocols(self._of_images, context)
+        self.protocols = protocol_facts(self._of_images, context)
         if data.classes is not None:
             self._classifier = reference_classifier(data, device)
             features = {
@@ -79,7 +79,7 @@ class ImageQuality:
                 "accuracy": round(self._classifier.accuracy, 4),
             }
             context = ImageContext(samples, data.classes, conditional, features)
-            self.protocols |= protocols(self._of_features, context)
+            self.protocols |= protocol_facts(self._of_features, context)
 
     def measure(self, generated: Tensor, real: Tensor, labels: Tensor | None = None) -> dict[str, float]:
         """Return the value of each metric for images in [-1, 1]."""
@@ -89,10 +89,10 @@ class ImageQuality:
             features = self._classifier.features(quantised.float() / 127.5 - 1)
             predicted = self._classifier.classes(features)
             samples = ClassifierSamples(features, self._classifier.features(real), predicted, self._classes, of_rows)
-            values |= measured(self._of_features, samples)
+            values |= measure_all(self._of_features, samples)
         if self._of_images:
             images = quantised.cpu().numpy(), to_bytes(real).cpu().numpy()
-            values |= measured(self._of_images, ImageSamples(*images, of_rows))
+            values |= measure_all(self._of_images, ImageSamples(*images, of_rows))
         return values
 
 
@@ -105,24 +105,24 @@ def metrics_of(dataset: Dataset, evaluation: Evaluation = DEFAULT_EVALUATION) ->
 
 
 def is_measured(metric: Metric, dataset: Dataset, evaluation: Evaluation) -> bool:
-    """Return whether runs on ``dataset`` measure ``metric``, a metric of the evaluation, at least conditional runs."""
-    recorded = _recorded(dataset, evaluation, conditional=dataset.classes is not None)
-    return any(one == metric for _, one in recorded)
+    """Return whether any run on ``dataset``, conditional or not, measures ``metric``, a metric of the evaluation."""
+    kinds = {False, dataset.classes is not None}
+    return any(one == metric for kind in kinds for _, one in _recorded(dataset, evaluation, conditional=kind))
 
 
 def _recorded(dataset: Dataset, evaluation: Evaluation, *, conditional: bool) -> Iterator[tuple[str, Metric]]:
     """Yield the recorded names of what runs on ``dataset`` measure, each with its metric."""
-    if dataset.kind == "points":
+    if dataset.kind != "images":
         points = PointContext(evaluation.samples, dataset.has_modes)
         yield from _named(METRICS.judging("points", points, evaluation.metrics), points)
-    if dataset.kind == "images":
-        images = ImageContext(evaluation.samples, dataset.classes, conditional)
-        if dataset.classes is not None:
-            yield from _named(METRICS.judging("classifier", images, evaluation.metrics), images)
-        for protocol in evaluation.protocols:
-            for name, metric in _named(protocol.metrics(evaluation.metrics), protocol.context()):
-                yield protocol.recorded(name), metric
-        yield from _named(METRICS.judging("images", images, evaluation.metrics), images)
+        return
+    images = ImageContext(evaluation.samples, dataset.classes, conditional)
+    if dataset.classes is not None:
+        yield from _named(METRICS.judging("classifier", images, evaluation.metrics), images)
+    for protocol in evaluation.protocols:
+        for name, metric in _named(protocol.measured(evaluation.metrics), protocol.context()):
+            yield protocol.recorded(name), metric
+    yield from _named(METRICS.judging("images", images, evaluation.metrics), images)
 
 
 def _named(metrics: Iterable[Metric], context: Any) -> Iterator[tuple[str, Metric]]:
