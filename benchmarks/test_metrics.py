@@ -12,7 +12,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from lipschitz.metrics.frechet import frechet_of_moments, moments
 from lipschitz.metrics.inner_products import add_inner_products
-from lipschitz.metrics.kid import KernelSums
+from lipschitz.metrics.mmd import KernelSums
 from lipschitz.metrics.precision_recall import NeighbourBalls
 
 SAMPLES = int(os.environ.get("METRIC_SAMPLES", "10000"))

@@ -14,7 +14,7 @@ from lipschitz.errors import InputError, nearest
 from lipschitz.extensions.origin import origin_of
 from lipschitz.extensions.point import ExtensionPoint
 from lipschitz.features.protocols.catalogue import PROTOCOLS
-from lipschitz.metrics.catalogue import CATALOGUE as METRICS
+from lipschitz.metrics.catalogue import CATALOGUE, METRICS
 from lipschitz.models.catalogue import MODELS
 from lipschitz.sweep.engine.catalogue import ENGINES
 from lipschitz.tasks.catalogue import TASKS
@@ -47,6 +47,16 @@ def _rows(point: ExtensionPoint[Any]) -> Iterable[Row]:
         yield name, f"Refused: {reason}.", ""
 
 
+def _metrics() -> Iterable[Row]:
+    for name, metric in CATALOGUE.own.items():
+        yield name, metric.better or "-", metric.summary, metric.source
+    for name, kind in METRICS.items():
+        if name not in METRICS.own:
+            yield name, kind.better or "-", kind.summary(), _source(kind)
+    for name, reason in METRICS.refused.items():
+        yield name, "-", f"Refused: {reason}.", ""
+
+
 def _source(kind: type[Config]) -> str:
     """Return the paper and, for a class from outside the package, its file or package."""
     origin = origin_of(kind)
@@ -67,10 +77,7 @@ _POINTS: tuple[ExtensionPoint[Any], ...] = (
 LISTINGS: dict[str, Listing] = {
     **{point.plural: Listing(("name", "description", "source"), partial(_rows, point)) for point in _POINTS},
     "constraints": Listing(("name", "promise", "extra cost", "description", "source"), _constraints),
-    "metrics": Listing(
-        ("name", "better", "description", "source"),
-        lambda: ((name, metric.better or "-", metric.summary, metric.source) for name, metric in METRICS.items()),
-    ),
+    "metrics": Listing(("name", "better", "description", "source"), _metrics),
 }
 """What can be listed, by the plural of its name."""
 

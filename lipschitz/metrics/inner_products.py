@@ -1,12 +1,13 @@
 """Inner products of all pairs of samples in blocks, computed once for several metrics such as KID and precision."""
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from lipschitz.metrics.sample_arrays import Floats
+from lipschitz.metrics.sample_arrays import Floats, as_two_samples
 
 SampleName = Literal["fake", "real"]
 ROWS = 512
@@ -21,6 +22,38 @@ class BlockMetric(Protocol):
 
     def between(self, rows: slice, products: Tensor) -> None:
         """Add the products ``(rows, m)`` of ``rows`` of the fake sample with all real rows, after every `within`."""
+
+
+B = TypeVar("B", bound=BlockMetric)
+
+
+class SharedInnerProducts:
+    """One pass over the inner products of ``fake`` ``(n, d)`` and ``real`` ``(m, d)`` for all planned metrics.
+
+    A metric is named by a function and its arguments: ``make(fake, real, *arguments)`` returns the `BlockMetric`. What
+    is asked for again is not computed again.
+    """
+
+    def __init__(self, fake: ArrayLike, real: ArrayLike) -> None:
+        self._fake, self._real = as_two_samples(fake, real)
+        self._planned: dict[Hashable, BlockMetric] = {}
+        self._done: dict[Hashable, Any] = {}
+
+    def plan(self, make: Callable[..., BlockMetric], *arguments: Hashable) -> None:
+        """Include a metric in the next pass."""
+        key = (make, *arguments)
+        if key not in self._planned and key not in self._done:
+            self._planned[key] = make(self._fake, self._real, *arguments)
+
+    def result(self, make: Callable[..., B], *arguments: Hashable) -> B:
+        """Return a metric after its pass. The first call makes the pass, for every metric that was planned."""
+        self.plan(make, *arguments)
+        if self._planned:
+            add_inner_products(self._fake, self._real, list(self._planned.values()))
+            self._done |= self._planned
+            self._planned = {}
+        found: B = self._done[(make, *arguments)]
+        return found
 
 
 def add_inner_products(fake: Floats, real: Floats, metrics: Sequence[BlockMetric]) -> None:

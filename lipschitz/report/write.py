@@ -50,10 +50,11 @@ def report(
             a target is not ``METRIC=VALUE``, or its metric was not recorded; or a file of plots cannot be used.
     """
     other = None if beside is None else budgets.read_other_sweep(beside)
-    targets = parse_targets(reach)
     warnings: list[str] = []
     registered = registered_plots(warnings, plot_files)
     results = load(folder)
+    # After loading: a run may record metrics of its own.
+    targets = parse_targets(reach)
     check_targets(targets, results)
     summary = Summary(results)
     warnings += [*results.warnings, *_unfinished(summary)]

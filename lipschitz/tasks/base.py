@@ -1,16 +1,15 @@
 """The base class of tasks: how a run is built, which configurations are refused, which metrics judge it."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from lipschitz.config import Config
 from lipschitz.datasets.base import Dataset
-from lipschitz.features.protocols.base import Protocol
+from lipschitz.metrics.base import Metric
 from lipschitz.models.base import Model
 from lipschitz.tasks.losses.base import Loss
 from lipschitz.tasks.settings import Setting
-from lipschitz.tasks.terms import Terms
+from lipschitz.tasks.terms import DEFAULT_EVALUATION, Evaluation, Terms
 from lipschitz.training.task import Task
 
 
@@ -44,8 +43,16 @@ class TaskKind(Config):
         """Return the loss of a sweep that names none."""
 
     @abstractmethod
-    def judged_by(self, dataset: Dataset, protocols: Sequence[Protocol] = ()) -> tuple[str, ...]:
+    def judged_by(self, dataset: Dataset, evaluation: Evaluation = DEFAULT_EVALUATION) -> tuple[str, ...]:
         """Return the metrics by which the best step of a run on ``dataset`` can be chosen; the first is the default."""
+
+    def check_metric(self, metric: Metric, dataset: Dataset, evaluation: Evaluation) -> None:
+        """Refuse a metric of the evaluation, from a file or another package, that runs on ``dataset`` cannot measure.
+
+        Raises:
+            Unsuitable: says what the metric needs.
+        """
+        raise Unsuitable("evaluation", f"task {self.name()} measures no further metrics; allowed: metrics: []")
 
     @abstractmethod
     def check(self, dataset: Dataset, model: Model, loss: Loss, setting: Setting) -> None:

@@ -13,6 +13,8 @@ from lipschitz.constraints.base import Constraint
 from lipschitz.extensions.entry import entry_of, invalid, unique
 from lipschitz.features.protocols.base import Protocol
 from lipschitz.features.protocols.catalogue import PROTOCOLS
+from lipschitz.metrics.base import Metric
+from lipschitz.metrics.further import FURTHER_METRIC
 from lipschitz.models.base import Model
 from lipschitz.tasks.losses.base import Loss
 from lipschitz.tasks.memory_format import MemoryFormat
@@ -84,6 +86,11 @@ class Evaluation(Config):
     protocols: Annotated[tuple[Annotated[Protocol, *entry_of(PROTOCOLS)], ...], Strict(False), unique] = ()
     """Protocols of further image metrics, in the features of the FID's Inception network: sngan, modern, or one of them
     with changed fields. Metrics are recorded as fid/sngan and so on."""
+    metrics: Annotated[tuple[Annotated[Metric, *FURTHER_METRIC], ...], Strict(False), unique] = ()
+    """Metrics that are measured besides the package's own: of installed packages by name, and of files."""
+
+
+DEFAULT_EVALUATION = Evaluation()
 
 
 @dataclass(frozen=True)

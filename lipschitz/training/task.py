@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lipschitz.metrics.base import Metric
 from lipschitz.metrics.catalogue import metric_of
 
 
@@ -17,13 +18,13 @@ class Selection(NamedTuple):
     better: Literal["lower", "higher"]
 
     @classmethod
-    def by(cls, metric: str) -> "Selection":
-        """Return the selection by ``metric``; lower is better where the catalogue of metrics does not say.
+    def by(cls, metric: str, further: Sequence[Metric] = ()) -> "Selection":
+        """Return the selection by ``metric``, of the catalogue or of ``further``; by default lower is better.
 
         Raises:
             InputError: the metric is unknown.
         """
-        return cls(metric, metric_of(metric).better or "lower")
+        return cls(metric, metric_of(metric, further).better or "lower")
 
     def improves(self, value: float, best: float) -> bool:
         """Return whether ``value`` is better than ``best``."""

@@ -9,9 +9,11 @@ from lipschitz.features.inception import InceptionOutputs
 from lipschitz.features.protocols.sngan import SNGAN
 from lipschitz.features.real_statistics import embed_random_images, real_statistics
 from lipschitz.features.scores import floor, scores
+from lipschitz.metrics.base import Metric
 from lipschitz.metrics.frechet import frechet_distance
-from lipschitz.metrics.inception_score import inception_score
-from lipschitz.metrics.kid import kid
+from lipschitz.metrics.inception import kid as kid_metric
+from lipschitz.metrics.mmd import kid
+from lipschitz.metrics.mutual_information import inception_score
 from lipschitz.metrics.precision_recall import precision_recall_density_coverage
 
 SMALL = SNGAN(n_real=20, n_fake=10, score_samples=30)
@@ -45,8 +47,8 @@ def test_each_metric_uses_as_many_images_as_the_protocol_says(real, generated):
 
 
 def test_the_kid_uses_the_same_subsets_at_every_call(real, generated, monkeypatch):
-    monkeypatch.setattr(module, "SUBSET_SIZE", 6)
-    monkeypatch.setattr(module, "SUBSETS", 3)
+    monkeypatch.setattr(kid_metric, "SUBSET_SIZE", 6)
+    monkeypatch.setattr(kid_metric, "SUBSETS", 3)
     values = [scores(generated, real, SMALL)[f"kid/{LABEL}"] for _ in range(2)]
     rng = np.random.default_rng(0)
     assert (
@@ -78,3 +80,23 @@ def test_the_floor_of_a_small_split_uses_all_its_images(tmp_path):
     found = floor(few, small, network(), real_statistics(few, small, network(), tmp_path), tmp_path)
     assert len(found) == 7
     assert np.isfinite(list(found.values())).all()
+
+
+class Norm(Metric):
+    """Mean norm of the features of generated images."""
+
+    judges = "inception"
+    title = "Norm"
+
+    def measure(self, samples):
+        return np.linalg.norm(samples.generated, axis=1).mean()
+
+
+def test_a_metric_that_a_sweep_adds_is_measured_by_the_protocol_too(real, generated, tmp_path):
+    own, name = scores(generated, real, SMALL), SMALL.recorded(Norm.name())
+    found = scores(generated, real, SMALL, [Norm()])
+    assert found == own | {name: pytest.approx(np.linalg.norm(generated.features[:10], axis=1).mean())}
+    assert SMALL.facts("ab" * 32, 40, [Norm()])[name]["n_fake"] == 10
+    # Neither floor is the cached one of the other.
+    for further in ([], [Norm()], []):
+        assert (name in floor(data(), SMALL, network(), real, tmp_path, further)) == bool(further)

@@ -7,8 +7,8 @@ from scipy.linalg import sqrtm
 
 from lipschitz.datasets.images.torchvision_import import import_torchvision
 from lipschitz.metrics.frechet import frechet_distance
-from lipschitz.metrics.inception_score import inception_score
-from lipschitz.metrics.kid import kid
+from lipschitz.metrics.mmd import kid
+from lipschitz.metrics.mutual_information import inception_score
 from lipschitz.metrics.precision_recall import precision_recall_density_coverage
 
 import_torchvision()

@@ -1,6 +1,6 @@
 """Protocols of FID, KID and Inception Score: how many images are compared, which ones and how preprocessed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
@@ -8,18 +8,15 @@ from pydantic import Field, PositiveInt, model_validator
 from lipschitz.config import Config
 from lipschitz.datasets.images.image_data import SplitName
 from lipschitz.errors import InputError
+from lipschitz.metrics.base import Metric, protocol_facts
+from lipschitz.metrics.catalogue import METRICS
+from lipschitz.metrics.context import InceptionContext
+from lipschitz.metrics.inception.nearest_neighbours import NEIGHBOURS
 
 SPLITS = {"train": "training", "held_out": "held-out"}
 """Names of the splits in messages and recorded facts."""
-MAX_COMPARED, SUBSETS, SUBSET_SIZE, NEIGHBOURS = 10_000, 100, 1000, 5
-"""Largest number of real and of generated images for KID, precision, recall, density and coverage; number of subsets of
-a KID and of images in each (Bińkowski et al. 2018, section 4); k of the k-nearest-neighbour balls (Naeem et al. 2020,
-section 4)."""
-
-
-NEIGHBOUR_METRICS = ("precision", "recall", "density", "coverage")
-METRICS = ("fid", "inception_score", "kid", *NEIGHBOUR_METRICS)
-"""The metrics that every protocol measures."""
+MAX_COMPARED = 10_000
+"""Largest number of real and of generated images for KID, precision, recall, density and coverage."""
 AtLeastTwo = Annotated[int, Field(ge=2)]
 
 
@@ -79,8 +76,16 @@ class Protocol(Config):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Names of the recorded metrics, FID first."""
-        return tuple(f"{name}/{self.label()}" for name in METRICS)
+        """Names of the recorded metrics of the package, FID first."""
+        return tuple(self.recorded(metric.label()) for metric in self.measured())
+
+    def measured(self, further: Sequence[Metric] = ()) -> tuple[Metric, ...]:
+        """Return the metrics that are measured by this protocol, FID first; ``further`` are those that a sweep adds."""
+        return METRICS.judging("inception", self.context(), further)
+
+    def recorded(self, name: str) -> str:
+        """Return the name under which the metric ``name`` is recorded."""
+        return f"{name}/{self.label()}"
 
     def check(self, dataset: str, sizes: Mapping[str, int]) -> None:
         """Refuse a data set with too few real images; ``sizes`` are the numbers of images by split.
@@ -98,11 +103,20 @@ class Protocol(Config):
                     + (variant if split == self.split and found > NEIGHBOURS else "")
                 )
 
-    def facts(self, sha256: str, floor: int) -> dict[str, dict[str, Any]]:
+    def facts(self, sha256: str, floor: int, further: Sequence[Metric] = ()) -> dict[str, dict[str, Any]]:
         """Return by metric name the facts that are recorded with its value: sizes, network and preprocessing.
 
-        ``sha256`` is that of the network's weights. ``floor`` is the number of real images of the other split that
-        take the place of generated images in the floor.
+        Arguments are those of `context` and `measured`.
+        """
+        facts = protocol_facts(self.measured(further), self.context(sha256, floor))
+        return {self.recorded(name): value for name, value in facts.items()}
+
+    def context(self, sha256: str = "", floor: int = 0) -> InceptionContext:
+        """Return what its metrics compare.
+
+        Args:
+            sha256: of the network's weights; empty before they are loaded.
+            floor: number of real images of the other split, which take the place of generated images in the floor.
         """
         network: dict[str, Any] = {
             "protocol": self.label(),
@@ -110,14 +124,13 @@ class Protocol(Config):
             "preprocessing": self.preprocessing,
             "quantisation": "8 bit",
         }
-        reference = {"reference": f"{SPLITS[self.split]} images"}
-        score = {"n_fake": self.n_scored, "splits": self.score_splits, "n_floor": min(self.n_scored, floor)}
-        compared = {"n_real": self.n_compared, "n_fake": self.n_compared, "n_floor": min(self.n_compared, floor)}
-        subsets = {"subsets": SUBSETS, "subset_size": SUBSET_SIZE} if self.n_compared > SUBSET_SIZE else {"subsets": 1}
-        own: dict[str, dict[str, Any]] = {
-            "fid": {**reference, "n_real": self.n_real, "n_fake": self.n_fake, "n_floor": min(self.n_fake, floor)},
-            "inception_score": {"layer": "1,008 classes without bias", **score},
-            "kid": {**reference, **compared, **subsets},
-        }
-        own |= {name: {**reference, **compared, "neighbour": NEIGHBOURS} for name in NEIGHBOUR_METRICS}
-        return {f"{name}/{self.label()}": network | own[name] for name in METRICS}
+        return InceptionContext(
+            network,
+            reference=f"{SPLITS[self.split]} images",
+            n_real=self.n_real,
+            n_fake=self.n_fake,
+            n_scored=self.n_scored,
+            score_splits=self.score_splits,
+            n_compared=self.n_compared,
+            n_other=floor,
+        )

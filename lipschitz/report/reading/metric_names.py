@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from lipschitz.metrics.catalogue import CATALOGUE, Metric
+from lipschitz.metrics.catalogue import CATALOGUE
+from lipschitz.metrics.description import Description
 
 
 class MetricName(NamedTuple):
@@ -35,7 +36,7 @@ class MetricName(NamedTuple):
         return self._replace(variant="").full
 
     @property
-    def metric(self) -> Metric | None:
+    def metric(self) -> Description | None:
         """The entry of the catalogue, None where it has none."""
         return CATALOGUE.get(self.base)
 

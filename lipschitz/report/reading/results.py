@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lipschitz.errors import InputError, first_line
+from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.report.reading.comparisons import LABELS, separate_configurations
 from lipschitz.report.reading.display_names import display_names
 from lipschitz.report.reading.metric_names import separate_protocols
@@ -107,7 +108,9 @@ def load(path: Path) -> Results:
 
 def _results_of(read: Runs, *, folder: SweepFolder, warnings: list[str], **fields: Any) -> Results:
     """Return the tables of the runs that were read; ``warnings`` is one list for all parts of a sweep."""
-    outside_the_table = ["origins", "sources", "outside"]
+    # Runs record title and direction of the metrics that are not the package's own.
+    CATALOGUE.declare(metric for row in read.rows for metric in row["metrics"])
+    outside_the_table = ["origins", "sources", "outside", "metrics"]
     runs = separate_configurations(pd.DataFrame(read.rows).set_index("run").drop(columns=outside_the_table))
     records, outcomes = records_of(list(runs.index), read.measured), outcomes_of(read.measured)
     protocols = separate_protocols(runs, records, outcomes, facts_of(read.measured), warnings)

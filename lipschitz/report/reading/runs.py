@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lipschitz.errors import first_line
+from lipschitz.metrics.description import Description
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.display_names import parse_setting
 from lipschitz.sweep.store import RunFolder, SweepFolder
@@ -119,5 +120,6 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], Measured]:
         # Runs of early versions have neither sources nor ``outside``.
         "sources": {name: dict(facts) for name, facts in definition.get("sources", {}).items()},
         "outside": {name: dict(facts) for name, facts in definition.get("outside", {}).items()},
+        "metrics": [Description(name, **facts) for name, facts in definition.get("metrics", {}).items()],
     }
     return row, measured

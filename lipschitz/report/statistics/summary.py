@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from lipschitz.metrics.catalogue import CATALOGUE, Metric
+from lipschitz.metrics.catalogue import CATALOGUE
+from lipschitz.metrics.description import Description
 from lipschitz.report.reading.comparisons import COMPARISON, LABELS, rows_of
 from lipschitz.report.reading.metric_names import base, better
 from lipschitz.report.reading.results import Results
@@ -77,7 +78,7 @@ class Summary:
         return sorted(names, key=lambda name: known.index(base(name)) if base(name) in known else len(known))
 
     @cached_property
-    def measured_metrics(self) -> list[Metric]:
+    def measured_metrics(self) -> list[Description]:
         """Every metric of the catalogue that was measured or timed, in the catalogue's order."""
         measured = {
             base(name) for frame in (self.results.outcomes, self.results.records) for name in frame["metric"].unique()

@@ -116,11 +116,18 @@ def _check_constraints(dataset: Dataset, model: Model, constraints: tuple[Constr
 
 
 def check_metrics(document: Document, axes: Axes, part: Place) -> None:
-    """Refuse a metric of ``select`` by which runs on the product's data sets cannot be selected.
+    """Refuse a metric to measure or to select by that does not judge the product's data sets.
 
     Raises:
         InputError: the metric, where, and what is allowed.
     """
+    for index, metric in enumerate(axes.evaluation.metrics):
+        for dataset in axes.datasets:
+            try:
+                axes.task.check_metric(metric, dataset, axes.evaluation)
+            except Unsuitable as error:
+                place: Place = ("evaluation", "metrics", index)
+                raise document.error(place_of(document, part, place), str(error)) from None
     if axes.select is not None:
         _check_metric(document, axes, axes.select.metric, place_of(document, part, ("select", "metric")))
     if axes.evaluation.select is not None:
@@ -129,8 +136,9 @@ def check_metrics(document: Document, axes: Axes, part: Place) -> None:
 
 def _check_metric(document: Document, axes: Axes, metric: str, place: Place) -> None:
     for dataset in axes.datasets:
-        allowed = axes.task.judged_by(dataset, axes.evaluation.protocols)
-        if metric.partition("/")[0] not in METRICS:
+        allowed = axes.task.judged_by(dataset, axes.evaluation)
+        further = [one.label() for one in axes.evaluation.metrics]
+        if metric.partition("/")[0] not in (*METRICS, *further):
             raise document.error(place, f"unknown metric '{metric}'; {nearest(metric, allowed)}")
         if metric not in allowed:
             raise document.error(
@@ -148,7 +156,7 @@ def check_protocols(document: Document, axes: Axes, part: Place) -> None:
         if axes.evaluation.protocols and dataset.kind != "images":
             place = place_of(document, part, ("evaluation", "protocols"))
             raise document.error(place, f"protocols compare images; {dataset.label()} has {dataset.kind}")
-        if not axes.task.judged_by(dataset, axes.evaluation.protocols):
+        if not axes.task.judged_by(dataset, axes.evaluation):
             unlabelled = f"{dataset.label()} has no labels to train a reference classifier on"
             allowed = " or ".join(f"{{protocols: [{name}]}}" for name in PROTOCOLS)
             place = place_of(document, part, ("datasets", index))

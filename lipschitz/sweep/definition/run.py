@@ -47,6 +47,11 @@ class Run:
         }
         if self.generator_constraints:
             canonical["generator_constraints"] = [_identified(one) for one in self.generator_constraints]
+        if self.evaluation.metrics:
+            canonical["metrics"] = [_identified(metric) for metric in self.evaluation.metrics]
+        outside = [one for one in self.evaluation.protocols if origin_of(type(one))]
+        if outside:
+            canonical["protocols"] = [_identified(one) for one in outside]
         return canonical
 
     @property
@@ -83,6 +88,7 @@ class Run:
 
     def definition(self, steps: int) -> dict[str, Any]:
         """Return ``run.json``: every field of the run with its value, and the number of ``steps``."""
+        metrics = {metric.label(): metric.describe().facts() for metric in self.evaluation.metrics}
         return {
             "id": self.id,
             "configuration": self.configuration,
@@ -104,12 +110,14 @@ class Run:
             "outside": {
                 config.name(): origin.facts() for config in self._parts() if (origin := origin_of(type(config)))
             },
+            # The report knows the package's own by itself.
+            **({"metrics": metrics} if metrics else {}),
         }
 
     def _parts(self) -> tuple[Config, ...]:
         """Return every config in the run."""
         parts = (self.task, self.dataset, self.model, *self.constraints, *self.generator_constraints, self.loss)
-        return (*parts, self.setting.optimiser, *self.evaluation.protocols)
+        return (*parts, self.setting.optimiser, *self.evaluation.protocols, *self.evaluation.metrics)
 
     def sources(self) -> dict[str, dict[str, str]]:
         """Return, by axis and name, the paper or publisher of every config in the run."""

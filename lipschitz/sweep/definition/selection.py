@@ -159,11 +159,13 @@ def _choice(selection: Selection, members: Sequence[Run], candidates: Sequence[C
             )
     if any(one.result is None for runs in found.values() for one in runs):
         raise Unfinished
+    better = metric_of(selection.metric, members[0].evaluation.metrics).better
+    worst = -math.inf if better == "higher" else math.inf
     means = {
-        setting: math.fsum(_value(selection, one.result or {}) for one in runs) / len(runs)
+        setting: math.fsum(_value(selection, one.result or {}, worst) for one in runs) / len(runs)
         for setting, runs in found.items()
     }
-    best = (max if metric_of(selection.metric).better == "higher" else min)(means, key=lambda setting: means[setting])
+    best = (max if better == "higher" else min)(means, key=lambda setting: means[setting])
     compared = tuple(one for runs in found.values() for one in runs)
     labels: dict[str, str] = dict(zip(selection.per, group, strict=True))
     return Choice(labels, best, selection.metric, selection.at, means[best], compared)
@@ -173,9 +175,8 @@ def _places(one: ComparedRun) -> tuple[str, ...]:
     return tuple(one.labels[axis] for axis in AXES)
 
 
-def _value(selection: Selection, result: Mapping[str, Any]) -> float:
-    """Return the metric's value; infinite, on the worse side, where a run diverged or the value is not finite."""
-    worst = -math.inf if metric_of(selection.metric).better == "higher" else math.inf
+def _value(selection: Selection, result: Mapping[str, Any], worst: float) -> float:
+    """Return the metric's value; ``worst`` where a run diverged or the value is not finite."""
     if result["status"] == "diverged":
         return worst
     values = (

@@ -96,7 +96,7 @@ class Job:
             run.seed,
             run.training,
             run.evaluation,
-            selection=run.evaluation.select or run.task.judged_by(run.dataset, run.evaluation.protocols)[0],
+            selection=run.evaluation.select or run.task.judged_by(run.dataset, run.evaluation)[0],
             device=device,
             generator_constraints=run.generator_constraints,
             inception_weights=self.site.inception_weights,

@@ -61,16 +61,18 @@ class Evaluator:
     @cached_property
     def _quality(self) -> Quality:
         # Made at the first use: it may train a reference classifier, which the timing of steps does not need.
-        return quality_of(self._data, self._samples, self._device, conditional=self._classes is not None)
+        conditional = self._classes is not None
+        further = self._terms.evaluation.metrics
+        return quality_of(self._data, self._samples, self._device, conditional=conditional, further=further)
 
     @cached_property
     def _inception(self) -> InceptionQuality | None:
-        if not self._terms.evaluation.protocols:
+        evaluation = self._terms.evaluation
+        if not evaluation.protocols:
             return None
         assert isinstance(self._data, ImageData)
-        return InceptionQuality(
-            self._data, self._terms.evaluation.protocols, self._terms.inception_weights, self._device
-        )
+        weights = self._terms.inception_weights
+        return InceptionQuality(self._data, evaluation.protocols, weights, self._device, evaluation.metrics)
 
     def evaluate(self, networks: Mapping[str, nn.Module], kept: EvaluationState, draw: str) -> Measured:
         """Measure quality and discriminator of ``networks``; ``kept`` is the state after the last evaluation.
@@ -105,7 +107,7 @@ class Evaluator:
         # With many classes and few images, no class may be in both parts.
         floor = self._quality.measure(*samples) if len(samples[0]) else {}
         # A metric without a better direction, such as the share of a class, has no floor.
-        floor = {name: value for name, value in floor.items() if metric_of(name).better}
+        floor = {name: value for name, value in floor.items() if metric_of(name, self._terms.evaluation.metrics).better}
         protocols = self._quality.protocols
         if self._inception:
             floor, protocols = floor | self._inception.floor(), protocols | self._inception.protocols

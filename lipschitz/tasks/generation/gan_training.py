@@ -41,7 +41,7 @@ class GANTraining:
     def __init__(self, data: Data, terms: Terms) -> None:
         assert isinstance(terms.model, PairModel)
         self.device = terms.device
-        self.selection = Selection.by(terms.selection)
+        self.selection = Selection.by(terms.selection, terms.evaluation.metrics)
         self._data, self._terms = data, terms
         self._classes = data.classes if terms.model.is_conditional() and isinstance(data, ImageData) else None
         names = STREAMS if self._classes is None else (*STREAMS, LABELS)

@@ -1,19 +1,18 @@
 """The task generation: a GAN on points or images."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from lipschitz.datasets.base import Dataset
-from lipschitz.features.protocols.base import Protocol
+from lipschitz.metrics.base import Metric
 from lipschitz.models.base import Model, PairModel
 from lipschitz.models.catalogue import MODELS, auto
 from lipschitz.tasks.base import TaskKind, Unsuitable
 from lipschitz.tasks.generation.gan_training import GANTraining
-from lipschitz.tasks.generation.quality import metrics_of
+from lipschitz.tasks.generation.quality import NEEDS, is_measured, metrics_of
 from lipschitz.tasks.losses.base import Loss
 from lipschitz.tasks.losses.hinge import Hinge
 from lipschitz.tasks.settings import Setting
-from lipschitz.tasks.terms import Terms
+from lipschitz.tasks.terms import DEFAULT_EVALUATION, Evaluation, Terms
 from lipschitz.training.task import Task
 
 
@@ -35,9 +34,15 @@ class GenerationTask(TaskKind):
         """Return the hinge loss."""
         return Hinge()
 
-    def judged_by(self, dataset: Dataset, protocols: Sequence[Protocol] = ()) -> tuple[str, ...]:
+    def judged_by(self, dataset: Dataset, evaluation: Evaluation = DEFAULT_EVALUATION) -> tuple[str, ...]:
         """Return the metrics of samples: W1 and modes of points; of images, by the classifier and by protocols."""
-        return metrics_of(dataset, protocols)
+        return metrics_of(dataset, evaluation)
+
+    def check_metric(self, metric: Metric, dataset: Dataset, evaluation: Evaluation) -> None:
+        """Refuse a metric that judges other samples, or does not apply to this data set."""
+        if not is_measured(metric, dataset, evaluation):
+            needs = f"it judges {NEEDS[metric.judges]}"
+            raise Unsuitable("evaluation", f"{metric.label()} does not apply to {dataset.label()}; {needs}")
 
     def check(self, dataset: Dataset, model: Model, loss: Loss, setting: Setting) -> None:
         """Refuse pairs of distributions, models without a generator, and conditional models of unlabelled data."""

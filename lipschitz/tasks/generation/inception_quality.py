@@ -15,6 +15,7 @@ from lipschitz.features.inception_weights import weights_file
 from lipschitz.features.protocols.base import Protocol
 from lipschitz.features.real_statistics import real_statistics
 from lipschitz.features.scores import floor, scores
+from lipschitz.metrics.base import Metric
 from lipschitz.tasks.generation.quality import to_bytes
 
 
@@ -26,19 +27,26 @@ class InceptionQuality:
         protocols: one or more.
         weights: file of the network's weights; None for the file in the cache.
         device: device of the network.
+        further: metrics that the sweep adds.
 
     Raises:
         InputError: no weights, or not the published ones; too few real images; the cache cannot be written.
     """
 
     def __init__(
-        self, data: ImageData, protocols: Sequence[Protocol], weights: Path | None, device: torch.device
+        self,
+        data: ImageData,
+        protocols: Sequence[Protocol],
+        weights: Path | None,
+        device: torch.device,
+        further: Sequence[Metric] = (),
     ) -> None:
         for protocol in protocols:
             protocol.check("data", data.sizes)
         self._inception = load_inception(weights_file(weights), device)
         self._real = {protocol: real_statistics(data, protocol, self._inception) for protocol in protocols}
-        self._floor = partial(floor, data, inception=self._inception)
+        self._floor = partial(floor, data, inception=self._inception, further=further)
+        self._further = further
         self._other = {protocol: data.sizes[protocol.other_split] for protocol in protocols}
         self.generated = max(protocol.n_generated for protocol in protocols)
         """Generated images that `measure` takes."""
@@ -48,7 +56,7 @@ class InceptionQuality:
         """By metric, what its value depends on besides the samples."""
         facts: dict[str, dict[str, Any]] = {}
         for protocol, other in self._other.items():
-            facts |= protocol.facts(self._inception.sha256, other)
+            facts |= protocol.facts(self._inception.sha256, other, self._further)
         return facts
 
     def measure(self, chunks: Iterable[Tensor]) -> dict[str, float]:
@@ -66,7 +74,7 @@ class InceptionQuality:
         }
         values: dict[str, float] = {}
         for protocol, real in self._real.items():
-            values |= scores(whole[protocol.preprocessing], real, protocol)
+            values |= scores(whole[protocol.preprocessing], real, protocol, self._further)
         return values
 
     def floor(self) -> dict[str, float]:

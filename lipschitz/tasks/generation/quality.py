@@ -1,6 +1,6 @@
 """Quality of generated samples against held-out data: what can be measured of points, and of images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -8,15 +8,20 @@ import torch
 from torch import Tensor
 
 from lipschitz.datasets.base import Data, Dataset, ImageData, PointData
-from lipschitz.features.protocols.base import Protocol as InceptionProtocol
 from lipschitz.features.reference_classifier import reference_classifier
-from lipschitz.metrics.frechet import frechet_distance
-from lipschitz.metrics.kid import kid
-from lipschitz.metrics.modes import high_quality_share, modes_covered
-from lipschitz.metrics.wasserstein import wasserstein1
+from lipschitz.metrics.base import Judged, Metric, measure_all, protocol_facts
+from lipschitz.metrics.catalogue import METRICS
+from lipschitz.metrics.context import ImageContext, PointContext
+from lipschitz.metrics.samples import ClassifierSamples, ImageSamples, PointSamples
+from lipschitz.tasks.terms import DEFAULT_EVALUATION, Evaluation
 
-EXACT_W1_SAMPLES = 1000
-"""Most samples an exact W1 is computed on: the assignment problem grows with their cube."""
+NEEDS: dict[Judged, str] = {
+    "points": "points",
+    "classifier": "images with labels",
+    "inception": "images by a protocol, such as {protocols: [sngan]}",
+    "images": "images",
+}
+"""What a metric judges, in the words of an error."""
 
 
 class Quality(Protocol):
@@ -33,105 +38,107 @@ class Quality(Protocol):
 
 
 class PointQuality:
-    """Exact W1, and coverage of the modes where the distribution has any."""
+    """Metrics of points; ``further`` are those that a sweep adds."""
 
-    def __init__(self, data: PointData, samples: int) -> None:
+    def __init__(self, data: PointData, samples: int, further: Sequence[Metric] = ()) -> None:
         self._centers, self._std = data.centers, data.std
-        self._n = min(samples, EXACT_W1_SAMPLES)
-        self.protocols: dict[str, dict[str, Any]] = {
-            "w1": {"reference": "fresh draw of the distribution", "n_real": self._n, "n_fake": self._n}
-        }
-        if self._centers is not None:
-            modes = {"reference": "modes of the distribution", "n_fake": samples, "radius": "3 standard deviations"}
-            self.protocols |= {"modes": modes, "high_quality": modes}
+        context = PointContext(samples, has_modes=data.centers is not None)
+        self._metrics = METRICS.judging("points", context, further)
+        self.protocols = protocol_facts(self._metrics, context)
 
     def measure(self, generated: Tensor, real: Tensor, labels: Tensor | None = None) -> dict[str, float]:
-        """Return ``w1`` and, for mixtures, ``modes`` and ``high_quality``."""
-        points = _array(generated)
-        values = {"w1": wasserstein1(points[: self._n], _array(real[: self._n]))}
-        if self._centers is not None:
-            centers = _array(self._centers)
-            values["modes"] = float(modes_covered(points, centers, self._std))
-            values["high_quality"] = high_quality_share(points, centers, self._std)
-        return values
+        """Return the value of each metric."""
+        centers = None if self._centers is None else _array(self._centers)
+        return measure_all(self._metrics, PointSamples(_array(generated), _array(real), centers, self._std))
 
 
 class ImageQuality:
-    """Distances in the feature space of the data set's own classifier; never called FID.
+    """Metrics of 8-bit images, and of their features in the data set's own classifier, which are never called FID.
 
-    In a conditional run also what samples of each class are like. Images without labels have no classifier, and no
-    metric here.
+    Images without labels have no classifier. ``further`` are metrics that a sweep adds.
     """
 
-    def __init__(self, data: ImageData, samples: int, device: torch.device, *, conditional: bool = False) -> None:
-        self._n = min(samples, EXACT_W1_SAMPLES)
-        self.protocols: dict[str, dict[str, Any]] = {}
+    def __init__(
+        self,
+        data: ImageData,
+        samples: int,
+        device: torch.device,
+        *,
+        conditional: bool = False,
+        further: Sequence[Metric] = (),
+    ) -> None:
+        context = ImageContext(samples, data.classes, conditional)
         self._classes = data.classes
-        if data.classes is None:
-            return
-        self._classifier = reference_classifier(data, device)
-        features = {
-            "features": f"classifier of this data set, SHA-256 {self._classifier.sha256[:12]}",
-            "accuracy": round(self._classifier.accuracy, 4),
-            "reference": "held-out images",
-            "quantisation": "8 bit",
-        }
-        all_of_them = {**features, "n_real": samples, "n_fake": samples}
-        self.protocols = {
-            "frechet_classifier": all_of_them,
-            "w1_classifier": {**features, "n_real": self._n, "n_fake": self._n},
-            "kid_classifier": {**all_of_them, "subsets": 1},
-        }
-        if conditional:
-            per_class = round(samples / data.classes, 1)
-            self.protocols["intra_frechet_classifier"] = {**all_of_them, "per_class": per_class}
-            shares = {name: value for name, value in all_of_them.items() if name not in ("reference", "n_real")}
-            self.protocols |= {f"class_share/{label}": shares for label in range(data.classes)}
+        self._of_images = METRICS.judging("images", context, further)
+        self._of_features = () if data.classes is None else METRICS.judging("classifier", context, further)
+        self.protocols = protocol_facts(self._of_images, context)
+        if data.classes is not None:
+            self._classifier = reference_classifier(data, device)
+            features = {
+                "features": f"classifier of this data set, SHA-256 {self._classifier.sha256[:12]}",
+                "accuracy": round(self._classifier.accuracy, 4),
+            }
+            context = ImageContext(samples, data.classes, conditional, features)
+            self.protocols |= protocol_facts(self._of_features, context)
 
     def measure(self, generated: Tensor, real: Tensor, labels: Tensor | None = None) -> dict[str, float]:
-        """Return ``frechet_classifier``, ``w1_classifier`` and ``kid_classifier`` of images in [-1, 1].
-
-        With labels also ``intra_frechet_classifier``, over the classes with two samples or more, and for each class
-        ``class_share/<label>``.
-        """
-        if self._classes is None:
-            return {}
-        features: Callable[[Tensor], np.ndarray] = self._classifier.features
-        a, b = features(to_bytes(generated).float() / 127.5 - 1), features(real)
-        values = {
-            "frechet_classifier": frechet_distance(a, b),
-            "w1_classifier": wasserstein1(a[: self._n], b[: self._n]),
-            "kid_classifier": kid(a, b).mean,
-        }
-        if labels is not None:
-            values |= self._by_class(a, b, labels.cpu().numpy(), self._classes)
+        """Return the value of each metric for images in [-1, 1]."""
+        quantised, of_rows = to_bytes(generated), None if labels is None else labels.cpu().numpy()
+        values: dict[str, float] = {}
+        if self._classes is not None:
+            features = self._classifier.features(quantised.float() / 127.5 - 1)
+            predicted = self._classifier.classes(features)
+            samples = ClassifierSamples(features, self._classifier.features(real), predicted, self._classes, of_rows)
+            values |= measure_all(self._of_features, samples)
+        if self._of_images:
+            images = quantised.cpu().numpy(), to_bytes(real).cpu().numpy()
+            values |= measure_all(self._of_images, ImageSamples(*images, of_rows))
         return values
 
-    def _by_class(self, a: np.ndarray, b: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, float]:
-        taken_for = self._classifier.classes(a)
-        counts = np.bincount(labels, minlength=classes)
-        distances = [frechet_distance(a[labels == k], b[labels == k]) for k in np.flatnonzero(counts > 1)]
-        values = {"intra_frechet_classifier": float(np.mean(distances)) if distances else float("nan")}
-        return values | {f"class_share/{k}": float(np.mean(taken_for == k)) for k in range(classes)}
 
-
-def metrics_of(dataset: Dataset, protocols: Sequence[InceptionProtocol] = ()) -> tuple[str, ...]:
+def metrics_of(dataset: Dataset, evaluation: Evaluation = DEFAULT_EVALUATION) -> tuple[str, ...]:
     """Return the names of the metrics by which a run on ``dataset`` may be chosen; the first is the default.
 
-    There are none for images without labels, unless a protocol says how they are judged.
+    There are none for images without labels, unless a protocol or a metric of the evaluation says how they are judged.
     """
-    if dataset.kind == "images":
-        of_classifier = () if dataset.classes is None else ("frechet_classifier", "w1_classifier", "kid_classifier")
-        return (*of_classifier, *(name for protocol in protocols for name in protocol.metrics))
-    return ("w1", "modes", "high_quality") if dataset.has_modes else ("w1",)
+    return tuple(name for name, metric in _recorded(dataset, evaluation, conditional=False) if metric.better)
 
 
-def quality_of(data: Data, samples: int, device: torch.device, *, conditional: bool = False) -> Quality:
-    """Return how samples of ``data`` are judged, ``samples`` of them at a time."""
+def is_measured(metric: Metric, dataset: Dataset, evaluation: Evaluation) -> bool:
+    """Return whether any run on ``dataset``, conditional or not, measures ``metric``, a metric of the evaluation."""
+    kinds = {False, dataset.classes is not None}
+    return any(one == metric for kind in kinds for _, one in _recorded(dataset, evaluation, conditional=kind))
+
+
+def _recorded(dataset: Dataset, evaluation: Evaluation, *, conditional: bool) -> Iterator[tuple[str, Metric]]:
+    """Yield the recorded names of what runs on ``dataset`` measure, each with its metric."""
+    if dataset.kind != "images":
+        points = PointContext(evaluation.samples, dataset.has_modes)
+        yield from _named(METRICS.judging("points", points, evaluation.metrics), points)
+        return
+    images = ImageContext(evaluation.samples, dataset.classes, conditional)
+    if dataset.classes is not None:
+        yield from _named(METRICS.judging("classifier", images, evaluation.metrics), images)
+    for protocol in evaluation.protocols:
+        for name, metric in _named(protocol.measured(evaluation.metrics), protocol.context()):
+            yield protocol.recorded(name), metric
+    yield from _named(METRICS.judging("images", images, evaluation.metrics), images)
+
+
+def _named(metrics: Iterable[Metric], context: Any) -> Iterator[tuple[str, Metric]]:
+    for metric in metrics:
+        for name in metric.names(context):
+            yield name, metric
+
+
+def quality_of(
+    data: Data, samples: int, device: torch.device, *, conditional: bool = False, further: Sequence[Metric] = ()
+) -> Quality:
+    """Return how samples of ``data`` are judged, ``samples`` of them at a time; ``further`` metrics are added."""
     if isinstance(data, ImageData):
-        return ImageQuality(data, samples, device, conditional=conditional)
+        return ImageQuality(data, samples, device, conditional=conditional, further=further)
     assert isinstance(data, PointData)
-    return PointQuality(data, samples)
+    return PointQuality(data, samples, further)
 
 
 def to_bytes(images: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class CriticTraining:
 
     def __init__(self, data: PairData, terms: Terms) -> None:
         self.device = terms.device
-        self.selection = Selection.by(terms.selection)
+        self.selection = Selection.by(terms.selection, terms.evaluation.metrics)
         self._data, self._batch_size = data, terms.training.batch_size
         self._constraints = terms.constraints
         self._streams = RandomStreams(terms.seed, ("data", "constraint"), terms.device)

@@ -1,10 +1,8 @@
 """The task transport: a critic estimates a Wasserstein-1 distance whose optimal potential is known."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from lipschitz.datasets.base import Dataset
-from lipschitz.features.protocols.base import Protocol
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model
 from lipschitz.models.critic import Critic
@@ -12,7 +10,7 @@ from lipschitz.tasks.base import TaskKind, Unsuitable
 from lipschitz.tasks.losses.base import Loss
 from lipschitz.tasks.losses.wasserstein import Wasserstein
 from lipschitz.tasks.settings import Setting
-from lipschitz.tasks.terms import Terms
+from lipschitz.tasks.terms import DEFAULT_EVALUATION, Evaluation, Terms
 from lipschitz.tasks.transport import potential
 from lipschitz.tasks.transport.critic_training import CriticTraining
 from lipschitz.training.task import Task
@@ -36,7 +34,7 @@ class TransportTask(TaskKind):
         """Return the Wasserstein loss."""
         return Wasserstein()
 
-    def judged_by(self, dataset: Dataset, protocols: Sequence[Protocol] = ()) -> tuple[str, ...]:
+    def judged_by(self, dataset: Dataset, evaluation: Evaluation = DEFAULT_EVALUATION) -> tuple[str, ...]:
         """Return the metrics that judge a critic; not the dual value, which is larger where a critic is too steep."""
         return tuple(name for name in potential.METRICS if METRICS[name].better)
 

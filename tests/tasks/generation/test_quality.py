@@ -10,8 +10,9 @@ from lipschitz.features.protocols.sngan import SNGAN
 from lipschitz.features.reference_classifier import reference_classifier
 from lipschitz.metrics.catalogue import metric_of
 from lipschitz.metrics.frechet import frechet_distance
-from lipschitz.metrics.kid import kid
+from lipschitz.metrics.mmd import kid
 from lipschitz.tasks.generation.quality import ImageQuality, metrics_of, quality_of
+from lipschitz.tasks.terms import Evaluation
 
 CPU = torch.device("cpu")
 
@@ -95,8 +96,9 @@ def test_metrics_are_those_of_the_data_and_of_the_protocols():
 
     assert metrics_of(Digits()) == ("frechet_classifier", "w1_classifier", "kid_classifier")
     assert metrics_of(Unlabelled()) == ()
-    assert metrics_of(Unlabelled(), (SNGAN(), Modern()))[0] == "fid/sngan"
-    assert metrics_of(Digits(), (Modern(),))[0] == "frechet_classifier"
-    assert "kid/modern" in metrics_of(Digits(), (Modern(),))
+    modern = Evaluation(protocols=(Modern(),))
+    assert metrics_of(Unlabelled(), Evaluation(protocols=(SNGAN(), Modern())))[0] == "fid/sngan"
+    assert metrics_of(Digits(), modern)[0] == "frechet_classifier"
+    assert "kid/modern" in metrics_of(Digits(), modern)
     assert metrics_of(EightGaussians()) == ("w1", "modes", "high_quality")
-    assert all(metric_of(name).better for name in metrics_of(Digits(), (Modern(),)))
+    assert all(metric_of(name).better for name in metrics_of(Digits(), modern))

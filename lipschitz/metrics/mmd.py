@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from lipschitz.metrics.inner_products import SampleName, add_inner_products
-from lipschitz.metrics.sample_arrays import as_two_samples
+from lipschitz.metrics.sample_arrays import Floats, as_two_samples
 
 
 class Kid(NamedTuple):
@@ -41,6 +41,17 @@ def kid(
     sums = KernelSums(len(fake), len(real), fake.shape[1], subsets=subsets, size=size, rng=rng)
     add_inner_products(fake, real, [sums])
     return sums.kid()
+
+
+def kernel_sums(fake: Floats, real: Floats, subsets: int, size: int) -> "KernelSums":
+    """Return the sums for ``subsets`` random subsets of ``size``; for one subset of all, of samples no larger than it.
+
+    The subsets are the same at every call, so the KID changes only with the samples.
+    """
+    if min(len(fake), len(real)) <= size:
+        return KernelSums(len(fake), len(real), fake.shape[1], subsets=1, size=None, rng=None)
+    rng = np.random.default_rng(0)
+    return KernelSums(len(fake), len(real), fake.shape[1], subsets=subsets, size=size, rng=rng)
 
 
 class KernelSums:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lipschitz.metrics import inner_products
-from lipschitz.metrics.kid import kid
+from lipschitz.metrics.mmd import kid
 
 
 def normal(n, d, seed=0, shift=0.0):

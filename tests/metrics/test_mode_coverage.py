@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lipschitz.datasets.points.twenty_five_gaussians import TwentyFiveGaussians
-from lipschitz.metrics.modes import high_quality_share, modes_covered
+from lipschitz.metrics.mode_coverage import high_quality_share, modes_covered
 
 CENTERS = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
 

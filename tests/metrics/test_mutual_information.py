@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lipschitz.metrics.inception_score import inception_score
+from lipschitz.metrics.mutual_information import inception_score
 
 
 def test_worked_out_by_hand():

@@ -1,4 +1,4 @@
-"""Inception Score: exp of the mean KL divergence of class predictions from their marginal."""
+"""Inception Score: exp of the mutual information of samples and predicted classes, which is a mean KL divergence."""
 
 from typing import NamedTuple
 
