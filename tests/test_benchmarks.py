@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from speed_results import BROKEN, CAPTURED, UNCAPTURED, cuda, peers
+from synthetic_speed_results import BROKEN, CAPTURED, UNCAPTURED, cuda, peers
 
 ROOT = Path(__file__).parents[1]
 SWEEP = """

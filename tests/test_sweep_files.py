@@ -7,7 +7,7 @@ import mnist_files
 import numpy as np
 import pandas as pd
 import pytest
-from inception_stand_in import network
+from fake_inception import network
 from published_files import expect_cifar, write_cifar, write_stl10
 from ruamel.yaml import YAML
 from typer.testing import CliRunner

@@ -1,4 +1,4 @@
-"""An observer of an engine that writes down what it is told."""
+"""An observer of an engine that records every call as a line of text."""
 
 from lipschitz.sweep.engine.job import Job
 

@@ -1,4 +1,4 @@
-"""What tests of interrupted runs share: a channel that stops a worker, and what a run measured."""
+"""For tests of interrupted runs: a channel that stops a worker at a step, and the outcome of a run."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from lipschitz.sweep.engine.job import Job
 
 
 def outcome(job: Job) -> tuple[dict[str, Any], list[tuple[int, str, float]]]:
-    """What was measured, without what a clock says."""
+    """Return the result and the records of a run without times."""
     result = job.folder.result()
     assert result is not None
     records = [(record["step"], record["metric"], record["value"]) for record in job.folder.records()]
@@ -17,7 +17,7 @@ def outcome(job: Job) -> tuple[dict[str, Any], list[tuple[int, str, float]]]:
 
 
 class Stopped:
-    """A worker's channel, which asks the worker to stop once it has said that it reached a step."""
+    """A worker's channel that sends SIGTERM to the worker when the worker reports a step."""
 
     def __init__(self, channel: Connection, step: int = 20) -> None:
         self.step = step

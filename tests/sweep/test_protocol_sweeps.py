@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from inception_stand_in import network
+from fake_inception import network
 from sweeps import write
 
 from lipschitz.errors import InputError
