@@ -1,3 +1,5 @@
+"""CIFAR-10 and CIFAR-100 are read from their pickles; missing and broken files are named."""
+
 import numpy as np
 import pytest
 import torch
@@ -35,7 +37,7 @@ def test_batches_are_read_in_order_and_the_test_split_is_held_out(tmp_path, monk
     assert data.sizes["train"] == 6 * len(torchvision_class(name).train_list)
 
 
-def test_a_wrong_checksum_is_named_beside_the_expected_one(tmp_path, monkeypatch, name):
+def test_a_wrong_checksum_is_named_with_the_expected_one(tmp_path, monkeypatch, name):
     written(tmp_path, monkeypatch, name)
     file, md5 = torchvision_class(name).test_list[0]
     path = tmp_path / torchvision_class(name).base_folder / file
@@ -50,7 +52,7 @@ def test_the_published_checksums_are_checked(tmp_path):
         DATASETS["cifar10"]().load(tmp_path, CPU)
 
 
-def test_what_is_missing_is_named_with_the_way_to_get_it(tmp_path, monkeypatch, name):
+def test_a_missing_file_is_named_with_the_command_to_get_it(tmp_path, monkeypatch, name):
     written(tmp_path, monkeypatch, name)
     file = torchvision_class(name).train_list[0][0]
     (tmp_path / torchvision_class(name).base_folder / file).unlink()
@@ -61,7 +63,7 @@ def test_what_is_missing_is_named_with_the_way_to_get_it(tmp_path, monkeypatch, 
 
 
 @pytest.mark.parametrize("content", [b"\x80\x04\x95", b"", b"text", b"cos\nno_such_thing\n."])
-def test_a_pickle_that_is_none_is_one_line(tmp_path, monkeypatch, content):
+def test_a_file_that_is_not_a_pickle_is_a_one_line_error(tmp_path, monkeypatch, content):
     write_cifar(tmp_path, "cifar10")
     (tmp_path / "cifar-10-batches-py" / "test_batch").write_bytes(content)
     expect_cifar(monkeypatch, tmp_path, "cifar10")
