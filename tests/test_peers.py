@@ -56,7 +56,7 @@ def distance_to_ours(name: str, train=None) -> Distance:
 
 
 @pytest.mark.parametrize("name", PEERS)
-def test_every_peer_makes_our_step(name: str) -> None:
+def test_every_peer_makes_the_same_first_updates(name: str) -> None:
     library = PEERS[name].library
     if library is not None and (absence := library.absence()):
         pytest.skip(f"{library.package}: {absence}")

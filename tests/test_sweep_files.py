@@ -1,4 +1,4 @@
-"""Every sweep at the papers' scale runs from its file to its report: tiny networks, on files of the published formats."""
+"""Every sweep file at the papers' scale runs to its report, with tiny networks and small files of the published formats."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,13 +31,13 @@ FILES = {
     "sngan_table2_cifar10": (6, 3),
     "sngan_table2_stl10": (6, 3),
 }
-"""By sweep, the runs of what `small` leaves of it, and the rows of its report: runs that settings are chosen by have none."""
+"""For each sweep the number of runs after `small`, and the rows of its report. Tuning runs have no rows."""
 PROTOCOLS = [{"sngan": {"n_real": 20, "n_fake": 6, "score_samples": 10}}, {"modern": {"n_real": 20, "n_fake": 10}}]
 METRIC = "fid/sngan(n_real=20, n_fake=6, score_samples=10)"
 
 
 def small(document):
-    """Return a sweep with narrow networks, small batches and few images; of most axes one entry."""
+    """Return a sweep with narrow networks, small batches, few images, and one entry on most axes."""
     for part in (document, *document.get("parts", [])):
         if "training" in part:
             given = part["training"]
@@ -52,7 +52,7 @@ def small(document):
             last = part["settings"][-1]
             part["settings"] = ["B" if isinstance(last, str) else last | {"n_dis": 2}]
         if "models" in part and document["name"] != "cifar10_small":
-            # The one of which most is said: with labels, with attention.
+            # The longest entry is the one with labels or attention.
             part["models"] = [max(part["models"], key=lambda model: len(str(model)))]
         if "models" in part:
             part["models"] = [narrow(model) for model in part["models"]]
@@ -78,7 +78,7 @@ def files(root, monkeypatch):
 
 
 def train_here(jobs, plan, folder, slots, console):
-    """Train in this process, which alone expects the checksums of small files and knows a small Inception network."""
+    """Train in this process, in which the checksums and the Inception network are replaced."""
     for job in jobs:
         with job.folder.writing():
             job.folder.define({**job.run.definition(job.steps), "provenance": [job.provenance]})
@@ -87,7 +87,7 @@ def train_here(jobs, plan, folder, slots, console):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_sweep_runs_to_its_report(tmp_path, monkeypatch, name):
+def test_a_sweep_runs_from_its_file_to_its_report(tmp_path, monkeypatch, name):
     root = tmp_path / "data"
     root.mkdir()
     files(root, monkeypatch)
