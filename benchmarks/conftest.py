@@ -1,9 +1,11 @@
-"""What the suites for pytest-benchmark share."""
+"""Fixtures of the pytest-benchmark suites: one CPU thread, and every device that there is."""
 
 from collections.abc import Iterator
 
 import pytest
 import torch
+
+_NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 @pytest.fixture
@@ -13,3 +15,9 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=_NO_GPU)])
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """The CPU, then the GPU; without a GPU the second is skipped."""
+    return torch.device(request.param)

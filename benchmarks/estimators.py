@@ -1,7 +1,7 @@
-"""Error against time of every way to estimate σ of a layer: ``python benchmarks/estimators.py --help``.
+"""Compare estimators of a layer's σ, the largest singular value: error against time. See ``--help``.
 
 The layers are those of SN-GAN's discriminator after some training steps. Warm starts come from the same network some
-steps earlier, as they do in training. The truth is the SVD of the reshaped kernel, and for the operator a Lanczos
+steps earlier, as in training. The reference is the SVD for the reshaped kernel, and for the operator a Lanczos
 iteration in float64 to a residual of 1e-10.
 """
 
@@ -14,10 +14,10 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import torch
-from discriminator import generation, noise_images
 from estimators_plot import draw
-from paired import write
+from result_files import write_result
 from torch import Tensor, nn
+from workload import dcgan_training, noise_images
 
 from lipschitz.constraints.none import NoConstraint
 from lipschitz.estimation.layers import WeightedLayer, input_shapes, reshaped_weight
@@ -33,21 +33,21 @@ HEADINGS = ("layer", "of", "estimator", "iterations", "relative error", "ms")
 
 
 class Estimate(NamedTuple):
-    """One way to estimate one σ, and what came of it."""
+    """The error and time of one estimator on one layer."""
 
     layer: str
     of: str
     estimator: str
     iterations: int | None
     error: float
-    """Relative, above zero where the estimate is too large."""
+    """Relative error, positive where the estimate is too large."""
     ms: float
 
 
-class Way(NamedTuple):
-    """An estimator, called as often as it takes to time it."""
+class Estimator(NamedTuple):
+    """A function that returns an estimate of σ."""
 
-    estimator: str
+    name: str
     iterations: int | None
     call: Callable[[], float]
 
@@ -65,18 +65,21 @@ def main() -> None:
     }
     for name in options.layers or [name for name in shapes if name != "output"]:
         old, new = (_layer(net, name) for net in (before, now))
-        for of, ways in (("reshaped", _reshaped(old, new)), ("operator", _operator(old, new, shapes[name]))):
-            truth = _truth(new, of, shapes[name])
-            found += [_measured(name, of, way, truth, options.repeats) for way in ways]
+        for of, estimators in (
+            ("reshaped", _of_reshaped_kernel(old, new)),
+            ("operator", _of_operator(old, new, shapes[name])),
+        ):
+            exact = _exact_sigma(new, of, shapes[name])
+            found += [_measure(name, of, one, exact, options.repeats) for one in estimators]
         result["estimates"] = [estimate._asdict() for estimate in found]
-        write(options.out, "estimators", result, _title(workload, options.steps), [HEADINGS, *map(_row, found)])
+        write_result(options.out, "estimators", result, _title(workload, options.steps), [HEADINGS, *map(_row, found)])
         draw(options.out, result["estimates"], result["provenance"]["device"])
     print(options.out / "table.md")
 
 
 def _networks(workload: dict[str, int], steps: int) -> tuple[nn.Module, nn.Module]:
-    """Return a discriminator in float64 halfway through its training steps, and after them."""
-    task = generation(NoConstraint(), **workload)
+    """Return a discriminator in float64 after half of the training steps, and after all of them."""
+    task = dcgan_training(NoConstraint(), **workload)
     snapshots = []
     for _ in range(2):
         for _ in range(steps // 2):
@@ -91,50 +94,50 @@ def _layer(net: nn.Module, name: str) -> WeightedLayer:
     return layer
 
 
-def _truth(layer: WeightedLayer, of: str, shape: torch.Size) -> float:
+def _exact_sigma(layer: WeightedLayer, of: str, shape: torch.Size) -> float:
     if of == "reshaped":
         return float(torch.linalg.svdvals(reshaped_weight(layer))[0])
-    # Another start than that of any estimator below.
+    # A different random start than the estimators use.
     forward, start = linear_part(layer), _random(shape, seed=1)
     return leading_singular_value(forward, adjoint(forward, start), start, tolerance=1e-10, max_steps=400).sigma
 
 
-def _reshaped(old: WeightedLayer, new: WeightedLayer) -> Iterator[Way]:
+def _of_reshaped_kernel(old: WeightedLayer, new: WeightedLayer) -> Iterator[Estimator]:
     matrix = reshaped_weight(new)
-    yield Way("SVD", None, lambda: float(torch.linalg.svdvals(matrix)[0]))
-    yield Way("SVD, float32", None, lambda: float(torch.linalg.svdvals(matrix.float())[0]))
-    yield Way("eigenvalues of WWᵀ", None, lambda: float(torch.linalg.eigvalsh(_gram(matrix))[-1].sqrt()))
+    yield Estimator("SVD", None, lambda: float(torch.linalg.svdvals(matrix)[0]))
+    yield Estimator("SVD, float32", None, lambda: float(torch.linalg.svdvals(matrix.float())[0]))
+    yield Estimator("eigenvalues of WWᵀ", None, lambda: float(torch.linalg.eigvalsh(_gram(matrix))[-1].sqrt()))
     forward, back = lambda v: matrix @ v, lambda u: matrix.T @ u
     _, _, warm = torch.linalg.svd(reshaped_weight(old), full_matrices=False)
     starts = {"random": _random(matrix.shape[1:]), "ones": torch.ones_like(matrix[0]), "warm": warm[0]}
     yield from _power_iterations(forward, back, starts)
 
 
-def _operator(old: WeightedLayer, new: WeightedLayer, shape: torch.Size) -> Iterator[Way]:
+def _of_operator(old: WeightedLayer, new: WeightedLayer, shape: torch.Size) -> Iterator[Estimator]:
     start = _random(shape)
     forward = linear_part(new)
     back = adjoint(forward, start)
     before = linear_part(old)
-    warm = _iterated(before, adjoint(before, start), start, 300)
+    warm = _power_vector(before, adjoint(before, start), start, 300)
     yield from _power_iterations(forward, back, {"random": start, "ones": torch.ones_like(start), "warm": warm})
     for name, first in (("Lanczos, random", start), ("Lanczos, warm", warm)):
         for steps in STEPS:
-            yield Way(name, steps, _lanczos(forward, back, first, steps))
+            yield Estimator(name, steps, _lanczos(forward, back, first, steps))
     for steps in GRAM_STEPS:
-        yield Way("Gram iteration (certified)", steps, _bound(new, shape, steps))
-    yield Way("eigenvalues by frequency (certified)", None, _bound(new, shape, None))
-    yield Way("reshaped σ × overlap (certified)", None, lambda: _sigma(new) * overlap_factor(new, shape))
-    yield Way("reshaped σ taken for it", None, lambda: _sigma(new))
+        yield Estimator("Gram iteration (certified)", steps, _bound(new, shape, steps))
+    yield Estimator("eigenvalues by frequency (certified)", None, _bound(new, shape, None))
+    yield Estimator("reshaped σ × overlap (certified)", None, lambda: _sigma(new) * overlap_factor(new, shape))
+    yield Estimator("reshaped σ taken for it", None, lambda: _sigma(new))
 
 
-def _power_iterations(forward: LinearMap, back: LinearMap, starts: dict[str, Tensor]) -> Iterator[Way]:
+def _power_iterations(forward: LinearMap, back: LinearMap, starts: dict[str, Tensor]) -> Iterator[Estimator]:
     for name, start in starts.items():
         for steps in STEPS:
-            yield Way(f"power iteration, {name}", steps, _power(forward, back, start, steps))
+            yield Estimator(f"power iteration, {name}", steps, _power(forward, back, start, steps))
 
 
 def _power(forward: LinearMap, back: LinearMap, start: Tensor, steps: int) -> Callable[[], float]:
-    return lambda: float(torch.linalg.vector_norm(forward(_iterated(forward, back, start, steps))))
+    return lambda: float(torch.linalg.vector_norm(forward(_power_vector(forward, back, start, steps))))
 
 
 def _lanczos(forward: LinearMap, back: LinearMap, start: Tensor, steps: int) -> Callable[[], float]:
@@ -145,7 +148,7 @@ def _bound(layer: WeightedLayer, shape: torch.Size, steps: int | None) -> Callab
     return lambda: float(operator_bound(layer, shape, iterations=steps))
 
 
-def _iterated(forward: LinearMap, back: LinearMap, vector: Tensor, steps: int) -> Tensor:
+def _power_vector(forward: LinearMap, back: LinearMap, vector: Tensor, steps: int) -> Tensor:
     for _ in range(steps):
         vector = back(forward(vector))
         vector = vector / torch.linalg.vector_norm(vector)
@@ -165,13 +168,13 @@ def _random(shape: torch.Size, seed: int = 0) -> Tensor:
     return torch.randn(size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def _measured(layer: str, of: str, way: Way, truth: float, repeats: int) -> Estimate:
-    value, times = way.call(), []
+def _measure(layer: str, of: str, estimator: Estimator, exact: float, repeats: int) -> Estimate:
+    value, times = estimator.call(), []
     for _ in range(repeats):
         start = time.perf_counter()
-        way.call()
+        estimator.call()
         times.append(1e3 * (time.perf_counter() - start))
-    return Estimate(layer, of, way.estimator, way.iterations, value / truth - 1, median(times))
+    return Estimate(layer, of, estimator.name, estimator.iterations, value / exact - 1, median(times))
 
 
 def _row(estimate: Estimate) -> tuple[str, ...]:
@@ -184,10 +187,10 @@ def _title(workload: dict[str, int], steps: int) -> str:
     return (
         "# Estimators of σ\n\n"
         f"Layers of SN-GAN's standard discriminator at width {workload['width']}, images of "
-        f"{workload['size']}x{workload['size']}, after {steps} training steps on noise images; warm starts come from "
-        f"{steps // 2} steps before. float64 unless said otherwise, one thread, median time. A negative error is an "
-        "estimate from below. `reshaped` is σ of the kernel as a matrix, `operator` that of the map that the layer "
-        "applies at its true input size."
+        f"{workload['size']}x{workload['size']}, after {steps} training steps on noise images. Warm starts come from "
+        f"{steps // 2} steps earlier. float64 unless the estimator's name says float32, one thread, median time. A "
+        "negative error is an estimate from below. `reshaped` is σ of the kernel as a matrix. `operator` is σ of the "
+        "map that the layer applies at its true input size."
     )
 
 

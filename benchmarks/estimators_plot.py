@@ -1,4 +1,4 @@
-"""The figure of the estimators: error against time, one panel a layer and quantity."""
+"""Draw the figure of ``estimators.py``: error against time, one panel for each layer and kind of σ."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from lipschitz.report.plots.panels import log_tick, panels, render, report_style
 
 FLOOR = 1e-12
-"""Errors below this are drawn at it."""
+"""Smaller errors are drawn at this value."""
 COLOURS = {
     "SVD": "#000000",
     "eigenvalues": "#7F7F7F",
@@ -25,7 +25,7 @@ MARKERS = dict(zip(COLOURS, "sDov^ovPX", strict=True))
 
 
 def draw(folder: Path, estimates: Sequence[dict[str, Any]], device: str) -> None:
-    """Write ``estimators.svg``, ``.pdf`` and ``.png``: σ of the reshaped kernel above, of the operator below."""
+    """Write ``estimators.svg``, ``.pdf`` and ``.png``. Upper row: σ of reshaped kernels. Lower row: σ of operators."""
     layers = list(dict.fromkeys(row["layer"] for row in estimates))
     shown = layers if len(layers) <= 3 else [layers[0], layers[len(layers) // 2], layers[-1]]
     with report_style():
@@ -64,7 +64,7 @@ def _line(panel: Any, key: str, points: Sequence[tuple[float, float]]) -> None:
     times = [ms for ms, _ in points]
     errors = [max(abs(error), FLOOR) for _, error in points]
     faces = ["white" if error > FLOOR else COLOURS[key] for _, error in points]
-    # Only iterations are a curve: more of them take longer.
+    # A direct method has a single time, so only iterative methods are joined by a line.
     style = {"color": COLOURS[key], "marker": MARKERS[key], "linewidth": 1 if len(points) > 2 else 0}
     for ms, error, face in zip(times, errors, faces, strict=True):
         panel.plot(ms, error, **style, markerfacecolor=face, zorder=3)

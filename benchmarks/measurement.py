@@ -1,4 +1,4 @@
-"""What measuring a discriminator takes, part by part, and what share of training that is: see ``--help``."""
+"""Time each part of the measurement of a discriminator, and its share of the training time. See ``--help``."""
 
 import argparse
 import time
@@ -8,8 +8,8 @@ from statistics import median
 from typing import Any
 
 import torch
-from discriminator import generation, noise_images
-from paired import write
+from result_files import write_result
+from workload import dcgan_training, noise_images
 
 from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.estimation.float64_copy import float64_copy
@@ -37,13 +37,13 @@ def main() -> None:
         "provenance": provenance(["cpu"], 1, {"noise images": noise_images(options.size).hash}),
         "seconds": measure(options, workload),
     }
-    write(options.out, "measurement", result, _title(result["workload"]), [HEADINGS, *_rows(result["seconds"])])
+    write_result(options.out, "measurement", result, _title(result["workload"]), [HEADINGS, *_rows(result["seconds"])])
     print(options.out / "table.md")
 
 
 def measure(options: argparse.Namespace, workload: dict[str, int]) -> dict[str, float]:
-    """Return seconds by part; a warm measurement starts from what one ``steps`` training steps before kept."""
-    task = generation(CONSTRAINTS[options.constraint](), **workload)
+    """Return seconds by part. The warm measurement starts from the vectors of one that is ``steps`` steps older."""
+    task = dcgan_training(CONSTRAINTS[options.constraint](), **workload)
     shape = (3, options.size, options.size)
     example = torch.zeros(1, *shape, dtype=torch.float64)
     places = {place: torch.randn(POINTS, *shape) for place in PLACES}
@@ -81,10 +81,11 @@ def _title(workload: dict[str, Any]) -> str:
     return (
         "# Cost of measuring\n\n"
         f"SN-GAN's standard discriminator at width {workload['width']}, images of {workload['size']}x"
-        f"{workload['size']}, batch {workload['batch_size']}, {workload['constraint']}, one thread. Warm: "
-        f"{workload['steps']} training steps after the measurement whose vectors it starts from. The whole measurement "
-        f"adds spectra, gradients at {POINTS} points of each of {len(PLACES)} kinds and the bracket; its share is of "
-        f"{CADENCE} training steps, the default between two evaluations."
+        f"{workload['size']}, batch {workload['batch_size']}, {workload['constraint']}, one thread. The "
+        f"warm measurement starts from the vectors of a measurement {workload['steps']} training steps earlier. The "
+        f"whole measurement adds spectra, gradients at {POINTS} points of each of {len(PLACES)} kinds, and the bracket "
+        f"around the Lipschitz constant. Its share is relative to {CADENCE} training steps, the default number between "
+        "two evaluations."
     )
 
 
@@ -94,7 +95,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=32, help="pixels along a side, a multiple of 8")
     parser.add_argument("--batch-size", type=int, default=64, help="samples a step")
     parser.add_argument(
-        "--constraint", choices=CONSTRAINTS, default="none", metavar="NAME", help="of the discriminator"
+        "--constraint", choices=CONSTRAINTS, default="none", metavar="NAME", help="constraint of the discriminator"
     )
     parser.add_argument("--steps", type=int, default=20, help="training steps between the two measurements")
     parser.add_argument("--out", type=Path, default=Path("results/measurement"), help="folder of the results")

@@ -1,9 +1,9 @@
-"""What the loop adds to training: ``python benchmarks/overhead.py --help``.
+"""Time the training loop's own overhead: `Trainer.run` against a bare loop of `task.step`. See ``--help``.
 
-`Trainer.run` against a bare loop of `task.step`, over the same steps, in turn slice by slice in one process of one
-thread, so that a machine whose speed drifts weighs on both alike; a pair is a whole run of either. Evaluation is
-replaced by constants, so what is left is the loop's own: the finite check, records, checkpoints, the best networks'
-copy and the result, written to the file system that the results go to.
+Both make the same steps in one process of one thread. They take turns slice by slice, so that a drift of the machine's
+speed affects both alike; a pair is a whole run of each. Evaluation returns constants. What is left is the overhead of
+the loop: the check for finite values, records, checkpoints, the copy of the best networks and the result, written to
+the file system of the results.
 """
 
 import argparse
@@ -14,7 +14,8 @@ from itertools import count, cycle, islice, pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
-from paired import Pair, compared, interval, pairs, watched, write
+from paired_timing import Pair, interval, medians, show_progress, timed_pairs
+from result_files import write_result
 
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.sweep_file import load_sweep
@@ -28,7 +29,7 @@ from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.training.loop import SLICE, Trainer
 
 ALLOWED = 1.03
-"""Largest ratio to the bare loop that the project allows itself."""
+"""Largest ratio to the bare loop that is the project's goal."""
 HEADINGS = ("run", "steps", "ratio to a bare loop", "95 % interval", "allowed", "ms a step, bare", "pairs")
 
 
@@ -39,33 +40,33 @@ def main() -> None:
     origin = provenance(["cpu"], 1, check_data(sweep, options.data_root))
     result: dict[str, Any] = {"sweep": sweep.name, "provenance": origin, "runs": {}}
     options.out.mkdir(parents=True, exist_ok=True)
-    for run in _one_a_workload(sweep.runs):
+    for run in _one_for_each_workload(sweep.runs):
         result["runs"][run.configuration] = measure(run, options)
-        write(options.out, "overhead", result, _title(sweep.name), [HEADINGS, *_rows(result["runs"])])
+        write_result(options.out, "overhead", result, _title(sweep.name), [HEADINGS, *_rows(result["runs"])])
     print(options.out / "table.md")
 
 
 def measure(run: Run, options: argparse.Namespace) -> dict[str, Any]:
-    """Compare the trainer with a bare loop on two equal tasks, each going on training from pair to pair."""
+    """Compare the trainer with a bare loop on two equal tasks, which are trained further with each pair."""
     steps = run.training.steps
     bare, trained = (Job(run, options.out, Site(("cpu",), options.data_root), "cpu", {}).build() for _ in range(2))
     _measure_nothing(trained)
     ends = [*range(SLICE, steps, SLICE), steps]
     bare_slices = cycle(pairwise([0, *ends]))
     with tempfile.TemporaryDirectory(dir=options.out) as folder:
-        trainer_slices = _trained(trained, run, Path(folder))
+        trainer_slices = _train(trained, run, Path(folder))
 
         def loop() -> None:
             for step in range(*next(bare_slices)):
                 bare.step(step / steps)
 
-        slices = pairs(loop, lambda: next(trainer_slices), (1 + options.pairs) * len(ends), warm_up=0)
-        made = islice(_runs(slices, len(ends)), 1, None)
-        return {"steps": steps, "allowed": ALLOWED, **compared(watched(made, run.id, options.pairs))}
+        slices = timed_pairs(loop, lambda: next(trainer_slices), (1 + options.pairs) * len(ends), warm_up=0)
+        pairs = islice(_whole_runs(slices, len(ends)), 1, None)
+        return {"steps": steps, "allowed": ALLOWED, **medians(show_progress(pairs, run.id, options.pairs))}
 
 
-def _trained(task: GANTraining, run: Run, folder: Path) -> Iterator[int]:
-    """Yield the step reached after each slice of one run after another, the last slice's with what finishing costs."""
+def _train(task: GANTraining, run: Run, folder: Path) -> Iterator[int]:
+    """Train run after run and yield the step reached after each slice. The last slice includes the end of the run."""
     steps = run.training.steps
     for index in count():
         journal = RunFolder(folder / str(index))
@@ -75,15 +76,15 @@ def _trained(task: GANTraining, run: Run, folder: Path) -> Iterator[int]:
             yield from deque(trainer, maxlen=1)
 
 
-def _runs(slices: Iterable[Pair], size: int) -> Iterator[Pair]:
-    """Yield the seconds of whole runs: sums over ``size`` slices."""
+def _whole_runs(slices: Iterable[Pair], size: int) -> Iterator[Pair]:
+    """Yield the seconds of whole runs, the sums over ``size`` slices."""
     rest = iter(slices)
     while batch := list(islice(rest, size)):
         yield Pair(*map(sum, zip(*batch, strict=True)))
 
 
 def _measure_nothing(task: GANTraining) -> None:
-    """Replace what the task measures by constants under the same names, each evaluation the best so far."""
+    """Replace the task's measurements by constants of the same names. Each evaluation is the best so far."""
     values = task.evaluate("once")
     sign = 1 if task.selection.better == "higher" else -1
     rising = count()
@@ -98,8 +99,8 @@ def _measure_nothing(task: GANTraining) -> None:
         setattr(task, name, constant)
 
 
-def _one_a_workload(runs: list[Run]) -> Iterator[Run]:
-    """Yield the first run of each dataset and model: the cheapest constraint, where the sweep names `none` first."""
+def _one_for_each_workload(runs: list[Run]) -> Iterator[Run]:
+    """Yield the first run of each dataset and model. If the sweep lists `none` first, it is the cheapest constraint."""
     seen = set()
     for run in runs:
         workload = (run.dataset.label(), run.model.label())
@@ -126,9 +127,9 @@ def _rows(measured: dict[str, Any]) -> list[tuple[str, ...]]:
 def _title(sweep: str) -> str:
     return (
         "# Overhead of the loop\n\n"
-        f"The trainer on runs of the sweep {sweep}, evaluation left out, over a bare loop of the same steps, one "
-        "thread. Median over pairs of whole runs, interleaved slice by slice, with the distribution-free 95 % interval "
-        "of the median."
+        f"Time of the trainer without evaluation on runs of the sweep {sweep}, relative to a bare loop of the same "
+        "steps, on one thread. Median over pairs of whole runs, interleaved slice by slice, with the distribution-free "
+        "95 % interval of the median."
     )
 
 
@@ -136,8 +137,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Time the trainer against a bare loop of the same steps.")
     parser.add_argument("--sweep", type=Path, default=Path("benchmarks/quickstart.yaml"), help="sweep file")
     parser.add_argument("--data-root", type=Path, help="folder of the data sets' files")
-    parser.add_argument("--limit-steps", type=int, help="train this many steps a time")
-    parser.add_argument("--pairs", type=int, default=20, help="pairs of whole runs a workload")
+    parser.add_argument("--limit-steps", type=int, help="length of a run in steps")
+    parser.add_argument("--pairs", type=int, default=20, help="pairs of whole runs for each workload")
     parser.add_argument("--out", type=Path, default=Path("results/overhead"), help="folder of the results")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Whether two implementations make the same step: from equal weights, on the same batches and noise."""
+"""Check that two implementations make the same first updates, from equal weights on the same batches and noise."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 RAW = re.compile(r"\.(parametrizations\.weight\.original|weight_orig|w_bar)$")
-"""What a normalised layer calls the weight that is trained: torch's parametrization, its older hook, torchgan."""
+"""Name of the trained weight in a normalised layer: of torch's parametrization, its older hook, and torchgan."""
 
 
 class Steps(Protocol):
-    """A GAN in training: what both sides of a comparison are; an iteration is ``step``, in ours given the progress."""
+    """A GAN in training, ours or another implementation's."""
 
     generator: nn.Module
     discriminator: nn.Module
@@ -25,17 +25,17 @@ class Steps(Protocol):
 
 
 class Distance(NamedTuple):
-    """Of our first updates from another implementation's, in the Euclidean norm."""
+    """Euclidean distance between our first updates and another implementation's."""
 
     start: float
-    """Between the parameters of both networks before."""
+    """Between the initial parameters of both networks."""
     gradient: float
-    """Between the gradients of the network that learns, relative to the other's."""
+    """Between the gradients of the updated network, relative to the other implementation's gradient."""
     update: float
-    """Between the changes of the parameters of both networks, relative to the other's."""
+    """Between the changes of the parameters of both networks, relative to the other implementation's change."""
 
     def is_rounding(self) -> bool:
-        """Say whether rounding alone may have made it; what is not a number is no rounding."""
+        """Return whether rounding can explain the distance. NaN returns False."""
         return all(one <= allowed for one, allowed in zip(self, ROUNDING, strict=True))
 
     def __str__(self) -> str:
@@ -43,16 +43,17 @@ class Distance(NamedTuple):
 
 
 ROUNDING = Distance(start=0.0, gradient=1e-3, update=1e-1)
-"""What rounding can do to a small network.
+"""Largest distances that rounding causes in a small network.
 
-A pre-activation next to zero falls on either side of the leaky ReLU's kink. The first update of Adam and RMSProp is the
-sign of the gradient, which is arbitrary where that is rounding alone, as for a bias before batch normalisation."""
+Rounding can move a pre-activation near zero across the kink of the leaky ReLU. The first update of Adam and RMSProp is
+the sign of the gradient. That sign is arbitrary where the exact gradient is zero, as for a bias before batch
+normalisation."""
 
 
-def distance(ours: Callable[[], Steps], theirs: Callable[[], Steps]) -> Distance:
-    """Return the larger of the distances in the first discriminator step and in the first generator step.
+def first_step_distance(ours: Callable[[], Steps], theirs: Callable[[], Steps]) -> Distance:
+    """Return the larger of the distances after the first discriminator step and after the first generator step.
 
-    Each is made by trainings of its own, so that neither starts from what the other left.
+    Each step is made on new trainings, so that both start from the initial weights.
     """
     both = [_distance(ours(), theirs(), name) for name in ("discriminator", "generator")]
     return Distance(*map(max, zip(*both, strict=True)))
@@ -73,13 +74,13 @@ def _parameters(side: Steps) -> Tensor:
 
 
 def _trained(net: nn.Module) -> list[Tensor]:
-    """Return weights and biases in an order that does not depend on how they are normalised."""
+    """Return the trained weights and biases in the same order for every implementation."""
     named = {RAW.sub(".weight", name).replace(".module.", "."): one for name, one in net.named_parameters()}
     return [named[name] for name in sorted(named) if name.endswith((".weight", ".bias"))]
 
 
 def _flat(tensors: Iterable[Tensor | None]) -> Tensor:
-    """Return a copy of all in float64 on the CPU; where there is no gradient, not a number."""
+    """Return a float64 copy of all tensors on the CPU. A missing gradient becomes NaN."""
     missing = torch.tensor(torch.nan)
     return torch.cat([(missing if one is None else one.detach()).flatten().double().cpu() for one in tensors])
 

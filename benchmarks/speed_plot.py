@@ -1,4 +1,4 @@
-"""The figures of ``speed.py``: on a CPU how a step compares, on a GPU what capturing and packing gain."""
+"""Draw the figures of ``speed.py``. CPU: ratios of step times. GPU: throughput, captured and packed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -6,26 +6,16 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
-from speed_tables import ms_of
+from peer_implementations import PEERS
+from speed_tables import median_ms
 
 from lipschitz.report.plots.panels import panels, render, report_style
 from lipschitz.report.style import GREY, ordered, styles
 
 ROW = 0.27
 """Inches between two rows."""
-PEERS = {
-    "torch_parametrization": "SN, torch's parametrization, textbook loop",
-    "torch_hook": "SN, torch's older hook, textbook loop",
-    "torch_mimicry": "SN, mimicry's layers, textbook loop",
-    "torchgan": "SN, torchgan's layer, textbook loop",
-    "torch_in_our_step": "SN, torch's parametrization, our loop",
-    "wgan_gp": "WGAN-GP, textbook loop",
-    "wgan": "WGAN, textbook loop",
-    "wgan_rmsprop": "WGAN, textbook loop with RMSProp",
-    "gan": "GAN, textbook loop",
-}
 Point = tuple[float, float, float]
-"""A median and its interval."""
+"""A median and the ends of its interval."""
 
 
 def draw(folder: Path, found: Mapping[str, Any]) -> None:
@@ -49,7 +39,7 @@ def _on_cpu(found: Mapping[str, Any]) -> Any:
     figure, axes = panels(
         2 if peers else 1,
         2,
-        "What a discriminator step takes",
+        "Time of a discriminator step",
         f"Medians; on the right with 95 % intervals, and left of 1 ours is faster. {shown}\n"
         f"{result['provenance']['device']}",
         size=(3.3, height),
@@ -74,7 +64,7 @@ def _on_cpu(found: Mapping[str, Any]) -> Any:
             styles(["spectral_normalization"])["spectral_normalization"].colour if name.startswith("torch") else GREY
             for name in peers
         ]
-        _dots(axes[1], [PEERS[name] for name in peers], colours, ratios, widths[-1])
+        _dots(axes[1], [PEERS[name].label for name in peers], colours, ratios, widths[-1])
         axes[1].set_title("ours, over other implementations of it")
     return figure
 
@@ -100,7 +90,7 @@ def _on_cuda(found: Mapping[str, Any]) -> Any:
     for panel, width in zip(axes, widths, strict=True):
         for row, method in enumerate(methods):
             value, packs = shown.get((method, width)), cells.get(f"packs/{precision}/{width}/{method}")
-            both = (ms_of(value, how, "ms_iteration") for how in ("launched", "captured"))
+            both = (median_ms(value, how, "ms_iteration") for how in ("launched", "captured"))
             together = [pack["iterations_per_second"] for pack in packs] if isinstance(packs, list) else []
             speeds = [*(ms and 1000 / ms for ms in both), max(together, default=None)]
             for speed, marker, face in zip(speeds, "oo*", ("white", None, None), strict=True):
@@ -117,7 +107,7 @@ def _on_cuda(found: Mapping[str, Any]) -> Any:
 
 
 def _times(result: Mapping[str, Any]) -> dict[tuple[str, str, int], Any]:
-    """Return what was timed by method, precision and width."""
+    """Return the timed cells by method, precision and width."""
     keys = [key.split("/") for key in result["cells"] if key.startswith("times/")]
     found = {(method, p, int(width)): result["cells"][f"times/{p}/{width}/{method}"] for _, p, width, method in keys}
     return {key: value for key, value in found.items() if "launched" in value}

@@ -1,54 +1,50 @@
-"""The tables of ``speed.py``: what a device does, and what was to be reached."""
+"""The Markdown table of ``speed.py`` for one device: rates, correctness, step times, packs and workers."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from result_files import markdown_table, provenance_lines
 
 MISSING = "not measured"
 TIMES = ("method", "precision", "width", "step", "uncaptured, ms", "captured, ms", "uncaptured / captured")
 TIMES += ("captured, x none", "uncaptured, x none", "GFLOP", "TFLOP/s", "of the matrix rate")
 PARTS = {"ms_discriminator_step": "discriminator", "ms_generator_step": "generator", "ms_iteration": "iteration"}
-Cells = Mapping[str, Any]
 
 
 def device_table(result: Mapping[str, Any]) -> str:
-    """Return all that was measured on one device, as Markdown, with where it is from."""
-    cells, workload, origin = result["cells"], result["workload"], result["provenance"]
-    versions = ", ".join(f"{package} {version}" for package, version in origin["versions"].items())
-    commit = f"{origin['commit'] or 'none'}{' with changes' if origin['dirty'] else ''}"
+    """Return all that was measured on one device as Markdown, with its provenance."""
+    workload, origin = result["workload"], result["provenance"]
     lines = [
         f"# Speed on {origin['device'].partition(';')[0]}",
         "",
         f"SN-GAN's standard CNN, images 3x{workload['size']}x{workload['size']}, batch {workload['batch_size']}, hinge "
-        "loss, setting C: an iteration is a discriminator step, which draws and generates its batch, and a generator "
-        "step. Alone on the device, methods in turn; medians, with the distribution-free 95 % interval of the median "
+        "loss, setting C. An iteration is a discriminator step, which draws and generates its batch, and a generator "
+        "step. Methods take turns, alone on the device. Values are medians; their distribution-free 95 % intervals are "
         "in the JSON file. Uncaptured: launched call by call. Captured: ten calls in a CUDA graph. On a GPU ten calls "
-        "are timed at once, either way. GFLOP are those of convolutions and products with a matrix. The matrix rate is "
-        "that of one large product in the same precision, measured here: a yardstick and no ceiling, as "
-        "convolutions of other shapes may run faster.",
+        "are timed at once in both cases. GFLOP count convolutions and matrix products. The matrix rate is that of one "
+        "large product in the same precision on the same device. It is no upper limit: convolutions of other shapes "
+        "may run faster.",
         "",
         "## Matrix products",
         "",
-        *_table(("precision", "TFLOP/s"), _rates(result)),
+        *markdown_table(("precision", "TFLOP/s"), *_rates(result)),
         "",
         "## Correctness",
         "",
-        "Largest relative distance of a tensor of either network from the same run alone, launched call by call: in "
-        "turns with another run, launched, and captured, each on a stream of its own.",
+        "Largest relative distance of a tensor of either network from the same run alone, launched call by call. The "
+        "run takes turns with another run: launched call by call, then captured with one stream for each run.",
         "",
-        *_table(("method", "in turns with another run", "captured"), _checks(result)),
+        *markdown_table(("method", "in turns with another run", "captured"), *_checks(result)),
         "",
         "## Steps",
         "",
-        *_table(TIMES, _times(result)),
+        *markdown_table(TIMES, *_times(result)),
         "",
         "## Several at once",
         "",
-        *_several(cells),
+        *_packs_and_workers(result["cells"]),
         "",
-        f"Device: {origin['device']}. Versions: {versions}.",
-        "",
-        f"Commit: {commit}. Date: {origin['date']}. Command: `{origin['command']}`.",
-        "",
+        *provenance_lines(origin),
     ]
     return "\n".join(lines)
 
@@ -76,7 +72,7 @@ def _times(result: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
             continue
         rate, none = cells.get(f"rate/{precision}"), cells.get(f"times/{precision}/{width}/none", {})
         for part, step in PARTS.items():
-            launched, captured = (ms_of(value, how, part) for how in ("launched", "captured"))
+            launched, captured = (median_ms(value, how, part) for how in ("launched", "captured"))
             gflop = value["gflop"][part]
             best = captured or launched
             tflops = gflop / best if best else None
@@ -89,7 +85,7 @@ def _times(result: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
                 _number(captured),
                 _number(launched / captured if launched and captured else None, "{:.2f}"),
                 *(
-                    _number(ms / base if ms and (base := ms_of(none, how, part)) else None, "{:.3f}")
+                    _number(ms / base if ms and (base := median_ms(none, how, part)) else None, "{:.3f}")
                     for how, ms in (("captured", captured), ("launched", launched))
                 ),
                 _number(gflop),
@@ -98,8 +94,8 @@ def _times(result: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
             )
 
 
-def _several(cells: Cells) -> list[str]:
-    """Return the tables of packs and of workers; a line where neither was measured."""
+def _packs_and_workers(cells: Mapping[str, Any]) -> list[str]:
+    """Return the tables of packs and of workers, or a line if neither was measured."""
     packs = [
         (*key.split("/")[1:], str(pack["runs"]), f"{pack['iterations_per_second']:.4g}", f"{pack['memory']:.0f}")
         for key, value in cells.items()
@@ -121,18 +117,18 @@ def _several(cells: Cells) -> list[str]:
     if packs:
         heads = ("precision", "width", "method", "runs at once", "iterations/s of all", "MiB")
         lines += [
-            "Captured runs that take turns in one process, each on a stream of its own.",
+            "Captured runs that take turns in one process, with one stream for each run.",
             "",
-            *_table(heads, packs),
+            *markdown_table(heads, *packs),
         ]
     if workers:
         heads = ("training", "workers", "iterations/s of one", "of all", "ratio (95 % interval)")
-        lines += ["Workers of one thread, each with a training of its own.", "", *_table(heads, workers)]
+        lines += ["Workers of one thread, each with another run.", "", *markdown_table(heads, *workers)]
     return lines or [MISSING.capitalize() + "."]
 
 
-def ms_of(value: Any, how: str, part: str) -> float | None:
-    """Return the median milliseconds of ``part``, ``launched`` or ``captured``; None where it was not measured."""
+def median_ms(value: Any, how: str, part: str) -> float | None:
+    """Return the median milliseconds of ``part``, ``launched`` or ``captured``, or None if it was not measured."""
     if not isinstance(value, dict) or how not in value:
         return None
     return float(value[how][part]["median"])
@@ -148,8 +144,3 @@ def _shown(value: Any, pattern: str) -> str:
 
 def _number(value: float | None, pattern: str = "{:.4g}") -> str:
     return "-" if value is None else pattern.format(value)
-
-
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
-    heads = tuple(heads)
-    return [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *map(tuple, rows))]

@@ -1,7 +1,7 @@
-"""σ of a discriminator's layers by each estimator, for pytest-benchmark.
+"""Time of σ, spectra and certified bounds of a discriminator's layers, for pytest-benchmark.
 
-``pytest benchmarks/test_estimators.py --benchmark-enable``; small enough to be watched for regressions from commit to
-commit. Error against time of a layer, at the full width, comes from ``estimators.py``.
+``pytest benchmarks/test_estimators.py --benchmark-enable``. The networks are small, to find regressions between
+commits. ``estimators.py`` measures error against time at the full width.
 """
 
 from typing import NamedTuple
@@ -20,11 +20,11 @@ from lipschitz.models.resnet import ResNet
 MODELS = {"dcgan": DCGAN(width=8), "resnet": ResNet(width=8)}
 SHAPE = (3, 32, 32)
 MOVED = 1e-2
-"""By how much weights move between two measurements, relative to their own size: as in some hundred steps."""
+"""Change of the weights between two measurements, relative to their size: about that of a hundred steps."""
 
 
 class Subject(NamedTuple):
-    """A discriminator in float64, its layers, σ of their kernels, and what a measurement of weights nearby kept."""
+    """A discriminator in float64, its layers, σ of their kernels, and start vectors from slightly different weights."""
 
     net: nn.Module
     layers: dict[str, WeightedLayer]

@@ -1,7 +1,8 @@
-"""Fréchet distance, KID, precision, recall, density and coverage of given features, for pytest-benchmark.
+"""Time of the Fréchet distance, KID, precision, recall, density and coverage, for pytest-benchmark.
 
-``OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 pytest benchmarks/test_metrics.py --benchmark-enable``; as many samples of
-either kind as ``METRIC_SAMPLES`` says, by default 10,000, of 2,048 dimensions.
+``OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 pytest benchmarks/test_metrics.py --benchmark-enable``. The environment
+variable ``METRIC_SAMPLES`` is the number of real and of generated samples, 10,000 by default. Features have 2,048
+dimensions.
 """
 
 import os
@@ -22,7 +23,7 @@ Features = tuple[np.ndarray, np.ndarray]
 
 @pytest.fixture(scope="module")
 def features() -> Features:
-    """Non-negative and correlated, as those of an Inception network are; generated first, real second."""
+    """Generated, then real features: non-negative and correlated, like those of an Inception network."""
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(64, DIMENSIONS))
     fake, real = (rng.normal(size=(SAMPLES, 64)) @ mixing + 4 * rng.normal(size=(SAMPLES, DIMENSIONS)) for _ in "ab")
@@ -55,5 +56,5 @@ def test_kid_and_neighbours(benchmark: BenchmarkFixture, features: Features) -> 
 
 @pytest.mark.benchmark(group="metrics of features")
 def test_all_of_them(benchmark: BenchmarkFixture, features: Features) -> None:
-    """What an evaluation costs beside the features: 20 s on two cores are allowed."""
+    """The cost of an evaluation without the features. The goal is 20 s on two cores."""
     assert np.isfinite(benchmark.pedantic(lambda: (distance(features), *pairs(features)), rounds=1)).all()

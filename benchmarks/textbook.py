@@ -1,9 +1,9 @@
-"""GAN training as a reader of the papers writes it in PyTorch: what the project's own step is compared with.
+"""Plain PyTorch training loops of GAN, WGAN, WGAN-GP and SN-GAN as in their papers, to compare our step with.
 
-One loop a paper, on whatever networks it is given. Two passes through the discriminator, one of real samples and one of
-generated ones; torch's optimisers as they come, but for the papers' numbers; fresh noise for either update, as in the
-papers' algorithms. What a careful reader saves is saved: samples for the discriminator are generated without a graph,
-and its parameters ask for no gradient while the generator learns.
+Each loop makes two passes through the discriminator, one with real and one with generated samples. It uses torch's
+optimisers with the paper's numbers, and new noise for each update, as in the papers' algorithms. Two savings are made:
+samples for the discriminator are generated without a graph, and the discriminator's parameters need no gradient during
+the generator's update.
 """
 
 from abc import ABC, abstractmethod
@@ -20,15 +20,15 @@ Optimiser = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
 class Loop(ABC):
-    """Updates of a discriminator and a generator in turn, on batches of ``images`` uint8 ``(n, c, h, w)``.
+    """Alternate updates of discriminator and generator on batches of ``images``, uint8 ``(n, c, h, w)``.
 
-    Noise and batches come from the project's streams, so that they are those of a task of the same seed.
+    Noise and batches come from the package's random streams, so they equal those of a task with the same seed.
     """
 
     def __init__(self, networks: Networks, images: Tensor, batch_size: int, optimiser: Optimiser) -> None:
         self.generator, self.discriminator, self.latent = networks
         self.images, self.batch_size = images, batch_size
-        # A library may keep singular vectors as parameters that ask for no gradient.
+        # A library may keep singular vectors as parameters without gradient.
         self.weights = [parameter for parameter in self.discriminator.parameters() if parameter.requires_grad]
         self.discriminator_optimiser = optimiser(self.weights)
         self.generator_optimiser = optimiser(self.generator.parameters())
@@ -67,29 +67,29 @@ class Loop(ABC):
 
     @abstractmethod
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return what the discriminator minimises, given samples ``(n, c, h, w)`` of either kind."""
+        """Return the discriminator's loss, given real and generated samples ``(n, c, h, w)``."""
 
-    def generator_loss(self, judged: Tensor) -> Tensor:
-        """Return what the generator minimises, given D(G(z)) ``(n, 1)``: its mean, negated, in all papers but one."""
-        return -judged.mean()
+    def generator_loss(self, output: Tensor) -> Tensor:
+        """Return the generator's loss, given D(G(z)) ``(n, 1)``."""
+        return -output.mean()
 
 
 class GAN(Loop):
     """Goodfellow et al. 2014 (arXiv:1406.2661), Algorithm 1, the generator maximising log D(G(z))."""
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return the cross-entropy of real against generated."""
+        """Return the cross-entropy of classifying real and generated samples."""
         on_real, on_fake = self.discriminator(real), self.discriminator(fake)
         real_loss = binary_cross_entropy_with_logits(on_real, torch.ones_like(on_real))
         return real_loss + binary_cross_entropy_with_logits(on_fake, torch.zeros_like(on_fake))
 
-    def generator_loss(self, judged: Tensor) -> Tensor:
-        """Return the cross-entropy of generated samples called real."""
-        return binary_cross_entropy_with_logits(judged, torch.ones_like(judged))
+    def generator_loss(self, output: Tensor) -> Tensor:
+        """Return the cross-entropy of generated samples labelled as real."""
+        return binary_cross_entropy_with_logits(output, torch.ones_like(output))
 
 
 class SNGAN(Loop):
-    """Miyato et al. 2018 (arXiv:1802.05957), eq. 16-17: hinge loss, on a discriminator that normalises its weights."""
+    """Miyato et al. 2018 (arXiv:1802.05957), eq. 16-17: hinge loss, for a spectrally normalised discriminator."""
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the hinge loss."""
@@ -119,7 +119,7 @@ class WGANGP(Loop):
     """Gulrajani et al. 2017 (arXiv:1704.00028), Algorithm 1 with one critic update, λ = 10."""
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return the difference of means, and the penalty on the gradient between samples."""
+        """Return the difference of means plus the gradient penalty at interpolates."""
         epsilon = torch.rand(len(real), 1, 1, 1, generator=self.rng["constraint"], device=real.device)
         between = (epsilon * real + (1 - epsilon) * fake).requires_grad_()
         (gradient,) = torch.autograd.grad(self.discriminator(between).sum(), between, create_graph=True)

@@ -1,6 +1,6 @@
-"""What every test gets: one torch thread, and a cache folder of its own that one session shares.
+"""All tests run with one torch thread and a temporary cache folder that the session shares.
 
-``pytest tests/test_contracts.py --constraint path/to/file.py:ClassName`` runs the contract over a method of one's own.
+``pytest tests/test_contracts.py --constraint path/to/file.py:ClassName`` runs the contract tests over your own method.
 """
 
 import os
@@ -18,12 +18,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="FILE.py:CLASS",
-        help="Test this method, whose file is run, and no other; may be given several times.",
+        help="Test this method only; its file is executed. May be given several times.",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Put the given methods into the catalogue, where the contract finds them; a mistake in one is one line."""
+    """Add the given methods to the catalogue, where the contract tests find them. An error is one line."""
     for reference in config.getoption("--constraint"):
         from lipschitz.constraints.catalogue import CONSTRAINTS
         from lipschitz.errors import InputError
@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of the tests that run over every constraint, leave those of the given ones."""
+    """If methods are given, deselect the tests of all other constraints."""
     given = {reference.rpartition(":")[2] for reference in config.getoption("--constraint")}
     if not given:
         return
@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session", autouse=True)
 def private_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    # Set for subprocesses too; a reference classifier is trained once a session.
+    # An environment variable reaches subprocesses, too. The reference classifier is trained once in a session.
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
     torch.set_num_threads(1)
 

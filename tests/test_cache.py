@@ -1,3 +1,5 @@
+"""The cache folder and its files: computed once, found again, replaced if broken."""
+
 import hashlib
 import json
 from pathlib import Path
@@ -13,20 +15,20 @@ NUMBERS = Cache(
 )
 
 
-def test_it_lies_where_xdg_says(tmp_path, monkeypatch):
+def test_the_cache_folder_is_below_xdg_cache_home(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = cache_folder("datasets", "raw")
     assert folder == tmp_path / "lipschitz" / "datasets" / "raw"
     assert folder.is_dir()
 
 
-def test_it_lies_in_the_home_folder_otherwise(tmp_path, monkeypatch):
+def test_the_default_cache_folder_is_below_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == Path(tmp_path, ".cache", "lipschitz")
 
 
-def test_a_folder_that_cannot_be_made_is_the_users_to_mend(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_created_is_an_input_error(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(InputError, match=r"cannot create the cache folder .*XDG_CACHE_HOME"):
@@ -45,13 +47,13 @@ def test_a_value_is_computed_once_for_each_set_of_facts(tmp_path):
 
 
 @pytest.mark.parametrize(("cache", "digits", "suffix"), [(NUMBERS, 16, "txt"), (json_cache("a number"), 64, "json")])
-def test_names_are_what_they_were_so_that_existing_caches_are_found(tmp_path, cache, digits, suffix):
+def test_file_names_are_those_of_earlier_versions(tmp_path, cache, digits, suffix):
     cache.get(tmp_path, FACTS, lambda: 7)
     name = hashlib.sha256(b'{"a": null, "b": [1, "x"]}').hexdigest()[:digits]
     assert {path.name for path in tmp_path.iterdir()} == {f"{name}.{suffix}", f"{name}.lock"}
 
 
-def test_json_of_earlier_versions_is_read(tmp_path):
+def test_json_files_of_earlier_versions_are_read(tmp_path):
     name = hashlib.sha256(json.dumps(["a", "b"]).encode()).hexdigest()
     (tmp_path / f"{name}.json").write_text('{\n  "found": [1, 2]\n}\n')
     assert json_cache("numbers").get(tmp_path, ["a", "b"], lambda: pytest.fail("computed")) == [1, 2]
@@ -68,7 +70,7 @@ def test_a_broken_file_is_named_in_a_warning_and_replaced(tmp_path, caplog, cont
     assert message.startswith(f"computing a number again: cannot read {path} (")
 
 
-def test_what_could_not_be_computed_is_not_written(tmp_path):
+def test_a_failed_computation_writes_nothing(tmp_path):
     with pytest.raises(ZeroDivisionError):
         NUMBERS.get(tmp_path, FACTS, lambda: 1 // 0)
     assert not list(tmp_path.glob("*.txt"))

@@ -1,4 +1,4 @@
-"""What holds of every constraint on every model: found by discovery, so a new file is tested with no edit here."""
+"""Contracts of every constraint on every model. Both are found by discovery, so a new file is tested, too."""
 
 import copy
 import pickle
@@ -24,7 +24,7 @@ from lipschitz.models.catalogue import MODELS
 from lipschitz.random_streams import stream
 from lipschitz.tasks.measurement import measure_discriminator
 
-# The critic is made of the perceptron's modules.
+# The critic consists of the perceptron's modules, so it is left out.
 MODELS = {name: kind for name, kind in MODELS.items() if issubclass(kind, PairModel)}
 SHAPES = {"points": (2,), "images": (2, 8, 8)}
 SMALL = MappingProxyType({"dcgan": {"width": 4}, "resnet": {"width": 4}})
@@ -98,7 +98,7 @@ def raw_parameters(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def buffers(net: nn.Module) -> dict[str, Tensor]:
-    """Return the methods' own state: not what batch normalisation counts in every forward pass of training."""
+    """Return the buffers of the methods, without the running statistics of batch normalisation."""
     statistics = tuple(f"{name}." for name in batch_dependent(net))
     return {name: value.clone() for name, value in net.named_buffers() if not name.startswith(statistics)}
 
@@ -108,7 +108,7 @@ def test_the_five_methods_are_there() -> None:
     assert expected <= set(CONSTRAINTS)
 
 
-def test_raw_parameters_at_step_0_are_those_of_the_bare_network(constraint: Constraint, model: Any) -> None:
+def test_initial_raw_parameters_equal_those_of_the_bare_network(constraint: Constraint, model: Any) -> None:
     bare = dict(raw_parameters(plain(model)))
     for net in (wrapped(constraint, model), wrapped(constraint, model)):
         raw = dict(raw_parameters(net))
@@ -116,7 +116,7 @@ def test_raw_parameters_at_step_0_are_those_of_the_bare_network(constraint: Cons
         assert all(torch.equal(raw[name], bare[name]) for name in bare)
 
 
-def test_a_step_moves_the_weights_and_keeps_them_finite(constraint: Constraint, model: Any) -> None:
+def test_a_step_changes_the_weights_and_keeps_them_finite(constraint: Constraint, model: Any) -> None:
     net = wrapped(constraint, model)
     before = {name: value.detach().clone() for name, value in raw_parameters(net)}
     train(constraint, net, model)
@@ -136,31 +136,33 @@ def test_the_penalty_is_a_finite_scalar_of_the_batch_s_dtype(constraint: Constra
         assert penalty >= 0
 
 
-def test_the_penalty_is_a_function_of_network_batch_and_stream(constraint: Constraint, model: Any) -> None:
+def test_the_penalty_depends_on_network_batch_and_stream_only(constraint: Constraint, model: Any) -> None:
     net, state = wrapped(constraint, model), torch.get_rng_state()
     first, second = (constraint.penalty(net, batch(model), rng()) for _ in range(2))
     assert torch.equal(first, second)
-    assert torch.equal(torch.get_rng_state(), state), "a penalty draws from its own stream alone"
+    assert torch.equal(torch.get_rng_state(), state), "a penalty draws from its own stream only"
 
 
-def test_the_state_goes_round(constraint: Constraint, model: Any) -> None:
+def test_the_state_dict_restores_the_network_and_the_method(constraint: Constraint, model: Any) -> None:
     net = wrapped(constraint, model)
     train(constraint, net, model, steps=2)
     other = wrapped(constraint, model, seed=1)
     assert not torch.equal(net(samples(model)), other(samples(model)))
     other.load_state_dict(net.state_dict())
     assert torch.equal(net(samples(model)), other(samples(model)))
-    # What the state leaves out would show here.
+    # A part of the state that is missing in the state dict would change this step.
     for each in (net, other):
         train(constraint, each, model)
     assert torch.equal(net(samples(model)), other(samples(model)))
 
 
-def test_a_first_call_in_eval_mode_is_right_and_repeats(constraint: Constraint, model: Any) -> None:
+def test_the_first_call_in_eval_mode_equals_the_second_and_that_in_train_mode(
+    constraint: Constraint, model: Any
+) -> None:
     evaluated = wrapped(constraint, model).eval()
     first = evaluated(samples(model))
     assert torch.equal(first, evaluated(samples(model)))
-    # Batch normalisation is another function in training.
+    # Batch normalisation computes another function in train mode.
     if not any(batch_dependent(evaluated)):
         assert torch.equal(first, wrapped(constraint, model).train()(samples(model)))
 
@@ -176,14 +178,14 @@ def test_a_deep_copy_is_equal_and_independent(constraint: Constraint, model: Any
     assert torch.equal(before, net(samples(model)))
 
 
-def test_an_average_of_weights_takes_the_method_s_state_as_it_is(constraint: Constraint, model: Any) -> None:
+def test_a_moving_average_of_weights_copies_the_method_s_buffers(constraint: Constraint, model: Any) -> None:
     net = wrapped(constraint, model)
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.5))
     for _ in range(2):
         train(constraint, net, model)
         average.update_parameters(net)
     ours = dict(average.module.named_buffers())
-    # Half of one singular vector and half of another is none.
+    # The mean of two singular vectors is no singular vector.
     assert all(torch.equal(ours[name], value) for name, value in buffers(net).items())
     assert torch.isfinite(average(samples(model))).all()
     raw, averaged = (dict(raw_parameters(one)) for one in (net, average.module))
@@ -205,7 +207,7 @@ def test_double_precision_before_or_after_wrapping(constraint: Constraint, model
 
 def test_only_update_and_project_write_buffers(constraint: Constraint, model: Any) -> None:
     net = wrapped(constraint, model)
-    # After a step the kept vectors are no longer those of the weights, so that advancing them would show.
+    # After a step the stored vectors are not those of the weights, so advancing them would change them.
     train(constraint, net, model)
     before = buffers(net)
     (net(samples(model)).mean() + constraint.penalty(net, batch(model), rng())).backward()
@@ -217,7 +219,7 @@ def test_only_update_and_project_write_buffers(constraint: Constraint, model: An
 
 
 @pytest.mark.parametrize("kind", [n for n, k in CONSTRAINTS.items() if k.promise == "certified"], indirect=True)
-def test_a_certified_method_keeps_its_promise_on_pairs_of_points(constraint: Constraint, model: Any) -> None:
+def test_a_certified_method_is_1_lipschitz_on_pairs_of_points(constraint: Constraint, model: Any) -> None:
     net = wrapped(constraint, model)
     train(constraint, net, model, steps=3)
     with float64_copy(net) as twin:
@@ -227,12 +229,12 @@ def test_a_certified_method_keeps_its_promise_on_pairs_of_points(constraint: Con
             -1, *(1,) * (x.dim() - 1)
         )
         quotients = (twin(x) - twin(y)).flatten(1).norm(dim=1) / (x - y).flatten(1).norm(dim=1)
-        # Every layer is c-Lipschitz, c being one by default: so is what is made of them.
+        # Every layer is 1-Lipschitz by default, so the network is, too.
         assert quotients.max() <= 1 + 1e-6
         assert lower_bound(twin, x[:32], near) <= 1 + 1e-6
 
 
-def test_the_record_is_frozen_strict_and_pickles(constraint: Constraint, kind: type[Constraint]) -> None:
+def test_the_config_is_frozen_and_strict_and_can_be_pickled(constraint: Constraint, kind: type[Constraint]) -> None:
     with pytest.raises(ValidationError, match="nonsense"):
         kind(nonsense=1)
     for field, info in kind.model_fields.items():
@@ -245,7 +247,7 @@ def test_the_record_is_frozen_strict_and_pickles(constraint: Constraint, kind: t
     assert hash(again) == hash(constraint)
 
 
-def test_the_record_says_what_it_is(constraint: Constraint, kind: type[Constraint]) -> None:
+def test_the_config_has_a_name_source_promise_and_summary(constraint: Constraint, kind: type[Constraint]) -> None:
     assert CONSTRAINTS[constraint.name()] is kind
     assert kind.source
     assert kind.promise in {"certified", "heuristic", "none"}

@@ -1,4 +1,4 @@
-"""The documentation: every link leads somewhere, every example is valid, every method and field has its place."""
+"""The documentation: links are valid, examples are valid, and every method and field is documented."""
 
 import importlib
 import re
@@ -68,7 +68,7 @@ def test_every_link_leads_to_a_file_and_a_heading(document: str) -> None:
 
 
 @pytest.mark.parametrize("block", SWEEPS)
-def test_every_sweep_shown_is_valid(block: str, tmp_path: Path) -> None:
+def test_every_sweep_file_in_the_documents_is_valid(block: str, tmp_path: Path) -> None:
     (tmp_path / "shown.yaml").write_text(block)
     sweep = load_sweep(tmp_path / "shown.yaml", out=tmp_path / "results")
     assert sweep.runs
@@ -129,7 +129,7 @@ def test_the_example_of_an_entry_is_valid(axis: str) -> None:
         assert Axes.model_validate(BASE | {axis: [{name: fields}]})
 
 
-def test_links_in_code_are_no_links_and_targets_are_rewritten_for_the_site() -> None:
+def test_links_outside_of_code_are_rewritten_for_the_site() -> None:
     text = "[a](../README.md#use) `[b](c.md)`\n```\n[d](e.md)\n```\n![f](../results/s/index.html) [g](https://h.org)"
     assert repository.links(text) == ["../README.md#use", "../results/s/index.html", "https://h.org"]
     moved = repository.rewritten(text, "docs/findings.md")
@@ -137,12 +137,12 @@ def test_links_in_code_are_no_links_and_targets_are_rewritten_for_the_site() -> 
     assert moved.replace("index.md", "../README.md").replace("results/s/report", "../results/s/index") == text
 
 
-def test_anchors_are_github_s() -> None:
+def test_anchors_equal_those_of_github() -> None:
     text = "# The `file`: a, b\n## Estimating σ\n```\n# no heading\n```\n## Estimating σ\n"
     assert repository.anchors(text) == {"the-file-a-b", "estimating-σ", "estimating-σ-1"}
 
 
-def test_files_are_followed_through_links(tmp_path: Path) -> None:
+def test_linked_files_are_found_through_links(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("[a](docs/a.md) [missing](b.md)")
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "a.md").write_text("![p](../p.html) `[no](../no.png)`")

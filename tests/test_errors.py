@@ -1,3 +1,5 @@
+"""The first line of an error's message."""
+
 import pytest
 
 from lipschitz.errors import first_line
@@ -14,6 +16,6 @@ from lipschitz.errors import first_line
         (KeyError("name"), "'name'", "KeyError: 'name'"),
     ],
 )
-def test_the_first_line_of_an_error(error, line, with_type):
+def test_first_line_of_an_error(error, line, with_type):
     assert first_line(error) == line
     assert first_line(error, with_type=True) == with_type

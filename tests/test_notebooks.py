@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom on the committed results, and show something."""
+"""The notebooks run on the committed results and draw figures."""
 
 import asyncio
 from pathlib import Path
@@ -12,8 +12,8 @@ NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning", "ignore::ResourceWarning")
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
-def test_a_notebook_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A kernel inherits it, and would draw nowhere that a reader sees.
+def test_a_notebook_runs_and_draws_figures(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The kernel would inherit it and show no figures in the notebook.
     monkeypatch.delenv("MPLBACKEND", raising=False)
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}})

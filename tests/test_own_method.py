@@ -1,4 +1,4 @@
-"""A method of one's own, from its file or from an installed package to the report, with nothing else edited."""
+"""A method from outside the package, in a file or an installed package, is swept, reported, listed and tested."""
 
 import csv
 import json
@@ -29,7 +29,7 @@ evaluation: {every: 4, samples: 32, gradient_samples: 8}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a sweep file, a method's file, and an installed package that offers the method, too."""
+    """A folder with a sweep file, a file with a method, and an installed package that offers the same method."""
     folder = tmp_path_factory.mktemp("mine")
     (folder / "mine.yaml").write_text(SWEEP)
     write_method(folder)
@@ -47,7 +47,7 @@ def lipschitz(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_it_is_swept_and_reported(folder: Path) -> None:
+def test_a_method_from_outside_is_swept_and_reported(folder: Path) -> None:
     lipschitz(folder, "sweep", "mine.yaml", "--workers", "2", "--no-report")
     results = folder / "results" / "mine"
     report(results, limit_panels=0)
@@ -65,14 +65,14 @@ def test_it_is_swept_and_reported(folder: Path) -> None:
     assert len(list((results / "timing").glob("*.json"))) == 3
 
 
-def test_what_installed_packages_offer_is_listed_and_what_is_refused_said_why(folder: Path) -> None:
+def test_methods_of_installed_packages_are_listed_and_refused_ones_with_the_reason(folder: Path) -> None:
     listed = " ".join(lipschitz(folder, "list", "constraints").split())
     assert "offered_decay heuristic - Add λ Σ ‖W‖² to the loss." in listed
     assert "(decays:Decay, decay 1.0)" in listed
     assert "broken - - Refused: nowhere:Decay, offered by decay 1.0, cannot be imported" in listed
 
 
-def test_the_contract_runs_over_it_and_over_no_other(folder: Path) -> None:
+def test_the_contract_tests_run_over_the_given_methods_only(folder: Path) -> None:
     text = METHOD.replace("class Decay", "class Growth").replace("return self.weight", "return -self.weight")
     given = [
         f"--constraint={folder / 'mine.py'}:Decay",

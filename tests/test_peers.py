@@ -1,4 +1,4 @@
-"""What our training step is compared with: every peer makes our step, and one that does not is given no numbers."""
+"""Every other implementation makes the same first updates as ours, and one that does not is not timed."""
 
 import json
 import sys
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
-from implementations import PEERS, textbook
-from normalised import MIMICRY, by_parametrization
-from peers import main, measured
-from same_step import Distance, distance
+from other_spectral_norms import MIMICRY, apply_torch_parametrization
+from peer_implementations import PEERS, textbook
+from peers import main, measure
+from same_step import Distance, first_step_distance
 from textbook import SNGAN, WGANGP
 
 WORKLOAD = {"width": 2, "size": 8, "batch_size": 4, "device": torch.device("cpu")}
@@ -49,23 +49,25 @@ class SNLinear(Normalised, nn.Linear):
 """
 
 
-def to_ours(name: str, train=None) -> Distance:
-    """How far from ours is the peer called ``name``, or what ``train`` builds in its place?"""
+def distance_to_ours(name: str, train=None) -> Distance:
+    """Return the distance of the peer ``name`` from ours; ``train`` replaces the peer's implementation."""
     peer = PEERS[name] if train is None else PEERS[name]._replace(train=train)
-    return distance(partial(peer.ours.build, WORKLOAD), partial(peer.build, WORKLOAD))
+    return first_step_distance(partial(peer.ours.build, WORKLOAD), partial(peer.build, WORKLOAD))
 
 
 @pytest.mark.parametrize("name", PEERS)
-def test_every_peer_makes_our_step(name: str) -> None:
+def test_every_peer_makes_the_same_first_updates(name: str) -> None:
     library = PEERS[name].library
     if library is not None and (absence := library.absence()):
         pytest.skip(f"{library.package}: {absence}")
-    found = to_ours(name)
+    found = distance_to_ours(name)
     assert found.is_rounding()
     assert found.gradient < 1e-4
 
 
-def test_layers_of_a_library_whose_package_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_is_used_although_its_package_cannot_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = tmp_path / MIMICRY.package
     (package / MIMICRY.file).parent.mkdir(parents=True)
     (package / "__init__.py").write_text("import a_module_that_torch_no_longer_has")
@@ -73,7 +75,7 @@ def test_layers_of_a_library_whose_package_cannot_be_imported(tmp_path: Path, mo
     assert "cannot be loaded" in (MIMICRY.absence() or "")
     (package / MIMICRY.file).write_text(LAYERS)
     assert MIMICRY.absence() is None
-    assert to_ours("torch_mimicry").gradient < 1e-4
+    assert distance_to_ours("torch_mimicry").gradient < 1e-4
 
 
 class ElevenTenths(WGANGP):
@@ -86,33 +88,33 @@ def without_normalization(_: nn.Module) -> None:
 
 
 def from_other_weights(net: nn.Module) -> None:
-    by_parametrization(net)
+    apply_torch_parametrization(net)
     net.get_submodule("output").bias.data.add_(1)
 
 
 @pytest.mark.parametrize(
-    ("name", "train", "told_by"),
+    ("name", "train", "differs_in"),
     [
         ("wgan_gp", textbook(ElevenTenths), "gradient"),
         ("torch_hook", textbook(SNGAN, without_normalization), "gradient"),
         ("torch_hook", textbook(SNGAN, from_other_weights), "start"),
     ],
 )
-def test_another_step_is_told_from_ours_and_not_timed(name: str, train, told_by: str) -> None:
-    found = to_ours(name, train)
+def test_a_peer_with_other_updates_is_not_timed(name: str, train, differs_in: str) -> None:
+    found = distance_to_ours(name, train)
     assert not found.is_rounding()
-    assert getattr(found, told_by) > 5e-2
-    (row,) = measured(PEERS[name]._replace(train=train), WORKLOAD, 3)
+    assert getattr(found, differs_in) > 5e-2
+    (row,) = measure(PEERS[name]._replace(train=train), WORKLOAD, 3)
     assert row["refused"].startswith("its first updates are not ours")
     assert "ratio" not in row
 
 
-def test_what_is_not_a_number_is_no_agreement() -> None:
+def test_a_distance_of_nan_is_not_rounding() -> None:
     assert Distance(start=0, gradient=0, update=0).is_rounding()
     assert not Distance(start=0, gradient=float("nan"), update=0).is_rounding()
 
 
-def test_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_script_writes_a_row_for_each_step_of_each_peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["torch_hook", "wgan", "torch_mimicry"]
     small = ["--widths", 1, "--size", 8, "--batch-size", 2, "--pairs", 3, "--peers", *names, "--out", tmp_path]
     monkeypatch.setattr(sys, "argv", ["peers.py", *map(str, small)])

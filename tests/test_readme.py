@@ -1,4 +1,4 @@
-"""The README says what is so: its two lines, its numbers, its examples."""
+"""The README: its first block, its numbers, its examples and its links are correct."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ COLUMNS = {
     "Lip(D): at most": (COST, "Lip(D): at most"),
     "Step: × none": (COST, "Discriminator step: × none"),
 }
-"""By column of the README's table, where it stands in the quickstart's: the section and the column."""
+"""The section and column of the quickstart's table for each column of the README's table."""
 
 
 def cells(row: str) -> list[str]:
@@ -52,12 +52,12 @@ def test_the_first_block_is_two_lines() -> None:
     assert block[1].endswith("tox")
 
 
-def test_the_method_shown_is_the_whole_file() -> None:
+def test_the_method_in_the_docs_is_the_whole_file() -> None:
     shown = python_blocks((ROOT / "docs" / "extend.md").read_text())
     assert (ROOT / "lipschitz" / "constraints" / "weight_clipping.py").read_text() in shown
 
 
-def test_the_method_of_one_s_own_works(tmp_path: Path) -> None:
+def test_the_example_method_can_be_swept(tmp_path: Path) -> None:
     (method,) = [block for block in python_blocks(README) if "class MyMethod" in block]
     (sweep,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
     (entry,) = re.findall(r"`(constraints: \[none, my_method[^`]*)`", README)
@@ -70,7 +70,7 @@ def test_the_method_of_one_s_own_works(tmp_path: Path) -> None:
     assert mine.penalty(net, Batch(samples, samples), stream(0, "constraint")).item() == pytest.approx(expected)
 
 
-def test_a_network_is_measured_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_of_measure_prints_the_constant_of_a_linear_network(capsys: pytest.CaptureFixture[str]) -> None:
     (shown,) = [block for block in python_blocks(README) if "measure(" in block]
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 1))
@@ -83,13 +83,13 @@ def test_a_network_is_measured_as_shown(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize("row", [line for line in FINDINGS.splitlines() if ROW.match(line)])
-def test_every_row_shown_stands_in_the_results(row: str) -> None:
+def test_every_row_of_the_findings_is_in_the_results(row: str) -> None:
     assert row in (ROOT / "results" / "quickstart" / "table.md").read_text().splitlines()
 
 
 @pytest.mark.parametrize("row", rows_of(README), ids=lambda row: row["Constraint"])
 @pytest.mark.parametrize("column", COLUMNS)
-def test_every_number_shown_stands_in_the_results(row: dict[str, str], column: str) -> None:
+def test_every_number_of_the_table_is_in_the_results(row: dict[str, str], column: str) -> None:
     sections = (ROOT / "results" / "quickstart" / "table.md").read_text().split("\n## ")
     assert row.keys() == {"Constraint", *COLUMNS}
     title, name = COLUMNS[column]
@@ -99,11 +99,11 @@ def test_every_number_shown_stands_in_the_results(row: dict[str, str], column: s
 
 
 @pytest.mark.parametrize("number", sorted(set(re.findall(r"[\d.e-]+ ± [\d.e-]+\d", README))))
-def test_every_interval_stands_in_the_results(number: str) -> None:
+def test_every_interval_is_in_the_results(number: str) -> None:
     tables = (path.read_text() for path in ROOT.glob("results/*/table.md"))
     assert any(number in table for table in tables)
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\(([^)#:]+)[)#]", README))
-def test_every_link_leads_somewhere(target: str) -> None:
+def test_every_link_leads_to_a_file(target: str) -> None:
     assert (ROOT / target).exists()

@@ -1,4 +1,4 @@
-"""Every sweep at the papers' scale runs from its file to its report: tiny networks, on files of the published formats."""
+"""Every sweep file at the papers' scale runs to its report, with tiny networks and small files of the published formats."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import lipschitz
-from inception_stand_in import network
+from fake_inception import network
 from published_files import expect_cifar, write_cifar, write_stl10
 from ruamel.yaml import YAML
 
@@ -29,13 +29,13 @@ FILES = {
     "sngan_table2_cifar10": (6, 3),
     "sngan_table2_stl10": (6, 3),
 }
-"""By sweep, the runs of what `small` leaves of it, and the rows of its report: runs that settings are chosen by have none."""
+"""For each sweep the number of runs after `small`, and the rows of its report. Tuning runs have no rows."""
 PROTOCOLS = [{"sngan": {"n_real": 20, "n_fake": 6, "score_samples": 10}}, {"modern": {"n_real": 20, "n_fake": 10}}]
 METRIC = "fid/sngan(n_real=20, n_fake=6, score_samples=10)"
 
 
 def small(document):
-    """Return a sweep with narrow networks, small batches and few images; of most axes one entry."""
+    """Return a sweep with narrow networks, small batches, few images, and one entry on most axes."""
     for part in (document, *document.get("parts", [])):
         if "training" in part:
             given = part["training"]
@@ -50,7 +50,7 @@ def small(document):
             last = part["settings"][-1]
             part["settings"] = ["B" if isinstance(last, str) else last | {"n_dis": 2}]
         if "models" in part and document["name"] != "cifar10_small":
-            # The one of which most is said: with labels, with attention.
+            # The longest entry is the one with labels or attention.
             part["models"] = [max(part["models"], key=lambda model: len(str(model)))]
         if "models" in part:
             part["models"] = [narrow(model) for model in part["models"]]
@@ -76,7 +76,7 @@ def files(root, monkeypatch):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_sweep_runs_to_its_report(tmp_path, monkeypatch, name):
+def test_a_sweep_runs_from_its_file_to_its_report(tmp_path, monkeypatch, name):
     root = tmp_path / "data"
     root.mkdir()
     files(root, monkeypatch)

@@ -10,7 +10,7 @@ import torch
 from command_line import lipschitz
 from file_server import serving
 from mnist_files import contents, expect, idx
-from published_files import expect_cifar, theirs, write_celeba, write_cifar
+from published_files import expect_cifar, torchvision_class, write_celeba, write_cifar
 from rich.console import Console
 
 from lipschitz.commands import data as fetching
@@ -32,7 +32,7 @@ def cifar(tmp_path, monkeypatch, server):
     """CIFAR-10 as published, on the server."""
     write_cifar(tmp_path / "made", "cifar10")
     expect_cifar(monkeypatch, tmp_path / "made", "cifar10")
-    archive, cls = tmp_path / "made" / "archive", theirs("cifar10")
+    archive, cls = tmp_path / "made" / "archive", torchvision_class("cifar10")
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(tmp_path / "made" / cls.base_folder, cls.base_folder)
     server.files["cifar"] = archive.read_bytes()
@@ -55,7 +55,7 @@ def test_what_is_fetched_can_be_loaded_and_is_fetched_once(tmp_path, cifar, serv
 def test_a_broken_file_is_unpacked_again_from_the_archive(tmp_path, cifar, server):
     root = tmp_path / "root"
     fetch("cifar10", root)
-    broken = root / theirs("cifar10").base_folder / "test_batch"
+    broken = root / torchvision_class("cifar10").base_folder / "test_batch"
     broken.write_bytes(b"torn")
     fetch("cifar10", root)
     assert DATASETS["cifar10"]().load(root, CPU).sizes["held_out"] == 6
@@ -74,7 +74,7 @@ def test_mnist_is_kept_as_published(tmp_path, monkeypatch, server):
     expect(monkeypatch, "MNIST", files)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     server.files |= {f"{file}.gz": gzip.compress(idx(array), mtime=0) for file, array in files.items()}
-    monkeypatch.setattr(theirs("mnist"), "mirrors", [server.url("nowhere/"), server.url("")])
+    monkeypatch.setattr(torchvision_class("mnist"), "mirrors", [server.url("nowhere/"), server.url("")])
     fetch("mnist", tmp_path)
     assert {path.name for path in (tmp_path / "MNIST" / "raw").iterdir()} == set(server.files)
     assert DATASETS["mnist"]().load(tmp_path, CPU).sizes["held_out"] == 5
@@ -96,8 +96,8 @@ def test_what_no_script_may_fetch_is_unpacked_when_it_was_put_there(tmp_path, mo
     path.write_bytes(packed.getvalue())
     with pytest.raises(InputError, match=r"img_align_celeba\.zip is truncated or corrupt: expected MD5 00d2c5bc6d35e2"):
         fetch("celeba", tmp_path)
-    listed = [(key, md5_of(folder / name), name) for key, _, name in theirs("celeba").file_list]
-    monkeypatch.setattr(theirs("celeba"), "file_list", listed)
+    listed = [(key, md5_of(folder / name), name) for key, _, name in torchvision_class("celeba").file_list]
+    monkeypatch.setattr(torchvision_class("celeba"), "file_list", listed)
     fetch("celeba", tmp_path)
     assert DATASETS["celeba"]().load(tmp_path, CPU).sizes == {"train": 3, "held_out": 2}
 

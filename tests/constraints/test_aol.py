@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from drawn_layers import dense
+from layer_strategies import dense
 from numpy.testing import assert_allclose
 from torch import nn
 

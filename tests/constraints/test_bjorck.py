@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from drawn_layers import dense
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layer_strategies import dense
 from numpy.testing import assert_allclose
 from torch import nn
 

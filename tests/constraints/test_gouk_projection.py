@@ -5,9 +5,9 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
-from drawn_layers import Drawn, convolutions, dense, linears, transposed_convolutions
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from layer_strategies import Drawn, convolutions, dense, linears, transposed_convolutions
 from numpy.testing import assert_allclose
 from pydantic import ValidationError
 from torch import Tensor, nn

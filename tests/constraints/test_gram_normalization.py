@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from drawn_layers import dense
+from layer_strategies import dense
 from torch import nn
 from torch.nn.utils import parametrize
 

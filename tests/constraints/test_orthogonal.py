@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from drawn_layers import Drawn, convolutions, dense, linears, transposed_convolutions
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layer_strategies import Drawn, convolutions, dense, linears, transposed_convolutions
 from numpy.testing import assert_allclose
 from pydantic import ValidationError
 from torch import Tensor, nn

@@ -5,9 +5,9 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
-from drawn_layers import Drawn, convolutions, dense, transposed_convolutions
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from layer_strategies import Drawn, convolutions, dense, transposed_convolutions
 from numpy.testing import assert_allclose
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""What holds of every data set, and that the content of each stays as it is: a changed hash is another data set."""
+"""Contracts of every data set, and golden hashes of the content of those that need no files."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ HASHES = {
 
 
 FIELDS = {"npz": {"file": "some.npz"}, "folder": {"folder": "pictures", "size": 8}, "lsun": {"held_out": 0.5}}
-"""What must be said of data sets that have no defaults, or too large ones."""
+"""Fields without a default, or with a default too large for small files."""
 
 
 @pytest.fixture(params=DATASETS)
@@ -71,19 +71,19 @@ def rng(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def test_names_are_those_of_the_files():
+def test_names_are_the_names_of_the_modules():
     assert {"mnist", "fashion_mnist", *HASHES} <= set(DATASETS)
     assert all(cls.name() == name for name, cls in DATASETS.items())
 
 
-def test_every_record_says_what_it_is_before_loading(dataset):
+def test_source_summary_and_shape_are_known_before_loading(dataset):
     assert dataset.source
     assert dataset.summary()
     assert len(dataset.shape) == (3 if dataset.kind == "images" else 1)
     assert dataset.kind == "images" or dataset.classes is None
 
 
-def test_every_draw_has_the_promised_shape_and_is_a_function_of_the_generator(dataset, data):
+def test_a_draw_has_the_declared_shape_and_depends_on_the_generator_only(dataset, data):
     assert data.shape == dataset.shape
     assert getattr(data, "classes", None) == dataset.classes
     for draw in draws(data):
@@ -94,7 +94,7 @@ def test_every_draw_has_the_promised_shape_and_is_a_function_of_the_generator(da
         assert not torch.equal(first, other)
 
 
-def test_a_draw_touches_no_global_generator(data):
+def test_a_draw_does_not_use_the_global_generator(data):
     before = torch.get_rng_state()
     for draw in draws(data):
         draw(3, rng())
@@ -111,5 +111,5 @@ def test_reference_and_floor_share_no_sample(data):
 
 
 @pytest.mark.parametrize("name", HASHES)
-def test_content_is_pinned(name):
+def test_the_content_hash_has_not_changed(name):
     assert DATASETS[name]().load(None, CPU).hash == HASHES[name]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from counting import Transfers
+from call_counters import HostCopies
 
 from lipschitz.estimation.sigma.batched_host_copies import Algorithm, advance_one_by_one, advance_together
 
@@ -27,10 +27,10 @@ def test_each_algorithm_gets_its_own_values_and_ends_on_its_own(run: Callable[..
 
 
 def test_one_transfer_serves_all_algorithms() -> None:
-    with Transfers() as transfers:
+    with HostCopies() as transfers:
         advance_together(doubled(1.0, times) for times in range(5))
     assert transfers.counts == {torch.float64: 4}
-    with Transfers() as transfers:
+    with HostCopies() as transfers:
         advance_one_by_one(doubled(1.0, times) for times in range(5))
     assert transfers.counts == {torch.float64: 1 + 2 + 3 + 4}
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from drawn_layers import Drawn, convolutions, dense, linears, operator_sigma, transposed_convolutions
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layer_strategies import Drawn, convolutions, dense, linears, operator_sigma, transposed_convolutions
 from torch import nn
 
 from lipschitz.estimation.layers import WeightedLayer

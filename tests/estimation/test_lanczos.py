@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from counting import Calls, Transfers
+from call_counters import AtenCalls, HostCopies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -229,17 +229,17 @@ def test_advanced_together_each_finds_what_it_finds_alone() -> None:
 def test_there_is_one_device_to_host_copy_a_step_for_any_number_of_operators() -> None:
     # Host tensors are in float64; tensors that stand for a device's are in float32.
     slow, cold = problems()[0]
-    with Transfers() as alone:
+    with HostCopies() as alone:
         advance_together([algorithm(slow, cold, torch.float32)])
     assert alone.counts[torch.float32] == steps(slow, cold) > MIN_STEPS
-    with Transfers() as many:
+    with HostCopies() as many:
         advance_together([algorithm(slow, cold * scale, torch.float32) for scale in (1, 2, 3)])
     assert many.counts[torch.float32] == alone.counts[torch.float32]
 
 
 def test_there_is_no_svd_before_the_first_step_at_which_it_may_stop() -> None:
     matrix, start = problems()[1]
-    with Calls() as calls:
+    with AtenCalls() as calls:
         taken = steps(matrix, start)
     assert taken >= MIN_STEPS
     assert calls.counts["_linalg_svd"] == taken - MIN_STEPS + 1

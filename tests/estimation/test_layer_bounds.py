@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from drawn_layers import Drawn, convolutions, dense, linears, transposed_convolutions
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layer_strategies import Drawn, convolutions, dense, linears, transposed_convolutions
 from torch import Tensor, nn
 
 from lipschitz.estimation.layers import input_shapes

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from counting import Calls
-from drawn_layers import Drawn, convolutions, dense, linears, operator_sigma, transposed_convolutions
+from call_counters import AtenCalls
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from layer_strategies import Drawn, convolutions, dense, linears, operator_sigma, transposed_convolutions
 from numpy.testing import assert_allclose
 from torch import Tensor, nn
 
@@ -235,17 +235,17 @@ def test_each_layer_gets_its_own_singular_values_in_any_order_of_shapes() -> Non
 
 
 def test_there_is_one_decomposition_for_each_shape() -> None:
-    with Calls() as calls:
+    with AtenCalls() as calls:
         spectra(layers_of_few_shapes())
     assert calls.counts["_linalg_svd"] == 4
-    with Calls() as calls:
+    with AtenCalls() as calls:
         reshaped_sigmas(layers_of_few_shapes())
     assert calls.counts["_linalg_eigh"] == 4
 
 
 def test_given_sigmas_of_the_kernels_are_used() -> None:
     known = {"conv": 1.5, "deconv": 2.5, "output": 3.5}
-    with Calls() as calls:
+    with AtenCalls() as calls:
         sigmas = layer_sigmas(net(), EXAMPLE, reshaped=known)
     assert {name: found.reshaped for name, found in sigmas.items()} == known
     assert sigmas["output"].operator == 3.5

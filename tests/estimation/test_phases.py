@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from drawn_layers import dense
+from layer_strategies import dense
 from torch import nn
 
 from lipschitz.estimation.layers import WeightedLayer

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from inception_stand_in import data, network
+from fake_inception import data, network
 
 from lipschitz.errors import InputError
 from lipschitz.features import real_statistics as module

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from inception_stand_in import data, network
+from fake_inception import data, network
 
 from lipschitz.features import scores as module
 from lipschitz.features.inception import InceptionOutputs

@@ -1,4 +1,4 @@
-"""A web server on this machine that gives files, whole, in parts or torn."""
+"""A local web server for tests of downloads, which can break connections and ignore Range requests."""
 
 import threading
 from contextlib import contextmanager
@@ -8,12 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class FileServer:
-    """Gives ``files`` by path, without the slash; knows what it was asked for."""
+    """Serves ``files`` by path without the leading slash, and records the requests."""
 
     address: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     tear: int | None = None
-    """Bytes after which it closes the connection of the next answer."""
+    """Bytes of the next answer after which the connection is closed."""
     gives_parts: bool = True
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     """Path and Range of each request."""
@@ -24,7 +24,7 @@ class FileServer:
 
 @contextmanager
 def serving():
-    """Yield a server that listens for as long as the block lasts."""
+    """Yield a server that listens during the block."""
     server = FileServer()
 
     class Handler(BaseHTTPRequestHandler):

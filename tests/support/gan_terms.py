@@ -1,4 +1,4 @@
-"""The terms of a small GAN on images, of which a test replaces what it is about."""
+"""The terms of a small GAN on images. A test replaces the fields that it is about."""
 
 from dataclasses import replace
 from typing import Any
@@ -25,7 +25,7 @@ TERMS = Terms(
 
 
 def with_terms(terms: Terms, **fields: Any) -> Terms:
-    """Return the terms with other fields, of the terms themselves, their training or their evaluation."""
+    """Return the terms with changed fields of the terms, of their training or of their evaluation."""
     training = {name: fields.pop(name) for name in Training.model_fields if name in fields}
     evaluation = {name: fields.pop(name) for name in Evaluation.model_fields if name in fields}
     return replace(

@@ -1,4 +1,4 @@
-"""Small files in MNIST's format, and a torchvision that expects their checksums."""
+"""Write small files in MNIST's format, and let torchvision expect their checksums."""
 
 import gzip
 import hashlib
@@ -19,7 +19,7 @@ def idx(array):
 
 
 def contents(seed=0):
-    """Return the four unpacked files by name, as arrays."""
+    """Return the contents of the four unpacked files by name, as arrays."""
     rng = np.random.default_rng(seed)
     images = {f"{s}-images-idx3-ubyte": rng.integers(0, 256, (n, 28, 28), dtype=np.uint8) for s, n in SIZES.items()}
     labels = {f"{s}-labels-idx1-ubyte": rng.permutation(n).astype(np.uint8) % 10 for s, n in SIZES.items()}
@@ -27,7 +27,7 @@ def contents(seed=0):
 
 
 def write(root, name, files, *, packed):
-    """Write ``files`` below ``root`` as torchvision's data set ``name`` has them."""
+    """Write ``files`` below ``root`` in the layout of torchvision's data set ``name``."""
     raw = root / name / "raw"
     raw.mkdir(parents=True)
     for file, array in files.items():
@@ -37,7 +37,7 @@ def write(root, name, files, *, packed):
 
 
 def expect(monkeypatch, name, files):
-    """Let both tables of checksums name ``files`` instead of the published ones."""
+    """Replace the published checksums in both tables by those of ``files``."""
 
     def md5(data):
         return hashlib.md5(data, usedforsecurity=False).hexdigest()

@@ -1,4 +1,4 @@
-"""A method from outside the package, as a file and as an installed package, for tests."""
+"""A method from outside the package, written as a file or as an installed package."""
 
 from pathlib import Path
 from textwrap import dedent
@@ -39,7 +39,7 @@ def write_method(folder: Path, text: str = METHOD, name: str = "mine.py") -> Pat
 
 
 def install(folder: Path, package: str, *points: str, version: str = "1.0") -> None:
-    """Leave in ``folder`` what an installer leaves of a package that offers ``points`` ("name = module:Class")."""
+    """Write the metadata of an installed package with entry points ``points`` ("name = module:Class")."""
     info = folder / f"{package}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")

@@ -1,4 +1,4 @@
-"""Small files in the formats of published data sets, and a torchvision that expects their checksums."""
+"""Write small files in the formats of published data sets, and let torchvision expect their checksums."""
 
 import io
 import pickle
@@ -16,14 +16,14 @@ CIFAR = {
 }
 
 
-def theirs(name):
+def torchvision_class(name):
     """Return torchvision's class of the data set ``name``."""
     return DATASETS[name].torchvision()
 
 
 def write_cifar(root, name, *, n=6, label=None, names=True):
     """Write CIFAR's pickles below ``root``; return its images as stored, (n, 3072), and labels, by file."""
-    cls, (key, meta, classes) = theirs(name), CIFAR[name]
+    cls, (key, meta, classes) = torchvision_class(name), CIFAR[name]
     folder = root / cls.base_folder
     folder.mkdir(parents=True)
     rng, stored = np.random.default_rng(0), {}
@@ -37,8 +37,8 @@ def write_cifar(root, name, *, n=6, label=None, names=True):
 
 
 def expect_cifar(monkeypatch, root, name):
-    """Let torchvision list the checksums of the files as they are now."""
-    cls = theirs(name)
+    """Replace torchvision's checksums by those of the written files."""
+    cls = torchvision_class(name)
     folder = root / cls.base_folder
     for table in ("train_list", "test_list"):
         monkeypatch.setattr(cls, table, [[file, md5_of(folder / file)] for file, _ in getattr(cls, table)])
@@ -49,20 +49,20 @@ def write_svhn(root, monkeypatch, *, n=7):
     """Write SVHN's files and expect their checksums; return (h, w, c, n) images and (n, 1) labels from 1 to 10."""
     root.mkdir(exist_ok=True)
     rng, stored, listed = np.random.default_rng(0), {}, {}
-    for part, (url, file, _) in theirs("svhn").split_list.items():
+    for part, (url, file, _) in torchvision_class("svhn").split_list.items():
         images = rng.integers(0, 256, (32, 32, 3, n), dtype=np.uint8)
         labels = rng.permutation(np.arange(1, 11))[:n, None].astype(np.uint8)
         if part != "extra":
             savemat(root / file, {"X": images, "y": labels})
             stored[part] = images, labels
             listed[part] = [url, file, md5_of(root / file)]
-    monkeypatch.setattr(theirs("svhn"), "split_list", {**theirs("svhn").split_list, **listed})
+    monkeypatch.setattr(torchvision_class("svhn"), "split_list", {**torchvision_class("svhn").split_list, **listed})
     return stored
 
 
-def write_stl10(root, monkeypatch, *, n=4, smooth=False):
+def write_stl10(root, monkeypatch, *, n=4):
     """Write STL-10's files and expect their checksums; return (n, 96, 96, 3) images by file."""
-    cls = theirs("stl10")
+    cls = torchvision_class("stl10")
     folder = root / cls.base_folder
     folder.mkdir(parents=True)
     rng, stored = np.random.default_rng(0), {}
@@ -88,7 +88,7 @@ def jpeg(pixels):
 
 def write_celeba(root, monkeypatch, *, splits=(0, 0, 1, 2, 2, 0), size=(218, 178)):
     """Write CelebA's lists and images and expect the lists' checksums; return each JPEG by name."""
-    cls = theirs("celeba")
+    cls = torchvision_class("celeba")
     folder = root / cls.base_folder
     (folder / "img_align_celeba").mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -115,7 +115,7 @@ def write_celeba(root, monkeypatch, *, splits=(0, 0, 1, 2, 2, 0), size=(218, 178
 
 
 def write_lsun(root, *, n=6, scene="bedroom"):
-    """Write a database of JPEGs as LSUN's; return the pixels that each decodes to, in the order of its keys."""
+    """Write a database of JPEGs in LSUN's format; return the decoded pixels in the order of the keys."""
     import lmdb
 
     path = root / f"{scene}_train_lmdb"
@@ -129,7 +129,7 @@ def write_lsun(root, *, n=6, scene="bedroom"):
 
 
 def write_pictures(folder, n=8, *, size=(10, 12), suffix="png", seed=0):
-    """Write pictures called 0, 1, ...; return their pixels."""
+    """Write pictures named 0, 1, ...; return their pixels."""
     folder.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (n, *size, 3), dtype=np.uint8)
     for k, each in enumerate(pixels):

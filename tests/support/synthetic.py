@@ -1,4 +1,4 @@
-"""Folders as a sweep leaves them, made without training: methods differ in the way that the literature says they do."""
+"""Write results folders of GAN sweeps without training. Methods differ roughly as in the literature."""
 
 import json
 import math
@@ -17,16 +17,16 @@ FINAL_W1 = dict(zip(METHODS, (1.1, 0.7, 0.16, 0.35, 0.12), strict=True))
 FINAL_SIGMA = dict(zip(METHODS, (9.0, 0.08, 2.4, 2.9, 1.0), strict=True))
 COST = dict(zip(METHODS, (1.0, 1.01, 1.9, 1.05, 1.03), strict=True))
 LAUNCHING = dict(zip(METHODS, (1.0, 1.1, 1.8, 1.6, 1.5), strict=True))
-"""The same, launched kernel by kernel on a GPU, where small kernels take as long as large ones."""
+"""Relative costs on a GPU without CUDA graphs, where small kernels take as long as large ones."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the synthetic sweep consists of.
+    """The runs of the synthetic sweep.
 
     Attributes:
         ends: how single runs end, by (dataset, constraint, seed).
-        cuda: whether it was timed on a GPU, where iterations are captured and several runs share a worker.
+        cuda: whether it was timed on a GPU, with captured iterations and packs of runs.
         uncaptured: by constraint, why its iterations were not captured there.
     """
 
@@ -44,7 +44,7 @@ class Plan:
 
 
 def write_sweep(folder: Path, plan: Plan | None = None) -> Path:
-    """Write a whole results folder below ``folder`` and return it."""
+    """Write the results folder ``folder`` and return it."""
     plan = plan or Plan()
     identifiers = []
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,13 +88,13 @@ def is_image(dataset: str) -> bool:
     return "gauss" not in dataset
 
 
-def known(constraint: str) -> str:
-    """The method that a label with hyperparameters, or a combination, behaves like."""
+def behaves_like(constraint: str) -> str:
+    """Return the method whose numbers a label with hyperparameters, or a combination, gets."""
     return next((name for name in METHODS if constraint.startswith(name)), "none")
 
 
 def write_timing(folder: Path, configuration: str, labels: dict[str, str], plan: Plan | None = None) -> None:
-    milliseconds = 3.0 * COST[known(labels["constraint"])] * (2.5 if is_image(labels["dataset"]) else 1)
+    milliseconds = 3.0 * COST[behaves_like(labels["constraint"])] * (2.5 if is_image(labels["dataset"]) else 1)
     timing = {
         "ms_discriminator_step": around(milliseconds),
         "ms_generator_step": {"median": 2.5, "low": 2.4, "high": 2.6, "n": 50},
@@ -112,8 +112,8 @@ def around(milliseconds: float) -> dict[str, float]:
 
 
 def on_gpu(constraint: str, plan: Plan) -> dict[str, Any]:
-    """Return a timing of five discriminator steps a generator step, as the serial pass leaves it on CUDA."""
-    method = known(constraint)
+    """Return the timing that the serial pass writes on CUDA, for n_dis = 5."""
+    method = behaves_like(constraint)
     parts = {"ms_discriminator_step": around(4.0 * LAUNCHING[method]), "ms_generator_step": around(3.0)}
     launched = {
         **parts,
@@ -179,7 +179,7 @@ def write_run(path: Path, configuration: str, labels: dict[str, str], seed: int,
 
 
 def recorded(value: float) -> float | str:
-    """A bound that does not exist stands in JSON as a word."""
+    """Return infinity as the string "inf", as in records."""
     return "inf" if value == math.inf else value
 
 
@@ -192,8 +192,8 @@ def quality_of(dataset: str) -> tuple[str, ...]:
 
 
 def evaluate(labels: dict[str, str], progress: float, rng: np.random.Generator) -> dict[str, float]:
-    """One evaluation: about thirty values that move from a common start to where the method ends."""
-    method = known(labels["constraint"])
+    """Return an evaluation: about thirty values between a common start and the method's final values."""
+    method = behaves_like(labels["constraint"])
     noise = lambda: float(rng.lognormal(0, 0.12))  # noqa: E731
     sigma_end = FINAL_SIGMA[method] * 1.3 ** (len(labels["constraint"]) - len(method) > 0)
     distance = 3.0 * (FINAL_W1[method] / 3.0) ** (progress**0.5) * noise()
@@ -226,7 +226,7 @@ def evaluate(labels: dict[str, str], progress: float, rng: np.random.Generator) 
 
 
 def arrays(labels: dict[str, str], rng: np.random.Generator) -> dict[str, np.ndarray]:
-    method = known(labels["constraint"])
+    method = behaves_like(labels["constraint"])
     layers = LAYERS["dcgan" if is_image(labels["dataset"]) else "mlp"]
     found = {
         f"spectrum/{layer}": FINAL_SIGMA[method] * np.sort(rng.beta(1.2, 3, 16 * 2**i))[::-1] ** (0.5 + i / 4)
@@ -252,7 +252,7 @@ def ring(rng: np.random.Generator, n: int, spread: float) -> np.ndarray:
 
 
 def digits(rng: np.random.Generator, noise: float) -> np.ndarray:
-    """Bright rings and bars, 8 x 8 pixels each, under noise."""
+    """Return noisy images (64, 8, 8, 1) of bright rings and bars."""
     y, x = np.mgrid[-3.5:4, -3.5:4]
     ring, bar = np.abs(np.hypot(x, 1.3 * y) - 2.5) < 0.8, np.abs(x) < 1
     images = np.where(np.arange(64)[:, None, None] % 3, ring, bar)[..., None].astype(float)

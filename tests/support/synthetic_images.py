@@ -1,4 +1,4 @@
-"""Folders as a sweep of GANs of images leaves them, made without training; each final number is said by hand."""
+"""Write results folders of sweeps of image GANs without training. Tests give every final number."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ ORTHONORMAL = {"name": "orthonormal_regularization", "weight": 1e-3, "norm": "fr
 
 @dataclass(frozen=True)
 class Gan:
-    """A configuration, and what each of its seeds reached; a seed without values diverged."""
+    """A configuration and the final values of each seed. A seed with the value None diverged."""
 
     constraint: Mapping[str, Any] = field(default_factory=lambda: SN)
     loss: str = "non_saturating"
@@ -47,12 +47,12 @@ class Gan:
     """Further constraints on the discriminator."""
     generator: Sequence[Mapping[str, Any]] = ()
     label: str | None = None
-    """Of the constraint; by default its name."""
+    """Label of the constraint; by default its name."""
     first_seed: int = 0
 
     @property
     def configuration(self) -> str:
-        """The same for the same run with another seed."""
+        """The identifier that all seeds share."""
         return f"gan-{hashlib.sha256(json.dumps([self.labels(), self.run()]).encode()).hexdigest()[:8]}"
 
     @property
@@ -63,7 +63,7 @@ class Gan:
         ]
 
     def labels(self) -> dict[str, str]:
-        """What tables call each axis."""
+        """The labels of the axes, as tables show them."""
         return {
             "task": "generation",
             "dataset": self.dataset["name"],
@@ -74,7 +74,7 @@ class Gan:
         }
 
     def run(self) -> dict[str, Any]:
-        """The run as it is resolved."""
+        """The run with all defaults, as in run.json."""
         setting = {"optimiser": "adam", "discriminator_lr": None, "decay": "none", **SETTINGS[self.setting]}
         training = {"steps": self.steps, "batch_size": 64, "generator_batch_size": None, **self.training}
         return {
@@ -91,7 +91,7 @@ class Gan:
 
 
 def facts_of(name: str) -> dict[str, Any]:
-    """What a number recorded under ``name`` depends on."""
+    """Return the protocol of a metric: what its numbers depend on."""
     if "/" not in name:
         return {"reference": "held-out images", "n_real": 10_000, "n_fake": 5_000}
     metric, protocol, *average = name.split("/")
@@ -107,7 +107,7 @@ def facts_of(name: str) -> dict[str, Any]:
 
 
 def write_gans(folder: Path, gans: Sequence[Gan], chosen: Sequence[Mapping[str, Any]] = ()) -> Path:
-    """Write a whole results folder below ``folder`` and return it; ``chosen`` is what settings were chosen by."""
+    """Write the results folder ``folder`` and return it; ``chosen`` holds how settings were selected."""
     for gan in gans:
         for index, identifier in enumerate(gan.ids):
             _write(folder / "runs" / identifier, gan, index)

@@ -1,4 +1,4 @@
-"""Folders as a sweep of the task transport leaves them, made without training; what matters is said by hand."""
+"""Write results folders of sweeps of the task transport without training. Tests give the cosines that matter."""
 
 import json
 import math
@@ -53,10 +53,10 @@ class Pairs:
     """A sweep of critics.
 
     Attributes:
-        cosines: by (label, dim, width), the cosine of each seed after its last step; else it is made up.
-        ends: by (label, dim, width, seed), how a run ends; else it finishes.
-        as_published: whether published pairs were measured as the published code does, too.
-        rounding: what a cosine loses where the optimal gradient is rounded as the published code's is.
+        cosines: by (label, dim, width), the cosine of each seed after its last step; others are made up.
+        ends: by (label, dim, width, seed), how a run ends; others finish.
+        as_published: whether published pairs also have the metrics of the published code.
+        rounding: loss of a cosine by the rounded optimal gradient of the published code.
     """
 
     methods: Sequence[Method] = METHODS
@@ -72,7 +72,7 @@ class Pairs:
 
 
 def write_pairs(folder: Path, plan: Pairs | None = None) -> Path:
-    """Write a whole results folder below ``folder`` and return it."""
+    """Write the results folder ``folder`` and return it."""
     plan = plan or Pairs()
     identifiers = []
     for dim, width, method in product(plan.dims, plan.widths, plan.methods):
@@ -169,7 +169,7 @@ QUALITY = ("cosine", "l2", "w1_dual", "w1_error", "w1_over_lower", "w1_over_uppe
 
 
 OPTIMAL = {"cosine_float32": 0.882, "l2_float32": 0.118, "w1_independent": 1.45}
-"""What the published code would say of the optimal potential: it loses some of its gradients."""
+"""Values of the optimal potential by the published code, which loses some gradients to rounding."""
 
 
 def as_published(values: Mapping[str, float], rounding: float) -> dict[str, float]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from command_line import lipschitz
-from inception_stand_in import network
+from fake_inception import network
 from sweeps import ONE_CPU, write
 
 from lipschitz.errors import InputError

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from critics import transport
+from fake_cuda_graph import FakeCudaGraph
 from gan_terms import TERMS, with_terms
-from recorded import RecordedGraph
+from small_transport_task import transport
 from torch import Tensor
 
 from lipschitz.constraints.base import Batch, Constraint, Refusal
@@ -69,7 +69,7 @@ def never() -> bool:
 def captured(task: Task, start: int = 0) -> CapturedIterations:
     on_cuda = task.device.type == "cuda"
     generators = list(task.random_streams())
-    graph = CudaGraph(torch.cuda.current_stream(), generators) if on_cuda else RecordedGraph(generators)
+    graph = CudaGraph(torch.cuda.current_stream(), generators) if on_cuda else FakeCudaGraph(generators)
     made = CapturedIterations(task, STEPS, graph, TOGETHER)
     made.start(start)
     return made

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
-from critics import transport
+from fake_cuda_graph import FakeCudaGraph
 from gan_terms import TERMS, with_terms
-from recorded import RecordedGraph
-from sweeps import SMALL, write
+from small_transport_task import transport
+from sweeps import ONE_CPU, SMALL, ProgressLog, write
 from torch import Tensor, nn
 
 from lipschitz.constraints.base import Batch, Constraint
@@ -24,7 +24,7 @@ from lipschitz.observe import observe
 from lipschitz.report.write import report
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.local import run_jobs
+from lipschitz.sweep.engine.local import Local
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.transport.critic_training import CriticTraining
@@ -94,7 +94,7 @@ def trained(task: Any, steps: int = MADE) -> Any:
 
 
 def captured(task: GANTraining | CriticTraining) -> CapturedIterations:
-    made = CapturedIterations(task, 100, RecordedGraph(task.random_streams()), 2)
+    made = CapturedIterations(task, 100, FakeCudaGraph(task.random_streams()), 2)
     made.start(0)
     return made
 
@@ -205,13 +205,6 @@ METHOD = """\
 """
 
 
-class Silent:
-    """Follows a sweep, and says nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: None
-
-
 def test_a_method_from_a_file_is_recorded_and_reported(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(dedent(METHOD))
     text = SMALL.replace("[none, spectral_normalization]", '["mine.py:Watched", none]').replace("[0, 1]", "[0]")
@@ -219,7 +212,8 @@ def test_a_method_from_a_file_is_recorded_and_reported(tmp_path: Path) -> None:
     folder = SweepFolder(tmp_path / "out")
     folder.path.mkdir()
     folder.define(sweep.definition())
-    run_jobs([Job(run, folder.path, None, "cpu", {}) for run in sweep.runs], ["cpu"], Silent())
+    jobs = [Job(run, folder.path, ONE_CPU, "cpu", {}) for run in sweep.runs]
+    Local().run(jobs, ONE_CPU, ProgressLog())
     watched, plain = (folder.run(run.id).records() for run in sweep.runs)
     assert [one["step"] for one in watched if one["metric"] == "my_weight_norm"] == [40, 80, 120]
     same = [(one["step"], one["metric"], one["value"]) for one in watched if one["metric"] != "my_weight_norm"]

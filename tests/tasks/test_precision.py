@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from critics import transport
-from precisions import task
+from small_generation_task import task
+from small_transport_task import transport
 from torch import Tensor, nn
 from torch.testing import assert_close
 

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import pytest
 import torch
-from precisions import task
+from small_generation_task import task
 from torch import nn
 
 from lipschitz.constraints.base import Constraint, Refusal

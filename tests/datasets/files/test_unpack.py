@@ -1,3 +1,5 @@
+"""Zip and tar archives are unpacked completely or not at all."""
+
 import io
 import tarfile
 import zipfile
@@ -29,7 +31,7 @@ def contents(folder):
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
-def test_files_are_replaced_and_others_stay(tmp_path, name):
+def test_files_of_the_archive_are_replaced_and_other_files_are_kept(tmp_path, name):
     (tmp_path / "folder" / "deep").mkdir(parents=True)
     (tmp_path / "folder" / "one").write_bytes(b"torn")
     (tmp_path / "folder" / "deep" / "mine").write_bytes(b"kept")
@@ -39,7 +41,7 @@ def test_files_are_replaced_and_others_stay(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
-def test_a_torn_archive_leaves_nothing(tmp_path, name):
+def test_a_truncated_archive_leaves_no_files(tmp_path, name):
     archive = packed(tmp_path / name)
     archive.write_bytes(archive.read_bytes()[:60])
     with pytest.raises(InputError, match=f"cannot unpack {archive}: "):
@@ -48,7 +50,7 @@ def test_a_torn_archive_leaves_nothing(tmp_path, name):
 
 
 @pytest.mark.skipif(not hasattr(tarfile, "data_filter"), reason="this Python's tarfile refuses no member")
-def test_a_member_that_would_leave_the_folder_is_refused(tmp_path):
+def test_a_member_outside_of_the_folder_is_refused(tmp_path):
     archive = packed(tmp_path / "in.tar.gz", {"../out": b"out"})
     with pytest.raises(InputError, match="cannot unpack"):
         unpack(archive)

@@ -1,3 +1,5 @@
+"""CelebA's images are cropped and resized; missing and broken files are named."""
+
 import io
 
 import numpy as np
@@ -12,18 +14,18 @@ from lipschitz.errors import InputError
 CPU = torch.device("cpu")
 
 
-def framed(content, side=108, size=64):
+def cropped(content, side=108, size=64):
     picture = Image.open(io.BytesIO(content))
     left, top = (178 - side) // 2, (218 - side) // 2
     box = (left, top, left + side, top + side)
     return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR, box)).transpose(2, 0, 1)
 
 
-def test_faces_are_cut_and_resized_and_the_test_split_is_held_out(tmp_path, monkeypatch):
+def test_faces_are_cropped_and_resized_and_the_test_split_is_held_out(tmp_path, monkeypatch):
     files = list(write_celeba(tmp_path, monkeypatch).values())
     data = CelebA().load(tmp_path, CPU)
-    assert np.array_equal(data.train.images, [framed(files[k]) for k in (0, 1, 5)])
-    assert np.array_equal(data.held_out.images, [framed(files[k]) for k in (3, 4)])
+    assert np.array_equal(data.train.images, [cropped(files[k]) for k in (0, 1, 5)])
+    assert np.array_equal(data.held_out.images, [cropped(files[k]) for k in (3, 4)])
     assert data.classes is None
 
 

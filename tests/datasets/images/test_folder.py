@@ -1,3 +1,5 @@
+"""Images of a folder are read as a data set; broken images are named or skipped."""
+
 import logging
 
 import numpy as np
@@ -26,7 +28,7 @@ def chw(pixels):
     return np.asarray(pixels).transpose(0, 3, 1, 2)
 
 
-def test_all_pictures_in_it_and_below_by_path(tmp_path):
+def test_pictures_of_all_subfolders_are_read_in_order_of_their_paths(tmp_path):
     first = write_pictures(tmp_path / "pictures" / "a", 3, size=(10, 10))
     second = write_pictures(tmp_path / "pictures" / "b" / "c", 5, size=(10, 10), suffix="BMP", seed=1)
     (tmp_path / "pictures" / "notes.txt").write_text("no picture")
@@ -38,7 +40,7 @@ def test_all_pictures_in_it_and_below_by_path(tmp_path):
     assert data.classes is data.class_names is None
 
 
-def test_a_folder_a_class(tmp_path):
+def test_each_subfolder_is_a_class(tmp_path):
     pixels = {
         name: write_pictures(tmp_path / "pictures" / name, n, size=(10, 10), seed=n)
         for name, n in (("dog", 4), ("cat", 2), ("emu", 6))
@@ -50,7 +52,7 @@ def test_a_folder_a_class(tmp_path):
     assert data.class_names == ("cat", "dog", "emu")
 
 
-def test_another_folder_is_held_out_whole(tmp_path):
+def test_all_images_of_held_out_folder_are_held_out(tmp_path):
     train = write_pictures(tmp_path / "pictures", 3, size=(10, 10))
     test = write_pictures(tmp_path / "test", 2, size=(10, 10), seed=1)
     data = load(None, folder=str(tmp_path / "pictures"), held_out_folder=str(tmp_path / "test"))
@@ -58,7 +60,7 @@ def test_another_folder_is_held_out_whole(tmp_path):
     assert np.array_equal(data.held_out.images, chw(test))
 
 
-def test_pictures_of_any_size_are_cut_and_resized(tmp_path):
+def test_pictures_of_any_size_are_cropped_and_resized(tmp_path):
     pixels = write_pictures(tmp_path / "pictures", 4, size=(9, 15))
     data = load(tmp_path, size=4, resize="bicubic", crop=8)
     box = (3, 0, 11, 8)
@@ -88,7 +90,7 @@ def spoil(path, how):
         ("P", "expected mode RGB, got P"),
     ],
 )
-def test_an_image_that_cannot_be_used_is_named_or_skipped_when_asked(tmp_path, caplog, how, reason):
+def test_a_broken_image_is_named_or_with_skip_broken_skipped(tmp_path, caplog, how, reason):
     pixels = write_pictures(tmp_path / "pictures", 9, size=(10, 10))
     path = tmp_path / "pictures" / "4.png"
     spoil(path, how)
@@ -112,21 +114,21 @@ def test_skipping_keeps_the_labels_of_the_others(tmp_path):
     assert data.held_out.labels.tolist() == [0, 1, 1]
 
 
-def test_a_folder_of_nothing_but_broken_images_is_refused(tmp_path):
+def test_a_folder_with_only_broken_images_is_refused(tmp_path):
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "a.png").write_bytes(b"")
     with pytest.raises(InputError, match=r"none of the 1 images can be used; first: .*a\.png"):
         load(tmp_path, skip_broken=True)
 
 
-def test_grey_images_where_they_are_asked_for(tmp_path):
+def test_grey_images_with_channels_1(tmp_path):
     (tmp_path / "pictures").mkdir()
     for k in range(4):
         Image.new("L", (10, 10), k).save(tmp_path / "pictures" / f"{k}.png")
     assert load(tmp_path, channels=1).train.images[:, 0, 0, 0].tolist() == [0, 1, 2]
 
 
-def test_what_is_no_folder_of_images_is_refused(tmp_path):
+def test_a_missing_or_empty_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"cannot list .*pictures: No such file .*--data-root"):
         load(tmp_path)
     (tmp_path / "pictures").mkdir()
@@ -137,7 +139,7 @@ def test_what_is_no_folder_of_images_is_refused(tmp_path):
         load(tmp_path)
 
 
-def test_classes_are_as_many_as_was_said_and_none_is_empty(tmp_path):
+def test_the_number_of_subfolders_must_be_num_classes_and_none_may_be_empty(tmp_path):
     write_pictures(tmp_path / "pictures" / "a", 2, size=(10, 10))
     with pytest.raises(InputError, match=r"expected 2 subfolders, one for each class \(num_classes\), got 1"):
         load(tmp_path, num_classes=2)
@@ -150,7 +152,7 @@ def test_classes_are_as_many_as_was_said_and_none_is_empty(tmp_path):
         load(tmp_path, num_classes=2)
 
 
-def test_classes_held_out_are_those_trained_on(tmp_path):
+def test_held_out_classes_must_equal_the_training_classes(tmp_path):
     for folder in ("pictures/a", "pictures/b", "test/a", "test/c"):
         write_pictures(tmp_path / folder, 2, size=(10, 10))
     with pytest.raises(InputError, match=r"test: expected the classes of .*pictures: a, b; got a, c"):

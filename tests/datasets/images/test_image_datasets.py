@@ -1,3 +1,5 @@
+"""Digits, and what every in-memory image data set does: batches, labels, chunks, reference, floor and hash."""
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +22,7 @@ def rng(seed=0):
 
 
 def tiny(train=(0, 128, 255), held_out=(1, 2), labelled=True):
-    """Image ``i`` of a split is 1x2x2 and of one grey level throughout."""
+    """Return images (1, 2, 2) of a constant grey level each."""
 
     def split(levels):
         images = torch.tensor(levels, dtype=torch.uint8).reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2).contiguous()
@@ -29,7 +31,7 @@ def tiny(train=(0, 128, 255), held_out=(1, 2), labelled=True):
     return ImageData.load(split(train), split(held_out), CPU, 3 if labelled else None)
 
 
-def test_digits_are_scikit_learns_in_eight_bits(digits):
+def test_digits_equal_those_of_scikit_learn_in_eight_bits(digits):
     pixels, _ = load_digits(return_X_y=True)
     ours = torch.cat([digits.train.images, digits.held_out.images]).reshape(-1, 64).numpy() / 255 * 16
     assert sorted(map(tuple, ours.round().astype(int))) == sorted(map(tuple, pixels.astype(int)))
@@ -49,8 +51,7 @@ def test_a_batch_is_training_images_scaled_from_minus_one_to_one():
     assert np.unique(batch).tolist() == pytest.approx([-1, 0.5 / 127.5, 1], abs=1e-6)
 
 
-def test_what_a_generator_draws_stays_as_it_is():
-    # Results that are committed were drawn this way.
+def test_draws_of_a_generator_are_those_of_committed_results():
     generator = rng()
     index = torch.randint(901, (6,), generator=rng())
     digits = Digits().load(None, CPU)
@@ -79,7 +80,7 @@ def test_images_without_labels_have_no_labelled_batch():
         data.labelled_batch(2, rng())
 
 
-def test_chunks_are_all_images_in_their_order_as_bytes():
+def test_chunks_are_all_images_in_order_as_uint8():
     data = tiny()
     assert data.sizes == {"train": 3, "held_out": 2}
     chunks = list(data.chunks("train", 2))
@@ -96,7 +97,7 @@ def test_a_label_out_of_range_is_named(label):
         ImageData.load(base.train, wrong, CPU, classes=3)
 
 
-def test_labels_and_their_number_go_together():
+def test_labels_and_the_number_of_classes_are_given_together():
     base = tiny()
     with pytest.raises(ValueError, match="go together"):
         ImageData.load(base.train, base.held_out, CPU)
@@ -104,7 +105,7 @@ def test_labels_and_their_number_go_together():
         ImageData.load(base.train, base.held_out._replace(labels=None), CPU, classes=3)
 
 
-def test_reference_holds_each_held_out_image_once_and_floor_each_training_image():
+def test_reference_draws_held_out_images_and_floor_draws_training_images_without_replacement():
     data = tiny()
 
     def levels(images):
@@ -114,12 +115,12 @@ def test_reference_holds_each_held_out_image_once_and_floor_each_training_image(
     assert levels(data.floor(3, rng())) == pytest.approx([-1, 0.5 / 127.5, 1], abs=1e-6)
 
 
-def test_more_images_than_there_are_is_an_error():
+def test_drawing_more_images_than_there_are_is_an_error():
     with pytest.raises(ValueError, match="cannot draw 3 of 2 images without replacement"):
         tiny().reference(3, rng())
 
 
-def test_the_hash_sees_every_pixel_label_and_the_split():
+def test_the_hash_depends_on_every_pixel_every_label_and_the_split():
     base = tiny()
     relabelled = ImageData.load(base.train._replace(labels=base.train.labels.flip(0)), base.held_out, CPU, 3)
     hashes = {

@@ -1,3 +1,5 @@
+"""LSUN's scenes are read from their database, in memory or streamed."""
+
 import os
 import sys
 
@@ -15,7 +17,7 @@ pytest.importorskip("lmdb", reason="LSUN is read by the package lmdb, which is n
 CPU = torch.device("cpu")
 
 
-def framed(pixels):
+def cropped(pixels):
     square = Image.fromarray(pixels).resize((64, 64), Image.Resampling.BILINEAR, (0, 4, 72, 76))
     return np.asarray(square).transpose(2, 0, 1)
 
@@ -28,10 +30,10 @@ def test_a_share_of_the_training_part_is_held_out(tmp_path, monkeypatch, fits):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     data = LSUN(held_out=0.34).load(tmp_path, CPU)
     for split, places in (("train", (0, 1, 3, 4)), ("held_out", (2, 5))):
-        assert np.array_equal(torch.cat(list(data.chunks(split))), [framed(stored[k]) for k in places])
+        assert np.array_equal(torch.cat(list(data.chunks(split))), [cropped(stored[k]) for k in places])
 
 
-def test_the_working_folder_stays_as_it_is(tmp_path, monkeypatch):
+def test_the_working_folder_is_not_changed(tmp_path, monkeypatch):
     write_lsun(tmp_path / "root", scene="tower")
     work = tmp_path / "work"
     work.mkdir()
@@ -47,7 +49,7 @@ def test_too_few_images_are_refused(tmp_path):
         LSUN().load(tmp_path, CPU)
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path):
+def test_a_file_that_is_not_a_database_is_refused(tmp_path):
     path = tmp_path / "bedroom_train_lmdb" / "data.mdb"
     path.parent.mkdir()
     path.write_bytes(b"text" * 5000)
@@ -56,12 +58,12 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_the_scene_that_is_missing_is_named(tmp_path):
+def test_a_missing_scene_is_named(tmp_path):
     with pytest.raises(InputError, match=r"missing kitchen_train_lmdb/data\.mdb; to get it: lipschitz data lsun"):
         LSUN(scene="kitchen").load(tmp_path, CPU)
 
 
-def test_without_lmdb_it_says_what_to_install(tmp_path, monkeypatch):
+def test_without_lmdb_the_error_says_what_to_install(tmp_path, monkeypatch):
     write_lsun(tmp_path)
     monkeypatch.setitem(sys.modules, "lmdb", None)
     with pytest.raises(InputError, match="pip install lmdb"):

@@ -1,3 +1,5 @@
+"""MNIST and Fashion-MNIST are read from gzip files or unpacked files; missing and broken files are named."""
+
 import gzip
 import shutil
 from pathlib import Path
@@ -17,7 +19,7 @@ IMAGES = "train-images-idx3-ubyte"
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """A cache folder of the test's own, and checksums of the small files."""
+    """Use a cache folder for each test, and expect the checksums of the small files."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("MNIST", "FashionMNIST"):
         expect(monkeypatch, name, FILES)
@@ -38,7 +40,7 @@ def test_images_are_padded_with_black_and_splits_are_kept(tmp_path, dataset, pac
     assert (data.class_names and data.class_names[0]) == {MNIST: None, FashionMNIST: "T-shirt/top"}[dataset]
 
 
-def test_packed_files_are_unpacked_into_the_cache_alone(tmp_path, cache):
+def test_gzip_files_are_unpacked_into_the_cache_only(tmp_path, cache):
     raw = write(tmp_path, "MNIST", FILES, packed=True)
     before = sorted(raw.iterdir())
     MNIST().load(tmp_path, CPU)
@@ -46,7 +48,7 @@ def test_packed_files_are_unpacked_into_the_cache_alone(tmp_path, cache):
     assert {path.name: path.read_bytes() for path in cache.iterdir()} == {n: idx(a) for n, a in FILES.items()}
 
 
-def test_a_broken_copy_in_the_cache_is_made_anew(tmp_path, cache):
+def test_a_broken_copy_in_the_cache_is_replaced(tmp_path, cache):
     write(tmp_path, "MNIST", FILES, packed=True)
     expected = MNIST().load(tmp_path, CPU).hash
     (cache / IMAGES).write_bytes(b"torn")
@@ -59,13 +61,13 @@ def test_an_unpacked_folder_needs_no_cache(tmp_path, cache):
     assert not cache.exists()
 
 
-def test_without_a_root_it_is_data_below_the_working_folder(tmp_path, monkeypatch):
+def test_the_default_root_is_the_folder_data(tmp_path, monkeypatch):
     write(tmp_path / "data", "MNIST", FILES, packed=False)
     monkeypatch.chdir(tmp_path)
     assert MNIST().load(None, CPU).sizes["held_out"] == 5
 
 
-def test_a_missing_data_set_says_how_to_get_it(tmp_path):
+def test_a_missing_data_set_is_named_with_the_command_to_get_it(tmp_path):
     with pytest.raises(InputError) as caught:
         MNIST().load(tmp_path / "nowhere", CPU)
     message = str(caught.value)
@@ -75,7 +77,7 @@ def test_a_missing_data_set_says_how_to_get_it(tmp_path):
     assert all(file in message for file in FILES)
 
 
-def test_one_missing_file_is_named_alone(tmp_path):
+def test_a_single_missing_file_is_named(tmp_path):
     raw = write(tmp_path, "MNIST", FILES, packed=False)
     (raw / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(InputError, match=r"missing MNIST/raw/t10k-labels-idx1-ubyte; to get"):
@@ -119,7 +121,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path, cache):
         MNIST().load(tmp_path, CPU)
 
 
-def test_a_mix_of_packed_and_unpacked_files_is_read_from_the_packed(tmp_path):
+def test_gzip_files_and_unpacked_files_may_be_mixed(tmp_path):
     raw = write(tmp_path, "MNIST", FILES, packed=True)
     (raw / IMAGES).write_bytes(gzip.decompress((raw / f"{IMAGES}.gz").read_bytes()))
     assert MNIST().load(tmp_path, CPU).sizes["held_out"] == 5

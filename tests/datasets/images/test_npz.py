@@ -1,3 +1,5 @@
+"""Images and labels are read from an .npz file; wrong arrays are refused in one line."""
+
 import numpy as np
 import pytest
 import torch
@@ -37,7 +39,7 @@ def test_colour_images_with_labels(tmp_path):
 
 
 @pytest.mark.parametrize("last", [(), (1,)])
-def test_grey_images_with_or_without_an_axis_for_them(tmp_path, last):
+def test_grey_images_with_or_without_a_channel_axis(tmp_path, last):
     images = colour()[..., 0]
     save(tmp_path, images=images.reshape(*images.shape, *last))
     data = load(tmp_path, channels=1)
@@ -47,12 +49,12 @@ def test_grey_images_with_or_without_an_axis_for_them(tmp_path, last):
     assert data.classes is data.train.labels is None
 
 
-def test_labels_are_left_aside_where_no_classes_are_asked_for(tmp_path):
+def test_labels_are_ignored_without_num_classes(tmp_path):
     save(tmp_path, images=colour(), labels=np.full(N, 99))
     assert load(tmp_path).train.labels is None
 
 
-def test_a_second_file_is_held_out_whole(tmp_path):
+def test_all_images_of_held_out_file_are_held_out(tmp_path):
     save(tmp_path, images=colour())
     save(tmp_path, "test.npz", images=colour(3, seed=1))
     data = load(tmp_path, held_out_file="test.npz")
@@ -101,7 +103,7 @@ def test_wrong_arrays_are_refused_in_one_line(tmp_path, arrays, fields, message)
     assert str(tmp_path / "some.npz") in str(caught.value)
 
 
-def test_what_is_no_archive_is_refused(tmp_path):
+def test_a_file_that_is_not_an_npz_archive_is_refused(tmp_path):
     path = tmp_path / "some.npz"
     with pytest.raises(InputError, match=r"cannot read .*some\.npz: No such file .*--data-root"):
         load(tmp_path)

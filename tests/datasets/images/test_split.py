@@ -1,3 +1,5 @@
+"""The held-out share of each class, and the split into training and held-out images."""
+
 import pytest
 import torch
 
@@ -5,7 +7,7 @@ from lipschitz.datasets.images.split import Split, held_out_mask, hold_out
 from lipschitz.errors import InputError
 
 
-def test_every_second_of_each_class():
+def test_with_share_one_half_every_second_image_of_a_class_is_held_out():
     labels = torch.tensor([0, 1, 0, 1, 0, 0, 1])
     assert held_out_mask(7, labels, 0.5).tolist() == [False, False, True, True, False, True, False]
 
@@ -15,13 +17,13 @@ def test_a_share_of_images_without_labels_is_evenly_spaced():
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.9])
-def test_as_many_as_the_share_says_of_each_class(share):
+def test_the_share_holds_for_each_class(share):
     labels = torch.arange(3000) % 3
     mask = held_out_mask(3000, labels, share)
     assert [int(mask[labels == k].sum()) for k in range(3)] == [round(1000 * share)] * 3
 
 
-def test_training_and_held_out_images_are_told_apart_by_the_mask():
+def test_hold_out_splits_images_and_labels_by_the_mask():
     labels = torch.tensor([0, 1, 0, 1, 0, 0, 1])
     images = Split(torch.arange(7, dtype=torch.uint8).reshape(7, 1, 1, 1), labels)
     train, held_out = hold_out(images, 0.5, "some file")

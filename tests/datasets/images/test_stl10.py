@@ -1,3 +1,5 @@
+"""STL-10 is read from its binary files and resized to 48x48."""
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from lipschitz.errors import InputError
 CPU = torch.device("cpu")
 
 
-def test_labelled_and_unlabelled_images_are_trained_on_at_48_pixels(tmp_path, monkeypatch):
+def test_training_images_are_the_labelled_and_unlabelled_ones_at_48_pixels(tmp_path, monkeypatch):
     stored = write_stl10(tmp_path, monkeypatch)
     data = STL10().load(tmp_path, CPU)
 
@@ -25,7 +27,7 @@ def test_labelled_and_unlabelled_images_are_trained_on_at_48_pixels(tmp_path, mo
     assert data.classes is data.train.labels is None
 
 
-def test_at_96_pixels_images_are_as_published(tmp_path, monkeypatch):
+def test_at_96_pixels_images_are_not_resized(tmp_path, monkeypatch):
     stored = write_stl10(tmp_path, monkeypatch)
     data = STL10(size=96, resize="none").load(tmp_path, CPU)
     assert data.shape == (3, 96, 96)

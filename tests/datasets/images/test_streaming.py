@@ -1,4 +1,4 @@
-"""Streamed images are drawn as they are from memory, bit for bit, whatever was guessed."""
+"""Streamed images equal images drawn from memory bit for bit, with right and wrong prefetching."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def own_cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def opened():
-    """How often each picture was opened."""
+    """The number of times that each picture was opened."""
     return Counter()
 
 
@@ -64,7 +64,7 @@ def rng(seed=0, device="cpu"):
 
 
 def draws(data, device="cpu"):
-    """Return what a run draws of data, in turns, from one generator for each purpose."""
+    """Return all that a run draws: batches by a training generator, reference and floor by another, and chunks."""
     training, evaluation = rng(0, device), rng(1, device)
     drawn = []
     for _ in range(3):
@@ -74,7 +74,7 @@ def draws(data, device="cpu"):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_what_is_drawn_is_what_memory_holds(pictures, nothing_fits, device):
+def test_streamed_draws_equal_draws_from_memory(pictures, nothing_fits, device):
     streamed, held = load(pictures, device), in_memory()
     assert isinstance(streamed.train, StreamedSplit)
     assert isinstance(held.train, Split)
@@ -82,7 +82,7 @@ def test_what_is_drawn_is_what_memory_holds(pictures, nothing_fits, device):
     for each in ("hash", "sizes", "shape", "classes"):
         assert getattr(streamed, each) == getattr(held, each)
     if device == "cuda":
-        # Devices draw other numbers.
+        # A GPU generator draws other numbers than a CPU generator.
         with pytest.MonkeyPatch.context() as roomy:
             roomy.setattr(placement, "memory_limit", lambda device: 1e9)
             held = in_memory(device)
@@ -91,7 +91,7 @@ def test_what_is_drawn_is_what_memory_holds(pictures, nothing_fits, device):
     assert all(torch.equal(one, other) for one, other in pairs)
 
 
-def test_pictures_that_fit_are_read_once_and_held(pictures, opened):
+def test_pictures_that_fit_into_memory_are_read_once(pictures, opened):
     data, held = load(pictures), in_memory()
     assert isinstance(data.train, Split)
     assert data.hash == held.hash
@@ -100,14 +100,14 @@ def test_pictures_that_fit_are_read_once_and_held(pictures, opened):
     assert set(opened.values()) == {1}
 
 
-def test_pixels_of_the_host_that_do_not_fit_the_device_are_streamed_too(nothing_fits):
+def test_host_pixels_that_do_not_fit_on_the_device_are_streamed(nothing_fits):
     held = in_memory()
-    assert isinstance(held.train, Split), "on the CPU they are where they should be"
+    assert isinstance(held.train, Split), "on the CPU nothing is streamed"
     streamed = ImageData(StreamedSplit(held.train, CPU), StreamedSplit(held.held_out, CPU), held.hash, 3)
     assert all(torch.equal(one, other) for one, other in zip(draws(streamed), draws(held), strict=True))
 
 
-def test_the_next_batch_is_read_before_it_is_asked_for(pictures, opened, nothing_fits):
+def test_one_batch_is_prefetched(pictures, opened, nothing_fits):
     data, training = load(pictures), rng()
     opened.clear()
     for _ in range(5):
@@ -115,7 +115,7 @@ def test_the_next_batch_is_read_before_it_is_asked_for(pictures, opened, nothing
     assert opened.total() <= (5 + 1) * 8
 
 
-def test_tasks_that_take_turns_are_each_guessed_right(pictures, opened, nothing_fits):
+def test_prefetching_works_for_tasks_that_take_turns(pictures, opened, nothing_fits):
     data, one, other = load(pictures), rng(0), rng(1)
     opened.clear()
     same_one, same_other = rng(0), rng(1)
@@ -125,7 +125,7 @@ def test_tasks_that_take_turns_are_each_guessed_right(pictures, opened, nothing_
     assert opened.total() <= 2 * (5 + 1) * 8
 
 
-def test_after_a_checkpoint_is_restored_the_same_batches_follow(pictures, nothing_fits):
+def test_a_restored_generator_draws_the_same_batches_again(pictures, nothing_fits):
     data, training = load(pictures), rng()
     data.batch(4, training)
     state = training.get_state()
@@ -137,7 +137,7 @@ def test_after_a_checkpoint_is_restored_the_same_batches_follow(pictures, nothin
     assert all(torch.equal(batch, load(pictures).batch(4, elsewhere)) for batch in first)
 
 
-def test_whatever_else_the_generator_gives_no_wrong_guess_is_used(pictures, nothing_fits):
+def test_a_wrongly_prefetched_batch_is_not_used(pictures, nothing_fits):
     def drawn(data):
         training = rng()
         first = data.batch(4, training)
@@ -147,7 +147,7 @@ def test_whatever_else_the_generator_gives_no_wrong_guess_is_used(pictures, noth
     assert all(torch.equal(a, b) for a, b in zip(drawn(load(pictures)), drawn(in_memory()), strict=True))
 
 
-def test_the_hash_is_remembered_as_long_as_nothing_changes(pictures, opened, nothing_fits, own_cache):
+def test_the_hash_is_cached_until_the_pictures_change(pictures, opened, nothing_fits, own_cache):
     first = load(pictures).hash
     opened.clear()
     assert load(pictures).hash == first
@@ -166,14 +166,14 @@ def test_the_hash_is_remembered_as_long_as_nothing_changes(pictures, opened, not
     assert load(pictures).hash == first
 
 
-def test_the_key_of_cached_files_stays_as_it_is(pictures, monkeypatch):
+def test_the_cache_key_is_that_of_earlier_versions(pictures, monkeypatch):
     monkeypatch.setattr("PIL.__version__", "11.0.0")
     assert pictures.cache_key() == "99656f12e7bbea8adefa3dffb7652ee185b00c653de23640572cd6357bd33b8a"
     assert replace(pictures, fingerprint=None).cache_key() is None
 
 
 @pytest.mark.parametrize("fits", [True, False])
-def test_of_several_broken_pictures_the_first_is_named_and_nothing_is_kept(pictures, monkeypatch, fits, own_cache):
+def test_the_first_broken_picture_is_named_and_nothing_is_cached(pictures, monkeypatch, fits, own_cache):
     def open_(place):
         if place in (11, 17):
             raise OSError("torn\nin two")
@@ -187,7 +187,7 @@ def test_of_several_broken_pictures_the_first_is_named_and_nothing_is_kept(pictu
     assert replace(pictures, open=open_).broken() == [11, 17]
 
 
-def test_a_picture_that_vanishes_later_is_named(pictures, nothing_fits):
+def test_a_picture_that_is_deleted_later_is_named(pictures, nothing_fits):
     gone = []
 
     def open_(place):
@@ -199,16 +199,16 @@ def test_a_picture_that_vanishes_later_is_named(pictures, nothing_fits):
     data.batch(4, training)
     gone.append(True)
     with pytest.raises(InputError, match=r"picture \d+ cannot be used as an image: no \d+"):
-        # The first was guessed, and may have been read in time.
+        # The first batch may have been prefetched before the picture was deleted.
         [data.batch(4, training) for _ in range(2)]
 
 
-def test_all_of_a_streamed_split_can_be_held(pictures, nothing_fits):
+def test_a_streamed_split_can_be_loaded_completely(pictures, nothing_fits):
     whole = load(pictures).train.to(CPU)
     assert torch.equal(whole.images, in_memory().train.images)
     assert torch.equal(whole.labels, in_memory().train.labels)
 
 
-def test_what_may_be_held_is_a_share_of_memory():
+def test_the_memory_limit_is_an_eighth_of_physical_memory():
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     assert placement.memory_limit(CPU) == physical / 8

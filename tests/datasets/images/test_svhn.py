@@ -1,3 +1,5 @@
+"""SVHN is read from its .mat files."""
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from lipschitz.errors import InputError
 CPU = torch.device("cpu")
 
 
-def test_images_are_upright_and_the_digit_0_is_labelled_0(tmp_path, monkeypatch):
+def test_axes_are_reordered_and_label_10_becomes_0(tmp_path, monkeypatch):
     stored = write_svhn(tmp_path, monkeypatch)
     data = SVHN().load(tmp_path, CPU)
     for split, part in ((data.train, "train"), (data.held_out, "test")):

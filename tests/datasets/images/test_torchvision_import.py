@@ -1,4 +1,4 @@
-"""Each case is a torchvision of its own in a process of its own: what is declared to torch cannot be taken back."""
+"""torchvision is imported even without its compiled operators. Each test has a process, as torch keeps declarations."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ OTHERWISE_BROKEN = "raise RuntimeError('operator torchvision::roi_align does not
 
 @pytest.fixture
 def imported(tmp_path):
-    """Import a torchvision of the given source by the helper; return the process."""
+    """Import a torchvision with the given source in a new process; return the process."""
 
     def run(source):
         (tmp_path / "torchvision").mkdir()
@@ -43,19 +43,19 @@ def imported(tmp_path):
     return run
 
 
-def test_a_missing_operator_is_declared_and_the_whole_package_imported_again(imported):
+def test_a_missing_operator_is_declared_and_torchvision_imported_again(imported):
     process = imported(BROKEN)
     assert process.returncode == 0, process.stderr
     assert process.stdout.split("\n")[:3] == ["helper imported", "helper imported", "declared 1"]
 
 
-def test_nothing_is_declared_where_the_compiled_part_loads(imported):
+def test_nothing_is_declared_if_the_compiled_part_loads(imported):
     process = imported(HEALTHY)
     assert process.returncode == 0, process.stderr
     assert process.stdout.split("\n")[:2] == ["helper imported", "declared 0"]
 
 
-def test_another_failure_is_passed_on(imported):
+def test_another_import_error_is_raised_unchanged(imported):
     process = imported(OTHERWISE_BROKEN)
     assert process.returncode == 1
     assert "torchvision::roi_align does not exist" in process.stderr

@@ -1,3 +1,5 @@
+"""Gaussian mixtures and the Swiss roll: positions, shares and noise of their samples."""
+
 import math
 
 import numpy as np
@@ -28,7 +30,7 @@ def load(dataset):
         (TwentyFiveGaussians, 25, 0.05 / 2.828, [(0, 0), (4 / 2.828, -4 / 2.828), (2 / 2.828, 0)]),
     ],
 )
-def test_modes_lie_where_the_paper_puts_them(dataset, modes, std, some):
+def test_modes_are_at_the_positions_of_the_paper(dataset, modes, std, some):
     data = load(dataset)
     assert data.centers.shape == (modes, 2)
     assert data.std == pytest.approx(std)
@@ -37,7 +39,7 @@ def test_modes_lie_where_the_paper_puts_them(dataset, modes, std, some):
 
 
 @pytest.mark.parametrize("dataset", [EightGaussians, TwentyFiveGaussians])
-def test_samples_are_equally_many_round_gaussians_at_the_modes(dataset):
+def test_samples_are_isotropic_gaussians_with_equal_weights(dataset):
     data, n = load(dataset), 40_000
     offsets = draw(data, n)[:, None] - data.centers
     nearest = offsets.norm(dim=2).argmin(dim=1)
@@ -49,7 +51,7 @@ def test_samples_are_equally_many_round_gaussians_at_the_modes(dataset):
     assert abs(float(noise.T.corrcoef()[0, 1])) < 0.02
 
 
-def test_the_swiss_roll_is_scikit_learns():
+def test_the_swiss_roll_is_as_near_to_that_of_scikit_learn_as_two_draws_of_it():
     def theirs(seed):
         return make_swiss_roll(1000, noise=0.25, random_state=seed)[0][:, [0, 2]] / 7.5
 
@@ -57,17 +59,17 @@ def test_the_swiss_roll_is_scikit_learns():
     assert between < 1.3 * wasserstein1(theirs(1), theirs(2))
 
 
-def test_the_swiss_roll_lies_on_its_spiral_up_to_the_noise():
+def test_the_distance_of_the_swiss_roll_from_its_spiral_is_the_noise():
     data = load(SwissRoll)
     t = torch.linspace(1.5 * math.pi, 4.5 * math.pi, 4000, dtype=torch.float64)
     spiral = torch.stack([t * t.cos(), t * t.sin()], dim=1) / 7.5
     distance = torch.cdist(draw(data, 4000), spiral).min(dim=1).values
-    # Across a smooth curve the noise is Gaussian in one direction.
+    # Only the component of the noise across the curve changes the distance.
     assert float(distance.pow(2).mean().sqrt()) == pytest.approx(data.std, rel=0.05)
 
 
 @pytest.mark.parametrize("dataset", [EightGaussians, TwentyFiveGaussians, SwissRoll])
-def test_the_frame_holds_the_distribution_with_a_margin(dataset):
+def test_the_extent_contains_the_samples_with_a_margin(dataset):
     data = load(dataset)
     x = draw(data, 20_000)
     low, high = x.amin(dim=0), x.amax(dim=0)
@@ -79,7 +81,7 @@ def test_the_frame_holds_the_distribution_with_a_margin(dataset):
     assert xmax - xmin < 1.6 * float(high[0] - low[0])
 
 
-def test_a_scale_near_one_in_each_axis():
-    # Why the paper's code divides by 1.414, 2.828 and 7.5.
+def test_the_standard_deviation_of_each_axis_is_about_one():
+    # The paper's code divides by 1.414, 2.828 and 7.5 for this.
     for dataset in (EightGaussians, TwentyFiveGaussians, SwissRoll):
         assert np.allclose(draw(load(dataset), 20_000).std(dim=0), 1, atol=0.15)

@@ -1,4 +1,4 @@
-"""Pairs whose transport is worked out by hand: line, translation, ball_to_ring."""
+"""Pairs with optimal transport in closed form: line, translation, ball_to_ring."""
 
 import math
 
@@ -42,7 +42,7 @@ def points(*rows):
         (1e9, 1.0, 5e8),
     ],
 )
-def test_w1_on_the_line(scale, shift, w1):
+def test_w1_on_the_line_by_hand_and_by_scipy(scale, shift, w1):
     data = load(Line(scale=scale, shift=shift))
     assert data.w1 == pytest.approx(w1, rel=1e-8)
     middles = torch.linspace(-1, 1, 2001, dtype=torch.float64)
@@ -51,12 +51,12 @@ def test_w1_on_the_line(scale, shift, w1):
 
 
 @pytest.mark.parametrize(("scale", "shift"), [(2.0, 0.5), (0.5, -0.25), (0.5, 0.25), (3.0, -1.0)])
-def test_on_the_line_the_potential_has_its_kink_at_the_fixed_point(scale, shift):
+def test_the_potential_of_a_line_has_its_kink_at_the_fixed_point(scale, shift):
     data, fixed = load(Line(scale=scale, shift=shift)), shift / (1 - scale)
     left, at, right = y = points([fixed - 0.1], [fixed], [fixed + 0.1])
     moved = data.move(y)
     assert_close(moved[1], at)
-    # It rises toward where points are moved: outward where the map grows, inward where it shrinks.
+    # The potential rises in the direction of the move: outward if the map expands, inward if it shrinks.
     outward = 1.0 if scale > 1 else -1.0
     assert math.copysign(1, float(moved[0] - left)) == -outward
     assert math.copysign(1, float(moved[2] - right)) == outward
@@ -66,20 +66,20 @@ def test_on_the_line_the_potential_has_its_kink_at_the_fixed_point(scale, shift)
 
 
 @pytest.mark.parametrize(("scale", "shift"), [(1.0, -2.0), (3.0, -5.0), (0.5, -0.5), (1.0, 1e-9), (1 + 1e-12, 1.0)])
-def test_where_all_of_the_line_moves_one_way_the_potential_is_linear(scale, shift):
+def test_the_potential_of_a_line_without_a_fixed_point_is_linear(scale, shift):
     data, way = load(Line(scale=scale, shift=shift)), math.copysign(1, shift)
     x = torch.linspace(-10, 10, 101, dtype=torch.float64)[:, None]
     assert torch.equal(data.potential(x), way * x[:, 0])
     assert torch.equal(data.slope(x), torch.full_like(x, way))
 
 
-def test_q_on_the_line_is_uniform():
+def test_q_of_the_line_is_uniform():
     y = load(Line()).target(5000, rng())[:, 0]
     assert kstest(y.numpy(), "uniform", (-1, 2)).pvalue > 0.01
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 16, 64])
-def test_a_translation_is_by_the_distance_in_one_direction_for_all_points(dim):
+def test_a_translation_moves_all_points_by_the_distance_in_one_direction(dim):
     data = load(Translation(dim=dim, distance=3.0))
     y = torch.randn(100, dim, generator=rng(), dtype=torch.float64)
     moved = data.move(y) - y
@@ -91,9 +91,9 @@ def test_a_translation_is_by_the_distance_in_one_direction_for_all_points(dim):
 
 
 @pytest.mark.parametrize("dim", [2, 3, 16, 64])
-def test_a_translation_favours_neither_axes_nor_diagonals(dim):
+def test_the_direction_of_a_translation_is_neither_an_axis_nor_a_diagonal(dim):
     slope = load(Translation(dim=dim)).slope(torch.zeros(1, dim, dtype=torch.float64))[0]
-    # Of an axis the sum of moduli is one, of a diagonal √dim.
+    # The l1 norm of an axis is 1, that of a diagonal √dim.
     assert 1.1 < float(slope.abs().sum()) < 0.95 * math.sqrt(dim)
     assert_close(slope / slope[0], torch.arange(1, dim + 1, dtype=torch.float64))
 
@@ -107,7 +107,7 @@ def test_q_of_a_translation_is_standard_normal():
 @pytest.mark.parametrize(
     ("radius", "inner", "outer", "w1"), [(1, 2, 3, 28 / 15), (1, 1, 2, 14 / 9 - 2 / 3), (0.5, 1.5, 2, None)]
 )
-def test_w1_from_a_ball_to_a_ring(radius, inner, outer, w1):
+def test_w1_from_a_ball_to_a_ring_by_quadrature(radius, inner, outer, w1):
     data = load(BallToRing(radius=radius, inner=inner, outer=outer))
     area = outer**2 - inner**2
 
@@ -118,7 +118,7 @@ def test_w1_from_a_ball_to_a_ring(radius, inner, outer, w1):
     assert w1 is None or data.w1 == pytest.approx(w1)
 
 
-def test_a_thin_ring_far_away_keeps_its_digits():
+def test_w1_to_a_thin_distant_ring_is_accurate():
     data = load(BallToRing(radius=1, inner=1000, outer=1000 + 1e-9))
     assert data.w1 == pytest.approx(1000 - 2 / 3, rel=1e-12)
 
@@ -133,7 +133,7 @@ def test_the_ball_and_the_ring_are_uniform():
         assert kstest(torch.atan2(cloud[:, 1], cloud[:, 0]), "uniform", (-math.pi, 2 * math.pi)).pvalue > 0.01
 
 
-def test_a_point_of_the_ball_moves_outward_by_area():
+def test_a_point_of_the_ball_moves_outward_so_that_areas_correspond():
     data = load(BallToRing(radius=1, inner=1, outer=2))
     y = points([0.5, 0.0], [0.0, -1.0], [0.36, 0.48])
     assert_close(data.move(y), points([math.sqrt(1.75), 0.0], [0.0, -2.0], [0.6 * 2.08**0.5, 0.8 * 2.08**0.5]))
@@ -168,7 +168,7 @@ def test_the_centre_of_the_ball_moves_to_the_inner_rim(dtype):
         (BallToRing, {"radius": 0.0}, "radius"),
     ],
 )
-def test_what_is_no_such_pair_is_refused(kind, fields, found):
+def test_fields_without_a_valid_pair_are_refused(kind, fields, found):
     with pytest.raises(ValidationError, match=found) as caught:
         kind(**fields)
     (error,) = caught.value.errors()

@@ -1,3 +1,5 @@
+"""Funnels by formula and as published: optimal transport, files and their errors."""
+
 import math
 import os
 import pickle
@@ -24,7 +26,7 @@ def assigned(x, y):
     return float(costs[linear_sum_assignment(costs)].mean())
 
 
-def test_centres_stay_and_ends_stay():
+def test_centres_and_ends_of_rays_are_not_moved():
     pair = Funnels(dim=3, width=8).load(None, CPU)
     centers, _ = Funnels(dim=3, width=8)._drawn()
     for dtype in (torch.float32, torch.float64):
@@ -37,7 +39,7 @@ def test_centres_stay_and_ends_stay():
 
 
 @pytest.mark.parametrize("width", [4, 16])
-def test_exact_discrete_transport_in_the_plane_comes_down_to_w1(width):
+def test_discrete_optimal_transport_converges_to_w1(width):
     pair, generator = Funnels(width=width).load(None, CPU), rng()
     excesses = []
     for n in (100, 400, 800):
@@ -51,13 +53,13 @@ def test_exact_discrete_transport_in_the_plane_comes_down_to_w1(width):
         # |W1(P_n, Q_n) - W1(P, Q)| <= W1(P_n, P) + W1(Q_n, Q), each below the mean W1 of two samples of one law.
         noise = assigned(x, pair.plan(n, generator).source) + assigned(y, pair.plan(n, generator).target)
         assert abs(primal - pair.w1) < noise
-    # The excess of discrete transport over the dual is bias alone, and vanishes as samples grow.
+    # The excess of discrete transport over the dual is the bias of the samples, which vanishes as n grows.
     assert excesses[0] > excesses[1] > excesses[2]
     assert excesses[2] < 0.25 * excesses[0]
     assert excesses[2] < 0.1 * pair.w1
 
 
-def test_the_recipe_is_the_paper_s():
+def test_centres_biases_and_q_are_distributed_as_in_the_paper():
     centers, biases = Funnels(dim=64, width=256)._drawn()
     assert centers.abs().max() <= HALF
     assert float(centers.mean()) == pytest.approx(0, abs=0.05)
@@ -69,7 +71,7 @@ def test_the_recipe_is_the_paper_s():
     assert y.std(dim=0).tolist() == pytest.approx([2 * HALF / math.sqrt(12)] * 2, rel=0.02)
 
 
-def test_a_seed_is_another_pair_and_degree_is_part_of_the_hash():
+def test_the_hash_depends_on_seed_degree_and_width():
     hashes = {Funnels(**fields).load(None, CPU).hash for fields in ({}, {"seed": 1}, {"degree": 7.0}, {"width": 5})}
     assert len(hashes) == 4
 
@@ -99,12 +101,12 @@ def expect(monkeypatch, numbers):
     monkeypatch.setitem(PUBLISHED_HASHES, (2, 4), geometry.hash())
 
 
-def test_another_pair_of_the_same_shape_is_not_the_published_one(tmp_path, path):
+def test_an_unpublished_pair_of_the_same_shape_is_refused(tmp_path, path):
     torch.save(state(), path)
     assert "width_4.pt: not the published funnels; download benchmarks/nd/dim_2/width_4/" in refusal(tmp_path)
 
 
-def test_a_published_pair_is_that_of_the_numbers_in_its_file(tmp_path, path, monkeypatch):
+def test_a_published_pair_has_the_numbers_of_its_file(tmp_path, path, monkeypatch):
     formula = Funnels().load(None, CPU)
     torch.save(state(), path)
     expect(monkeypatch, state())
@@ -120,7 +122,7 @@ def test_a_published_pair_is_that_of_the_numbers_in_its_file(tmp_path, path, mon
     assert torch.equal(exact.source(50, rng()), formula.source(50, rng()))
 
 
-def test_without_a_root_it_is_data_below_the_working_folder(tmp_path, monkeypatch):
+def test_the_default_root_is_the_folder_data(tmp_path, monkeypatch):
     path = tmp_path / "data" / "funnels" / "dim_2" / "width_4.pt"
     path.parent.mkdir(parents=True)
     torch.save(state(), path)
@@ -129,7 +131,7 @@ def test_without_a_root_it_is_data_below_the_working_folder(tmp_path, monkeypatc
     assert Funnels(published=True).load(None, CPU).shape == (2,)
 
 
-def test_a_missing_file_says_where_it_is_published(tmp_path):
+def test_a_missing_file_is_named_with_its_origin(tmp_path):
     message = refusal(tmp_path, dim=16, width=64)
     assert str(tmp_path / "funnels" / "dim_16" / "width_64.pt") in message
     assert "--data-root" in message
@@ -141,20 +143,20 @@ def test_a_missing_file_says_where_it_is_published(tmp_path):
     [b"", b"hello", b"version https://git-lfs.github.com/spec/v1\n", pickle.dumps(os.getcwd, protocol=2)],
     ids=["empty", "text", "pointer", "code"],
 )
-def test_what_torch_cannot_read_safely_is_refused(tmp_path, path, content):
+def test_a_file_that_torch_cannot_load_safely_is_refused(tmp_path, path, content):
     path.write_bytes(content)
     message = refusal(tmp_path)
     assert message.startswith(f"{path}: damaged, or not a state dict written by torch.save (")
     assert "weights_only" not in message
 
 
-def test_a_truncated_file_is_damaged(tmp_path, path):
+def test_a_truncated_file_is_called_damaged(tmp_path, path):
     torch.save(state(), path)
     path.write_bytes(path.read_bytes()[:-200])
     assert refusal(tmp_path).startswith(f"{path}: damaged")
 
 
-def test_a_folder_in_its_place_cannot_be_read(tmp_path, path):
+def test_a_folder_instead_of_the_file_is_refused(tmp_path, path):
     path.mkdir()
     assert refusal(tmp_path) == f"{path}: cannot be read: Is a directory"
 
@@ -168,7 +170,7 @@ def test_a_folder_in_its_place_cannot_be_read(tmp_path, path):
         ({"net.0.weight": torch.zeros(4, 2), 7: 1}, "expected net.centers and net.bias alone, got net.0.weight, 7"),
     ],
 )
-def test_other_content_is_named(tmp_path, path, content, found):
+def test_unexpected_content_is_named(tmp_path, path, content, found):
     torch.save(content, path)
     assert f"{path}: {found}" in refusal(tmp_path)
 
@@ -198,7 +200,7 @@ def test_other_content_is_named(tmp_path, path, content, found):
         ({"net.bias": torch.full((4,), math.inf)}, "net.bias: expected finite numbers"),
     ],
 )
-def test_other_tensors_are_named(tmp_path, path, changed, found):
+def test_unexpected_tensors_are_named(tmp_path, path, changed, found):
     torch.save(state(**changed), path)
     assert f"{path}: {found}" in refusal(tmp_path)
 
@@ -216,13 +218,13 @@ def test_other_tensors_are_named(tmp_path, path, changed, found):
         ({"width": 5}, "published funnels of dim 2 and width 5 are not supported"),
     ],
 )
-def test_what_was_never_published_is_refused(fields, found):
+def test_fields_that_were_not_published_are_refused(fields, found):
     with pytest.raises(ValidationError, match=found):
         Funnels(published=True, **fields)
     assert Funnels(**fields).changed() == fields
 
 
 @pytest.mark.parametrize("fields", [{"dim": 0}, {"width": 0}, {"degree": 1.0}, {"degree": 0.5}, {"seed": -1}])
-def test_impossible_fields_are_refused(fields):
+def test_invalid_fields_are_refused(fields):
     with pytest.raises(ValidationError, match=next(iter(fields))):
         Funnels(**fields)

@@ -1,4 +1,4 @@
-"""What holds of every pair whose optimal transport is known: found by discovery, so a new file is tested as well."""
+"""Contracts of every pair with known optimal transport. Pairs are found by discovery, so a new file is tested, too."""
 
 import functools
 import math
@@ -62,7 +62,7 @@ def distances(pair: PairData, seed: int = 0) -> Tensor:
     return (plan.source - plan.target).norm(dim=1)
 
 
-def test_all_four_are_there():
+def test_the_four_kinds_of_pairs_are_found():
     assert {"ball_to_ring", "funnels", "line", "translation"} <= {dataset.name() for dataset in DEFAULTS}
 
 
@@ -78,7 +78,7 @@ def test_shapes_and_dtypes(dataset, pair):
         assert pair.potential(y).shape == (5,)
 
 
-def test_p_is_q_moved_row_by_row(pair):
+def test_each_sample_of_p_is_a_moved_sample_of_q(pair):
     assert torch.equal(pair.source(50, rng()), pair.move(pair.target(50, rng())))
     plan = pair.plan(50, rng())
     assert plan.target.dtype == torch.float64
@@ -87,22 +87,22 @@ def test_p_is_q_moved_row_by_row(pair):
     assert not torch.equal(plan.target, pair.plan(50, rng(1)).target)
 
 
-def test_one_load_is_like_another(dataset, pair):
+def test_loading_again_gives_the_same_pair(dataset, pair):
     again = dataset.load(None, CPU)
     assert torch.equal(again.source(50, rng()), pair.source(50, rng()))
     assert (again.w1, again.w1_error, again.hash) == (pair.w1, pair.w1_error, pair.hash)
 
 
-def test_every_pair_has_a_hash_of_its_own():
+def test_every_pair_has_another_hash():
     hashes = [loaded(dataset).hash for dataset in DEFAULTS + OTHERS]
     assert len(set(hashes)) == len(hashes)
     assert all(len(bytes.fromhex(one)) == 32 for one in hashes)
 
 
-def test_single_precision_moves_as_double_does(pair):
+def test_float32_and_float64_moves_agree(pair):
     y = pair.target(20_000, rng())
     assert_close(pair.move(y).double(), pair.move(y.double()), rtol=1e-5, atol=1e-4)
-    # On either side of a kink the gradient jumps.
+    # Near a kink rounding may choose the other side.
     agree = (pair.slope(y).double() - pair.slope(y.double())).norm(dim=1) < 1e-3
     assert agree.double().mean() > 0.995
 
@@ -117,28 +117,28 @@ def test_the_potential_is_1_lipschitz(pair):
         assert ((pair.potential(x) - pair.potential(y)).abs() <= (x - y).norm(dim=1) + 1e-9).all()
 
 
-def test_the_potential_falls_at_slope_one_where_p_lies(pair):
+def test_the_gradient_of_the_potential_at_p_has_norm_one(pair):
     plan = pair.plan(N, rng())
     slope = pair.slope(plan.target)
     assert_close(slope.norm(dim=1), torch.ones(N, dtype=torch.float64))
     equal = (gradient(pair.potential, plan.source) - slope).norm(dim=1) < 1e-6
-    # A point near a funnel's centre is moved so near to it that it rounds to the kink.
+    # A point near a funnel's centre may be rounded to the kink.
     assert equal.double().mean() > 0.98
 
 
-def test_the_dual_is_the_cost_of_every_point(pair):
+def test_the_difference_of_potentials_is_the_cost_of_each_point(pair):
     plan = pair.plan(N, rng())
     assert_close(pair.potential(plan.source) - pair.potential(plan.target), distances(pair), rtol=1e-9, atol=1e-12)
 
 
-def test_points_move_along_the_slope(pair):
+def test_points_move_in_the_direction_of_the_slope(pair):
     plan = pair.plan(N, rng())
     moved = plan.source - plan.target
     assert_close(moved, pair.slope(plan.target) * moved.norm(dim=1, keepdim=True), rtol=1e-6, atol=1e-9)
     assert (moved.norm(dim=1) > 0).double().mean() > 0.99
 
 
-def test_no_other_plan_is_cheaper(pair):
+def test_the_plan_is_optimal_for_its_samples(pair):
     plan = pair.plan(200, rng())
     costs = torch.cdist(plan.source, plan.target, compute_mode="donot_use_mm_for_euclid_dist").numpy()
     cheapest = costs[linear_sum_assignment(costs)].mean()
@@ -148,7 +148,7 @@ def test_no_other_plan_is_cheaper(pair):
 def test_the_order_along_a_ray_is_kept(pair):
     plan = pair.plan(N, rng())
     ray = pair.slope(plan.target)
-    # From y to T(y) the ray is one and the same.
+    # All points between y and T(y) lie on the same ray.
     share = torch.rand(N, 1, generator=rng(1), dtype=torch.float64) * 0.999
     further = torch.lerp(plan.target, plan.source, share)
     step = pair.move(further) - plan.source
@@ -167,7 +167,7 @@ def test_w1_is_the_mean_distance(pair):
     assert pair.w1_error < 0.002 * pair.w1
 
 
-def test_both_lie_in_the_frame_of_a_pair_in_the_plane(pair):
+def test_the_extent_of_a_pair_in_the_plane_contains_both_distributions(pair):
     if pair.dimension != 2:
         assert pair.extent is None
         return

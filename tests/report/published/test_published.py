@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lines import lines
 from synthetic import Plan, write_sweep
 from synthetic_transport import (
     CLIPPING,
@@ -19,6 +18,7 @@ from synthetic_transport import (
     Pairs,
     write_pairs,
 )
+from table_text import text_rows
 
 from lipschitz.report.published import critic_tables, ranks
 from lipschitz.report.published.critics import Family, families
@@ -116,7 +116,7 @@ def test_a_row_worked_out_by_hand(tmp_path: Path) -> None:
     cosine, *others = critic_tables.tables(family_of(tmp_path, plan))
     assert others == [], "no L2 or W1 was published there"
     half = T2 * 0.1 * math.sqrt(4 / 3)
-    assert lines(cosine) == [
+    assert text_rows(cosine) == [
         {
             "Dim": "2",
             "Funnels": "4",
@@ -146,7 +146,7 @@ def test_the_last_step_counts_and_not_the_best(tmp_path: Path) -> None:
     result["best"]["values"]["cosine_float32"] = 0.9
     path.write_text(json.dumps(result))
     (family,) = families(Summary(load(folder)))
-    (row,) = lines(critic_tables.tables(family)[0])
+    (row,) = text_rows(critic_tables.tables(family)[0])
     assert (row["Ours: mean"], row["Ours: prediction interval"]) == ("0.500", "–")
     assert row["In the 95 % prediction interval"] == "too few seeds"
 
@@ -154,11 +154,11 @@ def test_the_last_step_counts_and_not_the_best(tmp_path: Path) -> None:
 def test_published_values_meet_only_what_was_measured_as_they_were(tmp_path: Path) -> None:
     cosines = {(PENALTY.label, 2, 4): (0.9, 0.91, 0.92)}
     plan = Pairs((PENALTY,), (2,), (4,), cosines=cosines, rounding=0.1)
-    (row,) = lines(critic_tables.tables(family_of(tmp_path / "new", plan))[0])
+    (row,) = text_rows(critic_tables.tables(family_of(tmp_path / "new", plan))[0])
     assert (row["Ours: mean"], row["Ours - published"]) == ("0.810", "-0.035")
     old = family_of(tmp_path / "old", replace(plan, as_published=False))
     (table,) = critic_tables.tables(old)
-    (row,) = lines(table)
+    (row,) = text_rows(table)
     assert (row["Optimal potential"], row["Ours: mean"], row["Ours: n"]) == ("–", "–", "0")
     assert row["In the 95 % prediction interval"] == "not measured as published"
     assert "1 row with other steps: 1 not measured as published." in table.notes
@@ -170,7 +170,7 @@ def test_ours_stand_at_either_number_of_steps_that_the_published_may_be_of(tmp_p
     longer = replace(NORMALIZATION, steps=10_000)
     cosines = {(NORMALIZATION.label, 2, 4): (0.4, 0.5, 0.6)}
     table = critic_tables.tables(family_of(tmp_path, Pairs((CLIPPING, longer), (2,), (4,), cosines=cosines)))[0]
-    clipping, row = lines(table)
+    clipping, row = text_rows(table)
     assert (row["Steps: published"], row["Ours: mean"]) == ("10000 or 5000", "0.500")
     assert row["Ours: at the other steps"] == "0.250"
     assert (clipping["Steps: published"], clipping["Ours: at the other steps"]) == ("5000", "–")
@@ -210,9 +210,9 @@ def test_an_interval_ends_where_its_metric_does(tmp_path: Path) -> None:
     cosine, distance, _ = critic_tables.tables(
         family_of(tmp_path, Pairs((CLIPPING, SORTING), (16,), (4,), cosines=cosines))
     )
-    ends = [row["Ours: prediction interval"].split(" to ") for row in lines(cosine)]
+    ends = [row["Ours: prediction interval"].split(" to ") for row in text_rows(cosine)]
     assert (ends[0][0], ends[1][1]) == ("-1.000", "1.000")
-    assert lines(distance)[1]["Ours: prediction interval"].startswith("0 to ")
+    assert text_rows(distance)[1]["Ours: prediction interval"].startswith("0 to ")
 
 
 def test_only_seeds_that_finished_count_and_those_that_diverged_are_named(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_only_seeds_that_finished_count_and_those_that_diverged_are_named(tmp_pa
     }
     plan = Pairs((CLIPPING, PENALTY, SORTING), (2,), (4,), cosines={(PENALTY.label, 2, 4): (0.84, 0.1, 0.1)}, ends=ends)
     family = family_of(tmp_path, plan)
-    clipping, penalty = lines(critic_tables.tables(family)[0])
+    clipping, penalty = text_rows(critic_tables.tables(family)[0])
     assert (penalty["Ours: mean"], penalty["Ours: n"], penalty["In the 95 % prediction interval"]) == (
         "0.840",
         "1",
@@ -242,7 +242,7 @@ def test_only_seeds_that_finished_count_and_those_that_diverged_are_named(tmp_pa
 def test_l2_and_w1_stand_beside_theirs_and_the_true_w1s(tmp_path: Path) -> None:
     plan = Pairs((CLIPPING, SORTING), (16,), (4,), cosines={(CLIPPING.label, 16, 4): (0.3, 0.3, 0.3)})
     _, distance, w1 = critic_tables.tables(family_of(tmp_path, plan))
-    clipping, sorting = lines(distance)
+    clipping, sorting = text_rows(distance)
     assert (clipping["Published"], clipping["Ours: mean"], clipping["In the 95 % prediction interval"]) == (
         "6.90",
         "0.910",
@@ -251,7 +251,7 @@ def test_l2_and_w1_stand_beside_theirs_and_the_true_w1s(tmp_path: Path) -> None:
     assert "Within .03" not in clipping
     assert sorting["Published"] == "0.059", "as it was printed"
     # The synthetic critic's W1 is its cosine times the true one, 1.5.
-    assert next(row["Ours: mean"] for row in lines(w1)) == "0.450"
+    assert next(row["Ours: mean"] for row in text_rows(w1)) == "0.450"
     assert "The true W1, published and ours: dim 16, 4 funnels: 1.94 and 1.500." in w1.notes
 
 
@@ -272,9 +272,9 @@ def test_two_constraints_of_one_method_are_told_apart(tmp_path: Path) -> None:
     other = replace(CLIPPING, label="weight_clipping(c=0.1)", constraint={**CLIPPING.constraint, "c": 0.1})
     cosines = {(CLIPPING.label, 2, 4): (0.07, 0.08, 0.09), (other.label, 2, 4): (0.01, 0.02, 0.03)}
     family = family_of(tmp_path, Pairs((other, CLIPPING, SORTING), (2,), (4,), cosines=cosines))
-    rows = lines(critic_tables.tables(family)[0])
+    rows = text_rows(critic_tables.tables(family)[0])
     assert [row["Constraint"] for row in rows] == [other.label, CLIPPING.label, SORTING.label]
-    (row,) = lines(ranks.tables(family)[0])
+    (row,) = text_rows(ranks.tables(family)[0])
     assert row["clipping: ours"] == "2"
     assert "c 0.1 for 0.04" not in " ".join(ranks.tables(family)[0].notes), "the run with the published c is ranked"
 
@@ -294,7 +294,7 @@ def test_one_published_seed_reverses_nothing_that_seeds_of_ours_leave_open(
         (ONE_SIDED.label, 2, 64): tuple(0.5 + offset for offset in offsets),
     }
     (table,) = ranks.tables(family_of(tmp_path, Pairs((PENALTY, ONE_SIDED), (2,), (64,), cosines=cosines)))
-    (row,) = lines(table)
+    (row,) = text_rows(table)
     assert row["Pairs: reversed"] == reversed_
     assert row["Pairs: not apart"] == str(1 - int(reversed_))
 
@@ -310,7 +310,7 @@ def test_the_ranks_of_a_sweep_worked_out_by_hand(tmp_path: Path) -> None:
     ends = {(CLIPPING.label, 2, 64, seed): "diverged" for seed in (0, 1)}
     plan = Pairs((CLIPPING, PENALTY, ONE_SIDED, SORTING), (2,), (64,), cosines=cosines, ends=ends)
     (table,) = ranks.tables(family_of(tmp_path, plan))
-    assert lines(table) == [
+    assert text_rows(table) == [
         {
             "Dim": "2",
             "Funnels": "64",

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lines import lines
 from synthetic import Plan, write_sweep
 from synthetic_images import (
     CLIPPING,
@@ -23,6 +22,7 @@ from synthetic_images import (
     Gan,
     write_gans,
 )
+from table_text import text_rows
 
 from lipschitz.report.published import image_tables
 from lipschitz.report.published.images import differences, published_values
@@ -185,14 +185,14 @@ def test_every_work_compares_precision(tmp_path: Path) -> None:
     tables = tables_of(tmp_path, replace(RESIDUAL, values=values, training=training))
     assert len(tables) == len(works_on_images())
     for table in tables:
-        assert lines(table)[-1]["As published"] == "no"
+        assert text_rows(table)[-1]["As published"] == "no"
         assert any("precision tf32 for float32" in note for note in table.notes)
 
 
 def test_a_row_worked_out_by_hand(tmp_path: Path) -> None:
     """Seeds 28, 29 and 30, where 29.3 was published: s = 1, so t s / √3 = 2.48 and t s √(4/3) = 4.97."""
     (table,) = tables_of(tmp_path, Gan())
-    real, row = lines(table)
+    real, row = text_rows(table)
     half = T2 * math.sqrt(4 / 3)
     assert row == {
         "Data set": "cifar10",
@@ -226,7 +226,7 @@ def test_what_lies_outside_and_what_has_too_few_seeds(tmp_path: Path) -> None:
     outside = Gan(PENALTY, values={FID: (50.0, 50.1, 50.2)})
     few = Gan(PENALTY, "wasserstein", values={FID: (40.0, 41.0)})
     (table,) = tables_of(tmp_path, outside, few)
-    found = {row["Method"]: row for row in lines(table)}
+    found = {row["Method"]: row for row in text_rows(table)}
     assert found["GAN-GP"]["In the 95 % prediction interval"] == "no"
     assert found["WGAN-GP"]["In the 95 % prediction interval"] == "too few seeds"
     assert (found["WGAN-GP"]["Ours: n"], found["WGAN-GP"]["Ours: prediction interval"]) == ("2", "–")
@@ -235,14 +235,14 @@ def test_what_lies_outside_and_what_has_too_few_seeds(tmp_path: Path) -> None:
 
 def test_a_score_never_falls_below_one(tmp_path: Path) -> None:
     (table,) = tables_of(tmp_path, Gan(values={SCORE: (1.0, 1.5, 2.0)}))
-    row = lines(table)[1]
+    row = text_rows(table)[1]
     assert row["Ours: prediction interval"].startswith("1.00 to ")
     assert row["Published"] == "7.42 ± .08"
 
 
 def test_diverged_seeds_are_counted_and_in_no_mean(tmp_path: Path) -> None:
     (table,) = tables_of(tmp_path, Gan(values={FID: (28.0, None, 30.0)}), Gan(PENALTY, values={FID: (None, None)}))
-    penalty, row = lines(table)[1:]
+    penalty, row = text_rows(table)[1:]
     assert (row["Ours: mean"].split(" ")[0], row["Ours: n"], row["Ours: diverged"]) == ("29", "2", "1")
     assert (penalty["Ours: n"], penalty["Ours: diverged"]) == ("0", "2")
     assert penalty["In the 95 % prediction interval"] == "none finished"
@@ -251,22 +251,22 @@ def test_diverged_seeds_are_counted_and_in_no_mean(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["fid/modern", "fid/sngan/ema", "fid/sngan(n_real=8000)"])
 def test_another_protocol_never_stands_beside_the_papers(tmp_path: Path, name: str) -> None:
     (table,) = tables_of(tmp_path / "alone", Gan(values={name: (28.0, 29.0, 30.0)}))
-    row = lines(table)[1]
+    row = text_rows(table)[1]
     assert (row["Ours: mean"], row["Ours: n"], row["Ours - published"]) == ("–", "0", "–")
     assert row["In the 95 % prediction interval"] == "not measured as published"
     assert f"Measured by another protocol, not comparable here: {name} on cifar10." in table.notes
     beside = Gan(values={name: (1.0, 1.0, 1.0), FID: (28.0, 29.0, 30.0)})
     (table,) = tables_of(tmp_path / "beside", beside)
-    assert lines(table)[1]["Ours: mean"] == "29.0 ± 2.5"
+    assert text_rows(table)[1]["Ours: mean"] == "29.0 ± 2.5"
 
 
 def test_the_score_knows_no_number_of_real_images(tmp_path: Path) -> None:
     variant = "sngan(n_real=8000)"
     values = {f"fid/{variant}": (43.0, 44.0, 45.0), f"inception_score/{variant}": (8.7, 8.8, 8.9)}
     fid, score = tables_of(tmp_path, replace(HINGE, dataset=STL10, steps=200_000, values=values))
-    assert lines(fid)[1]["In the 95 % prediction interval"] == "not measured as published"
-    assert lines(score)[1]["Ours: mean"] == "8.80 ± 0.25"
-    assert lines(score)[1]["Steps: published"] == "200000"
+    assert text_rows(fid)[1]["In the 95 % prediction interval"] == "not measured as published"
+    assert text_rows(score)[1]["Ours: mean"] == "8.80 ± 0.25"
+    assert text_rows(score)[1]["Steps: published"] == "200000"
 
 
 def test_a_metric_that_nobody_measured_has_no_table(tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_a_metric_that_nobody_measured_has_no_table(tmp_path: Path) -> None:
 def test_notes_say_what_differs_row_by_row(tmp_path: Path) -> None:
     small = {"steps": 20, "model": DCGAN | {"width": 16}}
     (table,) = tables_of(tmp_path, Gan(**small), Gan(PENALTY | {"weight": 1.0}, "wasserstein", **small))
-    assert [row["As published"] for row in lines(table)[1:]] == ["no", "no"]
+    assert [row["As published"] for row in text_rows(table)[1:]] == ["no", "no"]
     said = (
         "Differences from the published runs: every row: steps 20 for 100000, width 16 for 64; "
         "WGAN-GP on cifar10, standard CNN: weight 1.0 for 10.0."
@@ -300,7 +300,7 @@ def test_rows_run_otherwise_are_counted_apart(tmp_path: Path) -> None:
 
 def test_what_no_setting_makes_as_published_is_said(tmp_path: Path) -> None:
     (table,) = tables_of(tmp_path, Gan(ORTHONORMAL))
-    assert lines(table)[1]["As published"] == "no"
+    assert text_rows(table)[1]["As published"] == "no"
     assert any("orthonormal in the paper" in note for note in table.notes)
 
 
@@ -313,7 +313,7 @@ def test_the_chosen_setting_is_shown_and_by_what_it_was_chosen(tmp_path: Path) -
     folder = write_gans(tmp_path, [*tuned, reported], [choice])
     assert tuned[0].configuration == reported.configuration
     (table,) = image_tables.tables(Summary(load(folder)))
-    (row,) = lines(table)[1:]
+    (row,) = text_rows(table)[1:]
     assert (row["Setting"], row["Ours: n"], row["Ours: mean"]) == ("A (chosen)", "3", "40.0 ± 2.5")
     assert "Chosen: the setting with the best fid/sngan on seeds 100, 101, which are in no mean." in table.notes
 
@@ -339,7 +339,7 @@ def test_no_interval_is_said_to_hold_a_published_best_of_several(tmp_path: Path)
 
 def test_settings_of_which_none_was_chosen_each_have_a_row(tmp_path: Path) -> None:
     (table,) = tables_of(tmp_path, Gan(), Gan(setting="A"))
-    assert [row["Setting"] for row in lines(table)[1:]] == ["C", "A"]
+    assert [row["Setting"] for row in text_rows(table)[1:]] == ["C", "A"]
     assert any("the best of them is biased" in note for note in table.notes)
 
 
@@ -347,14 +347,14 @@ def test_several_constraints_of_one_method_are_told_apart(tmp_path: Path) -> Non
     other = Gan(SN | {"power_iterations": 5}, label="spectral_normalization(power_iterations=5)")
     (table,) = tables_of(tmp_path, Gan(), other)
     labels = ["spectral_normalization", "spectral_normalization(power_iterations=5)"]
-    assert [row["Constraint"] for row in lines(table)[1:]] == labels
+    assert [row["Constraint"] for row in text_rows(table)[1:]] == labels
 
 
 def test_a_work_by_another_protocol_has_a_table_of_its_own(tmp_path: Path) -> None:
     values = {FID: (21.0, 22.0, 23.0), "fid/modern": (16.0, 17.0, 18.0)}
     paper, mimicry = tables_of(tmp_path, replace(RESIDUAL, values=values))
-    assert lines(paper)[1]["Ours: mean"] == "22.0 ± 2.5"
-    (row,) = lines(mimicry)
+    assert text_rows(paper)[1]["Ours: mean"] == "22.0 ± 2.5"
+    (row,) = text_rows(mimicry)
     assert (row["Published"], row["Ours: mean"]) == ("16.77 ± .04", "17.0 ± 2.5")
     assert mimicry.title.startswith("FID/modern")
     assert any("generator_batch_size 128 for 64" in note for note in mimicry.notes)

@@ -7,12 +7,12 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from sweeps import SMALL, write
+from sweeps import ONE_CPU, SMALL, ProgressLog, outcome, write
 
 from lipschitz.extensions.entry import config_of
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.local import run_jobs
+from lipschitz.sweep.engine.local import Local
 from lipschitz.training.observers.catalogue import OBSERVERS
 from lipschitz.training.observers.csv import Csv
 
@@ -68,29 +68,6 @@ OBSERVERS_FILE = """\
 """
 
 
-class Diary:
-    """Keeps the warnings of a sweep, and the steps of its runs."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-        self.steps: list[tuple[int, int]] = []
-
-    def started(self, job: Job) -> None:
-        pass
-
-    def stepped(self, job: Job, step: int) -> None:
-        self.steps.append((job.run.seed, step))
-
-    def warned(self, line: str) -> None:
-        self.warnings.append(line)
-
-    def returned(self, job: Job) -> None:
-        pass
-
-    def ended(self, job: Job) -> None:
-        pass
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "mine.py").write_text(dedent(OBSERVERS_FILE))
@@ -101,27 +78,26 @@ def folder(tmp_path: Path) -> Path:
 def jobs(folder: Path, out: str, *observers: Any, pack: int = 1) -> list[Job]:
     made = tuple(config_of(OBSERVERS, entry, folder) for entry in observers)
     (folder / out).mkdir(exist_ok=True)
-    job = Job(load_sweep(folder / "small.yaml").runs[0], folder / out, None, "cpu", {}, observers=made, pack=pack)
-    return [job, job.seeded(1)]
+    site = replace(ONE_CPU, observers=made)
+    job = Job(load_sweep(folder / "small.yaml").runs[0], folder / out, site, "cpu", {}, pack=pack)
+    return [job, job.with_seed(1)]
+
+
+def run(jobs: list[Job]) -> ProgressLog:
+    log = ProgressLog()
+    Local().run(jobs, jobs[0].site, log)
+    return log
 
 
 def told(job: Job, name: str = "lines.jsonl") -> list[Any]:
     return [json.loads(line) for line in (job.folder.path / name).read_text().splitlines()]
 
 
-def outcome(job: Job) -> Any:
-    result = job.folder.result()
-    assert result is not None
-    records = [(one["step"], one["metric"], one["value"]) for one in job.folder.records()]
-    return {**result, "seconds": 0}, records
-
-
 @pytest.mark.parametrize("pack", [1, 2])
 def test_each_run_has_observers_of_its_own(folder: Path, pack: int) -> None:
     watched = jobs(folder, "watched", "mine.py:Lines", {"mine.py:Lines": {"name_of_file": "again.jsonl"}}, pack=pack)
-    alone, diary = jobs(folder, "alone"), Diary()
-    run_jobs(watched, ["cpu"], diary)
-    run_jobs(alone, ["cpu"], Diary())
+    alone, log = jobs(folder, "alone"), run(watched)
+    run(alone)
     for job, same in zip(watched, alone, strict=True):
         (_, records) = outcome(job)
         w1 = [["record", step, value] for step, metric, value in records if metric == "w1"]
@@ -141,20 +117,21 @@ def test_each_run_has_observers_of_its_own(folder: Path, pack: int) -> None:
         ]
         assert told(job, "again.jsonl") == told(job)
         assert outcome(job) == outcome(same)
-    assert diary.warnings == []
-    assert sorted(diary.steps) == [(seed, step) for seed in (0, 1) for step in (40, 50, 80, 100, 120)]
+    assert log.warnings == []
+    stepped = [f"step {step} of {seed}" for seed in (0, 1) for step in (40, 50, 80, 100, 120)]
+    assert sorted(line for line in log.lines if line.startswith("step")) == sorted(stepped)
 
 
 @pytest.mark.parametrize(("signal", "step", "status"), [(15, 50, "waiting"), (9, 40, "failed")])
 def test_a_resumed_run_tells_them_where_it_goes_on(folder: Path, signal: int, step: int, status: str) -> None:
     watched = jobs(folder, "watched", {"mine.py:Lines": {"killed_at": 50, "signal": signal}}, "csv")
     alone = jobs(folder, "alone", "csv")
-    run_jobs(watched[:1], ["cpu"], Diary())
+    run(watched[:1])
     assert watched[0].folder.status() == status
     before = told(watched[0])
     assert before[-1] == ["step", 50]
     for one in (watched, alone):
-        run_jobs(one[:1], ["cpu"], Diary())
+        run(one[:1])
     after = told(watched[0])[len(before) :]
     assert after[0] == ["start", 0, step]
     assert [line[:2] for line in after if line[0] == "record"] == [["record", 80], ["record", 120]]
@@ -167,14 +144,16 @@ def test_a_resumed_run_tells_them_where_it_goes_on(folder: Path, signal: int, st
 
 
 def test_one_that_raises_costs_a_warning_and_nothing_else(folder: Path) -> None:
-    (job, _), diary = jobs(folder, "watched", "mine.py:Broken", "mine.py:Lines"), Diary()
-    run_jobs([job], ["cpu"], diary)
-    assert diary.warnings == [f"{job.folder.path}: observer Broken failed in on_record and is dropped: ValueError: no"]
+    job, _ = jobs(folder, "watched", "mine.py:Broken", "mine.py:Lines")
+    assert run([job]).warnings == [
+        f"{job.folder.path}: observer Broken failed in on_record and is dropped: ValueError: no"
+    ]
     assert job.folder.status() == "finished"
     assert told(job)[-1] == ["end", "finished"]
 
 
 def test_a_run_does_not_know_its_observers(folder: Path) -> None:
     job, _ = jobs(folder, "watched", "csv")
-    assert job.observers == (Csv(),)
-    assert job.run.id == replace(job, observers=()).run.id
+    assert job.site.observers == (Csv(),)
+    assert job.run.id == replace(job, site=ONE_CPU).run.id
+    assert "observer" not in json.dumps(job.run.definition(120))

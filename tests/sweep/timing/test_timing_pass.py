@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from recorded import RecordedGraph
+from fake_cuda_graph import FakeCudaGraph
 from sweeps import ONE_CPU, SMALL, TWO_CPUS, ProgressLog, write
 
 from lipschitz.sweep.definition.sweep_file import load_sweep
@@ -289,7 +289,7 @@ def test_what_a_gpu_was_not_seen_to_capture_and_pack_is_timed_again(tmp_path: Pa
 
 @pytest.mark.parametrize("setting", ["C", "{lr: 1e-3, decay: linear}"])
 def test_what_is_captured_takes_turns_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
-    monkeypatch.setattr("lipschitz.sweep.timing.one_round.CudaGraph", lambda _, generators: RecordedGraph(generators))
+    monkeypatch.setattr("lipschitz.sweep.timing.one_round.CudaGraph", lambda _, generators: FakeCudaGraph(generators))
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
     jobs = sweep_jobs(tmp_path, f"{dedent(SMALL)}settings: [{setting}]\n")
     (first, second) = (job.run.configuration for job in timing_groups(jobs)[0])

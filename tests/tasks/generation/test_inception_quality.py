@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from fake_inception import data, images, network
 from gan_terms import TERMS, with_terms
-from inception_stand_in import data, images, network
 
 from lipschitz.datasets.images.image_data import to_floats
 from lipschitz.errors import InputError

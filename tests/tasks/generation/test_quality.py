@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from inception_stand_in import data as small_data
+from fake_inception import data as small_data
 
 from lipschitz.datasets.images.digits import Digits
 from lipschitz.datasets.points.eight_gaussians import EightGaussians

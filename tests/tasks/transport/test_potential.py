@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from critics import CPU, FUNNELS, linear, translation, transport
+from small_transport_task import CPU, FUNNELS, linear_critic, translation, transport
 from torch import Tensor, nn
 
 from lipschitz.datasets.transport.funnels import Funnels
@@ -48,7 +48,7 @@ def test_what_is_measured_of_the_optimal_potential_and_its_multiples(data: PairD
 
 def test_a_linear_critic_by_hand() -> None:
     # Slope (0.6, 0.8, 0) / 2 against (1, 0, 0): cosine 0.6, distance² (0.3 - 1)² + 0.4², and 0.3 of 1.5 as the dual.
-    values = measured(linear(0.3, 0.4, 0.0), translation())
+    values = measured(linear_critic(0.3, 0.4, 0.0), translation())
     expected = {"cosine": 0.6, "l2": 0.65, "w1_dual": 0.45, "w1_error": 0.7, "w1_over_lower": 0.9, "w1_over_upper": 0.9}
     assert tuple(expected) == METRICS
     for name, value in expected.items():
@@ -69,7 +69,7 @@ def test_real_is_p_and_fake_is_q() -> None:
         0.0,
         "ramp",
     )
-    values = measured(nn.Sequential(*linear(2.0, bias=0.0), nn.ReLU()), data)
+    values = measured(nn.Sequential(*linear_critic(2.0, bias=0.0), nn.ReLU()), data)
     assert values["gradient_norm/real"] == values["gradient_norm_max/real"] == pytest.approx(2, rel=1e-6)
     assert values["gradient_norm/fake"] == 0
     assert 0 < values["gradient_norm/interpolated"] < 2
@@ -80,10 +80,10 @@ def test_real_is_p_and_fake_is_q() -> None:
 
 
 def test_a_critic_without_slope_and_one_without_bound_are_measured_too() -> None:
-    flat = measured(linear(0.0, 0.0, 0.0), translation())
+    flat = measured(linear_critic(0.0, 0.0, 0.0), translation())
     assert [flat[name] for name in METRICS[:4]] == [0, 1, 0, 1]
     assert all(math.isnan(flat[name]) for name in METRICS[4:])
-    unbounded = measured(nn.Sequential(*linear(1.0, 0.0, 0.0), Squared()), translation())
+    unbounded = measured(nn.Sequential(*linear_critic(1.0, 0.0, 0.0), Squared()), translation())
     assert unbounded["lipschitz_upper"] == math.inf
     assert math.isnan(unbounded["w1_over_upper"])
     assert math.isfinite(unbounded["w1_over_lower"])

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pytest
 import torch
-from critics import FUNNELS, translation, transport
+from small_transport_task import FUNNELS, translation, transport
 from torch import Tensor, nn
 
 from lipschitz.constraints.base import Constraint, Refusal

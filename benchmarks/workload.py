@@ -1,4 +1,4 @@
-"""The workload of the step benchmarks: the task's own discriminator step, on images that are noise."""
+"""SN-GAN's standard CNN on noise images: the training whose steps the benchmarks time."""
 
 import torch
 
@@ -16,14 +16,14 @@ IMAGES = 512
 
 
 def noise_images(size: int, device: torch.device = CPU) -> ImageData:
-    """Return uint8 images ``(512, 3, size, size)``, the same at every call: what they show costs nothing."""
+    """Return uint8 images ``(512, 3, size, size)`` of uniform noise, the same at every call."""
     rng = torch.Generator().manual_seed(0)
     images = torch.randint(256, (IMAGES, 3, size, size), generator=rng, dtype=torch.uint8)
     split = Split(images, torch.zeros(IMAGES, dtype=torch.int64))
     return ImageData.load(split, split, device, classes=1)
 
 
-def generation(
+def dcgan_training(
     constraint: Constraint,
     *,
     width: int,
@@ -35,7 +35,7 @@ def generation(
     precision: Precision = "float32",
     seed: int = 0,
 ) -> GANTraining:
-    """Return the training of SN-GAN's standard CNN; two of them draw the same batches in turn."""
+    """Return the training of SN-GAN's standard CNN. Two trainings with one seed draw the same batches."""
     return GANTraining(
         noise_images(size, device),
         Terms(

@@ -1,11 +1,11 @@
-"""What several processes make of a CPU's cores: iterations per second of all of them, over those of one alone."""
+"""Measure the throughput of one worker process for each CPU core, relative to a single worker."""
 
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from discriminator import CPU, generation
+from workload import CPU, dcgan_training
 
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.cpu import cpu_cores
@@ -39,16 +39,17 @@ def points(seed: int) -> GANTraining:
 
 def images(seed: int) -> GANTraining:
     """Return the training of SN-GAN's CNN at a quarter of its width on 32x32 images, with spectral normalization."""
-    return generation(SpectralNormalization(), width=16, size=32, batch_size=64, seed=seed)
+    return dcgan_training(SpectralNormalization(), width=16, size=32, batch_size=64, seed=seed)
 
 
 WORKLOADS: dict[str, Callable[[int], GANTraining]] = {"points, mlp": points, "images, dcgan of width 16": images}
 
 
 def scaling(workload: str, seconds: float, rounds: int) -> dict[str, Any]:
-    """Return the throughput of one worker and of one a core, in turn for ``rounds``, and the median ratio.
+    """Return the throughput ``alone`` of one worker and ``together`` of one worker for each core, and their ``ratio``.
 
-    Each worker is a process as a sweep starts it, with a training of its own.
+    Both are measured in turn, ``rounds`` times for ``seconds`` each; each value is a median with its interval. The
+    workers are processes as a sweep starts them, each with another seed.
     """
     context, count = worker_context(), cpu_cores()
     ends = [context.Pipe() for _ in range(count)]
@@ -58,7 +59,7 @@ def scaling(workload: str, seconds: float, rounds: int) -> dict[str, Any]:
     ]
     for process, (_, theirs) in zip(processes, ends, strict=True):
         process.start()
-        # So that the end of a process is the end of its channel.
+        # Only the process then holds this end, so the pipe closes when the process ends.
         theirs.close()
     channels = [ours for ours, _ in ends]
     try:
@@ -87,7 +88,7 @@ def _throughput(channels: list[Connection], seconds: float) -> float:
 
 
 def _train(workload: str, seed: int, channel: Connection) -> None:
-    """Say that it is ready; then, as often as it is sent seconds, train for so long and send iterations per second."""
+    """Send "ready" after a warm-up. For each number of seconds received, train that long and send iterations/s."""
     set_up_torch()
     task = WORKLOADS[workload](seed)
     for _ in range(WARM_UP):

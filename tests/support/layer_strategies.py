@@ -49,7 +49,7 @@ def convolutions(draw: st.DrawFn, *, grouped: bool = True) -> Drawn:
 
 @st.composite
 def transposed_convolutions(draw: st.DrawFn, *, grouped: bool = True) -> Drawn:
-    """Draw a ConvTranspose2d with the same and an output padding."""
+    """Draw a ConvTranspose2d with the same options and an output padding."""
     kernel, padding, dilation = draw(st.integers(1, 4)), draw(st.integers(0, 2)), draw(st.integers(1, 2))
     stride, size, groups = (
         draw(st.integers(1, 3)),
@@ -66,7 +66,7 @@ def transposed_convolutions(draw: st.DrawFn, *, grouped: bool = True) -> Drawn:
 
 @st.composite
 def linears(draw: st.DrawFn) -> Drawn:
-    """Draw a Linear layer, for inputs with one axis or with another axis before it."""
+    """Draw a Linear layer, for inputs with one or two axes."""
     inputs, outputs, before = draw(st.integers(1, 6)), draw(st.integers(1, 6)), draw(st.sampled_from([(), (3,)]))
     torch.manual_seed(draw(st.integers(0, 1000)))
     return Drawn(nn.Linear(inputs, outputs).double(), torch.Size((*before, inputs)))

@@ -1,4 +1,4 @@
-"""A quick network in the place of Inception, and small images."""
+"""A small network that replaces Inception, and small random images."""
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ CPU = torch.device("cpu")
 
 
 def network(seed=0, sha256="a" * 64):
-    """Features that are random functions of coarse colours; positive, as Inception's are."""
+    """Return random features of coarse colours, positive like Inception's."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, DIMENSIONS), nn.ReLU())

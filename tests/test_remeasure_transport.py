@@ -1,4 +1,4 @@
-"""What a finished run did not record yet is added, and what it recorded comes out again."""
+"""Metrics are added to a finished run, if its recorded metrics are measured again with the same values."""
 
 import importlib.util
 import json
@@ -29,9 +29,9 @@ evaluation: {every: 2, samples: 64, gradient_samples: 4}
 
 
 @pytest.fixture
-def again() -> Any:
-    path = Path(__file__).parents[1] / "benchmarks" / "transport_again.py"
-    spec = importlib.util.spec_from_file_location("transport_again", path)
+def script() -> Any:
+    path = Path(__file__).parents[1] / "benchmarks" / "remeasure_transport.py"
+    spec = importlib.util.spec_from_file_location("remeasure_transport", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -41,7 +41,7 @@ def again() -> Any:
 
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
-    """A finished run on funnels that pass for published, whose records lack what was added later."""
+    """A finished run on funnels that count as published, whose result lacks the metrics that were added later."""
     centers, biases = Funnels()._drawn()
     monkeypatch.setitem(PUBLISHED_HASHES, (2, 4), Geometry(centers, biases, 8.0).hash())
     pair = tmp_path / "data" / "funnels" / "dim_2" / "width_4.pt"
@@ -62,10 +62,10 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     return job
 
 
-def test_a_finished_run_gains_what_is_new(again: Any, job: Job) -> None:
+def test_new_metrics_are_added_to_a_finished_run(script: Any, job: Job) -> None:
     before, records = job.folder.result(), job.folder.records()
     assert before is not None
-    assert again.measure_again(job) == "measured again"
+    assert script.remeasure(job) == "measured"
     after = job.folder.result()
     assert after is not None
     for old, new in ((before["last"], after["last"]), (before["best"]["values"], after["best"]["values"])):
@@ -77,14 +77,14 @@ def test_a_finished_run_gains_what_is_new(again: Any, job: Job) -> None:
     recorded = {record["metric"]: record["value"] for record in records if record["step"] == 4}
     assert [record["value"] for record in added] == [recorded[name] for name in AS_PUBLISHED]
     assert [origin["commit"] for origin in job.folder.origins()] == ["old", "new"]
-    assert again.measure_again(job) == "left alone, nothing is new"
+    assert script.remeasure(job) == "unchanged: it has the new metrics"
 
 
-def test_a_number_that_comes_out_different_leaves_the_run_alone(again: Any, job: Job) -> None:
+def test_a_run_whose_recorded_value_differs_is_not_changed(script: Any, job: Job) -> None:
     path = job.folder.path / "result.json"
     result = json.loads(path.read_text())
     result["last"]["cosine"] += 1e-12
     path.write_text(json.dumps(result))
     before = path.read_bytes()
-    assert again.measure_again(job) == "left alone, cosine came out different"
+    assert script.remeasure(job) == "unchanged: other values than recorded: cosine"
     assert path.read_bytes() == before

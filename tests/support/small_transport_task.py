@@ -1,4 +1,4 @@
-"""Pairs and critics that the tests of transport share."""
+"""The task transport with a small critic, a translation as a pair of distributions, and a linear critic."""
 
 import torch
 from torch import nn
@@ -25,7 +25,7 @@ SETTING = Setting(lr=1e-3, betas=(0.0, 0.9))
 
 
 def translation(dimension: int = 3) -> PairData:
-    """Q standard normal, P the same moved along the first axis."""
+    """Q is standard normal; P is Q moved by `DISTANCE` along the first axis."""
     direction = torch.eye(dimension, dtype=torch.float64)[0]
     return PairData(
         dimension,
@@ -65,7 +65,7 @@ def transport(
     )
 
 
-def linear(*weights: float, bias: float = 0.3) -> nn.Sequential:
+def linear_critic(*weights: float, bias: float = 0.3) -> nn.Sequential:
     layer = nn.Linear(len(weights), 1)
     layer.weight.data, layer.bias.data = torch.tensor([weights]), torch.tensor([bias])
     return nn.Sequential(layer)

@@ -1,25 +1,25 @@
-"""The peers: other implementations of a training of ours, on the same networks, from the same weights."""
+"""The other implementations that our training step is compared with: same networks, same initial weights."""
 
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from discriminator import generation, noise_images
-from normalised import (
+from other_spectral_norms import (
     MIMICRY,
     TORCHGAN,
     Library,
-    by_hook,
-    by_mimicry,
-    by_parametrization,
-    by_torchgan,
-    start_parametrizations,
+    TorchSpectralNorm,
+    apply_torch_hook,
+    apply_torch_mimicry,
+    apply_torch_parametrization,
+    apply_torchgan,
+    start_at_leading_vectors,
 )
 from same_step import Steps
 from textbook import GAN, SNGAN, WGAN, WGANGP, Loop
 from torch import nn
-from torch_spectral_norm import TorchSpectralNorm
+from workload import dcgan_training, noise_images
 
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.gradient_penalty import GradientPenalty
@@ -36,33 +36,35 @@ Workload = dict[str, Any]
 
 
 class Ours(NamedTuple):
-    """A constraint of ours with a loss and a setting that makes one discriminator update per generator update."""
+    """Our side of a comparison: a constraint, a loss, and a setting with one discriminator update per step."""
 
     constraint: Constraint
     loss: str
     setting: Setting
 
     def build(self, workload: Workload) -> GANTraining:
-        """Return its training."""
-        return generation(self.constraint, loss=self.loss, setting=self.setting, **workload)
+        """Build the training."""
+        return dcgan_training(self.constraint, loss=self.loss, setting=self.setting, **workload)
 
 
 class Peer(NamedTuple):
     """Another implementation of the same training."""
 
     what: str
+    label: str
+    """Short name for the figure."""
     ours: Ours
     train: Callable[[Setting, Workload], Steps]
     library: Library | None = None
-    """What has to be installed."""
+    """The package that must be installed, if any."""
 
     def build(self, workload: Workload) -> Steps:
-        """Return its training."""
+        """Build the training."""
         return self.train(self.ours.setting, workload)
 
 
 def textbook(loop: type[Loop], prepare: Callable[[nn.Module], None] | None = None) -> Callable[..., Loop]:
-    """Return what builds ``loop`` on our initial networks, the discriminator changed in place by ``prepare``."""
+    """Return a function that builds ``loop`` on our initial networks, after ``prepare`` changed the discriminator."""
 
     def train(setting: Setting, workload: Workload) -> Loop:
         size, device = workload["size"], workload["device"]
@@ -79,14 +81,14 @@ def textbook(loop: type[Loop], prepare: Callable[[nn.Module], None] | None = Non
 
 
 def torch_in_our_step(setting: Setting, workload: Workload) -> GANTraining:
-    """Return our own training, in which torch's parametrization takes the place of our constraint."""
-    task = generation(TorchSpectralNorm(), setting=setting, **workload)
-    start_parametrizations(task.discriminator)
+    """Return our own training with torch's parametrization instead of our constraint."""
+    task = dcgan_training(TorchSpectralNorm(), setting=setting, **workload)
+    start_at_leading_vectors(task.discriminator)
     return task
 
 
 def _optimiser(setting: Setting) -> Callable[..., torch.optim.Optimizer]:
-    """Return torch's optimiser as it comes, but for the setting's numbers."""
+    """Return torch's optimiser with the numbers of the setting and torch's other defaults."""
     if setting.optimiser.name() == "rmsprop":
         return partial(torch.optim.RMSprop, lr=setting.lr)
     return partial(torch.optim.Adam, lr=setting.lr, betas=setting.betas)
@@ -94,50 +96,58 @@ def _optimiser(setting: Setting) -> Callable[..., torch.optim.Optimizer]:
 
 _NORMALIZATION = Ours(SpectralNormalization(), "hinge", SETTINGS["C"])
 _PENALTY = Ours(GradientPenalty(), "wasserstein", Setting(lr=1e-4, betas=(0.0, 0.9)))
-# Clipped from the start: else the first update is the clipping of weights ten times too large, and hides the rest.
+# The initial weights are ten times larger than c. Without initial clipping the first update would only show that.
 _CLIPPING = WeightClipping(initial=True)
 
 PEERS = {
     "torch_parametrization": Peer(
         "`torch.nn.utils.parametrizations.spectral_norm` in a plain SN-GAN loop",
+        "SN, torch's parametrization, textbook loop",
         _NORMALIZATION,
-        textbook(SNGAN, by_parametrization),
+        textbook(SNGAN, apply_torch_parametrization),
     ),
     "torch_hook": Peer(
         "the older `torch.nn.utils.spectral_norm` in the same loop",
+        "SN, torch's older hook, textbook loop",
         _NORMALIZATION,
-        textbook(SNGAN, by_hook),
+        textbook(SNGAN, apply_torch_hook),
     ),
     "torch_mimicry": Peer(
         "the layers of the library torch_mimicry in the same loop",
+        "SN, mimicry's layers, textbook loop",
         _NORMALIZATION,
-        textbook(SNGAN, by_mimicry),
+        textbook(SNGAN, apply_torch_mimicry),
         MIMICRY,
     ),
     "torchgan": Peer(
         "the layer of the library torchgan in the same loop",
+        "SN, torchgan's layer, textbook loop",
         _NORMALIZATION,
-        textbook(SNGAN, by_torchgan),
+        textbook(SNGAN, apply_torchgan),
         TORCHGAN,
     ),
     "torch_in_our_step": Peer(
         "torch's parametrization in our own step, so that nothing but the constraint differs",
+        "SN, torch's parametrization, our loop",
         _NORMALIZATION,
         torch_in_our_step,
     ),
-    "wgan_gp": Peer("a plain WGAN-GP loop", _PENALTY, textbook(WGANGP)),
+    "wgan_gp": Peer("a plain WGAN-GP loop", "WGAN-GP, textbook loop", _PENALTY, textbook(WGANGP)),
     "wgan": Peer(
         "a plain WGAN loop, with Adam",
+        "WGAN, textbook loop",
         Ours(_CLIPPING, "wasserstein", SETTINGS["C"]),
         textbook(WGAN, _CLIPPING.project),
     ),
     "wgan_rmsprop": Peer(
         "a plain WGAN loop, with RMSProp as in its paper",
+        "WGAN, textbook loop with RMSProp",
         Ours(_CLIPPING, "wasserstein", Setting(optimiser="rmsprop", lr=5e-5)),
         textbook(WGAN, _CLIPPING.project),
     ),
     "gan": Peer(
         "a plain GAN loop without a constraint",
+        "GAN, textbook loop",
         Ours(NoConstraint(), "non_saturating", SETTINGS["C"]),
         textbook(GAN),
     ),

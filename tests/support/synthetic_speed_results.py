@@ -1,4 +1,4 @@
-"""Results of ``benchmarks/speed.py`` as a GPU would leave them: synthetic, to see tables, goals and figures made."""
+"""Synthetic results of ``benchmarks/speed.py`` on a GPU, for tests of its tables, goals and figures."""
 
 from typing import Any
 

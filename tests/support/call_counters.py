@@ -11,8 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 TRANSFERS = {Tensor.tolist, Tensor.item, Tensor.cpu, Tensor.__float__, Tensor.__int__, Tensor.__bool__}
 
 
-class Calls(TorchDispatchMode):
-    """Counts the operators of ATen by name."""
+class AtenCalls(TorchDispatchMode):
+    """Counts the calls of ATen operators by name."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Calls(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-class Transfers(TorchFunctionMode):
+class HostCopies(TorchFunctionMode):
     """Counts by dtype how often a tensor's values are copied to Python. On a device each such copy synchronises.
 
     Tests without a device use one dtype for host tensors and another for tensors that stand for the device's.

@@ -1,12 +1,13 @@
-"""A graph on the CPU: what CUDA makes of a captured piece of work, imitated operator by operator.
+"""An imitation of a CUDA graph on the CPU, which records and replays ATen operators.
 
-As on a GPU the work runs once to be recorded, and leaves no trace; each replay does the same operators again on the
-same memory, with the same numbers where the host gave them, drawing on from the generators. Whatever the host decided
-or computed while it recorded, or put at another address, is wrong from the second replay on. Refused is what waits for
-a value, shapes that depend on values, decompositions by cuSOLVER, tensors made of numbers on the host, and draws from
-generators that are not known.
+As on a GPU, recording runs the work once and undoes its effects. Each replay runs the same operators on the same memory
+and draws further from the generators. Numbers that the host computed while recording stay the same in every replay.
+Therefore work that depends on a decision of the host, or on a tensor at another address, is wrong from the second
+replay on.
 
-Not imitated are streams, memory that a pool gives out twice, and copies of tensors that lie on the host already.
+Recording refuses operators that wait for a value, shapes that depend on values, decompositions by cuSOLVER, tensors
+made of host numbers, and draws from unknown generators. Streams, reuse of memory by a pool, and copies of tensors on
+the host are not imitated.
 """
 
 from collections.abc import Callable, Iterable
@@ -37,8 +38,8 @@ WAITS = {
 }
 
 
-class RecordedGraph:
-    """`lipschitz.training.iterations.Graph` for tensors on the CPU."""
+class FakeCudaGraph:
+    """Replaces `lipschitz.training.iterations.Graph` for tensors on the CPU."""
 
     def __init__(self, generators: Iterable[torch.Generator]) -> None:
         self._generators = list(generators)
@@ -83,13 +84,13 @@ class _Tape(TorchDispatchMode):
         outs = func(*args, **kwargs)
         shared = {_memory(tensor) for tensor in inputs}
         self._made.update(_memory(out) for out in _tensors(outs) if _memory(out) not in shared)
-        # A view is the same memory at every replay; what it is of is written anew.
+        # A view needs no replay: its memory is the same, and its base is written by another operator.
         if not func.is_view:
             self.calls.append((func, args, kwargs, outs))
         return outs
 
     def undo(self) -> None:
-        """Put back what was in memory before the work was recorded."""
+        """Restore the memory from before the recording."""
         for storage, before in self._before.values():
             storage.copy_(before)
 
@@ -98,11 +99,11 @@ class _Tape(TorchDispatchMode):
         if name in WAITS:
             raise RuntimeError(f"operation not permitted when stream is capturing: {name}")
         if torch.Tag.nondeterministic_seeded in func.tags:
-            # Torch hands on another Python object for the same generator: its state tells which it is.
+            # Torch passes another Python object for the same generator, so generators are compared by state.
             given = [value for value in tree_flatten((args, kwargs))[0] if isinstance(value, torch.Generator)]
             known = [generator.get_state() for generator in self._generators]
             if not any(torch.equal(one.get_state(), state) for one in given for state in known):
-                raise RuntimeError(f"{name} draws from a generator that the graph was not told of")
+                raise RuntimeError(f"{name} draws from an unknown generator")
 
 
 def _tensors(values: Any) -> list[Tensor]:

@@ -1,10 +1,10 @@
-"""Measure the last and best critics of finished runs again, for metrics that their runs did not record yet.
+"""Add metrics to finished transport runs: measure their last and best critics again from the checkpoint.
 
-    python benchmarks/transport_again.py benchmarks/NAME.yaml results/NAME --data-root DIR
+    python benchmarks/remeasure_transport.py benchmarks/NAME.yaml results/NAME --data-root DIR
 
-Each run is restored from its last checkpoint. Its cosine, squared gradient error and W1 must come out as they were
-recorded, digit for digit; else the run is left as it is, and named. The records of the last step and the result gain
-what is new, and run.json the commit that measured it.
+Each run is restored from its last checkpoint. Its cosine, squared gradient error and W1 must equal the recorded values
+in every digit; otherwise the run is not changed, and the difference is printed. The new metrics are added to the
+records of the last step and to the result. run.json gets the commit that measured them.
 """
 
 import argparse
@@ -26,7 +26,7 @@ KNOWN = ("cosine", "l2", "w1_dual", "w1_error")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, help="sweep file")
-    parser.add_argument("folder", type=Path, help="its results, with the runs")
+    parser.add_argument("folder", type=Path, help="its results folder, with the runs")
     parser.add_argument("--data-root", type=Path)
     options = parser.parse_args()
     set_up_torch()
@@ -34,19 +34,19 @@ def main() -> None:
     for run in load_sweep(options.file).runs:
         job = Job(run, options.folder, Site(("cpu",), options.data_root), "cpu", origin)
         if job.folder.status() == "finished":
-            print(f"{measure_again(job)}: {run.id}", flush=True)
+            print(f"{run.id}: {remeasure(job)}", flush=True)
 
 
-def measure_again(job: Job) -> str:
-    """Add what is new to one finished run; return what was done, or why not."""
+def remeasure(job: Job) -> str:
+    """Add the new metrics to one finished run. Return "measured", or why the run is unchanged."""
     folder = job.folder
     result, (state, _) = folder.result() or {}, load(folder.checkpoint, folder.previous_checkpoint)
     if not result.get("best") or state is None or state["step"] != result["step"]:
-        return "left alone, no checkpoint of its last step"
+        return "unchanged: no checkpoint of the last step"
     if AS_PUBLISHED[0] in result["last"]:
-        return "left alone, nothing is new"
+        return "unchanged: it has the new metrics"
     if state.get("format") != FORMAT:
-        return "left alone, its checkpoint is of another version"
+        return "unchanged: its checkpoint is of another version"
     task = job.build()
     task.load_state_dict(state["task"])
     last = task.evaluate(f"step {state['step']}")
@@ -54,7 +54,7 @@ def measure_again(job: Job) -> str:
     best = task.evaluate("best")
     for recorded, values in ((result["last"], last), (result["best"]["values"], best)):
         if different := [name for name in KNOWN if recorded[name] != values[name]]:
-            return f"left alone, {', '.join(different)} came out different"
+            return f"unchanged: other values than recorded: {', '.join(different)}"
         recorded.update(_new(values))
     facts = task.facts()
     result["floor"].update(_new(facts["floor"]))
@@ -65,7 +65,7 @@ def measure_again(job: Job) -> str:
     )
     folder.define({**folder.definition(), "provenance": [*folder.origins(), job.provenance]})
     write_json(folder.path / "result.json", result)
-    return "measured again"
+    return "measured"
 
 
 def _new(values: dict[str, Any]) -> dict[str, Any]:

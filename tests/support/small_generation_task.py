@@ -1,4 +1,4 @@
-"""GANs of a precision that its tests share."""
+"""The task generation with a small GAN on points or digits, in a given precision."""
 
 import torch
 from gan_terms import TERMS, with_terms

@@ -1,4 +1,4 @@
-"""What a call does whatever the clock says: floating-point operations, ATen calls, and memory."""
+"""Count the floating-point operations, ATen calls and peak memory of a call: numbers that no clock changes."""
 
 from collections.abc import Callable
 from itertools import accumulate
@@ -11,13 +11,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 
-class Operations(NamedTuple):
-    """Counts of one call; they do not depend on the machine's speed."""
+class OperationCounts(NamedTuple):
+    """Counts of one call. They do not depend on the speed of the machine."""
 
     gflop: float
-    """10⁹ floating-point operations of convolutions and products with a matrix, additions counted; FFTs are not."""
+    """10⁹ floating-point operations of convolutions and matrix products, additions included, FFTs not included."""
     aten_calls: int
-    """Operators that reach the device: on a GPU that runs them one by one, launches."""
+    """Operators that run on the device. On a GPU without CUDA graphs each is a kernel launch."""
     peak_mib: float
     """Largest memory that the call holds beyond what was held before it, in MiB."""
 
@@ -30,11 +30,11 @@ _FORMULAS = {**flop_registry, torch.ops.aten.mv: _matrix_vector}
 
 
 _EMPTY = {torch.ops.aten.empty, torch.ops.aten.empty_like, torch.ops.aten.empty_strided, torch.ops.aten.new_empty}
-"""Calls that allocate and launch nothing."""
+"""Calls that allocate memory and launch no kernel."""
 
 
 class _Counter(TorchDispatchMode):
-    """Counts by torch's own formulas. Its `FlopCounterMode` also tracks modules, which a double backward breaks."""
+    """Counts by torch's own formulas. Its `FlopCounterMode` also tracks modules, and fails on a double backward."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,31 +45,31 @@ class _Counter(TorchDispatchMode):
         self.calls += not (func.is_view or func._overloadpacket in _EMPTY)
         formula = _FORMULAS.get(func._overloadpacket)
         if formula is not None:
-            # A complex product is four real ones, and as many additions.
+            # A complex product is four real products and as many additions.
             factor = 4 if any(isinstance(value, Tensor) and value.is_complex() for value in args) else 1
             self.flops += factor * formula(*args, **kwargs or {}, out_val=out)
         return out
 
 
-def gflop(call: Callable[[], object]) -> float:
-    """Return the 10⁹ floating-point operations of ``call``, see `Operations.gflop`; it is made once."""
+def count_gflop(call: Callable[[], object]) -> float:
+    """Return `OperationCounts.gflop` of ``call``, which is called once."""
     with _Counter() as counter:
         call()
     return counter.flops / 1e9
 
 
-def counted(call: Callable[[], object]) -> Operations:
-    """Count what ``call`` does; it is made three times, the first to warm up."""
+def count_operations(call: Callable[[], object]) -> OperationCounts:
+    """Count the operations of ``call``, which is called three times. The first call is a warm-up."""
     call()
     with _Counter() as counter:
         call()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         call()
-    return Operations(counter.flops / 1e9, counter.calls, _peak(profiler) / 2**20)
+    return OperationCounts(counter.flops / 1e9, counter.calls, _peak_bytes(profiler) / 2**20)
 
 
-def _peak(profiler: profile) -> int:
-    """Return the largest running sum of what was allocated and freed."""
+def _peak_bytes(profiler: profile) -> int:
+    """Return the largest running sum of allocated and freed bytes."""
     assert profiler.profiler is not None
     assert profiler.profiler.kineto_results is not None
     events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]

@@ -1,35 +1,49 @@
-"""Spectral normalization as torch and libraries have it: each function changes a discriminator's layers in place.
+"""Spectral normalization as torch, torch_mimicry and torchgan implement it, applied to a discriminator in place.
 
-All start from the leading singular vectors of the weights, as ours does. A step of power iteration, in whatever order,
-leaves them where they are, so that the first updates of all are the same.
+All start from the leading singular vectors of the weights, as the package's own method does. A step of power iteration
+does not change these vectors, so the first updates are the same whenever a library makes that step.
 """
 
 from collections.abc import Iterator
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, spectral_norm
 
+from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.power_iteration import leading_vectors
 from lipschitz.estimation.layers import WeightedLayer, as_matrix, raw_weight, weighted_layers
 
 
+class TorchSpectralNorm(Constraint):
+    """`torch.nn.utils.parametrizations.spectral_norm` on every layer, one step of power iteration at each access."""
+
+    source: ClassVar[str] = "Miyato et al. 2018, arXiv:1802.05957, as torch ships it"
+    promise: ClassVar[Literal["certified", "heuristic", "none"]] = "heuristic"
+
+    def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+        """Register torch's parametrization on each layer."""
+        for _, layer in list(weighted_layers(net)):
+            parametrizations.spectral_norm(layer)
+        return net
+
+
 class Library(NamedTuple):
-    """One file of a package: the package itself may ask for far more than its layers do, or for a torch of long ago."""
+    """One file of an installed package. The package itself is not imported: it may need an old torch."""
 
     package: str
     file: str
 
     def absence(self) -> str | None:
-        """Return why it cannot be had here, or None."""
+        """Return why the file is not available, or None."""
         if find_spec(self.package) is None:
             return "not installed"
         try:
             self.load()
-        except Exception as error:  # Code that nobody keeps may fail in any way.
+        except Exception as error:  # An unmaintained package may raise any exception.
             return f"installed, but {self.file} cannot be loaded: {error}"
         return None
 
@@ -50,22 +64,22 @@ MIMICRY = Library("torch_mimicry", "modules/spectral_norm.py")
 TORCHGAN = Library("torchgan", "layers/spectralnorm.py")
 
 
-def by_parametrization(net: nn.Module) -> None:
+def apply_torch_parametrization(net: nn.Module) -> None:
     """Normalise by `torch.nn.utils.parametrizations.spectral_norm`."""
     for _, layer in list(weighted_layers(net)):
         parametrizations.spectral_norm(layer)
-    start_parametrizations(net)
+    start_at_leading_vectors(net)
 
 
-def start_parametrizations(net: nn.Module) -> None:
-    """Let torch's parametrizations in ``net`` start from the leading singular vectors."""
+def start_at_leading_vectors(net: nn.Module) -> None:
+    """Set the vectors of torch's parametrizations in ``net`` to the leading singular vectors."""
     for layer, u, v in _layers(net):
         (norm,) = layer.parametrizations["weight"]
         norm._u.copy_(u)
         norm._v.copy_(v)
 
 
-def by_hook(net: nn.Module) -> None:
+def apply_torch_hook(net: nn.Module) -> None:
     """Normalise by the older `torch.nn.utils.spectral_norm`."""
     for layer, u, v in _layers(net):
         spectral_norm(layer)
@@ -73,8 +87,8 @@ def by_hook(net: nn.Module) -> None:
         layer.weight_v.copy_(v)
 
 
-def by_mimicry(net: nn.Module) -> None:
-    """Put torch_mimicry's SNConv2d or SNLinear (Lee & Town 2020, arXiv:2005.02494) into the place of each layer."""
+def apply_torch_mimicry(net: nn.Module) -> None:
+    """Replace each layer by torch_mimicry's SNConv2d or SNLinear (Lee & Town 2020, arXiv:2005.02494)."""
     library = MIMICRY.load()
     for layer, u, _ in _layers(net):
         twin: nn.Module
@@ -88,7 +102,7 @@ def by_mimicry(net: nn.Module) -> None:
         _replace(net, layer, twin)
 
 
-def by_torchgan(net: nn.Module) -> None:
+def apply_torchgan(net: nn.Module) -> None:
     """Wrap each layer in torchgan's SpectralNorm2d (Pal & Das 2021, arXiv:1909.03410)."""
     library = TORCHGAN.load()
     for layer, u, v in _layers(net):

@@ -1,9 +1,9 @@
-"""A table as its readers see it, for tests."""
+"""The text of a report's table, for tests."""
 
 from lipschitz.report.tables.table import Table
 
 
-def lines(table: Table) -> list[dict[str, str]]:
-    """Return the text of each row by the whole names of its columns."""
+def text_rows(table: Table) -> list[dict[str, str]]:
+    """Return the text of each row by the full names of its columns."""
     names = [column.name for column in table.columns]
     return [dict(zip(names, (cell.text for cell in row), strict=True)) for row in table.rows]
