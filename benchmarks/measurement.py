@@ -11,7 +11,7 @@ import torch
 from result_files import write_result
 from workload import dcgan_training, noise_images
 
-from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.constraints.base import CONSTRAINTS
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import input_shapes
 from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas

@@ -25,7 +25,7 @@ from speed_tables import device_table
 from worker_scaling import WORKLOADS
 from workload import noise_images
 
-from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.constraints.base import CONSTRAINTS
 from lipschitz.files import write_json, write_text
 from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance

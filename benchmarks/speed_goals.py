@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from result_files import markdown_table
 from speed_tables import MISSING, median_ms
 
-from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.constraints.base import CONSTRAINTS
 
 SpeedResults = Mapping[str, Any]
 """The contents of the JSON files ``cpu``, ``cuda`` and ``peers``, by name."""

@@ -15,8 +15,7 @@ from paired_timing import interval, medians, show_progress, timed_pairs
 from result_files import earlier_result, write_result
 from workload import IMAGES, dcgan_training, noise_images
 
-from lipschitz.constraints.base import Refusal
-from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.constraints.base import CONSTRAINTS, Refusal
 from lipschitz.constraints.none import NoConstraint
 from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.provenance import provenance

@@ -13,7 +13,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 from workload import noise_images
 
-from lipschitz.datasets.catalogue import DATASETS
+from lipschitz.datasets.base import DATASETS
 from lipschitz.datasets.images.folder import Folder
 from lipschitz.datasets.images.image_data import Split, to_floats
 from lipschitz.datasets.images.streaming import StreamedSplit

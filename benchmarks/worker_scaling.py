@@ -9,11 +9,11 @@ from workload import CPU, dcgan_training
 
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.cpu import cpu_cores
-from lipschitz.datasets.points.eight_gaussians import EightGaussians
+from lipschitz.datasets.points import EightGaussians
 from lipschitz.models.mlp import MLP
 from lipschitz.sweep.engine.process import set_up_torch, worker_context
 from lipschitz.tasks.generation.gan_training import GANTraining
-from lipschitz.tasks.losses.hinge import Hinge
+from lipschitz.tasks.losses import Hinge
 from lipschitz.tasks.settings import SETTINGS
 from lipschitz.tasks.terms import Evaluation, Terms, Training
 from lipschitz.training.clock import median_interval

@@ -6,7 +6,7 @@ from lipschitz.constraints.base import Constraint
 from lipschitz.datasets.images.image_data import ImageData, Split
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.tasks.generation.gan_training import GANTraining
-from lipschitz.tasks.losses.catalogue import LOSSES
+from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import SETTINGS, Setting
 from lipschitz.tasks.terms import Evaluation, Terms, Training

@@ -77,7 +77,7 @@ def sweep(
     from lipschitz.commands import sweep as command
     from lipschitz.extensions.entry import default_config
     from lipschitz.sweep.engine.site import Site, worker_devices
-    from lipschitz.training.observers.catalogue import OBSERVERS
+    from lipschitz.training.observers import OBSERVERS
 
     site = Site(
         devices=worker_devices(device, workers),

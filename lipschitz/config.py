@@ -9,7 +9,7 @@ Entry = str | dict[str, dict[str, Any]]
 
 
 class Config(BaseModel):
-    """A frozen set of hyperparameters, named after the module that defines it.
+    """A frozen set of hyperparameters, named after the module that defines it, or by ``named``.
 
     Unknown fields, wrong types and non-finite numbers raise `pydantic.ValidationError`.
     """
@@ -21,10 +21,13 @@ class Config(BaseModel):
     source: ClassVar[str] = ""
     """Paper, arXiv number and equation that the class implements."""
 
+    named: ClassVar[str] = ""
+    """Name of the class, where its module defines several."""
+
     @classmethod
     def name(cls) -> str:
-        """Return the name by which a sweep file calls this class: that of its module."""
-        return cls.__module__.rpartition(".")[2]
+        """Return the name by which a sweep file calls this class: that of its module, or the one in ``named``."""
+        return str(vars(cls).get("named") or cls.__module__.rpartition(".")[2])
 
     @classmethod
     def check_class(cls) -> None:

@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Add the given methods to the catalogue, where the contract tests find them. An error is one line."""
     for reference in config.getoption("--constraint"):
-        from lipschitz.constraints.catalogue import CONSTRAINTS
+        from lipschitz.constraints.base import CONSTRAINTS
         from lipschitz.errors import InputError
 
         try:
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     given = {reference.rpartition(":")[2] for reference in config.getoption("--constraint")}
     if not given:
         return
-    from lipschitz.constraints.catalogue import CONSTRAINTS
+    from lipschitz.constraints.base import CONSTRAINTS
 
     others = set(CONSTRAINTS) - given
     kinds = [item.callspec.params.get("kind") if hasattr(item, "callspec") else None for item in items]

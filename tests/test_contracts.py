@@ -13,14 +13,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.testing import assert_close
 
-from lipschitz.constraints.base import Batch, Constraint, Refusal, constrain
+from lipschitz.constraints.base import CONSTRAINTS, Batch, Constraint, Refusal, constrain
 from lipschitz.constraints.batch_dependence import batch_dependent
-from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.estimation.lower_bound.gradient_ascent import lower_bound
-from lipschitz.models.base import PairModel
-from lipschitz.models.catalogue import MODELS
+from lipschitz.models.base import MODELS, PairModel
 from lipschitz.random_streams import stream
 from lipschitz.tasks.measurement import measure_discriminator
 

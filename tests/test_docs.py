@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.constraints.base import CONSTRAINTS
 from lipschitz.extensions.origin import origin_of
 from lipschitz.sweep.definition.axes import Axes, json_schema
 from lipschitz.sweep.definition.sweep_file import load_sweep

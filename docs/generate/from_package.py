@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lipschitz.commands.list import LISTINGS
-from lipschitz.constraints.base import Constraint
-from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.constraints.base import CONSTRAINTS, Constraint
 from lipschitz.sweep.definition.axes import json_schema
 from lipschitz.tasks.settings import SETTINGS
 

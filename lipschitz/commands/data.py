@@ -7,11 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from lipschitz.datasets.base import DEFAULT_DATA_ROOT
-from lipschitz.datasets.catalogue import DATASETS
-from lipschitz.datasets.files.checksums import check_md5, md5_of
-from lipschitz.datasets.files.download import Observer, download
-from lipschitz.datasets.files.unpack import unpack
+from lipschitz.datasets.base import DATASETS, DEFAULT_DATA_ROOT
+from lipschitz.datasets.download import Observer, check_md5, download, md5_of, unpack
 from lipschitz.datasets.images.published import Archive, PublishedDataset
 from lipschitz.errors import InputError, nearest
 from lipschitz.features.inception_weights import SOURCE, cached_weights, download_weights

@@ -8,19 +8,19 @@ from rich.console import Console
 from rich.table import Table
 
 from lipschitz.config import Config
-from lipschitz.constraints.catalogue import CONSTRAINTS
-from lipschitz.datasets.catalogue import DATASETS
+from lipschitz.constraints.base import CONSTRAINTS
+from lipschitz.datasets.base import DATASETS
 from lipschitz.errors import InputError, nearest
 from lipschitz.extensions.origin import origin_of
 from lipschitz.extensions.point import ExtensionPoint
-from lipschitz.features.protocols.catalogue import PROTOCOLS
+from lipschitz.features.protocols import PROTOCOLS
 from lipschitz.metrics.catalogue import CATALOGUE, METRICS
-from lipschitz.models.catalogue import MODELS
-from lipschitz.sweep.engine.catalogue import ENGINES
-from lipschitz.tasks.catalogue import TASKS
-from lipschitz.tasks.losses.catalogue import LOSSES
-from lipschitz.tasks.optimisers.catalogue import OPTIMISERS
-from lipschitz.training.observers.catalogue import OBSERVERS
+from lipschitz.models.base import MODELS
+from lipschitz.sweep.engine.base import ENGINES
+from lipschitz.tasks.base import TASKS
+from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.optimisers import OPTIMISERS
+from lipschitz.training.observers import OBSERVERS
 
 Row = tuple[str, ...]
 

@@ -11,8 +11,7 @@ from lipschitz.errors import InputError
 from lipschitz.extensions.entry import default_config
 from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
 from lipschitz.sweep.display import RunsDisplay, TimingDisplay, display, warn
-from lipschitz.sweep.engine.base import Engine
-from lipschitz.sweep.engine.catalogue import ENGINES
+from lipschitz.sweep.engine.base import ENGINES, Engine
 from lipschitz.sweep.engine.job import Job, unfinished_jobs
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.folder_lock import locked_folder, write_definition

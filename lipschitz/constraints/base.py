@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lipschitz.config import Config
 from lipschitz.errors import InputError
+from lipschitz.extensions.point import ExtensionPoint
 
 
 class Batch(NamedTuple):
@@ -128,3 +129,6 @@ def constrain(net: nn.Module, constraints: Sequence[Constraint], shape: tuple[in
     for constraint in constraints:
         constraint.check(net)
     return net
+
+
+CONSTRAINTS = ExtensionPoint("constraint", "constraints", "lipschitz.constraints", Constraint)

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from lipschitz.config import Config
 from lipschitz.datasets.images.image_data import ImageData
-from lipschitz.datasets.points.point_data import PointData
+from lipschitz.datasets.point_data import PointData
 from lipschitz.datasets.transport.pair_data import PairData
+from lipschitz.extensions.point import ExtensionPoint
 
 DEFAULT_DATA_ROOT = Path("data")
 """Folder of the data files unless ``--data-root`` names another."""
@@ -83,3 +84,6 @@ class Dataset(Config):
         Raises:
             InputError: files are missing, unreadable, or differ from the published files.
         """
+
+
+DATASETS = ExtensionPoint("dataset", "datasets", "lipschitz.datasets", Dataset)

@@ -1,4 +1,4 @@
-"""Find the classes that the modules of a package define: a new file adds a new name."""
+"""Find the classes that a module, or the modules of a package, define."""
 
 import importlib
 import inspect
@@ -10,26 +10,13 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def discover(package: ModuleType | str, base: type[T]) -> dict[str, type[T]]:
-    """Return the concrete subclass of ``base`` that each module of ``package`` defines, by the module's name.
+def discover(package: ModuleType | str, base: type[T]) -> list[type[T]]:
+    """Return the concrete subclasses of ``base`` that a module or the modules of a package define.
 
-    Sub-packages are searched too. A module that defines none is skipped. Names are sorted.
-
-    Raises:
-        TypeError: a module defines more than one subclass, or two modules have the same name.
+    Sub-packages are searched too. The order is that of the modules' names, then of the code.
     """
-    found: dict[str, type[T]] = {}
-    for module in _modules(importlib.import_module(package) if isinstance(package, str) else package):
-        classes = defined(module, base)
-        name = module.__name__.rpartition(".")[2]
-        if len(classes) > 1:
-            names = ", ".join(cls.__name__ for cls in classes)
-            raise TypeError(f"{module.__name__} defines {names}; allowed: one public {base.__name__} per module")
-        if classes and name in found:
-            raise TypeError(f"{module.__name__} and {found[name].__module__} have the same name; rename one")
-        if classes:
-            found[name] = classes[0]
-    return dict(sorted(found.items()))
+    modules = _modules(importlib.import_module(package) if isinstance(package, str) else package)
+    return [kind for module in modules for kind in defined(module, base)]
 
 
 def defined(module: ModuleType, base: type[T]) -> list[type[T]]:
@@ -48,8 +35,6 @@ def defined(module: ModuleType, base: type[T]) -> list[type[T]]:
 
 
 def _modules(package: ModuleType) -> Iterator[ModuleType]:
-    for info in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"{package.__name__}.{info.name}")
-        yield module
-        if info.ispkg:
-            yield from _modules(module)
+    yield package
+    for info in pkgutil.iter_modules(getattr(package, "__path__", ())):
+        yield from _modules(importlib.import_module(f"{package.__name__}.{info.name}"))

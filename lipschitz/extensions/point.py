@@ -6,7 +6,7 @@ package, in the group ``lipschitz.<plural>``; in a file, which a sweep names as 
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -24,6 +24,20 @@ FILE_PATTERN = r"\.py:[A-Za-z_]\w*$"
 _REFERENCE = re.compile(r"(.+\.py)(?::([A-Za-z_]\w*))?")
 
 
+def by_name(kinds: Iterable[type[C]]) -> dict[str, type[C]]:
+    """Return classes by name, in order.
+
+    Raises:
+        TypeError: two of them have the same name.
+    """
+    found: dict[str, type[C]] = {}
+    for kind in kinds:
+        if found.setdefault(kind.name(), kind) is not kind:
+            other = found[kind.name()]
+            raise TypeError(f"{other.__module__}.{other.__name__} and {kind.__name__} are both called {kind.name()}")
+    return dict(sorted(found.items()))
+
+
 class _Offered(NamedTuple):
     found: dict[str, type[Config]]
     refused: dict[str, str]
@@ -37,7 +51,7 @@ class ExtensionPoint(Mapping[str, type[C]]):
     Args:
         noun: what one is called in messages, such as ``constraint``.
         plural: what several are called; names the group of entry points, ``lipschitz.<plural>``.
-        package: where the package's own are; each module defines at most one.
+        package: the module or package where the package's own are. A class is named after its module, or by ``named``.
         base: the class that they are subclasses of.
     """
 
@@ -48,8 +62,12 @@ class ExtensionPoint(Mapping[str, type[C]]):
 
     @cached_property
     def own(self) -> dict[str, type[C]]:
-        """The package's own classes by name."""
-        return discover(self._package, self.base)
+        """The package's own classes by name, in order.
+
+        Raises:
+            TypeError: two of them have the same name, such as two in a module without ``named``.
+        """
+        return by_name(discover(self._package, self.base))
 
     @cached_property
     def catalogue(self) -> dict[str, type[C]]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from lipschitz.cache import Cache, cache_folder
 from lipschitz.datasets.images.image_data import ImageData, SplitName
 from lipschitz.features.inception import DIMENSIONS, Inception, InceptionOutputs
-from lipschitz.features.protocols.base import Protocol
+from lipschitz.features.protocols import Protocol
 from lipschitz.metrics.frechet import Moments, moments
 from lipschitz.random_streams import stream
 

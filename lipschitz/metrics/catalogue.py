@@ -1,28 +1,34 @@
 """Every metric, and the description of every recorded value by name. Imports neither torch nor SciPy."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 
+from pydantic import ValidationInfo
+
 from lipschitz.errors import InputError, nearest
-from lipschitz.extensions.discovery import discover
-from lipschitz.extensions.point import ExtensionPoint
+from lipschitz.extensions.discovery import defined
+from lipschitz.extensions.entry import FILE_SCHEMA, annotations, config_of, fields_schema, folder_of, invalid, shown
+from lipschitz.extensions.point import FILE_PATTERN, ExtensionPoint, by_name
 from lipschitz.metrics.base import JUDGED, Judged, Metric
 from lipschitz.metrics.description import Description
 from lipschitz.metrics.recorded import RECORDED
 
 
 class MetricPoint(ExtensionPoint[Metric]):
-    """Metrics by name. The package's own are in a folder for each kind of samples that they judge."""
+    """Metrics by name. The package's own are in a module for each kind of samples that they judge.
+
+    The other modules of this package are not imported: they need torch or SciPy.
+    """
 
     @cached_property
     def own(self) -> dict[str, type[Metric]]:
         """The package's own metrics by name, in the order of tables."""
-        found: dict[str, type[Metric]] = {}
-        for judged in JUDGED:
-            kinds = discover(f"lipschitz.metrics.{judged}", self.base)
-            found |= dict(sorted(kinds.items(), key=lambda item: (item[1].order, item[0])))
-        return found
+        modules = (import_module(f"lipschitz.metrics.{name}") for name in JUDGED if name != "images")
+        kinds = by_name(kind for module in modules for kind in defined(module, self.base))
+        return dict(sorted(kinds.items(), key=lambda item: (JUDGED.index(item[1].judges), item[1].order, item[0])))
 
     def judging(self, judged: Judged, context: Any, further: Iterable[Metric] = ()) -> tuple[Metric, ...]:
         """Return the metrics that judge such samples and apply to such data: the package's own, and of ``further``."""
@@ -77,3 +83,38 @@ def metric_of(name: str, further: Iterable[Metric] = ()) -> Description:
         return CATALOGUE[head]
     except KeyError:
         raise InputError(f"unknown metric '{head}'; {nearest(head, [*CATALOGUE, *known])}") from None
+
+
+def _parse(entry: Any, info: ValidationInfo) -> Metric:
+    """Return the metric that ``entry`` names.
+
+    Raises:
+        PydanticCustomError: it is unknown, wrong, the package's own, or has the name of another recorded value.
+    """
+    metric = entry if isinstance(entry, Metric) else config_of(METRICS, entry, folder_of(info))
+    name = metric.name()
+    if name in METRICS.own:
+        said = f"{name} is measured wherever it applies"
+        raise invalid(f"{said}; allowed: metrics of other packages, or path/to/file.py:ClassName")
+    if name in CATALOGUE.own:
+        raise invalid(f"'{name}' is the name of another recorded value; give the metric another name")
+    if not re.fullmatch(r"[\w.-]+", name) or re.search(r"/| \[", metric.label()):
+        raise invalid(f"'{metric.label()}' cannot be the name of a recorded value; expected no '/' and no ' ['")
+    return metric
+
+
+def _schema() -> dict[str, Any]:
+    offered = {name: kind for name, kind in METRICS.items() if name not in METRICS.own}
+    with_fields = {
+        "type": "object",
+        "properties": {name: fields_schema(kind) for name, kind in offered.items()},
+        "patternProperties": {FILE_PATTERN: {"type": "object"}},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    return {"anyOf": [*([{"enum": [*offered]}] if offered else []), FILE_SCHEMA, with_fields]}
+
+
+FURTHER_METRIC = annotations(_parse, _schema(), shown)
+"""Pydantic annotations of a metric that is not the package's own."""

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, NamedTuple
 from torch import nn
 
 from lipschitz.config import Config
+from lipschitz.extensions.point import ExtensionPoint
 from lipschitz.models.group_sort import GroupSort
 
 Activation = Literal["relu", "leaky_relu", "group_sort", "full_sort"]
@@ -120,3 +121,6 @@ def initialise(net: nn.Module, name: Activation) -> None:
             nn.init.kaiming_normal_(module.weight, a=slope, mode=mode, nonlinearity="leaky_relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+MODELS = ExtensionPoint("model", "models", "lipschitz.models", Model)

@@ -4,7 +4,7 @@ from pydantic import PositiveInt
 from torch import nn
 
 from lipschitz.models.base import Activation, Model, check_activation
-from lipschitz.models.perceptron import perceptron
+from lipschitz.models.mlp import perceptron
 
 
 class Critic(Model):

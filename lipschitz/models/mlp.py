@@ -1,10 +1,27 @@
 """MLP: a GAN pair of multilayer perceptrons for points."""
 
+from collections import OrderedDict
+from itertools import pairwise
+
 from pydantic import PositiveInt
 from torch import nn
 
-from lipschitz.models.base import Activation, Networks, PairModel, check_activation, initialise
-from lipschitz.models.perceptron import perceptron
+from lipschitz.models.base import Activation, Networks, PairModel, activation, check_activation, initialise
+
+
+def perceptron(inputs: int, outputs: int, *, width: int, depth: int, name: Activation) -> nn.Sequential:
+    """Return a perceptron ``(n, inputs)`` -> ``(n, outputs)`` with ``depth`` hidden layers of ``width`` units.
+
+    Weights have torch's default initialisation.
+    """
+    blocks = [_block(a, b, name) for a, b in pairwise([inputs] + [width] * depth)]
+    return nn.Sequential(OrderedDict(blocks=nn.Sequential(*blocks), output=nn.Linear(width, outputs)))
+
+
+def _block(inputs: int, outputs: int, name: Activation) -> nn.Module:
+    return nn.Sequential(
+        OrderedDict(linear=nn.Linear(inputs, outputs), norm=nn.Identity(), activation=activation(name))
+    )
 
 
 class MLP(PairModel):

@@ -8,10 +8,9 @@ from typing import Literal, NamedTuple
 from pydantic import PositiveInt
 from torch import nn
 
-from lipschitz.models.attention import SelfAttention
 from lipschitz.models.base import Activation, Networks, activation, check_activation, check_square
 from lipschitz.models.conditional import ConditionalModel, add_output_layer, sequential_class
-from lipschitz.models.residual import SumPool, down_block, first_block, initialise_residual, up_block
+from lipschitz.models.residual import SelfAttention, SumPool, down_block, first_block, initialise_residual, up_block
 
 
 class Stages(NamedTuple):

@@ -14,7 +14,7 @@ from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.markdown_and_latex import spans
 from lipschitz.report.tables.table import CAPTION, Table
-from lipschitz.report.wording import wording
+from lipschitz.tasks.wording import wording
 
 
 def page(

@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 
 from lipschitz.config import Config
 from lipschitz.datasets.base import Dataset
+from lipschitz.extensions.point import ExtensionPoint
 from lipschitz.metrics.base import Metric
 from lipschitz.models.base import Model
-from lipschitz.tasks.losses.base import Loss
+from lipschitz.tasks.losses import Loss
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import DEFAULT_EVALUATION, Evaluation, Terms
 from lipschitz.training.task import Task
@@ -61,3 +62,6 @@ class TaskKind(Config):
         Raises:
             Unsuitable: names the axis of the sweep file and what is allowed there.
         """
+
+
+TASKS = ExtensionPoint("task", "tasks", "lipschitz.tasks", TaskKind)

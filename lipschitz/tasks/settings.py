@@ -9,9 +9,7 @@ from torch import Tensor
 
 from lipschitz.config import Config
 from lipschitz.extensions.entry import entry_of
-from lipschitz.tasks.optimisers.adam import Adam
-from lipschitz.tasks.optimisers.base import Optimiser
-from lipschitz.tasks.optimisers.catalogue import OPTIMISERS
+from lipschitz.tasks.optimisers import OPTIMISERS, Adam, Optimiser
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 

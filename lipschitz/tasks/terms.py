@@ -11,12 +11,11 @@ from pydantic import Field, PositiveFloat, PositiveInt, Strict, model_validator
 from lipschitz.config import Config
 from lipschitz.constraints.base import Constraint
 from lipschitz.extensions.entry import entry_of, invalid, unique
-from lipschitz.features.protocols.base import Protocol
-from lipschitz.features.protocols.catalogue import PROTOCOLS
+from lipschitz.features.protocols import PROTOCOLS, Protocol
 from lipschitz.metrics.base import Metric
-from lipschitz.metrics.further import FURTHER_METRIC
+from lipschitz.metrics.catalogue import FURTHER_METRIC
 from lipschitz.models.base import Model
-from lipschitz.tasks.losses.base import Loss
+from lipschitz.tasks.losses import Loss
 from lipschitz.tasks.memory_format import MemoryFormat
 from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import Setting

@@ -1,6 +1,12 @@
-"""What the report calls things of a task: a task's own words, without torch."""
+"""The words of each task in reports, without torch: what the networks, samples and reference rows are called."""
 
+import pkgutil
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import NamedTuple
+
+import lipschitz.tasks
 
 
 class Wording(NamedTuple):
@@ -28,3 +34,19 @@ class Wording(NamedTuple):
     """Whether one table holds several models: a pair of distributions has one true answer, whatever the network."""
     small_networks: bool
     """Whether the memory of a process, which is what is measured on a CPU, says nothing of its small networks."""
+
+
+@cache
+def wording(task: str) -> Wording:
+    """Return the words of ``task``, from ``wording.py`` in its folder, or else those of generation."""
+    name = f"lipschitz.tasks.{task}"
+    if not task.isidentifier() or find_spec(name) is None or find_spec(f"{name}.wording") is None:
+        return wording("generation")
+    found: Wording = import_module(f"{name}.wording").WORDING
+    return found
+
+
+def floors() -> tuple[str, ...]:
+    """Return what the tasks call the reference row of a table, such as ``real data``."""
+    tasks = [module.name for module in pkgutil.iter_modules(lipschitz.tasks.__path__) if module.ispkg]
+    return tuple(dict.fromkeys(wording(task).floor for task in tasks))

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from lipschitz.training import checkpoint
-from lipschitz.training.observers.base import Observer
+from lipschitz.training.observers import Observer
 
 JsonValue = float | str | None
 """A metric's value in JSON, which has no infinity and no NaN: these are "inf" and null."""

@@ -13,7 +13,7 @@ from lipschitz.training.checkpoint import FORMAT
 from lipschitz.training.clock import Stopwatch
 from lipschitz.training.iterations import CapturedIterations, iterations_of, together
 from lipschitz.training.journal import Journal, JsonValue, RunFiles, json_values
-from lipschitz.training.observers.base import Observer
+from lipschitz.training.observers import Observer
 from lipschitz.training.task import Task
 
 SLICE = 50

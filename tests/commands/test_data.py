@@ -14,8 +14,8 @@ from published_files import expect_cifar, torchvision_class, write_celeba, write
 from rich.console import Console
 
 from lipschitz.commands import data as fetching
-from lipschitz.datasets.catalogue import DATASETS
-from lipschitz.datasets.files.checksums import md5_of
+from lipschitz.datasets.base import DATASETS
+from lipschitz.datasets.download import md5_of
 from lipschitz.errors import InputError
 
 CPU = torch.device("cpu")

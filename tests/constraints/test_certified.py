@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lipschitz.constraints.aol import AOL
-from lipschitz.constraints.base import Constraint, Refusal, constrain
+from lipschitz.constraints.base import CONSTRAINTS, Constraint, Refusal, constrain
 from lipschitz.constraints.bjorck import Bjorck
-from lipschitz.constraints.catalogue import CONSTRAINTS
 from lipschitz.constraints.gradient_normalization import GradientNormalization
 from lipschitz.constraints.gram_normalization import GramNormalization
 from lipschitz.constraints.layer_normalization import LayerNormalization

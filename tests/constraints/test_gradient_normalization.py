@@ -19,7 +19,7 @@ from lipschitz.constraints.input_gradients import input_gradients
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.constraints.wasserstein_divergence import WassersteinDivergence
 from lipschitz.constraints.zero_centered_penalty import ZeroCenteredPenalty
-from lipschitz.datasets.points.eight_gaussians import EightGaussians
+from lipschitz.datasets.points import EightGaussians
 from lipschitz.estimation.layers import input_shapes
 from lipschitz.models.mlp import MLP
 from lipschitz.tasks.generation.gan_training import GANTraining

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lipschitz.constraints import spectral_normalization
 from lipschitz.constraints.normalized_weight import NormalizedWeight
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
-from lipschitz.datasets.points.eight_gaussians import EightGaussians
+from lipschitz.datasets.points import EightGaussians
 from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.models.mlp import MLP
 from lipschitz.tasks.generation.gan_training import GANTraining

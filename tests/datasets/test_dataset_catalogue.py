@@ -15,7 +15,7 @@ from published_files import (
     write_svhn,
 )
 
-from lipschitz.datasets.catalogue import DATASETS
+from lipschitz.datasets.base import DATASETS
 from lipschitz.datasets.images.image_data import ImageData
 from lipschitz.datasets.transport.pair_data import PairData
 

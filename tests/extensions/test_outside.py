@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from own_method import METHOD, install, write_method
 
-from lipschitz.constraints.base import Constraint
-from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.constraints.base import CONSTRAINTS, Constraint
 from lipschitz.errors import InputError
 from lipschitz.extensions.origin import FileOrigin, origin_of
 from lipschitz.extensions.point import ExtensionPoint

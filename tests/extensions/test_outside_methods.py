@@ -10,8 +10,7 @@ from own_method import METHOD, install, write_method
 from pydantic import TypeAdapter, ValidationError
 from sweeps import SMALL, write
 
-from lipschitz.constraints.base import Constraint
-from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.constraints.base import CONSTRAINTS, Constraint
 from lipschitz.errors import InputError
 from lipschitz.extensions.point import ExtensionPoint
 from lipschitz.sweep.definition.axes import ConstraintEntry, json_schema

@@ -18,10 +18,10 @@ EXTENSIONS = """\
     import torch
     from torch import Tensor, nn
 
-    from lipschitz.datasets.points.eight_gaussians import EightGaussians
+    from lipschitz.datasets.points import EightGaussians
     from lipschitz.models.mlp import MLP
-    from lipschitz.tasks.losses.base import Loss
-    from lipschitz.tasks.optimisers.base import Optimiser
+    from lipschitz.tasks.losses import Loss
+    from lipschitz.tasks.optimisers import Optimiser
 
 
     class Wider(EightGaussians):

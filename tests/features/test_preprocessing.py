@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lipschitz.datasets.images.torchvision_import import import_torchvision
-from lipschitz.features.preprocessing import PREPROCESSINGS, preprocess
+from lipschitz.features.inception import PREPROCESSINGS, preprocess
 
 
 def images(*shape):

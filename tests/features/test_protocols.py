@@ -4,9 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from lipschitz.errors import InputError
-from lipschitz.features.protocols.catalogue import PROTOCOLS
-from lipschitz.features.protocols.modern import Modern
-from lipschitz.features.protocols.sngan import SNGAN
+from lipschitz.features.protocols import PROTOCOLS, SNGAN, Modern
 
 METRICS = ["fid", "inception_score", "kid", "precision", "recall", "density", "coverage"]
 SHA256 = "0123456789abcdef" * 4

@@ -7,8 +7,7 @@ from fake_inception import data, network
 
 from lipschitz.errors import InputError
 from lipschitz.features import real_statistics as module
-from lipschitz.features.protocols.modern import Modern
-from lipschitz.features.protocols.sngan import SNGAN
+from lipschitz.features.protocols import SNGAN, Modern
 from lipschitz.features.real_statistics import embed_random_images, real_statistics
 
 SMALL = SNGAN(n_real=20, n_fake=10)

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 from fake_inception import data, network
 
-from lipschitz.features import scores as module
 from lipschitz.features.inception import InceptionOutputs
-from lipschitz.features.protocols.sngan import SNGAN
+from lipschitz.features.protocols import SNGAN
 from lipschitz.features.real_statistics import embed_random_images, real_statistics
-from lipschitz.features.scores import floor, scores
+from lipschitz.metrics import inception as kid_metric
 from lipschitz.metrics.base import Metric
 from lipschitz.metrics.frechet import frechet_distance
-from lipschitz.metrics.inception import kid as kid_metric
 from lipschitz.metrics.mmd import kid
 from lipschitz.metrics.mutual_information import inception_score
 from lipschitz.metrics.precision_recall import precision_recall_density_coverage
+from lipschitz.tasks.generation import inception_quality as module
+from lipschitz.tasks.generation.inception_quality import floor, scores
 
 SMALL = SNGAN(n_real=20, n_fake=10, score_samples=30)
 LABEL = "sngan(n_real=20, n_fake=10, score_samples=30)"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lipschitz.datasets.points.twenty_five_gaussians import TwentyFiveGaussians
+from lipschitz.datasets.points import TwentyFiveGaussians
 from lipschitz.metrics.mode_coverage import high_quality_share, modes_covered
 
 CENTERS = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from lipschitz.constraints.base import Batch, Refusal, constrain
-from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.constraints.base import CONSTRAINTS, Batch, Refusal, constrain
 from lipschitz.estimation.fixed_labels import Labelled
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import input_shapes, weighted_layers

@@ -4,10 +4,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from lipschitz.models.base import PairModel
-from lipschitz.models.catalogue import MODELS, auto
+from lipschitz.models.base import MODELS, PairModel
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP
+from lipschitz.tasks.generation.generation import GenerationTask
 
 SHAPES = {"points": (2,), "images": (1, 8, 8)}
 
@@ -37,6 +37,7 @@ def test_every_model_is_a_valid_record_and_builds_reproducibly(name: str) -> Non
 
 
 def test_auto_chooses_mlp_for_points_and_dcgan_for_images() -> None:
+    auto = GenerationTask().default_model
     assert auto((2,)) == MLP()
     assert auto((1, 8, 8)) == auto((3, 32, 32)) == DCGAN()
     assert DCGAN().width == 64

@@ -15,8 +15,7 @@ from lipschitz.estimation.layers import input_shapes
 from lipschitz.estimation.lower_bound.gradient_ascent import lower_bound
 from lipschitz.estimation.upper_bound.composition import upper_bound
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
-from lipschitz.models.attention import SelfAttention
-from lipschitz.models.residual import ResidualBlock, SumPool, down_block, first_block, up_block
+from lipschitz.models.residual import ResidualBlock, SelfAttention, SumPool, down_block, first_block, up_block
 from lipschitz.models.resnet import ResNet
 
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from synthetic import Plan, write_sweep
 
-from lipschitz.constraints.catalogue import CONSTRAINTS
-from lipschitz.datasets.catalogue import DATASETS
+from lipschitz.constraints.base import CONSTRAINTS
+from lipschitz.datasets.base import DATASETS
 from lipschitz.extensions.origin import origin_of
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
-from lipschitz.models.catalogue import MODELS
+from lipschitz.models.base import MODELS
 from lipschitz.report.reading.results import load
 from lipschitz.report.references import bibliography, citations, known_works, works_of
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.write import report
-from lipschitz.tasks.losses.catalogue import LOSSES
+from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import Setting
 
 PLAN = Plan(("digits",), ("gradient_penalty", "Decay"), seeds=(0,), evaluations=1, pictures=False)

@@ -7,7 +7,7 @@ import torch
 
 from lipschitz.constraints.none import NoConstraint
 from lipschitz.models.dcgan import DCGAN
-from lipschitz.tasks.losses.hinge import Hinge
+from lipschitz.tasks.losses import Hinge
 from lipschitz.tasks.settings import SETTINGS
 from lipschitz.tasks.terms import Evaluation, Terms, Training
 

@@ -6,11 +6,11 @@ import struct
 
 import numpy as np
 
-from lipschitz.datasets.images import fashion_mnist, mnist
+from lipschitz.datasets.images import mnist
 from lipschitz.datasets.images.torchvision_import import import_torchvision
 
 SIZES = {"train": 12, "t10k": 5}
-TABLES = {"MNIST": mnist.UNPACKED_MD5, "FashionMNIST": fashion_mnist.UNPACKED_MD5}
+TABLES = {"MNIST": mnist.MNIST_MD5, "FashionMNIST": mnist.FASHION_MNIST_MD5}
 
 
 def idx(array):

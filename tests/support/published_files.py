@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from lipschitz.datasets.catalogue import DATASETS
-from lipschitz.datasets.files.checksums import md5_of
+from lipschitz.datasets.base import DATASETS
+from lipschitz.datasets.download import md5_of
 
 CIFAR = {
     "cifar10": ("labels", "label_names", 10),

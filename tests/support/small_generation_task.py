@@ -6,7 +6,7 @@ from gan_terms import TERMS, with_terms
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.none import NoConstraint
 from lipschitz.datasets.images.digits import Digits
-from lipschitz.datasets.points.eight_gaussians import EightGaussians
+from lipschitz.datasets.points import EightGaussians
 from lipschitz.models.base import PairModel
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.tasks.generation.gan_training import GANTraining

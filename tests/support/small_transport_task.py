@@ -9,7 +9,7 @@ from lipschitz.datasets.transport.funnels import Funnels
 from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.models.base import Activation
 from lipschitz.models.critic import Critic
-from lipschitz.tasks.losses.wasserstein import Wasserstein
+from lipschitz.tasks.losses import Wasserstein
 from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import Evaluation, Terms, Training

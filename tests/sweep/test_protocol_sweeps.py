@@ -10,8 +10,7 @@ from fake_inception import network
 from sweeps import ONE_CPU, write
 
 from lipschitz.errors import InputError
-from lipschitz.features.protocols.modern import Modern
-from lipschitz.features.protocols.sngan import SNGAN
+from lipschitz.features.protocols import SNGAN, Modern
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.input_checks import check_data, check_weights

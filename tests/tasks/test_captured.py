@@ -10,14 +10,13 @@ from gan_terms import TERMS, with_terms
 from small_transport_task import transport
 from torch import Tensor
 
-from lipschitz.constraints.base import Batch, Constraint, Refusal
-from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.constraints.base import CONSTRAINTS, Batch, Constraint, Refusal
 from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.constraints.orthogonal import Orthogonal
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.constraints.weight_clipping import WeightClipping
 from lipschitz.datasets.images.image_data import ImageData, Split
-from lipschitz.datasets.points.eight_gaussians import EightGaussians
+from lipschitz.datasets.points import EightGaussians
 from lipschitz.datasets.transport.funnels import Funnels
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP

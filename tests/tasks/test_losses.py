@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lipschitz.tasks.losses.catalogue import LOSSES
+from lipschitz.tasks.losses import LOSSES
 
 REAL = np.array([[2.0], [0.5], [-1.5]])
 FAKE = np.array([[-3.0], [0.25], [1.0]])

@@ -11,17 +11,15 @@ from gan_terms import TERMS, with_terms
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from lipschitz.constraints.base import Constraint, Refusal
-from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.constraints.base import CONSTRAINTS, Constraint, Refusal
 from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.constraints.none import NoConstraint
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.datasets.images.image_data import ImageData, Split
 from lipschitz.errors import InputError
-from lipschitz.models.attention import SelfAttention
-from lipschitz.models.base import PairModel
-from lipschitz.models.catalogue import MODELS
+from lipschitz.models.base import MODELS, PairModel
 from lipschitz.models.dcgan import DCGAN
+from lipschitz.models.residual import SelfAttention
 from lipschitz.models.resnet import ResNet
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.sweep_file import load_sweep

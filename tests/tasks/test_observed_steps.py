@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from lipschitz.constraints.base import Batch, Constraint
 from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.constraints.none import NoConstraint
-from lipschitz.datasets.points.eight_gaussians import EightGaussians
+from lipschitz.datasets.points import EightGaussians
 from lipschitz.models.mlp import MLP
 from lipschitz.observe import observe
 from lipschitz.report.write import report

@@ -8,8 +8,7 @@ import torch
 from small_generation_task import task
 from torch import nn
 
-from lipschitz.constraints.base import Constraint, Refusal
-from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.constraints.base import CONSTRAINTS, Constraint, Refusal
 from lipschitz.constraints.gradient_normalization import GradientNormalization
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import raw_weight, reparametrizations, reshaped_weight, weighted_layers

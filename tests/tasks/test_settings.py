@@ -4,7 +4,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from lipschitz.tasks.optimisers.adam import Adam
+from lipschitz.tasks.optimisers import Adam
 from lipschitz.tasks.settings import SETTINGS, Setting
 
 CPU = torch.device("cpu")

@@ -5,20 +5,17 @@ from textwrap import dedent
 
 import pytest
 
-from lipschitz.datasets.catalogue import DATASETS
-from lipschitz.datasets.points.eight_gaussians import EightGaussians
+from lipschitz.datasets.base import DATASETS
+from lipschitz.datasets.points import EightGaussians
 from lipschitz.datasets.transport.funnels import Funnels
 from lipschitz.errors import InputError
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
-from lipschitz.models.base import PairModel
-from lipschitz.models.catalogue import MODELS
+from lipschitz.models.base import MODELS, PairModel
 from lipschitz.models.critic import Critic
 from lipschitz.models.mlp import MLP
 from lipschitz.sweep.definition.sweep_file import load_sweep
-from lipschitz.tasks.base import Unsuitable
-from lipschitz.tasks.catalogue import TASKS
-from lipschitz.tasks.losses.hinge import Hinge
-from lipschitz.tasks.losses.wasserstein import Wasserstein
+from lipschitz.tasks.base import TASKS, Unsuitable
+from lipschitz.tasks.losses import Hinge, Wasserstein
 from lipschitz.tasks.settings import SETTINGS
 
 TRANSPORT = """\

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 
 from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset, ImageData
-from lipschitz.datasets.files.checksums import check_md5
+from lipschitz.datasets.download import check_md5
 from lipschitz.datasets.images.placement import Source
 from lipschitz.datasets.images.torchvision_import import import_torchvision
 from lipschitz.errors import InputError, first_line

@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor
 
 from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset
-from lipschitz.datasets.points.point_data import square_extent
+from lipschitz.datasets.point_data import square_extent
 from lipschitz.datasets.transport.pair_data import PairData, uniform
 from lipschitz.datasets.transport.rays import HALF, Geometry
 from lipschitz.errors import InputError

@@ -21,7 +21,7 @@ from lipschitz.report.reading.metric_names import heading
 from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.statistics.summary import AS_PUBLISHED
 from lipschitz.report.style import GREY, Style, styles
-from lipschitz.report.wording import wording
+from lipschitz.tasks.wording import wording
 
 _Dash = str | tuple[int, tuple[float, ...]]
 _DASHES: tuple[_Dash, ...] = ("-", (0, (4, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))

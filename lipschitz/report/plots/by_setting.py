@@ -18,7 +18,7 @@ from lipschitz.report.reading.metric_names import base, better, heading, parse_m
 from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.statistics.robustness import Method, Settings
 from lipschitz.report.style import GREY
-from lipschitz.report.wording import wording
+from lipschitz.tasks.wording import wording
 
 _ROW = 0.135
 """Inches from one setting of a method to the next."""

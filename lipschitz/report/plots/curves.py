@@ -18,8 +18,8 @@ from lipschitz.report.plots.lines import (
 )
 from lipschitz.report.plots.panels import fit_y_axis, panels, reference_line
 from lipschitz.report.reading.metric_names import base, heading
-from lipschitz.report.wording import wording
 from lipschitz.sweep.timing.timing_files import iteration_ms
+from lipschitz.tasks.wording import wording
 
 _LINEAR = {"cosine"}
 """Metrics whose axis is never logarithmic, however small the first of their values."""

@@ -17,7 +17,7 @@ from lipschitz.report.statistics.intervals import aggregate
 from lipschitz.report.statistics.robustness import Settings, settings_of
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import Style, ordered, styles
-from lipschitz.report.wording import wording
+from lipschitz.tasks.wording import wording
 
 _NOTE_WIDTH = 100
 """Characters in a line of a note."""

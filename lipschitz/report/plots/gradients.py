@@ -11,7 +11,7 @@ from lipschitz.report.plots.panels import fit_y_axis, panels, reference_line
 from lipschitz.report.reading.metric_names import parse_metric
 from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.style import Style
-from lipschitz.report.wording import wording
+from lipschitz.tasks.wording import wording
 
 WHERE = ("real", "interpolated", "fake", "old", "noise")
 """Places from left to right; a gradient penalty never samples the last two."""

@@ -21,8 +21,8 @@ from lipschitz.report.plots.panels import FINE, fit_axis, fit_y_axis, panels, re
 from lipschitz.report.reading.metric_names import base, heading
 from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.style import GREY
-from lipschitz.report.wording import wording
 from lipschitz.sweep.timing.timing_files import iteration_ms
+from lipschitz.tasks.wording import wording
 
 _MOST_PANELS = 2
 """Panels: the first metrics of quality, which are those that a method is judged by."""

@@ -13,7 +13,7 @@ from lipschitz.report.plots.panels import panels
 from lipschitz.report.reading.timing import GENERATOR, STEP, is_captured, launched
 from lipschitz.report.statistics.intervals import MEDIAN, Interval
 from lipschitz.report.style import GREY
-from lipschitz.report.wording import wording
+from lipschitz.tasks.wording import wording
 
 _ROW = 0.3
 """Inches between two methods."""

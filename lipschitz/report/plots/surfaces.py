@@ -16,7 +16,7 @@ from lipschitz.report.plots.lines import figure_title
 from lipschitz.report.plots.samples import panel_title, seed_of, titled_panels, wrapped
 from lipschitz.report.published.critics import Family
 from lipschitz.report.reading.comparisons import slug
-from lipschitz.report.wording import wording
+from lipschitz.tasks.wording import wording
 
 _POINTS = 300
 _LEVELS = 12

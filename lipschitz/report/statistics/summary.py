@@ -17,8 +17,8 @@ from lipschitz.report.reading.results import Results
 from lipschitz.report.reading.timing import values_of
 from lipschitz.report.statistics.intervals import MISSING_INTERVAL, Interval, aggregate
 from lipschitz.report.style import ordered
-from lipschitz.report.wording import floors as floor_names
-from lipschitz.report.wording import wording
+from lipschitz.tasks.wording import floors as floor_names
+from lipschitz.tasks.wording import wording
 
 COLUMNS = [*LABELS, "metric", "which", "n", "mean", "ci95", "diverged"]
 """Columns of ``summary.csv``."""

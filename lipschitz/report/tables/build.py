@@ -18,7 +18,7 @@ from lipschitz.report.style import ordered
 from lipschitz.report.tables.cost import COST_TABLE_ONLY, cost_columns, cost_notes
 from lipschitz.report.tables.table import Cell, Column, Table
 from lipschitz.report.tables.time_to_target import TimeToTarget
-from lipschitz.report.wording import wording
+from lipschitz.tasks.wording import wording
 
 _HEADS = {
     "model": "Model",

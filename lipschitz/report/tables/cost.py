@@ -19,7 +19,7 @@ from lipschitz.report.reading.timing import (
 )
 from lipschitz.report.statistics.summary import LARGEST_SIGMA, Lookup
 from lipschitz.report.tables.table import Cell, Column
-from lipschitz.report.wording import wording
+from lipschitz.tasks.wording import wording
 
 _MEMORY, _ITERATION, _TOGETHER = "Peak memory", "Iteration", "Runs at once"
 COST_TABLE_ONLY = (_MEMORY, _ITERATION, _TOGETHER)

@@ -14,8 +14,8 @@ from lipschitz.report.statistics.intervals import MEAN, Interval
 from lipschitz.report.statistics.summary import Lookup
 from lipschitz.report.statistics.time_to_target import Target, TimeToEvent, default_target, time_to_event
 from lipschitz.report.tables.table import Cell, Column
-from lipschitz.report.wording import wording
 from lipschitz.sweep.timing.timing_files import iteration_ms
+from lipschitz.tasks.wording import wording
 
 _OVER = "To the target"
 _COLUMNS = [Column("Reached it"), Column("Diverged"), Column("steps ↓", _OVER), Column("seconds ↓", _OVER)]

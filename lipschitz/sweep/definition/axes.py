@@ -4,11 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, Strict, ValidationInfo
 
-from lipschitz.constraints.base import Constraint
-from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.constraints.base import CONSTRAINTS, Constraint
 from lipschitz.constraints.none import NoConstraint
-from lipschitz.datasets.base import Dataset
-from lipschitz.datasets.catalogue import DATASETS
+from lipschitz.datasets.base import DATASETS, Dataset
 from lipschitz.errors import nearest
 from lipschitz.extensions.entry import (
     annotations,
@@ -23,13 +21,10 @@ from lipschitz.extensions.entry import (
     shown,
     unique,
 )
-from lipschitz.models.base import Model
-from lipschitz.models.catalogue import MODELS
+from lipschitz.models.base import MODELS, Model
 from lipschitz.sweep.definition.selection import Selection
-from lipschitz.tasks.base import TaskKind
-from lipschitz.tasks.catalogue import TASKS
-from lipschitz.tasks.losses.base import Loss
-from lipschitz.tasks.losses.catalogue import LOSSES
+from lipschitz.tasks.base import TASKS, TaskKind
+from lipschitz.tasks.losses import LOSSES, Loss
 from lipschitz.tasks.settings import SETTINGS, Setting
 from lipschitz.tasks.terms import Evaluation, Training
 

@@ -11,7 +11,7 @@ from lipschitz.constraints.base import Constraint, Refusal, constrain
 from lipschitz.datasets.base import Dataset
 from lipschitz.errors import nearest
 from lipschitz.estimation.fixed_labels import example_labels
-from lipschitz.features.protocols.catalogue import PROTOCOLS
+from lipschitz.features.protocols import PROTOCOLS
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model, PairModel
 from lipschitz.sweep.definition.axes import Axes

@@ -12,7 +12,7 @@ from lipschitz.datasets.base import Dataset
 from lipschitz.extensions.origin import origin_of
 from lipschitz.models.base import Model
 from lipschitz.tasks.base import TaskKind
-from lipschitz.tasks.losses.base import Loss
+from lipschitz.tasks.losses import Loss
 from lipschitz.tasks.settings import SETTINGS, Setting
 from lipschitz.tasks.terms import Evaluation, Training
 

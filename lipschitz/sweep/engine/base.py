@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from lipschitz.config import Config
+from lipschitz.extensions.point import ExtensionPoint
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.site import Site
 
@@ -55,3 +56,6 @@ class Engine(Config):
         Returns:
             The last of what was found, or an empty dictionary if the process died before it found anything.
         """
+
+
+ENGINES = ExtensionPoint("engine", "engines", "lipschitz.sweep.engine", Engine)

@@ -9,7 +9,7 @@ import torch
 
 from lipschitz.cpu import cpu_cores
 from lipschitz.errors import InputError
-from lipschitz.training.observers.base import Observer
+from lipschitz.training.observers import Observer
 
 ALLOWED = "allowed: auto, cpu, cuda, cuda:0, cuda:0,2"
 

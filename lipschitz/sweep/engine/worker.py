@@ -23,7 +23,7 @@ from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.process import prepare_process
 from lipschitz.training.iterations import Uncapturable, new_stream
 from lipschitz.training.loop import CHECKPOINT_SECONDS, Trainer
-from lipschitz.training.observers.base import Observer
+from lipschitz.training.observers import Observer
 
 POLL_SECONDS = 0.2
 """How often a worker without runs looks whether it was told to stop."""

@@ -4,13 +4,13 @@ from typing import Any
 
 from lipschitz.datasets.base import Dataset
 from lipschitz.metrics.base import Metric
-from lipschitz.models.base import Model, PairModel
-from lipschitz.models.catalogue import MODELS, auto
+from lipschitz.models.base import MODELS, Model, PairModel
+from lipschitz.models.dcgan import DCGAN
+from lipschitz.models.mlp import MLP
 from lipschitz.tasks.base import TaskKind, Unsuitable
 from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.generation.quality import NEEDS, is_measured, metrics_of
-from lipschitz.tasks.losses.base import Loss
-from lipschitz.tasks.losses.hinge import Hinge
+from lipschitz.tasks.losses import Hinge, Loss
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import DEFAULT_EVALUATION, Evaluation, Terms
 from lipschitz.training.task import Task
@@ -28,7 +28,7 @@ class GenerationTask(TaskKind):
 
     def default_model(self, shape: tuple[int, ...]) -> Model:
         """Return ``mlp`` for points, ``dcgan`` for images."""
-        return auto(shape)
+        return MLP() if len(shape) == 1 else DCGAN()
 
     def default_loss(self) -> Loss:
         """Return the hinge loss."""

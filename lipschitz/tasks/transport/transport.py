@@ -7,8 +7,7 @@ from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model
 from lipschitz.models.critic import Critic
 from lipschitz.tasks.base import TaskKind, Unsuitable
-from lipschitz.tasks.losses.base import Loss
-from lipschitz.tasks.losses.wasserstein import Wasserstein
+from lipschitz.tasks.losses import Loss, Wasserstein
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import DEFAULT_EVALUATION, Evaluation, Terms
 from lipschitz.tasks.transport import potential

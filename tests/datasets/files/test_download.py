@@ -6,7 +6,7 @@ import socket
 import pytest
 from file_server import serving
 
-from lipschitz.datasets.files.download import download
+from lipschitz.datasets.download import download
 from lipschitz.errors import InputError
 from lipschitz.files import lock
 

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from lipschitz.datasets.files.unpack import unpack
+from lipschitz.datasets.download import unpack
 from lipschitz.errors import InputError
 
 FILES = {"folder/one": b"1" * 5000, "folder/deep/two": b"2"}

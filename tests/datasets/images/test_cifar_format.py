@@ -5,7 +5,7 @@ import pytest
 import torch
 from published_files import CIFAR, expect_cifar, torchvision_class, write_cifar
 
-from lipschitz.datasets.catalogue import DATASETS
+from lipschitz.datasets.base import DATASETS
 from lipschitz.errors import InputError
 
 CPU = torch.device("cpu")

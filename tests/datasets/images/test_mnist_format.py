@@ -8,8 +8,7 @@ import pytest
 import torch
 from mnist_files import contents, expect, idx, write
 
-from lipschitz.datasets.images.fashion_mnist import FashionMNIST
-from lipschitz.datasets.images.mnist import MNIST
+from lipschitz.datasets.images.mnist import MNIST, FashionMNIST
 from lipschitz.errors import InputError
 
 CPU = torch.device("cpu")

@@ -7,9 +7,7 @@ import pytest
 import torch
 from sklearn.datasets import make_swiss_roll
 
-from lipschitz.datasets.points.eight_gaussians import EightGaussians
-from lipschitz.datasets.points.swiss_roll import SwissRoll
-from lipschitz.datasets.points.twenty_five_gaussians import TwentyFiveGaussians
+from lipschitz.datasets.points import EightGaussians, SwissRoll, TwentyFiveGaussians
 from lipschitz.metrics.wasserstein import wasserstein1
 
 CPU = torch.device("cpu")

@@ -9,9 +9,7 @@ from scipy.integrate import quad
 from scipy.stats import kstest, wasserstein_distance
 from torch.testing import assert_close
 
-from lipschitz.datasets.transport.ball_to_ring import BallToRing
-from lipschitz.datasets.transport.line import Line
-from lipschitz.datasets.transport.translation import Translation
+from lipschitz.datasets.transport.closed_forms import BallToRing, Line, Translation
 
 CPU = torch.device("cpu")
 

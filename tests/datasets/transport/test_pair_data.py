@@ -9,12 +9,9 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.testing import assert_close
 
-from lipschitz.datasets.base import PairData
-from lipschitz.datasets.catalogue import DATASETS
-from lipschitz.datasets.transport.ball_to_ring import BallToRing
+from lipschitz.datasets.base import DATASETS, PairData
+from lipschitz.datasets.transport.closed_forms import BallToRing, Line, Translation
 from lipschitz.datasets.transport.funnels import Funnels
-from lipschitz.datasets.transport.line import Line
-from lipschitz.datasets.transport.translation import Translation
 
 CPU = torch.device("cpu")
 DEFAULTS = [kind() for kind in DATASETS.values() if kind.kind == "pairs"]

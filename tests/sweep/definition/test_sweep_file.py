@@ -7,8 +7,7 @@ import pytest
 from sweeps import SMALL, write
 from torch import nn
 
-from lipschitz.constraints.base import Refusal
-from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.constraints.base import CONSTRAINTS, Refusal
 from lipschitz.constraints.weight_clipping import WeightClipping
 from lipschitz.errors import InputError
 from lipschitz.sweep.definition.axes import json_schema

@@ -18,7 +18,7 @@ from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.errors import InputError
 from lipschitz.extensions.entry import default_config
 from lipschitz.sweep.definition.sweep_file import load_sweep
-from lipschitz.sweep.engine.catalogue import ENGINES
+from lipschitz.sweep.engine.base import ENGINES
 from lipschitz.sweep.engine.in_process import train
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.local import Local

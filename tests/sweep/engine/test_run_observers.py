@@ -13,8 +13,7 @@ from lipschitz.extensions.entry import config_of
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.local import Local
-from lipschitz.training.observers.catalogue import OBSERVERS
-from lipschitz.training.observers.csv import Csv
+from lipschitz.training.observers import OBSERVERS, Csv
 
 OBSERVERS_FILE = """\
     import json
@@ -23,7 +22,7 @@ OBSERVERS_FILE = """\
 
     from pydantic import PrivateAttr
 
-    from lipschitz.training.observers.base import Observer
+    from lipschitz.training.observers import Observer
 
 
     class Lines(Observer):

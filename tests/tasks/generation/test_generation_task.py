@@ -17,7 +17,7 @@ from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.constraints.weight_clipping import WeightClipping
 from lipschitz.datasets.base import Dataset
 from lipschitz.datasets.images.digits import Digits
-from lipschitz.datasets.points.eight_gaussians import EightGaussians
+from lipschitz.datasets.points import EightGaussians
 from lipschitz.estimation.layers import raw_weight, weighted_layers
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP

@@ -6,14 +6,12 @@ from gan_terms import TERMS, with_terms
 
 from lipschitz.datasets.images.image_data import to_floats
 from lipschitz.errors import InputError
-from lipschitz.features.protocols.modern import Modern
-from lipschitz.features.protocols.sngan import SNGAN
+from lipschitz.features.protocols import SNGAN, Modern
 from lipschitz.features.real_statistics import real_statistics
-from lipschitz.features.scores import scores
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.tasks.generation import inception_quality as module
 from lipschitz.tasks.generation.gan_training import GANTraining
-from lipschitz.tasks.generation.inception_quality import InceptionQuality
+from lipschitz.tasks.generation.inception_quality import InceptionQuality, scores
 
 CPU = torch.device("cpu")
 SMALL = SNGAN(n_real=20, n_fake=10, score_samples=30)

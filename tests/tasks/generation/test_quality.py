@@ -4,9 +4,8 @@ import torch
 from fake_inception import data as small_data
 
 from lipschitz.datasets.images.digits import Digits
-from lipschitz.datasets.points.eight_gaussians import EightGaussians
-from lipschitz.features.protocols.modern import Modern
-from lipschitz.features.protocols.sngan import SNGAN
+from lipschitz.datasets.points import EightGaussians
+from lipschitz.features.protocols import SNGAN, Modern
 from lipschitz.features.reference_classifier import reference_classifier
 from lipschitz.metrics.catalogue import metric_of
 from lipschitz.metrics.frechet import frechet_distance

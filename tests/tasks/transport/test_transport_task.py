@@ -11,8 +11,7 @@ import torch
 from small_transport_task import FUNNELS, translation, transport
 from torch import Tensor, nn
 
-from lipschitz.constraints.base import Constraint, Refusal
-from lipschitz.constraints.catalogue import CONSTRAINTS
+from lipschitz.constraints.base import CONSTRAINTS, Constraint, Refusal
 from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.constraints.none import NoConstraint
 from lipschitz.constraints.orthogonal import Orthogonal

@@ -12,9 +12,7 @@ from pydantic import PrivateAttr
 from lipschitz.errors import InputError
 from lipschitz.sweep.store import RunFolder
 from lipschitz.training.loop import Trainer
-from lipschitz.training.observers.base import Observer
-from lipschitz.training.observers.catalogue import OBSERVERS
-from lipschitz.training.observers.csv import Csv
+from lipschitz.training.observers import OBSERVERS, Csv, Observer
 
 
 class Diary(Observer):
@@ -202,7 +200,7 @@ def test_csv_takes_a_metric_that_comes_later(tmp_path: Path) -> None:
 def test_observers_are_found_by_name_and_in_files(tmp_path: Path) -> None:
     assert OBSERVERS.called("csv") is Csv
     (tmp_path / "mine.py").write_text(
-        "from lipschitz.training.observers.base import Observer\n\n\nclass Mine(Observer):\n    every: int = 1\n"
+        "from lipschitz.training.observers import Observer\n\n\nclass Mine(Observer):\n    every: int = 1\n"
     )
     assert OBSERVERS.called("mine.py:Mine", tmp_path)().label() == "Mine"
     with pytest.raises(InputError, match="unknown observer 'cvs'; did you mean 'csv'"):

@@ -11,8 +11,8 @@ import pytest
 from pydantic_core import PydanticCustomError
 
 from lipschitz.extensions.entry import config_of
-from lipschitz.training.observers import tensorboard
-from lipschitz.training.observers.catalogue import OBSERVERS
+from lipschitz.training import observers as tensorboard
+from lipschitz.training.observers import OBSERVERS
 
 
 class Writer:

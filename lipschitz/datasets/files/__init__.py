@@ -1,4 +1,0 @@
-"""Published files.
-
-download: resume a partial download. checksums: MD5. unpack: .zip and .tar archives.
-"""

@@ -1,1 +1,0 @@
-"""Named protocols of FID, KID, Inception Score and neighbourhoods, one module each."""

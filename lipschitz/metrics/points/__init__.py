@@ -1,1 +1,0 @@
-"""Metrics of generated points: w1; modes and high_quality of Gaussian mixtures."""

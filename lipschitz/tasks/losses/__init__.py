@@ -1,1 +1,0 @@
-"""GAN losses, one module each: an axis of a sweep, independent of the constraint."""

@@ -1,1 +1,0 @@
-"""Optimisers, one module each; a setting names one."""
