@@ -1,4 +1,4 @@
-"""The report of critics over pairs of distributions: names, tables, figures and the page."""
+"""The report of a sweep of critics: names, tables, figures and the page."""
 
 import json
 import re
@@ -73,7 +73,7 @@ def drawn(figure: Figure | None) -> Figure:
 
 
 def marks(figure: Figure, panel: int, label: str, hollow: bool = False) -> list[tuple[float, float]]:
-    """Where the markers of a constraint lie in a panel: dimension, to the nearest power of two, and value."""
+    """Return dimension (to the nearest power of two) and value of each marker of a constraint in a panel."""
     axes, style = figure.axes[panel], styles([one.label for one in METHODS])[label]
     lines = [
         line
@@ -104,7 +104,7 @@ def test_the_floor_is_the_optimal_potential(folder: Path) -> None:
         assert "real data" not in (folder / name).read_text().lower()
 
 
-def test_tables_hold_all_models_and_the_distance_has_its_own(tmp_path: Path) -> None:
+def test_tables_of_a_pair_with_all_models(tmp_path: Path) -> None:
     loaded = load(write_pairs(tmp_path, SMALL))
     tables = build(loaded, summarise(loaded))
     where = f"{PAIR} (loss wasserstein, setting adam, rate 0.0002, betas 0/0.9, batch 1024)"
@@ -151,13 +151,13 @@ def bold(folder: Path, methods: tuple[Method, ...], seconds: float | None = None
     return {row[0].text for row in quality.rows if row[place].bold}
 
 
-def test_the_best_critic_of_all_networks_is_bold_but_only_among_equal_budgets(tmp_path: Path) -> None:
+def test_the_best_critic_is_bold_if_all_have_the_same_budget(tmp_path: Path) -> None:
     assert bold(tmp_path / "equal", (PENALTY, SORTING)) == {SORTING.label}
     assert bold(tmp_path / "steps", (CLIPPING, PENALTY, SORTING)) == set()
     assert bold(tmp_path / "seconds", (CLIPPING, PENALTY, SORTING), 60.0) == {SORTING.label}
 
 
-def test_columns_of_cost_that_say_nothing_are_left_out(tmp_path: Path) -> None:
+def test_empty_columns_of_cost_are_left_out(tmp_path: Path) -> None:
     folder = write_pairs(tmp_path, SMALL)
     loaded = load(folder)
     assert {column.head for column in build(loaded, summarise(loaded))[-2].columns}.isdisjoint({"× none", "MiB"})
@@ -194,14 +194,14 @@ def test_cosines_by_dimension_and_number_of_funnels(family: Family, draw: Draw, 
     assert "dashed: critic, activation full_sort" in texts(figure)
 
 
-def test_published_cosines_stand_only_beside_what_was_measured_as_they_were(tmp_path: Path) -> None:
+def test_published_cosines_are_drawn_only_with_cosines_measured_as_published(tmp_path: Path) -> None:
     (found,) = families(load(write_pairs(tmp_path, replace(SMALL, dims=(2, 16), as_published=False))))
     with report_style():
         assert cosine_as_published(found) is None
         assert marks(drawn(cosine_by_dimension(found)), 0, PENALTY.label, hollow=True) == []
 
 
-def test_the_certified_w1_is_filled_and_the_raw_one_grey(family: Family) -> None:
+def test_the_certified_w1_is_filled_and_the_dual_value_grey(family: Family) -> None:
     with report_style():
         figure = drawn(w1_by_dimension(family))
     # The synthetic critic's W1 is its cosine times the true one, and Lip(D) lies between 0.8 and 2.
@@ -225,7 +225,7 @@ def test_the_certified_w1_is_filled_and_the_raw_one_grey(family: Family) -> None
     )
 
 
-def test_a_w1_that_is_not_positive_does_not_hide_the_others(tmp_path: Path) -> None:
+def test_a_w1_below_zero_does_not_hide_the_others(tmp_path: Path) -> None:
     cosines = {(CLIPPING.label, dim, 4): (-0.01, -0.01) for dim in (2, 16)}
     plan = replace(SMALL, dims=(2, 16), cosines=cosines | {(PENALTY.label, 2, 4): (0.001, 0.001)})
     (found,) = families(load(write_pairs(tmp_path, plan)))
@@ -235,7 +235,7 @@ def test_a_w1_that_is_not_positive_does_not_hide_the_others(tmp_path: Path) -> N
     assert figure.axes[0].get_ylim()[0] > 0
 
 
-def test_one_constraint_on_two_critics_is_two_lines(tmp_path: Path) -> None:
+def test_one_constraint_on_two_critics_has_two_lines(tmp_path: Path) -> None:
     both = replace(SMALL, methods=(PENALTY, replace(PENALTY, activation="full_sort"), SORTING), dims=(2, 16))
     (found,) = families(load(write_pairs(tmp_path, both)))
     assert list(found.series_names.values()) == [
@@ -254,7 +254,7 @@ def test_one_constraint_on_two_critics_is_two_lines(tmp_path: Path) -> None:
     assert {"-", "--"} <= dashes
 
 
-def test_one_dimension_makes_no_figure_over_dimensions(tmp_path: Path) -> None:
+def test_one_dimension_has_no_figure_by_dimension(tmp_path: Path) -> None:
     (found,) = families(load(write_pairs(tmp_path, SMALL)))
     with report_style():
         assert cosine_by_dimension(found) is cosine_as_published(found) is w1_by_dimension(found) is None
@@ -264,7 +264,7 @@ def contours(artist: object) -> list[float]:
     return list(artist.levels) if isinstance(artist, QuadContourSet) else []
 
 
-def test_critics_stand_beside_the_optimal_potential(family: Family) -> None:
+def test_critics_are_drawn_with_the_optimal_potential(family: Family) -> None:
     with report_style():
         figure = drawn(potentials(CriticsOfPair(family, LABEL)))
         assert potentials(CriticsOfPair(family, "funnels(dim=16, published=True)")) is None
@@ -297,7 +297,7 @@ def test_a_diverged_critic_is_named_in_its_panel(tmp_path: Path) -> None:
     assert titles[0].endswith("seed 0")
 
 
-def test_the_last_step_is_each_method_s_own(sweep: Results) -> None:
+def test_each_method_is_shown_at_its_own_last_step(sweep: Results) -> None:
     data = comparison_data(sweep)[0]
     assert dict(data.final.groupby("constraint")["step"].max())[CLIPPING.label] == 1000
     with report_style():
@@ -311,7 +311,7 @@ def test_the_last_step_is_each_method_s_own(sweep: Results) -> None:
     assert [list(line.get_ydata()) for line in heads] == [[0.9, 0.9, 0.9]]
 
 
-def test_seconds_are_steps_of_the_critic_alone(sweep: Results) -> None:
+def test_seconds_are_critic_steps_only(sweep: Results) -> None:
     data = comparison_data(sweep)[0]
     with report_style():
         figure = drawn(curves.quality_by_seconds(data))
@@ -322,7 +322,7 @@ def test_seconds_are_steps_of_the_critic_alone(sweep: Results) -> None:
     assert "Not measured" not in texts(figure)
 
 
-def test_axes_show_the_methods_and_a_floor_of_zero_flattens_none(sweep: Results) -> None:
+def test_an_axis_includes_the_floor_only_if_it_is_near_the_methods(sweep: Results) -> None:
     data: ComparisonData = comparison_data(sweep)[0]
     with report_style():
         figure = drawn(curves.quality_by_step(data))
@@ -340,7 +340,7 @@ def test_axes_show_the_methods_and_a_floor_of_zero_flattens_none(sweep: Results)
     assert "optimal potential" not in [text.get_text() for text in l2.texts]
 
 
-def test_figures_of_the_whole_sweep_come_first_and_within_the_limit(sweep: Results) -> None:
+def test_figures_of_the_whole_sweep_come_first_and_count_for_the_limit(sweep: Results) -> None:
     warnings: list[str] = []
     names = [picture.name for picture in gallery(SweepData(sweep), 9, warnings)]
     # Three times two panels are more than half of nine, so that one other figure fits, and no headline.
@@ -353,7 +353,7 @@ def test_figures_of_the_whole_sweep_come_first_and_within_the_limit(sweep: Resul
     assert len(warnings) == 1
 
 
-def test_the_page_begins_with_what_compares_across_dimensions(folder: Path) -> None:
+def test_the_page_begins_with_figures_and_tables_across_dimensions(folder: Path) -> None:
     page = (folder / "index.html").read_text()
     heads = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
     assert heads[:3] == ["Across settings, data sets and models", PAIR, "published funnels, dim 16, 4 funnels"]
@@ -370,7 +370,7 @@ def test_the_page_begins_with_what_compares_across_dimensions(folder: Path) -> N
     assert all((folder / source).is_file() for source in re.findall(r'src="([^"]+)"', page))
 
 
-def test_published_tables_are_in_markdown_and_latex_too(folder: Path) -> None:
+def test_published_tables_are_in_markdown_and_latex(folder: Path) -> None:
     title = "Cosine to the optimal gradient"
     assert f"## {title} ↑, published and ours" in (folder / "table.md").read_text()
     latex = (folder / "table.tex").read_text()
@@ -388,7 +388,7 @@ def test_reporting_twice_gives_the_same_bytes(folder: Path) -> None:
     assert written() == first
 
 
-def test_a_sweep_that_has_only_begun_is_reported(tmp_path: Path) -> None:
+def test_a_sweep_without_a_finished_run_is_reported(tmp_path: Path) -> None:
     ends = {(one.label, 2, 4, seed): "running" for one in SMALL.methods for seed in (0, 1)}
     folder = write_pairs(tmp_path, replace(SMALL, ends=ends))
     assert len(report(folder)) == 1
