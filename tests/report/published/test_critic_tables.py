@@ -9,12 +9,10 @@ import pytest
 from synthetic import Plan, write_sweep
 from synthetic_transport import (
     CLIPPING,
-    METHODS,
     NORMALIZATION,
     ONE_SIDED,
     PENALTY,
     SORTING,
-    Method,
     Pairs,
     write_pairs,
 )
@@ -23,10 +21,8 @@ from table_text import text_rows
 from lipschitz.report.published import critic_tables, ranks
 from lipschitz.report.published.critics import Family, families
 from lipschitz.report.published.verdicts import verdict
-from lipschitz.report.published.work import TRUE, published
 from lipschitz.report.reading.results import load
 
-NAMES = ["clipping", "gradient penalty", "one-sided (LP)", "spectral normalization", "sorting out"]
 T2 = 0.95 / math.sqrt(2 * 0.975 * 0.025)
 """Student's t at 0.975 with two degrees of freedom, in closed form."""
 
@@ -34,64 +30,6 @@ T2 = 0.95 / math.sqrt(2 * 0.975 * 0.025)
 def family_of(folder: Path, plan: Pairs) -> Family:
     (family,) = families(load(write_pairs(folder, plan)))
     return family
-
-
-def run_of(method: Method) -> dict[str, object]:
-    return {
-        "dataset": {"name": "funnels", "dim": 2, "width": 4, "degree": 8.0, "published": True},
-        "model": {"name": "critic", "width": None, "depth": 2, "activation": method.activation},
-        "constraints": [method.constraint],
-    }
-
-
-def test_published_values_and_budgets() -> None:
-    values = published().values
-    cosines = values[values["metric"] == "cosine"]
-    assert len(cosines) == 5 * 5 * 2 == len(cosines.drop_duplicates(["dim", "width", "method"]))
-    assert set(values["method"]) == {*NAMES, TRUE}
-    table = values.set_index(["metric", "dim", "width", "method"])["value"]
-    assert table["cosine", 2, 64, "gradient penalty"] == 0.355
-    assert table["cosine", 128, 4, "one-sided (LP)"] == 0.926
-    assert table["cosine", 64, 64, "sorting out"] == 0.834
-    assert table["l2", 16, 4, "clipping"] == 6.90
-    assert (table["w1_dual", 64, 64, TRUE], table["w1_dual", 16, 4, TRUE]) == (1.32, 1.94)
-    budgets = {method.name: (method.iterations, method.other_iterations) for method in published().methods}
-    found = [(5000, 5000), (60000, 40000), (60000, 40000), (10000, 5000), (25000, 15000)]
-    assert budgets == dict(zip(NAMES, found, strict=True))
-
-
-@pytest.mark.parametrize(("method", "name"), list(zip(METHODS, NAMES, strict=True)), ids=NAMES)
-def test_the_published_method_of_a_run(method: Method, name: str) -> None:
-    found = published().method_of(run_of(method))
-    assert found is not None
-    assert found.name == name
-
-
-def test_a_missing_field_of_an_older_run_has_its_default() -> None:
-    penalty, normalization = dict(PENALTY.constraint), dict(NORMALIZATION.constraint)
-    del penalty["points"], penalty["one_sided"], normalization["operator"]
-    for method, constraint in ((PENALTY, penalty), (NORMALIZATION, normalization)):
-        found = published().method_of(run_of(replace(method, constraint=constraint)))
-        assert found is not None
-        assert found.name == NAMES[METHODS.index(method)]
-    by_formula = run_of(PENALTY) | {"dataset": {"name": "funnels", "dim": 2, "width": 4, "degree": 8.0}}
-    assert published().method_of(by_formula) is None, "that is the default"
-
-
-@pytest.mark.parametrize(
-    "run",
-    [
-        run_of(replace(SORTING, activation="relu")),
-        run_of(replace(PENALTY, activation="full_sort")),
-        run_of(Method("none", {"name": "none"})),
-        run_of(PENALTY) | {"constraints": [PENALTY.constraint | {"points": "real"}]},
-        run_of(PENALTY) | {"constraints": [PENALTY.constraint, NORMALIZATION.constraint]},
-        run_of(CLIPPING) | {"dataset": {"name": "funnels", "dim": 2, "width": 4, "degree": 8.0, "published": False}},
-        run_of(CLIPPING) | {"dataset": {"name": "translation", "dim": 2}},
-    ],
-)
-def test_a_run_that_was_not_published_has_no_published_method(run: dict[str, object]) -> None:
-    assert published().method_of(run) is None
 
 
 @pytest.mark.parametrize(
