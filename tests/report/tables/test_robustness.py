@@ -1,7 +1,6 @@
 """Robustness over settings: the table and the figure of the tuning runs, which are shown nowhere else."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from synthetic import Plan, dump, write_sweep
+from synthetic_settings import CLIPPED, FID, NONE, PLAN, edit, name, tried, tuned
 
 from lipschitz.report.plots.by_setting import by_setting
 from lipschitz.report.plots.panels import report_style
@@ -19,59 +19,6 @@ from lipschitz.report.statistics.robustness import Method, Settings, settings_of
 from lipschitz.report.tables.robustness import table
 from lipschitz.report.write import report
 from lipschitz.tasks.terms import Training
-
-NONE, CLIPPED = "none", "weight_clipping"
-FID = "frechet_classifier"
-PLAN = Plan(("digits",), (NONE, CLIPPED), settings=("E", "A", "C"), seeds=(100, 101), evaluations=1, pictures=False)
-WORTH = {
-    NONE: {"E": (20.0, 24.0), "A": (9.0, 11.0), "C": (30.0, 50.0)},
-    CLIPPED: {"E": (70.0, 72.0), "A": (68.0, 70.0), "C": (66.0, 72.0)},
-}
-
-
-def edit(folder: Path, run: str, metric: str, value: float | str | None, status: str = "finished") -> None:
-    path = folder / "runs" / run / "result.json"
-    result = json.loads(path.read_text())
-    result["status"] = status
-    result["last"] = dict.fromkeys(result["last"]) if status == "diverged" else result["last"] | {metric: value}
-    path.write_text(json.dumps(result))
-
-
-def name(constraint: str, setting: str, seed: int, loss: str = "hinge") -> str:
-    return f"digits-{loss}-{setting}-{constraint}-{seed}"
-
-
-def tried(folder: Path, plan: Plan = PLAN, worth: Mapping[str, Mapping[str, tuple[float, ...]]] = WORTH) -> Path:
-    """Write runs with every setting, and what each reached."""
-    write_sweep(folder, plan)
-    for constraint, of_settings in worth.items():
-        for setting, values in of_settings.items():
-            for seed, value in zip(plan.seeds, values, strict=False):
-                edit(folder, name(constraint, setting, seed), FID, value)
-    return folder
-
-
-def tuned(folder: Path) -> Path:
-    """Write runs that settings were chosen by, C of clipping and A without a constraint, and those of the choice."""
-    tried(folder)
-    judged = json.loads((folder / "sweep.json").read_text())["runs"]
-    runs = []
-    for constraint, setting in ((NONE, "A"), (CLIPPED, "C")):
-        write_sweep(folder, Plan(("digits",), (constraint,), settings=(setting,), evaluations=1, pictures=False))
-        runs += json.loads((folder / "sweep.json").read_text())["runs"]
-    chosen = [
-        {
-            "group": {"dataset": "digits", "model": "dcgan(width=16)", "constraint": constraint, "loss": "hinge"},
-            "setting": setting,
-            "metric": FID,
-            "value": 10.0,
-            "seeds": [100, 101],
-            "runs": [run for run in judged if constraint in run],
-        }
-        for constraint, setting in ((NONE, "A"), (CLIPPED, "C"))
-    ]
-    dump(folder / "sweep.json", {"name": "tuned", "task": "generation", "runs": judged + runs, "chosen": chosen})
-    return folder
 
 
 def only(folder: Path) -> Settings:
