@@ -101,7 +101,7 @@ def test_unusable_entry_points_are_named_and_the_others_are_used(site: Path) -> 
     ]
 
 
-def test_the_plots_of_the_package_have_a_fixed_order() -> None:
+def test_the_plots_of_the_package_come_in_a_fixed_order() -> None:
     warnings: list[str] = []
     plots = registered_plots(warnings)
     assert warnings == []

@@ -14,11 +14,11 @@ from lipschitz.report.reading.names import files, names, pair, setting, words
         ("path/to/file.py:Own(c=1)", "path/to/file.py:Own(c=1)"),
     ],
 )
-def test_a_label_is_shown_in_words(label: str, shown: str) -> None:
+def test_a_label_is_read_as_words(label: str, shown: str) -> None:
     assert words(label) == shown
 
 
-def test_a_pair_shows_dimension_and_width_even_at_their_defaults() -> None:
+def test_a_pair_says_its_dimension_and_width_even_by_default() -> None:
     default = {"name": "funnels", "dim": 2, "width": 4, "published": False}
     assert pair("funnels", default) == "funnels, dim 2, 4 funnels"
     label = "funnels(width=64, degree=4.0, published=True)"
@@ -37,11 +37,11 @@ def test_a_pair_shows_dimension_and_width_even_at_their_defaults() -> None:
         ("adam(n_dis=5)", {}, "adam, n_dis 5"),
     ],
 )
-def test_a_setting_shows_its_learning_rate(label: str, definition: dict[str, object], shown: str) -> None:
+def test_a_setting_says_its_rate(label: str, definition: dict[str, object], shown: str) -> None:
     assert setting(label, definition) == shown
 
 
-def test_labels_of_generation_are_shown_unchanged() -> None:
+def test_labels_of_generation_are_read_as_they_are() -> None:
     row = {"dataset": "funnels", "model": "critic", "setting": "adam(n_dis=5)", "definition": {}}
     assert names([row | {"task": "generation"}]) == {}
     assert names([row | {"task": "transport"}])["adam(n_dis=5)"] == "adam, n_dis 5"
@@ -65,14 +65,14 @@ def own(path: str, **fields: object) -> dict[str, object]:
         ([own("pets"), own("pets", num_classes=2)], [], ["pets, no num_classes", "pets, num_classes 2"]),
     ],
 )
-def test_a_data_set_of_the_user_has_a_short_unique_name(
+def test_a_data_set_of_the_user_s_is_shown_by_a_short_name_of_its_own(
     datasets: list[dict[str, object]], taken: list[str], shown: list[str]
 ) -> None:
     labels = [f"label {index}" for index in range(len(datasets))]
     assert files(dict(zip(labels, datasets, strict=True)), taken) == dict(zip(labels, shown, strict=True))
 
 
-def test_without_a_unique_short_name_the_label_is_shown() -> None:
+def test_a_name_that_cannot_be_told_apart_is_the_label() -> None:
     assert files({"folder(folder=mnist)": own("mnist")}, ["mnist"]) == {"folder(folder=mnist)": "folder(folder=mnist)"}
 
 

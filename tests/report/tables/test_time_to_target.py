@@ -62,7 +62,7 @@ def body(table: Table) -> dict[str, list[str]]:
     return {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
 
 
-def test_if_every_seed_reaches_the_target_steps_have_a_mean_and_a_t_interval() -> None:
+def test_the_interval_of_steps_is_that_of_the_t_distribution_where_every_seed_came() -> None:
     one = spell([100.0, 300.0, 200.0])
     assert (one.reached, one.of, one.mean, one.median) == (3, 3, 200.0, 200.0)
     assert one.ci95 == pytest.approx(4.302652730 * 100 / math.sqrt(3), rel=1e-8)
