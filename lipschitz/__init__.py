@@ -1,3 +1,3 @@
-"""A measured comparison of Lipschitz constraints: one backbone, one change at a time."""
+"""Compare Lipschitz constraints for GAN discriminators on the same networks, data and seeds."""
 
 __version__ = "0.1.0"

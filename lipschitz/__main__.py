@@ -1,4 +1,4 @@
-"""``python -m lipschitz``: the same as the ``lipschitz`` command."""
+"""Run the command ``lipschitz`` as ``python -m lipschitz``."""
 
 from lipschitz.cli import main
 

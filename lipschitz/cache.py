@@ -1,4 +1,4 @@
-"""The cache folder: files that can be computed again, each computed once and named by a hash of what it depends on."""
+"""Cache computed values in files of the cache folder, each named by a hash of what it depends on."""
 
 import hashlib
 import json
@@ -37,8 +37,8 @@ class Cache(Generic[T]):
 
     Args:
         what: what a file holds, as a warning names it.
-        suffix: of the file's name.
-        read: reads a file. It may raise any exception for a file that is damaged or not of this kind.
+        suffix: suffix of the file's name, without the dot.
+        read: reads a file. It may raise any exception if the file is damaged or of another kind.
         write: writes a value to an open file.
         digits: length of the file's name, up to the 64 hex digits of a SHA-256.
     """
@@ -87,7 +87,7 @@ class Cache(Generic[T]):
 
 
 def json_cache(what: str) -> Cache[Any]:
-    """Return a cache of JSON values, named by 64 digits."""
+    """Return a cache of JSON values, whose files have names of 64 digits."""
     return Cache(
         what,
         "json",

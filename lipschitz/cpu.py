@@ -1,10 +1,10 @@
-"""How many CPU cores this process may use."""
+"""Count the CPU cores that this process may use."""
 
 import os
 
 
 def cpu_cores() -> int:
-    """Return the number of cores that the scheduler lets this process run on; all of the machine's if it cannot say."""
+    """Return the number of cores on which the scheduler lets this process run; if unknown, all cores of the machine."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

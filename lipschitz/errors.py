@@ -1,11 +1,11 @@
-"""The error that a user can fix, the nearest valid name, and the first line of another error's message."""
+"""The error for wrong input, the nearest valid name, and the first line of an error's message."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class InputError(Exception):
-    """A bad input. One line: what, where, what is allowed. The command line prints it, and exits with 2."""
+    """Wrong input: one line that says what, where and what is allowed. The command line prints it and exits with 2."""
 
 
 def first_line(error: BaseException, *, with_type: bool = False) -> str:
@@ -13,7 +13,7 @@ def first_line(error: BaseException, *, with_type: bool = False) -> str:
 
     Args:
         error: the error.
-        with_type: put the name of its class before the message, as in ``ValueError: message``.
+        with_type: prefix the message with the name of its class, as in ``ValueError: message``.
     """
     kind = type(error).__name__
     line = next(iter(str(error).strip().splitlines()), "")
@@ -23,7 +23,7 @@ def first_line(error: BaseException, *, with_type: bool = False) -> str:
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """Return ``did you mean 'x'?`` for the closest allowed name, where one is close, and all that is allowed."""
+    """Return all allowed names, after ``did you mean 'x'?`` if one of them is close to ``name``."""
     names = sorted(allowed)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""

@@ -1,4 +1,4 @@
-"""Files written so that a crash leaves the old one or the new one whole; locks that die with their owner."""
+"""Write files atomically, so that a crash leaves the old or the new file; hold locks that end with their process."""
 
 import fcntl
 import json
@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, force it to disk, and rename it into place."""
+    """Let ``write`` fill a temporary file in the folder of ``path``, flush it to disk, and rename it to ``path``."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
@@ -19,7 +19,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        # What fails at a write names no file by itself.
+        # An error of a write names no file.
         error.filename = error.filename or str(path)
         raise
     finally:
@@ -32,15 +32,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, atomically; a number that is not finite raises ValueError."""
+    """Write ``value`` as indented JSON, atomically. A number that is not finite raises ValueError."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 @contextmanager
 def lock(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold the lock file ``path`` for the block; yield whether it was got, which is always so with ``wait``.
+    """Hold the lock file ``path`` during the block; yield whether it was acquired. With ``wait`` it always is.
 
-    The operating system frees it when its holder dies, however it dies.
+    The operating system releases the lock when the process ends, even after a crash.
     """
     with path.open("ab") as file:
         try:

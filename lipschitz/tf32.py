@@ -1,4 +1,4 @@
-"""How torch multiplies float32 tensors on CUDA: in full, or in TF32 of ten bits; it keeps that in global switches."""
+"""Switch TF32 on or off for float32 matrix products and convolutions on CUDA, by torch's global settings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +10,14 @@ Float32 = Literal["ieee", "tf32"]
 
 
 def multiply_float32(how: Float32) -> None:
-    """Let matrix products and cuDNN's convolutions take TF32 or not, in this process from now on."""
+    """Compute matrix products and cuDNN's convolutions in full float32 ("ieee") or in TF32, from now on."""
     for switch in _switches():
         switch.fp32_precision = how
 
 
 @contextmanager
 def float32_products(how: Float32) -> Iterator[None]:
-    """Let matrix products and cuDNN's convolutions take TF32 or not in the block; what held before holds afterwards."""
+    """Compute matrix products and cuDNN's convolutions in full float32 or in TF32 during the block only."""
     before = [(switch, switch.fp32_precision) for switch in _switches()]
     try:
         multiply_float32(how)
@@ -28,6 +28,6 @@ def float32_products(how: Float32) -> Iterator[None]:
 
 
 def _switches() -> list[Any]:
-    # Torch's types do not know them.
+    # Torch's type hints lack these settings.
     backends: Any = torch.backends
     return [backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn]

@@ -79,14 +79,14 @@ def test_pairs_stay_far_enough_apart_for_rounding() -> None:
     assert min(distances[1:]) >= MIN_DISTANCE * float(sample_norms(seen).mean()) * (1 - 1e-9)
 
 
-def test_rounding_of_large_outputs_is_not_taken_for_a_slope() -> None:
+def test_rounding_of_large_outputs_does_not_count_as_a_slope() -> None:
     # At 1e9 outputs are rounded to multiples of 1e-7: the quotient of two near points could be a false slope of 1e-3.
     weight = torch.tensor([1e-4, 0.0], dtype=torch.float64)
     found = lower_bound(lambda x: (x @ weight)[:, None] + 1e9, points(6, 2), rng())
     assert found <= 1e-4
 
 
-def test_it_draws_from_the_given_generator_alone_and_repeats() -> None:
+def test_it_draws_from_the_given_generator_only_and_is_reproducible() -> None:
     net = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1)).double()
     state = torch.get_rng_state()
     seen = points(6, 2)

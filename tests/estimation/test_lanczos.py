@@ -132,7 +132,7 @@ def test_the_next_start_shortens_the_next_run_and_finds_another_leading_value() 
     assert run(moved, kept + 0.1 * random).sigma == pytest.approx(1.01, rel=1e-3)
 
 
-def test_converged_says_whether_the_tolerance_was_met() -> None:
+def test_converged_is_true_if_the_tolerance_was_met() -> None:
     start = np.ones(1000)
     assert not run(clustered(), start, max_steps=10).converged
     assert run(clustered(), start).converged
@@ -215,7 +215,7 @@ def test_it_stops_at_the_same_step_as_a_loop_with_an_svd_at_every_step(index: in
     assert found.sigma == pytest.approx(sigma, rel=1e-10)
 
 
-def test_advanced_together_each_finds_what_it_finds_alone() -> None:
+def test_operators_advanced_together_have_the_same_results_as_alone() -> None:
     lengths = [steps(*problem) for problem in problems()]
     assert len(set(lengths)) >= 5, "they end at different steps"
     found = advance_together(algorithm(*problem, torch.float64) for problem in problems())
@@ -226,7 +226,7 @@ def test_advanced_together_each_finds_what_it_finds_alone() -> None:
         assert one.next_start.numpy() == pytest.approx(alone.next_start.numpy(), abs=1e-10)
 
 
-def test_there_is_one_device_to_host_copy_a_step_for_any_number_of_operators() -> None:
+def test_one_device_to_host_copy_in_a_step_serves_all_operators() -> None:
     # Host tensors are in float64; tensors that stand for a device's are in float32.
     slow, cold = problems()[0]
     with HostCopies() as alone:
@@ -237,7 +237,7 @@ def test_there_is_one_device_to_host_copy_a_step_for_any_number_of_operators() -
     assert many.counts[torch.float32] == alone.counts[torch.float32]
 
 
-def test_there_is_no_svd_before_the_first_step_at_which_it_may_stop() -> None:
+def test_no_svd_is_computed_before_the_first_step_at_which_it_may_stop() -> None:
     matrix, start = problems()[1]
     with AtenCalls() as calls:
         taken = steps(matrix, start)
@@ -245,9 +245,9 @@ def test_there_is_no_svd_before_the_first_step_at_which_it_may_stop() -> None:
     assert calls.counts["_linalg_svd"] == taken - MIN_STEPS + 1
 
 
-def test_where_much_cancels_it_asks_for_host_values_twice_a_step() -> None:
-    # The adjoint has an added part along the start, which reorthogonalisation subtracts; then the residual's norm is
-    # asked for a second time.
+def test_with_cancellation_host_values_are_requested_twice_in_a_step() -> None:
+    # A component along the start is added to the adjoint. Reorthogonalisation subtracts it, and the norm of the
+    # residual is then requested a second time.
     matrix, start = problems()[1]
     a, first = torch.from_numpy(matrix), torch.from_numpy(start / np.linalg.norm(start))
     asked = []

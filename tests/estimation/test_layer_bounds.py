@@ -25,7 +25,7 @@ def test_the_bound_of_a_small_operator_is_exact_up_to_rounding(drawn: Drawn) -> 
     assert exact <= bound(*drawn) <= exact * (1 + 1e-6) + 1e-12
 
 
-def test_a_large_operator_is_bounded_on_a_circle(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_operator_is_bounded_by_circular_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     layer, shape = nn.Conv2d(3, 4, 3, padding=1).double(), torch.Size((3, 4, 4))
     exact = np.linalg.norm(dense(layer, shape), 2)

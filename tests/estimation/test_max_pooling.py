@@ -55,7 +55,7 @@ def test_adaptive_windows_overlap_only_where_the_sizes_do_not_divide(size: int) 
         assert found == 1
 
 
-def test_pooling_that_also_returns_indices() -> None:
+def test_pooling_that_returns_indices() -> None:
     x = torch.zeros(1, 1, 6, 6)
     call = Call("", F.max_pool2d, (x,), {}, (TracedValue(x, 1.0),), F.max_pool2d(x, 2, return_indices=True))
     assert max_pool_constant(call, 2, 2).constant == 1

@@ -126,7 +126,7 @@ def test_every_layer_is_measured_with_its_name_and_type() -> None:
     assert found.upper == pytest.approx(math.prod(layer.upper for layer in found.layers), rel=1e-9)
 
 
-def test_measuring_changes_nothing_and_repeats() -> None:
+def test_measuring_changes_nothing_and_is_reproducible() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 1))
     net = SpectralNormalization().wrap(net, (1, 4, 4))

@@ -1,4 +1,4 @@
-"""The circle that holds a zero-padded input: the certified bound on it is never below the dense SVD."""
+"""Certified bounds on the circle that contains a zero-padded input are never below the SVD of the dense matrix."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -26,7 +26,7 @@ def bound(layer: WeightedLayer, shape: tuple[int, ...]) -> float:
 
 
 def signs(kernel: int) -> Iterator[tuple[int, ...]]:
-    """Every kernel of ±1 that begins with 1: the other half has the same norms."""
+    """Yield every kernel of ±1 that begins with 1. The negated kernels have the same norms."""
     return product((1,), *[(-1, 1)] * (kernel - 1))
 
 

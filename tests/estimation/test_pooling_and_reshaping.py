@@ -64,7 +64,7 @@ UNEVEN = {
 
 
 @pytest.mark.parametrize("name", UNEVEN)
-def test_elsewhere_the_bound_is_at_most_half_above_the_norm(name: str) -> None:
+def test_with_unequal_sums_the_bound_is_at_most_half_above_the_norm(name: str) -> None:
     exact = norm(UNEVEN[name])
     assert exact * (1 - 1e-12) <= bound(UNEVEN[name]) <= exact * 1.5
 

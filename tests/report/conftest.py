@@ -1,4 +1,4 @@
-"""One reported sweep, drawn once, that many tests read."""
+"""A sweep that is reported once and read by many tests."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -72,9 +72,7 @@ def test_values_ranks_and_orders_by_hand(folders: tuple[Path, Path]) -> None:
     ]
 
 
-def test_the_table_comes_first_and_without_records_steps_are_not_known(
-    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_table_is_first_and_needs_no_records(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lipschitz.report.plots.gallery.PANELS", 0)
     here, there = folders
     (there / "records.csv").unlink()
@@ -87,7 +85,7 @@ def test_the_table_comes_first_and_without_records_steps_are_not_known(
     assert "Budgets beside each other" in (here / "index.html").read_text()
 
 
-def test_one_seed_is_shown_and_not_ranked(folders: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_single_seed_is_shown_without_a_rank(folders: tuple[Path, Path], tmp_path: Path) -> None:
     one = write_pairs(tmp_path / "one", replace(HERE, seeds=(0,)))
     (family,) = families(Summary(load(one)))
     (table,) = tables(family, read_other_sweep(folders[1]))
@@ -95,7 +93,7 @@ def test_one_seed_is_shown_and_not_ranked(folders: tuple[Path, Path], tmp_path: 
     assert table.rows[0][4].text == "0.110"
 
 
-def test_nothing_in_common_is_said(folders: tuple[Path, Path], tmp_path: Path) -> None:
+def test_folders_without_a_common_critic_give_a_warning(folders: tuple[Path, Path], tmp_path: Path) -> None:
     generation = write_generation(
         tmp_path / "g", Plan(("digits",), ("none",), seeds=(0,), evaluations=1, pictures=False)
     )
@@ -104,7 +102,7 @@ def test_nothing_in_common_is_said(folders: tuple[Path, Path], tmp_path: Path) -
     )
 
 
-def test_a_folder_without_a_summary_is_refused_before_anything_is_written(folders: tuple[Path, Path]) -> None:
+def test_a_folder_without_a_summary_is_refused_before_writing(folders: tuple[Path, Path]) -> None:
     here, there = folders
     (there / "summary.csv").unlink()
     with pytest.raises(InputError, match=r"summary.csv: not found"):

@@ -19,7 +19,7 @@ from lipschitz.report.number_format import show, show_interval
         (math.inf, "∞"),
     ],
 )
-def test_a_number_alone_has_three_digits(value: float, text: str) -> None:
+def test_a_number_without_interval_has_three_digits(value: float, text: str) -> None:
     assert show(value) == text
 
 
@@ -39,5 +39,5 @@ def test_a_number_alone_has_three_digits(value: float, text: str) -> None:
         (1.0000001, 2.2e-6, "1.0000 ± 2.2e-06"),
     ],
 )
-def test_the_interval_governs_the_digits(mean: float, ci95: float, text: str) -> None:
+def test_the_interval_determines_the_digits_of_the_mean(mean: float, ci95: float, text: str) -> None:
     assert show_interval(mean, ci95) == text

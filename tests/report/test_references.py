@@ -1,4 +1,4 @@
-"""What a sweep used can be cited: every source of the package has its entry, and the report writes those of a sweep."""
+"""References: every source of the package has a BibTeX entry, and a report writes the entries of its sweep."""
 
 import json
 import re
@@ -35,7 +35,7 @@ METHODS = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The results of a sweep whose runs say what they are made of."""
+    """The results of a sweep whose runs name their sources."""
     write_sweep(tmp_path, PLAN)
     for path in tmp_path.glob("runs/*/run.json"):
         definition = json.loads(path.read_text())
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def sources() -> Iterator[tuple[str, str]]:
-    """Everything that the package itself offers, found as the package finds it."""
+    """Yield name and source of all constraints, data sets, models, settings, losses and metrics of the package."""
     own = [(name, kind) for name, kind in CONSTRAINTS.items() if origin_of(kind) is None]
     for name, kind in [*own, *DATASETS.items(), *MODELS.items(), ("setting", Setting)]:
         yield name, kind.source
@@ -56,7 +56,7 @@ def sources() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("name", "source"), list(sources()), ids=str)
-def test_every_source_has_its_entries(name: str, source: str) -> None:
+def test_every_source_of_the_package_is_in_the_bibliography(name: str, source: str) -> None:
     named = {word for work in known_works() for word in work.words}
     missing = set(IDENTIFIER.findall(source)) - named
     assert not missing, f"{name} is from {missing}: add the entry to lipschitz/report/templates/references.bib"
@@ -64,7 +64,7 @@ def test_every_source_has_its_entries(name: str, source: str) -> None:
         assert all(work.words for work in works_of(name, source)), f"{name}: no entry is known for '{source}'"
 
 
-def test_every_entry_of_the_bibliography_is_whole() -> None:
+def test_every_entry_of_the_bibliography_is_complete() -> None:
     text = (Path(report.__code__.co_filename).parent / "templates" / "references.bib").read_text()
     works = known_works()
     assert len(works) == len(re.findall("^@", text, re.MULTILINE))
@@ -82,7 +82,7 @@ def test_every_entry_of_the_bibliography_is_whole() -> None:
         assert work.key.removeprefix(surname + fields["year"]) in re.sub(r"\\.", "", fields["title"]).lower()
 
 
-def test_a_source_names_by_number_or_by_author_and_year() -> None:
+def test_a_source_is_found_by_arxiv_number_or_by_author_and_year() -> None:
     assert [work.key for work in works_of("hinge", SOURCES["loss"]["hinge"])] == [
         "lim2017geometric",
         "miyato2018spectral",
@@ -112,7 +112,7 @@ def test_a_source_without_a_year_or_a_number_names_no_work() -> None:
     assert works_of("line", "Closed form") == ()
 
 
-def test_the_report_writes_the_entries_of_what_the_sweep_used(folder: Path) -> None:
+def test_the_report_writes_the_entries_of_the_sources_of_a_sweep(folder: Path) -> None:
     report(folder, limit_panels=0)
     text = (folder / "references.bib").read_text()
     keys = re.findall(r"^@\w+\{(.+),$", text, re.MULTILINE)
@@ -121,7 +121,7 @@ def test_the_report_writes_the_entries_of_what_the_sweep_used(folder: Path) -> N
     assert len(keys) == len(set(keys))
 
 
-def test_the_table_cites_its_rows_and_the_page_says_what_they_are_from(folder: Path) -> None:
+def test_the_latex_table_cites_its_rows_and_the_page_shows_their_sources(folder: Path) -> None:
     report(folder, limit_panels=0)
     table = (folder / "table.tex").read_text()
     assert "% The sources of the rows are in references.bib:\n" in table
@@ -132,7 +132,7 @@ def test_the_table_cites_its_rows_and_the_page_says_what_they_are_from(folder: P
     assert "Doe &amp; Roe 2031, 100 % of eq. 1; file /methods/mine.py; sha256 ab12" in page
 
 
-def test_runs_that_do_not_say_what_they_are_from_are_still_reported(tmp_path: Path) -> None:
+def test_runs_without_sources_are_reported(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, PLAN)
     report(folder, limit_panels=0)
     assert "The runs name no sources." in (folder / "index.html").read_text()
@@ -141,7 +141,7 @@ def test_runs_that_do_not_say_what_they_are_from_are_still_reported(tmp_path: Pa
     assert bibliography(cited) == (folder / "references.bib").read_text()
 
 
-def test_what_a_run_says_must_be_readable(folder: Path) -> None:
+def test_a_run_with_unreadable_sources_is_left_out(folder: Path) -> None:
     path = next(folder.glob("runs/*Decay*/run.json"))
     path.write_text(json.dumps(json.loads(path.read_text()) | {"sources": "somewhere"}))
     assert "cannot be read and is left out" in load(folder).warnings[0]

@@ -1,23 +1,25 @@
+"""Colours, markers and the order of methods in figures."""
+
 from lipschitz.report.style import KNOWN, ordered, styles
 
 
-def test_known_methods_look_the_same_in_every_company() -> None:
+def test_a_known_method_has_the_same_style_in_every_figure() -> None:
     alone = {name: styles([name])[name] for name in KNOWN}
     assert styles([*KNOWN, "lipschitz_dropout", "a+b(c=0.5)"]).items() >= alone.items()
 
 
-def test_no_two_known_methods_look_the_same_and_the_colour_is_the_family_s() -> None:
+def test_known_methods_have_different_styles_and_families_share_a_colour() -> None:
     looks = styles(KNOWN)
     assert len(set(looks.values())) == len(KNOWN)
     assert looks["bjorck"].colour == looks["aol"].colour != looks["none"].colour
 
 
-def test_no_two_methods_of_a_sweep_look_the_same() -> None:
+def test_all_methods_of_a_sweep_have_different_styles() -> None:
     labels = [*KNOWN, *(f"spectral_normalization(power_iterations={i})" for i in range(2, 30))]
     assert len(set(styles(labels).values())) == len(labels)
 
 
-def test_the_only_variant_of_a_method_looks_like_it_and_two_do_not() -> None:
+def test_a_single_variant_has_the_style_of_its_method_and_two_variants_have_not() -> None:
     clipping, other = "weight_clipping(c=0.04)", "weight_clipping(c=0.1)"
     fixed = styles(["weight_clipping"])["weight_clipping"]
     assert styles([clipping, "none"])[clipping] == fixed

@@ -1,3 +1,5 @@
+"""A report's files: tables, CSV files, page and plots, and the warnings about runs that did not finish."""
+
 import re
 import shutil
 from pathlib import Path
@@ -30,7 +32,7 @@ def test_reporting_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     assert {"records.csv", "summary.csv", "table.md", "table.tex", "index.html"} <= first.keys()
 
 
-def test_records_csv_holds_every_record_under_its_labels(reported: Reported) -> None:
+def test_records_csv_has_every_record_with_its_labels(reported: Reported) -> None:
     table = pd.read_csv(reported.folder / "records.csv", keep_default_na=False, na_values=[""])
     assert list(table.columns) == [
         *(
@@ -61,12 +63,12 @@ def test_commas_in_labels_survive_in_csv(tmp_path: Path) -> None:
         assert label in set(pd.read_csv(folder / name)["constraint"])
 
 
-def test_warnings_count_what_did_not_end(reported: Reported) -> None:
+def test_unfinished_runs_are_counted_in_a_warning(reported: Reported) -> None:
     assert len(reported.warnings) == 1
     assert "of 30 runs, 2 failed, 1 waiting" in reported.warnings[0]
 
 
-def test_page_shows_everything_from_disk(reported: Reported) -> None:
+def test_the_page_shows_every_figure_and_links_files_only(reported: Reported) -> None:
     page = (reported.folder / "index.html").read_text()
     sources = re.findall(r'src="([^"]+)"', page)
     assert len(sources) >= 19
@@ -80,7 +82,7 @@ def test_page_shows_everything_from_disk(reported: Reported) -> None:
     assert "is a lower bound" not in page
 
 
-def test_page_escapes_labels(tmp_path: Path) -> None:
+def test_the_page_escapes_labels(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, Plan(("digits",), ("none", "<b>&bold"), seeds=(0,), evaluations=1, pictures=False))
     report(folder, limit_panels=0)
     page = (folder / "index.html").read_text()
@@ -88,7 +90,7 @@ def test_page_escapes_labels(tmp_path: Path) -> None:
     assert "<b>&bold" not in page
 
 
-def test_a_sweep_that_has_only_begun_is_reported(tmp_path: Path) -> None:
+def test_a_sweep_without_a_finished_run_is_reported(tmp_path: Path) -> None:
     ends = {("digits", name, seed): "running" for name in SMALL.constraints for seed in (0, 1)}
     folder = write_sweep(tmp_path, Plan(("digits",), SMALL.constraints, seeds=(0, 1), ends=ends))
     shutil.rmtree(folder / "timing")
@@ -97,14 +99,14 @@ def test_a_sweep_that_has_only_begun_is_reported(tmp_path: Path) -> None:
     assert pd.read_csv(folder / "summary.csv").empty
 
 
-def test_a_sweep_that_only_diverged_is_drawn(tmp_path: Path) -> None:
+def test_a_sweep_with_diverged_runs_only_is_drawn(tmp_path: Path) -> None:
     ends = {("eight_gaussians", "none", seed): "diverged" for seed in (0, 1)}
     folder = write_sweep(tmp_path, Plan(("eight_gaussians",), ("none",), seeds=(0, 1), ends=ends))
     assert report(folder) == []
     assert "none  (n = 0, 2 diverged)" in (folder / "plots" / "quality_by_step_eight_gaussians.svg").read_text()
 
 
-def test_files_of_another_report_are_named_and_kept(tmp_path: Path) -> None:
+def test_unknown_files_in_plots_are_named_and_kept(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, SMALL)
     (folder / "plots").mkdir()
     (folder / "plots" / "mine.png").write_bytes(b"")
@@ -113,7 +115,7 @@ def test_files_of_another_report_are_named_and_kept(tmp_path: Path) -> None:
     assert (folder / "plots" / "mine.png").exists()
 
 
-def test_the_readers_own_look_is_left_alone(tmp_path: Path) -> None:
+def test_the_settings_of_matplotlib_are_not_changed(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, SMALL)
     with mpl.rc_context({"font.size": 31.0, "lines.linewidth": 9.0}):
         report(folder, limit_panels=1)

@@ -1,3 +1,5 @@
+"""The figures of a comparison: which are drawn, what they show, and how labels and panels are placed."""
+
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -31,7 +33,7 @@ def data_of(folder: Path) -> ComparisonData:
 
 @pytest.mark.parametrize("family", [name for name in NAMES if name not in ("surface", "samples")])
 @pytest.mark.parametrize("dataset", ["eight_gaussians", "digits"])
-def test_every_figure_names_its_dataset_and_every_method(reported: Reported, family: str, dataset: str) -> None:
+def test_every_figure_names_its_data_set_and_every_method(reported: Reported, family: str, dataset: str) -> None:
     text = (reported.folder / "plots" / f"{family}_{dataset}.svg").read_text()
     assert dataset in text
     assert all(name in text for name in METHODS)
@@ -51,7 +53,7 @@ def test_every_figure_comes_in_three_formats(reported: Reported) -> None:
     assert "surface_digits" not in stems
 
 
-def test_a_bracket_goes_from_the_geometric_mean_of_the_lower_to_that_of_the_upper_bounds(tmp_path: Path) -> None:
+def test_the_ends_of_a_bracket_are_geometric_means_of_the_bounds(tmp_path: Path) -> None:
     data = data_of(write_sweep(tmp_path, PLAN))
     last = data.results.outcomes[data.results.outcomes["which"] == "last"]
     with report_style():
@@ -75,7 +77,7 @@ def test_a_bracket_goes_from_the_geometric_mean_of_the_lower_to_that_of_the_uppe
     assert [text.get_text() for text in axes.texts][1] == "× ∞"
 
 
-def test_seconds_are_steps_times_what_the_serial_pass_measured(tmp_path: Path) -> None:
+def test_seconds_are_steps_times_the_time_of_the_serial_pass(tmp_path: Path) -> None:
     data = data_of(write_sweep(tmp_path, PLAN))
     with report_style():
         figure = curves.quality_by_seconds(data)
@@ -86,7 +88,7 @@ def test_seconds_are_steps_times_what_the_serial_pass_measured(tmp_path: Path) -
     assert ends == {round(2000 * (3.0 * cost + 2.5) / 1000, 6) for cost in (1.0, 1.9)}
 
 
-def test_what_was_not_timed_is_left_out_of_seconds_and_said(tmp_path: Path) -> None:
+def test_a_method_that_was_not_timed_is_left_out_and_named(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, PLAN)
     (folder / "timing" / "eight_gaussians-hinge-C-none.json").write_text(json.dumps({"n_dis": 1}))
     with report_style():
@@ -95,14 +97,14 @@ def test_what_was_not_timed_is_left_out_of_seconds_and_said(tmp_path: Path) -> N
     assert any("Not measured: none." in text.get_text() for text in figure.texts)
 
 
-def test_a_dollar_in_a_label_is_no_formula(tmp_path: Path) -> None:
+def test_a_dollar_sign_in_a_label_is_not_read_as_a_formula(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, Plan(("eight_gaussians",), ("none", r"odd($\frac$=<1>&2)"), seeds=(0,)))
     pictures = list(gallery(SweepData(Summary(load(folder))), registered_plots([]), None, []))
     assert len(pictures) == len(NAMES)
     assert r"odd($\frac$=&lt;1&gt;&amp;2)" in pictures[0].files["svg"].decode()
 
 
-def test_where_there_are_too_many_figures_it_says_so(tmp_path: Path) -> None:
+def test_a_warning_says_how_many_figures_were_left_out(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, PLAN)
     warnings: list[str] = []
     pictures = gallery(SweepData(Summary(load(folder))), registered_plots([]), 1, warnings)
@@ -121,7 +123,7 @@ def test_comparisons_are_never_mixed(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.floats(-2, 2), max_size=20), st.floats(0.01, 0.2))
-def test_labels_keep_their_order_and_their_distance(wanted: list[float], gap: float) -> None:
+def test_spread_keeps_the_order_of_labels_and_a_gap_between_them(wanted: list[float], gap: float) -> None:
     places = spread(wanted, gap)
     placed = sorted(places)
     assert all(high - low >= gap - 1e-9 for low, high in pairwise(placed))
@@ -135,7 +137,7 @@ def test_panels_are_balanced(number: int, columns: int) -> None:
     assert balanced_columns(number, 4) == columns
 
 
-def test_many_methods_are_drawn_without_intervals_and_it_says_so(tmp_path: Path) -> None:
+def test_more_than_eight_methods_are_drawn_without_intervals(tmp_path: Path) -> None:
     for count, banded in ((8, True), (9, False)):
         names = tuple(f"gradient_penalty(weight={weight}.0)" for weight in range(count))
         data = data_of(write_sweep(tmp_path / str(count), Plan(("eight_gaussians",), names, seeds=(0, 1))))
@@ -154,7 +156,7 @@ def test_mosaic_places_images_row_by_row() -> None:
     assert (sheet[2] == 128).all()
 
 
-def test_a_long_title_is_broken_where_a_reader_would() -> None:
+def test_a_long_title_is_broken_after_brackets_and_commas() -> None:
     label = "spectral_normalization(power_iterations=5, epsilon=1e-06)+gradient_penalty(weight=0.5)"
     lines = panel_title(RunArrays(label, 3, "diverged", {})).split("\n")
     assert "".join(lines) == f"{label}, seed 3, diverged"
@@ -162,7 +164,7 @@ def test_a_long_title_is_broken_where_a_reader_would() -> None:
     assert lines[:2] == ["spectral_normalization(", "power_iterations=5, "]
 
 
-def test_ticks_of_a_logarithmic_axis_are_read_as_they_stand() -> None:
+def test_ticks_of_a_logarithmic_axis() -> None:
     assert [log_tick(value, 0) for value in (1e-10, 1e-4, 0.01, 0.3, 100.0, 1e5)] == [
         "10⁻¹⁰",
         "10⁻⁴",

@@ -1,4 +1,4 @@
-"""The scatter of quality against seconds: where its points lie, what stands apart, and which of them nothing beats."""
+"""The scatter plot of quality against seconds: its points, error bars, labels and Pareto front."""
 
 import json
 from itertools import pairwise
@@ -35,7 +35,7 @@ def drawn(folder: Path) -> tuple[ComparisonData, Figure]:
 
 
 def marks(axes: Axes) -> dict[str, tuple[float, float]]:
-    """By marker, the points that lie in the data's own coordinates."""
+    """Return the drawn points in data coordinates, by marker."""
     points = (line for line in axes.lines if line.get_marker() not in ("None", "") and len(line.get_xdata()) == 1)
     return {
         str(line.get_marker()): (float(np.ravel(line.get_xdata())[0]), float(np.ravel(line.get_ydata())[0]))
@@ -49,7 +49,7 @@ def said(figure: Figure) -> str:
     return "\n".join(text.get_text() for text in texts)
 
 
-def test_a_point_lies_at_the_seconds_of_all_steps_and_at_the_mean_of_the_last(tmp_path: Path) -> None:
+def test_a_point_is_at_the_total_seconds_and_the_mean_after_the_last_step(tmp_path: Path) -> None:
     data, figure = drawn(write_sweep(tmp_path, PLAN))
     assert [axes.get_ylabel() for axes in figure.axes] == ["W1 to held-out data ↓", "Modes covered ↑"]
     last = data.results.outcomes[data.results.outcomes["which"] == "last"]
@@ -83,7 +83,7 @@ def test_a_method_that_was_not_timed_is_named_and_has_no_point(tmp_path: Path) -
     assert styles(PLAN.constraints)["none"].marker not in marks(figure.axes[0])
 
 
-def test_nothing_timed_is_no_figure(tmp_path: Path) -> None:
+def test_without_timings_there_is_no_figure(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, PLAN)
     for path in (folder / "timing").iterdir():
         path.write_text(json.dumps({"n_dis": 1}))
@@ -91,7 +91,7 @@ def test_nothing_timed_is_no_figure(tmp_path: Path) -> None:
         assert quality_by_cost(comparison_data(Summary(load(folder)))[0]) is None
 
 
-def test_a_diverged_seed_is_counted_and_its_method_is_on_no_front(tmp_path: Path) -> None:
+def test_a_method_with_a_diverged_seed_is_not_on_the_front(tmp_path: Path) -> None:
     ends = {("eight_gaussians", "none", 0): "diverged", ("eight_gaussians", "weight_clipping", 0): "diverged"}
     ends |= {("eight_gaussians", "weight_clipping", 1): "diverged"}
     _, figure = drawn(write_sweep(tmp_path, Plan(PLAN.datasets, PLAN.constraints, seeds=(0, 1), ends=ends)))
@@ -108,7 +108,7 @@ def test_a_diverged_seed_is_counted_and_its_method_is_on_no_front(tmp_path: Path
     assert float(np.asarray(steps.get_xdata())[0]) == pytest.approx(SECONDS["gradient_penalty"])
 
 
-def test_the_floor_is_a_line_where_there_is_room_and_else_a_word(tmp_path: Path) -> None:
+def test_the_floor_is_a_line_or_text_if_it_is_far_away(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, PLAN)
     _, figure = drawn(folder)
     assert "\nreal data" in said(figure)
@@ -122,7 +122,7 @@ def test_the_floor_is_a_line_where_there_is_room_and_else_a_word(tmp_path: Path)
     assert figure.axes[0].get_ylim()[0] > -10
 
 
-def test_methods_timed_on_different_devices_are_named_and_have_no_front(tmp_path: Path) -> None:
+def test_methods_timed_on_different_devices_have_no_front(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, PLAN)
 
     def figures() -> tuple[Figure, Figure]:
@@ -150,7 +150,7 @@ def test_methods_timed_on_different_devices_are_named_and_have_no_front(tmp_path
     assert len(marks(by_cost.axes[0])) == 3
 
 
-def test_a_device_of_a_method_without_a_point_is_no_other_device(tmp_path: Path) -> None:
+def test_the_device_of_a_method_without_a_point_does_not_count(tmp_path: Path) -> None:
     ends = {("eight_gaussians", "none", seed): "diverged" for seed in (0, 1)}
     folder = write_sweep(tmp_path, Plan(PLAN.datasets, PLAN.constraints, seeds=(0, 1), ends=ends, pictures=False))
     path = folder / "timing" / "eight_gaussians-hinge-C-none.json"
@@ -168,7 +168,7 @@ def test_methods_of_very_different_cost_have_a_logarithmic_axis(tmp_path: Path) 
     assert drawn(folder)[1].axes[0].get_xscale() == "log"
 
 
-def test_the_labels_of_many_methods_stand_apart(tmp_path: Path) -> None:
+def test_the_labels_of_many_methods_do_not_overlap(tmp_path: Path) -> None:
     names = tuple(f"{method}(version={version})" for method in METHODS for version in range(5))
     _, figure = drawn(write_sweep(tmp_path, Plan(("digits",), names, seeds=(0,), evaluations=1, pictures=False)))
     for axes in figure.axes:
@@ -186,7 +186,7 @@ def test_a_front_by_hand() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
-def test_nothing_beats_a_point_of_the_front_and_something_every_other_one(points: list[tuple[int, int]]) -> None:
+def test_the_front_consists_of_the_points_that_no_other_point_dominates(points: list[tuple[int, int]]) -> None:
     seconds, means = (np.array(column, dtype=float) for column in zip(*points, strict=True))
     there = {points[index] for index in front(seconds, means, lower=True)}
     for point in points:

@@ -54,7 +54,7 @@ PLOTS = '''\
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of installed packages; what was imported from it is forgotten."""
+    """A folder of installed packages. Modules imported from it are removed after the test."""
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
     yield tmp_path
@@ -86,7 +86,7 @@ def test_a_plot_of_an_entry_point_is_in_the_gallery(site: Path) -> None:
     assert (pictures[0].title, pictures[0].comparison) == ("run eight_gaussians-hinge-C-none-0", None)
 
 
-def test_entry_points_that_cannot_be_used_are_named_and_the_others_work(site: Path) -> None:
+def test_unusable_entry_points_are_named_and_the_others_are_used(site: Path) -> None:
     install(site, "a = nowhere:plot", "b = plot_package:each_run", "c = plot_package:runs", "d = other:plots")
     (site / "other.py").write_text(
         'from lipschitz.report.plots.base import plot\n\n\ndef runs(data): ...\n\n\nplots = plot("Other", order=1)(runs)\n'

@@ -1,4 +1,4 @@
-"""Samples of conditional runs: a row of each class, a column of each latent; of others, the same latents by place."""
+"""The samples of conditional runs are a grid of classes by latents. Panels of one seed share their latents."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ CLASSES, LATENTS = 3, 4
 
 
 def drawn(folder: Path, names: list[str] | None) -> Figure:
-    """Draw the samples of two methods, whose image of class k is of grey level 20 + 50 k, and 10 more by method."""
+    """Draw samples of two methods. An image of class k has grey level 20 + 50 k, plus 10 or 20 for the method."""
     write_sweep(folder, Plan(("digits",), ("none", "weight_clipping"), seeds=(0,), evaluations=1))
     labels = np.repeat(np.arange(CLASSES), LATENTS)
     for index, path in enumerate(sorted((folder / "runs").glob("*/samples.npz"))):
@@ -36,7 +36,7 @@ def figure_of(folder: Path) -> Figure:
 
 
 @pytest.mark.parametrize("names", [None, ["Ankle boot", "Bag", "Coat"]], ids=["numbers", "names"])
-def test_rows_are_classes_in_every_panel(tmp_path: Path, names: list[str] | None) -> None:
+def test_a_row_is_a_class_in_every_panel(tmp_path: Path, names: list[str] | None) -> None:
     figure = drawn(tmp_path, names)
     sheets = [np.asarray(panel.get_images()[0].get_array()) for panel in figure.axes]
     assert [sheet.shape for sheet in sheets] == [(CLASSES * 9 - 1, LATENTS * 9 - 1)] * 3
@@ -52,7 +52,7 @@ def test_rows_are_classes_in_every_panel(tmp_path: Path, names: list[str] | None
     assert "A row is a class, a column one latent" in " ".join(words)
 
 
-def test_names_have_room_and_images_are_square(tmp_path: Path) -> None:
+def test_class_names_fit_and_images_are_square(tmp_path: Path) -> None:
     figure = drawn(tmp_path, ["a very long name of a class", "b", "c"])
     figure.draw_without_rendering()
     panel = figure.axes[0]

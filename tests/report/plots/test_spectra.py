@@ -1,4 +1,4 @@
-"""Normalised spectra: squared singular values over the largest, a row a method."""
+"""Normalised spectra: squared singular values relative to the largest, one row for each method."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from lipschitz.report.statistics.summary import Summary
 PLAN = Plan(("digits",), ("none", "weight_clipping", "gradient_penalty"), seeds=(0,), evaluations=1)
 
 
-def test_rows_are_squared_values_over_the_largest_and_blank_where_there_are_none(tmp_path: Path) -> None:
+def test_rows_are_squared_values_over_the_largest_and_missing_spectra_are_blank(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, PLAN)
     for constraint, values in (("none", [4.0, 2.0, 1.0]), ("weight_clipping", [0.0, 0.0, 0.0])):
         spectrum = {"spectrum/conv0": np.array(values), "spectrum/linear": np.array([3.0])}

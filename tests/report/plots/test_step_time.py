@@ -1,4 +1,4 @@
-"""What a step takes: by the serial pass alone, and over none on the same device."""
+"""The bar chart of step times: medians of the serial pass, and ratios to none on the same device."""
 
 import json
 from dataclasses import replace
@@ -30,7 +30,7 @@ def timing(folder: Path, constraint: str) -> Path:
     return folder / "timing" / f"digits-hinge-C-{constraint}.json"
 
 
-def test_bars_are_medians_of_a_step_and_the_text_is_over_none(tmp_path: Path) -> None:
+def test_bars_are_medians_and_labels_are_ratios_to_none(tmp_path: Path) -> None:
     axes, said = drawn(write_sweep(tmp_path, PLAN))
     bars = [patch.get_width() for patch in axes.patches if isinstance(patch, Rectangle)]
     assert bars == pytest.approx([7.5, 2.5, 7.5 * 1.9, 2.5])
@@ -39,7 +39,7 @@ def test_bars_are_medians_of_a_step_and_the_text_is_over_none(tmp_path: Path) ->
     assert "cpu: synthetic, 1 thread" in said
 
 
-def test_times_on_another_device_are_not_compared_and_both_are_named(tmp_path: Path) -> None:
+def test_times_on_another_device_are_not_compared(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, PLAN)
     path = timing(folder, "gradient_penalty")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"device": "cuda: other"}))
@@ -48,7 +48,7 @@ def test_times_on_another_device_are_not_compared_and_both_are_named(tmp_path: P
     assert "cpu: synthetic, 1 thread; cuda: other" in said
 
 
-def test_what_was_not_timed_is_named(tmp_path: Path) -> None:
+def test_a_method_that_was_not_timed_is_named(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, PLAN)
     timing(folder, "none").unlink()
     axes, said = drawn(folder)
@@ -60,7 +60,7 @@ def test_what_was_not_timed_is_named(tmp_path: Path) -> None:
         assert step_time(comparison_data(Summary(load(folder)))[0]) is None
 
 
-def test_methods_share_the_figure_whatever_setting_was_chosen_for_them(tmp_path: Path) -> None:
+def test_methods_with_different_selected_settings_share_the_figure(tmp_path: Path) -> None:
     runs = []
     for constraint, setting in (("none", "A"), ("gradient_penalty", "C")):
         one = Plan(("digits",), (constraint,), settings=(setting,), seeds=(0,), evaluations=1, pictures=False)
@@ -77,7 +77,7 @@ def test_methods_share_the_figure_whatever_setting_was_chosen_for_them(tmp_path:
 
 
 def bars_of(folder: Path) -> tuple[list[float], list[float], str]:
-    """The widths of filled and of open bars, and what is said of them."""
+    """Return the widths of filled and of open bars, and the text of the figure."""
     axes, said = drawn(folder)
     bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     filled, hollow = (
@@ -86,7 +86,7 @@ def bars_of(folder: Path) -> tuple[list[float], list[float], str]:
     return filled, hollow, f"{said} {axes.get_xlabel()}"
 
 
-def test_what_is_launched_kernel_by_kernel_is_an_open_bar_beside_what_is_captured(tmp_path: Path) -> None:
+def test_launched_steps_are_open_bars_and_captured_steps_filled_bars(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, replace(PLAN, cuda=True))
     filled, hollow, said = bars_of(folder)
     assert filled == pytest.approx([0.8, 0.5, 0.8 * 1.9, 0.5])
@@ -98,7 +98,7 @@ def test_what_is_launched_kernel_by_kernel_is_an_open_bar_beside_what_is_capture
     assert axes.get_xlim()[1] > 7.2 * 1.04
 
 
-def test_what_was_not_captured_has_no_filled_bar_and_no_ratio_to_what_was(tmp_path: Path) -> None:
+def test_an_uncaptured_method_has_no_filled_bar_and_no_ratio_to_captured_ones(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, replace(PLAN, cuda=True, uncaptured={"gradient_penalty": "it waits"}))
     filled, hollow, _ = bars_of(folder)
     assert filled == pytest.approx([0.8, 0.5])
@@ -107,7 +107,7 @@ def test_what_was_not_captured_has_no_filled_bar_and_no_ratio_to_what_was(tmp_pa
     assert [text.get_text() for text in axes.texts] == ["× 1.00"]
 
 
-def test_where_nothing_was_captured_all_bars_are_open_and_compared(tmp_path: Path) -> None:
+def test_without_captured_steps_all_bars_are_open_and_compared(tmp_path: Path) -> None:
     reasons = dict.fromkeys(("none", "gradient_penalty"), "it waits")
     folder = write_sweep(tmp_path, replace(PLAN, cuda=True, uncaptured=reasons))
     filled, hollow, said = bars_of(folder)
@@ -119,7 +119,7 @@ def test_where_nothing_was_captured_all_bars_are_open_and_compared(tmp_path: Pat
     assert [text.get_text() for text in axes.texts] == ["× 1.00", "× 1.80"]
 
 
-def test_on_a_cpu_nothing_is_open(tmp_path: Path) -> None:
+def test_on_a_cpu_no_bar_is_open(tmp_path: Path) -> None:
     _, hollow, said = bars_of(write_sweep(tmp_path, PLAN))
     assert hollow == []
     assert "aptured" not in said

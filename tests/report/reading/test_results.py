@@ -1,3 +1,5 @@
+"""Reading a results folder: records, unreadable runs, definitions and protocols."""
+
 import json
 import shutil
 from pathlib import Path
@@ -21,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     return write_sweep(tmp_path / "sweep", SMALL)
 
 
-def test_every_whole_line_becomes_a_row(folder: Path) -> None:
+def test_every_complete_line_is_a_record(folder: Path) -> None:
     lines = sum(len(path.read_text().splitlines()) for path in folder.glob("runs/*/records.jsonl"))
     with (folder / "runs" / NONE / "records.jsonl").open("a") as file:
         file.write('{"step": 2000, "seco')
@@ -31,7 +33,7 @@ def test_every_whole_line_becomes_a_row(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", ["run.json", "records.jsonl"])
-def test_a_run_that_cannot_be_read_is_named_and_the_others_are_reported(folder: Path, broken: str) -> None:
+def test_an_unreadable_run_is_named_and_the_others_are_reported(folder: Path, broken: str) -> None:
     (folder / "runs" / NONE / broken).write_text("{not json\n")
     sweep = load(folder)
     assert len(sweep.runs) == 3
@@ -50,14 +52,14 @@ def test_runs_that_were_not_started_are_counted(folder: Path) -> None:
     assert Summary(load(folder)).overview == {"planned": 4, "finished": 3, "waiting": 1}
 
 
-def test_no_started_run_is_one_clear_line(folder: Path) -> None:
+def test_without_a_started_run_the_error_is_one_line(folder: Path) -> None:
     shutil.rmtree(folder / "runs")
     with pytest.raises(InputError, match=r"nothing to report: no run was started$") as caught:
         load(folder)
     assert "\n" not in str(caught.value)
 
 
-def test_runs_of_which_none_can_be_read_are_one_clear_line(folder: Path) -> None:
+def test_without_a_readable_run_the_error_is_one_line(folder: Path) -> None:
     for path in folder.glob("runs/*/run.json"):
         path.unlink()
     first = folder / "runs" / NONE
@@ -67,12 +69,12 @@ def test_runs_of_which_none_can_be_read_are_one_clear_line(folder: Path) -> None
     assert "\n" not in str(caught.value)
 
 
-def test_no_sweep_is_one_clear_line(tmp_path: Path) -> None:
+def test_without_sweep_json_the_error_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no sweep\.json"):
         load(tmp_path)
 
 
-def test_same_labels_but_another_definition_are_kept_apart(folder: Path) -> None:
+def test_runs_with_equal_labels_but_different_definitions_are_separate_settings(folder: Path) -> None:
     for run in folder.glob("runs/*none-1"):
         definition = json.loads((run / "run.json").read_text())
         definition["configuration"] = "other"
@@ -88,7 +90,7 @@ def test_same_labels_but_another_definition_are_kept_apart(folder: Path) -> None
     assert settings["eight_gaussians-hinge-C-spectral_normalization-0"] == "C"
 
 
-def test_two_protocols_of_one_metric_never_share_its_name(folder: Path) -> None:
+def test_two_protocols_of_one_metric_have_different_names(folder: Path) -> None:
     path = folder / "runs" / NONE / "result.json"
     result = json.loads(path.read_text())
     result["protocols"]["w1"]["n_real"] = 17

@@ -1,4 +1,4 @@
-"""What of a timing stands in the summary: on a GPU also what was not captured, and what several runs reach together."""
+"""Timings in the summary: on a GPU captured and launched times, and the throughput of several runs at once."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ PLAN = Plan(
 )  # fmt: skip
 
 
-def test_captured_steps_stand_beside_the_same_launched_kernel_by_kernel() -> None:
+def test_captured_and_launched_times_on_a_gpu() -> None:
     timing = on_gpu("none", PLAN)
     assert is_captured(timing)
     assert values_of(timing) == pytest.approx(
@@ -35,7 +35,7 @@ def test_captured_steps_stand_beside_the_same_launched_kernel_by_kernel() -> Non
     )
 
 
-def test_what_was_not_captured_has_no_captured_time() -> None:
+def test_an_uncaptured_method_has_no_captured_time() -> None:
     timing = on_gpu("spectral_normalization", PLAN)
     assert not is_captured(timing)
     assert values_of(timing) == pytest.approx(
@@ -49,26 +49,26 @@ def test_what_was_not_captured_has_no_captured_time() -> None:
     )
 
 
-def test_on_a_cpu_nothing_is_captured_or_launched() -> None:
+def test_on_a_cpu_there_are_plain_step_times_only() -> None:
     part = {"median": 3.0, "low": 2.9, "high": 3.1, "n": 50}
     timing = {"ms_discriminator_step": part, "ms_generator_step": part, "n_dis": 1, "device": "cpu: synthetic"}
     assert launched(timing) == {}
     assert values_of(timing) == {"ms_discriminator_step": 3.0, "ms_generator_step": 3.0}
 
 
-def test_an_iteration_of_one_step_is_that_step() -> None:
+def test_a_task_with_one_kind_of_step_has_no_iteration() -> None:
     timing = on_gpu("none", PLAN)
     del timing["ms_generator_step"], timing["launched"]["ms_generator_step"]
     assert not {"ms_iteration", "ms_iteration_uncaptured"} & values_of(timing).keys()
 
 
-def test_runs_at_once_whose_number_was_given_were_not_measured() -> None:
+def test_a_given_number_of_runs_at_once_has_no_throughput() -> None:
     timing = on_gpu("none", PLAN)
     del timing["packs"], timing["pack"]
     assert not {"runs_at_once", "throughput"} & values_of(timing).keys()
 
 
-def test_the_summary_and_the_list_of_metrics_have_them(tmp_path: Path) -> None:
+def test_the_summary_and_the_list_of_metrics_include_timings(tmp_path: Path) -> None:
     sweep = load(write_sweep(tmp_path, PLAN))
     rows = rows_of(Summary(sweep).frame, {"constraint": "none"}).set_index("metric")
     timed = values_of(on_gpu("none", PLAN))

@@ -1,4 +1,4 @@
-"""Settings that were chosen by results: each method has its own, and all are compared with each other."""
+"""Settings selected by results: each method has its own, and all methods are compared with each other."""
 
 import json
 from pathlib import Path
@@ -26,14 +26,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_methods_with_a_setting_each_are_one_comparison(folder: Path) -> None:
+def test_methods_with_different_selected_settings_are_one_comparison(folder: Path) -> None:
     sweep = load(folder)
     (found,) = comparisons(sweep.runs)
     assert found.setting == "chosen"
     assert dict(sweep.runs[["constraint", "picked"]].itertuples(index=False, name=None)) == PICKED
 
 
-def test_tables_and_files_say_which_setting_each_has(folder: Path) -> None:
+def test_tables_and_files_show_the_selected_setting(folder: Path) -> None:
     report(folder)
     text = (folder / "table.md").read_text()
     (head,) = (line for line in text.splitlines() if line.startswith("## Overview"))
@@ -57,7 +57,7 @@ def test_another_precision_is_another_comparison(folder: Path) -> None:
     assert [one.setting for one in comparisons(load(folder).runs)] == ["chosen", "chosen [bf16]"]
 
 
-def test_another_setting_of_the_same_method_was_not_chosen(folder: Path) -> None:
+def test_runs_with_another_setting_are_another_comparison(folder: Path) -> None:
     definition = json.loads((folder / "sweep.json").read_text())
     definition["chosen"][1]["setting"] = "B"
     dump(folder / "sweep.json", definition)

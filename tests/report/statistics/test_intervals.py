@@ -26,14 +26,14 @@ def frame(values: list[float], group: str = "a") -> pd.DataFrame:
     return pd.DataFrame({"group": group, "value": values})
 
 
-def test_interval_of_three_seeds_worked_out_by_hand() -> None:
+def test_the_interval_of_three_seeds_by_hand() -> None:
     row = aggregate(frame([1.0, 2.0, 3.0]), ["group"]).iloc[0]
     assert (row["n"], row["mean"]) == (3, 2.0)
     quantile = 0.95 / math.sqrt(2 * 0.975 * 0.025)  # of Student's t with two degrees of freedom, in closed form
     assert row["ci95"] == pytest.approx(quantile * 1.0 / math.sqrt(3), rel=1e-12)
 
 
-def test_the_interval_of_one_new_seed_worked_out_by_hand() -> None:
+def test_the_prediction_interval_by_hand() -> None:
     """Of 1, 2 and 3: s = 1, √(1 + 1/3) = 2 / √3, and t with two degrees of freedom is 0.95 / √(2 · 0.975 · 0.025)."""
     half = prediction_half_width(np.array([1.0, 0.5, 1.0]), np.array([3, 2, 1]))
     assert half[0] == pytest.approx(0.95 / math.sqrt(2 * 0.975 * 0.025) * 2 / math.sqrt(3), rel=1e-12)
@@ -42,7 +42,7 @@ def test_the_interval_of_one_new_seed_worked_out_by_hand() -> None:
     assert math.isnan(half[2])
 
 
-def test_one_new_seed_lies_in_its_interval_as_often_as_it_says() -> None:
+def test_a_new_seed_lies_in_the_prediction_interval_in_95_percent_of_cases() -> None:
     rng = np.random.default_rng(0)
     seeds, new = rng.normal(size=(20000, 3)), rng.normal(size=20000)
     half = prediction_half_width(seeds.std(axis=1, ddof=1), np.full(20000, 3))
@@ -60,19 +60,19 @@ def test_missing_values_are_not_counted() -> None:
     assert (row["n"], row["mean"]) == (2, 2.0)
 
 
-def test_a_bound_that_does_not_exist_makes_the_mean_infinite() -> None:
+def test_an_infinite_value_makes_the_mean_infinite() -> None:
     row = aggregate(frame([1.0, math.inf]), ["group"]).iloc[0]
     assert (row["n"], row["mean"]) == (2, math.inf)
     assert math.isnan(row["ci95"])
 
 
-def test_groups_keep_the_order_of_their_appearance() -> None:
+def test_groups_are_in_order_of_appearance() -> None:
     table = aggregate(pd.concat([frame([1.0], "z"), frame([2.0], "a")]), ["group"])
     assert list(table["group"]) == ["z", "a"]
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=12))
-def test_interval_is_that_of_scipy(values: list[float]) -> None:
+def test_the_interval_equals_that_of_scipy(values: list[float]) -> None:
     deviation = np.array([np.std(values, ddof=1)])
     expected = t.ppf(0.975, len(values) - 1) * deviation / np.sqrt(len(values))
     np.testing.assert_allclose(half_width(deviation, np.array([len(values)])), expected, rtol=1e-9, atol=1e-12)

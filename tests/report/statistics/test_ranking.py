@@ -1,4 +1,4 @@
-"""Which methods are apart: Welch's test against SciPy's, intervals that meet, and two orders beside each other."""
+"""Ranks by Welch's test, checked against SciPy, and the comparison of two orders."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def signs(*groups: list[float]) -> np.ndarray:
 
 @pytest.mark.parametrize("shift", [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 8.0])
 @pytest.mark.parametrize("sizes", [(3, 3), (2, 5), (4, 3)])
-def test_two_are_apart_where_welchs_test_says_so(shift: float, sizes: tuple[int, int]) -> None:
+def test_two_methods_differ_as_by_welchs_test_of_scipy(shift: float, sizes: tuple[int, int]) -> None:
     rng = np.random.default_rng(0)
     first, second = rng.normal(shift, 1, sizes[0]), rng.normal(0, 0.2, sizes[1])
     is_apart = ttest_ind(first, second, equal_var=False).pvalue < 0.05
@@ -25,18 +25,18 @@ def test_two_are_apart_where_welchs_test_says_so(shift: float, sizes: tuple[int,
     assert signs(list(first), list(second)).tolist() == [[0, expected], [-expected, 0]]
 
 
-def test_two_whose_intervals_meet_may_be_apart() -> None:
+def test_methods_with_overlapping_intervals_may_differ() -> None:
     low, high = [0.137, 0.157, 0.177], [0.188, 0.208, 0.228]
     widths = half_width(np.array([0.02, 0.02]), np.array([3, 3]))
     assert np.mean(low) + widths[0] > np.mean(high) - widths[1]
     assert signs(high, low).tolist() == [[0, 1], [-1, 0]]
 
 
-def test_without_spread_any_difference_counts() -> None:
+def test_without_variance_every_difference_is_significant() -> None:
     assert signs([1.0, 1.0], [2.0, 2.0], [1.0, 1.0]).tolist() == [[0, -1, 0], [1, 0, 1], [0, -1, 0]]
 
 
-def test_ranks_are_apart_only_where_intervals_are() -> None:
+def test_methods_with_overlapping_intervals_share_ranks() -> None:
     """A is above all, B overlaps C, C overlaps D, and D lies wholly below B."""
     low, high = np.array([0.9, 0.6, 0.5, 0.4]), np.array([0.95, 0.7, 0.65, 0.55])
     assert ranks(signs_of(low, high)) == [(1, 1), (2, 3), (2, 4), (3, 4)]
@@ -44,7 +44,7 @@ def test_ranks_are_apart_only_where_intervals_are() -> None:
     assert ranks(signs_of(published_values, published_values)) == [(2, 3), (2, 3), (1, 1)]
 
 
-def test_pairs_are_alike_reversed_or_not_apart() -> None:
+def test_pairs_in_two_orders_are_alike_reversed_or_not_significant() -> None:
     low, high = np.array([0.9, 0.6, 0.5, 0.4]), np.array([0.95, 0.7, 0.65, 0.55])
     ours, theirs = signs_of(low, high), np.array([0.1, 0.2, 0.3, 0.2])
     order = compare(signs_of(theirs, theirs), ours)

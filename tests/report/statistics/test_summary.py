@@ -28,7 +28,7 @@ def final(folder: Path, run: str, metric: str) -> float:
     return float(json.loads((folder / "runs" / run / "result.json").read_text())["last"][metric])
 
 
-def test_columns_are_those_of_the_specification(summary: pd.DataFrame) -> None:
+def test_the_columns_of_the_summary(summary: pd.DataFrame) -> None:
     assert list(summary.columns) == COLUMNS
     assert [
         *(
@@ -48,7 +48,7 @@ def test_columns_are_those_of_the_specification(summary: pd.DataFrame) -> None:
     ] == COLUMNS
 
 
-def test_mean_is_over_the_seeds_that_finished_and_a_diverged_one_is_counted_apart(
+def test_the_mean_is_over_finished_seeds_and_diverged_seeds_are_counted(
     summary: pd.DataFrame, reported: Reported
 ) -> None:
     row = row_of(summary, dataset="eight_gaussians", constraint="weight_clipping", metric="w1")
@@ -57,26 +57,26 @@ def test_mean_is_over_the_seeds_that_finished_and_a_diverged_one_is_counted_apar
     assert row["mean"] == pytest.approx(np.mean([final(reported.folder, run, "w1") for run in runs]))
 
 
-def test_failed_and_running_seeds_are_in_no_mean(summary: pd.DataFrame, reported: Reported) -> None:
+def test_failed_and_running_seeds_are_left_out_of_the_mean(summary: pd.DataFrame, reported: Reported) -> None:
     row = row_of(summary, dataset="digits", constraint="weight_clipping", metric="frechet_classifier")
     assert (row["n"], row["diverged"]) == (1, 0)
     assert row["mean"] == final(reported.folder, "digits-hinge-C-weight_clipping-0", "frechet_classifier")
     assert np.isnan(row["ci95"])
 
 
-def test_timing_is_one_pass_without_interval(summary: pd.DataFrame) -> None:
+def test_a_timing_has_no_interval(summary: pd.DataFrame) -> None:
     row = row_of(summary, dataset="digits", constraint="gradient_penalty", metric="ms_discriminator_step")
     assert (row["n"], row["mean"]) == (1, pytest.approx(3.0 * 1.9 * 2.5))
     assert np.isnan(row["ci95"])
     assert row_of(summary, dataset="digits", constraint="none", metric="peak_memory")["mean"] == 150
 
 
-def test_floor_counts_once_a_seed(summary: pd.DataFrame) -> None:
+def test_the_floor_is_averaged_over_seeds(summary: pd.DataFrame) -> None:
     row = row_of(summary, dataset="eight_gaussians", constraint="real data", metric="w1")
     assert (row["n"], row["mean"]) == (3, pytest.approx(0.063))
 
 
-def test_largest_sigma_is_taken_within_a_run_before_the_mean(summary: pd.DataFrame, reported: Reported) -> None:
+def test_the_largest_sigma_of_each_run_is_averaged(summary: pd.DataFrame, reported: Reported) -> None:
     row = row_of(summary, dataset="digits", constraint="none", metric="largest_sigma_operator")
     runs = [reported.folder / "runs" / f"digits-hinge-C-none-{seed}" / "result.json" for seed in (0, 1)]
     last = [json.loads(path.read_text())["last"] for path in runs]
@@ -84,12 +84,12 @@ def test_largest_sigma_is_taken_within_a_run_before_the_mean(summary: pd.DataFra
     assert row["mean"] == pytest.approx(np.mean(largest))
 
 
-def test_best_stands_beside_last(summary: pd.DataFrame) -> None:
+def test_the_summary_has_rows_for_best_and_last(summary: pd.DataFrame) -> None:
     labels = {"dataset": "digits", "constraint": "none", "metric": "w1_classifier"}
     assert row_of(summary, **labels, which="best")["mean"] == pytest.approx(0.98 * row_of(summary, **labels)["mean"])
 
 
-def test_a_method_whose_every_seed_diverged_has_its_row(tmp_path: Path) -> None:
+def test_a_method_with_diverged_seeds_only_has_a_row(tmp_path: Path) -> None:
     ends = {("eight_gaussians", "none", seed): "diverged" for seed in (0, 1)}
     plan = Plan(("eight_gaussians",), ("none", "gradient_penalty"), seeds=(0, 1), ends=ends, pictures=False)
     row = row_of(Summary(load(write_sweep(tmp_path, plan))).frame, constraint="none", metric="w1")
@@ -97,7 +97,7 @@ def test_a_method_whose_every_seed_diverged_has_its_row(tmp_path: Path) -> None:
     assert np.isnan(row["mean"])
 
 
-def test_statuses_are_counted_of_the_runs_that_settings_were_chosen_by_too(tmp_path: Path) -> None:
+def test_the_overview_counts_tuning_runs_too(tmp_path: Path) -> None:
     plan = {"datasets": ("eight_gaussians",), "constraints": ("none",), "evaluations": 1, "pictures": False}
     ends = {("eight_gaussians", "none", 100): "diverged", ("eight_gaussians", "none", 101): "running"}
     write_sweep(tmp_path, Plan(**plan, settings=("A", "C"), seeds=(100, 101, 102), ends=ends))

@@ -37,7 +37,7 @@ def tables(tmp_path: Path) -> list[Table]:
     return tables_of(write_sweep(tmp_path, plan()))
 
 
-def test_the_overview_shows_at_a_glance_what_the_other_tables_hold(tables: list[Table]) -> None:
+def test_the_overview_repeats_columns_of_the_other_tables(tables: list[Table]) -> None:
     overview, quality, cost, _ = tables
     assert [column.head for column in overview.columns] == [
         *(column.head for column in quality.columns[:4]),
@@ -48,7 +48,7 @@ def test_the_overview_shows_at_a_glance_what_the_other_tables_hold(tables: list[
     assert "real data" not in column(overview, "Lip(D)", "at most")
 
 
-def test_tables_of_a_dataset_with_the_floor_as_a_row(tables: list[Table]) -> None:
+def test_the_tables_of_a_comparison_with_the_floor_as_a_row(tables: list[Table]) -> None:
     assert [table.title.partition(":")[0] for table in tables] == [
         "Overview",
         "Quality",
@@ -58,7 +58,7 @@ def test_tables_of_a_dataset_with_the_floor_as_a_row(tables: list[Table]) -> Non
     assert [row[0].text for row in tables[1].rows] == ["none", "gradient_penalty", HOSTILE, "real data"]
 
 
-def test_cost_is_given_beside_none(tables: list[Table]) -> None:
+def test_cost_is_relative_to_none(tables: list[Table]) -> None:
     assert column(tables[2], "Discriminator step", "× none") == {
         "none": "1.00",
         "gradient_penalty": "1.90",
@@ -73,13 +73,13 @@ def test_cost_on_another_device_is_not_compared(tmp_path: Path) -> None:
     assert column(tables_of(folder)[2], "Discriminator step", "× none")["gradient_penalty"] == "–"
 
 
-def test_the_best_is_bold_and_what_lies_outside_its_interval_is_not(tables: list[Table]) -> None:
+def test_only_the_best_mean_is_bold(tables: list[Table]) -> None:
     bold = {row[0].text: row[3].bold for row in tables[1].rows}
     assert bold == {"none": False, "gradient_penalty": True, HOSTILE: False, "real data": False}
 
 
 @pytest.mark.parametrize("dataset", ["digits", "eight_gaussians"])
-def test_a_method_with_a_diverged_seed_is_not_bold_even_with_the_best_mean(tmp_path: Path, dataset: str) -> None:
+def test_a_method_with_a_diverged_seed_is_never_bold(tmp_path: Path, dataset: str) -> None:
     methods = ("none", "weight_clipping", "gradient_penalty")
     ends = {(dataset, "gradient_penalty", 1): "diverged"}
     folder = write_sweep(tmp_path, plan(datasets=(dataset,), constraints=methods, ends=ends))
@@ -97,7 +97,7 @@ def test_a_method_with_a_diverged_seed_is_not_bold_even_with_the_best_mean(tmp_p
     assert not any(cell.bold for row in overview.rows if row[0].text == "gradient_penalty" for cell in row[1:4])
 
 
-def test_losses_and_settings_are_columns_where_they_vary_and_in_the_title_where_not(tmp_path: Path) -> None:
+def test_losses_are_a_column_if_they_vary_and_otherwise_in_the_title(tmp_path: Path) -> None:
     table = tables_of(write_sweep(tmp_path, plan(losses=("hinge", "wasserstein"))))[0]
     assert [one.head for one in table.columns][:3] == ["Constraint", "Loss", "n"]
     assert "setting C" in table.title
@@ -111,7 +111,7 @@ def test_unfinished_runs_are_noted(tmp_path: Path) -> None:
     assert table.notes == ["Not included, because they did not end: 1 failed, 1 waiting."]
 
 
-def test_every_line_of_markdown_has_the_same_cells(tables: list[Table]) -> None:
+def test_every_row_of_markdown_has_the_same_number_of_cells(tables: list[Table]) -> None:
     text = markdown(tables, "a|b_c")
     for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
@@ -119,7 +119,7 @@ def test_every_line_of_markdown_has_the_same_cells(tables: list[Table]) -> None:
     assert r"\<i\>" in text
 
 
-def test_every_row_of_latex_has_the_same_cells_and_nothing_unescaped(tables: list[Table]) -> None:
+def test_every_row_of_latex_has_the_same_number_of_cells_and_is_escaped(tables: list[Table]) -> None:
     # The overview has no row of real data: four rows are those of quality.
     text = latex(tables[1:])
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
@@ -130,14 +130,14 @@ def test_every_row_of_latex_has_the_same_cells_and_nothing_unescaped(tables: lis
     assert r"a\_b+c\{d\}(x=50\%,y=\#1)\&\textbar{}\textless{}i\textgreater{}\$2\textasciicircum{}3" in body
 
 
-def test_the_rows_of_a_long_table_stand_closer_so_that_it_fits_a_page(tables: list[Table]) -> None:
+def test_a_long_table_has_less_line_spacing(tables: list[Table]) -> None:
     short = tables[1]
     long = replace(short, rows=short.rows * 13)
     assert r"\arraystretch" in latex([long])
     assert r"\arraystretch" not in latex([short])
 
 
-def test_notes_that_no_page_has_room_for_follow_their_table(tables: list[Table]) -> None:
+def test_long_notes_follow_the_latex_table(tables: list[Table]) -> None:
     short, long = (latex([replace(tables[1], notes=["Said once. " * times])]) for times in (1, 60))
     assert short.index("Said once.") < short.index(r"\end{table}")
     assert long.index("Said once.") > long.index(r"\end{table}")
@@ -146,7 +146,7 @@ def test_notes_that_no_page_has_room_for_follow_their_table(tables: list[Table])
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 @pytest.mark.parametrize("alone", [True, False])
-def test_latex_compiles_alone_and_inside_a_document(tables: list[Table], tmp_path: Path, alone: bool) -> None:
+def test_latex_compiles_alone_and_in_a_document(tables: list[Table], tmp_path: Path, alone: bool) -> None:
     (tmp_path / "table.tex").write_text(latex(tables))
     document = r"\documentclass{article}\usepackage{booktabs}\begin{document}Before.\input{table}After.\end{document}"
     (tmp_path / "document.tex").write_text(document)
@@ -155,7 +155,7 @@ def test_latex_compiles_alone_and_inside_a_document(tables: list[Table], tmp_pat
     assert done.returncode == 0, done.stdout[-2000:]
 
 
-def test_steps_stand_beside_the_configuration_that_made_them(tmp_path: Path) -> None:
+def test_steps_are_a_column_if_they_vary(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, plan(constraints=("weight_clipping", "none"), seeds=(0,)))
     for path in folder.glob("runs/*/run.json"):
         definition = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""What tables say of cost on a GPU: captured and uncaptured apart, and throughput under its own head."""
+"""Tables of cost on a GPU: captured and uncaptured times, and the throughput of several runs at once."""
 
 import json
 from collections.abc import Iterable
@@ -58,7 +58,7 @@ def test_captured_uncaptured_and_throughput_each_have_a_column(tmp_path: Path) -
     assert cells(tables["Overview"]) == step
 
 
-def test_runs_that_share_a_device_are_said_to_be_no_cost(tmp_path: Path) -> None:
+def test_notes_say_that_throughput_is_not_the_cost_of_a_method(tmp_path: Path) -> None:
     tables = tables_of(folder_of(tmp_path))
     assert [note.partition(":")[0] for note in tables["Constraint and cost"].notes] == [
         "ms",
@@ -70,7 +70,7 @@ def test_runs_that_share_a_device_are_said_to_be_no_cost(tmp_path: Path) -> None
     assert tables["Quality"].notes == []
 
 
-def test_what_could_not_be_captured_has_its_reason_and_no_ratio_to_what_was(tmp_path: Path) -> None:
+def test_an_uncaptured_method_has_a_reason_and_no_ratio(tmp_path: Path) -> None:
     tables = tables_of(folder_of(tmp_path, uncaptured=["gradient_penalty"]))
     found = cells(tables["Constraint and cost"])
     assert found[STEP + "ms"] == ["0.800", "–"]
@@ -84,7 +84,7 @@ def test_what_could_not_be_captured_has_its_reason_and_no_ratio_to_what_was(tmp_
     assert why in tables["Overview"].notes
 
 
-def test_where_nothing_was_captured_no_column_says_so_and_ratios_are_of_uncaptured_steps(tmp_path: Path) -> None:
+def test_without_captured_steps_ratios_are_of_uncaptured_steps(tmp_path: Path) -> None:
     tables = tables_of(folder_of(tmp_path, uncaptured=METHODS))
     assert cells(tables["Constraint and cost"]) == {
         STEP + "ms, uncaptured": ["4", "7.20"],
@@ -95,7 +95,7 @@ def test_where_nothing_was_captured_no_column_says_so_and_ratios_are_of_uncaptur
     assert tables["Overview"].notes == [f"Not captured, trained by launching kernel by kernel: all ({STREAMED})."]
 
 
-def test_methods_of_one_reason_share_its_mention(tmp_path: Path) -> None:
+def test_methods_with_the_same_reason_are_noted_together(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, constraints=METHODS, uncaptured=METHODS[1:3])
     path = folder / "timing" / "digits-hinge-C-spectral_normalization.json"
     dump(
@@ -120,7 +120,7 @@ def test_a_gpu_and_a_cpu_in_one_table_are_not_compared(tmp_path: Path) -> None:
     assert found[STEP + "× none"] == ["1.00", "–"]
 
 
-def test_an_iteration_of_a_critic_is_its_step(tmp_path: Path) -> None:
+def test_the_table_of_a_critic_has_no_iteration(tmp_path: Path) -> None:
     folder = write_pairs(tmp_path, Pairs(methods=(PENALTY,), dims=(2,), widths=(4,), seeds=(0,), pictures=False))
     for path in (folder / "timing").glob("*.json"):
         timing = json.loads(path.read_text()) | {"device": "cuda: synthetic"}
@@ -139,13 +139,13 @@ def test_an_iteration_of_a_critic_is_its_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("uncaptured", [(), ("none",)])
-def test_tables_of_a_gpu_survive_every_markup(tmp_path: Path, uncaptured: tuple[str, ...]) -> None:
+def test_tables_of_a_gpu_in_markdown_and_latex(tmp_path: Path, uncaptured: tuple[str, ...]) -> None:
     tables = list(tables_of(folder_of(tmp_path, uncaptured)).values())
     assert "| Discriminator step: ms, uncaptured |" in markdown(tables, "gpu")
     assert r"\multicolumn{2}{c}{Runs at once}" in latex(tables)
 
 
-def test_the_page_notes_under_a_table_what_is_said_of_it_alone(tmp_path: Path) -> None:
+def test_the_page_shows_the_notes_of_a_table_below_it(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, uncaptured=["gradient_penalty"], ends={("digits", "none", 0): "failed"})
     report(folder, limit_panels=0)
     page = (folder / "index.html").read_text()

@@ -1,7 +1,6 @@
-"""What depends on the setting: shown of the runs that settings were chosen by, which stand nowhere else."""
+"""Robustness over settings: the table and the figure of the tuning runs, which are shown nowhere else."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from synthetic import Plan, dump, write_sweep
+from synthetic_settings import CLIPPED, FID, NONE, PLAN, edit, name, tried, tuned
 
 from lipschitz.report.plots.by_setting import by_setting
 from lipschitz.report.plots.panels import report_style
@@ -20,59 +20,6 @@ from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.robustness import table
 from lipschitz.report.write import report
 from lipschitz.tasks.terms import Training
-
-NONE, CLIPPED = "none", "weight_clipping"
-FID = "frechet_classifier"
-PLAN = Plan(("digits",), (NONE, CLIPPED), settings=("E", "A", "C"), seeds=(100, 101), evaluations=1, pictures=False)
-WORTH = {
-    NONE: {"E": (20.0, 24.0), "A": (9.0, 11.0), "C": (30.0, 50.0)},
-    CLIPPED: {"E": (70.0, 72.0), "A": (68.0, 70.0), "C": (66.0, 72.0)},
-}
-
-
-def edit(folder: Path, run: str, metric: str, value: float | str | None, status: str = "finished") -> None:
-    path = folder / "runs" / run / "result.json"
-    result = json.loads(path.read_text())
-    result["status"] = status
-    result["last"] = dict.fromkeys(result["last"]) if status == "diverged" else result["last"] | {metric: value}
-    path.write_text(json.dumps(result))
-
-
-def name(constraint: str, setting: str, seed: int, loss: str = "hinge") -> str:
-    return f"digits-{loss}-{setting}-{constraint}-{seed}"
-
-
-def tried(folder: Path, plan: Plan = PLAN, worth: Mapping[str, Mapping[str, tuple[float, ...]]] = WORTH) -> Path:
-    """Write runs with every setting, and what each reached."""
-    write_sweep(folder, plan)
-    for constraint, of_settings in worth.items():
-        for setting, values in of_settings.items():
-            for seed, value in zip(plan.seeds, values, strict=False):
-                edit(folder, name(constraint, setting, seed), FID, value)
-    return folder
-
-
-def tuned(folder: Path) -> Path:
-    """Write runs that settings were chosen by, C of clipping and A without a constraint, and those of the choice."""
-    tried(folder)
-    judged = json.loads((folder / "sweep.json").read_text())["runs"]
-    runs = []
-    for constraint, setting in ((NONE, "A"), (CLIPPED, "C")):
-        write_sweep(folder, Plan(("digits",), (constraint,), settings=(setting,), evaluations=1, pictures=False))
-        runs += json.loads((folder / "sweep.json").read_text())["runs"]
-    chosen = [
-        {
-            "group": {"dataset": "digits", "model": "dcgan(width=16)", "constraint": constraint, "loss": "hinge"},
-            "setting": setting,
-            "metric": FID,
-            "value": 10.0,
-            "seeds": [100, 101],
-            "runs": [run for run in judged if constraint in run],
-        }
-        for constraint, setting in ((NONE, "A"), (CLIPPED, "C"))
-    ]
-    dump(folder / "sweep.json", {"name": "tuned", "task": "generation", "runs": judged + runs, "chosen": chosen})
-    return folder
 
 
 def only(folder: Path) -> Settings:
@@ -96,7 +43,7 @@ def cells(found: Settings) -> dict[str, list[str]]:
     return {row[0].text: [cell.text for cell in row[1:]] for row in table(found).rows}
 
 
-def test_runs_that_settings_were_chosen_by_stand_in_what_compares_settings_and_nowhere_else(tmp_path: Path) -> None:
+def test_tuning_runs_are_shown_in_the_comparison_of_settings_only(tmp_path: Path) -> None:
     folder = tuned(tmp_path)
     report(folder)
     assert set(pd.read_csv(folder / "records.csv")["seed"]) == {0, 1, 2}
@@ -115,21 +62,21 @@ def test_runs_that_settings_were_chosen_by_stand_in_what_compares_settings_and_n
     assert [line for line in tables.splitlines() if line.startswith("| none | 3 | 0 | 10 (A) | 22 | 40 (C) | 30 |")]
 
 
-def test_a_sweep_without_a_choice_shows_its_own_runs(tmp_path: Path) -> None:
+def test_a_sweep_without_a_selection_shows_its_own_runs(tmp_path: Path) -> None:
     found = only(tried(tmp_path))
     assert (found.tuned, found.suffix, found.picked) == (False, "digits", {})
     assert "other tables" not in table(found).caption
     assert load(tmp_path).tuning is None
 
 
-def test_the_settings_that_were_chosen_are_bold(tmp_path: Path) -> None:
+def test_selected_settings_are_bold(tmp_path: Path) -> None:
     (axes,) = drawn(only(tuned(tmp_path)))
     labels = [(text.get_text(), text.get_fontweight()) for text in axes.get_yticklabels()]
     assert [setting for setting, _ in labels] == ["E", "A", "C", "E", "A", "C"]
     assert [place for place, (_, weight) in enumerate(labels) if weight == "bold"] == [1, 5]
 
 
-def test_every_setting_has_its_mean_and_interval_in_the_plans_order(tmp_path: Path) -> None:
+def test_every_setting_has_its_mean_and_interval_in_the_order_of_the_sweep_file(tmp_path: Path) -> None:
     found = only(tried(tmp_path))
     (axes,) = drawn(found)
     assert [x for x, _ in sorted(marks(axes, "o"), key=lambda mark: mark[1])] == [22.0, 10.0, 40.0]
@@ -146,7 +93,7 @@ def test_best_median_worst_and_range(tmp_path: Path) -> None:
     assert cells(found)[CLIPPED] == ["3", "0", "69 (A, C)", "69", "71 (E)", "2"]
 
 
-def test_a_setting_at_which_a_seed_diverged_is_the_worst_and_a_cross_at_the_worse_edge(tmp_path: Path) -> None:
+def test_a_setting_with_a_diverged_seed_is_the_worst_and_drawn_as_a_cross(tmp_path: Path) -> None:
     folder = tried(tmp_path)
     edit(folder, name(NONE, "A", 100), FID, 0, "diverged")
     for seed in (100, 101):
@@ -165,7 +112,7 @@ def test_a_setting_at_which_a_seed_diverged_is_the_worst_and_a_cross_at_the_wors
     assert first.get_x() + first.get_width() == pytest.approx(edge)
 
 
-def test_where_higher_is_better_the_worse_edge_is_the_left_one(tmp_path: Path) -> None:
+def test_crosses_are_at_the_left_edge_if_higher_is_better(tmp_path: Path) -> None:
     ends = {("eight_gaussians", NONE, 1): "diverged"}
     plan = Plan(("eight_gaussians",), (NONE,), settings=("A", "C"), seeds=(0, 1), ends=ends, evaluations=1)
     found = only(write_sweep(tmp_path, plan))
@@ -184,7 +131,7 @@ def test_one_seed_has_no_interval(tmp_path: Path) -> None:
         assert len(marks(axes, "o")) == 3
 
 
-def test_losses_of_a_method_are_told_apart(tmp_path: Path) -> None:
+def test_losses_of_a_method_have_a_row_each(tmp_path: Path) -> None:
     plan = Plan(("digits",), (NONE, CLIPPED), ("hinge", "wasserstein"), ("A", "C"), (0,), 1, pictures=False)
     folder = write_sweep(tmp_path, plan)
     found = only(folder)
@@ -200,7 +147,7 @@ def test_losses_of_a_method_are_told_apart(tmp_path: Path) -> None:
     assert "none, wasserstein" in {text.get_text() for text in axes.texts}
 
 
-def test_a_method_with_one_setting_says_nothing_of_settings(tmp_path: Path) -> None:
+def test_a_method_with_a_single_setting_is_left_out(tmp_path: Path) -> None:
     folder = tried(tmp_path)
     kept = [
         run for run in json.loads((folder / "sweep.json").read_text())["runs"] if CLIPPED not in run or "-C-" in run
@@ -211,7 +158,7 @@ def test_a_method_with_one_setting_says_nothing_of_settings(tmp_path: Path) -> N
     assert settings_of(Summary(load(folder))) == []
 
 
-def test_other_budgets_are_no_settings(tmp_path: Path) -> None:
+def test_runs_with_another_budget_are_left_out(tmp_path: Path) -> None:
     folder = tried(tmp_path)
     for setting in ("A", "C"):
         for path in folder.glob(f"runs/*-{setting}-*/run.json"):
@@ -232,7 +179,7 @@ def train(folder: Path, runs: str, **fields: object) -> None:
         path.write_text(json.dumps(run))
 
 
-def test_fields_that_older_runs_do_not_know_are_no_other_budget(tmp_path: Path) -> None:
+def test_missing_fields_of_older_runs_are_no_other_budget(tmp_path: Path) -> None:
     folder = tried(tmp_path)
     train(folder, f"*-{CLIPPED}-*", precision="float32", seconds=None, ema=None, generator_batch_size=None)
     found = only(folder)
@@ -242,7 +189,7 @@ def test_fields_that_older_runs_do_not_know_are_no_other_budget(tmp_path: Path) 
     assert len(settings_of(Summary(load(folder)))) == 2
 
 
-def test_fields_that_older_runs_do_not_know_have_the_default_that_they_had() -> None:
+def test_missing_fields_of_older_runs_have_their_defaults() -> None:
     def defaults(budget: dict[str, int]) -> dict[str, object]:
         return {name: value for name, value in Training(**budget).model_dump(mode="json").items() if value is not None}
 
@@ -250,7 +197,7 @@ def test_fields_that_older_runs_do_not_know_have_the_default_that_they_had() -> 
     assert old == training_of({"training": defaults({"steps": 9})})
 
 
-def test_titles_tell_groups_of_other_training_apart(tmp_path: Path) -> None:
+def test_titles_name_the_training_fields_that_differ(tmp_path: Path) -> None:
     plan = Plan(("digits",), (NONE, CLIPPED), settings=("A", "C"), seeds=(0,), evaluations=1, pictures=False)
     folder = write_sweep(tmp_path, plan)
     train(folder, f"*-{NONE}-*", steps=7, precision="tf32", ema=0.999)
@@ -261,7 +208,7 @@ def test_titles_tell_groups_of_other_training_apart(tmp_path: Path) -> None:
     assert first.title in table(first).title
 
 
-def test_a_seed_that_finished_without_a_finite_value_makes_its_setting_the_worst(tmp_path: Path) -> None:
+def test_a_setting_with_a_value_that_is_not_finite_is_the_worst(tmp_path: Path) -> None:
     folder = tried(tmp_path)
     edit(folder, name(NONE, "C", 100), FID, None)
     edit(folder, name(NONE, "C", 101), FID, 5.0)
@@ -282,7 +229,7 @@ def test_a_seed_that_finished_without_a_finite_value_makes_its_setting_the_worst
     assert cells(only(folder))[CLIPPED][2] == "not finite (E, A, C)"
 
 
-def test_an_infinite_value_is_no_best_one_where_higher_is_better(tmp_path: Path) -> None:
+def test_an_infinite_value_is_never_the_best(tmp_path: Path) -> None:
     plan = Plan(("eight_gaussians",), (NONE,), settings=("A", "C"), seeds=(0, 1), evaluations=1, pictures=False)
     folder = write_sweep(tmp_path, plan)
     edit(folder, f"eight_gaussians-hinge-A-{NONE}-0", "modes", "inf")
@@ -292,7 +239,7 @@ def test_an_infinite_value_is_no_best_one_where_higher_is_better(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("at", "said"), [("best", True), ("last", False), (None, False)])
-def test_a_choice_by_the_best_step_is_said(tmp_path: Path, at: str | None, said: bool) -> None:
+def test_a_selection_by_the_best_step_is_noted(tmp_path: Path, at: str | None, said: bool) -> None:
     folder = tuned(tmp_path)
     definition = json.loads((folder / "sweep.json").read_text())
     for choice in definition["chosen"] if at else []:
@@ -302,7 +249,7 @@ def test_a_choice_by_the_best_step_is_said(tmp_path: Path, at: str | None, said:
     assert table(only(folder)).caption.endswith(words) is said
 
 
-def test_what_did_not_end_is_said(tmp_path: Path) -> None:
+def test_unfinished_runs_are_noted(tmp_path: Path) -> None:
     folder = tried(tmp_path)
     for seed in (100, 101):
         (folder / "runs" / name(NONE, "C", seed) / "result.json").unlink()

@@ -1,4 +1,4 @@
-"""Steps and seconds to a quality: what counts as reached, what is said of seeds that never came, which target there is."""
+"""Steps and seconds to reach a target: censored and diverged seeds, bold cells and the default target."""
 
 import json
 import math
@@ -73,7 +73,7 @@ def test_the_interval_of_steps_is_that_of_the_t_distribution_where_every_seed_ca
     assert one.interval.half_width == pytest.approx(4.302652730 * 100 / math.sqrt(3), rel=1e-8)
 
 
-def test_of_seeds_that_never_came_no_mean_is_made_up() -> None:
+def test_if_a_seed_never_reaches_the_target_there_is_a_median_or_a_bound() -> None:
     late = math.inf
     assert math.isnan(time_to_event([100.0, 200.0, late]).interval.mean)
     assert time_to_event([100.0, late, 200.0]).median == 200.0
@@ -83,7 +83,7 @@ def test_of_seeds_that_never_came_no_mean_is_made_up() -> None:
     assert time_to_event([100.0, 200.0, 300.0, late]).median == 300.0
 
 
-def test_a_table_says_steps_seconds_and_who_reached_it(tmp_path: Path) -> None:
+def test_the_table_shows_steps_seconds_and_the_seeds_that_reached_the_target(tmp_path: Path) -> None:
     (table,) = reach_tables(write_curves(tmp_path), "w1=1")
     assert table.title.startswith("Steps and seconds to reach W1 to held-out data ≤ 1: eight_gaussians, mlp")
     assert "Evaluations are 100 steps apart." in table.caption
@@ -96,7 +96,7 @@ def test_a_table_says_steps_seconds_and_who_reached_it(tmp_path: Path) -> None:
     assert not any(cell.bold for row in table.rows for cell in row)
 
 
-def test_a_value_on_the_target_has_reached_it_and_one_above_has_not(tmp_path: Path) -> None:
+def test_a_value_equal_to_the_target_has_reached_it(tmp_path: Path) -> None:
     (at,) = reach_tables(write_curves(tmp_path), "w1=2")
     # A time of equal steps is not known without error.
     assert body(at)["gradient_penalty"] == ["3 of 3", "0", "100 ± 0", "0.820"]
@@ -105,20 +105,20 @@ def test_a_value_on_the_target_has_reached_it_and_one_above_has_not(tmp_path: Pa
     assert body(below)["gradient_penalty"][:3] == ["1 of 3", "0", "> 300"]
 
 
-def test_the_fewest_is_bold_among_methods_whose_every_seed_came(tmp_path: Path) -> None:
+def test_the_fewest_steps_are_bold_among_methods_whose_seeds_all_reach_the_target(tmp_path: Path) -> None:
     (table,) = reach_tables(write_curves(tmp_path), "w1=2")
     bold = {row[0].text: [cell.bold for cell in row[3:]] for row in table.rows}
     # All come at the first evaluation; the steps of no constraint take the least time.
     assert bold == {"none": [True, True], "weight_clipping": [True, False], "gradient_penalty": [True, False]}
 
 
-def test_a_diverged_seed_has_not_reached_it_whatever_it_passed(tmp_path: Path) -> None:
+def test_a_diverged_seed_has_not_reached_the_target(tmp_path: Path) -> None:
     curves = {"none": CURVES["none"], "gradient_penalty": ((3, 1, 1, 1), (3, 1, 1, 1))}
     (table,) = reach_tables(write_curves(tmp_path, curves, "diverged"), "w1=1")
     assert body(table)["gradient_penalty"] == ["1 of 2", "1", "diverged", "diverged"]
 
 
-def test_a_seed_that_diverged_was_not_trained_for_longer_than_it_was(tmp_path: Path) -> None:
+def test_a_diverged_seed_is_no_lower_bound_of_the_time(tmp_path: Path) -> None:
     late, diverged = math.inf, math.nan
     assert math.isnan(time_to_event([100.0, diverged, diverged]).median)
     # The middle one finished: it would have needed more than it was trained.
@@ -134,7 +134,7 @@ def test_a_seed_that_diverged_was_not_trained_for_longer_than_it_was(tmp_path: P
     assert "or diverged." in table.caption
 
 
-def test_where_nothing_was_timed_seconds_are_not_made_up(tmp_path: Path) -> None:
+def test_without_a_timing_seconds_are_not_measured(tmp_path: Path) -> None:
     write_curves(tmp_path)
     dump(tmp_path / "timing" / "none.json", {"n_dis": 1, "device": "cpu"})
     (table,) = reach_tables(tmp_path, "w1=1")
@@ -142,7 +142,7 @@ def test_where_nothing_was_timed_seconds_are_not_made_up(tmp_path: Path) -> None
     assert body(table)["weight_clipping"][3] == "median 0.553"
 
 
-def test_seconds_of_different_devices_do_not_compete(tmp_path: Path) -> None:
+def test_seconds_on_different_devices_are_never_bold(tmp_path: Path) -> None:
     write_curves(tmp_path)
     path = tmp_path / "timing" / "none.json"
     dump(path, json.loads(path.read_text()) | {"device": "another"})
@@ -151,7 +151,7 @@ def test_seconds_of_different_devices_do_not_compete(tmp_path: Path) -> None:
     assert not any(row[4].bold for row in table.rows)
 
 
-def test_no_seconds_are_the_fewest_where_a_rival_that_came_was_not_timed(tmp_path: Path) -> None:
+def test_no_seconds_are_bold_if_a_method_that_reached_the_target_was_not_timed(tmp_path: Path) -> None:
     write_curves(tmp_path)
     dump(tmp_path / "timing" / "weight_clipping.json", {"n_dis": 1, "device": "cpu"})
     (table,) = reach_tables(tmp_path, "w1=2")
@@ -165,7 +165,7 @@ def test_no_seconds_are_the_fewest_where_a_rival_that_came_was_not_timed(tmp_pat
     assert [row[4].bold for row in table.rows] == [True, False, False]
 
 
-def test_the_default_is_the_median_of_what_was_reached_and_no_harder(tmp_path: Path) -> None:
+def test_the_default_target_is_the_median_of_the_final_means(tmp_path: Path) -> None:
     assert default_target("w1", [0.12341, 9.0, 0.1]) == Target("w1", 0.124)
     assert default_target("cosine", [0.99961, 0.1, 1.0]) == Target("cosine", 0.999)
     assert default_target("w1", [0.3, 0.3, 0.1]) == Target("w1", 0.3)
@@ -178,14 +178,14 @@ def test_the_default_is_the_median_of_what_was_reached_and_no_harder(tmp_path: P
     assert "median over the rows" not in reach_tables(tmp_path, "w1=1")[0].caption
 
 
-def test_one_method_alone_has_no_default(tmp_path: Path) -> None:
+def test_a_single_method_has_no_default_target(tmp_path: Path) -> None:
     assert default_target("w1", [0.5]) is None
     folder = write_curves(tmp_path, {"none": CURVES["none"]})
     assert reach_tables(folder) == []
     assert body(reach_tables(folder, "w1=1")[0])["none"][0] == "3 of 3"
 
 
-def test_higher_is_better_where_the_catalogue_says_so(tmp_path: Path) -> None:
+def test_a_metric_to_be_maximised_reaches_the_target_from_below(tmp_path: Path) -> None:
     folder = write_pairs(tmp_path, Pairs(methods=(CLIPPING, PENALTY, SORTING)))
     table = reach_tables(folder, "cosine=0.5")[0]
     assert "Cosine to the optimal gradient ≥ 0.5" in table.title
@@ -194,7 +194,7 @@ def test_higher_is_better_where_the_catalogue_says_so(tmp_path: Path) -> None:
     assert reached[PENALTY.label] == "3"
 
 
-def test_several_targets_are_several_tables_and_others_keep_their_default(tmp_path: Path) -> None:
+def test_several_targets_have_a_table_each_and_other_comparisons_the_default(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, Plan(constraints=("none", "gradient_penalty"), pictures=False))
     tables = reach_tables(folder, "w1=1", "modes=6")
     assert [table.dataset for table in tables] == ["eight_gaussians", "eight_gaussians", "digits"]
@@ -216,7 +216,7 @@ def test_several_targets_are_several_tables_and_others_keep_their_default(tmp_pa
         ("fid/sngan=20", "'fid/sngan' was not recorded here; allowed: w1"),
     ],
 )
-def test_a_target_that_cannot_be_is_one_line_and_writes_nothing(
+def test_an_invalid_target_is_a_one_line_error_and_writes_nothing(
     tmp_path: Path, text: str, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_curves(tmp_path)
@@ -231,7 +231,7 @@ def test_a_target_that_cannot_be_is_one_line_and_writes_nothing(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_what_was_recorded_may_be_asked_for(tmp_path: Path) -> None:
+def test_only_recorded_metrics_may_be_targets(tmp_path: Path) -> None:
     sweep = load(write_curves(tmp_path))
     check_targets(parse_targets(["w1=0.3"]), sweep)
     with pytest.raises(InputError, match="'modes' was not recorded"):

@@ -1,4 +1,4 @@
-"""Published numbers beside ours: the statistics worked out by hand, and configurations known by what they are."""
+"""Tables of published and our values of critics: verdicts, intervals, steps, notes and ranks, worked out by hand."""
 
 import json
 import math
@@ -9,12 +9,10 @@ import pytest
 from synthetic import Plan, write_sweep
 from synthetic_transport import (
     CLIPPING,
-    METHODS,
     NORMALIZATION,
     ONE_SIDED,
     PENALTY,
     SORTING,
-    Method,
     Pairs,
     write_pairs,
 )
@@ -23,11 +21,9 @@ from table_text import text_rows
 from lipschitz.report.published import critic_tables, ranks
 from lipschitz.report.published.critics import Family, families
 from lipschitz.report.published.verdicts import verdict
-from lipschitz.report.published.work import TRUE, published
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.summary import Summary
 
-NAMES = ["clipping", "gradient penalty", "one-sided (LP)", "spectral normalization", "sorting out"]
 T2 = 0.95 / math.sqrt(2 * 0.975 * 0.025)
 """Student's t at 0.975 with two degrees of freedom, in closed form."""
 
@@ -35,64 +31,6 @@ T2 = 0.95 / math.sqrt(2 * 0.975 * 0.025)
 def family_of(folder: Path, plan: Pairs) -> Family:
     (family,) = families(Summary(load(write_pairs(folder, plan))))
     return family
-
-
-def run_of(method: Method) -> dict[str, object]:
-    return {
-        "dataset": {"name": "funnels", "dim": 2, "width": 4, "degree": 8.0, "published": True},
-        "model": {"name": "critic", "width": None, "depth": 2, "activation": method.activation},
-        "constraints": [method.constraint],
-    }
-
-
-def test_every_published_value_is_there() -> None:
-    values = published().values
-    cosines = values[values["metric"] == "cosine"]
-    assert len(cosines) == 5 * 5 * 2 == len(cosines.drop_duplicates(["dim", "width", "method"]))
-    assert set(values["method"]) == {*NAMES, TRUE}
-    table = values.set_index(["metric", "dim", "width", "method"])["value"]
-    assert table["cosine", 2, 64, "gradient penalty"] == 0.355
-    assert table["cosine", 128, 4, "one-sided (LP)"] == 0.926
-    assert table["cosine", 64, 64, "sorting out"] == 0.834
-    assert table["l2", 16, 4, "clipping"] == 6.90
-    assert (table["w1_dual", 64, 64, TRUE], table["w1_dual", 16, 4, TRUE]) == (1.32, 1.94)
-    budgets = {method.name: (method.iterations, method.other_iterations) for method in published().methods}
-    found = [(5000, 5000), (60000, 40000), (60000, 40000), (10000, 5000), (25000, 15000)]
-    assert budgets == dict(zip(NAMES, found, strict=True))
-
-
-@pytest.mark.parametrize(("method", "name"), list(zip(METHODS, NAMES, strict=True)), ids=NAMES)
-def test_a_run_is_known_by_what_it_is(method: Method, name: str) -> None:
-    found = published().method_of(run_of(method))
-    assert found is not None
-    assert found.name == name
-
-
-def test_a_run_from_before_a_field_was_one_had_its_default() -> None:
-    penalty, normalization = dict(PENALTY.constraint), dict(NORMALIZATION.constraint)
-    del penalty["points"], penalty["one_sided"], normalization["operator"]
-    for method, constraint in ((PENALTY, penalty), (NORMALIZATION, normalization)):
-        found = published().method_of(run_of(replace(method, constraint=constraint)))
-        assert found is not None
-        assert found.name == NAMES[METHODS.index(method)]
-    by_formula = run_of(PENALTY) | {"dataset": {"name": "funnels", "dim": 2, "width": 4, "degree": 8.0}}
-    assert published().method_of(by_formula) is None, "that is the default"
-
-
-@pytest.mark.parametrize(
-    "run",
-    [
-        run_of(replace(SORTING, activation="relu")),
-        run_of(replace(PENALTY, activation="full_sort")),
-        run_of(Method("none", {"name": "none"})),
-        run_of(PENALTY) | {"constraints": [PENALTY.constraint | {"points": "real"}]},
-        run_of(PENALTY) | {"constraints": [PENALTY.constraint, NORMALIZATION.constraint]},
-        run_of(CLIPPING) | {"dataset": {"name": "funnels", "dim": 2, "width": 4, "degree": 8.0, "published": False}},
-        run_of(CLIPPING) | {"dataset": {"name": "translation", "dim": 2}},
-    ],
-)
-def test_what_was_not_published_is_no_published_method(run: dict[str, object]) -> None:
-    assert published().method_of(run) is None
 
 
 @pytest.mark.parametrize(
@@ -106,11 +44,13 @@ def test_what_was_not_published_is_no_published_method(run: dict[str, object]) -
         (0.02, math.nan, 1, 0.03, ("–", "too few seeds")),
     ],
 )
-def test_verdicts(difference: float, half_width: float, n: int, near: float, words: tuple[str, str]) -> None:
+def test_the_verdicts_within_the_distance_and_in_the_interval(
+    difference: float, half_width: float, n: int, near: float, words: tuple[str, str]
+) -> None:
     assert verdict(difference, half_width, n, near) == words
 
 
-def test_a_row_worked_out_by_hand(tmp_path: Path) -> None:
+def test_a_row_by_hand(tmp_path: Path) -> None:
     """Seeds .7, .8 and .9 at dimension 2 with 4 funnels, where .845 was published: s = .1, so t s √(4/3) = .497."""
     plan = Pairs((PENALTY,), (2,), (4,), cosines={(PENALTY.label, 2, 4): (0.7, 0.8, 0.9)})
     cosine, *others = critic_tables.tables(family_of(tmp_path, plan))
@@ -139,7 +79,7 @@ def test_a_row_worked_out_by_hand(tmp_path: Path) -> None:
     assert "after the last step" in cosine.caption
 
 
-def test_the_last_step_counts_and_not_the_best(tmp_path: Path) -> None:
+def test_the_value_after_the_last_step_is_compared(tmp_path: Path) -> None:
     folder = write_pairs(tmp_path, Pairs((PENALTY,), (2,), (4,), seeds=(0,), cosines={(PENALTY.label, 2, 4): (0.5,)}))
     path = next(folder.glob("runs/*/result.json"))
     result = json.loads(path.read_text())
@@ -151,7 +91,7 @@ def test_the_last_step_counts_and_not_the_best(tmp_path: Path) -> None:
     assert row["In the 95 % prediction interval"] == "too few seeds"
 
 
-def test_published_values_meet_only_what_was_measured_as_they_were(tmp_path: Path) -> None:
+def test_only_metrics_measured_as_published_are_compared(tmp_path: Path) -> None:
     cosines = {(PENALTY.label, 2, 4): (0.9, 0.91, 0.92)}
     plan = Pairs((PENALTY,), (2,), (4,), cosines=cosines, rounding=0.1)
     (row,) = text_rows(critic_tables.tables(family_of(tmp_path / "new", plan))[0])
@@ -165,7 +105,7 @@ def test_published_values_meet_only_what_was_measured_as_they_were(tmp_path: Pat
     assert ranks.tables(old) == []
 
 
-def test_ours_stand_at_either_number_of_steps_that_the_published_may_be_of(tmp_path: Path) -> None:
+def test_our_value_is_shown_at_both_possible_numbers_of_published_steps(tmp_path: Path) -> None:
     """The synthetic cosine grows with the steps: after 5,000 of 10,000 it is half of its last."""
     longer = replace(NORMALIZATION, steps=10_000)
     cosines = {(NORMALIZATION.label, 2, 4): (0.4, 0.5, 0.6)}
@@ -176,7 +116,7 @@ def test_ours_stand_at_either_number_of_steps_that_the_published_may_be_of(tmp_p
     assert (clipping["Steps: published"], clipping["Ours: at the other steps"]) == ("5000", "–")
 
 
-def test_rows_with_other_steps_than_the_published_are_counted_apart(tmp_path: Path) -> None:
+def test_rows_with_other_steps_are_counted_separately(tmp_path: Path) -> None:
     """Published: clipping .072 after 5,000, the penalties .845 and .818 after 60,000 or 40,000, sorting .773."""
     methods = (
         replace(CLIPPING, steps=5_000),
@@ -197,7 +137,7 @@ def test_rows_with_other_steps_than_the_published_are_counted_apart(tmp_path: Pa
     assert table.notes[0] == said
 
 
-def test_what_no_setting_makes_as_published_is_said(tmp_path: Path) -> None:
+def test_differences_that_no_setting_removes_are_noted(tmp_path: Path) -> None:
     methods = (PENALTY, NORMALIZATION, SORTING)
     notes = " ".join(critic_tables.tables(family_of(tmp_path, Pairs(methods, (2,), (4,))))[0].notes)
     assert "spectral normalization: the gradient through σ is kept" in notes
@@ -205,7 +145,7 @@ def test_what_no_setting_makes_as_published_is_said(tmp_path: Path) -> None:
     assert "gradient penalty: the" not in notes
 
 
-def test_an_interval_ends_where_its_metric_does(tmp_path: Path) -> None:
+def test_an_interval_is_clipped_to_the_range_of_its_metric(tmp_path: Path) -> None:
     cosines = {(SORTING.label, 16, 4): (0.8, 0.99, 0.9), (CLIPPING.label, 16, 4): (-0.9, -0.6, -0.8)}
     cosine, distance, _ = critic_tables.tables(
         family_of(tmp_path, Pairs((CLIPPING, SORTING), (16,), (4,), cosines=cosines))
@@ -215,7 +155,7 @@ def test_an_interval_ends_where_its_metric_does(tmp_path: Path) -> None:
     assert text_rows(distance)[1]["Ours: prediction interval"].startswith("0 to ")
 
 
-def test_only_seeds_that_finished_count_and_those_that_diverged_are_named(tmp_path: Path) -> None:
+def test_only_finished_seeds_count_and_diverged_seeds_are_named(tmp_path: Path) -> None:
     ends = {
         (PENALTY.label, 2, 4, 1): "diverged",
         (PENALTY.label, 2, 4, 2): "running",
@@ -239,7 +179,7 @@ def test_only_seeds_that_finished_count_and_those_that_diverged_are_named(tmp_pa
     assert f"Diverged seeds, in no mean: {named}." in critic_tables.tables(family)[0].notes
 
 
-def test_l2_and_w1_stand_beside_theirs_and_the_true_w1s(tmp_path: Path) -> None:
+def test_tables_of_l2_and_w1_with_the_true_w1(tmp_path: Path) -> None:
     plan = Pairs((CLIPPING, SORTING), (16,), (4,), cosines={(CLIPPING.label, 16, 4): (0.3, 0.3, 0.3)})
     _, distance, w1 = critic_tables.tables(family_of(tmp_path, plan))
     clipping, sorting = text_rows(distance)
@@ -255,7 +195,7 @@ def test_l2_and_w1_stand_beside_theirs_and_the_true_w1s(tmp_path: Path) -> None:
     assert "The true W1, published and ours: dim 16, 4 funnels: 1.94 and 1.500." in w1.notes
 
 
-def test_what_was_run_otherwise_is_said(tmp_path: Path) -> None:
+def test_differences_of_the_runs_are_noted(tmp_path: Path) -> None:
     folder = write_pairs(tmp_path, Pairs((PENALTY,), (2,), (4,)))
     for path in folder.glob("runs/*/run.json"):
         definition = json.loads(path.read_text())
@@ -268,7 +208,7 @@ def test_what_was_run_otherwise_is_said(tmp_path: Path) -> None:
     assert said in critic_tables.tables(family)[0].notes
 
 
-def test_two_constraints_of_one_method_are_told_apart(tmp_path: Path) -> None:
+def test_two_constraints_of_one_published_method_have_a_row_each(tmp_path: Path) -> None:
     other = replace(CLIPPING, label="weight_clipping(c=0.1)", constraint={**CLIPPING.constraint, "c": 0.1})
     cosines = {(CLIPPING.label, 2, 4): (0.07, 0.08, 0.09), (other.label, 2, 4): (0.01, 0.02, 0.03)}
     family = family_of(tmp_path, Pairs((other, CLIPPING, SORTING), (2,), (4,), cosines=cosines))
@@ -280,7 +220,7 @@ def test_two_constraints_of_one_method_are_told_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("spread", "reversed_"), [(0.001, "1"), (0.035, "0")])
-def test_one_published_seed_reverses_nothing_that_seeds_of_ours_leave_open(
+def test_a_pair_is_not_reversed_if_the_variation_of_one_published_seed_explains_it(
     tmp_path: Path, spread: float, reversed_: str
 ) -> None:
     """Published: one-sided .676, gradient penalty .355; ours .5 and .8, the other way round.
@@ -299,7 +239,7 @@ def test_one_published_seed_reverses_nothing_that_seeds_of_ours_leave_open(
     assert row["Pairs: not apart"] == str(1 - int(reversed_))
 
 
-def test_the_ranks_of_a_sweep_worked_out_by_hand(tmp_path: Path) -> None:
+def test_the_ranks_of_a_sweep_by_hand(tmp_path: Path) -> None:
     """Published with 64 funnels in the plane: one-sided .676, sorting out .661, gradient penalty .355."""
     cosines = {
         (PENALTY.label, 2, 64): (0.700, 0.701, 0.702),
@@ -331,11 +271,11 @@ def test_the_ranks_of_a_sweep_worked_out_by_hand(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
-def test_one_seed_ranks_nothing(tmp_path: Path, seeds: tuple[int, ...]) -> None:
+def test_one_seed_has_no_ranks(tmp_path: Path, seeds: tuple[int, ...]) -> None:
     assert bool(ranks.tables(family_of(tmp_path, Pairs(seeds=seeds, pictures=False)))) is (len(seeds) > 1)
 
 
-def test_nothing_is_compared_where_nothing_matches(tmp_path: Path) -> None:
+def test_without_a_published_pair_there_is_no_table(tmp_path: Path) -> None:
     family = family_of(tmp_path / "formula", Pairs(published=False, pictures=False))
     assert critic_tables.tables(family) == ranks.tables(family) == []
     assert (
