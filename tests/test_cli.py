@@ -239,6 +239,7 @@ LISTED = {
     "losses": "1406.2661",
     "metrics": "1706.08500",
     "models": "1802.05957",
+    "observers": "tensorboard",
     "optimisers": "adam",
     "protocols": "sngan",
     "tasks": "transport",

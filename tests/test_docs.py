@@ -1,5 +1,6 @@
 """The documentation: links are valid, examples are valid, and every method and field is documented."""
 
+import csv
 import importlib
 import re
 import sys
@@ -8,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from command_line import lipschitz
 from ruamel.yaml import YAML
 
 from lipschitz.constraints.base import CONSTRAINTS
@@ -127,6 +129,20 @@ def test_the_example_of_an_entry_is_valid(axis: str) -> None:
     assert entries
     for name, fields in entries.items():
         assert Axes.model_validate(BASE | {axis: [{name: fields}]})
+
+
+def test_the_example_files_extend_every_axis(tmp_path: Path) -> None:
+    folder = ROOT / "docs" / "examples"
+    options = ["--limit-steps", "4", "--out", tmp_path / "out", "--workers", "1"]
+    observer = f"{folder / 'print_values.py'}:PrintValues"
+    done = lipschitz("sweep", folder / "extensions.yaml", *options, "--observer", observer, "--no-report", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert lipschitz("report", tmp_path / "out", "--plot", folder / "run_plot.py", cwd=tmp_path).returncode == 0
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert all(name in table for name in ("TwoMoons", "WeightDecay", "LeastSquares", "SGD", "Distance of means"))
+    assert (tmp_path / "out" / "plots" / "run_counts_TwoMoons.svg").exists()
+    with (tmp_path / "out" / "records.csv").open() as file:
+        assert "squared_weights" in {row["metric"] for row in csv.DictReader(file)}
 
 
 def test_links_outside_of_code_are_rewritten_for_the_site() -> None:

@@ -226,7 +226,7 @@ WRONG = {
     "undeclared": (POINTS, '["mine.py:Untitled"]', "evaluation.metrics[0]: Untitled: expected judges to be one of points, "),
     "a wrong field": (POINTS, '[{"mine.py:Spread": {powre: 2}}]', "evaluation.metrics[0]: Spread.powre: unknown key 'powre'; did you mean 'power'?"),
     "to choose by another": (POINTS, '["mine.py:Spread"], select: Sprawl', "evaluation.select: unknown metric 'Sprawl'; did you mean 'Spread'?"),
-    "to choose by what judges nothing": (IMAGES, '["mine.py:Brightness"], select: Brightness', "evaluation.select: Brightness does not judge digits; "),
+    "to choose by what judges nothing": (IMAGES, '["mine.py:Brightness"], select: Brightness', "evaluation.select: runs on digits cannot be selected by Brightness; "),
 }  # fmt: skip
 
 

@@ -46,6 +46,7 @@ NESTED = {
         "gradient_samples": "gradient_samples: 64",
         "select": "select: fid/sngan",
         "protocols": "protocols: [sngan, {modern: {n_fake: 10000}}]",
+        "metrics": "metrics: [docs/examples/mean_distance.py:MeanDistance]",
     },
     "select": {
         "from": "from: results/tuning",
