@@ -1,1 +1,4 @@
-"""The subcommands of `lipschitz`, one module each: what a command does and prints. Their options are in `cli`."""
+"""The subcommands of `lipschitz`, one module each: what a command does and prints.
+
+Their options are declared in `lipschitz.cli`. sweep: plan, run, report. report, status, measure, data, list, schema.
+"""

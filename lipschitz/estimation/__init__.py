@@ -1,1 +1,6 @@
-"""Singular values of layers, and lower and upper bounds of a network's Lipschitz constant, by linear algebra."""
+"""Singular values of layers, and bounds of a network's Lipschitz constant: linear algebra only.
+
+- measure: σ of every layer and the bracket of a network. layers: layers with a weight, and their input shapes.
+- sigma/: σ of layers. lower_bound/: search for a steep point. upper_bound/: certified bounds.
+- float64_copy: the copy that is measured. fixed_labels: a conditional network as a function of the sample.
+"""

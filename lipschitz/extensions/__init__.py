@@ -1,6 +1,6 @@
 """Extension points: what a user adds as one file, and how it is found.
 
-- point: `ExtensionPoint`, a kind of thing (constraint, data set, model, loss, ...) with its catalogue.
-- discovery: the classes that the modules of a package define.
-- origin: classes from outside the package, in a file or offered by an entry point of another package.
+- point: `ExtensionPoint`, a kind of thing (constraint, data set, loss, ...) and its catalogue.
+- discovery: classes of modules. origin: classes from a file or from an entry point of another package.
+- entry: entries of a sweep file, a name or a name with fields, as pydantic reads them.
 """

@@ -3,5 +3,5 @@
 - loop: `Trainer`, which trains, evaluates and checkpoints one run; task: the `Task` protocol that it asks for.
 - iterations: training iterations one by one, or several at once as a CUDA graph.
 - journal, checkpoint: records, results and checkpoints of a run, and how it is resumed from them.
-- observers: what is told how a run goes, an extension point; clock: synchronised times and their intervals.
+- observers: hooks that are called while a run trains; csv, tensorboard. clock: synchronised times and their intervals.
 """

@@ -1,5 +1,5 @@
 """Pairs of distributions with known optimal transport, on which critics are evaluated.
 
-pair_data: `PairData`. ball_to_ring, line, translation: closed forms. funnels: the continuous Wasserstein-1 benchmark;
-rays: its transport rays.
+pair_data: `PairData`. closed_forms: on the line, translation, ball to ring. funnels: the continuous Wasserstein-1
+benchmark; rays: its transport rays.
 """

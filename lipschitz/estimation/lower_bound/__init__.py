@@ -1,1 +1,4 @@
-"""Lower bounds of a network's Lipschitz constant: input-gradient norms and gradient ascent."""
+"""Lower bounds of a network's Lipschitz constant.
+
+gradient_norms: norms of input gradients at given points. gradient_ascent: ascent over pairs of points.
+"""
