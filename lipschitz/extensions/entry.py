@@ -1,6 +1,6 @@
 """Entries of a sweep file: a name, or a name with hyperparameters, validated into a config by pydantic."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,17 +93,22 @@ def fields_of(kind: type[C], name: str, fields: Any, folder: Path) -> C:
         raise invalid(f"{field}: {describe(error, kind.model_fields)}") from None
 
 
-def schema_of(point: ExtensionPoint[Any], *more: str) -> dict[str, Any]:
-    """Return the JSON Schema of an entry: a name (``more`` are further ones), a class in a file, or one with fields."""
+def schema_of(point: ExtensionPoint[Any], *more: str, without: Container[str] = ()) -> dict[str, Any]:
+    """Return the JSON Schema of an entry: a name (``more`` are further ones), a class in a file, or one with fields.
+
+    Names in ``without`` are left out.
+    """
+    kinds = {name: kind for name, kind in point.items() if name not in without}
+    names = [*more, *kinds]
     with_fields = {
         "type": "object",
-        "properties": {name: fields_schema(kind) for name, kind in point.items()},
+        "properties": {name: fields_schema(kind) for name, kind in kinds.items()},
         "patternProperties": {FILE_PATTERN: {"type": "object"}},
         "additionalProperties": False,
         "minProperties": 1,
         "maxProperties": 1,
     }
-    return {"anyOf": [{"enum": [*more, *point]}, FILE_SCHEMA, with_fields]}
+    return {"anyOf": [*([{"enum": names}] if names else []), FILE_SCHEMA, with_fields]}
 
 
 def fields_schema(kind: type[Config]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from pydantic import ValidationInfo
 
 from lipschitz.errors import InputError, nearest
 from lipschitz.extensions.discovery import defined
-from lipschitz.extensions.entry import FILE_SCHEMA, annotations, config_of, fields_schema, folder_of, invalid, shown
-from lipschitz.extensions.point import FILE_PATTERN, ExtensionPoint, by_name
+from lipschitz.extensions.entry import annotations, config_of, folder_of, invalid, schema_of, shown
+from lipschitz.extensions.point import ExtensionPoint, by_name
 from lipschitz.metrics.base import JUDGED, Judged, Metric
 from lipschitz.metrics.description import Description
 from lipschitz.metrics.recorded import RECORDED
@@ -103,18 +103,5 @@ def _parse(entry: Any, info: ValidationInfo) -> Metric:
     return metric
 
 
-def _schema() -> dict[str, Any]:
-    offered = {name: kind for name, kind in METRICS.items() if name not in METRICS.own}
-    with_fields = {
-        "type": "object",
-        "properties": {name: fields_schema(kind) for name, kind in offered.items()},
-        "patternProperties": {FILE_PATTERN: {"type": "object"}},
-        "additionalProperties": False,
-        "minProperties": 1,
-        "maxProperties": 1,
-    }
-    return {"anyOf": [*([{"enum": [*offered]}] if offered else []), FILE_SCHEMA, with_fields]}
-
-
-FURTHER_METRIC = annotations(_parse, _schema(), shown)
+FURTHER_METRIC = annotations(_parse, schema_of(METRICS, without=METRICS.own), shown)
 """Pydantic annotations of a metric that is not the package's own."""
