@@ -1,4 +1,4 @@
-"""Named random streams: what one method draws never shifts what another sees."""
+"""Named random generators, one for each purpose, so that the draws of one method do not change those of another."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping

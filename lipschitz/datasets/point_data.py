@@ -1,4 +1,4 @@
-"""Distributions over the plane, sampled on the device."""
+"""Base class of data sets of points in the plane, sampled on the device."""
 
 import hashlib
 import json

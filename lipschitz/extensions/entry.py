@@ -24,7 +24,7 @@ T = TypeVar("T")
 FILE_SCHEMA = {"type": "string", "pattern": FILE_PATTERN, "description": "A class in a file, whose code is run."}
 
 
-def describe(error: ErrorDetails, allowed: Iterable[str] = ()) -> str:
+def error_in_words(error: ErrorDetails, allowed: Iterable[str] = ()) -> str:
     """Return a pydantic error in plain words; an unknown key is compared with the keys in ``allowed``."""
     key = error["loc"][-1] if error["loc"] else ""
     match error["type"]:
@@ -41,7 +41,7 @@ def describe(error: ErrorDetails, allowed: Iterable[str] = ()) -> str:
     return f"{message}, found {error['input']!r}"
 
 
-def invalid(message: str) -> PydanticCustomError:
+def entry_error(message: str) -> PydanticCustomError:
     """Return the pydantic error of an entry with this message."""
     return PydanticCustomError("invalid_entry", "{message}", {"message": message})
 
@@ -61,7 +61,7 @@ def config_of(point: ExtensionPoint[C], entry: Any, folder: Path = Path()) -> C:
     try:
         kind = point.called(name, folder)
     except InputError as error:
-        raise invalid(str(error)) from None
+        raise entry_error(str(error)) from None
     return fields_of(kind, kind.name(), fields, folder)
 
 
@@ -75,7 +75,7 @@ def default_config(point: ExtensionPoint[C], name: str, option: str) -> C:
     try:
         return kind()
     except ValidationError as error:
-        raise InputError(f"{option} {name}: {describe(error.errors()[0])}; every field needs a default") from None
+        raise InputError(f"{option} {name}: {error_in_words(error.errors()[0])}; every field needs a default") from None
 
 
 def fields_of(kind: type[C], name: str, fields: Any, folder: Path) -> C:
@@ -90,7 +90,7 @@ def fields_of(kind: type[C], name: str, fields: Any, folder: Path) -> C:
         error = failure.errors()[0]
         # The input of a missing or misplaced value is the whole config; the path of the field says more.
         field = ".".join(map(str, (name, *error["loc"])))
-        raise invalid(f"{field}: {describe(error, kind.model_fields)}") from None
+        raise entry_error(f"{field}: {error_in_words(error, kind.model_fields)}") from None
 
 
 def schema_of(point: ExtensionPoint[Any], *more: str, without: Container[str] = ()) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def entry_of(point: ExtensionPoint[Any], write: Callable[[Any], Any] | None = No
             return entry
         return config_of(point, entry, folder_of(info))
 
-    return annotations(parse, schema_of(point), write or shown)
+    return annotations(parse, schema_of(point), write or label_text)
 
 
 def annotations(
@@ -134,10 +134,10 @@ def annotations(
     return (PlainValidator(parse), PlainSerializer(write), WithJsonSchema(schema))
 
 
-def shown(value: Any) -> str:
+def label_text(value: Any) -> str:
     """Return the label of a config; of several, joined by ``+``."""
     if isinstance(value, tuple):
-        return "+".join(map(shown, value))
+        return "+".join(map(label_text, value))
     return value.label() if isinstance(value, Config) else str(value)
 
 
@@ -149,7 +149,7 @@ def check_unique(values: tuple[T, ...]) -> tuple[T, ...]:
     """
     for index, value in enumerate(values):
         if value in values[:index]:
-            raise invalid(f"{shown(value)} stands twice")
+            raise entry_error(f"{label_text(value)} stands twice")
     _refuse_namesakes(values)
     return values
 
@@ -160,7 +160,7 @@ def _name_and_fields(noun: str, entry: Any) -> tuple[str, Any]:
     if isinstance(entry, dict) and len(entry) == 1:
         ((name, fields),) = entry.items()
         return name, {} if fields is None else fields
-    raise invalid(f"a {noun} is a name, or one name with its fields ({{name: {{field: value}}}}), found {entry!r}")
+    raise entry_error(f"a {noun} is a name, or one name with its fields ({{name: {{field: value}}}}), found {entry!r}")
 
 
 def _refuse_namesakes(values: tuple[Any, ...]) -> None:
@@ -169,7 +169,7 @@ def _refuse_namesakes(values: tuple[Any, ...]) -> None:
     for value in values:
         for one in value if isinstance(value, tuple) else (value,):
             if isinstance(one, Config) and kinds.setdefault(one.name(), type(one)) is not type(one):
-                raise invalid(f"two different classes are called {one.name()}; rename one")
+                raise entry_error(f"two different classes are called {one.name()}; rename one")
 
 
 unique = AfterValidator(check_unique)

@@ -48,7 +48,7 @@ class FileOrigin:
         Raises:
             InputError: the code raises, it defines no such class, or the class is no subclass of ``base``.
         """
-        module = executed(self.path, self.content)
+        module = run_as_module(self.path, self.content)
         own = {cls.__name__: cls for cls in defined(module, self.base)}
         if self.name not in own:
             base = self.base.__name__
@@ -132,7 +132,7 @@ def _unpickle(origin: Origin, fields: str) -> Config:
 
 
 @cache
-def executed(path: Path, content: bytes) -> ModuleType:
+def run_as_module(path: Path, content: bytes) -> ModuleType:
     """Run a file's content as a module that no other code can import; nothing is written next to the file.
 
     Raises:

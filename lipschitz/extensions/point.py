@@ -1,7 +1,8 @@
 """Extension points: the catalogue of a kind of thing that users add, such as constraints, models or losses.
 
-A class is found in three places: in a module of the package, named after the module; as an entry point of an installed
-package, in the group ``lipschitz.<plural>``; in a file, which a sweep names as ``path/to/file.py:ClassName``.
+A class is found in three places: in a module of the package, named after the module, or by ``Config.named`` where the
+module defines several; as an entry point of an installed package, in the group ``lipschitz.<plural>``; in a file, which
+a sweep names as ``path/to/file.py:ClassName``.
 """
 
 import re
@@ -15,7 +16,7 @@ from typing import NamedTuple, TypeVar, cast
 from lipschitz.config import Config
 from lipschitz.errors import InputError, nearest
 from lipschitz.extensions.discovery import defined, discover
-from lipschitz.extensions.origin import EntryPointOrigin, FileOrigin, executed, load_from
+from lipschitz.extensions.origin import EntryPointOrigin, FileOrigin, load_from, run_as_module
 
 C = TypeVar("C", bound=Config)
 
@@ -120,7 +121,7 @@ class ExtensionPoint(Mapping[str, type[C]]):
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None
         if name is None:
-            own = ", ".join(f"{path.name}:{cls.__name__}" for cls in defined(executed(path, content), self.base))
+            own = ", ".join(f"{path.name}:{cls.__name__}" for cls in defined(run_as_module(path, content), self.base))
             raise InputError(f"{path}: name the class, too; found: {own or f'no subclass of {self.base.__name__}'}")
         return cast(type[C], load_from(FileOrigin(self.base, path, name, content)))
 

@@ -19,7 +19,7 @@ JUDGED: tuple[Judged, ...] = ("points", "classifier", "inception", "images")
 
 
 class Metric(Config):
-    """A metric of generated samples. A subclass is one file, named after the metric, in the folder of what it judges.
+    """A metric of generated samples. A subclass is a class in the module of what it judges, or in a file of yours.
 
     The first line of its docstring says what it measures. Fields are parameters of the metric; values other than the
     defaults are part of the recorded name.

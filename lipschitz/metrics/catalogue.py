@@ -10,7 +10,7 @@ from pydantic import ValidationInfo
 
 from lipschitz.errors import InputError, nearest
 from lipschitz.extensions.discovery import defined
-from lipschitz.extensions.entry import annotations, config_of, folder_of, invalid, schema_of, shown
+from lipschitz.extensions.entry import annotations, config_of, entry_error, folder_of, label_text, schema_of
 from lipschitz.extensions.point import ExtensionPoint, by_name
 from lipschitz.metrics.base import JUDGED, Judged, Metric
 from lipschitz.metrics.description import Description
@@ -95,13 +95,13 @@ def _parse(entry: Any, info: ValidationInfo) -> Metric:
     name = metric.name()
     if name in METRICS.own:
         said = f"{name} is measured wherever it applies"
-        raise invalid(f"{said}; allowed: metrics of other packages, or path/to/file.py:ClassName")
+        raise entry_error(f"{said}; allowed: metrics of other packages, or path/to/file.py:ClassName")
     if name in CATALOGUE.own:
-        raise invalid(f"'{name}' is the name of another recorded value; give the metric another name")
+        raise entry_error(f"'{name}' is the name of another recorded value; give the metric another name")
     if not re.fullmatch(r"[\w.-]+", name) or re.search(r"/| \[", metric.label()):
-        raise invalid(f"'{metric.label()}' cannot be the name of a recorded value; expected no '/' and no ' ['")
+        raise entry_error(f"'{metric.label()}' cannot be the name of a recorded value; expected no '/' and no ' ['")
     return metric
 
 
-FURTHER_METRIC = annotations(_parse, schema_of(METRICS, without=METRICS.own), shown)
+FURTHER_METRIC = annotations(_parse, schema_of(METRICS, without=METRICS.own), label_text)
 """Pydantic annotations of a metric that is not the package's own."""

@@ -1,4 +1,4 @@
-"""What is known of a run's evaluations before samples are drawn: numbers of samples, modes, classes, features.
+"""Records of what a run's evaluations use, known before sampling: numbers of samples, modes, classes, features.
 
 `Metric.applies` and `Metric.protocol` receive one of these records. `facts` are recorded beside a number.
 """

@@ -9,14 +9,14 @@ from scipy.special import log_softmax, logsumexp
 from lipschitz.metrics.sample_arrays import as_samples
 
 
-class InceptionScore(NamedTuple):
+class InceptionScoreValue(NamedTuple):
     """Mean and population standard deviation of the score over the parts into which the samples were split."""
 
     mean: float
     std: float
 
 
-def inception_score(logits: ArrayLike, splits: int = 10) -> InceptionScore:
+def inception_score(logits: ArrayLike, splits: int = 10) -> InceptionScoreValue:
     """Return exp E KL(p(y|x) ‖ p(y)) of class ``logits`` ``(n, classes)``; log-probabilities are valid logits.
 
     Salimans et al. 2016, arXiv:1606.03498, section 4. The samples are split into ``splits`` consecutive parts of nearly
@@ -30,7 +30,7 @@ def inception_score(logits: ArrayLike, splits: int = 10) -> InceptionScore:
     if not 1 <= splits <= len(logits):
         raise ValueError(f"{len(logits)} samples cannot be split into {splits} parts")
     scores = [_score(part) for part in np.array_split(logits, splits)]
-    return InceptionScore(float(np.mean(scores)), float(np.std(scores)))
+    return InceptionScoreValue(float(np.mean(scores)), float(np.std(scores)))
 
 
 def _score(logits: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Two sweeps of the same critics at different budgets, side by side: values, ranks, and where the order changes."""
+"""Compare two sweeps of the same critics at different budgets: values, ranks, and where the order changes."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lipschitz.errors import InputError
 from lipschitz.report.number_format import MISSING
-from lipschitz.report.published.critics import Family
+from lipschitz.report.published.critics import CriticFamily
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.metric_names import base, heading
 from lipschitz.report.statistics.intervals import MEAN, Interval
@@ -55,7 +55,7 @@ def read_other_sweep(folder: Path) -> OtherSweep:
     return OtherSweep(folder.resolve().name, values)
 
 
-def tables(family: Family, other: OtherSweep) -> list[Table]:
+def tables(family: CriticFamily, other: OtherSweep) -> list[Table]:
     """Return one table, a row for each method on each pair of distributions that both sweeps measured, if any."""
     rows = _rows(family, other)
     if rows.empty:
@@ -108,7 +108,7 @@ class _Changes:
         return [*lines, f"The same order in both, or apart in neither: {self._unchanged} pairs of methods."]
 
 
-def _rows(family: Family, other: OtherSweep) -> pd.DataFrame:
+def _rows(family: CriticFamily, other: OtherSweep) -> pd.DataFrame:
     ours = family.values(METRIC)[[*_KEY, "steps", "mean", "ci95", "n"]]
     rows = ours.join(other.values.add_suffix("_there"), on=_KEY)
     rows = rows[rows["mean_there"].notna()]

@@ -12,7 +12,7 @@ from lipschitz.report.plots.gallery import PANELS, Picture, gallery
 from lipschitz.report.published import critic_tables, image_tables, ranks
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.results import load
-from lipschitz.report.reading.tuning import add_picked
+from lipschitz.report.reading.tuning import add_picked_column
 from lipschitz.report.references import bibliography, citations, latex_comments
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.statistics.time_to_target import check_targets, parse_targets
@@ -69,7 +69,7 @@ def report(
         across = [*compared, *across]
     records = results.labelled(results.records, [*LABELS, "seed"])[RECORD_COLUMNS]
     for name, frame in (("records.csv", records), ("summary.csv", summary.frame)):
-        write_text(folder / name, add_picked(frame, results.runs).to_csv(index=False, lineterminator="\n"))
+        write_text(folder / name, add_picked_column(frame, results.runs).to_csv(index=False, lineterminator="\n"))
     write_text(folder / "table.md", markdown([*across, *tables], results.name))
     cited = citations(summary)
     write_text(folder / "references.bib", bibliography(cited))

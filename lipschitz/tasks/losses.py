@@ -12,7 +12,7 @@ from lipschitz.extensions.point import ExtensionPoint
 class Loss(Config):
     """The losses of both networks: scalars, computed from the discriminator's outputs ``(n, 1)`` before any sigmoid.
 
-    A subclass is one file in this package, named after the loss.
+    A subclass is a class in this module, called ``named``, or a file of yours.
     """
 
     @abstractmethod

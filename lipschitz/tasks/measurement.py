@@ -20,7 +20,7 @@ SEARCHED_FROM = ("real", "fake", "interpolated")
 """Places at whose points the search for ``lipschitz_lower`` starts."""
 
 
-class Measured(NamedTuple):
+class DiscriminatorMeasurement(NamedTuple):
     """The result of `measure_discriminator`."""
 
     values: dict[str, float]
@@ -37,7 +37,7 @@ def measure_discriminator(
     starts: Mapping[str, Tensor] | None = None,
     rng: torch.Generator | None = None,
     labels: Tensor | None = None,
-) -> Measured:
+) -> DiscriminatorMeasurement:
     """Measure a copy of ``net`` in float64 and eval mode; the network itself is unchanged.
 
     Args:
@@ -58,7 +58,7 @@ def measure_discriminator(
         points = {place: where.double() for place, where in places.items()}
         layers, spectra, kept = _layers(twin, points["real"], dict(starts or {}))
         search = rng or torch.Generator().manual_seed(0)
-        return Measured(layers | _network(twin, points, search, labels), spectra, kept)
+        return DiscriminatorMeasurement(layers | _network(twin, points, search, labels), spectra, kept)
 
 
 def append_spectra(spectra: Mapping[str, Tensor], row: Mapping[str, Tensor]) -> dict[str, Tensor]:

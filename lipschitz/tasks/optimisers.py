@@ -10,7 +10,7 @@ from lipschitz.extensions.point import ExtensionPoint
 
 
 class Optimiser(Config):
-    """The optimiser of both networks. A subclass is one file in this package, named after the optimiser.
+    """The optimiser of both networks. A subclass is a class in this module, called ``named``, or a file of yours.
 
     Learning rate and Adam's betas are fields of the setting; further hyperparameters are fields of the optimiser.
     """

@@ -1,4 +1,4 @@
-"""A network in training: its optimiser, its constraints, its last losses, and its update."""
+"""Train one network of a task: its optimiser and constraints, its update, and where a constraint's hooks are called."""
 
 import copy
 from collections.abc import Iterable, Sequence

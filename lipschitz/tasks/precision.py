@@ -1,4 +1,4 @@
-"""Precision of a training step: float32, TF32, or bfloat16 in its forward passes.
+"""Set the precision of a training step: float32, TF32, or bfloat16 in its forward passes.
 
 Always in float32 are the values of losses, of penalties without input gradients and of reparametrised weights, and the
 updates of constraints and optimisers. Under tf32 the whole backward pass, one for the loss and all penalties, is in

@@ -1,4 +1,4 @@
-"""Settings: optimiser, learning rate and n_dis, one axis of a sweep; SN-GAN's settings A to F."""
+"""Settings of training: learning rate and its decay, Adam's betas, n_dis; SN-GAN's settings A to F."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal

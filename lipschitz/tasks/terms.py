@@ -10,7 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, Strict, model_validator
 
 from lipschitz.config import Config
 from lipschitz.constraints.base import Constraint
-from lipschitz.extensions.entry import entry_of, invalid, unique
+from lipschitz.extensions.entry import entry_error, entry_of, unique
 from lipschitz.features.protocols import PROTOCOLS, Protocol
 from lipschitz.metrics.base import Metric
 from lipschitz.metrics.catalogue import FURTHER_METRIC
@@ -51,9 +51,9 @@ class Training(Config):
     @model_validator(mode="after")
     def _has_one_budget(self) -> Self:
         if self.steps is None and self.seconds is None:
-            raise invalid("no budget; allowed: steps or seconds")
+            raise entry_error("no budget; allowed: steps or seconds")
         if self.steps is not None and self.seconds is not None:
-            raise invalid(f"steps {self.steps} and seconds {self.seconds:g} are two budgets; allowed: one of them")
+            raise entry_error(f"steps {self.steps} and seconds {self.seconds:g} are two budgets; allowed: one of them")
         return self
 
     def steps_at(self, ms_per_iteration: float | None) -> int:

@@ -1,4 +1,4 @@
-"""Checkpoint files: the newest and the one before it, each whole or absent; loading one executes nothing in it."""
+"""Write and read checkpoints: the newest and the one before it. Each is whole or absent; loading executes no code."""
 
 import os
 from pathlib import Path

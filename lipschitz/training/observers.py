@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import PrivateAttr, model_validator
 
 from lipschitz.config import Config
-from lipschitz.extensions.entry import invalid
+from lipschitz.extensions.entry import entry_error
 from lipschitz.extensions.point import ExtensionPoint
 from lipschitz.files import write_text
 
@@ -18,7 +18,7 @@ from lipschitz.files import write_text
 class Observer(Config):
     """Called at the events of a run; each hook does nothing by default.
 
-    A subclass is one file in this package, named after the observer, or a file of yours. Each run has a copy of its
+    A subclass is a class in this module, called ``named``, or a file of yours. Each run has a copy of its
     own, so state belongs in private attributes (``_rows: list[int] = PrivateAttr(default_factory=list)``).
 
     An observer changes nothing of the run: its arguments are copies, and one that raises is dropped with a warning.
@@ -96,7 +96,7 @@ class TensorBoard(Observer):
     @model_validator(mode="after")
     def _is_installed(self) -> Self:
         if find_spec("tensorboard") is None:
-            raise invalid("needs the package tensorboard, which is not installed; install lipschitz[tensorboard]")
+            raise entry_error("needs the package tensorboard, which is not installed; install lipschitz[tensorboard]")
         return self
 
     def on_start(self, folder: Path, definition: dict[str, Any], step: int) -> None:

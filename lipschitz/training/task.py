@@ -11,14 +11,14 @@ from lipschitz.metrics.base import Metric
 from lipschitz.metrics.catalogue import metric_of
 
 
-class Selection(NamedTuple):
+class BestStepRule(NamedTuple):
     """The metric by which a run's best step is chosen."""
 
     metric: str
     better: Literal["lower", "higher"]
 
     @classmethod
-    def by(cls, metric: str, further: Sequence[Metric] = ()) -> "Selection":
+    def by(cls, metric: str, further: Sequence[Metric] = ()) -> "BestStepRule":
         """Return the selection by ``metric``, of the catalogue or of ``further``; by default lower is better.
 
         Raises:
@@ -35,7 +35,7 @@ class Task(Protocol):
     """Networks, optimisers, data and random streams of one run."""
 
     device: torch.device
-    selection: Selection
+    selection: BestStepRule
 
     def step(self, progress: float | Tensor) -> None:
         """Make one training iteration; ``progress``, a scalar in [0, 1), is the share of the run already done.

@@ -3,7 +3,9 @@ from abc import ABC, abstractmethod
 
 import pytest
 
+from lipschitz.config import Config
 from lipschitz.extensions.discovery import discover
+from lipschitz.extensions.point import by_name
 
 
 class Base(ABC):
@@ -31,12 +33,15 @@ def write(folder, module, *names):
     (folder / f"{module}.py").write_text(text or f"from {__name__} import Base\n")
 
 
-def test_a_class_is_called_after_its_file(package):
+def test_classes_come_in_the_order_of_modules_then_of_the_code(package):
     write(package, "second", "Whatever")
-    write(package, "first", "Something")
+    write(package, "first", "Something", "Another")
     found = discover("methods", Base)
-    assert list(found) == ["first", "second"]
-    assert [cls.__name__ for cls in found.values()] == ["Something", "Whatever"]
+    assert [f"{cls.__module__}.{cls.__name__}" for cls in found] == [
+        "methods.first.Something",
+        "methods.first.Another",
+        "methods.second.Whatever",
+    ]
 
 
 def test_what_a_module_only_imports_or_leaves_abstract_or_private_is_passed_over(package):
@@ -45,10 +50,14 @@ def test_what_a_module_only_imports_or_leaves_abstract_or_private_is_passed_over
     (package / "abstract.py").write_text(f"from {__name__} import Base\n\nclass Half(Base):\n    pass\n")
     write(package, "private", "_Hidden")
     write(package, "helper")
-    assert list(discover("methods", Base)) == ["one"]
+    assert [cls.__name__ for cls in discover("methods", Base)] == ["One"]
 
 
-def test_two_classes_in_a_file_are_refused(package):
-    write(package, "pair", "Left", "Right")
-    with pytest.raises(TypeError, match=r"methods.pair defines Left, Right; allowed: one public Base per module"):
-        discover("methods", Base)
+def test_two_classes_of_one_name_are_refused(package):
+    for module in ("first", "second"):
+        (package / f"{module}.py").write_text(
+            f"from lipschitz.config import Config\n\nclass {module.title()}(Config):\n    named = 'same'\n"
+        )
+    kinds = discover("methods", Config)
+    with pytest.raises(TypeError, match=r"methods.first.First and Second are both called same"):
+        by_name(kinds)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lipschitz.training.task import Selection, Task
+from lipschitz.training.task import BestStepRule, Task
 
 
 class Counter(Task):
@@ -15,7 +15,7 @@ class Counter(Task):
 
     def __init__(self, diverges_at: int = 10**9) -> None:
         self.device = torch.device("cpu")
-        self.selection = Selection("distance", "lower")
+        self.selection = BestStepRule("distance", "lower")
         self.value = torch.zeros(1)
         self.diverges_at = diverges_at
         self.progress: list[float] = []

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST, read unpacked as torchvision keeps them or gzipped as published."""
+"""Read MNIST and Fashion-MNIST files: unpacked, as torchvision stores them, or gzipped, as published."""
 
 import gzip
 import zlib

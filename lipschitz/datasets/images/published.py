@@ -1,4 +1,4 @@
-"""Base class of data sets that are published as files and read by torchvision's classes."""
+"""Base class of image data sets that are read by torchvision's classes."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence

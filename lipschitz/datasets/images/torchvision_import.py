@@ -1,4 +1,4 @@
-"""Importing torchvision beside a build of torch that its compiled part does not match.
+"""Import torchvision where its compiled part does not match the build of torch.
 
 PyPI's torchvision wheel wants CUDA libraries. Beside a CPU-only torch its compiled part fails to load, and Python code
 that describes its operators then fails: ``operator torchvision::nms does not exist``. Data sets need neither.

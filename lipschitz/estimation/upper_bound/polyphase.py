@@ -1,4 +1,4 @@
-"""Polyphase form of a zero-padded convolution with stride and dilation, as part of an ordinary circular convolution."""
+"""Rewrite a zero-padded convolution with stride and dilation as part of a circular one (polyphase form)."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""One call of a function or module in a traced forward pass, and the Lipschitz constants of its inputs and output."""
+"""Describe one call in a traced forward pass, with the Lipschitz constants of its inputs and of its output."""
 
 import math
 from collections.abc import Callable, Iterator

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar, overload
 from matplotlib.figure import Figure
 
 from lipschitz.errors import InputError, nearest
-from lipschitz.extensions.origin import executed
+from lipschitz.extensions.origin import run_as_module
 from lipschitz.report.plots.data import ComparisonData, SweepData
 from lipschitz.report.reading.comparisons import Comparison
 
@@ -139,7 +139,7 @@ def _in_file(text: str) -> Plot[Any] | ModuleType:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"--plot {path}: cannot be read: {error.strerror}") from None
-    module = executed(path, content)
+    module = run_as_module(path, content)
     plots = {one.name: one for one in vars(module).values() if isinstance(one, Plot)}
     if not plots:
         raise InputError(f"--plot {path}: has no plot; expected a function under @plot of {__name__}")

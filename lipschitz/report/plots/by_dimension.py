@@ -1,4 +1,4 @@
-"""Plot critics by dimension, one panel a number of funnels: the cosine to the optimal gradient, and W1 over true W1."""
+"""Plot critics by dimension, one panel for each number of funnels: cosine to the optimal gradient, W1 / true W1."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from lipschitz.report.plots.base import Subject, plot
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.lines import LABEL_HEIGHT, label_lines, label_margin
 from lipschitz.report.plots.panels import fit_y_axis, panels, reference_line
-from lipschitz.report.published.critics import Family
-from lipschitz.report.published.work import TRUE, published
+from lipschitz.report.published.critics import CriticFamily
+from lipschitz.report.published.work import TRUE, read_published_work
 from lipschitz.report.reading.comparisons import slug
 from lipschitz.report.reading.metric_names import heading
 from lipschitz.report.statistics.intervals import MEAN
@@ -77,20 +77,20 @@ class Series:
         return float(known.iloc[-1]) if len(known) else None
 
 
-def each_family(sweep: SweepData) -> Iterator[Subject[Family]]:
+def each_family(sweep: SweepData) -> Iterator[Subject[CriticFamily]]:
     """Yield every family of critics on pairs that differ only in dimension and width."""
     for family in sweep.families:
         yield Subject(family, f"{slug(family.kind)}{family.suffix}", family.title)
 
 
 @plot("Cosine to the optimal gradient by dimension", order=20, scope=each_family)
-def cosine_by_dimension(family: Family) -> Figure | None:
+def cosine_by_dimension(family: CriticFamily) -> Figure | None:
     """Return the cosine to the optimal gradient against the dimension, one panel a number of funnels."""
     return _cosines(family, "cosine", family.published_values("cosine").iloc[:0], "Cosine to the optimal gradient")
 
 
 @plot("Cosine by dimension, measured as the published one", order=30, scope=each_family)
-def cosine_as_published(family: Family) -> Figure | None:
+def cosine_as_published(family: CriticFamily) -> Figure | None:
     """Return the cosine as the published code measures it, and the published cosine; None where either is missing."""
     metric, theirs = AS_PUBLISHED["cosine"], family.published_values("cosine")
     if theirs.empty or family.values(metric).empty:
@@ -99,7 +99,7 @@ def cosine_as_published(family: Family) -> Figure | None:
     return _cosines(family, metric, theirs, "Cosine, measured as the published one,", note)
 
 
-def _cosines(family: Family, metric: str, theirs: pd.DataFrame, shown: str, note: str = "") -> Figure | None:
+def _cosines(family: CriticFamily, metric: str, theirs: pd.DataFrame, shown: str, note: str = "") -> Figure | None:
     rows = family.values(metric)
     optimal = rows.drop_duplicates(["dim", "width"]).sort_values("dim")
     optimal = optimal.assign(floor=[family.floor_of(dataset, metric) for dataset in optimal["dataset"]])
@@ -120,7 +120,7 @@ def _cosines(family: Family, metric: str, theirs: pd.DataFrame, shown: str, note
 
 
 @plot("W1 that the critic certifies and claims over the true W1, by dimension", order=40, scope=each_family)
-def w1_by_dimension(family: Family) -> Figure | None:
+def w1_by_dimension(family: CriticFamily) -> Figure | None:
     """Return W1 by each critic over the true W1 against the dimension: over its certified bound, and undivided."""
     rows, theirs = _ratios(family), _published_ratios(family)
 
@@ -145,7 +145,7 @@ def w1_by_dimension(family: Family) -> Figure | None:
     return _over_dimensions(family, rows, theirs, texts, 0.5, draw)
 
 
-def _ratios(family: Family) -> pd.DataFrame:
+def _ratios(family: CriticFamily) -> pd.DataFrame:
     """Return W1 by the critics over the true W1.
 
     Columns: ``raw``, ``mean`` (divided by the upper bound of Lip(D); NaN where there is none) and ``over_lower``
@@ -161,16 +161,16 @@ def _ratios(family: Family) -> pd.DataFrame:
     )
 
 
-def _published_ratios(family: Family) -> pd.DataFrame:
+def _published_ratios(family: CriticFamily) -> pd.DataFrame:
     """Return the published W1 of the critics over the published true one."""
-    rows, values = family.published_values("w1_dual"), published().values
+    rows, values = family.published_values("w1_dual"), read_published_work().values
     true = values[(values["method"] == TRUE) & (values["metric"] == "w1_dual")].set_index(["dim", "width"])["value"]
     rows = rows.join(true.rename("true"), on=["dim", "width"])
     return rows.assign(published=rows["published"] / rows["true"])
 
 
 def _over_dimensions(
-    family: Family,
+    family: CriticFamily,
     rows: pd.DataFrame,
     theirs: pd.DataFrame,
     texts: tuple[str, str, str],
@@ -226,7 +226,7 @@ def _seeds_note(rows: pd.DataFrame) -> str:
     return "one seed" if many == 1 else f"mean over {many if few == many else f'{few} to {many}'} seeds"
 
 
-def _dashes_note(family: Family) -> str:
+def _dashes_note(family: CriticFamily) -> str:
     """Return a line that names the model of each line style; empty where there is one model."""
     models = list(dict.fromkeys(model for _, model in family.series))
     named = (f"{dash}: {family.results.shown(model)}" for dash, model in zip(_DASH_NAMES, models, strict=False))

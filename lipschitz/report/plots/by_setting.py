@@ -1,4 +1,4 @@
-"""Plot the final quality of each method with each setting: a row a setting, and a band from best to worst setting."""
+"""Plot the final quality of each method with each setting: one row for each setting, a band from best to worst."""
 
 import math
 from collections.abc import Iterator

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lipschitz.report.published.critics import Family, families
+from lipschitz.report.published.critics import CriticFamily, families
 from lipschitz.report.reading.comparisons import COMPARISON, Comparison, comparisons, file_suffixes
 from lipschitz.report.reading.results import Results
 from lipschitz.report.statistics.intervals import aggregate
@@ -118,7 +118,7 @@ class SweepData:
         return comparison_data(self.summary)
 
     @cached_property
-    def families(self) -> list[Family]:
+    def families(self) -> list[CriticFamily]:
         """Critics on pairs of distributions that differ in dimension and width; see `Family`."""
         return families(self.summary)
 

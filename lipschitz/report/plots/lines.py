@@ -1,4 +1,4 @@
-"""Draw lines over training, one a constraint, and label each line at its end instead of in a legend."""
+"""Draw one line for each constraint over training. Each line is labelled at its end instead of in a legend."""
 
 from collections.abc import Sequence
 from textwrap import fill

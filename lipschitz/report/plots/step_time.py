@@ -1,4 +1,4 @@
-"""Plot the time of a training step: a bar a constraint for the discriminator's step, and one for the generator's."""
+"""Plot the time of a training step: two bars for each constraint, the discriminator's step and the generator's."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.data import ComparisonData
 from lipschitz.report.plots.lines import figure_title
 from lipschitz.report.plots.panels import panels
-from lipschitz.report.reading.timing import GENERATOR, STEP, is_captured, launched
+from lipschitz.report.reading.timing import GENERATOR, STEP, is_captured, uncaptured_parts
 from lipschitz.report.statistics.intervals import MEDIAN, Interval
 from lipschitz.report.style import GREY
 from lipschitz.tasks.wording import wording
@@ -47,14 +47,14 @@ def step_time(data: ComparisonData) -> Figure | None:
         for index, part in enumerate(timed):
             at = place + (index - (len(timed) - 1) / 2) * _BAR
             colour = data.styles[name].colour if part == STEP else None
-            if is_captured(timing) or not launched(timing):
+            if is_captured(timing) or not uncaptured_parts(timing):
                 # Pale, so that the edge of an open bar inside it is seen.
-                alpha = 0.6 if launched(timing) else 0.85
+                alpha = 0.6 if uncaptured_parts(timing) else 0.85
                 _bar(axes, at, timing[part], height=_BAR, color=colour or _PALE, alpha=alpha)
-            if part in launched(timing):
+            if part in uncaptured_parts(timing):
                 edge = {"facecolor": "none", "edgecolor": colour or _PALE_EDGE, "linewidth": _EDGE}
                 # The outside of the edge is as high as a filled bar.
-                _bar(axes, at, launched(timing)[part], height=_BAR - _EDGE / 72 / _ROW, **edge)
+                _bar(axes, at, uncaptured_parts(timing)[part], height=_BAR - _EDGE / 72 / _ROW, **edge)
         _ratio(axes, place, timing, none)
     axes.set_ylim(len(timings) - 0.5, -0.5)
     axes.set_yticks(range(len(timings)), list(timings))
@@ -83,7 +83,7 @@ def _compared(network: str, none: dict[str, Any]) -> str:
 
 def _legend(data: ComparisonData) -> str:
     """Return the legend of filled and open bars; empty where no bar is open."""
-    if not any(launched(timing) for timing in data.timings.values()):
+    if not any(uncaptured_parts(timing) for timing in data.timings.values()):
         return ""
     if any(map(is_captured, data.timings.values())):
         return "\nFilled: captured as CUDA graphs, as it is trained; open: launched kernel by kernel."
@@ -92,7 +92,7 @@ def _legend(data: ComparisonData) -> str:
 
 def _highest(timing: dict[str, Any], part: str) -> float:
     """Return the highest value that is drawn for a part of the step."""
-    drawn = [timing[part], launched(timing).get(part, timing[part])]
+    drawn = [timing[part], uncaptured_parts(timing).get(part, timing[part])]
     return max(float(one.get(end, 0.0)) for one in drawn for end in ("median", "high"))
 
 

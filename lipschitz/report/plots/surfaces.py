@@ -14,7 +14,7 @@ from lipschitz.report.plots.base import Subject, plot
 from lipschitz.report.plots.data import ComparisonData, RunArrays, SweepData, arrays_of
 from lipschitz.report.plots.lines import figure_title
 from lipschitz.report.plots.samples import panel_title, seed_of, titled_panels, wrapped
-from lipschitz.report.published.critics import Family
+from lipschitz.report.published.critics import CriticFamily
 from lipschitz.report.reading.comparisons import slug
 from lipschitz.tasks.wording import wording
 
@@ -30,7 +30,7 @@ _PLANAR = (0, 2)
 class CriticsOfPair(NamedTuple):
     """The critics of a family on one of its pairs of distributions."""
 
-    family: Family
+    family: CriticFamily
     dataset: str
 
 
@@ -87,7 +87,7 @@ def potentials(pair: CriticsOfPair) -> Figure | None:
     return figure
 
 
-def _critics(family: Family, dataset: str) -> Iterator[tuple[str, RunArrays]]:
+def _critics(family: CriticFamily, dataset: str) -> Iterator[tuple[str, RunArrays]]:
     """Yield each series' name and the arrays of one of its runs on the pair."""
     runs = family.results.runs
     runs = runs[runs["configuration"].isin(family.cells.index) & (runs["dataset"] == dataset)]

@@ -1,4 +1,4 @@
-"""Build the tables of critics that set our values beside the published ones, and the notes below them."""
+"""Build tables that compare our critics with the published ones, and the notes below them."""
 
 import math
 from collections.abc import Callable, Hashable
@@ -8,19 +8,19 @@ from typing import Any
 import pandas as pd
 
 from lipschitz.report.number_format import MISSING, show
-from lipschitz.report.published.critics import Family
+from lipschitz.report.published.critics import CriticFamily
 from lipschitz.report.published.verdicts import (
     NONE,
     OTHERWISE,
     PREDICTED,
     Verdict,
-    counted,
-    fixed,
-    interval,
+    count_verdicts,
+    prediction_interval_text,
     signed,
     verdict,
+    with_places,
 )
-from lipschitz.report.published.work import TRUE, PublishedMethod, flatten, published
+from lipschitz.report.published.work import TRUE, PublishedMethod, flatten, read_published_work
 from lipschitz.report.reading.metric_names import heading
 from lipschitz.report.statistics.intervals import PREDICTION
 from lipschitz.report.statistics.summary import AS_PUBLISHED
@@ -43,12 +43,12 @@ _OTHER_STEPS_NOTE = (
 _NEAR_NOTE = " Within .03: the absolute difference is at most .03, whatever the interval."
 
 
-def tables(family: Family) -> list[Table]:
+def tables(family: CriticFamily) -> list[Table]:
     """Return a table for each metric with a published value for a configuration of the family."""
     return [table for metric in AS_PUBLISHED if (table := _table(family, metric)) is not None]
 
 
-def _table(family: Family, metric: str) -> Table | None:
+def _table(family: CriticFamily, metric: str) -> Table | None:
     rows = _rows(family, metric)
     if rows.empty:
         return None
@@ -70,21 +70,21 @@ def _table(family: Family, metric: str) -> Table | None:
     title = f"{heading(metric)}, published and ours: {family.title}"
     judged = [Verdict(line[-2].text, line[-1].text) for line in cells]
     alike = [steps in _method(name).budgets for name, steps in zip(rows["method"], rows["steps"], strict=True)]
-    summed = counted(list(zip(judged, alike, strict=True)), BY_STEPS, ".03" if metric in NEAR else "")
+    summed = count_verdicts(list(zip(judged, alike, strict=True)), BY_STEPS, ".03" if metric in NEAR else "")
     return Table("", "", "", title, columns, cells, [summed, *true, *notes(family, rows)], caption)
 
 
-def _rows(family: Family, metric: str) -> pd.DataFrame:
+def _rows(family: CriticFamily, metric: str) -> pd.DataFrame:
     """Return the cells with a published value and an ended seed, by dimension, width and method."""
     ours = family.values(AS_PUBLISHED[metric])[["n", "mean", "predicted"]]
     rows = family.published_values(metric).join(ours)
     rows = rows[rows["finished"].map(bool) | rows["diverged"].map(bool)]
-    places = {method.name: place for place, method in enumerate(published().methods)}
+    places = {method.name: place for place, method in enumerate(read_published_work().methods)}
     return rows.assign(place=rows["method"].map(places)).sort_values(["dim", "width", "place"], kind="stable")
 
 
-def _cells(family: Family, row: Any, metric: str, several: bool, doubtful: bool) -> list[Cell]:
-    number: Callable[[float], str] = partial(fixed, places=3) if metric in NEAR else show
+def _cells(family: CriticFamily, row: Any, metric: str, several: bool, doubtful: bool) -> list[Cell]:
+    number: Callable[[float], str] = partial(with_places, places=3) if metric in NEAR else show
     method = _method(row.method)
     mean, ends, n, difference = MISSING, MISSING, 0, MISSING
     judged = Verdict(MISSING, OTHERWISE if row.finished else NONE)
@@ -92,7 +92,7 @@ def _cells(family: Family, row: Any, metric: str, several: bool, doubtful: bool)
         mean, n = number(row.mean), int(row.n)
         difference = signed(number(row.mean - row.published))
         judged = verdict(row.mean - row.published, row.predicted, n, NEAR.get(metric, 0.0))
-        ends = interval(metric, row.mean, row.predicted, n, number)
+        ends = prediction_interval_text(metric, row.mean, row.predicted, n, number)
     left = [row.dim, row.width, row.method, *([row.constraint] if several else []), method.budget, row.steps]
     optimal = number(family.floor_of(row.dataset, AS_PUBLISHED[metric]))
     other = math.nan
@@ -104,12 +104,12 @@ def _cells(family: Family, row: Any, metric: str, several: bool, doubtful: bool)
 
 
 def _method(name: str) -> PublishedMethod:
-    return next(method for method in published().methods if method.name == name)
+    return next(method for method in read_published_work().methods if method.name == name)
 
 
-def _true_values(family: Family, rows: pd.DataFrame) -> list[str]:
+def _true_values(family: CriticFamily, rows: pd.DataFrame) -> list[str]:
     """Return a line with the true W1 of each pair of the table, published and ours."""
-    values = published().values
+    values = read_published_work().values
     values = values[(values["method"] == TRUE) & (values["metric"] == "w1_dual")]
     texts = []
     for (dim, width), group in rows.groupby(["dim", "width"], sort=False):
@@ -120,14 +120,14 @@ def _true_values(family: Family, rows: pd.DataFrame) -> list[str]:
     return [f"The true W1, published and ours: {'; '.join(texts)}."] if texts else []
 
 
-def notes(family: Family, rows: pd.DataFrame) -> list[str]:
+def notes(family: CriticFamily, rows: pd.DataFrame) -> list[str]:
     """Return the notes of a table: source and protocol, our runs of each method, their differences, diverged seeds.
 
     Args:
         family: the critics of the table.
         rows: the cells of the family that are in the table.
     """
-    work = published()
+    work = read_published_work()
     methods = {method.name: method for method in work.methods if method.name in set(rows["method"])}
     named = [f"{name}: {', '.join(_labels(family, rows, name))}" for name in methods]
     texts = [f"Published: {work.source}; {work.protocol}. Steps: {work.iterations}."]
@@ -149,7 +149,7 @@ def _diverged(rows: pd.DataFrame) -> list[str]:
     return [f"Diverged seeds, in no mean: {'; '.join(seeds)}."] if seeds else []
 
 
-def _labels(family: Family, rows: pd.DataFrame, name: str) -> list[str]:
+def _labels(family: CriticFamily, rows: pd.DataFrame, name: str) -> list[str]:
     of_method = rows[rows["method"] == name]
     return list(
         dict.fromkeys(
@@ -159,7 +159,7 @@ def _labels(family: Family, rows: pd.DataFrame, name: str) -> list[str]:
     )
 
 
-def _differences(family: Family, rows: pd.DataFrame, method: PublishedMethod) -> list[str]:
+def _differences(family: CriticFamily, rows: pd.DataFrame, method: PublishedMethod) -> list[str]:
     configurations: list[Hashable] = list(rows.index[rows["method"] == method.name])
     return list(
         dict.fromkeys(

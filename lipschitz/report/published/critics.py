@@ -1,4 +1,4 @@
-"""Group the critics of a sweep by kind of pair and setting: what may share one figure or table across dimensions."""
+"""Group the critics of a sweep by kind of pair and setting. A group shares a figure or table across dimensions."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lipschitz.report.published.work import published
+from lipschitz.report.published.work import read_published_work
 from lipschitz.report.reading.comparisons import slug
 from lipschitz.report.reading.display_names import critic_name, pair_name
 from lipschitz.report.reading.metric_names import base, parse_metric
@@ -17,7 +17,7 @@ from lipschitz.report.style import ordered
 
 
 @dataclass(frozen=True)
-class Family:
+class CriticFamily:
     """Pairs of distributions that differ only in dimension and width, and the critics of one setting on them.
 
     Attributes:
@@ -87,13 +87,13 @@ class Family:
 
     def published_values(self, metric: str) -> pd.DataFrame:
         """Return the cells with a published value of ``metric``: the number ``published``, and the text ``printed``."""
-        values = published().values.rename(columns={"value": "published"})
+        values = read_published_work().values.rename(columns={"value": "published"})
         of_metric = values[values["metric"] == metric].set_index(["dim", "width", "method"])[["published", "printed"]]
         found = self.cells.join(of_metric, on=["dim", "width", "method"])
         return found[found["published"].notna()]
 
 
-def families(summary: Summary) -> list[Family]:
+def families(summary: Summary) -> list[CriticFamily]:
     """Return the families of a sweep in the order of its plan; only the task transport has any."""
     results = summary.results
     cells = _cells(results)
@@ -104,7 +104,7 @@ def families(summary: Summary) -> list[Family]:
     for (kind, setting), group in cells.groupby(["kind", "setting"], sort=False):
         of_group = finals[finals["configuration"].isin(group.index)]
         suffix = f"_{slug(results.shown(str(setting)))}" if cells["setting"].nunique() > 1 else ""
-        found.append(Family(str(kind), str(setting), suffix, group, of_group, optimal, summary.true_w1, results))
+        found.append(CriticFamily(str(kind), str(setting), suffix, group, of_group, optimal, summary.true_w1, results))
     return found
 
 
@@ -115,7 +115,7 @@ def _cells(results: Results) -> pd.DataFrame:
         run = results.definitions[str(configuration)]
         data: dict[str, Any] = run.get("dataset", {})
         first = group.iloc[0]
-        method = published().method_of(run)
+        method = read_published_work().method_of(run)
         rows.append(
             {
                 "configuration": configuration,

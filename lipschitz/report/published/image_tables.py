@@ -1,4 +1,4 @@
-"""Build the tables that set GANs on images beside published ones: a table a work and metric, by the work's protocol."""
+"""Build tables that compare GANs on images with published ones: one table for each work and metric."""
 
 import math
 from collections.abc import Hashable, Mapping
@@ -8,20 +8,26 @@ from typing import Any
 import pandas as pd
 
 from lipschitz.report.number_format import MISSING
-from lipschitz.report.published.images import configurations, other_metrics, published_values, reached, real
+from lipschitz.report.published.images import (
+    matching_configurations,
+    other_metrics,
+    published_values,
+    real_data_values,
+    values_by_protocol,
+)
 from lipschitz.report.published.verdicts import (
     NONE,
     OTHERWISE,
     PREDICTED,
     YES_NO,
     Verdict,
-    counted,
-    fixed,
-    interval,
+    count_verdicts,
+    prediction_interval_text,
     signed,
     verdict,
+    with_places,
 )
-from lipschitz.report.published.work import PublishedWork, published, works_on_images
+from lipschitz.report.published.work import PublishedWork, read_published_work, works_on_images
 from lipschitz.report.reading.metric_names import base, heading
 from lipschitz.report.reading.results import Results
 from lipschitz.report.statistics.intervals import MEAN, PREDICTION, Interval
@@ -49,8 +55,8 @@ _BEST_OF_SEVERAL = (
 def tables(summary: Summary) -> list[Table]:
     """Return a table for each published work and metric that a configuration of the sweep matches and measured."""
     found, results = [], summary.results
-    for work in map(published, works_on_images()):
-        ours = configurations(results, work)
+    for work in map(read_published_work, works_on_images()):
+        ours = matching_configurations(results, work)
         for metric in work.measured if len(ours) else ():
             rows = _rows(results, work, metric, ours)
             if len(rows) and _was_measured(results, metric, list(rows.index)):
@@ -62,7 +68,7 @@ def _rows(results: Results, work: PublishedWork, metric: str, ours: pd.DataFrame
     """Return the configurations with a published value and an ended seed, in the published order."""
     rows = ours.join(published_values(work, metric), on=["name", "network", "method"], how="inner")
     rows = rows[(rows["finished"] + rows["diverged"]) > 0]
-    return rows.join(reached(results, work, metric)).sort_values("place", kind="stable")
+    return rows.join(values_by_protocol(results, work, metric)).sort_values("place", kind="stable")
 
 
 def _was_measured(results: Results, metric: str, names: list[str]) -> bool:
@@ -84,7 +90,7 @@ def _table(summary: Summary, work: PublishedWork, metric: str, rows: pd.DataFram
         *(Column("n", "Ours"), Column("diverged", "Ours"), Column("Ours - published")),
         *(Column(f"In the {PREDICTION.name}", numeric=False), Column("As published", numeric=False)),
     ]
-    floor, values = real(summary, work, metric), published_values(work, metric).to_dict("index")
+    floor, values = real_data_values(summary, work, metric), published_values(work, metric).to_dict("index")
     cells: list[list[str]] = []
     judged: list[tuple[Verdict, bool]] = []
     for dataset, group in rows.groupby("dataset", sort=False):
@@ -95,7 +101,7 @@ def _table(summary: Summary, work: PublishedWork, metric: str, rows: pd.DataFram
             judged.append((Verdict(MISSING, cells[-1][-2]), not row.differs))
     by = f"{metric}/{work.measured[metric]['protocol']}"
     title = f"{heading(by)}, published and ours: {work.source}"
-    notes = [counted(judged, KINDS), *_notes(results, work, metric, rows)]
+    notes = [count_verdicts(judged, KINDS), *_notes(results, work, metric, rows)]
     return Table("", "", "", title, columns, [[Cell(text) for text in line] for line in cells], notes, _caption(rows))
 
 
@@ -108,11 +114,11 @@ def _caption(rows: pd.DataFrame) -> str:
 
 
 def _cells(results: Results, row: Any, metric: str, several: bool) -> list[str]:
-    number = partial(fixed, places=_places(row.printed))
+    number = partial(with_places, places=_places(row.printed))
     mean, ends, n, difference, judged = MISSING, MISSING, 0, MISSING, OTHERWISE if row.finished else NONE
     if math.isfinite(row.mean):
         mean, n = Interval.around(row.mean, row.ci95, int(row.n)).text, int(row.n)
-        ends = interval(metric, row.mean, row.predicted, n, number)
+        ends = prediction_interval_text(metric, row.mean, row.predicted, n, number)
         difference = signed(number(row.mean - row.value))
         judged = verdict(row.mean - row.value, row.predicted, n).predicted
     left = [results.shown(row.dataset), row.network, row.method, *([results.shown(row.constraint)] if several else [])]
@@ -124,7 +130,7 @@ def _cells(results: Results, row: Any, metric: str, several: bool) -> list[str]:
 
 def _real(dataset: str, theirs: Mapping[Hashable, Any], ours: float, several: bool) -> list[str]:
     """Return the row of real data, whose value is the same for every seed."""
-    number, printed = partial(fixed, places=_places(theirs["printed"])), theirs["printed"]
+    number, printed = partial(with_places, places=_places(theirs["printed"])), theirs["printed"]
     difference = signed(number(ours - theirs["value"])) if math.isfinite(ours) else MISSING
     empty = [""] * (3 + several)
     return [dataset, "", REAL, *empty, printed, number(ours), "", "", "", difference, "", ""]

@@ -10,7 +10,7 @@ from lipschitz.report.published.work import PublishedMethod, PublishedWork, flat
 from lipschitz.report.reading.display_names import bare_name
 from lipschitz.report.reading.metric_names import base
 from lipschitz.report.reading.results import Results
-from lipschitz.report.reading.tuning import PICKED, is_for
+from lipschitz.report.reading.tuning import PICKED, choice_applies
 from lipschitz.report.statistics.intervals import aggregate
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import REAL
@@ -18,7 +18,7 @@ from lipschitz.report.style import REAL
 _SHOWN = ["dataset", "model", "constraint", "loss", "setting"]
 
 
-def configurations(results: Results, work: PublishedWork) -> pd.DataFrame:
+def matching_configurations(results: Results, work: PublishedWork) -> pd.DataFrame:
     """Return one row for each configuration of the sweep (the index) that the work has a method for.
 
     Columns: the labels; ``name`` of the data set; ``network`` and ``method`` as published; ``steps`` and the
@@ -54,7 +54,9 @@ def configurations(results: Results, work: PublishedWork) -> pd.DataFrame:
 def _choice(results: Results, first: "pd.Series[Any]") -> dict[str, Any] | None:
     if not first[PICKED]:
         return None
-    return next(one for one in results.chosen if one["setting"] == first[PICKED] and is_for(one, first.to_dict()))
+    return next(
+        one for one in results.chosen if one["setting"] == first[PICKED] and choice_applies(one, first.to_dict())
+    )
 
 
 def differences(method: PublishedMethod, run: Mapping[str, Any], steps: int) -> tuple[str, ...]:
@@ -63,7 +65,7 @@ def differences(method: PublishedMethod, run: Mapping[str, Any], steps: int) -> 
     return (*budget, *method.differences(flatten(run)))
 
 
-def reached(results: Results, work: PublishedWork, metric: str) -> pd.DataFrame:
+def values_by_protocol(results: Results, work: PublishedWork, metric: str) -> pd.DataFrame:
     """Return the values of ``metric`` by the protocol of the work, for configurations (the index).
 
     After the last step, over the seeds that finished: n, mean, ci95 and ``predicted``, the half-width of the interval
@@ -77,7 +79,7 @@ def reached(results: Results, work: PublishedWork, metric: str) -> pd.DataFrame:
     return table[["n", "mean", "ci95", "predicted"]]
 
 
-def real(summary: Summary, work: PublishedWork, metric: str) -> dict[str, float]:
+def real_data_values(summary: Summary, work: PublishedWork, metric: str) -> dict[str, float]:
     """Return ``metric`` of real data by the protocol of the work, by the label of the data set."""
     rows = summary.floors
     rows = rows[_is_measured(summary.results, work, metric, rows)].drop_duplicates("dataset")

@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lipschitz.report.published.critic_tables import notes
-from lipschitz.report.published.critics import Family
-from lipschitz.report.published.work import flatten, published
+from lipschitz.report.published.critics import CriticFamily
+from lipschitz.report.published.work import flatten, read_published_work
 from lipschitz.report.statistics.intervals import PREDICTION
 from lipschitz.report.statistics.ranking import rank_text, ranks, signs_of, welch_signs
 from lipschitz.report.statistics.summary import AS_PUBLISHED
@@ -48,14 +48,14 @@ def compare(theirs: NDArray[np.int64], ours: NDArray[np.int64]) -> Order:
     return Order(alike, not_apart, reversed_pairs)
 
 
-def tables(family: Family) -> list[Table]:
+def tables(family: CriticFamily) -> list[Table]:
     """Return one table with a row a dimension and number of funnels; none where fewer than two methods have a rank."""
     rows = _ranked(family)
     groups = [group for _, group in rows.groupby(["dim", "width"]) if len(group) > 1]
     if not groups:
         return []
     ranked = pd.concat(groups)
-    names = [method.name for method in published().methods if method.name in set(ranked["method"])]
+    names = [method.name for method in read_published_work().methods if method.name in set(ranked["method"])]
     columns = [Column("Dim"), Column("Funnels")]
     columns += [Column(which, name, numeric=False) for name in names for which in ("published", "ours")]
     columns += [Column(which, "Pairs") for which in ("alike", "not apart", "reversed")]
@@ -76,20 +76,20 @@ def _reversed(groups: list[pd.DataFrame], orders: list[Order]) -> list[str]:
 
 
 def _steps(ranked: pd.DataFrame, names: list[str]) -> str:
-    iterations = {method.name: method.budget for method in published().methods}
+    iterations = {method.name: method.budget for method in read_published_work().methods}
     ours = {name: sorted(set(ranked.loc[ranked["method"] == name, "steps"])) for name in names}
     texts = (f"{name} {iterations[name]} and {' or '.join(map(str, steps))}" for name, steps in ours.items())
     return f"Steps, published and ours: {', '.join(texts)}."
 
 
-def _ranked(family: Family) -> pd.DataFrame:
+def _ranked(family: CriticFamily) -> pd.DataFrame:
     """Return one row a (dim, width, method) that has an interval.
 
     A method with several configurations is represented by the one with the fewest differences from the published run.
     """
     rows = family.published_values(METRIC).join(family.values(AS_PUBLISHED[METRIC])[["n", "mean", "ci95", "predicted"]])
     rows = rows[rows["ci95"].notna()]
-    methods = {method.name: method for method in published().methods}
+    methods = {method.name: method for method in read_published_work().methods}
     runs = family.results.definitions
     differing = [
         len(methods[name].differences(flatten(runs[str(configuration)])))

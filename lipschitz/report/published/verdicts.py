@@ -41,7 +41,9 @@ def verdict(difference: float, half_width: float, n: int, near: float = 0.0) -> 
     return Verdict(_yes(abs(difference) <= near), _yes(abs(difference) <= half_width))
 
 
-def interval(metric: str, mean: float, half_width: float, n: int, number: Callable[[float], str]) -> str:
+def prediction_interval_text(
+    metric: str, mean: float, half_width: float, n: int, number: Callable[[float], str]
+) -> str:
     """Return the ends of the interval for one new seed; a dash where ``n`` is below `FEWEST`.
 
     Args:
@@ -57,7 +59,7 @@ def interval(metric: str, mean: float, half_width: float, n: int, number: Callab
     return f"{number(max(low, LEAST.get(metric, low)))} to {number(min(high, MOST.get(metric, high)))}"
 
 
-def fixed(value: float, places: int) -> str:
+def with_places(value: float, places: int) -> str:
     """Return ``value`` with ``places`` digits after the point; a dash where it is missing."""
     return f"{value:.{places}f}" if math.isfinite(value) else MISSING
 
@@ -69,7 +71,7 @@ def signed(number: str) -> str:
     return number if number.startswith("-") else f"+{number}"
 
 
-def counted(rows: Sequence[tuple[Verdict, bool]], kinds: tuple[str, str], within: str = "") -> str:
+def count_verdicts(rows: Sequence[tuple[Verdict, bool]], kinds: tuple[str, str], within: str = "") -> str:
     """Return a line that counts the verdicts of a table, separately for runs as published and for other runs.
 
     Args:

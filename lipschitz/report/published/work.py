@@ -118,7 +118,7 @@ def works_on_images() -> tuple[str, ...]:
 
 
 @cache
-def published(name: str = "korotin2022") -> PublishedWork:
+def read_published_work(name: str = "korotin2022") -> PublishedWork:
     """Return a published work: ``<name>.json`` and ``<name>.csv`` beside this module."""
     work = json.loads((_FOLDER / f"{name}.json").read_text())
     values = pd.read_csv(_FOLDER / f"{name}.csv", dtype={"value": str, "spread": str})

@@ -1,4 +1,4 @@
-"""Which runs are compared with each other: by constraint, by constraint and setting, and what tells groups apart."""
+"""Group runs for comparison, by constraint or by constraint and setting, and label what the groups differ in."""
 
 import json
 import re

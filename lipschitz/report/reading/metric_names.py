@@ -1,4 +1,4 @@
-"""Names of metrics: parsed in one place, as the heading of a column, and one name for each protocol."""
+"""Parse and write the names of metrics: headings of columns, and one name for each evaluation protocol."""
 
 import json
 from functools import cache

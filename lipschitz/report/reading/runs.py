@@ -16,7 +16,7 @@ from lipschitz.sweep.store import RunFolder, SweepFolder
 
 
 @dataclass(frozen=True)
-class Measured:
+class RunMeasurements:
     """What one run measured: columns of its records, and rows of the tables of outcomes and facts."""
 
     steps: NDArray[np.int64]
@@ -32,7 +32,7 @@ class Runs(NamedTuple):
 
     rows: list[dict[str, Any]]
     """One a run: its columns in `Results.runs`, its definition, origins, sources and ``outside``."""
-    measured: list[Measured]
+    measured: list[RunMeasurements]
     waiting: int
 
 
@@ -54,7 +54,7 @@ def read_runs(folder: SweepFolder, run_ids: list[str], warnings: list[str]) -> R
     return Runs(rows, measured, waiting)
 
 
-def records_of(run_ids: list[str], measured: list[Measured]) -> pd.DataFrame:
+def records_of(run_ids: list[str], measured: list[RunMeasurements]) -> pd.DataFrame:
     """Return the records of all runs as one table: run, step, seconds, metric, value."""
     return pd.DataFrame(
         {
@@ -67,18 +67,18 @@ def records_of(run_ids: list[str], measured: list[Measured]) -> pd.DataFrame:
     )
 
 
-def outcomes_of(measured: list[Measured]) -> pd.DataFrame:
+def outcomes_of(measured: list[RunMeasurements]) -> pd.DataFrame:
     """Return the outcomes of all runs as one table: run, which, metric, value."""
     rows = [row for run in measured for row in run.outcomes]
     return pd.DataFrame(rows, columns=["run", "which", "metric", "value"]).astype({"value": np.float64})
 
 
-def facts_of(measured: list[Measured]) -> pd.DataFrame:
+def facts_of(measured: list[RunMeasurements]) -> pd.DataFrame:
     """Return by which protocols all runs were measured as one table: run, metric, facts (canonical JSON)."""
     return pd.DataFrame([row for run in measured for row in run.facts], columns=["run", "metric", "facts"])
 
 
-def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], Measured]:
+def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], RunMeasurements]:
     """Return a row of `Runs` and what the run measured.
 
     Raises:
@@ -92,7 +92,7 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], Measured]:
         "best": (result.get("best") or {}).get("values"),
         "floor": result.get("floor"),
     }
-    measured = Measured(
+    measured = RunMeasurements(
         steps=np.array([line["step"] for line in lines], dtype=np.int64),
         seconds=np.array([line["seconds"] for line in lines], dtype=np.float64),
         metrics=[str(line["metric"]) for line in lines],

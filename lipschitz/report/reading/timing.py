@@ -15,7 +15,7 @@ def is_captured(timing: Mapping[str, Any]) -> bool:
     return "launched" in timing
 
 
-def launched(timing: Mapping[str, Any]) -> Mapping[str, Any]:
+def uncaptured_parts(timing: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the parts of an iteration as launched kernel by kernel; none on the CPU, where nothing is captured."""
     if is_captured(timing):
         return dict(timing["launched"])
@@ -27,7 +27,7 @@ def values_of(timing: Mapping[str, Any]) -> dict[str, float]:
 
     An iteration without a generator is a step of the critic, and is not listed a second time.
     """
-    parts = launched(timing)
+    parts = uncaptured_parts(timing)
     found = {name: timing[name] for name in (STEP, GENERATOR, PEAK_MEMORY) if name in timing}
     if STEP in parts:
         found[STEP_UNCAPTURED] = parts[STEP]

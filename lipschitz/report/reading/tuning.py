@@ -1,4 +1,4 @@
-"""Settings that were chosen by results: one for each method, compared with each other as one setting, ``chosen``."""
+"""Read which setting was chosen for each method by earlier results, and label the runs with it ``chosen``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -44,7 +44,7 @@ def choices_of(folder: SweepFolder, warnings: list[str]) -> tuple[list[dict[str,
 def mark_chosen(rows: list[dict[str, Any]], choices: list[dict[str, Any]]) -> None:
     """Give each run whose setting was chosen the setting `CHOSEN`, and keep its own label under `PICKED`."""
     for row in rows:
-        is_chosen = any(row["setting"] == choice["setting"] and is_for(choice, row) for choice in choices)
+        is_chosen = any(row["setting"] == choice["setting"] and choice_applies(choice, row) for choice in choices)
         row[PICKED] = row["setting"] if is_chosen else ""
         if is_chosen:
             row["setting_name"] = CHOSEN
@@ -52,12 +52,12 @@ def mark_chosen(rows: list[dict[str, Any]], choices: list[dict[str, Any]]) -> No
             row["setting"] = SettingLabel(CHOSEN, row["precision"], row["extra"]).full
 
 
-def is_for(choice: Mapping[str, Any], labels: Mapping[Any, Any]) -> bool:
+def choice_applies(choice: Mapping[str, Any], labels: Mapping[Any, Any]) -> bool:
     """Return whether the choice was made for the method, data set and model with these labels."""
     return all(labels[axis] == label for axis, label in choice["group"].items())
 
 
-def add_picked(frame: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+def add_picked_column(frame: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Return a table with the columns `LABELS` and, if settings were chosen, a further column `PICKED`."""
     if not runs[PICKED].any():
         return frame

@@ -13,7 +13,7 @@ from lipschitz.report.reading.comparisons import Group, file_suffixes, training_
 from lipschitz.report.reading.display_names import SettingLabel
 from lipschitz.report.reading.metric_names import better, parse_metric
 from lipschitz.report.reading.results import Results
-from lipschitz.report.reading.tuning import is_for
+from lipschitz.report.reading.tuning import choice_applies
 from lipschitz.report.statistics.intervals import MISSING_INTERVAL, Interval, aggregate
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import Style, ordered, styles
@@ -211,7 +211,7 @@ def _choices(chosen: list[dict[str, Any]], group: Group, methods: list[Method]) 
     found = {}
     for method in methods:
         labels = {**group._asdict(), **method._asdict()}
-        choice = next((choice for choice in chosen if is_for(choice, labels)), None)
+        choice = next((choice for choice in chosen if choice_applies(choice, labels)), None)
         if choice is not None:
             found[method] = choice
     return found

@@ -1,4 +1,4 @@
-"""Time to reach a target quality over seeds, right-censored at the end of training; and which target is asked for."""
+"""Time to reach a target quality over seeds, right-censored at the end of training, and the choice of the target."""
 
 import math
 from collections.abc import Iterable, Sequence

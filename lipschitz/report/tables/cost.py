@@ -1,4 +1,4 @@
-"""What a constraint did to the network, and its cost: columns of a table, and the notes under it."""
+"""Columns of a table: measured Lipschitz constants and costs of each constraint. Also the notes under the table."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from lipschitz.report.reading.timing import (
     STEP_UNCAPTURED,
     THROUGHPUT,
     is_captured,
-    launched,
+    uncaptured_parts,
 )
 from lipschitz.report.statistics.summary import LARGEST_SIGMA, Lookup
 from lipschitz.report.tables.table import Cell, Column
@@ -102,7 +102,7 @@ def _times(rows: Sequence[pd.Series], lookup: Lookup, step: str) -> dict[Column,
         Column("number", _TOGETHER): _numbers(rows, lookup, RUNS),
         Column("iterations/s of all", _TOGETHER): _numbers(rows, lookup, THROUGHPUT),
     }
-    always = set() if any(launched(lookup.timing(row)) for row in rows) else {Column(_MS, step)}
+    always = set() if any(uncaptured_parts(lookup.timing(row)) for row in rows) else {Column(_MS, step)}
     return {column: line for column, line in texts.items() if column in always or set(line) != {MISSING}}
 
 
@@ -113,7 +113,7 @@ def _numbers(rows: Sequence[pd.Series], lookup: Lookup, metric: str) -> list[str
 def _captured_or_on_cpu(row: pd.Series, lookup: Lookup) -> float:
     """Return the time of a step if it was captured or timed on a CPU; NaN for a step launched on a GPU."""
     timing = lookup.timing(row)
-    return lookup.interval(row, STEP).mean if is_captured(timing) or not launched(timing) else float("nan")
+    return lookup.interval(row, STEP).mean if is_captured(timing) or not uncaptured_parts(timing) else float("nan")
 
 
 def _ratio_to_none(row: pd.Series, lookup: Lookup) -> str:

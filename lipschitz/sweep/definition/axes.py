@@ -12,13 +12,13 @@ from lipschitz.extensions.entry import (
     annotations,
     check_unique,
     config_of,
+    entry_error,
     entry_of,
     fields_of,
     fields_schema,
     folder_of,
-    invalid,
+    label_text,
     schema_of,
-    shown,
     unique,
 )
 from lipschitz.models.base import MODELS, Model
@@ -36,7 +36,7 @@ def _setting(entry: Any, info: ValidationInfo) -> Setting:
     if isinstance(entry, dict):
         return fields_of(Setting, "setting", entry, folder_of(info))
     if not isinstance(entry, str) or entry not in SETTINGS:
-        raise invalid(f"unknown setting {entry!r}; {nearest(str(entry), SETTINGS)}, or a mapping of fields")
+        raise entry_error(f"unknown setting {entry!r}; {nearest(str(entry), SETTINGS)}, or a mapping of fields")
     return SETTINGS[entry]
 
 
@@ -47,10 +47,10 @@ def _model(entry: Any, info: ValidationInfo) -> Model | Literal["auto"]:
 def _constraints(entry: Any, info: ValidationInfo) -> tuple[Constraint, ...]:
     entries = entry if isinstance(entry, list) else [entry]
     if not entries:
-        raise invalid("an empty combination; write none for no constraint")
+        raise entry_error("an empty combination; write none for no constraint")
     combination = check_unique(tuple(config_of(CONSTRAINTS, one, folder_of(info)) for one in entries))
     if len(combination) > 1 and any(one.name() == "none" for one in combination):
-        raise invalid("none cannot be combined with a constraint")
+        raise entry_error("none cannot be combined with a constraint")
     return combination
 
 
@@ -65,10 +65,10 @@ _SETTING = {"anyOf": [{"enum": list(SETTINGS)}, fields_schema(Setting)]}
 
 TaskEntry = Annotated[TaskKind, *entry_of(TASKS)]
 DatasetEntry = Annotated[Dataset, *entry_of(DATASETS)]
-ModelEntry = Annotated[Model | Literal["auto"], *annotations(_model, schema_of(MODELS, "auto"), shown)]
-ConstraintEntry = Annotated[tuple[Constraint, ...], *annotations(_constraints, _COMBINATION, shown)]
+ModelEntry = Annotated[Model | Literal["auto"], *annotations(_model, schema_of(MODELS, "auto"), label_text)]
+ConstraintEntry = Annotated[tuple[Constraint, ...], *annotations(_constraints, _COMBINATION, label_text)]
 LossEntry = Annotated[Loss, *entry_of(LOSSES)]
-SettingEntry = Annotated[Setting, *annotations(_setting, _SETTING, shown)]
+SettingEntry = Annotated[Setting, *annotations(_setting, _SETTING, label_text)]
 
 
 class Axes(BaseModel):

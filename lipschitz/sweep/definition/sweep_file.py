@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lipschitz.errors import InputError
-from lipschitz.extensions.entry import describe
+from lipschitz.extensions.entry import error_in_words
 from lipschitz.sweep.definition.axes import Axes
 from lipschitz.sweep.definition.expansion import MERGED, check_layout, check_metrics, check_protocols, expand, place_of
 from lipschitz.sweep.definition.run import Run
@@ -147,7 +147,7 @@ def _validated(document: Document, values: dict[str, Any], part: Place) -> Axes:
         place = tuple(key for key in error["loc"] if isinstance(key, str | int))
         within = {"training": Training.model_fields, "evaluation": Evaluation.model_fields, "select": KEYS}
         allowed = {*within[str(place[0])]} if len(place) > 1 and place[0] in within else {*Axes.model_fields, "parts"}
-        raise document.error(place_of(document, part, place), describe(error, allowed)) from None
+        raise document.error(place_of(document, part, place), error_in_words(error, allowed)) from None
     check_protocols(document, axes, part)
     check_metrics(document, axes, part)
     check_layout(document, axes, part)

@@ -1,4 +1,4 @@
-"""Train one job in the calling process, for engines whose workers are no processes of this machine."""
+"""Train one job in the calling process, for engines whose workers run elsewhere, such as jobs of a cluster."""
 
 import signal
 from dataclasses import replace

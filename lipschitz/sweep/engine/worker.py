@@ -1,6 +1,6 @@
-"""A worker: it trains runs, several in turn where they share a device, and writes why a run fails or goes back.
+"""A worker process: trains runs, several in turn where they share a device, and records why one failed or is requeued.
 
-A worker dies with its parent, with a device that is lost, and after a broken capture of a CUDA graph.
+A worker exits when its parent exits, when its device is lost, and after a failed capture of a CUDA graph.
 """
 
 import gc

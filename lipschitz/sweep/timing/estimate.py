@@ -1,4 +1,4 @@
-"""Use the timings of a sweep: how many runs share a worker, and how long the unfinished runs take to train."""
+"""Choose how many runs share a device, and estimate the time left, from the timings of a sweep."""
 
 import time
 from collections.abc import Sequence

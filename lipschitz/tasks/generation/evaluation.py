@@ -17,7 +17,7 @@ from lipschitz.random_streams import stream
 from lipschitz.tasks.generation.inception_quality import InceptionQuality
 from lipschitz.tasks.generation.quality import Quality, quality_of
 from lipschitz.tasks.generation.samples import BATCH, class_sample_arrays, generate, sample_arrays
-from lipschitz.tasks.measurement import Measured, append_spectra, measure_discriminator
+from lipschitz.tasks.measurement import DiscriminatorMeasurement, append_spectra, measure_discriminator
 from lipschitz.tasks.surfaces import spectrum_arrays, surface_arrays
 from lipschitz.tasks.terms import Terms
 
@@ -35,7 +35,7 @@ class EvaluationState(NamedTuple):
     spectra: dict[str, Tensor]
     """By layer, its singular values at each evaluation so far, ``(evaluations, k)`` float32."""
 
-    def after(self, old: Tensor, measured: Measured) -> "EvaluationState":
+    def after(self, old: Tensor, measured: DiscriminatorMeasurement) -> "EvaluationState":
         """Return the state after the evaluation that ``measured``, with samples ``old`` of its generator."""
         return EvaluationState(old, measured.starts, append_spectra(self.spectra, measured.spectra))
 
@@ -74,7 +74,7 @@ class Evaluator:
         weights = self._terms.inception_weights
         return InceptionQuality(self._data, evaluation.protocols, weights, self._device, evaluation.metrics)
 
-    def evaluate(self, networks: Mapping[str, nn.Module], kept: EvaluationState, draw: str) -> Measured:
+    def evaluate(self, networks: Mapping[str, nn.Module], kept: EvaluationState, draw: str) -> DiscriminatorMeasurement:
         """Measure quality and discriminator of ``networks``; ``kept`` is the state after the last evaluation.
 
         If there is an ``average`` of the generator, it is judged on the same draw, under names that end in ``/ema``.

@@ -15,12 +15,12 @@ from lipschitz.models.base import PairModel
 from lipschitz.observe import NamedRings
 from lipschitz.random_streams import RandomStreams, seeded
 from lipschitz.tasks.generation.evaluation import EvaluationState, Evaluator
-from lipschitz.tasks.measurement import Measured
+from lipschitz.tasks.measurement import DiscriminatorMeasurement
 from lipschitz.tasks.memory_format import to_memory_format
 from lipschitz.tasks.player import Discriminator, Generator, Player, players_are_finite
 from lipschitz.tasks.precision import forward_precision
 from lipschitz.tasks.terms import Terms
-from lipschitz.training.task import Selection
+from lipschitz.training.task import BestStepRule
 
 STREAMS = ("data", "latents_discriminator", "latents_generator", "constraint")
 LABELS = "labels_generator"
@@ -41,7 +41,7 @@ class GANTraining:
     def __init__(self, data: Data, terms: Terms) -> None:
         assert isinstance(terms.model, PairModel)
         self.device = terms.device
-        self.selection = Selection.by(terms.selection, terms.evaluation.metrics)
+        self.selection = BestStepRule.by(terms.selection, terms.evaluation.metrics)
         self._data, self._terms = data, terms
         self._classes = data.classes if terms.model.is_conditional() and isinstance(data, ImageData) else None
         names = STREAMS if self._classes is None else (*STREAMS, LABELS)
@@ -56,7 +56,7 @@ class GANTraining:
         self._observed = NamedRings(terms.device, CATALOGUE)
         self._evaluator = Evaluator(data, terms, latent=networks.latent, classes=self._classes)
         self._kept = EvaluationState(self._evaluator.samples_from_fixed_latents(self.generator), {}, {})
-        self._measured = Measured({}, {}, {})
+        self._measured = DiscriminatorMeasurement({}, {}, {})
 
     @property
     def generator(self) -> nn.Module:

@@ -1,4 +1,4 @@
-"""The task generation: a GAN on points or images."""
+"""Train and evaluate a GAN on points or images: the task ``generation``."""
 
 from typing import Any
 

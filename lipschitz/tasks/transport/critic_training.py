@@ -12,12 +12,12 @@ from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.observe import NamedRings
 from lipschitz.random_streams import RandomStreams, seeded
-from lipschitz.tasks.measurement import Measured, append_spectra
+from lipschitz.tasks.measurement import DiscriminatorMeasurement, append_spectra
 from lipschitz.tasks.player import Discriminator, players_are_finite
 from lipschitz.tasks.surfaces import spectrum_arrays
 from lipschitz.tasks.terms import Terms
 from lipschitz.tasks.transport.potential import PotentialEvaluator
-from lipschitz.training.task import Selection
+from lipschitz.training.task import BestStepRule
 
 
 class CriticTraining:
@@ -28,7 +28,7 @@ class CriticTraining:
 
     def __init__(self, data: PairData, terms: Terms) -> None:
         self.device = terms.device
-        self.selection = Selection.by(terms.selection, terms.evaluation.metrics)
+        self.selection = BestStepRule.by(terms.selection, terms.evaluation.metrics)
         self._data, self._batch_size = data, terms.training.batch_size
         self._constraints = terms.constraints
         self._streams = RandomStreams(terms.seed, ("data", "constraint"), terms.device)
@@ -45,7 +45,7 @@ class CriticTraining:
         )
         self._starts: dict[str, Tensor] = {}
         self._spectra: dict[str, Tensor] = {}
-        self._measured = Measured({}, {}, {})
+        self._measured = DiscriminatorMeasurement({}, {}, {})
 
     @property
     def critic(self) -> nn.Module:

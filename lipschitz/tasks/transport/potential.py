@@ -12,7 +12,7 @@ from torch.nn.functional import cosine_similarity
 from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.random_streams import stream
-from lipschitz.tasks.measurement import Measured, measure_discriminator
+from lipschitz.tasks.measurement import DiscriminatorMeasurement, measure_discriminator
 from lipschitz.tasks.surfaces import surface_arrays, values_on_grid
 
 METRICS = ("cosine", "l2", "w1_dual", "w1_error", "w1_over_lower", "w1_over_upper")
@@ -41,7 +41,7 @@ class PotentialEvaluator:
         self._data, self._seed, self._device = data, seed, device
         self._samples, self._gradient_samples = samples, min(gradient_samples, samples)
 
-    def evaluate(self, critic: nn.Module, starts: dict[str, Tensor], draw: str) -> Measured:
+    def evaluate(self, critic: nn.Module, starts: dict[str, Tensor], draw: str) -> DiscriminatorMeasurement:
         """Compare ``critic`` with the optimal potential, and measure it by `measure_discriminator`.
 
         Points of P are ``real``, those of Q ``fake``. ``starts`` are those of the last measurement.

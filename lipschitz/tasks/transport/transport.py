@@ -1,4 +1,4 @@
-"""The task transport: a critic estimates a Wasserstein-1 distance whose optimal potential is known."""
+"""Train a critic on a pair of distributions whose Wasserstein-1 distance is known: the task ``transport``."""
 
 from typing import Any
 

@@ -24,23 +24,23 @@ from synthetic_transport import (
 from lipschitz.report.plots.by_dimension import cosine_as_published, cosine_by_dimension, w1_by_dimension
 from lipschitz.report.plots.panels import report_style
 from lipschitz.report.plots.surfaces import CriticsOfPair, potentials
-from lipschitz.report.published.critics import Family, families
+from lipschitz.report.published.critics import CriticFamily, families
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import GREY, styles
 
-Draw = Callable[[Family], Figure | None]
+Draw = Callable[[CriticFamily], Figure | None]
 LABEL = "funnels(published=True)"
 SMALL = Pairs((CLIPPING, PENALTY, SORTING), (2,), (4,), seeds=(0, 1))
 
 
-def family_of(folder: Path, plan: Pairs) -> Family:
+def family_of(folder: Path, plan: Pairs) -> CriticFamily:
     (found,) = families(Summary(load(write_pairs(folder, plan))))
     return found
 
 
 @pytest.fixture(scope="module")
-def family(tmp_path_factory: pytest.TempPathFactory) -> Family:
+def family(tmp_path_factory: pytest.TempPathFactory) -> CriticFamily:
     """Five methods, dimensions 2 and 16, 4 and 64 funnels, three seeds."""
     return family_of(tmp_path_factory.mktemp("pairs"), Pairs())
 
@@ -71,7 +71,7 @@ def texts(figure: Figure) -> str:
 
 
 @pytest.mark.parametrize(("draw", "floor"), [(cosine_by_dimension, 1.0), (cosine_as_published, 0.882)])
-def test_cosines_by_dimension_and_number_of_funnels(family: Family, draw: Draw, floor: float) -> None:
+def test_cosines_by_dimension_and_number_of_funnels(family: CriticFamily, draw: Draw, floor: float) -> None:
     with report_style():
         figure = drawn(draw(family))
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["4 funnels", "64 funnels"]
@@ -97,7 +97,7 @@ def test_published_cosines_are_drawn_only_with_cosines_measured_as_published(tmp
         assert marks(drawn(cosine_by_dimension(found)), 0, PENALTY.label, hollow=True) == []
 
 
-def test_the_certified_w1_is_filled_and_the_dual_value_grey(family: Family) -> None:
+def test_the_certified_w1_is_filled_and_the_dual_value_grey(family: CriticFamily) -> None:
     with report_style():
         figure = drawn(w1_by_dimension(family))
     # The synthetic critic's W1 is its cosine times the true one, and Lip(D) lies between 0.8 and 2.
@@ -160,7 +160,7 @@ def contours(artist: object) -> list[float]:
     return list(artist.levels) if isinstance(artist, QuadContourSet) else []
 
 
-def test_critics_are_drawn_with_the_optimal_potential(family: Family) -> None:
+def test_critics_are_drawn_with_the_optimal_potential(family: CriticFamily) -> None:
     with report_style():
         figure = drawn(potentials(CriticsOfPair(family, LABEL)))
         assert potentials(CriticsOfPair(family, "funnels(dim=16, published=True)")) is None

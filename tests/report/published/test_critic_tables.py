@@ -19,7 +19,7 @@ from synthetic_transport import (
 from table_text import text_rows
 
 from lipschitz.report.published import critic_tables, ranks
-from lipschitz.report.published.critics import Family, families
+from lipschitz.report.published.critics import CriticFamily, families
 from lipschitz.report.published.verdicts import verdict
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.summary import Summary
@@ -28,7 +28,7 @@ T2 = 0.95 / math.sqrt(2 * 0.975 * 0.025)
 """Student's t at 0.975 with two degrees of freedom, in closed form."""
 
 
-def family_of(folder: Path, plan: Pairs) -> Family:
+def family_of(folder: Path, plan: Pairs) -> CriticFamily:
     (family,) = families(Summary(load(write_pairs(folder, plan))))
     return family
 

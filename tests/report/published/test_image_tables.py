@@ -24,13 +24,13 @@ from synthetic_images import (
 from table_text import text_rows
 
 from lipschitz.report.published import image_tables
-from lipschitz.report.published.work import published, works_on_images
+from lipschitz.report.published.work import read_published_work, works_on_images
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.table import Table
 from lipschitz.report.write import report
 
-MIYATO = published("miyato2018")
+MIYATO = read_published_work("miyato2018")
 T2 = 0.95 / math.sqrt(2 * 0.975 * 0.025)
 """Student's t at 0.975 with two degrees of freedom, in closed form."""
 HINGE = Gan(loss="hinge")

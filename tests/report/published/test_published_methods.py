@@ -9,11 +9,11 @@ from synthetic_images import PENALTY as GAN_PENALTY
 from synthetic_transport import CLIPPING, METHODS, NORMALIZATION, PENALTY, SORTING, Method
 
 from lipschitz.report.published.images import differences, published_values
-from lipschitz.report.published.work import TRUE, published, works_on_images
+from lipschitz.report.published.work import TRUE, read_published_work, works_on_images
 from lipschitz.tasks.settings import SETTINGS as OURS
 
 NAMES = ["clipping", "gradient penalty", "one-sided (LP)", "spectral normalization", "sorting out"]
-MIYATO = published("miyato2018")
+MIYATO = read_published_work("miyato2018")
 HINGE = Gan(loss="hinge")
 RESIDUAL = Gan(loss="hinge", model=RESNET, setting="residual", training={"generator_batch_size": 128})
 
@@ -32,7 +32,7 @@ def run_of(method: Method) -> dict[str, object]:
 
 
 def test_published_values_and_budgets() -> None:
-    values = published().values
+    values = read_published_work().values
     cosines = values[values["metric"] == "cosine"]
     assert len(cosines) == 5 * 5 * 2 == len(cosines.drop_duplicates(["dim", "width", "method"]))
     assert set(values["method"]) == {*NAMES, TRUE}
@@ -42,14 +42,14 @@ def test_published_values_and_budgets() -> None:
     assert table["cosine", 64, 64, "sorting out"] == 0.834
     assert table["l2", 16, 4, "clipping"] == 6.90
     assert (table["w1_dual", 64, 64, TRUE], table["w1_dual", 16, 4, TRUE]) == (1.32, 1.94)
-    budgets = {method.name: (method.iterations, method.other_iterations) for method in published().methods}
+    budgets = {method.name: (method.iterations, method.other_iterations) for method in read_published_work().methods}
     found = [(5000, 5000), (60000, 40000), (60000, 40000), (10000, 5000), (25000, 15000)]
     assert budgets == dict(zip(NAMES, found, strict=True))
 
 
 @pytest.mark.parametrize(("method", "name"), list(zip(METHODS, NAMES, strict=True)), ids=NAMES)
 def test_the_published_method_of_a_run(method: Method, name: str) -> None:
-    found = published().method_of(run_of(method))
+    found = read_published_work().method_of(run_of(method))
     assert found is not None
     assert found.name == name
 
@@ -58,11 +58,11 @@ def test_a_missing_field_of_an_older_run_has_its_default() -> None:
     penalty, normalization = dict(PENALTY.constraint), dict(NORMALIZATION.constraint)
     del penalty["points"], penalty["one_sided"], normalization["operator"]
     for method, constraint in ((PENALTY, penalty), (NORMALIZATION, normalization)):
-        found = published().method_of(run_of(replace(method, constraint=constraint)))
+        found = read_published_work().method_of(run_of(replace(method, constraint=constraint)))
         assert found is not None
         assert found.name == NAMES[METHODS.index(method)]
     by_formula = run_of(PENALTY) | {"dataset": {"name": "funnels", "dim": 2, "width": 4, "degree": 8.0}}
-    assert published().method_of(by_formula) is None, "that is the default"
+    assert read_published_work().method_of(by_formula) is None, "that is the default"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_missing_field_of_an_older_run_has_its_default() -> None:
     ],
 )
 def test_a_run_that_was_not_published_has_no_published_method(run: dict[str, object]) -> None:
-    assert published().method_of(run) is None
+    assert read_published_work().method_of(run) is None
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_values_equal_those_printed_in_the_paper(dataset: str, network: str, met
 def test_every_row_of_the_paper_has_a_method() -> None:
     assert len(MIYATO.values) == 2 * (12 + 10)
     for name in works_on_images():
-        work = published(name)
+        work = read_published_work(name)
         methods = {(method.network, method.name) for method in work.methods}
         named = work.values[work.values["method"] != "real data"]
         assert set(zip(named["network"], named["method"], strict=True)) == methods
@@ -155,7 +155,7 @@ def test_a_missing_field_of_an_older_gan_has_its_default(work: str, gan: Gan, na
     del run["generator_constraints"], run["model"]["conditional"]
     for field in ("operator", "points", "one_sided"):
         run["constraints"][0].pop(field, None)
-    method = published(work).method_of(run)
+    method = read_published_work(work).method_of(run)
     assert method is not None
     assert method.name == name
 

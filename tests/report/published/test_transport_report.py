@@ -28,14 +28,14 @@ from lipschitz.report.plots.gallery import gallery
 from lipschitz.report.plots.gradients import gradients
 from lipschitz.report.plots.layers import effective_rank
 from lipschitz.report.plots.panels import report_style
-from lipschitz.report.published.critics import Family
+from lipschitz.report.published.critics import CriticFamily
 from lipschitz.report.reading.results import Results, load
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import styles
 from lipschitz.report.tables.build import build
 from lipschitz.report.write import report
 
-Draw = Callable[[Family], Figure | None]
+Draw = Callable[[CriticFamily], Figure | None]
 PAIR = "published funnels, dim 2, 4 funnels"
 LABEL = "funnels(published=True)"
 SMALL = Pairs((CLIPPING, PENALTY, SORTING), (2,), (4,), seeds=(0, 1))

@@ -8,7 +8,7 @@ from synthetic import Plan, on_gpu, write_sweep
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.report.reading.comparisons import rows_of
 from lipschitz.report.reading.results import load
-from lipschitz.report.reading.timing import is_captured, launched, values_of
+from lipschitz.report.reading.timing import is_captured, uncaptured_parts, values_of
 from lipschitz.report.statistics.summary import Summary
 
 STREAMED = "its images are streamed from the host"
@@ -52,7 +52,7 @@ def test_an_uncaptured_method_has_no_captured_time() -> None:
 def test_on_a_cpu_there_are_plain_step_times_only() -> None:
     part = {"median": 3.0, "low": 2.9, "high": 3.1, "n": 50}
     timing = {"ms_discriminator_step": part, "ms_generator_step": part, "n_dis": 1, "device": "cpu: synthetic"}
-    assert launched(timing) == {}
+    assert uncaptured_parts(timing) == {}
     assert values_of(timing) == {"ms_discriminator_step": 3.0, "ms_generator_step": 3.0}
 
 
