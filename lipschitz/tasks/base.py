@@ -23,8 +23,7 @@ class Unsuitable(ValueError):
 
 
 class TaskKind(Config):
-    """A task that a sweep file can name. A subclass is a file in a folder of this package, both named
-    after the task, or a file of yours.
+    """A task that a sweep file can name. A subclass is ``<task>/<task>.py`` in this package, or in a file of yours.
 
     The words of the report about the task are in ``wording.py`` of that folder, which must not import torch.
     """

@@ -53,7 +53,7 @@ def check_device(precision: Precision, device: torch.device) -> None:
     """Refuse a device that does not support ``precision``, so that no run is labelled with a precision it did not have.
 
     Raises:
-        InputError: the device supports float32 only, or tf32 is asked of a CPU.
+        InputError: the device supports float32 only, or the precision is tf32 on a CPU.
     """
     if precision == "float32" or (precision == "bf16" and device.type == "cpu"):
         return
