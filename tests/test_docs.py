@@ -166,3 +166,20 @@ def test_linked_files_are_found_through_links(tmp_path: Path) -> None:
     (tmp_path / "q.png").write_bytes(b"")
     (tmp_path / "no.png").write_bytes(b"")
     assert repository.linked_files(tmp_path, ["README.md"]) == ["README.md", "docs/a.md", "p.html", "q.png"]
+
+
+def test_dead_links_of_a_built_site_are_found(tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    (tmp_path / "table.html").touch()
+    page = tmp_path / "report" / "index.html"
+    page.write_text(
+        '<a href="../table.md#top">table</a> <a href="../none.py">none</a> <img src="a%20b.png"> <a href="#here">here</a> '
+        '<a href="https://example.org/readme.md">elsewhere</a>'
+    )
+    repository.pages_instead_of_markdown(tmp_path)
+    assert '"../table.html#top"' in page.read_text()
+    assert '"https://example.org/readme.md"' in page.read_text()
+    assert repository.dead_links(tmp_path) == ["report/index.html: ../none.py", "report/index.html: a%20b.png"]
+    (tmp_path / "none.py").touch()
+    (tmp_path / "report" / "a b.png").touch()
+    assert repository.dead_links(tmp_path) == []

@@ -1,6 +1,7 @@
 """A plot of your own: one figure for each comparison of a sweep."""
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.data import ComparisonData
@@ -12,6 +13,8 @@ def run_counts(data: ComparisonData) -> Figure | None:
     counts = data.runs["constraint"].value_counts()
     if len(counts) < 2:
         return None
-    figure = Figure()
-    figure.add_subplot().barh(list(counts.index), list(counts))
+    figure = Figure(figsize=(6, 1 + 0.3 * len(counts)), layout="constrained")
+    axes = figure.add_subplot(title=f"{data.comparison.dataset}", xlabel="runs")
+    axes.barh(list(counts.index), list(counts))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure

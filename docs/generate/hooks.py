@@ -5,9 +5,10 @@ from typing import Any
 
 import pages
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
-from repository import linked_files, rewritten, site_path
+from repository import dead_links, linked_files, pages_instead_of_markdown, rewritten, site_path
 
 LISTED = ("datasets", "models", "losses", "metrics", "protocols")
 """What catalogue.md shows; constraints have pages of their own."""
@@ -50,6 +51,20 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) 
         case "catalogue.md":
             return f"{text}\n{pages.listing_tables(LISTED)}"
     return text
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Let copied pages link to pages, and check that every link leads to a file of the built site.
+
+    MkDocs checks links between Markdown files only.
+
+    Raises:
+        PluginError: some lead nowhere.
+    """
+    site = Path(config.site_dir)
+    pages_instead_of_markdown(site)
+    if dead := dead_links(site):
+        raise PluginError("links that lead to no file of the site:\n" + "\n".join(dead))
 
 
 def _root(config: MkDocsConfig) -> Path:

@@ -90,6 +90,26 @@ def rewritten(text: str, source: str) -> str:
     return _outside_code(text, lambda prose: _MARKDOWN_LINK.sub(moved, prose))
 
 
+def pages_instead_of_markdown(site: Path) -> None:
+    """Make links from HTML pages to Markdown files links to the pages that MkDocs made of them."""
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        changed = re.sub(r'(href="(?![a-z]+:)[^"#]+)\.md(?=["#])', r"\1.html", text)
+        if changed != text:
+            page.write_text(changed, encoding="utf-8")
+
+
+def dead_links(site: Path) -> list[str]:
+    """Return ``page: target`` for every relative link of a built site that leads to no file, sorted."""
+    return sorted(
+        f"{page.relative_to(site)}: {target}"
+        for page in site.rglob("*.html")
+        for target in set(_targets(page))
+        if is_relative(target) and page.name != "404.html"
+        if not (page.parent / unquote(re.split("[?#]", target)[0])).is_file()
+    )
+
+
 def _targets(path: Path) -> list[str]:
     match path.suffix:
         case ".md":

@@ -30,7 +30,7 @@ def runs_of(folder: Path, constraints: str) -> tuple[Run, ...]:
     return load_sweep(write(folder, text)).runs
 
 
-def test_a_file_stands_wherever_a_name_does(folder: Path) -> None:
+def test_a_file_is_allowed_wherever_a_name_is(folder: Path) -> None:
     entries = "[mine.py:Decay, {mine.py:Decay: {weight: 2.0}}, [weight_clipping, {./mine.py:Decay: {weight: 3.0}}]]"
     runs = runs_of(folder, entries)
     assert [run.labels()["constraint"] for run in runs] == [

@@ -140,7 +140,7 @@ def test_entry_points_that_cannot_be_used_are_named_and_the_others_work(site: Pa
     }
 
 
-def test_a_sweep_that_names_a_refused_method_hears_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_that_names_a_refused_method_gets_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CONSTRAINTS.refused, "broken", "it cannot be imported")
     with pytest.raises(InputError, match="constraint 'broken' is refused: it cannot be imported"):
         CONSTRAINTS.called("broken")
