@@ -19,6 +19,7 @@ from sweeps import SMALL, write
 
 from lipschitz.commands.list import LISTINGS
 from lipschitz.sweep.definition.sweep_file import load_sweep
+from lipschitz.sweep.store import SweepFolder
 
 
 def command(*arguments: object) -> list[str]:
@@ -300,6 +301,18 @@ def test_a_dry_run_needs_no_data(tmp_path: Path) -> None:
     assert "warning: data set cifar10 not found in data" in done.stdout
     assert "4 unfinished runs on" in done.stdout
     assert "time not measured" in done.stdout
+
+
+def test_a_dry_run_warns_of_results_of_another_definition(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL)
+    plan = load_sweep(path, out=tmp_path / "out")
+    plan.folder.mkdir()
+    SweepFolder(plan.folder).define(plan.definition())
+    assert "warning" not in lipschitz("sweep", path, "--out", plan.folder, "--dry-run", cwd=tmp_path).stdout
+    write(tmp_path, SMALL.replace("batch_size: 8", "batch_size: 4"))
+    done = lipschitz("sweep", path, "--out", plan.folder, "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"warning: {plan.folder}: made by another definition of" in done.stdout.replace("\n", " ")
 
 
 def test_a_dry_run_warns_of_weights_and_of_a_precision_that_are_not_there(tmp_path: Path) -> None:

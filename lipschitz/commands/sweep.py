@@ -14,7 +14,7 @@ from lipschitz.sweep.display import RunsDisplay, TimingDisplay, display, warn
 from lipschitz.sweep.engine.base import ENGINES, Engine
 from lipschitz.sweep.engine.job import Job, unfinished_jobs
 from lipschitz.sweep.engine.site import Site
-from lipschitz.sweep.folder_lock import locked_folder, write_definition
+from lipschitz.sweep.folder_lock import locked_folder, refuse_other_definition, write_definition
 from lipschitz.sweep.input_checks import check_data, check_precisions, check_weights
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.store import OVER, SweepFolder
@@ -67,7 +67,7 @@ class Outcome(NamedTuple):
 
 
 def show_plan(request: Request, console: Console) -> None:
-    """Print each run and its status, and how long the rest takes; warn of inputs that are missing. Write nothing.
+    """Print each run and its status, and how long the rest takes; warn of what would stop the sweep. Write nothing.
 
     Raises:
         InputError: the sweep file is wrong, or there is no such engine.
@@ -81,7 +81,11 @@ def show_plan(request: Request, console: Console) -> None:
         console.print(f"{status:9}{run_id}", soft_wrap=True)
     unfinished = sum(status not in OVER for status in statuses.values())
     missing = [*_errors(request.check_devices, plan), *_errors(check_data, plan, request.site.data_root)]
-    for line in [*missing, *_errors(check_weights, plan, request.site.inception_weights)]:
+    others = [
+        *_errors(check_weights, plan, request.site.inception_weights),
+        *_errors(refuse_other_definition, folder, plan),
+    ]
+    for line in [*missing, *others]:
         warn(console, line)
     # A step can be timed without the weights, which only evaluations need.
     seconds = None if missing else estimate_training_seconds(plan, folder, request.site)

@@ -21,7 +21,7 @@ def locked_folder(sweep: Sweep, *, force: bool) -> Iterator[SweepFolder]:
     folder = SweepFolder(sweep.folder)
     # Checked before anything is made, so that a refusal leaves no trace.
     if not force:
-        _refuse_other_definition(folder, sweep)
+        refuse_other_definition(folder, sweep)
     with _writable(folder.path):
         folder.path.mkdir(parents=True, exist_ok=True)
         lock = folder.writing()
@@ -48,7 +48,12 @@ def write_definition(sweep: Sweep, folder: SweepFolder, provenance: dict[str, An
         folder.define(sweep.definition())
 
 
-def _refuse_other_definition(folder: SweepFolder, sweep: Sweep) -> None:
+def refuse_other_definition(folder: SweepFolder, sweep: Sweep) -> None:
+    """Check that a folder of results was made by the definition of ``sweep``, or by none.
+
+    Raises:
+        InputError: it was made by another one.
+    """
     try:
         existing = folder.definition()
     except (OSError, ValueError):
