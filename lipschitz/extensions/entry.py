@@ -69,13 +69,18 @@ def default_config(point: ExtensionPoint[C], name: str, option: str) -> C:
     """Return the config that an option of the command line names, with its default fields.
 
     Raises:
-        InputError: the name is unknown, the class cannot be loaded, or it has a field without a default.
+        InputError: the name is unknown, the class cannot be loaded or refuses its defaults, or a field has no default.
     """
-    kind = point.called(name)
+    try:
+        kind = point.called(name)
+    except InputError as refused:
+        raise InputError(f"{option}: {refused}") from None
     try:
         return kind()
-    except ValidationError as error:
-        raise InputError(f"{option} {name}: {error_in_words(error.errors()[0])}; every field needs a default") from None
+    except ValidationError as failure:
+        error = failure.errors()[0]
+        hint = "; every field needs a default" if error["type"] == "missing" else ""
+        raise InputError(f"{option} {name}: {error_in_words(error)}{hint}") from None
 
 
 def fields_of(kind: type[C], name: str, fields: Any, folder: Path) -> C:
