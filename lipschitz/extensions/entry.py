@@ -25,7 +25,7 @@ FILE_SCHEMA = {"type": "string", "pattern": FILE_PATTERN, "description": "A clas
 
 
 def error_in_words(error: ErrorDetails, allowed: Iterable[str] = ()) -> str:
-    """Return a pydantic error in plain words; an unknown key is compared with the keys in ``allowed``."""
+    """Return a pydantic error in plain words; ``allowed`` are the keys of the mapping that is wrong."""
     key = error["loc"][-1] if error["loc"] else ""
     match error["type"]:
         case "missing":
@@ -37,6 +37,14 @@ def error_in_words(error: ErrorDetails, allowed: Iterable[str] = ()) -> str:
         case "value_error":
             # The message of our own validator; pydantic would add all fields.
             return str(error["ctx"]["error"])
+        case "tuple_type":
+            found = error["input"]
+            example = f", such as [{found}]" if isinstance(found, str | int | float) else ""
+            return f"expected a list{example}, found {found!r}"
+        case "too_short" if not error["input"]:
+            return "expected at least one entry, got an empty list"
+        case "model_type":
+            return f"expected a mapping, such as {{{next(iter(allowed), 'key')}: ...}}, found {error['input']!r}"
     message = error["msg"][0].lower() + error["msg"][1:]
     return f"{message}, found {error['input']!r}"
 
