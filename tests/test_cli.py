@@ -283,6 +283,23 @@ def test_the_schema_is_written(tmp_path: Path) -> None:
     assert "constraints" in json.loads((tmp_path / "sweep.schema.json").read_text())["properties"]
 
 
+@pytest.mark.parametrize(("place", "why"), [("no/x.json", "No such file or directory"), ("", "Is a directory")])
+def test_a_place_where_no_schema_can_be_written(place: str, why: str, tmp_path: Path) -> None:
+    out = tmp_path / place
+    done = lipschitz("schema", "--out", out, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == f"error: {out}: {why}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["report", "status"])
+def test_a_file_instead_of_a_folder_of_results(verb: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(SMALL)
+    done = lipschitz(verb, "mine.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "error: mine.yaml is a file; expected a folder of results\n"
+
+
 @pytest.mark.parametrize("verb", ["report", "status"])
 def test_a_folder_without_results(verb: str, tmp_path: Path) -> None:
     done = lipschitz(verb, tmp_path, cwd=tmp_path)
