@@ -185,6 +185,13 @@ def test_a_dry_run_lists_the_runs_and_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_one_of_a_thing_is_singular(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL.replace("[none, spectral_normalization]", "[none]").replace("[0, 1]", "[0]"))
+    done = lipschitz("sweep", path, "--dry-run", "--workers", 1, cwd=tmp_path)
+    assert "1 run of 1 configuration, 120 steps" in done.stdout
+    assert "1 unfinished run on 1 worker: " in done.stdout
+
+
 MISTAKES = {
     "an unknown constraint": (SMALL.replace("[none", "[nine"), [], "unknown constraint 'nine'; did you mean 'none'?"),
     "no file": (None, [], "absent.yaml: cannot be read"),
