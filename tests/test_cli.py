@@ -220,6 +220,32 @@ def test_a_mistake_is_one_line_exit_2_and_nothing_written(tmp_path: Path, mistak
     assert sorted(tmp_path.rglob("*")) == before
 
 
+USAGE = {
+    "an unknown command": (["foo"], "No such command 'foo'"),
+    "an unknown option": (["sweep", "--nope"], "No such option: --nope"),
+    "a missing argument": (["sweep"], "Missing argument"),
+    "a word for a number": (["sweep", "small.yaml", "--workers", "two"], "Invalid value for '--workers': "),
+    "no workers": (["sweep", "small.yaml", "--workers", 0], "Invalid value for '--workers': "),
+}
+
+
+@pytest.mark.parametrize("case", USAGE, ids=str)
+def test_a_wrong_option_or_command_is_one_line_and_exit_2(tmp_path: Path, case: str) -> None:
+    arguments, said = USAGE[case]
+    done = lipschitz(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {said}")
+    assert done.stderr.endswith(" --help`\n")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_without_arguments_the_help_is_shown(tmp_path: Path) -> None:
+    done = lipschitz(cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Usage:" in done.stdout + done.stderr
+
+
 def test_another_definition_under_the_same_name(undisturbed: Path, tmp_path: Path) -> None:
     path = write(tmp_path, SMALL.replace("seeds: [0, 1]", "seeds: [0]"))
     done = lipschitz("sweep", path, "--out", undisturbed, cwd=tmp_path)
