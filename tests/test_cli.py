@@ -134,6 +134,7 @@ def test_a_broken_checkpoint_is_named_and_costs_only_what_came_after_the_one_bef
     done = swept(path)
     assert done.returncode == 0
     assert "checkpoint.pt: broken checkpoint" in done.stdout
+    assert lipschitz("status", folder, cwd=tmp_path).stdout.splitlines()[-1] == "1 run: 1 finished"
     assert outcomes(folder) == expected
 
 
