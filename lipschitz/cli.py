@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,6 +11,9 @@ from lipschitz.errors import InputError
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 """Exit codes, besides 0: a run failed; the input was wrong; stopped by Ctrl-C."""
+# typer has no public name for it; the module that it is in depends on typer's version.
+UsageError: Any = typer.BadParameter.__base__
+"""A wrong option, argument or subcommand."""
 
 app = typer.Typer(
     help="A measured comparison of Lipschitz constraints: one backbone, one change at a time.",
@@ -206,7 +209,15 @@ def schema(
 def main() -> None:
     """Run the command line; exit codes are 0, `FAILED`, `WRONG_INPUT` and `INTERRUPTED`."""
     try:
-        app()
+        # Without arguments typer prints the help, as an error.
+        code = app(standalone_mode=len(sys.argv) == 1)
+    except UsageError as error:
+        command = error.ctx.command_path if error.ctx else "lipschitz"
+        message = " ".join(error.format_message().split()).rstrip(".")
+        print(f"error: {message}; see `{command} --help`", file=sys.stderr)
+        raise SystemExit(WRONG_INPUT) from None
+    except typer.Abort:
+        raise SystemExit(FAILED) from None
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(WRONG_INPUT) from None
@@ -215,3 +226,4 @@ def main() -> None:
             raise
         print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         raise SystemExit(WRONG_INPUT) from None
+    raise SystemExit(code or 0)

@@ -135,6 +135,7 @@ def test_a_broken_checkpoint_is_named_and_costs_only_what_came_after_the_one_bef
     done = swept(path)
     assert done.returncode == 0
     assert "checkpoint.pt: broken checkpoint" in done.stdout
+    assert lipschitz("status", folder, cwd=tmp_path).stdout.splitlines()[-1] == "1 run: 1 finished"
     assert outcomes(folder) == expected
 
 
@@ -186,6 +187,13 @@ def test_a_dry_run_lists_the_runs_and_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_one_of_a_thing_is_singular(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL.replace("[none, spectral_normalization]", "[none]").replace("[0, 1]", "[0]"))
+    done = lipschitz("sweep", path, "--dry-run", "--workers", 1, cwd=tmp_path)
+    assert "1 run of 1 configuration, 120 steps" in done.stdout
+    assert "1 unfinished run on 1 worker: " in done.stdout
+
+
 MISTAKES = {
     "an unknown constraint": (SMALL.replace("[none", "[nine"), [], "unknown constraint 'nine'; did you mean 'none'?"),
     "no file": (None, [], "absent.yaml: cannot be read"),
@@ -212,6 +220,32 @@ def test_a_mistake_is_one_line_exit_2_and_nothing_written(tmp_path: Path, mistak
     assert done.stderr.count("\n") == 1
     assert said in done.stderr
     assert sorted(tmp_path.rglob("*")) == before
+
+
+USAGE = {
+    "an unknown command": (["foo"], "No such command 'foo'"),
+    "an unknown option": (["sweep", "--nope"], "No such option: --nope"),
+    "a missing argument": (["sweep"], "Missing argument"),
+    "a word for a number": (["sweep", "small.yaml", "--workers", "two"], "Invalid value for '--workers': "),
+    "no workers": (["sweep", "small.yaml", "--workers", 0], "Invalid value for '--workers': "),
+}
+
+
+@pytest.mark.parametrize("case", USAGE, ids=str)
+def test_a_wrong_option_or_command_is_one_line_and_exit_2(tmp_path: Path, case: str) -> None:
+    arguments, said = USAGE[case]
+    done = lipschitz(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {said}")
+    assert done.stderr.endswith(" --help`\n")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_without_arguments_the_help_is_shown(tmp_path: Path) -> None:
+    done = lipschitz(cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Usage:" in done.stdout + done.stderr
 
 
 def test_another_definition_under_the_same_name(undisturbed: Path, tmp_path: Path) -> None:
@@ -282,6 +316,23 @@ def test_the_installed_script_is_the_command_line() -> None:
 def test_the_schema_is_written(tmp_path: Path) -> None:
     assert lipschitz("schema", "--out", tmp_path / "sweep.schema.json", cwd=tmp_path).returncode == 0
     assert "constraints" in json.loads((tmp_path / "sweep.schema.json").read_text())["properties"]
+
+
+@pytest.mark.parametrize(("place", "why"), [("no/x.json", "No such file or directory"), ("", "Is a directory")])
+def test_a_place_where_no_schema_can_be_written(place: str, why: str, tmp_path: Path) -> None:
+    out = tmp_path / place
+    done = lipschitz("schema", "--out", out, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == f"error: {out}: {why}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["report", "status"])
+def test_a_file_instead_of_a_folder_of_results(verb: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(SMALL)
+    done = lipschitz(verb, "mine.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "error: mine.yaml is a file; expected a folder of results\n"
 
 
 @pytest.mark.parametrize("verb", ["report", "status"])

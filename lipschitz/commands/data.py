@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from lipschitz.datasets.base import DATASETS, DEFAULT_DATA_ROOT
+from lipschitz.datasets.base import DATASETS, DEFAULT_DATA_ROOT, Dataset
 from lipschitz.datasets.download import Observer, check_md5, download, md5_of, unpack
 from lipschitz.datasets.images.published import Archive, PublishedDataset
 from lipschitz.errors import InputError, nearest
@@ -90,8 +90,16 @@ def _called(name: str) -> PublishedDataset:
     if name in PUBLISHED:
         return PUBLISHED[name]()
     if name in DATASETS:
-        raise InputError(f"{name} cannot be downloaded: {DATASETS[name].source}; allowed: {', '.join(PUBLISHED)}")
+        raise InputError(f"{name} {_why_not_downloaded(DATASETS[name])}; allowed: {', '.join([*PUBLISHED, WEIGHTS])}")
     raise InputError(f"unknown data set '{name}'; {nearest(name, [*PUBLISHED, WEIGHTS])}")
+
+
+def _why_not_downloaded(kind: type[Dataset]) -> str:
+    if kind.source.endswith("of the user's"):
+        return "is read from your own files, nothing to download"
+    if kind.kind != "images":
+        return "is generated, nothing to download"
+    return "has no files that this command downloads"
 
 
 def _is_there(root: Path, archive: Archive, observer: Callable[[str], Observer]) -> bool:

@@ -19,4 +19,5 @@ def show_status(folder: Path) -> None:
         status = run.status()
         counts[status] += 1
         print(f"{status:9}{run_id}{f'  ({run.error})' if status == 'failed' else ''}")
-    print(f"{sum(counts.values())} runs: " + ", ".join(f"{n} {status}" for status, n in counts.most_common()))
+    runs = counts.total()
+    print(f"{runs} run{'' if runs == 1 else 's'}: " + ", ".join(f"{n} {status}" for status, n in counts.most_common()))

@@ -144,16 +144,21 @@ def _errors(check: Callable[..., object], *arguments: object) -> list[str]:
     return []
 
 
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 def _print_plan(plan: Sweep, console: Console) -> None:
     configurations = len({run.configuration for run in plan.runs})
     steps = sum(run.training.steps or 0 for run in plan.runs)
     seconds = sum(run.training.seconds or 0 for run in plan.runs)
     budget = " and ".join([f"{steps:,} steps"] * bool(steps) + [f"{seconds:,.0f} seconds"] * bool(seconds))
-    console.print(f"{plan.name}: {len(plan.runs)} runs of {configurations} configurations, {budget} -> {plan.folder}")
+    runs = f"{_counted(len(plan.runs), 'run')} of {_counted(configurations, 'configuration')}"
+    console.print(f"{plan.name}: {runs}, {budget} -> {plan.folder}")
     for choice in plan.choices:
         console.print(choice.described(), soft_wrap=True)
     if plan.waiting:
-        console.print(f"and {plan.waiting} runs whose settings are chosen once these are finished")
+        console.print(f"and {_counted(plan.waiting, 'run')} whose settings are chosen once these are finished")
 
 
 def _print_estimate(seconds: float | None, runs: int, site: Site, console: Console) -> None:
@@ -165,4 +170,6 @@ def _print_estimate(seconds: float | None, runs: int, site: Site, console: Conso
         )
         if gpus := {device for device in site.devices if device.startswith("cuda")}:
             estimate += f", {len(gpus) * minutes / 60:.1f} GPU hours"
-    console.print(f"{runs} unfinished runs on {site.workers} workers: {estimate}, without evaluations")
+    console.print(
+        f"{_counted(runs, 'unfinished run')} on {_counted(site.workers, 'worker')}: {estimate}, without evaluations"
+    )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lipschitz.config import Config
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, nearest
 from lipschitz.extensions.point import ExtensionPoint
 
 
@@ -61,7 +61,10 @@ class Constraint(Config):
             InputError: it does not, or promises something unknown.
         """
         promises = ("certified", "heuristic", "none")
-        if getattr(cls, "promise", None) not in promises:
+        promise = getattr(cls, "promise", None)
+        if isinstance(promise, str) and promise not in promises:
+            raise InputError(f"{cls.__name__}: promise '{promise}' is unknown; {nearest(promise, promises)}")
+        if promise not in promises:
             raise InputError(f"{cls.__name__} does not say its promise; allowed: {', '.join(promises)}")
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:

@@ -25,7 +25,7 @@ FILE_SCHEMA = {"type": "string", "pattern": FILE_PATTERN, "description": "A clas
 
 
 def error_in_words(error: ErrorDetails, allowed: Iterable[str] = ()) -> str:
-    """Return a pydantic error in plain words; an unknown key is compared with the keys in ``allowed``."""
+    """Return a pydantic error in plain words; ``allowed`` are the keys of the mapping that is wrong."""
     key = error["loc"][-1] if error["loc"] else ""
     match error["type"]:
         case "missing":
@@ -37,6 +37,14 @@ def error_in_words(error: ErrorDetails, allowed: Iterable[str] = ()) -> str:
         case "value_error":
             # The message of our own validator; pydantic would add all fields.
             return str(error["ctx"]["error"])
+        case "tuple_type":
+            found = error["input"]
+            example = f", such as [{found}]" if isinstance(found, str | int | float) else ""
+            return f"expected a list{example}, found {found!r}"
+        case "too_short" if not error["input"]:
+            return "expected at least one entry, got an empty list"
+        case "model_type":
+            return f"expected a mapping, such as {{{next(iter(allowed), 'key')}: ...}}, found {error['input']!r}"
     message = error["msg"][0].lower() + error["msg"][1:]
     return f"{message}, found {error['input']!r}"
 
@@ -69,13 +77,18 @@ def default_config(point: ExtensionPoint[C], name: str, option: str) -> C:
     """Return the config that an option of the command line names, with its default fields.
 
     Raises:
-        InputError: the name is unknown, the class cannot be loaded, or it has a field without a default.
+        InputError: the name is unknown, the class cannot be loaded or refuses its defaults, or a field has no default.
     """
-    kind = point.called(name)
+    try:
+        kind = point.called(name)
+    except InputError as refused:
+        raise InputError(f"{option}: {refused}") from None
     try:
         return kind()
-    except ValidationError as error:
-        raise InputError(f"{option} {name}: {error_in_words(error.errors()[0])}; every field needs a default") from None
+    except ValidationError as failure:
+        error = failure.errors()[0]
+        hint = "; every field needs a default" if error["type"] == "missing" else ""
+        raise InputError(f"{option} {name}: {error_in_words(error)}{hint}") from None
 
 
 def fields_of(kind: type[C], name: str, fields: Any, folder: Path) -> C:

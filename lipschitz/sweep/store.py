@@ -134,9 +134,11 @@ class SweepFolder:
         """Open the folder of a sweep that was started.
 
         Raises:
-            InputError: the folder is not there or holds no ``sweep.json`` that can be read.
+            InputError: the folder is not there, is a file, or holds no ``sweep.json`` that can be read.
         """
         folder = cls(path)
+        if path.is_file():
+            raise InputError(f"{path} is a file; expected a folder of results")
         try:
             if not isinstance(folder.definition().get("runs"), list):
                 raise ValueError("it lists no runs")

@@ -86,7 +86,7 @@ class Csv(Observer):
 class TensorBoard(Observer):
     """Write event files to ``tensorboard/`` in the run's folder: a scalar a metric, and generated images at the end.
 
-    Needs the package tensorboard, which ``pip install 'lipschitz[tensorboard]'`` installs.
+    Needs the package tensorboard, which ``pip install -e '.[tensorboard]'`` installs.
     """
 
     named = "tensorboard"
@@ -96,7 +96,9 @@ class TensorBoard(Observer):
     @model_validator(mode="after")
     def _is_installed(self) -> Self:
         if find_spec("tensorboard") is None:
-            raise entry_error("needs the package tensorboard, which is not installed; install lipschitz[tensorboard]")
+            raise entry_error(
+                "needs the package tensorboard, which is not installed; install it with pip install -e '.[tensorboard]'"
+            )
         return self
 
     def on_start(self, folder: Path, definition: dict[str, Any], step: int) -> None:

@@ -108,8 +108,15 @@ def test_lsun_says_how_to_get_it(tmp_path):
 
 
 def test_what_is_not_published_is_refused(tmp_path):
-    with pytest.raises(InputError, match="npz cannot be downloaded: A file of the user's; allowed: celeba, cifar10"):
-        fetch("npz", tmp_path)
+    allowed = "celeba, cifar10, cifar100, fashion_mnist, lsun, mnist, stl10, svhn, inception"
+    for name, why in {
+        "eight_gaussians": "is generated, nothing to download",
+        "npz": "is read from your own files, nothing to download",
+        "folder": "is read from your own files, nothing to download",
+        "digits": "has no files that this command downloads",
+    }.items():
+        with pytest.raises(InputError, match=f"^{name} {why}; allowed: {allowed}$"):
+            fetch(name, tmp_path)
     with pytest.raises(InputError, match=r"unknown data set 'cifr10'; did you mean 'cifar10'\?"):
         fetch("cifr10", tmp_path)
 

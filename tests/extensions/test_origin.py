@@ -84,6 +84,7 @@ WRONG = {
     "a syntax error": ("mine.py:Decay", "\nclass Decay", "mine.py:2: cannot be executed: SyntaxError: expected ':'"),
     "an exit": ("mine.py:Decay", "raise SystemExit(3)", "mine.py:1: cannot be executed: SystemExit: 3"),
     "no promise": ("mine.py:Decay", METHOD.replace("promise:", "promises:"), "Decay does not say its promise; allowed: certified, heuristic, none"),
+    "an unknown promise": ("mine.py:Decay", METHOD.replace('= "heuristic"', '= "heuristik"'), "Decay: promise 'heuristik' is unknown; did you mean 'heuristic'? allowed: certified, heuristic, none"),
     "a method's name": ("mine.py:none", METHOD.replace("class Decay", "class none"), "'none' could be mistaken for none"),
     "a method's class": ("mine.py:WeightClipping", METHOD.replace("class Decay", "class WeightClipping"), "'WeightClipping' could be mistaken for weight_clipping; give the class another name"),
 }  # fmt: skip

@@ -91,6 +91,8 @@ def load(path: Path) -> Results:
     reported = read_runs(folder, [run_id for run_id in run_ids if run_id not in tuning_ids], unread)
     tuning = read_runs(folder, [run_id for run_id in run_ids if run_id in tuning_ids], unread)
     if not reported.rows:
+        if not tuning.rows and not unread and (path / "table.md").exists():
+            raise InputError(f"{path}: its runs are not in {path / 'runs'}; `lipschitz sweep FILE` trains them")
         raise InputError(f"{path}: nothing to report: {_none_started(len(tuning.rows))}{_unreadable(unread)}")
     warnings += unread
     mark_chosen(reported.rows, chosen)

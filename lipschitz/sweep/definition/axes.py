@@ -1,5 +1,6 @@
 """The axes of a sweep file: how pydantic reads and checks each of them, and their JSON Schema."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, Strict, ValidationInfo
@@ -30,6 +31,14 @@ from lipschitz.tasks.terms import Evaluation, Training
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _Axis = (Strict(False), Field(min_length=1), unique)
+
+
+def _name(text: str) -> str:
+    if re.fullmatch(NAME, text) is None:
+        raise entry_error(
+            f"expected letters (a-z, A-Z), digits and . _ - only, the first a letter or digit, found {text!r}"
+        )
+    return text
 
 
 def _setting(entry: Any, info: ValidationInfo) -> Setting:
@@ -76,7 +85,7 @@ class Axes(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
-    name: Annotated[str, Field(pattern=NAME)]
+    name: Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": NAME})]
     """Name of the sweep. Its results go to ``results/<name>`` by default."""
     task: TaskEntry
     """What is trained and evaluated (``lipschitz list tasks``)."""

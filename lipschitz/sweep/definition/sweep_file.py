@@ -146,7 +146,8 @@ def _validated(document: Document, values: dict[str, Any], part: Place) -> Axes:
         error = sorted(failure.errors(), key=lambda error: error["type"] == "missing")[0]
         place = tuple(key for key in error["loc"] if isinstance(key, str | int))
         within = {"training": Training.model_fields, "evaluation": Evaluation.model_fields, "select": KEYS}
-        allowed = {*within[str(place[0])]} if len(place) > 1 and place[0] in within else {*Axes.model_fields, "parts"}
+        is_inside = place and place[0] in within and (len(place) > 1 or error["type"] == "model_type")
+        allowed = [*within[str(place[0])]] if is_inside else [*Axes.model_fields, "parts"]
         raise document.error(place_of(document, part, place), error_in_words(error, allowed)) from None
     check_protocols(document, axes, part)
     check_metrics(document, axes, part)

@@ -59,6 +59,14 @@ def test_without_a_started_run_the_error_is_one_line(folder: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_with_tables_alone_says_that_its_runs_are_not_there(folder: Path) -> None:
+    shutil.rmtree(folder / "runs")
+    (folder / "table.md").write_text("")
+    with pytest.raises(InputError) as caught:
+        load(folder)
+    assert str(caught.value) == f"{folder}: its runs are not in {folder / 'runs'}; `lipschitz sweep FILE` trains them"
+
+
 def test_without_a_readable_run_the_error_is_one_line(folder: Path) -> None:
     for path in folder.glob("runs/*/run.json"):
         path.unlink()

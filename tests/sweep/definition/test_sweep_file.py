@@ -111,7 +111,7 @@ WRONG = {
     "a field without a use": ("[none,", "[{gradient_penalty: {noise: 0.1}},", 5, ["gradient_penalty: noise moves perturbed_real points alone, not interpolates"]),
     "two budgets": ("steps: 120", "steps: 120, seconds: 2", 7, ["training", "two budgets; allowed: one of them"]),
     "a duplicate constraint": ("[none,", "[none, none,", 5, ["constraints", "none stands twice"]),
-    "no seeds": ("[0, 1]", "[]", 6, ["seeds", "at least 1"]),
+    "no seeds": ("[0, 1]", "[]", 6, ["seeds: expected at least one entry, got an empty list"]),
     "a model that does not suit": ("{mlp: {width: 8, depth: 1}}", "dcgan", 4, ["models[0]", "eight_gaussians", "dcgan takes images"]),
     "a size not a multiple of 8": ("[eight_gaussians]\n    models: [{mlp: {width: 8, depth: 1}}]", "[{mnist: {size: 28}}]", 3, ["multiple of 8", "28"]),
     "a metric of other data": ("gradient_samples: 8", "select: frechet_classifier", 8, ["frechet_classifier", "eight_gaussians", "w1"]),
@@ -122,7 +122,13 @@ WRONG = {
     "none combined": ("[none,", "[[none, weight_clipping],", 5, ["constraints[0]", "none cannot be combined"]),
     "an entry of two names": ("[none,", "[{none: {}, weight_clipping: {}},", 5, ["constraints[0]", "one name"]),
     "a duplicate key": ("seeds: [0, 1]", "seeds: [0]\n    seeds: [1]", 7, ["not valid YAML", "duplicate key"]),
-    "a bad name": ("name: small", "name: ../up", 1, ["name"]),
+    "a bad name": ("name: small", "name: ../up", 1, ["name: expected letters (a-z, A-Z), digits and . _ - only, the first a letter or digit, found '../up'"]),
+    "a name for a list": ("[none, spectral_normalization]", "none", 5, ["constraints: expected a list, such as [none], found 'none'"]),
+    "a number for a list": ("[0, 1]", "3", 6, ["seeds: expected a list, such as [3], found 3"]),
+    "nothing for a list": ("[0, 1]", "", 6, ["seeds: expected a list, found None"]),
+    "no losses": ("seeds:", "losses: []\n    seeds:", 6, ["losses: expected at least one entry, got an empty list"]),
+    "a number for a mapping": ("seeds:", "select: 3\n    seeds:", 6, ["select: expected a mapping, such as {", ", found 3"]),
+    "a number for fields": ("[none,", "[{weight_clipping: 3},", 5, ["weight_clipping: expected a mapping, such as {c: ...}, found 3"]),
 }  # fmt: skip
 
 

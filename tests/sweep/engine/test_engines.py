@@ -54,8 +54,9 @@ def test_an_engine_from_a_file_completes_a_sweep_with_the_numbers_of_the_local_o
 @pytest.mark.parametrize(
     ("engine", "said"),
     [
-        ("locall", "unknown engine 'locall'; did you mean 'local'?"),
+        ("locall", "--engine: unknown engine 'locall'; did you mean 'local'?"),
         ("gone.py:Engine", "gone.py: cannot be read"),
+        ("gone.py:Engine", "error: --engine: /"),
         ("mine.py:Needy", "--engine mine.py:Needy: missing key 'address'; every field needs a default"),
     ],
 )

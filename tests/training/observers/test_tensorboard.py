@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from pydantic_core import PydanticCustomError
 
-from lipschitz.extensions.entry import config_of
+from lipschitz.errors import InputError
+from lipschitz.extensions.entry import config_of, default_config
 from lipschitz.training import observers as tensorboard
 from lipschitz.training.observers import OBSERVERS
 
@@ -68,5 +69,8 @@ def test_without_the_package_it_is_refused_in_one_line(monkeypatch: pytest.Monke
     installed(monkeypatch, False)
     with pytest.raises(PydanticCustomError) as error:
         config_of(OBSERVERS, "tensorboard")
-    said = "tensorboard: needs the package tensorboard, which is not installed; install lipschitz[tensorboard]"
-    assert error.value.message() == said
+    said = "needs the package tensorboard, which is not installed; install it with pip install -e '.[tensorboard]'"
+    assert error.value.message() == f"tensorboard: {said}"
+    with pytest.raises(InputError) as refused:
+        default_config(OBSERVERS, "tensorboard", "--observer")
+    assert str(refused.value) == f"--observer tensorboard: {said}"
