@@ -222,7 +222,7 @@ WRONG = {
     "of a protocol": (IMAGES, '["mine.py:Norm"]', "evaluation.metrics[0]: Norm does not apply to digits; it judges images by a protocol, such as {protocols: [sngan]}"),
     "the package's own": (POINTS, "[w1]", "evaluation.metrics[0]: w1 is measured wherever it applies; allowed: metrics of other packages, or path/to/file.py:ClassName"),
     "a recorded name": (POINTS, '["mine.py:loss"]', "evaluation.metrics[0]: 'loss' is the name of another recorded value; give the metric another name"),
-    "twice": (POINTS, '["mine.py:Spread", "mine.py:Spread"]', "evaluation.metrics: Spread stands twice"),
+    "twice": (POINTS, '["mine.py:Spread", "mine.py:Spread"]', "evaluation.metrics: Spread is listed twice"),
     "undeclared": (POINTS, '["mine.py:Untitled"]', "evaluation.metrics[0]: Untitled: expected judges to be one of points, "),
     "a wrong field": (POINTS, '[{"mine.py:Spread": {powre: 2}}]', "evaluation.metrics[0]: Spread.powre: unknown key 'powre'; did you mean 'power'?"),
     "to choose by another": (POINTS, '["mine.py:Spread"], select: Sprawl', "evaluation.select: unknown metric 'Sprawl'; did you mean 'Spread'?"),

@@ -10,7 +10,6 @@ from pydantic import (
     PlainValidator,
     ValidationError,
     ValidationInfo,
-    WithJsonSchema,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -137,14 +136,30 @@ def entry_of(point: ExtensionPoint[Any], write: Callable[[Any], Any] | None = No
             return entry
         return config_of(point, entry, folder_of(info))
 
-    return annotations(parse, schema_of(point), write or label_text)
+    return annotations(parse, lambda: schema_of(point), write or label_text)
+
+
+class _Schema:
+    """Annotation with a JSON Schema that is made when it is asked for.
+
+    Entry points must not be loaded before all of lipschitz is imported: they import lipschitz themselves.
+    """
+
+    def __init__(self, make: Callable[[], dict[str, Any]]) -> None:
+        self._make = make
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        return self._make()
 
 
 def annotations(
-    parse: Callable[[Any, ValidationInfo], Any], schema: dict[str, Any], write: Callable[[Any], Any]
+    parse: Callable[[Any, ValidationInfo], Any], schema: Callable[[], dict[str, Any]], write: Callable[[Any], Any]
 ) -> tuple[Any, ...]:
-    """Return pydantic annotations of a value that ``parse`` reads and ``write`` writes as JSON."""
-    return (PlainValidator(parse), PlainSerializer(write), WithJsonSchema(schema))
+    """Return pydantic annotations of a value that ``parse`` reads and ``write`` writes as JSON.
+
+    ``schema`` returns its JSON Schema.
+    """
+    return (PlainValidator(parse), PlainSerializer(write), _Schema(schema))
 
 
 def label_text(value: Any) -> str:
@@ -158,11 +173,11 @@ def check_unique(values: tuple[T, ...]) -> tuple[T, ...]:
     """Return ``values``.
 
     Raises:
-        PydanticCustomError: a value stands twice, or two different classes have the same name.
+        PydanticCustomError: a value is listed twice, or two different classes have the same name.
     """
     for index, value in enumerate(values):
         if value in values[:index]:
-            raise entry_error(f"{label_text(value)} stands twice")
+            raise entry_error(f"{label_text(value)} is listed twice")
     _refuse_namesakes(values)
     return values
 
@@ -173,7 +188,9 @@ def _name_and_fields(noun: str, entry: Any) -> tuple[str, Any]:
     if isinstance(entry, dict) and len(entry) == 1:
         ((name, fields),) = entry.items()
         return name, {} if fields is None else fields
-    raise entry_error(f"a {noun} is a name, or one name with its fields ({{name: {{field: value}}}}), found {entry!r}")
+    raise entry_error(
+        f"{noun}: expected a name, or one name with its fields ({{name: {{field: value}}}}), found {entry!r}"
+    )
 
 
 def _refuse_namesakes(values: tuple[Any, ...]) -> None:

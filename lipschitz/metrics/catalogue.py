@@ -103,5 +103,5 @@ def _parse(entry: Any, info: ValidationInfo) -> Metric:
     return metric
 
 
-FURTHER_METRIC = annotations(_parse, schema_of(METRICS, without=METRICS.own), label_text)
+FURTHER_METRIC = annotations(_parse, lambda: schema_of(METRICS, without=METRICS.own), label_text)
 """Pydantic annotations of a metric that is not the package's own."""

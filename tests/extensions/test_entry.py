@@ -108,7 +108,7 @@ WRONG = {
     "the class not named": ("mine.py", ["name the class, too; found: mine.py:Decay"]),
     "namesakes": ("mine.py:Decay, other.py:Decay", ["two different classes are called Decay; rename one"]),
     "namesakes in one run": ("[mine.py:Decay, {other.py:Decay: {weight: 1.0}}]", ["two different classes are called Decay"]),
-    "the same twice": ("mine.py:Decay, ./mine.py:Decay", ["Decay stands twice"]),
+    "the same twice": ("mine.py:Decay, ./mine.py:Decay", ["Decay is listed twice"]),
 }  # fmt: skip
 
 

@@ -61,7 +61,7 @@ WRONG = {
     "an unknown protocol": ("[snagn]", "evaluation.protocols[0]: unknown protocol 'snagn'; did you mean 'sngan'?"),
     "an unknown field": ("[{sngan: {n_reel: 9}}]", "sngan.n_reel: unknown key 'n_reel'; did you mean 'n_real'?"),
     "too few to measure": ("[{sngan: {n_real: 4}}]", "n_real 4 and n_fake 5000 are too few for 5 neighbours; allowed: 6 or more"),
-    "one twice": ("[sngan, sngan]", "evaluation.protocols: sngan stands twice"),
+    "one twice": ("[sngan, sngan]", "evaluation.protocols: sngan is listed twice"),
     "a metric of another protocol": ("[sngan], select: fid/modern", "runs on digits cannot be selected by fid/modern; did you mean"),
     "a metric without its protocol": ("[sngan], select: fid", "runs on digits cannot be selected by fid; "),
 }  # fmt: skip

@@ -50,7 +50,13 @@ def _setting(entry: Any, info: ValidationInfo) -> Setting:
 
 
 def _model(entry: Any, info: ValidationInfo) -> Model | Literal["auto"]:
-    return "auto" if entry == "auto" else config_of(MODELS, entry, folder_of(info))
+    if isinstance(entry, str) and entry not in MODELS and ".py" not in entry:
+        if entry != "auto":
+            raise entry_error(
+                f"unknown model '{entry}'; {nearest(entry, [*MODELS, 'auto'])}, or path/to/file.py:ClassName"
+            )
+        return "auto"
+    return config_of(MODELS, entry, folder_of(info))
 
 
 def _constraints(entry: Any, info: ValidationInfo) -> tuple[Constraint, ...]:
@@ -68,16 +74,21 @@ def _without_none(constraints: tuple[Constraint, ...]) -> tuple[Constraint, ...]
     return tuple(one for one in constraints if not isinstance(one, NoConstraint))
 
 
-_CONSTRAINT = schema_of(CONSTRAINTS)
-_COMBINATION = {"anyOf": [_CONSTRAINT, {"type": "array", "items": _CONSTRAINT, "minItems": 1}]}
-_SETTING = {"anyOf": [{"enum": list(SETTINGS)}, fields_schema(Setting)]}
+def _combination_schema() -> dict[str, Any]:
+    one = schema_of(CONSTRAINTS)
+    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
+
+
+def _setting_schema() -> dict[str, Any]:
+    return {"anyOf": [{"enum": list(SETTINGS)}, fields_schema(Setting)]}
+
 
 TaskEntry = Annotated[TaskKind, *entry_of(TASKS)]
 DatasetEntry = Annotated[Dataset, *entry_of(DATASETS)]
-ModelEntry = Annotated[Model | Literal["auto"], *annotations(_model, schema_of(MODELS, "auto"), label_text)]
-ConstraintEntry = Annotated[tuple[Constraint, ...], *annotations(_constraints, _COMBINATION, label_text)]
+ModelEntry = Annotated[Model | Literal["auto"], *annotations(_model, lambda: schema_of(MODELS, "auto"), label_text)]
+ConstraintEntry = Annotated[tuple[Constraint, ...], *annotations(_constraints, _combination_schema, label_text)]
 LossEntry = Annotated[Loss, *entry_of(LOSSES)]
-SettingEntry = Annotated[Setting, *annotations(_setting, _SETTING, label_text)]
+SettingEntry = Annotated[Setting, *annotations(_setting, _setting_schema, label_text)]
 
 
 class Axes(BaseModel):
