@@ -4,14 +4,23 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt, Strict
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, Strict
 from torch import Tensor
 
 from lipschitz.config import Config
-from lipschitz.extensions.entry import entry_of
+from lipschitz.extensions.entry import entry_error, entry_of
 from lipschitz.tasks.optimisers import OPTIMISERS, Adam, Optimiser
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _without_fields_of_settings(optimiser: Optimiser) -> Optimiser:
+    """Refuse an optimiser with a field that a setting has: its label could not tell them apart."""
+    if both := sorted(type(optimiser).model_fields.keys() & Setting.model_fields.keys()):
+        raise entry_error(
+            f"optimiser {optimiser.name()} and settings both have the field '{both[0]}'; rename that of the optimiser"
+        )
+    return optimiser
 
 
 class Setting(Config):
@@ -19,7 +28,9 @@ class Setting(Config):
 
     source = "Miyato et al. 2018, arXiv:1802.05957, Table 1"
 
-    optimiser: Annotated[Optimiser, *entry_of(OPTIMISERS, Optimiser.entry)] = Adam()
+    optimiser: Annotated[
+        Optimiser, *entry_of(OPTIMISERS, Optimiser.entry), AfterValidator(_without_fields_of_settings)
+    ] = Adam()
     """Optimiser: adam (arXiv:1412.6980), or rmsprop as in the WGAN paper (arXiv:1701.07875, Algorithm 1)."""
     lr: PositiveFloat = 2e-4
     """Learning rate α."""

@@ -1,7 +1,10 @@
 """Every extension point takes a class from a file: it is planned, trained and reported, and its origin is kept."""
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -100,6 +103,58 @@ def test_an_edited_file_makes_other_runs(sweep_file: Path) -> None:
     source = sweep_file.with_name("mine.py")
     source.write_text(source.read_text() + "# edited\n")
     assert not set(before) & {run.id for run in load_sweep(sweep_file).runs}
+
+
+def test_one_name_is_one_class_in_all_parts(sweep_file: Path) -> None:
+    for folder in ("a", "b"):
+        (sweep_file.parent / folder).mkdir()
+        (sweep_file.parent / folder / "mine.py").write_text(dedent(EXTENSIONS) + f"# {folder}\n")
+    whole = sweep_file.read_text()
+    parts = [{"datasets": ["a/mine.py:Wider"]}, {"datasets": ["b/mine.py:Wider"]}]
+    sweep_file.write_text(whole.replace('datasets: ["mine.py:Wider"]\n', f"parts: {json.dumps(parts)}\n"))
+    with pytest.raises(InputError, match="two different classes are called Wider; rename one"):
+        load_sweep(sweep_file)
+    # A second optimiser of the same name, in another setting of the same part.
+    one = 'optimiser: {"mine.py:Sgd": {momentum: 0.9}}, lr: 1e-3'
+    sweep_file.write_text(whole.replace(f"[{{{one}}}]", f'[{{{one}}}, {{optimiser: "a/mine.py:Sgd"}}]'))
+    with pytest.raises(InputError, match="two different classes are called Sgd; rename one"):
+        load_sweep(sweep_file)
+    # The same content at two places is one class.
+    (sweep_file.parent / "a" / "mine.py").write_text(dedent(EXTENSIONS))
+    assert len(load_sweep(sweep_file).runs) == 4
+
+
+def test_an_optimiser_has_no_field_of_a_setting(sweep_file: Path) -> None:
+    source = sweep_file.with_name("mine.py")
+    source.write_text(
+        source.read_text().replace("momentum: float = 0.0", "momentum: float = 0.0\n    decay: float = 0.1")
+    )
+    with pytest.raises(InputError, match="optimiser Sgd and settings both have the field 'decay'"):
+        load_sweep(sweep_file)
+
+
+def test_importing_lipschitz_loads_no_entry_point(tmp_path: Path) -> None:
+    """A package that re-exports a class from its ``__init__`` imports lipschitz while lipschitz looks for it."""
+    (tmp_path / "own_package").mkdir()
+    (tmp_path / "own_package" / "__init__.py").write_text(
+        "from lipschitz.sweep.definition.sweep_file import Sweep\nfrom own_package.losses import Own\n"
+    )
+    (tmp_path / "own_package" / "losses.py").write_text(
+        "from lipschitz.tasks.losses import Hinge\nclass Own(Hinge):\n    'Own.'\n    source = 'here'\n"
+    )
+    info = tmp_path / "own_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[lipschitz.losses]\nown = own_package.losses:Own\n")
+    command = "from lipschitz.sweep.definition.axes import Axes; from lipschitz.tasks.losses import LOSSES; print(LOSSES['own'])"
+    done = subprocess.run(
+        [sys.executable, "-c", command],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "<class 'own_package.losses.Own'>\n", done.stderr
 
 
 def test_they_are_trained_in_workers_and_reported(sweep_file: Path, tmp_path: Path) -> None:

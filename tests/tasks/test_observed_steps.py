@@ -19,6 +19,7 @@ from lipschitz.constraints.base import Batch, Constraint
 from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.constraints.none import NoConstraint
 from lipschitz.datasets.points import EightGaussians
+from lipschitz.metrics.points import W1
 from lipschitz.models.mlp import MLP
 from lipschitz.observe import observe
 from lipschitz.report.write import report
@@ -159,6 +160,19 @@ def test_what_is_new_while_a_graph_is_captured_says_why_it_cannot_be() -> None:
 def test_the_name_of_a_metric_is_refused(build: Any) -> None:
     with pytest.raises(ValueError, match=r"observe\('loss/discriminator'\): that is the name of a metric"):
         build(Reserved()).step(0.0)
+
+
+def test_the_name_of_a_metric_from_elsewhere_is_refused() -> None:
+    class Elsewhere(W1):
+        """W1 by the name of an observed scalar."""
+
+        named = "weight_norm"
+
+    terms = with_terms(TERMS, constraints=(Observing(),), metrics=(Elsewhere(),))
+    data = EightGaussians().load(None, terms.device)
+    task = GANTraining(data, replace(terms, model=MLP(width=4, depth=1), selection="w1"))
+    with pytest.raises(ValueError, match=r"observe\('weight_norm'\): that is the name of a metric"):
+        task.step(0.0)
 
 
 def test_a_resumed_run_records_the_same(build: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from lipschitz.config import Config
 from lipschitz.constraints.base import Constraint
 from lipschitz.datasets.base import Dataset
-from lipschitz.extensions.origin import origin_of
+from lipschitz.extensions.origin import Origin, origin_of
 from lipschitz.models.base import Model
 from lipschitz.tasks.base import TaskKind
 from lipschitz.tasks.losses import Loss
@@ -107,12 +107,14 @@ class Run:
                 "evaluation": self.evaluation.model_dump(mode="json"),
             },
             "sources": self.sources(),
-            "outside": {
-                config.name(): origin.facts() for config in self._parts() if (origin := origin_of(type(config)))
-            },
+            "outside": {name: origin.facts() for name, origin in self.outside()},
             # The report knows the package's own by itself.
             **({"metrics": metrics} if metrics else {}),
         }
+
+    def outside(self) -> list[tuple[str, Origin]]:
+        """Return name and origin of every class of the run that is not of the package."""
+        return [(config.name(), origin) for config in self._parts() if (origin := origin_of(type(config)))]
 
     def _parts(self) -> tuple[Config, ...]:
         """Return every config in the run."""

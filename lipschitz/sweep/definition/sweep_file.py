@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from lipschitz.errors import InputError
 from lipschitz.extensions.entry import error_in_words
+from lipschitz.extensions.origin import Origin
 from lipschitz.sweep.definition.axes import Axes
 from lipschitz.sweep.definition.expansion import MERGED, check_layout, check_metrics, check_protocols, expand, place_of
 from lipschitz.sweep.definition.run import Run
@@ -89,7 +90,17 @@ def load_sweep(path: Path, limit_steps: int | None = None, out: Path | None = No
                 raise document.error(place_of(document, part, ("select",)), str(error)) from None
         for run in expanded:
             runs.setdefault(run.id, run)
+    _refuse_namesakes(path, runs.values())
     return Sweep(axes.name, axes.task, tuple(runs.values()), content, folder, tuple(choices), waiting)
+
+
+def _refuse_namesakes(path: Path, runs: Iterable[Run]) -> None:
+    """Refuse two classes from outside the package that have one name: no label could tell them apart."""
+    found: dict[str, Origin] = {}
+    for name, origin in (pair for run in runs for pair in run.outside()):
+        other = found.setdefault(name, origin)
+        if other.identity() != origin.identity() or other.base is not origin.base:
+            raise InputError(f"{path}: two different classes are called {name}; rename one")
 
 
 def _with_chosen_settings(

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import torch
 from pydantic import PrivateAttr
 
-from lipschitz.datasets.base import Data
+from lipschitz.datasets.base import Data, Dataset
 from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.errors import InputError
 from lipschitz.sweep.engine.job import Job
@@ -103,7 +103,7 @@ class Worker:
         self._channel = channel
         self._stopping = threading.Event()
         self._runs: list[ActiveRun] = []
-        self._data: dict[str, Data | PairData] = {}
+        self._data: dict[tuple[type[Dataset], str], Data | PairData] = {}
         # The stream of a run that is over is given to the next: torch has 32 of them, and then repeats the first.
         self._streams: list[torch.cuda.Stream] = []
 
@@ -197,8 +197,9 @@ class Worker:
 
     def _loaded(self, job: Job) -> Data | PairData:
         """Return the job's data, which the runs of one worker share."""
-        label = job.run.dataset.model_dump_json()
-        if (key := f"{job.run.dataset.name()} {label}") not in self._data:
+        # The class, not its name: an engine may send runs of several sweeps to one worker.
+        key = (type(job.run.dataset), job.run.dataset.model_dump_json())
+        if key not in self._data:
             self._data[key] = job.load()
             if torch.device(job.device).type == "cuda":
                 # Each run reads the data on its own stream.

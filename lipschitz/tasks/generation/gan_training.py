@@ -53,7 +53,7 @@ class GANTraining:
         self._discriminator = Discriminator(networks.discriminator, data.shape, terms, rng)
         self._generator = Generator(networks.generator, networks.latent, terms)
         self._players: dict[str, Player] = {"discriminator": self._discriminator, "generator": self._generator}
-        self._observed = NamedRings(terms.device, CATALOGUE)
+        self._observed = NamedRings(terms.device, {*CATALOGUE, *(one.label() for one in terms.evaluation.metrics)})
         self._evaluator = Evaluator(data, terms, latent=networks.latent, classes=self._classes)
         self._kept = EvaluationState(self._evaluator.samples_from_fixed_latents(self.generator), {}, {})
         self._measured = DiscriminatorMeasurement({}, {}, {})

@@ -35,7 +35,7 @@ class CriticTraining:
         with seeded(terms.seed, "weights"):
             critic = terms.model.build_discriminator(data.shape)
         self._critic = Discriminator(critic, data.shape, terms, self._streams["constraint"])
-        self._observed = NamedRings(terms.device, CATALOGUE)
+        self._observed = NamedRings(terms.device, {*CATALOGUE, *(one.label() for one in terms.evaluation.metrics)})
         self._evaluator = PotentialEvaluator(
             data,
             seed=terms.seed,
