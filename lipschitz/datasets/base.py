@@ -11,6 +11,7 @@ from lipschitz.config import Config
 from lipschitz.datasets.images.image_data import ImageData
 from lipschitz.datasets.point_data import PointData
 from lipschitz.datasets.transport.pair_data import PairData
+from lipschitz.errors import InputError
 from lipschitz.extensions.point import ExtensionPoint
 
 DEFAULT_DATA_ROOT = Path("data")
@@ -66,6 +67,18 @@ class Dataset(Config):
     """What `load` returns: `PointData`, `ImageData`, or `PairData` for the task transport."""
     has_modes: ClassVar[bool] = False
     """Whether it is a mixture, so that the modes that a generator covers can be counted."""
+
+    @classmethod
+    def check_class(cls) -> None:
+        """Check that a class from outside the package declares the kind of its samples.
+
+        Raises:
+            InputError: it does not, or the kind is unknown.
+        """
+        kinds = ("points", "images", "pairs")
+        kind = getattr(cls, "kind", None)
+        if kind not in kinds:
+            raise InputError(f"{cls.__name__}: expected kind to be one of {', '.join(kinds)}, got {kind!r}")
 
     @property
     @abstractmethod

@@ -46,12 +46,15 @@ class FileOrigin:
         """Execute the content and return the class called ``name``.
 
         Raises:
-            InputError: the code raises, it defines no such class, or the class is no subclass of ``base``.
+            InputError: the code raises, or it defines no such class, or one that is no ``base`` or lacks methods.
         """
         module = run_as_module(self.path, self.content)
         own = {cls.__name__: cls for cls in defined(module, self.base)}
         if self.name not in own:
-            base = self.base.__name__
+            base, found = self.base.__name__, getattr(module, self.name, None)
+            is_own = isinstance(found, type) and issubclass(found, self.base) and found.__module__ == module.__name__
+            if is_own and (lacking := _lacking(found)):
+                raise InputError(f"{self.path}: {self.name} lacks {lacking}")
             what = f"is not a public subclass of {base} defined here" if hasattr(module, self.name) else "is not there"
             allowed = nearest(self.name, own) if own else f"the file defines no subclass of {base}"
             raise InputError(f"{self.path}: '{self.name}' {what}; {allowed}")
@@ -80,7 +83,7 @@ class EntryPointOrigin:
         """Import what the entry point names.
 
         Raises:
-            InputError: it cannot be imported, or is no subclass of ``base``.
+            InputError: it cannot be imported, is no subclass of ``base`` or lacks a method.
         """
         try:
             kind = EntryPoint(self.name, self.value, self.group).load()
@@ -88,6 +91,8 @@ class EntryPointOrigin:
             raise InputError(f"{self} cannot be imported: {_one_line(error)}") from None
         if not (isinstance(kind, type) and issubclass(kind, self.base) and kind is not self.base):
             raise InputError(f"{self} is not a subclass of {self.base.__name__}")
+        if lacking := _lacking(kind):
+            raise InputError(f"{self} lacks {lacking}")
         return kind
 
     def __str__(self) -> str:
@@ -154,6 +159,12 @@ def run_as_module(path: Path, content: bytes) -> ModuleType:
         line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(path) else [None, *lines][-1]
         raise InputError(f"{path}{f':{line}' if line else ''}: cannot be executed: {_one_line(error)}") from None
     return module
+
+
+def _lacking(kind: Any) -> str:
+    """Return the abstract methods and properties that a class does not define, such as ``shape, load()``."""
+    names = sorted(getattr(kind, "__abstractmethods__", ()))
+    return ", ".join(name if isinstance(getattr(kind, name), property) else f"{name}()" for name in names)
 
 
 def _one_line(error: BaseException) -> str:

@@ -92,8 +92,8 @@ class Inception:
     def embed(self, images: Iterable[Tensor], preprocessing: str) -> InceptionOutputs:
         """Map chunks of uint8 images ``(k, c, h, w)``, n images in all, to the outputs for all n in order.
 
-        ``preprocessing`` is a key of `lipschitz.features.preprocessing.PREPROCESSINGS`. All products are in float32 or
-        float64, also if training uses TF32.
+        ``preprocessing`` is a key of `PREPROCESSINGS`. All products are in float32 or float64, also if training uses
+        TF32.
         """
         device = self.head.device
         features, logits = [], []

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from lipschitz.config import Config
 from lipschitz.datasets.base import Dataset
+from lipschitz.errors import InputError
 from lipschitz.extensions.point import ExtensionPoint
 from lipschitz.metrics.base import Metric
 from lipschitz.models.base import Model
@@ -30,6 +31,17 @@ class TaskKind(Config):
 
     has_generator: ClassVar[bool]
     """Whether a generator is trained against the discriminator."""
+
+    @classmethod
+    def check_class(cls) -> None:
+        """Check that a class from outside the package says whether it trains a generator.
+
+        Raises:
+            InputError: it does not.
+        """
+        found = getattr(cls, "has_generator", None)
+        if not isinstance(found, bool):
+            raise InputError(f"{cls.__name__}: expected has_generator to be True or False, got {found!r}")
 
     @abstractmethod
     def build(self, data: Any, terms: Terms) -> Task:

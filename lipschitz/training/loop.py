@@ -193,7 +193,7 @@ class Trainer:
             try:
                 # Copies, so that no observer can change the run.
                 getattr(observer, hook)(*copy.deepcopy(arguments))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._observers = [other for other in self._observers if other is not observer]
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
                 self._warn(f"{self._files.path}: observer {observer.name()} failed in {hook} and is dropped: {reason}")

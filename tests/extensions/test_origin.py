@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 from own_method import METHOD, install, write_method
 
+from lipschitz.config import Config
 from lipschitz.constraints.base import CONSTRAINTS, Constraint
+from lipschitz.datasets.base import Dataset
 from lipschitz.errors import InputError
-from lipschitz.extensions.origin import FileOrigin, origin_of
+from lipschitz.extensions.origin import EntryPointOrigin, FileOrigin, load_from, origin_of
 from lipschitz.extensions.point import ExtensionPoint
+from lipschitz.tasks.base import TaskKind
 
 
 @pytest.fixture
@@ -139,6 +142,39 @@ def test_entry_points_that_cannot_be_used_are_named_and_the_others_work(site: Pa
         "twice": "several packages offer it: first 1.0, second 2.0",
         "weight_clipping": "decays:Decay, offered by first 1.0, has the name of a constraint of lipschitz itself",
     }
+
+
+def test_a_class_that_lacks_methods_is_refused_with_their_names(site: Path) -> None:
+    text = "from lipschitz.datasets.base import Dataset\n\n\nclass Half(Dataset):\n    kind = 'points'\n"
+    path = write_method(site, text, name="halves.py")
+    origins = {
+        f"{path}: Half lacks load(), shape": FileOrigin(Dataset, path, "Half", text.encode()),
+        "halves:Half, offered by first 1.0, lacks load(), shape": EntryPointOrigin(
+            Dataset, "lipschitz.datasets", "half", "halves:Half", "first 1.0"
+        ),
+    }
+    for said, origin in origins.items():
+        with pytest.raises(InputError) as caught:
+            load_from(origin)
+        assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("base", "declared", "said"),
+    [
+        (Dataset, "pass", "expected kind to be one of points, images, pairs, got None"),
+        (Dataset, "kind = 'point'", "expected kind to be one of points, images, pairs, got 'point'"),
+        (TaskKind, "pass", "expected has_generator to be True or False, got None"),
+    ],
+)
+def test_a_class_must_declare_what_its_base_class_asks_for(
+    tmp_path: Path, base: type[Config], declared: str, said: str
+) -> None:
+    methods = "".join(f"    def {name}(self): ...\n" for name in base.__abstractmethods__)  # type: ignore[attr-defined]
+    text = f"from {base.__module__} import {base.__name__}\nclass Mine({base.__name__}):\n    {declared}\n{methods}"
+    with pytest.raises(InputError) as caught:
+        load_from(FileOrigin(base, tmp_path / "mine.py", "Mine", text.encode()))
+    assert str(caught.value) == f"Mine: {said}"
 
 
 def test_a_sweep_that_names_a_refused_method_gets_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

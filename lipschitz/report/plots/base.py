@@ -159,6 +159,9 @@ def _add(found: dict[str, Plot[Any]], source: object) -> None:
     """
     if not isinstance(source, Plot | ModuleType):
         raise TypeError(f"expected a plot or a module of plots, got {type(source).__name__}")
+    # Added only once all names are checked, so that a module is used in whole or not at all.
+    added = dict(found)
     for one in [source] if isinstance(source, Plot) else vars(source).values():
-        if isinstance(one, Plot) and found.setdefault(one.name, one) is not one:
+        if isinstance(one, Plot) and added.setdefault(one.name, one) is not one:
             raise ValueError(f"there are two plots named {one.name}")
+    found.update(added)

@@ -1,10 +1,14 @@
 """Draw the figures of a sweep in their order, and leave out the last ones where there are too many."""
 
 import gc
+import inspect
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
 
 from lipschitz.report.plots.base import Plot, Subject, each_comparison
 from lipschitz.report.plots.data import ComparisonData, SweepData
@@ -50,15 +54,17 @@ def gallery(sweep: SweepData, plots: Sequence[Plot[Any]], limit: int | None, war
 
     First come the figures of the whole sweep, then the headlines of every comparison, as far as half of the limit
     allows. Then come all other figures of the first comparison of each data set, of the second, and so on. ``warnings``
-    gets a line that says how many figures were left out.
+    gets a line that says how many figures were left out, and one for each plot from outside the package that fails and
+    is then not drawn again. A plot of the package raises.
     """
     drawn, left_out = 0, 0
+    failed: set[str] = set()
     with report_style():
         for planned in _plan(sweep, plots):
             allowed = limit if limit is None or not planned.is_first else limit / 2
             if allowed is not None and drawn >= allowed:
                 left_out += 1
-            elif (picture := _draw(planned)) is not None:
+            elif (picture := _draw_or_warn(planned, failed, warnings)) is not None:
                 drawn += picture.panels
                 yield picture
     if left_out:
@@ -68,12 +74,33 @@ def gallery(sweep: SweepData, plots: Sequence[Plot[Any]], limit: int | None, war
         )
 
 
+def _draw_or_warn(planned: _Planned, failed: set[str], warnings: list[str]) -> Picture | None:
+    """Draw a figure; a plot from outside the package that fails is dropped with a warning, and added to ``failed``."""
+    plot, subject, _ = planned
+    if plot.name in failed:
+        return None
+    if plot.draw.__module__.partition(".")[0] == __name__.partition(".")[0]:
+        return _draw(planned)
+    try:
+        return _draw(planned)
+    except (Exception, SystemExit) as error:
+        failed.add(plot.name)
+        code = inspect.unwrap(plot.draw).__code__
+        lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == code.co_filename]
+        place = f"{code.co_filename}:{[code.co_firstlineno, *lines][-1]}"
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        warnings.append(f"{place}: plot {plot.name} failed for {subject.title} and is dropped: {why}")
+        return None
+
+
 def _draw(planned: _Planned) -> Picture | None:
     plot, subject, _ = planned
     with _garbage_collection_off():
         figure = plot(subject.data)
         if figure is None:
             return None
+        if not isinstance(figure, Figure):
+            raise TypeError(f"expected a matplotlib Figure or None, got {type(figure).__name__}")
         name = f"{plot.name}_{subject.slug}"
         return Picture(name, plot.caption, subject.title, subject.comparison, len(figure.axes), render(figure))
 

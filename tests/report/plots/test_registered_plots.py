@@ -9,7 +9,7 @@ import pytest
 from synthetic import Plan, write_sweep
 
 from lipschitz.cli import WRONG_INPUT, main
-from lipschitz.report.plots.base import GROUP, each_comparison, registered_plots
+from lipschitz.report.plots.base import GROUP, Plot, each_comparison, registered_plots
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.gallery import gallery
 from lipschitz.report.reading.results import load
@@ -156,6 +156,53 @@ def test_a_file_of_plots_that_cannot_be_used_is_one_line_and_writes_nothing(
     assert said in error
     assert error.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "said"),
+    [
+        ("return 1 / 0", 6, "ZeroDivisionError: division by zero"),
+        ("raise SystemExit('no\\nmore')", 6, "SystemExit: no more"),
+        ("return 'a figure'", 4, "TypeError: expected a matplotlib Figure or None, got str"),
+    ],
+)
+def test_a_plot_of_the_user_that_fails_is_one_warning_and_the_others_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], body: str, line: int, said: str
+) -> None:
+    folder, file = write_sweep(tmp_path / "sweep", PLAN), tmp_path / "mine.py"
+    file.write_text(
+        "from lipschitz.report.plots.base import plot\n\n\n"
+        f"@plot('Wrong', order=1, headline=True)\ndef wrong(data):\n    {body}\n"
+    )
+    with pytest.raises(SystemExit) as ended:
+        run_report(monkeypatch, folder, file)
+    assert ended.value.code == 0
+    warned = [text for text in "".join(capsys.readouterr()).splitlines() if "mine.py" in text]
+    assert len(warned) == 1
+    assert f"{file}:{line}: plot wrong failed for " in warned[0]
+    assert warned[0].endswith(f" and is dropped: {said}")
+    assert "quality_by_step_digits" in (folder / "index.html").read_text()
+
+
+def test_a_plot_of_the_package_that_fails_raises(tmp_path: Path) -> None:
+    def fail(data: object) -> None:
+        raise ValueError("a bug")
+
+    fail.__module__ = "lipschitz.report.plots.curves"
+    data = SweepData(Summary(load(write_sweep(tmp_path / "sweep", PLAN))))
+    with pytest.raises(ValueError, match="a bug"):
+        list(gallery(data, [Plot("fail", "Fails", 1, False, each_comparison, fail)], None, []))
+
+
+def test_a_module_of_an_entry_point_is_used_in_whole_or_not_at_all(site: Path) -> None:
+    install(site, "mine = plot_package")
+    with (site / "plot_package.py").open("a") as file:
+        file.write("\n\n@plot('Mine', order=1)\ndef samples(data):\n    return None\n")
+    warnings: list[str] = []
+    assert not {"runs", "name"} & {one.name for one in registered_plots(warnings)}
+    assert warnings == [
+        "entry point mine = plot_package (lipschitz.plots) is not used: ValueError: there are two plots named samples"
+    ]
 
 
 def test_the_plots_of_the_package_come_in_a_fixed_order() -> None:

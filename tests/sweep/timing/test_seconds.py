@@ -252,6 +252,7 @@ def test_a_dry_run_times_and_writes_nothing(tmp_path: Path) -> None:
     assert "2 unfinished runs on 2 workers: about 1.0 min of training" in done.stdout
     assert list(tmp_path.iterdir()) == [path]
     limited = lipschitz("sweep", path, "--dry-run", "--limit-steps", 20, cwd=tmp_path)
+    assert limited.returncode == 0, limited.stderr
     assert "40 steps -> results/timed-limit-20" in limited.stdout
 
 

@@ -1,6 +1,7 @@
 """Observers of a run: what they are told, in which order, after a resume too, and that they cost the run nothing."""
 
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,14 @@ def test_one_that_raises_is_dropped_with_one_warning(folder: RunFolder, hook: st
     said = f"{folder.path}: observer test_observers failed in {hook} and is dropped: OSError: no space"
     assert warnings == [said, said]
     assert diary._told[-1] == ("end", ("finished", 120))
+    assert folder.status() == "finished"
+
+
+def test_one_that_exits_is_dropped(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Diary, "on_step", lambda *_: sys.exit("enough"))
+    warnings: list[str] = []
+    list(Trainer(Counter(), folder, [Diary()], steps=120, every=60, warn=warnings.append).run())
+    assert warnings == [f"{folder.path}: observer test_observers failed in on_step and is dropped: SystemExit: enough"]
     assert folder.status() == "finished"
 
 
