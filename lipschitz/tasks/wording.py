@@ -31,9 +31,9 @@ class Wording(NamedTuple):
     axes_reach_floor: bool
     """Whether an axis of quality always shows the floor; not where it is zero up to noise, far below all methods."""
     shares_tables: bool
-    """Whether one table holds several models: a pair of distributions has one true answer, whatever the network."""
+    """Whether models share a table: the true answer does not depend on the network."""
     small_networks: bool
-    """Whether the memory of a process, which is what is measured on a CPU, says nothing of its small networks."""
+    """Whether networks are too small for process memory to show them."""
 
 
 @cache

@@ -13,7 +13,7 @@ from lipschitz.training.task import Task
 WARM_UP = 3
 """Iterations that are launched one by one before a capture: libraries make allocations that no graph can hold."""
 TOGETHER = 10
-"""Most iterations in one graph, which share what a replay costs the host."""
+"""Maximum iterations per CUDA graph; more per graph means fewer launches."""
 
 
 def together(slice_steps: int, every: int) -> int:

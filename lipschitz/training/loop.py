@@ -34,7 +34,7 @@ class Trainer:
     Args:
         task: what is trained.
         files: where records, checkpoints and the result are written.
-        observers: what else is told how the run goes; a copy of its own for each run. One that raises is dropped.
+        observers: notified of the run's events; each run has its own copies. One that raises is dropped.
         steps: iterations in all.
         every: iterations between two evaluations.
         stream: the current CUDA stream, on which iterations are captured as graphs; None for no graphs.

@@ -31,8 +31,8 @@ class Observer(Config):
         Args:
             folder: of the run's results; the observer may write its own files there.
             definition: the content of ``run.json``.
-            step: iterations made so far: 0, or the step of the checkpoint. Later steps are trained and evaluated
-                again, so what was kept of them must be removed. The evaluation at ``step`` itself may be repeated.
+            step: iterations made so far: 0, or the step of the checkpoint. Delete what you
+                kept of later steps: they run again. The evaluation at ``step`` itself may be repeated.
         """
 
     def on_step(self, step: int) -> None:

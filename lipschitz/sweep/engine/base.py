@@ -10,7 +10,7 @@ from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.site import Site
 
 Measurement = Callable[[Job, Callable[[dict[str, Any]], None]], None]
-"""Measures something of a job. It gives what it found to its second argument, which it may call several times."""
+"""Measure a job. Pass each result to the second argument; the last one counts."""
 
 
 class Progress(Protocol):
@@ -23,7 +23,7 @@ class Progress(Protocol):
         """The run of ``job`` has reached ``step``."""
 
     def warned(self, line: str) -> None:
-        """Something happened that costs no result."""
+        """A warning; no result is lost."""
 
     def returned(self, job: Job) -> None:
         """``job`` was taken back from its worker; it waits to be started again from its checkpoint."""
@@ -46,7 +46,7 @@ class Engine(Config):
         ``job.device`` is that of the worker that it is given to (`dataclasses.replace`).
 
         Raises:
-            KeyboardInterrupt: as it came, once all workers have stopped with a checkpoint of each of their runs.
+            KeyboardInterrupt: re-raised after all workers have written checkpoints.
         """
 
     @abstractmethod

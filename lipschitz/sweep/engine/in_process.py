@@ -13,14 +13,14 @@ from lipschitz.sweep.engine.worker import Worker
 def train(job: Job, progress: Progress) -> Job | None:
     """Train ``job.run`` to its end in this process. Call it from the main thread.
 
-    On Ctrl-C or SIGTERM the run stops after the step in hand, with a checkpoint.
+    On Ctrl-C or SIGTERM the run stops after the current step or replay, with a checkpoint.
 
     Returns:
         None once the run is over; or a job to train instead, in a new process, where the iterations could not be
         captured as a CUDA graph.
 
     Raises:
-        KeyboardInterrupt: as it came, once the run has stopped.
+        KeyboardInterrupt: re-raised after the run has written its checkpoint.
     """
     set_up_torch()
     channel = _ProgressChannel(job, progress)

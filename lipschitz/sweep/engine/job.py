@@ -33,7 +33,7 @@ class Job:
     timed_on: str = ""
     """Kind of device whose timings count: that of the site's first device, not of the job's."""
     pack: int = 1
-    """How many runs like this one share a worker; a run with a pack of one has a worker to itself."""
+    """Number of runs per worker; 1: a worker alone."""
     captures: bool = True
     """Whether iterations are captured as a CUDA graph, on a device that has them."""
 

@@ -113,7 +113,7 @@ class Dispatcher:
         """Run all jobs.
 
         Raises:
-            KeyboardInterrupt: as it came, once the workers have stopped after the step, or replay, in hand.
+            KeyboardInterrupt: re-raised after all workers have written checkpoints.
         """
         try:
             while self.has_work():

@@ -16,7 +16,7 @@ ALLOWED = "allowed: auto, cpu, cuda, cuda:0, cuda:0,2"
 
 @dataclass(frozen=True)
 class Site:
-    """Where and how runs are made. It is no part of a run: on another site a run keeps its id and its definition.
+    """Where and how runs are made. Not part of a run: on another site its id stays the same.
 
     The command line builds it once and hands it whole to the engine, and every `Job` holds it. A new setting of the
     site is a field here, an option of ``lipschitz sweep`` in `lipschitz.cli`, and the code that reads the field.

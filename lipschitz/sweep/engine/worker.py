@@ -30,7 +30,7 @@ POLL_SECONDS = 0.2
 
 
 def work(job: Job, channel: Connection) -> None:
-    """Train ``job.run`` to its end from its last checkpoint, and in turn with it the jobs that the channel brings.
+    """Train ``job.run``, and take turns with jobs received on the channel.
 
     The worker receives further jobs, and None once there are no more. It sends
 
@@ -41,7 +41,7 @@ def work(job: Job, channel: Connection) -> None:
       captured as a CUDA graph, for the reason;
     - ("leaving",): the worker is about to exit, and makes no run that it still has or receives.
 
-    On SIGTERM all runs stop after the step, or replay, in hand, with a checkpoint. The error of a run is written to its
+    On SIGTERM all runs stop after the current step or replay, with a checkpoint. The error of a run is written to its
     ``error.txt``, and the other runs continue.
     """
     prepare_process()
@@ -91,7 +91,7 @@ class _Progress(Observer):
         self._channel, self._run_id = channel, run_id
 
     def on_step(self, step: int) -> None:
-        """Send the step; if the engine is gone, this process ends as well, and nobody needs it."""
+        """Send the step. If the engine has ended, this process ends too."""
         with suppress(OSError):
             self._channel.send(("step", self._run_id, step))
 
@@ -108,7 +108,7 @@ class Worker:
         self._streams: list[torch.cuda.Stream] = []
 
     def stop(self) -> None:
-        """Let all runs stop after the step, or replay, in hand, with a checkpoint."""
+        """Let all runs stop after the current step or replay, with a checkpoint."""
         self._stopping.set()
 
     def run(self, first: Job) -> None:

@@ -54,9 +54,9 @@ def groups_to_time(jobs: Sequence[Job], folder: SweepFolder) -> list[list[Job]]:
 def time_configurations(groups: Sequence[Sequence[Job]], engine: Engine, progress: Progress) -> None:
     """Time all groups one after the other, on a device that is otherwise idle, `ROUNDS` times.
 
-    In each round another configuration of a group is the first. A configuration that lacks a round counts as not timed;
-    timings are written after the last round. On CUDA each configuration is first captured as a CUDA graph, and
-    measured with growing numbers of runs at once, unless the site says how many share a worker.
+    Each round starts with another configuration. One that misses a round is not timed. Timings are written after the
+    last round. On CUDA each configuration is first captured as a CUDA graph, and measured with growing numbers of runs
+    at once, unless the site says how many share a worker.
     """
     rounds: dict[str, list[Round]] = {}
     packs: dict[str, dict[str, Any]] = {}
