@@ -1,4 +1,4 @@
-"""Base class of data sets of points in the plane, sampled on the device."""
+"""A distribution of points in the plane, sampled on the device, and its hash; mixtures of Gaussians."""
 
 import hashlib
 import json

@@ -10,18 +10,23 @@ from lipschitz.datasets.base import Dataset
 from lipschitz.datasets.point_data import PointData, gaussian_mixture, hash_numbers, square_extent
 
 
-class EightGaussians(Dataset):
-    """Eight equal Gaussians of standard deviation 0.02 on a circle of radius 2, both divided by 1.414."""
+class PointDataset(Dataset):
+    """Base class of data sets of points in the plane."""
 
-    named = "eight_gaussians"
-    source = "Gulrajani et al. 2017, arXiv:1704.00028, Fig. 1b"
     kind = "points"
-    has_modes = True
 
     @property
     def shape(self) -> tuple[int, ...]:
         """``(2,)``."""
         return (2,)
+
+
+class EightGaussians(PointDataset):
+    """Eight equal Gaussians of standard deviation 0.02 on a circle of radius 2, both divided by 1.414."""
+
+    named = "eight_gaussians"
+    source = "Gulrajani et al. 2017, arXiv:1704.00028, Fig. 1b"
+    has_modes = True
 
     def load(self, data_root: Path | None, device: torch.device) -> PointData:
         """Return the distribution; ``data_root`` is not read."""
@@ -32,7 +37,7 @@ class EightGaussians(Dataset):
         return gaussian_mixture(centers.float().to(device), std * scale, numbers)
 
 
-class TwentyFiveGaussians(Dataset):
+class TwentyFiveGaussians(PointDataset):
     """Equal Gaussians of standard deviation 0.05 on a 5 x 5 grid of spacing 2, both divided by 2.828.
 
     The paper's code shuffles a fixed draw of 100,000 points, 4,000 a mode; here every point is a new draw.
@@ -40,13 +45,7 @@ class TwentyFiveGaussians(Dataset):
 
     named = "twenty_five_gaussians"
     source = "Gulrajani et al. 2017, arXiv:1704.00028, Fig. 1b"
-    kind = "points"
     has_modes = True
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """``(2,)``."""
-        return (2,)
 
     def load(self, data_root: Path | None, device: torch.device) -> PointData:
         """Return the distribution; ``data_root`` is not read."""
@@ -60,7 +59,7 @@ class TwentyFiveGaussians(Dataset):
 NOISE, SCALE = 0.25, 1 / 7.5
 
 
-class SwissRoll(Dataset):
+class SwissRoll(PointDataset):
     """The spiral t (cos t, sin t), t uniform in [3π/2, 9π/2], with noise of standard deviation 0.25, divided by 7.5.
 
     scikit-learn's ``make_swiss_roll`` without its middle coordinate.
@@ -68,12 +67,6 @@ class SwissRoll(Dataset):
 
     named = "swiss_roll"
     source = "Gulrajani et al. 2017, arXiv:1704.00028, Fig. 1b"
-    kind = "points"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """``(2,)``."""
-        return (2,)
 
     def load(self, data_root: Path | None, device: torch.device) -> PointData:
         """Return the distribution; ``data_root`` is not read."""

@@ -1,32 +1,32 @@
 """Metrics of points in the plane: exact W1, and coverage of the modes of a mixture."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from lipschitz.metrics.base import Metric
-from lipschitz.metrics.context import MAX_W1_SAMPLES, PointContext
+from lipschitz.metrics.base import Judged, Metric
+from lipschitz.metrics.context import MAX_W1_SAMPLES, ImageContext, PointContext
 
 if TYPE_CHECKING:
-    from lipschitz.metrics.samples import PointSamples
+    from lipschitz.metrics.samples import ClassifierSamples, PointSamples
 
 
 class W1(Metric):
     """Exact 1-Wasserstein distance between generated and held-out real points, equally many of each."""
 
     named = "w1"
-    judges = "points"
+    judges: ClassVar[Judged] = "points"
     title = "W1 to held-out data"
     better = "lower"
     source = "Villani 2009, Optimal Transport, definition 6.1"
     order = 1
 
-    def measure(self, samples: "PointSamples") -> float:
-        """Return W1 between the first `MAX_W1_SAMPLES` points of each."""
+    def measure(self, samples: "PointSamples | ClassifierSamples") -> float:
+        """Return W1 between the first `MAX_W1_SAMPLES` samples of each."""
         from lipschitz.metrics.wasserstein import wasserstein1
 
         return wasserstein1(samples.generated[:MAX_W1_SAMPLES], samples.real[:MAX_W1_SAMPLES])
 
-    def protocol(self, context: PointContext) -> dict[str, Any]:
-        """Return the facts with the number of points that are compared."""
+    def protocol(self, context: PointContext | ImageContext) -> dict[str, Any]:
+        """Return the facts with the number of samples that are compared."""
         n = min(context.samples, MAX_W1_SAMPLES)
         return context.facts() | {"n_real": n, "n_fake": n}
 
