@@ -58,15 +58,17 @@ def folder_of(info: ValidationInfo) -> Path:
     return Path((info.context or {}).get("folder", Path()))
 
 
-def config_of(point: ExtensionPoint[C], entry: Any, folder: Path = Path()) -> C:
+def config_of(point: ExtensionPoint[C], entry: Any, folder: Path = Path(), more: Iterable[str] = ()) -> C:
     """Return the config that ``entry`` names; a relative path to a file starts from ``folder``.
+
+    ``more`` are further names that an error may propose.
 
     Raises:
         PydanticCustomError: the name is unknown, the class cannot be loaded, or a field is wrong.
     """
     name, fields = _name_and_fields(point.noun, entry)
     try:
-        kind = point.called(name, folder)
+        kind = point.called(name, folder, more)
     except InputError as error:
         raise entry_error(str(error)) from None
     return fields_of(kind, kind.name(), fields, folder)

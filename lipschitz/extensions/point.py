@@ -89,10 +89,11 @@ class ExtensionPoint(Mapping[str, type[C]]):
     def __len__(self) -> int:
         return len(self.catalogue)
 
-    def called(self, name: str, folder: Path = Path()) -> type[C]:
+    def called(self, name: str, folder: Path = Path(), more: Iterable[str] = ()) -> type[C]:
         """Return the class that a sweep file calls ``name``: from the catalogue, or ``path/to/file.py:ClassName``.
 
-        A relative path starts from ``folder``. Naming a file runs its code.
+        A relative path starts from ``folder``. Naming a file runs its code. ``more`` are further names that an error
+        may propose.
 
         Raises:
             InputError: there is no such class, it cannot be loaded, or its name is taken by another class.
@@ -104,7 +105,7 @@ class ExtensionPoint(Mapping[str, type[C]]):
         reference = _REFERENCE.fullmatch(name)
         if reference is None:
             raise InputError(
-                f"unknown {self.noun} '{name}'; {nearest(name, self.catalogue)}, or path/to/file.py:ClassName"
+                f"unknown {self.noun} '{name}'; {nearest(name, [*more, *self.catalogue])}, or path/to/file.py:ClassName"
             )
         kind = self._from_file(folder / reference[1], reference[2])
         taken = [other for other, known in self.own.items() if kind.name() in (other, known.__name__)]

@@ -30,7 +30,7 @@ class Setting(Config):
 
     optimiser: Annotated[
         Optimiser, *entry_of(OPTIMISERS, Optimiser.entry), AfterValidator(_without_fields_of_settings)
-    ] = Adam()
+    ] = Field(default=Adam(), json_schema_extra={"default": Adam.name()})
     """Optimiser: adam (arXiv:1412.6980), or rmsprop as in the WGAN paper (arXiv:1701.07875, Algorithm 1)."""
     lr: PositiveFloat = 2e-4
     """Learning rate α."""

@@ -16,6 +16,7 @@ from lipschitz.extensions.point import ExtensionPoint
 from lipschitz.sweep.definition.axes import ConstraintEntry, json_schema
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.sweep_file import load_sweep
+from lipschitz.tasks.settings import Setting
 
 
 @pytest.fixture(autouse=True)
@@ -139,3 +140,8 @@ def test_the_schema_takes_a_file_wherever_it_takes_a_name() -> None:
 def test_a_relative_path_starts_from_the_sweep_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")
     assert runs_of(folder, "[mine.py:Decay]")[0].labels()["constraint"] == "Decay"
+
+
+def test_the_schema_writes_the_default_optimiser_as_a_sweep_file_does() -> None:
+    (fields,) = [one for one in json_schema()["properties"]["settings"]["items"]["anyOf"] if "properties" in one]
+    assert fields["properties"]["optimiser"]["default"] == Setting().optimiser.entry()

@@ -50,13 +50,7 @@ def _setting(entry: Any, info: ValidationInfo) -> Setting:
 
 
 def _model(entry: Any, info: ValidationInfo) -> Model | Literal["auto"]:
-    if isinstance(entry, str) and entry not in MODELS and ".py" not in entry:
-        if entry != "auto":
-            raise entry_error(
-                f"unknown model '{entry}'; {nearest(entry, [*MODELS, 'auto'])}, or path/to/file.py:ClassName"
-            )
-        return "auto"
-    return config_of(MODELS, entry, folder_of(info))
+    return "auto" if entry == "auto" else config_of(MODELS, entry, folder_of(info), ["auto"])
 
 
 def _constraints(entry: Any, info: ValidationInfo) -> tuple[Constraint, ...]:

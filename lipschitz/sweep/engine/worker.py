@@ -239,7 +239,7 @@ class Worker:
     def _make_room(self, failed: ActiveRun, why: str) -> None:
         """Give back the run that ran out of memory and the last of the others, until half of the runs are left."""
         if len(self._runs) == 1:
-            failed.job.folder.fail(f"out of memory, alone in its process:\n{why}")
+            failed.job.folder.fail(f"out of memory, with no other run in the process:\n{why}")
             self._end(failed)
             return
         limit = len(self._runs) // 2
@@ -254,7 +254,7 @@ class Worker:
         self._channel.send(("leaving",))
         count = len(self._runs)
         if error.lacked_memory and count == 1:
-            failed.job.folder.fail(f"out of memory, alone in its process: {error}")
+            failed.job.folder.fail(f"out of memory, with no other run in the process: {error}")
             self._end(failed)
         else:
             others = [active for active in self._runs if active is not failed]

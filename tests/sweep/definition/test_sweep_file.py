@@ -96,6 +96,7 @@ WRONG = {
     "an unknown constraint": ("spectral_normalization]", "spectral_normalisation]", 5, ["constraints[1]", "did you mean 'spectral_normalization'?"]),
     "an unknown dataset": ("[eight_gaussians]", "[eight_gausians]", 3, ["datasets[0]", "did you mean 'eight_gaussians'?"]),
     "an unknown model": ("{mlp: {width: 8, depth: 1}}", "mpl", 4, ["models[0]", "unknown model 'mpl'"]),
+    "a misspelt auto": ("{mlp: {width: 8, depth: 1}}", "aut", 4, ["models[0]", "did you mean 'auto'?"]),
     "an unknown metric": ("gradient_samples: 8", "select: w2", 8, ["evaluation.select", "unknown metric 'w2'", "w1"]),
     "an unknown task": ("task: generation", "task: generatoin", 2, ["task", "generation"]),
     "an unknown loss": ("seeds:", "losses: [hing]\n    seeds:", 6, ["losses[0]", "did you mean 'hinge'?"]),

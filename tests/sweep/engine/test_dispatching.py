@@ -151,7 +151,7 @@ def test_what_happens_once_costs_no_run_anything(
 @pytest.mark.parametrize(
     ("what", "why"),
     [
-        ("out_of_memory", "out of memory, alone in its process"),
+        ("out_of_memory", "out of memory, with no other run in the process"),
         ("dies", "the worker died (signal 9) and left no error message"),
         ("loses_the_device", "device-side assert triggered"),
     ],
