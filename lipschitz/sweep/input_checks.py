@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
-from lipschitz.datasets.base import Dataset, ImageData
-from lipschitz.errors import InputError
+from lipschitz.datasets.base import Data, Dataset, ImageData, PairData
+from lipschitz.errors import InputError, first_line, printable
+from lipschitz.extensions.origin import origin_of
 from lipschitz.features.inception import read_weights
 from lipschitz.features.inception_weights import weights_file
 from lipschitz.features.protocols import SPLITS
@@ -24,13 +25,13 @@ def check_data(
     """Load each data set of the sweep once; return its SHA-256 by label. ``warn`` is told what a user should know.
 
     Raises:
-        InputError: one is missing or broken, has fewer images than an evaluation or a protocol needs, or holds out
-            nothing but training images.
+        InputError: one is missing or broken, does not fit into memory, has fewer images than an evaluation or a
+            protocol needs, or holds out nothing but training images; a class from outside the package raises an error.
     """
     datasets: dict[str, Dataset] = {run.dataset.label(): run.dataset for run in sweep.runs}
     hashes = {}
     for label, dataset in datasets.items():
-        data = dataset.load(data_root, torch.device("cpu"))
+        data = _load(label, dataset, data_root)
         hashes[label] = data.hash
         if isinstance(data, ImageData):
             for line in _check_images(label, data):
@@ -40,6 +41,23 @@ def check_data(
             assert isinstance(data, ImageData)
             protocol.check(label, data.sizes)
     return hashes
+
+
+def _load(label: str, dataset: Dataset, data_root: Path | None) -> Data | PairData:
+    try:
+        data = dataset.load(data_root, torch.device("cpu"))
+        if not isinstance(data.hash, str):
+            raise TypeError(f"hash is no text but {type(data.hash).__name__}")
+    except InputError:
+        raise
+    except Exception as error:
+        # torch has no type of its own for this on a CPU.
+        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+            raise InputError(f"{label}: does not fit into memory") from error
+        if origin_of(type(dataset)) is None:
+            raise
+        raise InputError(f"{label}: cannot be loaded: {printable(first_line(error, with_type=True))[:120]}") from error
+    return data
 
 
 def _check_images(label: str, data: ImageData) -> list[str]:

@@ -76,22 +76,45 @@ def test_some_images_that_are_trained_on_are_counted(tmp_path: Path) -> None:
     assert checked(tmp_path, TWO_FILES) == []
 
 
-def test_a_class_of_a_file_of_yours_is_checked_too(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(
-        "import torch\n"
-        "from lipschitz.datasets.base import Dataset, ImageData\n"
-        "from lipschitz.datasets.images.split import Split\n"
-        "class Mine(Dataset):\n"
-        "    source = 'me'\n"
-        "    kind = 'images'\n"
-        "    shape = property(lambda self: (1, 8, 8))\n"
-        "    classes = property(lambda self: 2)\n"
-        "    def load(self, data_root, device):\n"
-        "        split = Split(torch.arange(4 * 64, dtype=torch.uint8).view(4, 1, 8, 8), torch.arange(4) % 2)\n"
-        "        return ImageData.load(split, split, device, 2)\n"
-    )
-    with pytest.raises(InputError, match=r"Mine: all 4 held-out images are also training images"):
+MINE = """\
+import torch
+from lipschitz.datasets.base import Dataset, ImageData
+from lipschitz.datasets.images.split import Split
+
+class Mine(Dataset):
+    source = "me"
+    kind = "images"
+    shape = property(lambda self: (1, 8, 8))
+    classes = property(lambda self: 2)
+
+    def load(self, data_root, device):
+        split = Split(torch.arange(4 * 64, dtype=torch.uint8).view(4, 1, 8, 8), torch.arange(4) % 2)
+        return ImageData.load(split, split, device, 2)
+"""
+LAST = "return ImageData.load(split, split, device, 2)"
+
+
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        (LAST, "all 4 held-out images are also training images"),
+        (
+            "return ImageData.load(split, split, device)",
+            "cannot be loaded: ValueError: training images: labels and the",
+        ),
+        ("return None", "cannot be loaded: AttributeError: 'NoneType' object has no attribute 'hash'"),
+        ("return device", "cannot be loaded: AttributeError: "),
+        ("raise KeyError('\\x1b' * 500 + '\\n')", r"cannot be loaded: KeyError: '(\\x1b)+"),
+        ("raise MemoryError", "does not fit into memory$"),
+        ("torch.empty(2**60)", "does not fit into memory$"),
+    ],
+)
+def test_a_class_of_a_file_of_yours_is_checked_too(tmp_path: Path, last: str, message: str) -> None:
+    (tmp_path / "mine.py").write_text(MINE.replace(LAST, last))
+    with pytest.raises(InputError, match=r"^Mine: " + message) as error:
         checked(tmp_path, '"mine.py:Mine"')
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 200 + len(str(tmp_path))
 
 
 @pytest.mark.parametrize(("n", "held_out"), [(1, 4), (4, 1), (0, 4), (4, 0)])
