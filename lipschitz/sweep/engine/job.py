@@ -1,6 +1,6 @@
 """A job: a run to be made, on a site and a device; what an engine dispatches to a worker."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Job:
     """Number of runs per worker; 1: a worker alone."""
     captures: bool = True
     """Whether iterations are captured as a CUDA graph, on a device that has them."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the data and of the networks that judge the run, as the sweep found them; see `inputs_of`."""
 
     @property
     def folder(self) -> RunFolder:
