@@ -70,6 +70,16 @@ def read(path: Path) -> dict[str, Any]:
     return state
 
 
+def steps_of(path: Path, run: str) -> int | None:
+    """Return the number of steps of the run ``run`` that its checkpoint ``path`` holds; None if it is not usable."""
+    try:
+        state = read(path)
+        check(state, {**state["identity"], "run": run}, state["steps"])
+    except (OSError, Unusable, KeyError, TypeError):
+        return None
+    return int(state["steps"])
+
+
 def check(state: Mapping[str, Any], identity: Mapping[str, str], steps: int) -> None:
     """Check that a state is one of the run with this ``identity`` and number of ``steps``, and whole.
 

@@ -16,6 +16,7 @@ from lipschitz.sweep.store import OVER, RunFolder, SweepFolder
 from lipschitz.sweep.timing.timing_files import iteration_ms
 from lipschitz.tasks.precision import check_device
 from lipschitz.tasks.terms import Terms
+from lipschitz.training.checkpoint import steps_of
 from lipschitz.training.task import Task
 
 
@@ -66,7 +67,11 @@ class Job:
             return int(folder.definition()["steps"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             # With other steps than it began with, a resumed run would differ from an undisturbed one.
-            if folder.checkpoint.exists() or folder.previous_checkpoint.exists():
+            kept = [path for path in (folder.checkpoint, folder.previous_checkpoint) if path.exists()]
+            for path in kept:
+                if steps := steps_of(path, self.run.id):
+                    return steps
+            if kept:
                 raise InputError(
                     f"{folder.path / 'run.json'}: cannot be read ({type(error).__name__}), and it holds the number of "
                     "steps of the checkpoint beside it; put it back, or remove the run's folder to start again"
