@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -95,19 +95,19 @@ class RunFolder:
         result.pop(HASHES, None)
         return result
 
-    def finish(self, result: dict[str, Any], arrays: dict[str, np.ndarray], records: str | None = None) -> None:
+    def finish(
+        self, result: dict[str, Any], arrays: dict[str, np.ndarray], hashes: Mapping[str, str] | None = None
+    ) -> None:
         """Write ``samples.npz``, then ``result.json``, and remove the error of an earlier try.
 
-        ``records`` is the SHA-256 of the records as they were written; by default it is that of the file.
+        ``hashes`` are the SHA-256 of other files of the run as they were written, by name; by default the records'.
         """
-        hashes = {}
+        hashes = dict(hashes or ({self._records.name: sha256_of_file(self._records)} if self._records.exists() else {}))
         if arrays:
             content = io.BytesIO()
             np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
             write_atomically(self._samples, lambda file: file.write(content.getbuffer()))
             hashes[self._samples.name] = hashlib.sha256(content.getbuffer()).hexdigest()
-        if self._records.exists():
-            hashes[self._records.name] = records or sha256_of_file(self._records)
         write_json(self._result, sealed({**result, HASHES: hashes}, self._named(self._result)))
         self.error.unlink(missing_ok=True)
 

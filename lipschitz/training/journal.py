@@ -42,8 +42,10 @@ class RunFiles(Protocol):
     def cut_records(self, size: int) -> None:
         """Remove what follows the first ``size`` bytes of the records."""
 
-    def finish(self, result: dict[str, Any], arrays: dict[str, np.ndarray], records: str | None = None) -> None:
-        """Write the arrays and the result: the run is finished; ``records`` is the SHA-256 of its records."""
+    def finish(
+        self, result: dict[str, Any], arrays: dict[str, np.ndarray], hashes: Mapping[str, str] | None = None
+    ) -> None:
+        """Write the arrays and the result: the run is finished; ``hashes`` are the SHA-256 of other files by name."""
 
 
 class Journal(Observer):
@@ -124,7 +126,8 @@ class Journal(Observer):
 
     def on_end(self, result: dict[str, Any]) -> None:
         """Write arrays and result."""
-        self._files.finish(result, self._arrays, self._digest.hexdigest())
+        hashes = {"records.jsonl": self._digest.hexdigest()} if self._size else {}
+        self._files.finish(result, self._arrays, hashes)
 
 
 def json_values(values: dict[str, float]) -> dict[str, JsonValue]:

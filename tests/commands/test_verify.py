@@ -35,6 +35,9 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         trainer = Trainer(Counter(), run, steps=200, every=50, identity={"run": name, **inputs})
         for _ in zip(range(3 if seed else 9), trainer.run(), strict=False):
             pass
+        # Also of the run that is finished.
+        trainer.save()
+        trainer.save()
     return folder.path
 
 

@@ -1,6 +1,7 @@
 """Data that change while a sweep is stopped, or between two of its runs, are refused in one line."""
 
 import json
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -85,22 +86,30 @@ def job_in(folder: Path, **fields: Any) -> Job:
     return Job(run, folder / "out", Site(("cpu",), folder, checkpoint_seconds=0.0), "cpu", {}, **fields)
 
 
-def trained(job: Job) -> list[str]:
+class Stopping(ProgressLog):
+    """Stops the run at step 10, as the end of a cluster's job does."""
+
+    def stepped(self, job: Job, step: int) -> None:
+        if step == 10:
+            signal.raise_signal(signal.SIGTERM)
+
+
+def trained(job: Job, progress: ProgressLog | None = None) -> list[str]:
     """Train a job in this process, and return the warnings."""
-    progress = ProgressLog()
+    progress = progress or ProgressLog()
     train(job, progress)
     return progress.warnings
 
 
-def test_a_run_records_the_hash_of_its_data_and_so_do_checkpoint_and_facts(folder: Path) -> None:
-    expected = hash_numbers({"centre": 1.0})
-    assert swept(folder).returncode == 0
-    for run in runs(folder):
-        result = run.result()
-        assert result is not None
-        assert run.definition()["inputs"] == {"data": expected}
-        assert {facts["data"] for facts in result["protocols"].values()} == {f"SHA-256 {expected[:12]}"}
-        assert checkpoint.read(run.checkpoint)["identity"] == {"run": run.path.name, "data": expected}
+def test_a_run_its_checkpoint_and_its_facts_name_the_data(folder: Path) -> None:
+    job, expected = job_in(folder), hash_numbers({"centre": 1.0})
+    trained(job, Stopping())
+    assert checkpoint.read(job.folder.checkpoint)["identity"] == {"run": job.run.id, "data": expected}
+    assert trained(job) == []
+    result = job.folder.result()
+    assert result is not None
+    assert job.folder.definition()["inputs"] == {"data": expected}
+    assert {facts["data"] for facts in result["protocols"].values()} == {f"SHA-256 {expected[:12]}"}
 
 
 @pytest.mark.parametrize("dry", [False, True])
@@ -149,8 +158,7 @@ def test_data_that_change_after_the_sweep_was_started_fail_the_run(folder: Path)
 
 def test_a_checkpoint_of_other_data_is_not_resumed(folder: Path) -> None:
     job = job_in(folder)
-    trained(job)
-    (job.folder.path / "result.json").unlink()
+    trained(job, Stopping())
     after = put(folder, 2.0)
     first, second, then = trained(job)
     for line in (first, second):

@@ -158,7 +158,7 @@ def test_a_file_of_another_run_is_noticed(tmp_path: Path, name: str) -> None:
 def test_a_record_that_changed_before_the_run_ended_is_noticed(tmp_path: Path) -> None:
     """The hash is that of the records as they were written."""
     folder = finished(tmp_path / "run")
-    folder.finish({"status": "finished"}, {}, records="0" * 64)
+    folder.finish({"status": "finished"}, {}, {"records.jsonl": "0" * 64})
     assert folder.status() == "damaged"
 
 
