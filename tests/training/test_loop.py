@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from counter_task import Counter
 
 from lipschitz.sweep.store import RunFolder
+from lipschitz.training import checkpoint
 from lipschitz.training.loop import SLICE, Trainer
+from lipschitz.training.task import BestStepRule
 
 
 @pytest.fixture
@@ -135,6 +138,30 @@ def test_a_checkpoint_that_knows_more_records_than_there_are_is_not_used(folder:
     assert "bytes of records, found 10; starting again" in warning
     list(again.run())
     assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
+
+
+def test_a_checkpoint_of_another_format_is_not_used(folder: RunFolder) -> None:
+    next(iter(Trainer(Counter(), folder, steps=200, every=50).run()))
+    state = torch.load(folder.checkpoint, weights_only=True)
+    checkpoint.save(state | {"format": checkpoint.FORMAT - 1}, folder.checkpoint, folder.previous_checkpoint)
+    again = Trainer(Counter(), folder, steps=200, every=50)
+    (warning, _) = again.restore()
+    assert "version" in warning
+    assert again.step == 0
+    list(again.run())
+    assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
+
+
+@pytest.mark.parametrize(("better", "step"), [("lower", 100), ("higher", 50)])
+def test_of_equal_values_the_first_step_is_the_best(folder: RunFolder, better: Any, step: int) -> None:
+    # At steps 50, 100, 150 and 200 the metric is 50, 0, 0 and 50.
+    task = Counter()
+    task.selection = BestStepRule("distance", better)
+    task.evaluate = lambda draw: {"distance": {0: 9.0, 100: 0.0, 150: 0.0}.get(int(task.value), 50.0)}  # type: ignore[method-assign]
+    list(Trainer(task, folder, steps=200, every=50).run())
+    result = folder.result()
+    assert result is not None
+    assert result["best"]["step"] == step
 
 
 def test_a_run_that_is_told_to_stop_does_so_after_the_step_in_hand(folder: RunFolder) -> None:
