@@ -16,6 +16,7 @@ from lipschitz.sweep.engine.job import Job, unfinished_jobs
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.folder_lock import locked_folder, refuse_other_definition, write_definition
 from lipschitz.sweep.input_checks import check_data, check_precisions, check_weights
+from lipschitz.sweep.inputs import claim_inputs
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.store import OVER, SweepFolder
 from lipschitz.sweep.timing.estimate import estimate_training_seconds, training_seconds, with_packs
@@ -82,9 +83,13 @@ def show_plan(request: Request, console: Console) -> None:
     for run_id, status in statuses.items():
         console.print(f"{status:9}{run_id}", soft_wrap=True)
     unfinished = sum(status not in OVER for status in statuses.values())
-    missing = [*_errors(request.check_devices, plan)]
-    missing += _errors(check_data, plan, request.site.data_root, lambda line: warn(console, line))
+    data: dict[str, str] = {}
+    missing = [
+        *_errors(request.check_devices, plan),
+        *_errors(lambda: data.update(check_data(plan, request.site.data_root, lambda line: warn(console, line)))),
+    ]
     others = [
+        *_errors(claim_inputs, [], data, folder),
         *_errors(check_weights, plan, request.site.inception_weights),
         *_errors(refuse_other_definition, folder, plan),
     ]
@@ -118,6 +123,7 @@ def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:
             _print_plan(plan, console)
             origin = provenance(request.site.devices, request.site.workers, data, notes)
             jobs = unfinished_jobs(plan, folder, request.site, origin)
+            jobs = claim_inputs(jobs, data, folder)
             write_definition(plan, folder, origin, measures=bool(jobs))
             _time_and_train(jobs, plan, folder, engine, console)
             further = request.plan() if plan.waiting else plan

@@ -115,7 +115,8 @@ class Evaluator:
             floor |= {f"{name}/{EMA}": value for name, value in floor.items()}
             averaged = {"generator": f"moving average of its weights, decay {self._terms.training.ema:g}"}
             protocols |= {f"{name}/{EMA}": facts | averaged for name, facts in protocols.items()}
-        return {"floor": floor, "protocols": protocols}
+        of_data = {name: {**facts, "data": f"SHA-256 {self._data.hash[:12]}"} for name, facts in protocols.items()}
+        return {"floor": floor, "protocols": of_data}
 
     def samples_from_fixed_latents(self, generator: nn.Module) -> Tensor:
         """Return samples of the present generator for the next evaluation, from the same latents in every one."""
