@@ -1,5 +1,6 @@
 """The loop, driven by a task small enough to follow by hand."""
 
+import math
 import time
 from collections.abc import Iterable
 from itertools import count
@@ -12,7 +13,9 @@ from counter_task import Counter
 
 from lipschitz.sweep.store import RunFolder
 from lipschitz.training import checkpoint
+from lipschitz.training.journal import json_values
 from lipschitz.training.loop import SLICE, Trainer
+from lipschitz.training.task import BestStepRule
 
 
 @pytest.fixture
@@ -62,6 +65,7 @@ def test_divergence_ends_the_run_and_keeps_its_records(folder: RunFolder) -> Non
     assert values(folder.records()) == {0: 120, 60: 60}
     result = folder.result()
     assert result is not None
+    assert result.keys() == {"status", "step", "seconds"}, "its last values are those of no step"
     assert result["step"] == 2 * SLICE
 
 
@@ -137,6 +141,50 @@ def test_a_checkpoint_that_knows_more_records_than_there_are_is_not_used(folder:
     assert then.endswith(": starting again; later records are removed")
     list(again.run())
     assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
+
+
+def test_a_checkpoint_of_another_format_is_not_used(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "FORMAT", 4)
+        next(iter(Trainer(Counter(), folder, steps=200, every=50).run()))
+    again = Trainer(Counter(), folder, steps=200, every=50)
+    assert "of format 4, not 3" in again.restore()[0]
+    assert again.step == 0
+    list(again.run())
+    assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
+
+
+@pytest.mark.parametrize(("better", "step"), [("lower", 100), ("higher", 200)])
+def test_the_best_step_is_the_first_of_equal_values_finite_and_of_a_trained_network(
+    folder: RunFolder, better: Any, step: int
+) -> None:
+    curve = {0: -1.0, 50: math.nan, 100: 3.0, 150: 3.0, 200: 7.0, 250: 7.0}
+    if better == "higher":
+        curve[0] = 9.0
+    task = Counter()
+    task.selection = BestStepRule("distance", better)
+    task.evaluate = lambda draw: {"distance": curve[int(task.value)]}  # type: ignore[method-assign]
+    list(Trainer(task, folder, steps=250, every=50).run())
+    result = folder.result()
+    assert result is not None
+    assert result["best"]["step"] == step
+
+
+def test_a_checkpoint_is_due_so_long_after_the_last_one(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, saved = Counter(), []
+    # Each iteration takes a second.
+    monkeypatch.setattr(time, "monotonic", lambda: 1000 + float(task.value))
+    trainer = Trainer(task, folder, steps=500, every=400, checkpoint_seconds=120)
+    write = trainer.save
+    monkeypatch.setattr(trainer, "save", lambda: (saved.append(trainer.step), write()))
+    list(trainer.run())
+    # At each evaluation, and else where a slice ends more than 120 seconds after the last checkpoint.
+    assert saved == [0, 150, 300, 400, 500]
+
+
+def test_values_that_are_not_finite_in_json() -> None:
+    found = json_values({"one": 1.5, "more": math.inf, "less": -math.inf, "none": math.nan})
+    assert found == {"one": 1.5, "more": "inf", "less": None, "none": None}
 
 
 def test_a_run_that_is_told_to_stop_does_so_after_the_step_in_hand(folder: RunFolder) -> None:
