@@ -17,10 +17,11 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
-from fault_injection import files, folders, inputs, machine, methods, processes, references
+from fault_injection import files, folders, hostile_files, machine, methods, processes, references, sweep_files
 from fault_injection.fault import Fault
 from fault_injection.outcome import Outcome
 from fault_injection.table import Row, write
@@ -30,7 +31,9 @@ from lipschitz.sweep.engine.process import PRELOAD
 from lipschitz.sweep.provenance import provenance
 
 FAULTS: list[Fault] = [
-    fault for module in (processes, machine, folders, files, inputs, methods) for fault in module.FAULTS
+    fault
+    for module in (processes, machine, folders, files, sweep_files, hostile_files, methods)
+    for fault in module.FAULTS
 ]
 ALARM, LONGEST = 120, 200.0
 """Seconds after which a try is said to hang, and after which its process is killed."""
@@ -41,14 +44,15 @@ def main() -> None:
     chosen = [fault for fault in FAULTS if _is_chosen(fault, options.only)]
     if not chosen:
         raise SystemExit(f"--only: no fault has such a name; known: {', '.join(fault.name for fault in FAULTS)}")
-    _have_one_thread()
+    torch.set_num_threads(1)
     _import_everything()
     origin = provenance(["cpu"], options.jobs, {})
     rows = []
     with tempfile.TemporaryDirectory(prefix="faults-") as scratch:
         folder = Path(scratch)
         os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
-        _apart(lambda: references.make(folder / "references"))
+        make = partial(references.make, folder / "references", {fault.sweep for fault in chosen})
+        _apart(make) if options.jobs else make()
         for fault in chosen:
             start = time.monotonic()
             outcomes = _tries(fault, folder, options.tries, options.jobs, options.seed)
@@ -156,10 +160,9 @@ def _import_everything() -> None:
 
 def _have_one_thread() -> None:
     """Start again with one thread in each library, if need be: processes are forked from this one."""
-    if os.environ.get("OPENBLAS_NUM_THREADS") != "1" and Path(sys.argv[0]).name == Path(__file__).name:
-        one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    if any(os.environ.get(name) != value for name, value in one.items()):
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **one})
-    torch.set_num_threads(1)
 
 
 def _is_chosen(fault: Fault, only: Sequence[str]) -> bool:
@@ -185,4 +188,5 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    _have_one_thread()
     main()

@@ -84,7 +84,7 @@ def compare(expected: dict[str, dict[str, Any]], found: dict[str, dict[str, Any]
 
 
 def _records(path: Path) -> list[tuple[tuple[Any, Any], str]]:
-    """Return the records as ((step, metric), value). A line that is no record is an item, too, and counts as changed."""
+    """Return the records as ((step, metric), value). A line that is no record counts as changed, too."""
     records = []
     lines = path.read_bytes().splitlines() if path.is_file() else []
     for number, line in enumerate(lines):

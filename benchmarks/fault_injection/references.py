@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -41,15 +42,15 @@ def write_images(path: Path, seed: int = 0, n: int = 40) -> None:
     np.savez(path, images=pixels, labels=np.arange(n) % 2)
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, names: Iterable[str] = SWEEPS) -> None:
     """Make ``<sweep>/whole`` and ``<sweep>/half`` below ``folder``; each holds sweep file, data and ``results/``."""
     from fault_injection.trial import swept
 
-    for name, text in SWEEPS.items():
+    for name in names:
         for state in ("whole", "half"):
             place = folder / name / state
             place.mkdir(parents=True)
-            (place / f"{name}.yaml").write_text(text)
+            (place / f"{name}.yaml").write_text(SWEEPS[name])
             write_images(place / "data.npz")
             os.environ["FAULTS_STOP"] = STOPS[name] if state == "half" else ""
             done = swept(place, name)

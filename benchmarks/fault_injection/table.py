@@ -23,24 +23,25 @@ SHOWN = 160
 
 EXPLANATION = """\
 [table.md](table.md) and [table.csv](table.csv) have a row for each fault. A try copies a tiny sweep, new, half-way or
-finished (points: three methods, 160 steps; or 8x8 images of noise: two seeds, 20 steps), and disturbs it at a moment or
-place that is drawn from the number of the try. It then does what a user would do: read the message, mend what it names,
-and run the command again. At the end every run is compared with an undisturbed sweep of the same file.
+finished (points: three methods, 160 steps; or 8x8 images of noise: two seeds, 20 steps), and disturbs it at a moment
+or place that is drawn from the number of the try. It then does what a user would do: read the message, mend what it
+names, and run the command again. At the end every run is compared with an undisturbed sweep of the same file.
 
-- **lost, doubled, changed**: records (step, metric, value), fields of results and definitions, and arrays of samples that
-  differ from the undisturbed sweep in any bit. Times are not compared.
-- **happened**: *equal*: done or resumed without help; *accepted*: an input that is harmless was taken; *refused*: exit
-  code 2 with one line; *failed alone*: a run failed, and the others are equal; *stopped*: the sweep stopped with one line;
-  *named*: the damage was named by sweep, status, report or verify; *waited*: it said for whom it waits. Except for the
-  first two, the mending that the line asks for follows, and then the comparison. *silent*, *hung*, *exit N*: none of these.
-- **tracebacks**: on stdout or stderr. **unclear**: messages of more than 200 characters besides paths and ids of runs, or
-  with control characters.
-- **allowed**: what may happen, stated in the script before the tries. **as allowed**: whether every try did, with nothing
-  lost, doubled or changed, without a traceback, and with clear messages only.
+- **lost, doubled, changed**: records (step, metric, value), fields of results and definitions, and arrays of samples
+  that differ from the undisturbed sweep in any bit. Times are not compared.
+- **happened**: *equal*: done or resumed without help; *accepted*: an input that is harmless was taken; *refused*:
+  exit code 2 with one line; *failed alone*: a run failed, and the others are equal; *stopped*: the sweep stopped with
+  one line; *named*: the damage was named by sweep, status, report or verify; *waited*: it said for whom it waits.
+  Except for the first two, the mending that the line asks for follows, and then the comparison. *silent*, *hung*,
+  *exit N*: none of these.
+- **tracebacks**: on stdout or stderr. **unclear**: messages of more than 200 characters besides paths and ids of
+  runs, or with control characters.
+- **allowed**: what may happen, stated in the script before the tries. **as allowed**: whether every try did, with
+  nothing lost, doubled or changed, without a traceback, and with clear messages only.
 
-Processes are real: parents, fork servers and workers. They are forked from a process that has imported everything, so that
-a try takes seconds; "SIGINT in the first seconds" starts the interpreter anew. Faults of files are tried in one process.
-Linux only.
+Processes are real: parents, fork servers and workers. They are forked from a process that has imported everything, so
+that a try takes seconds; "SIGINT in the first seconds" starts the interpreter anew. Faults of files are tried in one
+process. Linux only.
 """
 
 

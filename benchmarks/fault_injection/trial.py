@@ -1,4 +1,4 @@
-"""One try of a fault, in a folder of its own: disturb a sweep, do what a user would, and compare with no disturbance."""
+"""One try of a fault, in a folder of its own: disturb a sweep, do what a user would, and compare the results."""
 
 import random
 import shutil
