@@ -125,7 +125,13 @@ FACTS = {
     "class_share": {"features": "a classifier", "quantisation": "8 bit", "n_fake": N},
     # 20 other real images take the place of 24 generated ones in the floor.
     "fid": COMPARED | {"n_real": N, "n_fake": N, "n_floor": 20},
-    "inception_score": {"protocol": "x", "layer": "1,008 classes without bias", "n_fake": N, "splits": 2, "n_floor": 20},
+    "inception_score": {
+        "protocol": "x",
+        "layer": "1,008 classes without bias",
+        "n_fake": N,
+        "splits": 2,
+        "n_floor": 20,
+    },
     "kid": COMPARED | {"subsets": 1},
     **dict.fromkeys(("precision", "recall", "density", "coverage"), COMPARED | {"neighbour": 5}),
 }

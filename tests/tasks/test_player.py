@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lipschitz.tasks.player import Player
+from lipschitz.tasks.player import Player, players_are_finite
 from lipschitz.tasks.settings import Setting
 
 CPU = torch.device("cpu")
@@ -46,3 +46,19 @@ def test_options_of_the_optimiser_stay_those_of_this_process(decay: str) -> None
     for one, other in zip(ours.net.parameters(), theirs.net.parameters(), strict=True):
         assert torch.equal(one, other)
         assert torch.equal(ours.optimiser.state[one]["exp_avg"], theirs.optimiser.state[other]["exp_avg"])
+
+
+@pytest.mark.parametrize("where", ["nothing", "loss", "weight", "buffer"])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_losses_weights_and_buffers_must_be_finite(where: str, value: float) -> None:
+    players = [Player(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)), Setting(), CPU) for _ in "ab"]
+    net = players[1].net
+    tensors = {"weight": net[0].weight, "buffer": net[1].running_var}  # type: ignore[index]
+    for player in players:
+        player.losses.write(torch.tensor(1.0))
+    assert players_are_finite(players)
+    if where == "loss":
+        players[1].losses.write(torch.tensor(value))
+    elif where != "nothing":
+        tensors[where].detach().fill_(value)
+    assert players_are_finite(players) == (where == "nothing")

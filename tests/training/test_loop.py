@@ -52,6 +52,13 @@ def test_last_is_the_final_state_and_best_is_measured_afresh(folder: RunFolder) 
     assert samples["samples"] == 200, "the arrays show the last networks, not the best"
 
 
+def test_a_task_keeps_what_the_next_evaluation_needs_after_each_scheduled_one(folder: RunFolder) -> None:
+    task, kept = Counter(), []
+    task.keep_for_next_evaluation = lambda: kept.append((int(task.value), task.draws[-1]))  # type: ignore[method-assign]
+    list(Trainer(task, folder, steps=200, every=60).run())
+    assert kept == [(step, f"step {step}") for step in (0, 60, 120, 180, 200)]
+
+
 def test_every_step_is_told_how_far_the_run_is(folder: RunFolder) -> None:
     task = Counter()
     list(Trainer(task, folder, steps=120, every=50).run())

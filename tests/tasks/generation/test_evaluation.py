@@ -57,6 +57,14 @@ def test_the_places_by_hand(task: GANTraining, monkeypatch: pytest.MonkeyPatch) 
     assert places["noise"].min() < 0 < places["noise"].max()
 
 
+def test_samples_of_a_protocol_come_in_batches_of_the_number_that_is_asked_for(
+    task: GANTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "BATCH", 5)
+    batches = task._evaluator._batches(task.generator, 12, stream(SEED, "x"))
+    assert [len(batch) for batch in batches] == [5, 5, 2]
+
+
 def test_the_search_has_a_stream_of_its_seed_and_draw(task: GANTraining, monkeypatch: pytest.MonkeyPatch) -> None:
     for draw in ("step 0", "best"):
         _, search = measured(task, draw, monkeypatch)
