@@ -22,6 +22,15 @@ def test_the_newest_is_loaded_and_the_one_before_is_kept(paths: tuple[Path, Path
     assert sorted(path.name for path in paths[0].parent.iterdir()) == ["checkpoint.prev.pt", "checkpoint.pt"]
 
 
+def test_what_a_crash_between_two_links_left_is_no_obstacle(paths: tuple[Path, Path]) -> None:
+    checkpoint.save({"step": 1}, *paths)
+    paths[1].with_name(f".{paths[1].name}").write_bytes(b"left over")
+    checkpoint.save({"step": 2}, *paths)
+    assert checkpoint.load(*paths) == ({"step": 2}, [])
+    assert torch.load(paths[1], weights_only=True) == {"step": 1}
+    assert len(list(paths[0].parent.iterdir())) == 2
+
+
 @pytest.mark.parametrize("damage", ["truncated", "empty", "garbage", "torn"])
 def test_a_broken_one_is_named_and_the_one_before_it_loaded(paths: tuple[Path, Path], damage: str) -> None:
     for step in (1, 2):

@@ -65,6 +65,17 @@ def test_every_step_is_told_how_far_the_run_is(folder: RunFolder) -> None:
     assert task.progress == [step / 120 for step in range(120)]
 
 
+def test_a_resumed_run_is_told_how_far_it_is(folder: RunFolder) -> None:
+    list(Trainer(Counter(), folder, steps=120, every=50).run(iter([False] * 20 + [True] * 9).__next__))
+    task = Counter()
+    again = Trainer(task, folder, steps=120, every=50)
+    again.restore()
+    assert 0 < again.step < 50
+    list(again.run())
+    assert task.progress == [step / 120 for step in range(int(120 - len(task.progress)), 120)]
+    assert task.value == 120
+
+
 def test_divergence_ends_the_run_and_keeps_its_records(folder: RunFolder) -> None:
     reached = list(Trainer(Counter(diverges_at=70), folder, steps=200, every=60).run())
     assert reached[-1] == 2 * SLICE
