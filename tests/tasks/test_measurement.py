@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from lipschitz.tasks import measurement
 from lipschitz.tasks.measurement import append_spectra, measure_discriminator
 
 
@@ -95,6 +96,22 @@ def test_spectra_are_kept_in_float32_one_row_an_evaluation() -> None:
     first, second = torch.tensor([2.0, 0.1], dtype=torch.float64), torch.tensor([3.0, 0.2], dtype=torch.float64)
     kept = append_spectra(append_spectra({}, {"0": first}), {"0": second})
     assert torch.equal(kept["0"], torch.stack([first, second]).float())
+
+
+def test_the_class_that_is_searched_is_that_of_the_steepest_point_of_any_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Conditional(HalfSquare):
+        takes_labels = True
+
+        def forward(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            return super().forward(x)
+
+    searched: list[int] = []
+    monkeypatch.setattr(measurement, "lower_bound", lambda net, *_: searched.append(int(net.labels)) or 0.0)
+    # The first row is steep at one place alone, the second everywhere.
+    here, there = torch.tensor([[10.0, 0.0], [5.0, 0.0]]), torch.tensor([[0.0, 0.0], [5.0, 0.0]])
+    places = {"real": there, "fake": here, "interpolated": there}
+    measure_discriminator(Conditional(), places, labels=torch.tensor([3, 4]))
+    assert searched == [3]
 
 
 def test_a_linear_discriminator_s_constant_is_its_weight_s_norm() -> None:

@@ -154,20 +154,19 @@ def test_a_checkpoint_that_knows_more_records_than_there_are_is_not_used(folder:
     next(iter(Trainer(Counter(), folder, steps=200, every=50).run()))
     folder.cut_records(10)
     again = Trainer(Counter(), folder, steps=200, every=50)
-    (warning, _) = again.restore()
-    assert "counts" in warning
-    assert "bytes of records, found 10; starting again" in warning
+    (warning, then) = again.restore()
+    assert "checkpoint set aside as checkpoint.pt.broken: it has seen 132 bytes of records, and 10 are left" in warning
+    assert then.endswith(": starting again; later records are removed")
     list(again.run())
     assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
 
 
-def test_a_checkpoint_of_another_format_is_not_used(folder: RunFolder) -> None:
-    next(iter(Trainer(Counter(), folder, steps=200, every=50).run()))
-    state = torch.load(folder.checkpoint, weights_only=True)
-    checkpoint.save(state | {"format": checkpoint.FORMAT - 1}, folder.checkpoint, folder.previous_checkpoint)
+def test_a_checkpoint_of_another_format_is_not_used(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "FORMAT", 4)
+        next(iter(Trainer(Counter(), folder, steps=200, every=50).run()))
     again = Trainer(Counter(), folder, steps=200, every=50)
-    (warning, _) = again.restore()
-    assert "version" in warning
+    assert "of format 4, not 3" in again.restore()[0]
     assert again.step == 0
     list(again.run())
     assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
@@ -224,3 +223,145 @@ def test_the_time_between_checkpoints_can_be_chosen(folder: RunFolder, seconds: 
     again = Trainer(Counter(), folder, steps=200, every=200)
     again.restore()
     assert again.step == saved
+
+
+IDENTITY = {"run": "mine-s0-01234567", "data": "ab" * 32}
+
+
+def trained(folder: RunFolder, slices: int, identity: dict[str, str] | None = None) -> Trainer:
+    """Train some slices, of 50 steps, and return the trainer as a kill leaves it."""
+    folder.path.mkdir(exist_ok=True)
+    trainer = Trainer(Counter(), folder, steps=200, every=50, identity=identity or IDENTITY)
+    for _ in zip(range(slices), trainer.run(), strict=False):
+        pass
+    return trainer
+
+
+def resumed(folder: RunFolder, task: Counter | None = None) -> tuple[Trainer, list[str]]:
+    trainer = Trainer(task or Counter(), folder, steps=200, every=50, identity=IDENTITY)
+    return trainer, trainer.restore()
+
+
+def resaved(folder: RunFolder, **changes: Any) -> None:
+    """Change the newest checkpoint, with a checksum that is right."""
+    state = checkpoint.read(folder.checkpoint) | changes
+    checkpoint.save({key: value for key, value in state.items() if value != "left out"}, *folder_paths(folder))
+
+
+def folder_paths(folder: RunFolder) -> tuple[Path, Path]:
+    return folder.checkpoint, folder.path / "nothing.pt"
+
+
+UNUSABLE: dict[str, dict[str, Any]] = {
+    "another run's": {"identity": IDENTITY | {"run": "mine-s1-89abcdef"}},
+    "of other data": {"identity": IDENTITY | {"data": "cd" * 32}},
+    "of another number of steps": {"steps": 100},
+    "beyond the end": {"step": 250},
+    "negative": {"step": -3},
+    "without a step": {"step": "left out"},
+    "without the task": {"task": "left out"},
+    "of another task": {"task": {"weights": torch.zeros(2)}},
+    "of another size": {"task": {"value": torch.zeros(3)}},
+    "that has seen other records": {"records": "0" * 64},
+}
+
+
+@pytest.mark.parametrize("changes", UNUSABLE.values(), ids=UNUSABLE)
+def test_an_unusable_checkpoint_is_set_aside_and_the_one_before_it_used(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    whole, folder = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")
+    list(trained(whole, 0).run())
+    trained(folder, 3)
+    resaved(folder, **changes)
+    again, (line, then) = resumed(folder)
+    assert line.startswith(f"{folder.checkpoint}: checkpoint set aside as checkpoint.pt.broken: ")
+    assert "\n" not in line
+    assert then == f"{folder.path}: resuming from step 50; later records are removed"
+    list(again.run())
+    assert values(folder.records()) == values(whole.records())
+    assert len(folder.records()) == len(whole.records())
+
+
+@pytest.mark.parametrize("content", [[1, 2], torch.zeros(4)], ids=["list", "tensor"])
+def test_without_a_usable_checkpoint_the_run_starts_again_at_once(
+    folder: RunFolder, content: Any, tmp_path: Path
+) -> None:
+    trained(folder, 3)
+    for path in (folder.checkpoint, folder.previous_checkpoint):
+        torch.save(content, path)
+    folder.checkpoint.write_bytes(b"torn")
+    again, (first, second, then) = resumed(folder)
+    assert "checkpoint.pt.broken: damaged" in first
+    assert "checkpoint.prev.pt.broken: written by an earlier version" in second
+    assert then.endswith(": starting again; later records are removed")
+    assert (again.step, folder.records()) == (0, [])
+    list(again.run())
+    assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
+    assert resumed(folder)[1] == []
+
+
+def test_a_task_that_cannot_load_a_state_is_as_before(folder: RunFolder) -> None:
+    class Pair(Counter):
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            self.value.fill_(state["first"] if "first" in state else float(state["value"]))
+            self.value.copy_(state["value"])
+
+    trained(folder, 1)
+    resaved(folder, task={"first": 7.0})
+    task = Pair()
+    again, (line, _) = resumed(folder, task)
+    assert "it cannot be loaded (KeyError: 'value')" in line
+    assert (float(task.value), again.step) == (0.0, 0)
+
+
+def test_another_seeds_checkpoints_in_place_of_its_own_are_not_adopted(tmp_path: Path) -> None:
+    """As if two folders had been mixed up: the run starts again, and its records are those of an undisturbed one."""
+    ours, theirs = RunFolder(tmp_path / "ours"), RunFolder(tmp_path / "theirs")
+    trained(ours, 2)
+    trained(theirs, 3, IDENTITY | {"run": "mine-s1-89abcdef"})
+    for name in ("checkpoint.pt", "checkpoint.prev.pt", "records.jsonl"):
+        (ours.path / name).write_bytes((theirs.path / name).read_bytes())
+    again, lines = resumed(ours)
+    assert "of another run: its run is mine-s1-89abcdef, not mine-s0-01234567" in lines[0]
+    list(again.run())
+    assert values(ours.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
+
+
+@pytest.mark.parametrize("damage", ["zeros", "digit"])
+def test_records_that_changed_are_made_again(folder: RunFolder, damage: str) -> None:
+    """A power cut may leave zeros in place of what was written last."""
+    trained(folder, 3)
+    path = folder.path / "records.jsonl"
+    size = checkpoint.read(folder.previous_checkpoint)["size"]
+    content = path.read_bytes()
+    later = content[size:]
+    path.write_bytes(content[:size] + (bytes(len(later)) if damage == "zeros" else later.replace(b"2", b"3", 1)))
+    again, (line, then) = resumed(folder)
+    assert "the records that it has seen have changed" in line
+    assert "resuming from step 50" in then
+    list(again.run())
+    assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
+    assert folder.status() == "finished"
+
+
+def test_records_that_changed_from_the_start_are_all_made_again(folder: RunFolder) -> None:
+    trained(folder, 3)
+    path = folder.path / "records.jsonl"
+    path.write_bytes(bytes(path.stat().st_size))
+    again, lines = resumed(folder)
+    assert [line.count("records that it has seen have changed") for line in lines] == [1, 1, 0]
+    list(again.run())
+    assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
+
+
+def test_a_lack_of_memory_sets_no_checkpoint_aside(folder: RunFolder) -> None:
+    class Full(Counter):
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            if float(state["value"]):
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+    trained(folder, 2)
+    with pytest.raises(torch.OutOfMemoryError):
+        resumed(folder, Full())
+    assert resumed(folder)[0].step == 50
