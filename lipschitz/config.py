@@ -15,7 +15,7 @@ Iterations = Annotated[int, Field(ge=1, le=1000)]
 """Iterations of an algorithm within one step, or updates of one network."""
 Width = Annotated[int, Field(ge=1, le=2**20)]
 """Channels, units or dimensions of a network."""
-Depth = Annotated[int, Field(ge=1, le=1000)]
+Depth = Annotated[int, Field(ge=1, le=128)]
 """Layers of a network."""
 Pixels = Annotated[int, Field(ge=1, le=4096)]
 """Side of an image."""
