@@ -177,9 +177,9 @@ def check_unique(values: tuple[T, ...]) -> tuple[T, ...]:
     Raises:
         PydanticCustomError: a value is listed twice, or two different classes have the same name.
     """
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            raise entry_error(f"{label_text(value)} is listed twice")
+    if len(set(values)) < len(values):
+        twice = next(value for index, value in enumerate(values) if value in values[:index])
+        raise entry_error(f"{label_text(twice)} is listed twice")
     _refuse_namesakes(values)
     return values
 
