@@ -12,6 +12,8 @@ from lipschitz.datasets.transport.funnels import Funnels
 from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.datasets.transport.rays import Geometry
 from lipschitz.models.critic import Critic
+from lipschitz.random_streams import stream
+from lipschitz.tasks.transport import potential
 from lipschitz.tasks.transport.potential import AS_PUBLISHED, METRICS, PotentialEvaluator
 
 
@@ -55,6 +57,30 @@ def test_a_linear_critic_by_hand() -> None:
         assert values[name] == pytest.approx(value, rel=1e-6), name
     assert values["sigma_operator/0"] == pytest.approx(0.5, rel=1e-6)
     assert values["lipschitz_lower"] <= 0.5 * (1 + 1e-6)
+
+
+def test_the_cosine_does_not_depend_on_the_size_of_the_gradient() -> None:
+    assert measured(linear_critic(3e-10, 4e-10, 0.0), translation())["cosine"] == pytest.approx(0.6, rel=1e-6)
+
+
+def test_every_draw_has_a_stream_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[int, str]] = []
+
+    def named(seed: int, name: str, *device: torch.device) -> torch.Generator:
+        drawn.append((seed, name))
+        return stream(seed, name, *device)
+
+    monkeypatch.setattr(potential, "stream", named)
+    data = replace(FUNNELS, potential_as_published=FUNNELS.potential)
+    evaluator = PotentialEvaluator(data, seed=3, samples=8, gradient_samples=20, device=CPU)
+    critic = linear_critic(*[1.0] * data.shape[0])
+    evaluator.evaluate(critic, {}, "a")
+    evaluator.facts()
+    evaluator.arrays(critic)
+    names = ["a", "a/published", "a/lipschitz", "floor", "floor/published"]
+    names += ["shown"] * (data.extent is not None)
+    assert drawn == [(3, f"evaluation/{name}") for name in names]
+    assert {len(place) for place in evaluator._places(stream(0, "x")).values()} == {8}
 
 
 def test_real_is_p_and_fake_is_q() -> None:
