@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lipschitz.checksums import is_sealed, unsealed
-from lipschitz.errors import first_line
+from lipschitz.errors import first_line, printable, shortened
 from lipschitz.sweep.store import HASHES, OVER, RunFolder, SweepFolder
 from lipschitz.training import checkpoint
 from lipschitz.training.checkpoint import Earlier
@@ -30,7 +30,7 @@ def verify(folder: Path) -> bool:
     check = Check(folder)
     check.all()
     for line in check.faults:
-        print(line)
+        print(printable(line))
     counts = [f"{check.counts[what]} {what}" for what in (RUNS, FILES)]
     further = [f"{check.counts[what]} {what}" for what in (OLD, RUNNING, STRAYS, SET_ASIDE) if check.counts[what]]
     print(", ".join([*counts, f"{len(check.faults)} damaged", *further]))
@@ -113,7 +113,7 @@ class Check:
             self.counts[OLD] += 1
         except Exception as error:
             # Damaged bytes make zip, zlib and NumPy raise nearly anything.
-            self.faults.append(f"{path}: {first_line(error)[:150]}")
+            self.faults.append(f"{path}: {shortened(first_line(error), 150)}")
 
 
 def _check_definition(definition: dict[str, Any], name: str) -> None:
