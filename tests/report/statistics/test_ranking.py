@@ -6,7 +6,7 @@ from scipy.stats import ttest_ind
 
 from lipschitz.report.published.ranks import compare
 from lipschitz.report.statistics.intervals import half_width
-from lipschitz.report.statistics.ranking import ranks, signs_of, welch_signs
+from lipschitz.report.statistics.ranking import rank_text, ranks, signs_of, welch_signs
 
 
 def signs(*groups: list[float]) -> np.ndarray:
@@ -40,8 +40,15 @@ def test_methods_with_overlapping_intervals_share_ranks() -> None:
     """A is above all, B overlaps C, C overlaps D, and D lies wholly below B."""
     low, high = np.array([0.9, 0.6, 0.5, 0.4]), np.array([0.95, 0.7, 0.65, 0.55])
     assert ranks(signs_of(low, high)) == [(1, 1), (2, 3), (2, 4), (3, 4)]
+    touching = np.array([0.5, 0.3]), np.array([0.7, 0.5])
+    assert ranks(signs_of(*touching)) == [(1, 2), (1, 2)], "intervals with a common end overlap"
     published_values = np.array([0.949, 0.949, 0.964])
     assert ranks(signs_of(published_values, published_values)) == [(2, 3), (2, 3), (1, 1)]
+
+
+@pytest.mark.parametrize(("rank", "text"), [((2, 2), "2"), ((2, 4), "2 to 4"), (None, "–")])
+def test_a_rank_as_text(rank: tuple[int, int] | None, text: str) -> None:
+    assert rank_text(rank) == text
 
 
 def test_pairs_in_two_orders_are_alike_reversed_or_not_significant() -> None:

@@ -253,7 +253,7 @@ def test_arrays_show_samples_spectra_and_the_surface() -> None:
         task.step(0.0)
     arrays = task.arrays()
     assert arrays["samples"].shape == arrays["real"].shape == (1000, 2)
-    assert arrays["surface"].shape == (96, 96)
+    assert (arrays["surface"].shape, arrays["surface_extent"].dtype) == ((96, 96), np.float32)
     spectrum = arrays["spectrum/blocks.0.linear"]
     assert spectrum.shape == (2,)
     assert spectrum[0] >= spectrum[1]

@@ -4,12 +4,16 @@ import torch
 from fake_inception import data as small_data
 
 from lipschitz.datasets.images.digits import Digits
-from lipschitz.datasets.points import EightGaussians
+from lipschitz.datasets.points import EightGaussians, SwissRoll
 from lipschitz.features.protocols import SNGAN, Modern
 from lipschitz.features.reference_classifier import reference_classifier
 from lipschitz.metrics.catalogue import metric_of
+from lipschitz.metrics.classifier import ClassShare, FrechetClassifier
 from lipschitz.metrics.frechet import frechet_distance
 from lipschitz.metrics.mmd import kid
+from lipschitz.metrics.points import W1, Modes
+from lipschitz.tasks.base import Unsuitable
+from lipschitz.tasks.generation.generation import GenerationTask
 from lipschitz.tasks.generation.quality import ImageQuality, metrics_of, quality_of
 from lipschitz.tasks.terms import Evaluation
 
@@ -41,6 +45,20 @@ def test_the_kid_is_of_all_samples_in_the_classifiers_features(digits, quality, 
         quality.measure(digits.floor(200, torch.Generator()), real)["kid_classifier"]
     )
     assert quality.protocols["kid_classifier"]["n_fake"] == 200
+
+
+def test_the_classifier_sees_images_as_they_would_be_saved(digits, quality, labelled):
+    images = 1.2 * torch.rand(200, 1, 8, 8, generator=torch.Generator().manual_seed(1)) - 0.6
+    saved = torch.from_numpy(np.rint((images.double().numpy() + 1) * 127.5) / 127.5 - 1).float()
+    assert not torch.equal(images, saved)
+    found = quality.measure(images, labelled[0])
+    assert found == quality.measure(saved, labelled[0])
+    features = reference_classifier(digits, CPU).features
+    expected = frechet_distance(features(saved), features(labelled[0]))
+    assert found["frechet_classifier"] == pytest.approx(expected, rel=1e-6)
+    assert found["frechet_classifier"] != pytest.approx(
+        frechet_distance(features(images), features(labelled[0])), rel=1e-6
+    )
 
 
 def test_of_images_with_labels_each_class_is_compared_with_itself(digits, quality, labelled):
@@ -85,6 +103,27 @@ def test_images_without_labels_have_no_classifier_and_no_metric_of_one():
     quality = quality_of(small_data(), 10, CPU)
     images = torch.zeros(10, 3, 8, 8)
     assert quality.measure(images, images) == quality.protocols == {}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "names"), [(EightGaussians(), {"w1", "modes", "high_quality"}), (SwissRoll(), {"w1"})]
+)
+def test_modes_are_measured_of_a_mixture_alone(dataset, names):
+    data, rng = dataset.load(None, CPU), torch.Generator().manual_seed(0)
+    quality = quality_of(data, 50, CPU)
+    found = quality.measure(data.reference(50, rng), data.reference(50, rng))
+    assert set(found) == set(quality.protocols) == names
+
+
+def test_a_metric_that_does_not_apply_is_refused():
+    evaluation = Evaluation()
+    GenerationTask().check_metric(W1(), EightGaussians(), evaluation)
+    GenerationTask().check_metric(FrechetClassifier(), Digits(), evaluation)
+    # Measured in conditional runs, which digits may have.
+    GenerationTask().check_metric(ClassShare(), Digits(), evaluation)
+    for metric, dataset in ((W1(), Digits()), (Modes(), SwissRoll()), (FrechetClassifier(), EightGaussians())):
+        with pytest.raises(Unsuitable, match=f"{metric.label()} does not apply to {dataset.label()}; it judges "):
+            GenerationTask().check_metric(metric, dataset, evaluation)
 
 
 def test_metrics_are_those_of_the_data_and_of_the_protocols():
