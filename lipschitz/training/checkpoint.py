@@ -1,13 +1,12 @@
 """Write and read checkpoints: the newest and the one before it. Each is whole or absent; loading executes no code."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from lipschitz.errors import first_line
-from lipschitz.files import write_atomically
+from lipschitz.files import keep_previous, write_atomically
 
 FORMAT = 2
 """Version of the content of checkpoints; a run is not resumed from another one."""
@@ -16,11 +15,7 @@ FORMAT = 2
 def save(state: dict[str, Any], path: Path, previous: Path) -> None:
     """Write ``state`` to ``path``; the checkpoint that was there becomes ``previous``."""
     if path.exists():
-        # A second link to the old file, so that there is a checkpoint at `path` at every moment.
-        spare = previous.with_name(f".{previous.name}")
-        spare.unlink(missing_ok=True)
-        os.link(path, spare)
-        spare.replace(previous)
+        keep_previous(path, previous)
     write_atomically(path, lambda file: torch.save(state, file))
 
 
