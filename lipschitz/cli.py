@@ -1,13 +1,14 @@
 """The command line: the subcommands and their options. What a subcommand does is in the module of its name."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, printable
+from lipschitz.terminal import Terminal, replace_what_cannot_be_shown
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 """Exit codes, besides 0: a run failed; the input was wrong; stopped by Ctrl-C."""
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # A pipe has no width: lines are not broken there, and tables get room.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+console = Terminal(width=None if sys.stdout.isatty() else 200)
 Folder = Annotated[Path, typer.Argument(help="Folder of a sweep's results.", show_default=False)]
 
 # A subcommand imports its module when it runs: most need torch or pandas, which take seconds to import.
@@ -208,22 +209,29 @@ def schema(
 
 def main() -> None:
     """Run the command line; exit codes are 0, `FAILED`, `WRONG_INPUT` and `INTERRUPTED`."""
+    replace_what_cannot_be_shown()
     try:
         # Without arguments typer prints the help, as an error.
         code = app(standalone_mode=len(sys.argv) == 1)
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else "lipschitz"
         message = " ".join(error.format_message().split()).rstrip(".")
-        print(f"error: {message}; see `{command} --help`", file=sys.stderr)
+        print(f"error: {printable(message)}; see `{command} --help`", file=sys.stderr)
         raise SystemExit(WRONG_INPUT) from None
     except typer.Abort:
         raise SystemExit(FAILED) from None
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         raise SystemExit(WRONG_INPUT) from None
     except OSError as error:
         if error.filename is None:
             raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"error: {printable(os.fsdecode(error.filename))}: {error.strerror}", file=sys.stderr)
+        raise SystemExit(WRONG_INPUT) from None
+    except UnicodeEncodeError as error:
+        if error.encoding != sys.getfilesystemencoding():
+            raise
+        name = printable(error.object)
+        print(f"error: {name}: file names are {error.encoding} here; set LC_ALL=C.UTF-8", file=sys.stderr)
         raise SystemExit(WRONG_INPUT) from None
     raise SystemExit(code or 0)

@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+from lipschitz.errors import printable
 from lipschitz.sweep.store import SweepFolder
 
 
@@ -18,6 +19,6 @@ def show_status(folder: Path) -> None:
         run = sweep.run(run_id)
         status = run.status()
         counts[status] += 1
-        print(f"{status:9}{run_id}{f'  ({run.error})' if status == 'failed' else ''}")
+        print(printable(f"{status:9}{run_id}{f'  ({run.error})' if status == 'failed' else ''}"))
     runs = counts.total()
     print(f"{runs} run{'' if runs == 1 else 's'}: " + ", ".join(f"{n} {status}" for status, n in counts.most_common()))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, printable
 from lipschitz.extensions.entry import default_config
 from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
 from lipschitz.sweep.display import RunsDisplay, TimingDisplay, display, warn
@@ -117,7 +117,7 @@ def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:
     for run_id in failed:
         error = folder.run(run_id).error
         where = f"; traceback in {error}" if error.exists() else ""
-        console.print(f"failed: {run_id}{where}", style="red", soft_wrap=True)
+        console.print(printable(f"failed: {run_id}{where}"), style="red", soft_wrap=True)
     return Outcome(plan, failed)
 
 
@@ -154,9 +154,9 @@ def _print_plan(plan: Sweep, console: Console) -> None:
     seconds = sum(run.training.seconds or 0 for run in plan.runs)
     budget = " and ".join([f"{steps:,} steps"] * bool(steps) + [f"{seconds:,.0f} seconds"] * bool(seconds))
     runs = f"{_counted(len(plan.runs), 'run')} of {_counted(configurations, 'configuration')}"
-    console.print(f"{plan.name}: {runs}, {budget} -> {plan.folder}")
+    console.print(printable(f"{plan.name}: {runs}, {budget} -> {plan.folder}"))
     for choice in plan.choices:
-        console.print(choice.described(), soft_wrap=True)
+        console.print(printable(choice.described()), soft_wrap=True)
     if plan.waiting:
         console.print(f"and {_counted(plan.waiting, 'run')} whose settings are chosen once these are finished")
 

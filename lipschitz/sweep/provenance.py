@@ -43,7 +43,9 @@ def _git(*arguments: str) -> str | None:
     if not (top / ".git").exists():
         return None
     try:
-        done = subprocess.run(["git", "-C", str(top), *arguments], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", "-C", str(top), *arguments], capture_output=True, encoding="utf-8", errors="replace", check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

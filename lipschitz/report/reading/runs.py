@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lipschitz.errors import first_line
+from lipschitz.errors import first_line, printable
 from lipschitz.metrics.description import Description
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.display_names import parse_setting
+from lipschitz.report.reading.printable_text import printable_json
 from lipschitz.sweep.store import RunFolder, SweepFolder
 
 
@@ -84,9 +85,10 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], RunMeasureme
     Raises:
         OSError, ValueError, KeyError, TypeError, AttributeError: the run cannot be read.
     """
-    definition = run.definition()
+    definition = printable_json(run.definition())
     lines = run.records()
-    result = run.result() or {}
+    result = printable_json(run.result() or {})
+    names = {name: printable(name) for name in {str(line["metric"]) for line in lines}}
     outcomes = {
         "last": result.get("last"),
         "best": (result.get("best") or {}).get("values"),
@@ -95,7 +97,7 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], RunMeasureme
     measured = RunMeasurements(
         steps=np.array([line["step"] for line in lines], dtype=np.int64),
         seconds=np.array([line["seconds"] for line in lines], dtype=np.float64),
-        metrics=[str(line["metric"]) for line in lines],
+        metrics=[names[str(line["metric"])] for line in lines],
         values=np.array([line["value"] for line in lines], dtype=np.float64),
         outcomes=[
             (run_id, which, name, value) for which, part in outcomes.items() for name, value in (part or {}).items()

@@ -67,7 +67,7 @@ class Timings:
 
 def _read(path: Path) -> list[dict[str, Any]]:
     """Return the timings in a file, the latest first."""
-    latest = json.loads(path.read_text())
+    latest = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(latest, dict):
         raise ValueError(f"{path}: not a JSON object")
     timings = [latest, *latest.pop(ELSEWHERE, [])]
