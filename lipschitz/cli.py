@@ -57,6 +57,10 @@ def sweep(
         float | None,
         typer.Option(min=0, help="Longest time between two checkpoints of a run.", show_default="300"),
     ] = None,
+    keep_checkpoints: Annotated[
+        bool,
+        typer.Option("--keep-checkpoints", help="Keep the checkpoints of finished runs, besides networks.pt."),
+    ] = False,
     engine: Annotated[
         str,
         typer.Option(help="What runs the workers (`lipschitz list engines`), or path/to/file.py:ClassName."),
@@ -89,6 +93,7 @@ def sweep(
         inception_weights=inception_weights,
         pack=pack,
         checkpoint_seconds=checkpoint_seconds,
+        keep_checkpoints=keep_checkpoints,
         engine=engine,
         observers=tuple(default_config(OBSERVERS, name, "--observer") for name in observer or []),
     )

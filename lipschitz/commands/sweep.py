@@ -103,6 +103,7 @@ def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:
     plan = request.plan()
     data = request.check(plan)
     with locked_folder(plan, force=force) as folder:
+        folder.remove_leftovers(run.id for run in plan.runs)
         while True:
             _print_plan(plan, console)
             origin = provenance(request.site.devices, request.site.workers, data)

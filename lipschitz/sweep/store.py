@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -11,12 +11,14 @@ from typing import Any, Literal
 import numpy as np
 
 from lipschitz.errors import InputError
-from lipschitz.files import lock, write_atomically, write_json, write_text
+from lipschitz.files import lock, remove_temporaries, sync_folder, write_atomically, write_json, write_text
 from lipschitz.sweep.timing.timing_files import Timings
 
 Status = Literal["finished", "diverged", "failed", "running", "waiting"]
 OVER: tuple[Status, ...] = ("finished", "diverged")
 """The statuses of a run that is not started again."""
+CHECKPOINTS_KEPT = "checkpoints_kept"
+"""Key of a run's provenance: its checkpoints stay when it is over."""
 
 
 class RunFolder:
@@ -26,6 +28,7 @@ class RunFolder:
         self.path = path
         self.checkpoint = path / "checkpoint.pt"
         self.previous_checkpoint = path / "checkpoint.prev.pt"
+        self.networks = path / "networks.pt"
         self.error = path / "error.txt"
         self._records = path / "records.jsonl"
         self._result = path / "result.json"
@@ -59,11 +62,15 @@ class RunFolder:
     def append_records(self, records: Iterable[dict[str, Any]]) -> int:
         """Append one line per record, force them to disk, and return the file's new size in bytes."""
         lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
+        is_new = not self._records.exists()
         with self._records.open("ab") as file:
             file.write(lines.encode())
             file.flush()
             os.fsync(file.fileno())
-            return file.tell()
+            size = file.tell()
+        if is_new:
+            sync_folder(self.path)
+        return size
 
     def records_size(self) -> int:
         """Return the size of the records in bytes, with a last line that a crash cut short."""
@@ -87,6 +94,32 @@ class RunFolder:
         write_json(self._result, result)
         self.error.unlink(missing_ok=True)
 
+    def drop_checkpoints(self) -> None:
+        """Remove the checkpoints, which nothing reads once the run is over."""
+        for path in (self.previous_checkpoint, self.checkpoint):
+            path.unlink(missing_ok=True)
+
+    def remove_leftovers(self) -> None:
+        """Remove what a crash left: temporary files, and checkpoints that a run that is over has no use for.
+
+        The folder is left as it is while a process holds its lock, and where nothing may be removed.
+        """
+        with suppress(OSError):
+            found = {entry.name for entry in os.scandir(self.path)}
+            # Without its networks, as those of earlier versions, a run has its weights in the checkpoint alone.
+            is_over = {self._result.name, self.networks.name} <= found
+            dropped = is_over and {self.checkpoint.name, self.previous_checkpoint.name} & found
+            if not dropped and not any(name.startswith(".") for name in found):
+                return
+            with lock(self._lock, wait=False) as is_free:
+                if is_free:
+                    remove_temporaries(self.path, is_locked=True)
+                    if dropped and self.status() in OVER and not self._keeps_checkpoints():
+                        self.drop_checkpoints()
+
+    def _keeps_checkpoints(self) -> bool:
+        return any(origin.get(CHECKPOINTS_KEPT) for origin in self.origins()[-1:])
+
     def fail(self, reason: str) -> None:
         """Write ``error.txt``: why the run failed. On a full disk nothing is written."""
         with suppress(OSError):
@@ -109,10 +142,14 @@ class RunFolder:
             return "running"
         return "failed" if self.error.exists() else "waiting"
 
-    def writing(self) -> AbstractContextManager[bool]:
+    @contextmanager
+    def writing(self) -> Iterator[bool]:
         """Make the folder and hold its lock for a block; waits for a process that holds it and is about to end."""
         self.path.mkdir(parents=True, exist_ok=True)
-        return lock(self._lock, wait=True)
+        sync_folder(self.path.parent)
+        with lock(self._lock, wait=True) as is_held:
+            remove_temporaries(self.path, is_locked=True)
+            yield is_held
 
     def is_locked(self) -> bool:
         """Say whether a process holds the lock of the folder."""
@@ -188,6 +225,14 @@ class SweepFolder:
     def run(self, run_id: str) -> RunFolder:
         """Return the folder of one run, which need not exist yet."""
         return RunFolder(self.path / "runs" / run_id)
+
+    def remove_leftovers(self, run_ids: Iterable[str]) -> None:
+        """Remove what crashed processes left in the folder and in those of the runs; see `RunFolder`."""
+        for folder in (self.path, self.path / "timing", self.path / "plots"):
+            # A report writes here without a lock.
+            remove_temporaries(folder, is_locked=False)
+        for run_id in run_ids:
+            self.run(run_id).remove_leftovers()
 
     def writing(self) -> AbstractContextManager[bool]:
         """Hold the lock of the folder for a block, which gets False where another sweep holds it."""

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from pydantic import PrivateAttr
 
+from lipschitz.files import write_atomically
 from lipschitz.training import checkpoint
 from lipschitz.training.observers import Observer
 
@@ -21,6 +23,7 @@ class RunFiles(Protocol):
     path: Path
     checkpoint: Path
     previous_checkpoint: Path
+    networks: Path
 
     def definition(self) -> dict[str, Any]:
         """Return the content of ``run.json``."""
@@ -37,6 +40,9 @@ class RunFiles(Protocol):
     def finish(self, result: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Write the arrays and the result: the run is finished."""
 
+    def drop_checkpoints(self) -> None:
+        """Remove the checkpoints, which nothing reads once the run is finished."""
+
 
 class Journal(Observer):
     """Writes to the files of a run. Its errors end the run, unlike those of other observers.
@@ -46,11 +52,12 @@ class Journal(Observer):
 
     _files: RunFiles = PrivateAttr()
     _size: int = PrivateAttr(0)
+    _keeps_checkpoints: bool = PrivateAttr()
     _arrays: dict[str, np.ndarray] = PrivateAttr(default_factory=dict)
 
-    def __init__(self, files: RunFiles) -> None:
+    def __init__(self, files: RunFiles, *, keep_checkpoints: bool = False) -> None:
         super().__init__()
-        self._files = files
+        self._files, self._keeps_checkpoints = files, keep_checkpoints
 
     @property
     def size(self) -> int:
@@ -88,9 +95,15 @@ class Journal(Observer):
         """Keep the arrays, to be written with the result."""
         self._arrays = arrays
 
+    def keep(self, networks: dict[str, Any]) -> None:
+        """Write the networks' weights for later use, before the run is marked as finished."""
+        write_atomically(self._files.networks, lambda file: torch.save(networks, file))
+
     def on_end(self, result: dict[str, Any]) -> None:
-        """Write arrays and result."""
+        """Write arrays and result, and only then remove the checkpoints."""
         self._files.finish(result, self._arrays)
+        if not self._keeps_checkpoints:
+            self._files.drop_checkpoints()
 
 
 def json_values(values: dict[str, float]) -> dict[str, JsonValue]:

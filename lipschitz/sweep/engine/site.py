@@ -36,6 +36,8 @@ class Site:
     """Name of the engine, or ``path/to/file.py:ClassName``."""
     observers: tuple[Observer, ...] = ()
     """What watches the training of every run."""
+    keep_checkpoints: bool = False
+    """Whether the checkpoints of runs that are over stay, besides their networks."""
 
     @property
     def workers(self) -> int:

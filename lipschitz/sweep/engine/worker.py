@@ -21,6 +21,7 @@ from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.errors import InputError
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.process import prepare_process
+from lipschitz.sweep.store import CHECKPOINTS_KEPT
 from lipschitz.training.iterations import Uncapturable, new_stream
 from lipschitz.training.loop import CHECKPOINT_SECONDS, Trainer
 from lipschitz.training.observers import Observer
@@ -180,8 +181,11 @@ class Worker:
                 stream=active.stream if job.captures else None,
                 warn=lambda line: self._channel.send(("warning", line)),
                 checkpoint_seconds=CHECKPOINT_SECONDS if seconds is None else seconds,
+                keep_checkpoints=job.site.keep_checkpoints,
             )
             engine = {"runs_at_once": job.pack, "captured": trainer.is_captured}
+            if job.site.keep_checkpoints:
+                engine[CHECKPOINTS_KEPT] = True
             origins = [*folder.origins(), {**job.provenance, **engine}]
             folder.define({**job.run.definition(steps), "provenance": origins})
             for line in trainer.restore():
