@@ -1,14 +1,17 @@
-"""The provenance of a measurement: commit, command, date, versions, device, hashes of the data."""
+"""The provenance of a measurement: commit, command, date, versions, device, kernels, hashes of the data."""
 
 import platform
+import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from lipschitz.sweep.engine.site import device_kind
 
@@ -29,8 +32,37 @@ def provenance(devices: Iterable[str], workers: int, data: Mapping[str, str]) ->
         "device": f"{', '.join(sorted({device_kind(device) for device in devices}))}; {_workers(workers)}",
         "versions": {"lipschitz": version("lipschitz"), "python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
+        "os": platform.platform(),
+        "kernels": kernels(),
         "data": dict(data),
     }
+
+
+def kernels() -> dict[str, Any]:
+    """Return which kernels torch uses on this processor: sums in AVX2 and in AVX-512 differ in their last bits."""
+    blas = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    return {
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "mkldnn": torch.backends.mkldnn.is_available(),
+        "blas": blas[1] if blas else None,
+    }
+
+
+def kernels_changed(origins: Sequence[Mapping[str, Any]], now: Mapping[str, Any]) -> str | None:
+    """Return how the kernels of a resumed run differ from those of its last process; None where they do not.
+
+    Args:
+        origins: provenance of the processes that have trained the run so far.
+        now: that of the process that resumes it.
+    """
+    before = origins[-1].get("kernels") if origins else None
+    if not before or before == now.get("kernels"):
+        return None
+    return f"trained with kernels {_words(before)} so far, and from here with {_words(now.get('kernels'))}"
+
+
+def _words(found: Any) -> str:
+    return ", ".join(f"{key} {value}" for key, value in found.items()) if isinstance(found, Mapping) else str(found)
 
 
 def _workers(count: int) -> str:

@@ -21,6 +21,7 @@ from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.errors import InputError
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.process import prepare_process
+from lipschitz.sweep.provenance import kernels_changed
 from lipschitz.sweep.store import CHECKPOINTS_KEPT
 from lipschitz.training.iterations import Uncapturable, new_stream
 from lipschitz.training.loop import CHECKPOINT_SECONDS, Trainer
@@ -186,10 +187,13 @@ class Worker:
             engine = {"runs_at_once": job.pack, "captured": trainer.is_captured}
             if job.site.keep_checkpoints:
                 engine[CHECKPOINTS_KEPT] = True
-            origins = [*folder.origins(), {**job.provenance, **engine}]
+            before = folder.origins()
+            origins = [*before, {**job.provenance, **engine}]
             folder.define({**job.run.definition(steps), "provenance": origins})
             for line in trainer.restore():
                 self._channel.send(("warning", line))
+            if trainer.step and (line := kernels_changed(before, job.provenance)):
+                self._channel.send(("warning", f"{folder.path}: {line}; the last bits of numbers may differ"))
         active.trainer, active.slices = trainer, trainer.run(self._stopping.is_set)
 
     def _stream(self, device: torch.device) -> torch.cuda.Stream | None:
