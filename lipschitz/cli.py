@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from lipschitz.errors import InputError, printable
+from lipschitz.files import full_disk
 from lipschitz.terminal import Terminal, replace_what_cannot_be_shown
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
-"""Exit codes, besides 0: a run failed; the input was wrong; stopped by Ctrl-C."""
+"""Exit codes, besides 0: a run failed, or the disk is full; the input was wrong; stopped by Ctrl-C."""
 # typer has no public name for it; the module that it is in depends on typer's version.
 UsageError: Any = typer.BadParameter.__base__
 """A wrong option, argument or subcommand."""
@@ -84,6 +85,7 @@ def sweep(
     """Run the unfinished runs of a sweep file, then write tables and plots."""
     from lipschitz.commands import sweep as command
     from lipschitz.extensions.entry import default_config
+    from lipschitz.sweep.engine.base import DiskFull
     from lipschitz.sweep.engine.site import Site, worker_devices
     from lipschitz.training.observers import OBSERVERS
 
@@ -106,6 +108,10 @@ def sweep(
     except KeyboardInterrupt:
         console.print("\nstopped: every run has a checkpoint. Run the same command again to continue.", soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
+    except DiskFull as full:
+        again = "every run that began has a checkpoint; make space and run the same command again to continue"
+        print(f"error: {printable(str(full))}; {again}", file=sys.stderr)
+        raise typer.Exit(FAILED) from None
     if then_report and len(failed) < len(plan.runs):
         from lipschitz.commands.report import write_report
 
@@ -232,7 +238,7 @@ def main() -> None:
         if error.filename is None:
             raise
         print(f"error: {printable(os.fsdecode(error.filename))}: {error.strerror}", file=sys.stderr)
-        raise SystemExit(WRONG_INPUT) from None
+        raise SystemExit(FAILED if full_disk(error) else WRONG_INPUT) from None
     except UnicodeEncodeError as error:
         if error.encoding != sys.getfilesystemencoding():
             raise

@@ -102,13 +102,13 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}")
 
 
-def is_full(error: BaseException | None) -> bool:
-    """Say whether ``error``, or one that it arose from, is that of a full disk or an exhausted quota."""
+def full_disk(error: BaseException | None) -> OSError | None:
+    """Return ``error``, or the one that it arose from, if that is of a full disk or an exhausted quota; else None."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _FULL:
-            return True
+            return error
         error = error.__cause__ or error.__context__
-    return False
+    return None
 
 
 def read_bytes(path: Path) -> bytes:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lipschitz.files import is_full, keep_previous, lock, read_json, remove_temporaries, write_atomically, write_text
+from lipschitz.files import full_disk, keep_previous, lock, read_json, remove_temporaries, write_atomically, write_text
 
 
 def refuse(number: int) -> object:
@@ -75,7 +75,7 @@ def test_a_copy_that_fails_leaves_both_files(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(shutil, "copyfileobj", refuse(errno.ENOSPC))
     with pytest.raises(OSError, match="No space left") as caught:
         keep_previous(path, previous)
-    assert is_full(caught.value)
+    assert full_disk(caught.value)
     assert (path.read_bytes(), previous.read_bytes()) == (b"2", b"1")
     assert names(tmp_path) == ["new", "old"]
 
@@ -96,13 +96,13 @@ def test_temporary_files_of_dead_processes_are_removed(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_known_also_behind_another_error() -> None:
     full, quota = OSError(errno.ENOSPC, "full"), OSError(errno.EDQUOT, "full")
-    assert is_full(full)
-    assert is_full(quota)
+    assert full_disk(full) is full
+    assert full_disk(quota) is quota
     behind = RuntimeError("writer failed")
     behind.__context__ = full
-    assert is_full(behind)
-    assert not is_full(OSError(errno.EIO, "broken"))
-    assert not is_full(None)
+    assert full_disk(behind) is full
+    assert full_disk(OSError(errno.EIO, "broken")) is None
+    assert full_disk(None) is None
 
 
 @pytest.mark.parametrize(

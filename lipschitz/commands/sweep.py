@@ -10,6 +10,7 @@ from rich.console import Console
 from lipschitz.errors import InputError, printable
 from lipschitz.extensions.entry import default_config
 from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
+from lipschitz.sweep.disk_space import check_space
 from lipschitz.sweep.display import RunsDisplay, TimingDisplay, display, warn
 from lipschitz.sweep.engine.base import ENGINES, Engine
 from lipschitz.sweep.engine.job import Job, unfinished_jobs
@@ -127,6 +128,7 @@ def _time_and_train(jobs: Sequence[Job], plan: Sweep, folder: SweepFolder, engin
         console.print("all runs are finished")
         return
     site = jobs[0].site
+    check_space(jobs, lambda line: warn(console, line))
     if groups := groups_to_time(jobs, folder):
         with display(console, "timings") as bars:
             time_configurations(groups, engine, TimingDisplay(bars, groups))
