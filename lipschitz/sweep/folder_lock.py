@@ -43,9 +43,17 @@ def write_definition(sweep: Sweep, folder: SweepFolder, provenance: dict[str, An
         InputError: the folder cannot be written.
     """
     with _writable(folder.path):
-        if measures or not folder.provenance():
+        if measures or not _has_provenance(folder):
             folder.write_provenance(provenance)
         folder.define(sweep.definition())
+
+
+def _has_provenance(folder: SweepFolder) -> bool:
+    """Say whether there is a provenance; one that cannot be read is written anew."""
+    try:
+        return bool(folder.provenance())
+    except (OSError, ValueError):
+        return False
 
 
 def refuse_other_definition(folder: SweepFolder, sweep: Sweep) -> None:

@@ -10,8 +10,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lipschitz.errors import InputError
-from lipschitz.files import lock, remove_temporaries, sync_folder, write_atomically, write_json, write_text
+from lipschitz.errors import InputError, first_line
+from lipschitz.files import (
+    lock,
+    read_bytes,
+    read_json,
+    remove_temporaries,
+    sync_folder,
+    write_atomically,
+    write_json,
+    write_text,
+)
+from lipschitz.sweep.file_shapes import check_records, check_result, check_sweep
 from lipschitz.sweep.timing.timing_files import Timings
 
 Status = Literal["finished", "diverged", "failed", "running", "waiting"]
@@ -37,7 +47,7 @@ class RunFolder:
 
     def definition(self) -> dict[str, Any]:
         """Return ``run.json``: id, configuration, labels, seed, steps and the resolved run."""
-        return _read_json(self.path / "run.json")
+        return read_json(self.path / "run.json")
 
     def define(self, definition: dict[str, Any]) -> None:
         """Write ``run.json``."""
@@ -46,18 +56,24 @@ class RunFolder:
     def origins(self) -> list[dict[str, Any]]:
         """Return the provenance of each process that has trained the run, first to last."""
         try:
-            return list(self.definition()["provenance"])
-        except (OSError, ValueError, KeyError):
+            return [origin for origin in self.definition()["provenance"] if isinstance(origin, dict)]
+        except (OSError, ValueError, KeyError, TypeError):
             return []
 
     def records(self) -> list[dict[str, Any]]:
-        """Return every complete record, without a last line that a crash cut short."""
+        """Return every complete record, without a last line that a crash cut short.
+
+        Raises:
+            OSError, ValueError: the file cannot be read, or holds something else.
+        """
         if not self._records.exists():
             return []
-        whole, _, _torn = self._records.read_bytes().rpartition(b"\n")
+        whole, _, _torn = read_bytes(self._records).rpartition(b"\n")
         # One call of the parser for all lines: a report reads a hundred thousand records.
-        records: list[dict[str, Any]] = json.loads(b"[" + b",".join(whole.splitlines()) + b"]")
-        return records
+        try:
+            return check_records(json.loads(b"[" + b",".join(whole.splitlines()) + b"]"))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{self._records.name}: {first_line(error)}") from None
 
     def append_records(self, records: Iterable[dict[str, Any]]) -> int:
         """Append one line per record, force them to disk, and return the file's new size in bytes."""
@@ -83,7 +99,7 @@ class RunFolder:
     def result(self) -> dict[str, Any] | None:
         """Return ``result.json``, which marks a run that is over, or None where there is none that can be read."""
         try:
-            return _read_json(self._result)
+            return check_result(read_json(self._result))
         except (OSError, ValueError):
             return None
 
@@ -153,7 +169,7 @@ class RunFolder:
 
     def is_locked(self) -> bool:
         """Say whether a process holds the lock of the folder."""
-        if not os.access(self._lock, os.W_OK):
+        if not (self._lock.is_file() and os.access(self._lock, os.W_OK)):
             return False
         with lock(self._lock, wait=False) as free:
             return not free
@@ -177,8 +193,7 @@ class SweepFolder:
         if path.is_file():
             raise InputError(f"{path} is a file; expected a folder of results")
         try:
-            if not isinstance(folder.definition().get("runs"), list):
-                raise ValueError("it lists no runs")
+            check_sweep(folder.definition())
         except FileNotFoundError:
             raise InputError(f"{path}: no results of a sweep here (no sweep.json)") from None
         except (OSError, ValueError) as error:
@@ -187,16 +202,20 @@ class SweepFolder:
 
     def definition(self) -> dict[str, Any]:
         """Return ``sweep.json``: name, task, the sweep file's content, and the ids of its runs as planned."""
-        return _read_json(self.path / "sweep.json")
+        return read_json(self.path / "sweep.json")
 
     def provenance(self) -> dict[str, Any]:
-        """Return ``provenance.json``: commit, command, versions, device and data hashes; empty where there is none."""
-        path = self.path / "provenance.json"
-        return _read_json(path) if path.exists() else {}
+        """Return ``provenance.json``: commit, command, versions, device and data hashes; empty where there is none.
 
-    def timings(self) -> dict[str, dict[str, Any]]:
-        """Return the latest timing of each configuration on any device."""
-        return self._timings.latest()
+        Raises:
+            OSError, ValueError: it is there and cannot be read.
+        """
+        path = self.path / "provenance.json"
+        return read_json(path) if path.exists() else {}
+
+    def timings(self, warnings: list[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Return the latest timing of each configuration on any device; ``warnings`` gets the unreadable ones."""
+        return self._timings.latest(warnings)
 
     def timing(self, configuration: str, device: str) -> dict[str, Any] | None:
         """Return the timing of one configuration on the kind of device ``device``, or None."""
@@ -237,10 +256,3 @@ class SweepFolder:
     def writing(self) -> AbstractContextManager[bool]:
         """Hold the lock of the folder for a block, which gets False where another sweep holds it."""
         return lock(self.path / "lock", wait=False)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    value = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(value, dict):
-        raise ValueError(f"{path}: not a JSON object")
-    return value

@@ -101,8 +101,8 @@ def load(path: Path) -> Results:
     warnings += _mixed_origins(row["origins"] for row in [*reported.rows, *tuning.rows])
     shared: dict[str, Any] = {
         "folder": folder,
-        "timings": _read_or_warn(folder.timings, folder.path / "timing", "; cost is not reported", warnings),
-        "provenance": _read_or_warn(folder.provenance, folder.path / "provenance.json", "", warnings),
+        "timings": printable_json(folder.timings(warnings)),
+        "provenance": _read_or_warn(folder.provenance, folder.path / "provenance.json", warnings),
         "warnings": warnings,
         "chosen": chosen,
     }
@@ -157,12 +157,12 @@ def _merged(parts: Iterable[dict[str, dict[str, str]]]) -> dict[str, dict[str, s
     return merged
 
 
-def _read_or_warn(read: Callable[[], dict[str, Any]], path: Path, effect: str, warnings: list[str]) -> dict[str, Any]:
+def _read_or_warn(read: Callable[[], dict[str, Any]], path: Path, warnings: list[str]) -> dict[str, Any]:
     """Return what ``read`` returns; an empty dict and a warning if ``path`` cannot be read."""
     try:
         return dict(printable_json(read()))
     except (OSError, ValueError) as error:
-        warnings.append(f"{path}: cannot be read{effect} ({first_line(error, with_type=True)})")
+        warnings.append(f"{path}: cannot be read ({first_line(error, with_type=True)})")
         return {}
 
 

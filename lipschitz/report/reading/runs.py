@@ -13,6 +13,7 @@ from lipschitz.metrics.description import Description
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.display_names import parse_setting
 from lipschitz.report.reading.printable_text import printable_json
+from lipschitz.sweep.file_shapes import check_definition
 from lipschitz.sweep.store import RunFolder, SweepFolder
 
 
@@ -48,7 +49,10 @@ def read_runs(folder: SweepFolder, run_ids: list[str], warnings: list[str]) -> R
                 continue
             row, content = _read_run(run_id, run)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            warnings.append(f"{run.path}: cannot be read and is left out ({first_line(error, with_type=True)})")
+            reason = first_line(error, with_type=True)
+            warnings.append(
+                f"{run.path}: cannot be read and is left out ({reason}); to make it again, remove the folder"
+            )
             continue
         rows.append(row)
         measured.append(content)
@@ -85,7 +89,7 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], RunMeasureme
     Raises:
         OSError, ValueError, KeyError, TypeError, AttributeError: the run cannot be read.
     """
-    definition = printable_json(run.definition())
+    definition = printable_json(check_definition(run.definition()))
     lines = run.records()
     result = printable_json(run.result() or {})
     names = {name: printable(name) for name in {str(line["metric"]) for line in lines}}

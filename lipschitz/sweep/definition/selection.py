@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field, Strict
 
 from lipschitz.config import Config
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, first_line
 from lipschitz.metrics.catalogue import metric_of
 from lipschitz.sweep.definition.run import Run
-from lipschitz.sweep.store import SweepFolder
+from lipschitz.sweep.file_shapes import check_definition
+from lipschitz.sweep.store import RunFolder, SweepFolder
 from lipschitz.tasks.terms import Evaluation, Training
 
 Axis = Literal["dataset", "model", "constraint", "loss"]
@@ -100,11 +101,18 @@ def runs_of_sweep(path: Path) -> list[ComparedRun]:
         raise InputError(
             f"{path}: {len(finished)} of {len(runs)} runs are finished; settings are chosen by finished sweeps"
         )
-    defined = [(run_id, runs[run_id].definition(), result) for run_id, result in finished.items()]
+    defined = [(run_id, _definition(runs[run_id]), result) for run_id, result in finished.items()]
     return [
         ComparedRun(run_id, definition["labels"], definition["seed"], _changed_terms(definition["run"]), result)
         for run_id, definition, result in defined
     ]
+
+
+def _definition(run: RunFolder) -> dict[str, Any]:
+    try:
+        return check_definition(run.definition())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{run.path / 'run.json'}: cannot be read: {first_line(error)}") from None
 
 
 def choose(
@@ -180,7 +188,9 @@ def _value(selection: Selection, result: Mapping[str, Any], worst: float) -> flo
     if result["status"] == "diverged":
         return worst
     values = (
-        result["last"] if selection.at == "last" else (result["best"] or {"values": {selection.metric: None}})["values"]
+        result.get("last") or {}
+        if selection.at == "last"
+        else (result.get("best") or {"values": {selection.metric: None}})["values"]
     )
     if selection.metric not in values:
         raise InputError(f"{selection.metric} was not measured; see evaluation")
