@@ -111,14 +111,23 @@ def full_disk(error: BaseException | None) -> OSError | None:
     return None
 
 
+def check_regular(path: Path) -> None:
+    """Check that a file can be opened without waiting, which is not so for a pipe.
+
+    Raises:
+        OSError: it is not there, or is not a regular file.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
 def read_bytes(path: Path) -> bytes:
     """Return the content of a regular file.
 
     Raises:
-        OSError: it is not there, cannot be read, or is not a regular file: opening a pipe would wait for ever.
+        OSError: it is not there, cannot be read, or is not a regular file.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    check_regular(path)
     return path.read_bytes()
 
 

@@ -66,7 +66,9 @@ def refuse_other_definition(folder: SweepFolder, sweep: Sweep) -> None:
         existing = folder.definition()
     except (OSError, ValueError):
         return
-    changes = list(_differences(existing.get("sweep"), sweep.content))
+    if not isinstance(existing.get("sweep"), dict):
+        return
+    changes = list(_differences(existing["sweep"], sweep.content))
     if changes:
         raise InputError(
             f"{folder.path}: made by another definition of '{existing.get('name')}': {'; '.join(changes)}; use another "

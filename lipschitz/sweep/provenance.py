@@ -18,8 +18,17 @@ from lipschitz.sweep.engine.site import device_kind
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib")
 
 
-def provenance(devices: Iterable[str], workers: int, data: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a reader needs to judge and repeat a measurement; ``data`` maps each data set to its SHA-256."""
+def provenance(
+    devices: Iterable[str], workers: int, data: Mapping[str, str], warnings: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return what a reader needs to judge and repeat a measurement.
+
+    Args:
+        devices: of the workers.
+        workers: number of them.
+        data: SHA-256 of each data set.
+        warnings: of the data sets.
+    """
     commit = _git("rev-parse", "HEAD")
     return {
         "commit": commit,
@@ -35,6 +44,7 @@ def provenance(devices: Iterable[str], workers: int, data: Mapping[str, str]) ->
         "os": platform.platform(),
         "kernels": kernels(),
         "data": dict(data),
+        **({"warnings": [*warnings]} if warnings else {}),
     }
 
 

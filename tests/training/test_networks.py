@@ -16,6 +16,7 @@ from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.files import lock
 from lipschitz.models.mlp import MLP
 from lipschitz.sweep.store import CHECKPOINTS_KEPT, RunFolder, SweepFolder
+from lipschitz.training import checkpoint
 from lipschitz.training.loop import Trainer
 
 
@@ -52,7 +53,7 @@ def test_the_last_and_the_best_networks_are_kept_and_the_checkpoints_are_not(fol
 
 def test_checkpoints_are_kept_on_demand(folder: RunFolder) -> None:
     list(Trainer(WithNetwork(), folder, steps=200, every=60, keep_checkpoints=True).run())
-    assert torch.load(folder.checkpoint, weights_only=True)["step"] == 200
+    assert checkpoint.read(folder.checkpoint)["step"] == 200
     assert folder.previous_checkpoint.exists()
     assert folder.networks.exists()
 
@@ -85,7 +86,7 @@ def test_the_example_of_the_documentation_loads_a_critic_and_a_generator(folder:
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     names: dict[str, Any] = {}
     exec(code.replace("results/small/runs/<id>", str(folder.path)), names)
-    trained = torch.load(folder.checkpoint, weights_only=True)["task"]["players"]
+    trained = checkpoint.read(folder.checkpoint)["task"]["players"]
     own = names["networks"]
     assert_close(dict(own.generator.state_dict()), dict(trained["generator"]["net"]))
     assert_close(dict(names["discriminator"].state_dict()), dict(trained["discriminator"]["net"]))

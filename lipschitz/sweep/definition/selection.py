@@ -12,7 +12,7 @@ from lipschitz.errors import InputError, first_line
 from lipschitz.metrics.catalogue import metric_of
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.file_shapes import check_definition
-from lipschitz.sweep.store import RunFolder, SweepFolder
+from lipschitz.sweep.store import SweepFolder
 from lipschitz.tasks.terms import Evaluation, Training
 
 Axis = Literal["dataset", "model", "constraint", "loss"]
@@ -101,18 +101,14 @@ def runs_of_sweep(path: Path) -> list[ComparedRun]:
         raise InputError(
             f"{path}: {len(finished)} of {len(runs)} runs are finished; settings are chosen by finished sweeps"
         )
-    defined = [(run_id, _definition(runs[run_id]), result) for run_id, result in finished.items()]
+    try:
+        defined = [(run_id, check_definition(runs[run_id].definition()), result) for run_id, result in finished.items()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: the definition of a run cannot be read: {first_line(error)}") from None
     return [
         ComparedRun(run_id, definition["labels"], definition["seed"], _changed_terms(definition["run"]), result)
         for run_id, definition, result in defined
     ]
-
-
-def _definition(run: RunFolder) -> dict[str, Any]:
-    try:
-        return check_definition(run.definition())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{run.path / 'run.json'}: cannot be read: {first_line(error)}") from None
 
 
 def choose(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lipschitz.checksums import sealed, unsealed
 from lipschitz.errors import first_line
 from lipschitz.files import read_json, write_json
 from lipschitz.sweep.file_shapes import check_timing
@@ -58,7 +59,8 @@ class Timings:
         """Write ``timing``, which replaces an earlier one on the same kind of device."""
         self._path.mkdir(exist_ok=True)
         others = [other for other in self._known(configuration) if other.get("device") != timing.get("device")]
-        write_json(self._file(configuration), {**timing, ELSEWHERE: others} if others else timing)
+        path = self._file(configuration)
+        write_json(path, sealed({**timing, ELSEWHERE: others} if others else timing, path.name))
 
     def _file(self, configuration: str) -> Path:
         return self._path / f"{configuration}.json"
@@ -72,7 +74,7 @@ class Timings:
 
 def _read(path: Path) -> list[dict[str, Any]]:
     """Return the timings in a file, the latest first."""
-    latest = read_json(path)
+    latest = unsealed(read_json(path), path.name)
     others = latest.pop(ELSEWHERE, [])
     if not (isinstance(others, list) and all(isinstance(other, dict) for other in others)):
         raise ValueError(f"{ELSEWHERE}: not a list of timings")
