@@ -148,7 +148,7 @@ def test_files_of_an_earlier_version_are_counted_and_are_no_faults(folder: Path)
         content.pop("files", None)
         del content["checksum"]
         path.write_text(json.dumps(content))
-    for path in folder.rglob("*.pt"):
+    for path in folder.rglob("checkpoint*.pt"):
         path.write_bytes(b"PK" + bytes(100))
     check = Check(folder)
     check.all()

@@ -1,3 +1,4 @@
+import fcntl
 import random
 from pathlib import Path
 
@@ -73,6 +74,13 @@ def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
         assert not second
     with lock(tmp_path / "lock", wait=False) as third:
         assert third
+
+
+def test_a_run_waits_for_its_lock_and_a_sweep_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(fcntl, "flock", lambda file, how: asked.append(how))
+    with RunFolder(tmp_path / "runs" / "one").writing(), SweepFolder(tmp_path).writing():
+        assert asked == [fcntl.LOCK_EX, fcntl.LOCK_EX | fcntl.LOCK_NB]
 
 
 def test_a_folder_without_a_sweep_is_named(tmp_path: Path) -> None:
