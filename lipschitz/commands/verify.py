@@ -1,6 +1,6 @@
 """``lipschitz verify``: check every file of a results folder against its checksum, and that it is of its run."""
 
-import json
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +11,7 @@ import numpy as np
 
 from lipschitz.checksums import is_sealed, unsealed
 from lipschitz.errors import first_line, printable, shortened
+from lipschitz.files import check_regular, read_json
 from lipschitz.sweep.store import HASHES, OVER, RunFolder, SweepFolder
 from lipschitz.training import checkpoint
 from lipschitz.training.checkpoint import Earlier
@@ -86,6 +87,10 @@ class Check:
             if path / file not in damaged:
                 with self._checking(path / file):
                     _check_records(run, definition) if file == "records.jsonl" else _check_arrays(path / file)
+        if run.networks.exists():
+            self.counts[FILES] += 1
+            with self._checking(run.networks):
+                _check_networks(run.networks)
         for other in (run.checkpoint, run.previous_checkpoint):
             if other.exists():
                 self.counts[FILES] += 1
@@ -97,9 +102,7 @@ class Check:
         self.counts[FILES] += 1
         content: dict[str, Any] = {}
         with self._checking(path):
-            value = json.loads(path.read_bytes())
-            if not isinstance(value, dict):
-                raise ValueError("not a JSON object")
+            value = read_json(path)
             content = unsealed(value, name)
             self.counts[OLD] += not is_sealed(value)
         return content
@@ -134,7 +137,15 @@ def _check_records(run: RunFolder, definition: dict[str, Any]) -> None:
             raise ValueError(f"a record is of step {record['step']}, of {steps} in all")
 
 
+def _check_networks(path: Path) -> None:
+    check_regular(path)
+    with zipfile.ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            raise ValueError(f"{damaged} is damaged")
+
+
 def _check_arrays(path: Path) -> None:
+    check_regular(path)
     with np.load(path, allow_pickle=False) as archive:
         for name in archive.files:
             archive[name]
