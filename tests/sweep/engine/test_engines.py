@@ -148,11 +148,12 @@ def test_every_option_of_the_site_reaches_it(tmp_path: Path, monkeypatch: pytest
     requests = []
     monkeypatch.setattr(sweep_command, "show_plan", lambda request, console: requests.append(request))
     options = "--device cpu --workers 3 --data-root d --inception-weights w.pth --pack 2 --checkpoint-seconds 7"
+    options += " --keep-checkpoints"
     path = write(tmp_path)
     lipschitz("sweep", path, "--dry-run", *options.split(), "--engine", "mine.py:Mine", cwd=tmp_path)
     lipschitz("sweep", path, "--dry-run", "--device", "cpu", "--workers", 1, cwd=tmp_path)
     assert [request.site for request in requests] == [
-        Site(("cpu",) * 3, Path("d"), Path("w.pth"), 2, 7.0, "mine.py:Mine"),
+        Site(("cpu",) * 3, Path("d"), Path("w.pth"), 2, 7.0, "mine.py:Mine", keep_checkpoints=True),
         ONE_CPU,
     ]
 
