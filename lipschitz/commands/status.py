@@ -1,13 +1,13 @@
-"""``lipschitz status``: print the status of every run of a sweep: finished, running, failed, diverged or waiting."""
+"""``lipschitz status``: print how every run of a sweep is: finished, running, failed, diverged, damaged or waiting."""
 
 from collections import Counter
 from pathlib import Path
 
-from lipschitz.sweep.store import SweepFolder
+from lipschitz.sweep.store import RunFolder, Status, SweepFolder
 
 
 def show_status(folder: Path) -> None:
-    """Print a line per run, with the file of its error if it failed, then the number of runs by status.
+    """Print a line per run, with the file of its error or what is damaged, then the number of runs by status.
 
     Raises:
         InputError: there is no sweep in the folder.
@@ -18,6 +18,13 @@ def show_status(folder: Path) -> None:
         run = sweep.run(run_id)
         status = run.status()
         counts[status] += 1
-        print(f"{status:9}{run_id}{f'  ({run.error})' if status == 'failed' else ''}")
+        print(f"{status:9}{run_id}{_reason(run, status)}")
     runs = counts.total()
     print(f"{runs} run{'' if runs == 1 else 's'}: " + ", ".join(f"{n} {status}" for status, n in counts.most_common()))
+
+
+def _reason(run: RunFolder, status: Status) -> str:
+    """Return why a run failed or what is damaged, in parentheses."""
+    if status == "damaged":
+        return "".join(f"  ({path.name}: {reason})" for path, reason in run.damage()[:1])
+    return f"  ({run.error})" if status == "failed" else ""

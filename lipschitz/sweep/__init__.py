@@ -2,5 +2,6 @@
 
 - definition/: sweep file to runs. engine/: dispatches runs to workers. timing/: times configurations first.
 - store, folder_lock: the folder of results. input_checks: data, weights and precisions, checked before the first run.
+- inputs: hashes of what runs depend on, compared with those of the folder's runs.
 - provenance: commit, versions and device of a measurement. display: progress on the terminal.
 """

@@ -21,6 +21,7 @@ from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.errors import InputError
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.process import prepare_process
+from lipschitz.sweep.inputs import inputs_of, refuse_changed_inputs
 from lipschitz.training.iterations import Uncapturable, new_stream
 from lipschitz.training.loop import CHECKPOINT_SECONDS, Trainer
 from lipschitz.training.observers import Observer
@@ -162,6 +163,8 @@ class Worker:
         self._channel.send(("began", job.run.id))
         active.lock.enter_context(folder.writing())
         folder.error.unlink(missing_ok=True)
+        for line in folder.set_aside_damage():
+            self._channel.send(("warning", line))
         steps = job.steps
         if not steps:
             untimed = f"{job.run.configuration}: not timed"
@@ -169,7 +172,10 @@ class Worker:
         seconds = job.site.checkpoint_seconds
         active.stream = self._stream(torch.device(job.device))
         with active.on_stream():
-            task = job.build(self._loaded(job))
+            data = self._loaded(job)
+            inputs = inputs_of(job.run, data, job.site.inception_weights)
+            refuse_changed_inputs(job, inputs)
+            task = job.build(data)
             progress = _Progress(self._channel, job.run.id)
             trainer = Trainer(
                 task,
@@ -177,13 +183,14 @@ class Worker:
                 [progress, *(observer.model_copy(deep=True) for observer in job.site.observers)],
                 steps=steps,
                 every=job.run.evaluation.every,
+                identity={"run": job.run.id, **inputs},
                 stream=active.stream if job.captures else None,
                 warn=lambda line: self._channel.send(("warning", line)),
                 checkpoint_seconds=CHECKPOINT_SECONDS if seconds is None else seconds,
             )
             engine = {"runs_at_once": job.pack, "captured": trainer.is_captured}
             origins = [*folder.origins(), {**job.provenance, **engine}]
-            folder.define({**job.run.definition(steps), "provenance": origins})
+            folder.define({**job.run.definition(steps), "inputs": inputs, "provenance": origins})
             for line in trainer.restore():
                 self._channel.send(("warning", line))
         active.trainer, active.slices = trainer, trainer.run(self._stopping.is_set)

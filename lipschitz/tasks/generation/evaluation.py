@@ -110,8 +110,8 @@ class Evaluator:
     def facts(self, generator: nn.Module) -> dict[str, Any]:
         """Return the floor of each quality metric, real against real data, and the metrics' protocols."""
         samples = self._floor_and_reference(self._stream("floor"))
-        # With many classes and few images, no class may be in both parts.
-        floor = self._quality.measure(*samples) if len(samples[0]) else {}
+        # With many classes and few images, hardly any image may have another of its class in the other part.
+        floor = self._quality.measure(*samples) if len(samples[0]) > 1 else {}
         # A metric without a better direction, such as the share of a class, has no floor.
         floor = {name: value for name, value in floor.items() if metric_of(name, self._terms.evaluation.metrics).better}
         protocols = self._quality.protocols
@@ -123,7 +123,8 @@ class Evaluator:
             if has_running_statistics(generator):
                 averaged["batch statistics"] = f"mean of {BATCHES} batches of {self._batch_size} latents"
             protocols |= {f"{name}/{EMA}": facts | averaged for name, facts in protocols.items()}
-        return {"floor": floor, "protocols": protocols}
+        of_data = {name: {**facts, "data": f"SHA-256 {self._data.hash[:12]}"} for name, facts in protocols.items()}
+        return {"floor": floor, "protocols": of_data}
 
     def samples_from_fixed_latents(self, generator: nn.Module) -> Tensor:
         """Return samples of the present generator for the next evaluation, from the same latents in every one."""
