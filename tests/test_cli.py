@@ -126,7 +126,7 @@ def test_a_broken_checkpoint_is_named_and_costs_only_what_came_after_the_one_bef
     undisturbed: Path, tmp_path: Path
 ) -> None:
     path = write(tmp_path, SMALL.replace("[none, spectral_normalization]", "[none]").replace("[0, 1]", "[0]"))
-    assert swept(path).returncode == 0
+    assert swept(path, "--keep-checkpoints").returncode == 0
     folder = tmp_path / "results" / "small"
     expected = outcomes(folder)
     (run,) = (folder / "runs").iterdir()

@@ -52,10 +52,28 @@ def test_last_is_the_final_state_and_best_is_measured_afresh(folder: RunFolder) 
     assert samples["samples"] == 200, "the arrays show the last networks, not the best"
 
 
+def test_a_task_keeps_what_the_next_evaluation_needs_after_each_scheduled_one(folder: RunFolder) -> None:
+    task, kept = Counter(), []
+    task.keep_for_next_evaluation = lambda: kept.append((int(task.value), task.draws[-1]))  # type: ignore[method-assign]
+    list(Trainer(task, folder, steps=200, every=60).run())
+    assert kept == [(step, f"step {step}") for step in (0, 60, 120, 180, 200)]
+
+
 def test_every_step_is_told_how_far_the_run_is(folder: RunFolder) -> None:
     task = Counter()
     list(Trainer(task, folder, steps=120, every=50).run())
     assert task.progress == [step / 120 for step in range(120)]
+
+
+def test_a_resumed_run_is_told_how_far_it_is(folder: RunFolder) -> None:
+    list(Trainer(Counter(), folder, steps=120, every=50).run(iter([False] * 20 + [True] * 9).__next__))
+    task = Counter()
+    again = Trainer(task, folder, steps=120, every=50)
+    again.restore()
+    assert 0 < again.step < 50
+    list(again.run())
+    assert task.progress == [step / 120 for step in range(int(120 - len(task.progress)), 120)]
+    assert task.value == 120
 
 
 def test_divergence_ends_the_run_and_keeps_its_records(folder: RunFolder) -> None:
@@ -280,7 +298,7 @@ def test_without_a_usable_checkpoint_the_run_starts_again_at_once(
     assert (again.step, folder.records()) == (0, [])
     list(again.run())
     assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
-    assert resumed(folder)[1] == []
+    assert folder.status() == "finished"
 
 
 def test_a_task_that_cannot_load_a_state_is_as_before(folder: RunFolder) -> None:
