@@ -2,21 +2,32 @@
 
 import json
 import os
+import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from lipschitz.errors import InputError
-from lipschitz.files import lock, write_atomically, write_json, write_text
+from lipschitz.files import lock, lock_holder, write_atomically, write_json, write_text
 from lipschitz.sweep.timing.timing_files import Timings
 
 Status = Literal["finished", "diverged", "failed", "running", "waiting"]
 OVER: tuple[Status, ...] = ("finished", "diverged")
 """The statuses of a run that is not started again."""
+
+
+class Heartbeat(NamedTuple):
+    """How far a run has come."""
+
+    step: int
+    steps: int
+    """Of the whole run."""
+    time: float
+    """When it was there, in seconds since 1970."""
 
 
 class RunFolder:
@@ -30,6 +41,7 @@ class RunFolder:
         self._records = path / "records.jsonl"
         self._result = path / "result.json"
         self._samples = path / "samples.npz"
+        self._heartbeat = path / "heartbeat.json"
         self._lock = path / "lock"
 
     def definition(self) -> dict[str, Any]:
@@ -86,11 +98,28 @@ class RunFolder:
             write_atomically(self._samples, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
         write_json(self._result, result)
         self.error.unlink(missing_ok=True)
+        self._heartbeat.unlink(missing_ok=True)
 
     def fail(self, reason: str) -> None:
         """Write ``error.txt``: why the run failed. On a full disk nothing is written."""
         with suppress(OSError):
             write_text(self.error, reason.rstrip() + "\n")
+
+    def beat(self, step: int, steps: int) -> None:
+        """Write the heartbeat: the step that the run has reached, of how many, and when. It is no part of the results.
+
+        It is not forced to disk, and a disk that refuses it costs the run nothing.
+        """
+        with suppress(OSError):
+            self._heartbeat.write_text(json.dumps({"step": step, "steps": steps, "time": time.time()}), "utf-8")
+
+    def heartbeat(self) -> Heartbeat | None:
+        """Return the last heartbeat of a run that is not over, or None where there is none that can be read."""
+        try:
+            found = _read_json(self._heartbeat)
+            return Heartbeat(int(found["step"]), int(found["steps"]), float(found["time"]))
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
+            return None
 
     def samples(self) -> dict[str, np.ndarray] | None:
         """Return the arrays that the run saved for the report, or None; nothing in the file is executed."""
@@ -109,10 +138,17 @@ class RunFolder:
             return "running"
         return "failed" if self.error.exists() else "waiting"
 
-    def writing(self) -> AbstractContextManager[bool]:
-        """Make the folder and hold its lock for a block; waits for a process that holds it and is about to end."""
+    def writing(self, *, wait: bool = True) -> AbstractContextManager[bool]:
+        """Make the folder and hold its lock for a block, which without ``wait`` gets False where another one holds it.
+
+        A process that holds it may be about to end; `holder` names it.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        return lock(self._lock, wait=True)
+        return lock(self._lock, wait=wait, signed=True)
+
+    def holder(self) -> str:
+        """Return which process holds the lock of the folder, where it is locked."""
+        return lock_holder(self._lock)
 
     def is_locked(self) -> bool:
         """Say whether a process holds the lock of the folder."""
@@ -191,7 +227,11 @@ class SweepFolder:
 
     def writing(self) -> AbstractContextManager[bool]:
         """Hold the lock of the folder for a block, which gets False where another sweep holds it."""
-        return lock(self.path / "lock", wait=False)
+        return lock(self.path / "lock", wait=False, signed=True)
+
+    def holder(self) -> str:
+        """Return which process holds the lock of the folder, where it is locked."""
+        return lock_holder(self.path / "lock")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
