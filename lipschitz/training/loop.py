@@ -40,6 +40,7 @@ class Trainer:
         stream: the current CUDA stream, on which iterations are captured as graphs; None for no graphs.
         warn: called with one line for an observer that is dropped.
         checkpoint_seconds: longest time between two checkpoints.
+        before_end: called before the result is written; it may raise, and the run then has no result.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Trainer:
         stream: torch.cuda.Stream | None = None,
         warn: Callable[[str], object] = warnings.warn,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
+        before_end: Callable[[], object] = lambda: None,
     ) -> None:
         self.task = task
         self.steps = steps
@@ -62,6 +64,7 @@ class Trainer:
         self._files, self._journal = files, Journal(files)
         self._observers = list(observers)
         self._warn = warn
+        self._before_end = before_end
         self._evaluated_at = -1
         self._last: dict[str, JsonValue] = {}
         self._best: dict[str, Any] | None = None
@@ -179,6 +182,7 @@ class Trainer:
         self._end("finished", {"last": self._last, "best": best, **facts, "floor": json_values(facts["floor"])})
 
     def _end(self, status: str, result: dict[str, Any]) -> None:
+        self._before_end()
         self._notify("on_end", {"status": status, "step": self.step, "seconds": self._seconds(), **result})
 
     def _seconds(self) -> float:

@@ -56,6 +56,13 @@ class ProgressLog:
         self.lines.append(f"ended {job.run.seed}")
 
 
+class Interrupted(ProgressLog):
+    """Interrupts the sweep as soon as a run comes back from a worker that has stopped."""
+
+    def returned(self, job: Job) -> None:
+        raise KeyboardInterrupt
+
+
 def outcome(job: Job) -> tuple[dict[str, Any], list[tuple[int, str, float]]]:
     """What was measured, without what a clock says."""
     result = job.folder.result()

@@ -36,6 +36,8 @@ class Site:
     """Name of the engine, or ``path/to/file.py:ClassName``."""
     observers: tuple[Observer, ...] = ()
     """What watches the training of every run."""
+    timeout: float = 3600.0
+    """Longest time in seconds without progress: of a slice of steps, an evaluation, or a part of the timing pass."""
 
     @property
     def workers(self) -> int:

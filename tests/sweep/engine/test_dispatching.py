@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeps import ONE_CPU, TWO_CPUS, ProgressLog, Stopped, outcome, write
+from sweeps import ONE_CPU, TWO_CPUS, Interrupted, ProgressLog, Stopped, outcome, write
 
 from lipschitz.sweep.definition.sweep_file import load_sweep
+from lipschitz.sweep.engine.dispatcher import Dispatcher
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.local import Dispatcher, Local, WorkerProcess
+from lipschitz.sweep.engine.local import Local
 from lipschitz.sweep.engine.site import Site, device_kind
 from lipschitz.sweep.engine.worker import work
+from lipschitz.sweep.engine.worker_process import WorkerProcess
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.timing_pass import groups_to_time, time_configurations
 
@@ -104,7 +106,8 @@ def test_a_packed_run_equals_the_same_run_alone(tmp_path: Path, alone: list[Any]
 
 def test_going_on_in_the_middle_of_a_packed_sweep_equals_an_undisturbed_one(tmp_path: Path, alone: list[Any]) -> None:
     jobs = jobs_in(tmp_path / "runs", pack=2)
-    Dispatcher(jobs[:2], ["cpu"], ProgressLog(), entry=work_to_100).run()
+    with pytest.raises(KeyboardInterrupt):
+        Dispatcher(jobs[:2], ["cpu"], Interrupted(), entry=work_to_100).run()
     assert [job.folder.status() for job in jobs] == ["waiting"] * 3
     assert [{record["step"] for record in job.folder.records()} for job in jobs[:2]] == [{0, 60}, {0}]
     Local().run(jobs, ONE_CPU, ProgressLog())
@@ -126,7 +129,7 @@ def unlucky(folder: Path, what: str, often: str) -> tuple[list[Job], ProgressLog
     ("what", "said", "back"),
     [
         ("out_of_memory", "cpu: at most 1 runs at once from now on: torch.OutOfMemoryError: CUDA out of memory.", 2),
-        ("dies", "cpu: a worker with 3 runs died (signal 9); each is started again in a worker to itself", 3),
+        ("dies", "cpu: a worker with 3 runs died (signal 9, SIGKILL); each is started again in a worker to itself", 3),
         (
             "loses_the_device",
             "cpu: a worker with 3 runs died (exit status 1); each is started again in a worker to itself",
@@ -152,7 +155,10 @@ def test_what_happens_once_costs_no_run_anything(
     ("what", "why"),
     [
         ("out_of_memory", "out of memory, with no other run in the process"),
-        ("dies", "the worker died (signal 9) and left no error message"),
+        (
+            "dies",
+            "the worker died (signal 9, SIGKILL); a lack of memory may be the cause (after step 50; it was tried 2 times)",
+        ),
         ("loses_the_device", "device-side assert triggered"),
     ],
 )
@@ -218,15 +224,16 @@ def test_a_worker_that_leaves_is_given_nothing_more(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_what_a_worker_had_not_begun_when_it_left_waits_again_as_it_was(tmp_path: Path, code: int) -> None:
+def test_a_run_that_ends_its_process_fails_and_what_had_not_begun_waits_again(tmp_path: Path, code: int) -> None:
     jobs = jobs_in(tmp_path / "runs", pack=3)
     dispatcher, worker = dispatcher_with([], jobs, code)
     jobs[0].folder.path.mkdir(parents=True)
     dispatcher._workers.remove(worker)
     dispatcher._requeue_lost_jobs(worker)
-    blamed = jobs[:code]
-    assert list(dispatcher._queue) == jobs[code:]
-    assert [job.folder.error.exists() for job in jobs] == [job in blamed for job in jobs]
+    assert list(dispatcher._queue) == jobs[1:]
+    assert [job.folder.error.exists() for job in jobs] == [True, False, False]
+    died = f"the worker died (exit status {code}) before its first step and left no error message\n"
+    assert jobs[0].folder.error.read_text() == died
 
 
 def test_a_lost_device_costs_no_run_that_comes_after(tmp_path: Path, alone: list[Any]) -> None:

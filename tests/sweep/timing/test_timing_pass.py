@@ -140,7 +140,7 @@ class InstantEngine:
         measurement(job, found.update)
         return found
 
-    def _rounds(self, jobs: list[Job], *, warm_up: int, repeats: int, captured: Any) -> dict[str, Round]:
+    def _rounds(self, jobs: list[Job], *, repeats: int, **_: Any) -> dict[str, Round]:
         names = [job.run.configuration for job in jobs]
         self.order.append(names)
         seen = {}
@@ -329,4 +329,4 @@ def test_a_worker_that_dies_leaves_its_group_untimed(tmp_path: Path, monkeypatch
     monkeypatch.setattr(engine, "call", lambda measurement, job: {})
     log, (group,) = ProgressLog(), timing_groups(sweep_jobs(tmp_path))
     time_configurations([group], engine, log)
-    assert log.warnings == [f"not timed: {job.run.configuration}" for job in group]
+    assert log.warnings == [f"not timed: {job.run.configuration}: it ended its process" for job in group]
