@@ -47,6 +47,15 @@ def test_last_is_the_final_state_and_best_is_measured_afresh(folder: RunFolder) 
     assert samples["samples"] == 200, "the arrays show the last networks, not the best"
 
 
+def test_a_run_that_may_not_end_has_no_result(folder: RunFolder) -> None:
+    def refuse() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        list(Trainer(Counter(), folder, steps=60, every=60, before_end=refuse).run())
+    assert folder.result() is None
+
+
 def test_every_step_is_told_how_far_the_run_is(folder: RunFolder) -> None:
     task = Counter()
     list(Trainer(task, folder, steps=120, every=50).run())
