@@ -136,12 +136,17 @@ class GlobalState:
             warnings.filters[:] = self._filters  # type: ignore[index]
         return changes
 
+    def change(self, whose: str) -> str:
+        """Restore the settings, and return one line about what had changed, or nothing; ``whose`` names the cause."""
+        changes = self.restore()
+        more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+        return f"{whose} changed {changes[0]}{more}; what a process shares must stay as it is" if changes else ""
+
     def check(self, whose: str) -> None:
         """Restore the settings.
 
         Raises:
             InputError: some had changed; ``whose`` names what changed them.
         """
-        if changes := self.restore():
-            more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
-            raise InputError(f"{whose} changed {changes[0]}{more}; what a process shares must stay as it is")
+        if line := self.change(whose):
+            raise InputError(line)

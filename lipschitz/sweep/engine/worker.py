@@ -122,8 +122,9 @@ class Worker:
             with active.on_stream():
                 assert active.slices is not None
                 step = next(active.slices, None)
-        except BaseException:
-            self._globals.restore()
+        except BaseException as error:
+            if line := self._globals.change(active.job.run.configuration):
+                error.add_note(line)
             raise
         self._globals.check(active.job.run.configuration)
         return step

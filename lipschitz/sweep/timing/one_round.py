@@ -139,6 +139,8 @@ def time_in_turn(
                 raise
             except _ANYTHING:
                 del calls[name], seen[name]
+                if state is not None:
+                    state.restore()
     return seen
 
 

@@ -1,6 +1,7 @@
 """Runs that share a worker: each is what it would be alone, whatever becomes of the others."""
 
 import math
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -43,6 +44,12 @@ def out_of_memory():
 
 def dies():
     os.kill(os.getpid(), signal.SIGKILL)
+
+def exits():
+    os._exit(0)
+
+def changes_the_dtype():
+    torch.set_default_dtype(torch.float64)
 
 def loses_the_device():
     raise torch.AcceleratorError("CUDA error: device-side assert triggered")
@@ -159,6 +166,8 @@ def test_what_happens_once_costs_no_run_anything(
             "dies",
             "the worker died (signal 9, SIGKILL); a lack of memory may be the cause (after step 50; it was tried 2 times)",
         ),
+        ("exits", "the worker died (exit status 0) after step 50 and left no error message"),
+        ("changes_the_dtype", " changed torch's default dtype from torch.float32 to torch.float64; "),
         ("loses_the_device", "device-side assert triggered"),
     ],
 )
@@ -167,6 +176,62 @@ def test_what_happens_again_and_again_costs_one_run(tmp_path: Path, alone: list[
     assert [job.folder.status() for job in jobs] == ["failed", "finished", "finished"]
     assert why in jobs[0].folder.error.read_text()
     assert outcomes(jobs[1:]) == alone[4:]
+
+
+def work_until_stopped(job: Job, channel: Connection) -> None:
+    work(job, Stopped(channel, 50, signal.SIGSTOP, seed=0))  # type: ignore[arg-type]
+
+
+def test_a_run_that_hangs_is_ended_and_costs_no_other(
+    tmp_path: Path, alone: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Waiting(ProgressLog):
+        """Lets a worker that has stopped at step 50 of seed 0 be silent for too long."""
+
+        def stepped(self, job: Job, step: int) -> None:
+            super().stepped(job, step)
+            if (job.run.seed, step) == (0, 50):
+                (worker,) = (each for each in dispatcher._workers if job.run.id in each.jobs)
+                worker.silent = 4000.0
+
+    monkeypatch.setattr("lipschitz.sweep.engine.worker_process.KILL_GRACE", 0.1)
+    jobs, log = jobs_in(tmp_path / "runs", pack=2), Waiting()
+    dispatcher = Dispatcher(jobs, ["cpu"], log, entry=work_until_stopped)
+    dispatcher.run()
+    assert [job.folder.status() for job in jobs] == ["failed", "finished", "finished"]
+    assert jobs[0].folder.error.read_text() == (
+        "no progress for 3600 s after step 50, so its worker was ended; if its steps or evaluations take longer, raise "
+        "--timeout (now 3600 s)\n"
+    )
+    assert outcomes(jobs[1:]) == alone[1:3]
+
+
+def test_a_worker_is_waited_for_as_long_as_its_runs_may_take(tmp_path: Path) -> None:
+    _, worker = dispatcher_with([], jobs_in(tmp_path / "runs"))
+    worker.silent = 100.0
+    assert worker.patience == 3500.0
+    worker.jobs.clear()
+    assert worker.patience == -40.0, "one that is done leaves within a minute"
+
+
+def test_a_message_is_a_sign_of_life(tmp_path: Path) -> None:
+    dispatcher, worker = dispatcher_with([], jobs_in(tmp_path / "runs"))
+    worker.silent = 100.0
+    dispatcher._handle(worker, "alive")
+    assert worker.silent == 0.0
+
+
+def test_a_run_whose_worker_is_stopped_by_someone_else_is_tried_once_more(tmp_path: Path) -> None:
+    (job, *_) = jobs_in(tmp_path / "runs")
+    stopped = "its worker got a SIGTERM that this sweep did not send"
+    dispatcher, worker = dispatcher_with([], [job])
+    dispatcher._handle(worker, "stopped", job.run.id)
+    assert list(dispatcher._queue) == [job]
+    assert not job.folder.error.exists()
+    worker.jobs[job.run.id] = job
+    dispatcher._handle(worker, "stopped", job.run.id)
+    assert list(dispatcher._queue) == [job], "not again"
+    assert job.folder.error.read_text() == f"{stopped} (before its first step; it was tried 2 times)\n"
 
 
 class Channel:

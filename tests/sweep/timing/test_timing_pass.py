@@ -11,7 +11,7 @@ from fake_cuda_graph import FakeCudaGraph
 from sweeps import ONE_CPU, SMALL, TWO_CPUS, ProgressLog, write
 
 from lipschitz.sweep.definition.sweep_file import load_sweep
-from lipschitz.sweep.engine.base import Measurement
+from lipschitz.sweep.engine.base import TIMED_OUT, Measurement
 from lipschitz.sweep.engine.job import Job, unfinished_jobs
 from lipschitz.sweep.engine.site import Site, device_kind
 from lipschitz.sweep.store import SweepFolder
@@ -20,6 +20,8 @@ from lipschitz.sweep.timing.one_round import Round, measure_round
 from lipschitz.sweep.timing.throughput import measure_packs
 from lipschitz.sweep.timing.timing_files import iteration_ms, seconds_of_an_iteration
 from lipschitz.sweep.timing.timing_pass import (
+    Batch,
+    batches,
     drift_warning,
     groups_to_time,
     summarise_rounds,
@@ -78,6 +80,68 @@ def test_a_method_that_raises_costs_no_other_its_timing(tmp_path: Path, constrai
         "ms_discriminator_step": 3,
         "ms_generator_step": 3,
     }
+
+
+@pytest.mark.parametrize("what", ["raise SystemExit(0)", "torch.set_default_dtype(torch.float64)"])
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_method_that_would_exit_or_changes_what_is_shared_costs_no_other_its_timing(
+    tmp_path: Path, what: str, at: int
+) -> None:
+    """At its first call, or once it is timed."""
+    calls = (
+        f"self.__dict__['calls'] = calls = self.__dict__.get('calls', 0) + 1\n        if calls >= {at}:\n            "
+    )
+    penalty = f"{calls}{what}\n        return batch.real.new_zeros(())"
+    (tmp_path / "broken.py").write_text("import torch\n" + BROKEN.replace('raise RuntimeError("no")', penalty))
+    (group,) = timing_groups(sweep_jobs(tmp_path, SMALL.replace("spectral_normalization", "broken.py:Broken")))
+    rounds = measure_round(group, warm_up=1, repeats=3)
+    assert [name.split("-")[2] for name in rounds] == ["none"]
+    assert torch.get_default_dtype() == torch.float32
+    assert all(len(calls) == 3 for calls in rounds[group[0].run.configuration]["calls"].values())
+
+
+class Processes:
+    """Calls of measurements, of which those with some configurations find only what is given."""
+
+    def __init__(self, found: dict[str, dict[str, Any]]) -> None:
+        self._found = found
+        self.called: list[list[str]] = []
+
+    def __call__(self, job: Job, measurement: Any) -> dict[str, Any]:
+        names = [each.run.configuration for each in measurement.args[1]]
+        assert job.run.configuration == names[0]
+        self.called.append(names)
+        bad = [name for name in names if name in self._found]
+        return self._found[bad[0]] if bad else {"rounds": {name: one_round(1.0) for name in names}}
+
+
+@pytest.mark.parametrize("when", ["its first calls", "later"])
+@pytest.mark.parametrize("hangs", [True, False])
+def test_one_that_ends_or_hangs_the_timing_process_loses_its_own_timing(tmp_path: Path, when: str, hangs: bool) -> None:
+    group = timing_groups(sweep_jobs(tmp_path, CROSSED))[0]
+    (a, b, c) = (job.run.configuration for job in group)
+    processes = Processes({b: {"at": b if when == "its first calls" else None} | ({TIMED_OUT: True} if hangs else {})})
+    batch = Batch([], processes)
+    assert set(batch.time(group)) == set(batch.time(group)) == {a, c}
+    assert batch.lost == {b: ": it hung for 3600 s" if hangs else ": it ended its process"}
+    alone = [[a, c]] if hangs and when == "its first calls" else [[a], [b], [c]]
+    assert processes.called == [[a, b, c], *alone, [a, c]]
+
+
+def test_a_large_group_is_timed_a_few_at_a_time(tmp_path: Path) -> None:
+    (job, *_) = sweep_jobs(tmp_path)
+    assert [len(batch) for batch in batches([job] * 40)] == [16, 16, 8]
+    assert [len(batch) for batch in batches([replace(job, device="cuda:0")] * 20)] == [8, 8, 4]
+
+
+@pytest.mark.parametrize(("says", "pack"), [("", 1), ("shares_process = True", 3)])
+def test_code_from_outside_has_a_process_of_its_own_unless_it_says_that_it_may_share_one(
+    tmp_path: Path, says: str, pack: int
+) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN.replace("    def", f"    {says}\n    def"))
+    jobs = sweep_jobs(tmp_path, SMALL.replace("spectral_normalization", "broken.py:Broken"))
+    jobs = [replace(job, site=Site(("cpu",), pack=3)) for job in jobs]
+    assert [job.pack for job in with_packs(jobs)] == [3, 3, pack, pack]
 
 
 def test_what_a_pair_and_a_batch_size_share_takes_turns_whatever_the_model_and_the_budget(tmp_path: Path) -> None:
