@@ -11,14 +11,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from lipschitz.files import write_json
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.provenance import provenance
 from lipschitz.tasks.transport.potential import AS_PUBLISHED
-from lipschitz.training.checkpoint import FORMAT, load
+from lipschitz.training.checkpoint import Unusable, read
 
 KNOWN = ("cosine", "l2", "w1_dual", "w1_error")
 
@@ -40,13 +39,15 @@ def main() -> None:
 def remeasure(job: Job) -> str:
     """Add the new metrics to one finished run. Return "measured", or why the run is unchanged."""
     folder = job.folder
-    result, (state, _) = folder.result() or {}, load(folder.checkpoint, folder.previous_checkpoint)
-    if not result.get("best") or state is None or state["step"] != result["step"]:
+    result = folder.result() or {}
+    try:
+        state = read(folder.checkpoint)
+    except (OSError, Unusable) as error:
+        return f"unchanged: no checkpoint: {error}"
+    if not result.get("best") or state["step"] != result["step"]:
         return "unchanged: no checkpoint of the last step"
     if AS_PUBLISHED[0] in result["last"]:
         return "unchanged: it has the new metrics"
-    if state.get("format") != FORMAT:
-        return "unchanged: its checkpoint is of another version"
     task = job.build()
     task.load_state_dict(state["task"])
     last = task.evaluate(f"step {state['step']}")
@@ -64,7 +65,7 @@ def remeasure(job: Job) -> str:
         for name, value in _new(last).items()
     )
     folder.define({**folder.definition(), "provenance": [*folder.origins(), job.provenance]})
-    write_json(folder.path / "result.json", result)
+    folder.finish(result, folder.samples() or {})
     return "measured"
 
 

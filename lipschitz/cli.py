@@ -13,8 +13,8 @@ from lipschitz.errors import InputError
 from lipschitz.signals import Stopped, stopping_at_once, stopping_cleanly
 
 FAILED, WRONG_INPUT = 1, 2
-"""Exit codes, besides 0: a run failed; the input was wrong. A command stopped by a signal exits with 128 + its number:
-130 for Ctrl-C, 143 for SIGTERM."""
+"""Exit codes, besides 0: a run failed, or a file is damaged; the input was wrong. A stop by a signal is
+128 + its number: 130 for Ctrl-C, 143 for SIGTERM."""
 # typer has no public name for it; the module that it is in depends on typer's version.
 UsageError: Any = typer.BadParameter.__base__
 """A wrong option, argument or subcommand."""
@@ -173,10 +173,19 @@ def report(
 
 @app.command()
 def status(folder: Folder) -> None:
-    """Print the status of each run: finished, running, failed, diverged or waiting."""
+    """Print the status of each run: finished, running, failed, diverged, damaged or waiting."""
     from lipschitz.commands.status import show_status
 
     show_status(folder)
+
+
+@app.command()
+def verify(folder: Folder) -> None:
+    """Check every file of a sweep's results against its checksum, and that it is of its run."""
+    from lipschitz.commands.verify import verify as check
+
+    if not check(folder):
+        raise typer.Exit(FAILED)
 
 
 @app.command()

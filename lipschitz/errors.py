@@ -8,6 +8,12 @@ class InputError(Exception):
     """Wrong input: one line that says what, where and what is allowed. The command line prints it and exits with 2."""
 
 
+def printable(text: str) -> str:
+    """Return ``text`` on one line, with escapes such as ``\\x1b`` for control characters and surrogates."""
+    line = " ".join(text.splitlines())
+    return line if line.isprintable() else "".join(map(_escaped, line))
+
+
 def first_line(error: BaseException, *, with_type: bool = False) -> str:
     """Return the first line of the message of ``error``, or the name of its class where it has no message.
 
@@ -28,3 +34,7 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{hint}allowed: {', '.join(names)}"
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -136,6 +136,8 @@ def test_it_is_recorded_with_its_floor_and_protocol(out: Path) -> None:
     assert result["floor"]["Spread"] == pytest.approx(1, abs=0.5)
     facts = {"reference": "fresh draw of the distribution", "n_real": 32, "n_fake": 32}
     content = sha256(dedent(METRICS).encode()).hexdigest()
+    data = result["protocols"]["Spread"].pop("data")
+    assert data.startswith("SHA-256 ")
     assert result["protocols"]["Spread"] == facts | {"sha256": content}
 
 

@@ -58,6 +58,8 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     for part in (result["last"], result["best"]["values"], result["floor"], result["protocols"]):
         for name in AS_PUBLISHED:
             del part[name]
+    # As an earlier version wrote it.
+    del result["files"], result["checksum"]
     path.write_text(json.dumps(result))
     return job
 

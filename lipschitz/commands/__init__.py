@@ -1,4 +1,5 @@
 """The subcommands of `lipschitz`, one module each: what a command does and prints.
 
-Their options are declared in `lipschitz.cli`. sweep: plan, run, report. report, status, measure, data, list, schema.
+Their options are declared in `lipschitz.cli`. sweep: plan, run, report. report, status, verify, measure, data,
+list, schema.
 """

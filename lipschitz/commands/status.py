@@ -1,4 +1,4 @@
-"""``lipschitz status``: print the status of every run of a sweep: finished, running, failed, diverged or waiting."""
+"""``lipschitz status``: print how every run of a sweep is: finished, running, failed, diverged, damaged or waiting."""
 
 import time
 from collections import Counter
@@ -11,7 +11,7 @@ SILENT_SECONDS = 60.0
 
 
 def show_status(folder: Path) -> None:
-    """Print a line per run, with the step it has reached, and the file of its error if it failed; count by status.
+    """Print a line per run, with the step it has reached, the file of its error or what is damaged; count by status.
 
     A run that waits although it has begun was interrupted.
 
@@ -24,17 +24,24 @@ def show_status(folder: Path) -> None:
         run = sweep.run(run_id)
         status = run.status()
         counts[status] += 1
-        print(f"{status:9}{run_id}{_reached(run, status)}{f'  ({run.error})' if status == 'failed' else ''}")
+        print(f"{status:9}{run_id}{_reached(run, status)}{_reason(run, status)}")
     runs = counts.total()
     print(f"{runs} run{'' if runs == 1 else 's'}: " + ", ".join(f"{n} {status}" for status, n in counts.most_common()))
 
 
 def _reached(run: RunFolder, status: Status) -> str:
     """Return how far a run that is not over has come, as far as its heartbeat tells."""
-    beat = run.heartbeat()
+    beat = run.heartbeat.read()
     if status in OVER or beat is None:
         return ""
     silent = time.time() - beat.time
     since = f", no sign of life for {silent / 60:.0f} min" if status == "running" and silent > SILENT_SECONDS else ""
     interrupted = "interrupted, " if status == "waiting" else ""
     return f"  {interrupted}step {beat.step} of {beat.steps}{since}"
+
+
+def _reason(run: RunFolder, status: Status) -> str:
+    """Return why a run failed or what is damaged, in parentheses."""
+    if status == "damaged":
+        return "".join(f"  ({path.name}: {reason})" for path, reason in run.damage()[:1])
+    return f"  ({run.error})" if status == "failed" else ""

@@ -16,6 +16,7 @@ from lipschitz.sweep.engine.job import Job, unfinished_jobs
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.folder_lock import locked_folder, refuse_other_definition, write_definition
 from lipschitz.sweep.input_checks import check_data, check_precisions, check_weights
+from lipschitz.sweep.inputs import claim_inputs
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.store import OVER, SweepFolder
 from lipschitz.sweep.timing.estimate import estimate_training_seconds, training_seconds, with_packs
@@ -39,15 +40,17 @@ class Request:
         """
         return load_sweep(self.file, self.limit_steps, self.out)
 
-    def check(self, plan: Sweep) -> dict[str, str]:
+    def check(self, plan: Sweep, warn: Callable[[str], object]) -> dict[str, str]:
         """Check devices, weights and data; return the SHA-256 of each data set by label.
+
+        ``warn`` is told what a user should know of the data.
 
         Raises:
             InputError: a device does not support a run's precision, or weights or data are missing or broken.
         """
         self.check_devices(plan)
         check_weights(plan, self.site.inception_weights)
-        return check_data(plan, self.site.data_root)
+        return check_data(plan, self.site.data_root, warn)
 
     def check_devices(self, plan: Sweep) -> None:
         """Refuse a device that does not support a run's precision.
@@ -80,8 +83,13 @@ def show_plan(request: Request, console: Console) -> None:
     for run_id, status in statuses.items():
         console.print(f"{status:9}{run_id}", soft_wrap=True)
     unfinished = sum(status not in OVER for status in statuses.values())
-    missing = [*_errors(request.check_devices, plan), *_errors(check_data, plan, request.site.data_root)]
+    data: dict[str, str] = {}
+    missing = [
+        *_errors(request.check_devices, plan),
+        *_errors(lambda: data.update(check_data(plan, request.site.data_root, lambda line: warn(console, line)))),
+    ]
     others = [
+        *_errors(claim_inputs, [], data, folder),
         *_errors(check_weights, plan, request.site.inception_weights),
         *_errors(refuse_other_definition, folder, plan),
     ]
@@ -101,18 +109,27 @@ def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:
     """
     engine = default_config(ENGINES, request.site.engine, "--engine")
     plan = request.plan()
-    data = request.check(plan)
+    notes: list[str] = []
+
+    def note(line: str) -> None:
+        # A data set is loaded again for the runs whose settings were chosen.
+        if line not in notes:
+            notes.append(line)
+            warn(console, line)
+
+    data = request.check(plan, note)
     with locked_folder(plan, force=force) as folder:
         while True:
             _print_plan(plan, console)
-            origin = provenance(request.site.devices, request.site.workers, data)
+            origin = provenance(request.site.devices, request.site.workers, data, notes)
             jobs = unfinished_jobs(plan, folder, request.site, origin)
+            jobs = claim_inputs(jobs, data, folder)
             write_definition(plan, folder, origin, measures=bool(jobs))
             _time_and_train(jobs, plan, folder, engine, console)
             further = request.plan() if plan.waiting else plan
             if further.waiting == plan.waiting:
                 break
-            plan, data = further, request.check(further)
+            plan, data = further, request.check(further, note)
         failed = [run.id for run in plan.runs if folder.run(run.id).status() not in OVER]
     for run_id in failed:
         error = folder.run(run_id).error

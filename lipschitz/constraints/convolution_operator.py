@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lipschitz.constraints.base import Refusal
-from lipschitz.constraints.power_iteration import Operator, advance
+from lipschitz.constraints.power_iteration import Operator, advance, dense_unit
 from lipschitz.estimation.layers import WeightedLayer
 
 START_STEPS = 100
@@ -54,10 +54,9 @@ class Convolution(NamedTuple):
         v has the shape ``shape`` of the input and u that of the output. The initial vector is the same in every process
         and dtype, and torch's global generator is not used. On the meta device only the shapes are computed.
         """
-        rng = torch.Generator().manual_seed(0)
-        v = torch.randn(shape, generator=rng, dtype=torch.float64, device="cpu").to(kernel)
-        v = v / torch.linalg.vector_norm(v)
+        v = dense_unit(kernel.new_empty(shape))
         u = self.forward(kernel, v)
+        u = torch.where(torch.linalg.vector_norm(u) == 0, dense_unit(u), u)
         advance([self.operator(kernel, shape)], [u], [v], 0 if kernel.is_meta else START_STEPS)
         return u, v
 

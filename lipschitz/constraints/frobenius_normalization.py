@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lipschitz.constraints.base import Constraint
+from lipschitz.constraints.power_iteration import infinite_where_zero
 from lipschitz.estimation.layers import weighted_layers
 
 
@@ -34,7 +35,7 @@ class UnitFrobenius(nn.Module):
     """Reparametrisation W -> W̄ = c W / ‖W‖_F.
 
     With G the gradient with respect to W̄, the gradient with respect to W is (c G - <G, W̄> W̄ / c) / ‖W‖_F
-    (arXiv:1802.05957, eq. 36, for c = 1).
+    (arXiv:1802.05957, eq. 36, for c = 1). Of a zero weight both W̄ and the gradient are zero.
     """
 
     def __init__(self, c: float) -> None:
@@ -42,8 +43,8 @@ class UnitFrobenius(nn.Module):
         self.c = c
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Return the normalised kernel, in the shape of ``weight``; NaN if ``weight`` is zero."""
-        normalized: Tensor = weight * (self.c / torch.linalg.vector_norm(weight))
+        """Return the normalised kernel, in the shape of ``weight``."""
+        normalized: Tensor = weight * (self.c / infinite_where_zero(torch.linalg.vector_norm(weight)))
         return normalized
 
     def extra_repr(self) -> str:

@@ -5,7 +5,7 @@ from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
 from lipschitz.constraints.base import Batch, Constraint
-from lipschitz.estimation.layers import weighted_layers
+from lipschitz.constraints.tied_weights import distinct_layers
 
 
 class FrobeniusPenalty(Constraint):
@@ -15,7 +15,7 @@ class FrobeniusPenalty(Constraint):
     spectral norm, but all singular values are penalised, not only the largest (compared in Yoshida & Miyato 2017, Sec.
     3). For a convolution this bounds the spectral norm of the reshaped kernel, not of the convolution as an operator.
     The penalty is part of the loss, so Adam rescales its gradient, unlike the decoupled weight decay of AdamW
-    (arXiv:1711.05101).
+    (arXiv:1711.05101). A weight that layers share counts once.
     """
 
     source = "Yoshida & Miyato 2017, arXiv:1705.10941, Sec. 3 (weight decay)"
@@ -29,7 +29,7 @@ class FrobeniusPenalty(Constraint):
 
     def penalty(self, net: nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return the penalty of the effective weights; its gradient is zero, not NaN, for a zero weight."""
-        norms = torch.stack([torch.linalg.vector_norm(layer.weight) for _, layer in weighted_layers(net)])
+        norms = torch.stack([torch.linalg.vector_norm(layer.weight) for _, layer in distinct_layers(net)])
         if self.above is not None:
             norms = (norms - self.above).relu()
         return self.weight / 2 * norms.square().sum()

@@ -8,6 +8,7 @@ from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.batch_norm_scale import batch_norm_sigma, batch_norms, refuse_batch_norm_without_scale
 from lipschitz.constraints.convolution_operator import convolution_of, input_maps_shape
 from lipschitz.constraints.power_iteration import Operator, advance, leading_vectors, matrix_operator
+from lipschitz.constraints.tied_weights import divide_each_once
 from lipschitz.estimation.layers import WeightedLayer, input_shapes, raw_weight, weighted_layers
 
 
@@ -17,7 +18,8 @@ class GoukProjection(Constraint):
     W <- W / max(1, ‖W‖₂ / λ) (Gouk et al. 2018, p = 2). ‖W‖₂ is the largest singular value of the operator, by power
     iteration on the convolution and its adjoint at its true input size, stride and padding. The singular vectors are
     kept between updates; the paper draws them anew. Power iteration underestimates the norm until it has converged, so
-    that the norm may stay above λ by that error. If the layer is reparametrised, the raw (trained) weight is scaled.
+    that the norm may stay above λ by that error. If the layer is reparametrised, the raw (trained) weight is scaled. A
+    weight that layers share is scaled once, by the largest of their factors.
     """
 
     source = "Gouk et al. 2018, arXiv:1804.04368, Algorithm 2"
@@ -59,19 +61,19 @@ class GoukProjection(Constraint):
     def project(self, net: nn.Module) -> None:
         """Advance the power iteration and scale in place; a weight inside its ball stays bit-identical."""
         named = list(weighted_layers(net))
-        weights = [raw_weight(layer).detach() for _, layer in named]
+        weights = [raw_weight(layer) for _, layer in named]
         bounds = [self.lambda_dense if isinstance(layer, nn.Linear) else self.lambda_conv for _, layer in named]
-        operators = [self._operator(*pair, weight) for pair, weight in zip(named, weights, strict=True)]
+        operators = [self._operator(*pair, weight.detach()) for pair, weight in zip(named, weights, strict=True)]
         us, vs = ([layer.get_buffer(f"gouk_{side}") for _, layer in named] for side in "uv")
         sigmas = advance(operators, us, vs, self.power_iterations)
         if self.lambda_bn is not None:
             for _, norm in batch_norms(net):
-                weights.append(norm.weight.detach())
+                weights.append(norm.weight)
                 sigmas.append(batch_norm_sigma(norm))
                 bounds.append(self.lambda_bn)
         torch._foreach_div_(sigmas, bounds)
         torch._foreach_clamp_min_(sigmas, 1.0)
-        torch._foreach_div_(weights, sigmas)
+        divide_each_once(weights, sigmas)
 
     def _operator(self, name: str, layer: WeightedLayer, weight: Tensor) -> Operator:
         if isinstance(layer, nn.Linear):

@@ -6,7 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from lipschitz.constraints.convolution_operator import Convolution
-from lipschitz.constraints.power_iteration import Operator, leading_vectors, matrix_operator
+from lipschitz.constraints.power_iteration import (
+    Operator,
+    infinite_where_zero,
+    leading_vectors,
+    matrix_operator,
+)
 from lipschitz.estimation.layers import as_matrix
 
 
@@ -89,13 +94,14 @@ class DivideBySigma(torch.autograd.Function):
     With W̄ = W/σ and G the gradient with respect to W̄, the gradient with respect to W is (G - <G, W̄> u vᵀ) / σ
     (arXiv:1802.05957, eq. 9-12). This is one graph node and one rank-one update; plain autograd would record two
     products and a division. σ is an output because backward uses it: a double backward differentiates saved tensors
-    with respect to W only if they are inputs or outputs.
+    with respect to W only if they are inputs or outputs. Where uᵀ W v is zero, as for a zero weight, σ is infinite, and
+    W/σ and all gradients are zero, see `infinite_where_zero`.
     """
 
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``matrix / sigma`` and ``sigma = u @ matrix @ v``; shapes ``(m, n)``, ``(m,)``, ``(n,)``."""
-        sigma = torch.dot(u, torch.mv(matrix, v))
+        sigma = infinite_where_zero(torch.dot(u, torch.mv(matrix, v)))
         normalized = matrix / sigma
         ctx.save_for_backward(normalized, sigma, u, v)
         return normalized, sigma

@@ -7,7 +7,8 @@ from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
 from lipschitz.constraints.base import Batch, Constraint
-from lipschitz.estimation.layers import reshaped_weight, weighted_layers
+from lipschitz.constraints.tied_weights import distinct_layers
+from lipschitz.estimation.layers import reshaped_weight
 
 
 class OrthonormalRegularization(Constraint):
@@ -16,7 +17,7 @@ class OrthonormalRegularization(Constraint):
     The sum is over the layers, and W is the reshaped kernel. Miyato et al. 2018 compare with this penalty (eq. 14) and
     attribute it to Brock et al. 2016. The penalty of Brock et al. is λ Σ |W Wᵀ - I|, summed over the entries
     (arXiv:1609.07093, section on orthogonal regularization). ``norm`` selects one of them. Both pull all singular
-    values to one, not only the largest.
+    values to one, not only the largest. A weight that layers share counts once.
 
     Training starts from the same initial weights as with all other methods. Miyato et al. draw orthonormal initial
     weights instead.
@@ -33,7 +34,7 @@ class OrthonormalRegularization(Constraint):
     def penalty(self, net: nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return λ times the sum over the layers, for the effective weights."""
         distance = squared_frobenius_distance if self.norm == "frobenius" else entrywise_distance
-        return self.weight * torch.stack([distance(reshaped_weight(layer)) for _, layer in weighted_layers(net)]).sum()
+        return self.weight * torch.stack([distance(reshaped_weight(layer)) for _, layer in distinct_layers(net)]).sum()
 
 
 def squared_frobenius_distance(matrix: Tensor) -> Tensor:

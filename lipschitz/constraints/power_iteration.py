@@ -1,6 +1,7 @@
 """Power iteration for the spectral norms of many layers at once, with singular vectors kept between updates."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,13 @@ from lipschitz.estimation.sigma.lanczos import LinearMap
 
 EPSILON = 1e-12
 """Smallest divisor when vectors are normalised, as in `torch.nn.functional.normalize`."""
+RANDOM_SHARE = 1e-13
+"""Size of the random numbers that are added to a normalised v, in units of rounding.
+
+Power iteration never leaves a subspace that AᵀA maps to itself, such as an axis if A is diagonal: a component that is
+exactly zero stays zero, even if the largest singular value is there. The numbers are so small that they fill exact
+zeros only; every other component loses them by rounding.
+"""
 
 
 class Operator(NamedTuple):
@@ -29,10 +37,22 @@ def leading_vectors(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Return the leading left and right singular vectors ``(m,)`` and ``(n,)`` of ``matrix`` ``(m, n)``, by SVD.
 
     Algorithm 1 of arXiv:1802.05957 starts from a random u. Starting from the exact singular vectors makes the first
-    forward pass correct, also in eval mode, and needs no random numbers.
+    forward pass correct, also in eval mode, and draws from no generator. Of a zero matrix any vectors are singular
+    vectors: then both are dense, so that they suit whatever the matrix becomes.
     """
-    u, _, vh = torch.linalg.svd(matrix, full_matrices=False)
-    return u[:, 0].clone(), vh[0].clone()
+    u, sigmas, vh = torch.linalg.svd(matrix, full_matrices=False)
+    left, right = (torch.where(sigmas[0] == 0, dense_unit(side), side) for side in (u[:, 0], vh[0]))
+    return left, right
+
+
+def dense_unit(like: Tensor) -> Tensor:
+    """Return a vector of norm one, in the shape, dtype and device of ``like``, with components in all directions.
+
+    The same in every process, up to rounding in every dtype; torch's global generator is not used.
+    """
+    numbers = _random_numbers(like.shape).to(like)
+    unit: Tensor = numbers / torch.linalg.vector_norm(numbers)
+    return unit
 
 
 @torch.no_grad()
@@ -40,7 +60,8 @@ def advance(operators: Sequence[Operator], us: Sequence[Tensor], vs: Sequence[Te
     """Run power iteration on each operator, in place: v <- Aᵀu / ‖Aᵀu‖, then u <- Av / ‖Av‖.
 
     This is the order of Algorithm 1 of arXiv:1802.05957. Norms and divisions of all operators are computed by one call
-    each, because on a GPU without graphs such small kernels cost as much as their launches.
+    each, because on a GPU without graphs such small kernels cost as much as their launches. A vector is kept where its
+    image is zero, so that the vectors of a zero operator stay usable. Exact zeros of v are filled, see `RANDOM_SHARE`.
 
     Args:
         operators: the linear maps.
@@ -49,19 +70,44 @@ def advance(operators: Sequence[Operator], us: Sequence[Tensor], vs: Sequence[Te
         iterations: steps.
 
     Returns:
-        σ of each operator, scalars: ‖Av‖ = uᵀAv of the last step, which is at most the true σ.
+        σ of each operator, scalars: ‖Av‖ = uᵀAv of the last step, which is at most the true σ; never below `EPSILON`.
     """
     sigmas: list[Tensor] = []
     for _ in range(iterations):
         _normalise(vs, [operator.adjoint(u) for operator, u in zip(operators, us, strict=True)])
+        torch._foreach_add_(list(vs), [_tiny_numbers(v.shape, v.dtype, v.device) for v in vs])
         sigmas = _normalise(us, [operator.forward(v) for operator, v in zip(operators, vs, strict=True)])
     return sigmas
 
 
+def infinite_where_zero(norms: Tensor) -> Tensor:
+    """Return ``norms`` as divisors, with infinity for each zero, so that a quotient and its gradient are zero there.
+
+    W / ‖W‖ has no limit at W = 0. Zero is what a division by max(‖W‖, ε) gives. A gradient of zero keeps the weight
+    there, where one of size 1/ε would throw it far away. All other values keep their bits.
+    """
+    return norms.masked_fill(norms == 0, torch.inf)
+
+
 def _normalise(out: Sequence[Tensor], tensors: list[Tensor]) -> list[Tensor]:
-    """Write each tensor, divided by its norm, to ``out``; return the norms."""
-    norms = list(torch._foreach_norm(tensors))
+    """Write each tensor that is not zero, divided by its norm, to ``out``; return the norms."""
+    out, norms = list(out), list(torch._foreach_norm(tensors))
+    # Read on the host where that costs nothing.
+    kept = None if norms[0].is_cpu and all(norms) else (torch.stack(norms) == 0).to(norms[0].dtype)
     torch._foreach_clamp_min_(norms, EPSILON)
     torch._foreach_div_(tensors, norms)
-    torch._foreach_copy_(list(out), tensors)
+    if kept is not None:
+        torch._foreach_addcmul_(tensors, out, [share.expand_as(old) for share, old in zip(kept, out, strict=True)])
+    torch._foreach_copy_(out, tensors)
     return norms
+
+
+@cache
+def _tiny_numbers(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the numbers that fill zeros, the same at every call; they must not be changed."""
+    return (RANDOM_SHARE * torch.finfo(dtype).eps * _random_numbers(shape)).to(device, dtype)
+
+
+def _random_numbers(shape: torch.Size) -> Tensor:
+    """Return standard normal numbers in float64 on the CPU, the same at every call."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64, device="cpu")

@@ -29,7 +29,7 @@ class SpectralNormalization(Constraint):
     Miyato et al. 2018, Algorithm 1. Before each discriminator update, the stored u and v take a step of power
     iteration. Until the next update they are constant and σ = uᵀ W v is a function of the current W, in training and
     eval mode, with the gradient of eq. 12. Generator steps, penalties, evaluations and measurements never change u and
-    v.
+    v. A zero weight stays zero, with a gradient of zero.
     """
 
     source = "Miyato et al. 2018, arXiv:1802.05957, Algorithm 1"

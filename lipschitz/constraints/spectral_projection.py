@@ -8,7 +8,8 @@ from torch import nn
 
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.batch_norm_scale import batch_norm_sigma, batch_norms, refuse_batch_norm_without_scale
-from lipschitz.constraints.power_iteration import advance, leading_vectors, matrix_operator
+from lipschitz.constraints.power_iteration import advance, infinite_where_zero, leading_vectors, matrix_operator
+from lipschitz.constraints.tied_weights import divide_each_once
 from lipschitz.estimation.layers import as_matrix, is_transposed, raw_weight, weighted_layers
 
 
@@ -26,7 +27,7 @@ class SpectralProjection(Constraint):
 
     σ is computed by power iteration with singular vectors that are kept between updates. It underestimates the true σ
     until it has converged, so the spectral norm may stay above c by that error. If the layer is reparametrised, the raw
-    (trained) weight is divided.
+    (trained) weight is divided. A weight that layers share is divided once, and one that is zero stays zero.
     """
 
     source = "Gouk et al. 2018, arXiv:1804.04368, Sec. 4, with σ of Miyato et al. 2018, arXiv:1802.05957"
@@ -58,18 +59,18 @@ class SpectralProjection(Constraint):
     def project(self, net: nn.Module) -> None:
         """Advance the power iteration and divide, in place."""
         layers = [layer for _, layer in weighted_layers(net)]
-        weights = [raw_weight(layer).detach() for layer in layers]
+        weights = [raw_weight(layer) for layer in layers]
         operators = [
-            matrix_operator(as_matrix(weight, is_transposed(layer)))
+            matrix_operator(as_matrix(weight.detach(), is_transposed(layer)))
             for layer, weight in zip(layers, weights, strict=True)
         ]
         us, vs = ([layer.get_buffer(f"projection_{side}") for layer in layers] for side in "uv")
         sigmas = advance(operators, us, vs, self.power_iterations)
         if self.norm_layers:
             norms = [norm for _, norm in batch_norms(net)]
-            weights += [norm.weight.detach() for norm in norms]
+            weights += [norm.weight for norm in norms]
             sigmas += [batch_norm_sigma(norm) for norm in norms]
-        excess = torch.stack(sigmas) / self.c
+        excess = infinite_where_zero(torch.stack(sigmas) / self.c)
         if self.mode == "clip":
             excess.clamp_(min=1)
-        torch._foreach_div_(weights, excess.unbind())
+        divide_each_once(weights, excess.unbind())

@@ -6,14 +6,16 @@ from torch import Tensor, nn
 
 from lipschitz.constraints.base import Batch, Constraint
 from lipschitz.constraints.power_iteration import advance, leading_vectors, matrix_operator
-from lipschitz.estimation.layers import reshaped_weight, weighted_layers
+from lipschitz.constraints.tied_weights import distinct_layers
+from lipschitz.estimation.layers import reshaped_weight
 
 
 class SpectralRegularization(Constraint):
     """Penalise the squared spectral norm σ of every layer: add λ/2 Σ σ(W)² to the loss.
 
     Yoshida & Miyato 2017, eq. 4. σ is computed by power iteration on the reshaped kernel, one step per update, with
-    singular vectors that are kept between updates (their Algorithm 1). The gradient is λ σ u vᵀ.
+    singular vectors that are kept between updates (their Algorithm 1). The gradient is λ σ u vᵀ. A weight that
+    layers share counts once.
     """
 
     source = "Yoshida & Miyato 2017, arXiv:1705.10941, eq. 4, Algorithm 1"
@@ -26,7 +28,7 @@ class SpectralRegularization(Constraint):
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """Register the singular vectors of each layer as buffers ``regularization_u`` and ``regularization_v``."""
-        for _, layer in weighted_layers(net):
+        for _, layer in distinct_layers(net):
             u, v = leading_vectors(reshaped_weight(layer))
             layer.register_buffer("regularization_u", u)
             layer.register_buffer("regularization_v", v)
@@ -34,7 +36,7 @@ class SpectralRegularization(Constraint):
 
     def update(self, net: nn.Module) -> None:
         """Advance the power iteration of all layers."""
-        layers = [layer for _, layer in weighted_layers(net)]
+        layers = [layer for _, layer in distinct_layers(net)]
         operators = [matrix_operator(reshaped_weight(layer).detach()) for layer in layers]
         us, vs = ([layer.get_buffer(f"regularization_{side}") for layer in layers] for side in "uv")
         advance(operators, us, vs, self.power_iterations)
@@ -45,6 +47,6 @@ class SpectralRegularization(Constraint):
             torch.dot(
                 layer.get_buffer("regularization_u"), reshaped_weight(layer) @ layer.get_buffer("regularization_v")
             )
-            for _, layer in weighted_layers(net)
+            for _, layer in distinct_layers(net)
         ]
         return self.weight / 2 * torch.stack(sigmas).square().sum()

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lipschitz.constraints.base import Constraint
-from lipschitz.estimation.layers import WeightedLayer, weighted_layers
+from lipschitz.constraints.power_iteration import infinite_where_zero
+from lipschitz.estimation.layers import WeightedLayer, raw_weight, weighted_layers
 
 
 class WeightNormalization(Constraint):
@@ -21,17 +22,23 @@ class WeightNormalization(Constraint):
 
     gain: bool = False
     """Whether to train g. It starts as the norm of the initial weights, so the initial network is the same function as
-    without the method. Salimans & Kingma use a data-dependent initialisation instead."""
+    without the method. Salimans & Kingma use a data-dependent initialisation instead. Layers that share v share g."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """Reparametrise the weight of each layer; a trained g is the parameter ``parametrizations.weight.<i>.gain``."""
+        shared: dict[tuple[object, ...], NormalizedUnits] = {}
         for _, layer in list(weighted_layers(net)):
-            parametrize.register_parametrization(layer, "weight", NormalizedUnits(layer, self.gain))
+            units = NormalizedUnits(layer, self.gain)
+            units = shared.setdefault((id(raw_weight(layer)), units.groups, units.reduced), units)
+            parametrize.register_parametrization(layer, "weight", units)
         return net
 
 
 class NormalizedUnits(nn.Module):
-    """Reparametrisation v -> g v / ‖v‖ of the weights v of every output unit; g is a trained parameter or 1."""
+    """Reparametrisation v -> g v / ‖v‖ of the weights v of every output unit; g is a trained parameter or 1.
+
+    An output unit whose weights are all zero stays zero, and the gradients of its v and g are zero.
+    """
 
     gain: nn.Parameter | None
 
@@ -48,9 +55,9 @@ class NormalizedUnits(nn.Module):
             self.gain = nn.Parameter(self._norms(self._split(layer.weight.detach())))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Return the normalised kernel, in the shape of ``weight``; NaN for output units whose weights are all zero."""
+        """Return the normalised kernel, in the shape of ``weight``."""
         split = self._split(weight)
-        norms = self._norms(split)
+        norms = infinite_where_zero(self._norms(split))
         return (split / norms if self.gain is None else split * (self.gain / norms)).view_as(weight)
 
     def _split(self, weight: Tensor) -> Tensor:

@@ -1,18 +1,23 @@
 """Download published files, resuming a partial download; check their MD5; unpack archives."""
 
 import hashlib
+import lzma
+import shutil
+import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import BinaryIO, NamedTuple, cast
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from lipschitz.errors import InputError
+from lipschitz.datasets.regular_file import open_regular
+from lipschitz.errors import InputError, first_line, printable
 from lipschitz.files import lock
 
 
@@ -36,7 +41,7 @@ def md5_of(path: Path) -> str:
         InputError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, _md5).hexdigest()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
@@ -48,6 +53,7 @@ def _md5() -> "hashlib._Hash":
 
 TIMEOUT = 60.0
 """Seconds without data after which a connection counts as broken."""
+DAMAGED = (zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
 BLOCK = 2**20
 """Bytes that are read at a time."""
 
@@ -139,26 +145,57 @@ def _read(response: HTTPResponse) -> bytes:
 def unpack(archive: Path) -> None:
     """Unpack ``archive``, a .zip or .tar of any compression, into its folder; existing files are replaced.
 
+    Published data sets hold regular files and folders alone; an archive with another member, or with one outside of its
+    folder, is refused, and so is one that takes more than the free space of the disk.
+
     Raises:
-        InputError: it is damaged, or the disk is full.
+        InputError: it is damaged or refused, or the disk is full.
     """
     try:
         with TemporaryDirectory(dir=archive.parent, prefix=f".{archive.name}.") as scratch:
             _extract(archive, Path(scratch))
             _move(Path(scratch), archive.parent)
-    except (OSError, EOFError, ValueError, zlib.error, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise InputError(f"cannot unpack {archive}: {error}") from error
+    except (OSError, EOFError, ValueError, RuntimeError, *DAMAGED) as error:
+        raise InputError(f"cannot unpack {archive}: {printable(first_line(error))[:120]}") from error
+
+
+class _Member(NamedTuple):
+    name: str
+    size: int
+    is_folder: bool
+    content: BinaryIO | None
+    """None for what is neither a folder nor a regular file."""
 
 
 def _extract(archive: Path, folder: Path) -> None:
-    if archive.suffix == ".zip":
-        with zipfile.ZipFile(archive) as zipped:
-            zipped.extractall(folder)
-        return
-    with tarfile.open(archive) as tar:
-        # Rejects members outside of the folder; early releases of Python 3.11 do not have this filter.
-        tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
-        tar.extractall(folder)
+    free = shutil.disk_usage(folder).free
+    for member in _zipped(archive) if archive.suffix == ".zip" else _in_tar(archive):
+        free -= member.size
+        if free < 0:
+            raise ValueError(f"{member.name} of {member.size:,} bytes does not fit on the disk")
+        path = PurePosixPath(member.name)
+        if path.is_absolute() or ".." in path.parts or not (member.content or member.is_folder):
+            raise ValueError(f"{member.name} is not a file or folder below the archive's own")
+        target = folder / path
+        (target if member.is_folder else target.parent).mkdir(parents=True, exist_ok=True)
+        if member.content:
+            with member.content as content, target.open("wb") as file:
+                shutil.copyfileobj(content, file, BLOCK)
+
+
+def _zipped(archive: Path) -> Iterator[_Member]:
+    with zipfile.ZipFile(archive) as opened:
+        for info in opened.infolist():
+            is_plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG) and not info.is_dir()
+            content = opened.open(info) if is_plain else None
+            yield _Member(info.filename, info.file_size, info.is_dir(), cast(BinaryIO, content))
+
+
+def _in_tar(archive: Path) -> Iterator[_Member]:
+    with tarfile.open(archive) as opened:
+        for info in opened:
+            content = opened.extractfile(info) if info.isfile() else None
+            yield _Member(info.name, info.size, info.isdir(), cast(BinaryIO, content))
 
 
 def _move(source: Path, target: Path) -> None:

@@ -90,7 +90,9 @@ def _written(plots: Path, picture: Picture) -> Picture:
 def _unfinished(summary: Summary) -> list[str]:
     """Return a warning if runs of the plan did not end."""
     found = summary.overview
-    counts = ", ".join(f"{found[status]} {status}" for status in ("failed", "running", "waiting") if status in found)
+    counts = ", ".join(
+        f"{found[status]} {status}" for status in ("failed", "running", "waiting", "damaged") if status in found
+    )
     return [f"of {found['planned']} runs, {counts}: these are not in the tables"] if counts else []
 
 

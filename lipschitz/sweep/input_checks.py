@@ -1,34 +1,89 @@
 """Check what the runs of a sweep need, before the first one starts: data sets, Inception weights, precisions."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
 
 import torch
 
-from lipschitz.datasets.base import Dataset, ImageData
+from lipschitz.datasets.base import Data, Dataset, ImageData, PairData
+from lipschitz.errors import InputError, first_line, printable
+from lipschitz.extensions.origin import origin_of
 from lipschitz.features.inception import read_weights
 from lipschitz.features.inception_weights import weights_file
+from lipschitz.features.protocols import SPLITS
 from lipschitz.sweep.definition.sweep_file import Sweep
 from lipschitz.tasks.precision import Precision, check_device
 
+MIN_IMAGES = 2
+"""Fewest training, and fewest held-out images."""
 
-def check_data(sweep: Sweep, data_root: Path | None) -> dict[str, str]:
-    """Load each data set of the sweep once; return its SHA-256 by label.
+
+def check_data(
+    sweep: Sweep, data_root: Path | None, warn: Callable[[str], object] = lambda line: None
+) -> dict[str, str]:
+    """Load each data set of the sweep once; return its SHA-256 by label. ``warn`` is told what a user should know.
 
     Raises:
-        InputError: one is missing or broken, or has fewer images than a protocol needs.
+        InputError: one is missing or broken, does not fit into memory, has fewer images than an evaluation or a
+            protocol needs, or holds out nothing but training images; a class from outside the package raises an error.
     """
     datasets: dict[str, Dataset] = {run.dataset.label(): run.dataset for run in sweep.runs}
     hashes = {}
     for label, dataset in datasets.items():
-        data = dataset.load(data_root, torch.device("cpu"))
+        data = _load(label, dataset, data_root)
         hashes[label] = data.hash
+        if isinstance(data, ImageData):
+            for line in _check_images(label, data):
+                warn(line)
         protocols = (run.evaluation.protocols for run in sweep.runs if run.dataset == dataset)
         for protocol in dict.fromkeys(chain.from_iterable(protocols)):
             assert isinstance(data, ImageData)
             protocol.check(label, data.sizes)
     return hashes
+
+
+def _load(label: str, dataset: Dataset, data_root: Path | None) -> Data | PairData:
+    try:
+        data = dataset.load(data_root, torch.device("cpu"))
+        if not isinstance(data.hash, str):
+            raise TypeError(f"hash is no text but {type(data.hash).__name__}")
+    except InputError:
+        raise
+    except Exception as error:
+        # torch has no type of its own for this on a CPU.
+        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+            raise InputError(f"{label}: does not fit into memory") from error
+        if origin_of(type(dataset)) is None:
+            raise
+        raise InputError(f"{label}: cannot be loaded: {printable(first_line(error, with_type=True))[:120]}") from error
+    return data
+
+
+def _check_images(label: str, data: ImageData) -> list[str]:
+    """Return the warnings of a data set of images.
+
+    Raises:
+        InputError: it cannot be evaluated.
+    """
+    for split, found in data.sizes.items():
+        # A covariance, and an unbiased MMD, need two samples.
+        if found < MIN_IMAGES:
+            allowed = f"allowed: {MIN_IMAGES} or more of each split"
+            raise InputError(f"{label}: {found} {SPLITS[split]} image cannot be evaluated; {allowed}")
+    held_out, warnings = data.sizes["held_out"], list(data.warnings)
+    if data.repeated == held_out:
+        allowed = "allowed: images that are not trained on"
+        raise InputError(f"{label}: all {held_out:,} held-out images are also training images; {allowed}")
+    if data.repeated:
+        warnings.append(f"{label}: {data.repeated:,} of {held_out:,} held-out images are also training images")
+    if data.classes is not None and data.train.labels is not None:
+        counts = torch.bincount(data.train.labels, minlength=data.classes)
+        if empty := (counts == 0).nonzero().flatten().tolist():
+            warnings.append(
+                f"{label}: {len(empty):,} of {data.classes:,} classes have no training images; the first is {empty[0]}"
+            )
+    return warnings
 
 
 def check_weights(sweep: Sweep, path: Path | None) -> None:

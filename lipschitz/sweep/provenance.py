@@ -4,7 +4,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,8 +15,17 @@ from lipschitz.sweep.engine.site import device_kind
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib")
 
 
-def provenance(devices: Iterable[str], workers: int, data: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a reader needs to judge and repeat a measurement; ``data`` maps each data set to its SHA-256."""
+def provenance(
+    devices: Iterable[str], workers: int, data: Mapping[str, str], warnings: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return what a reader needs to judge and repeat a measurement.
+
+    Args:
+        devices: of the workers.
+        workers: number of them.
+        data: SHA-256 of each data set.
+        warnings: of the data sets.
+    """
     commit = _git("rev-parse", "HEAD")
     return {
         "commit": commit,
@@ -30,6 +39,7 @@ def provenance(devices: Iterable[str], workers: int, data: Mapping[str, str]) ->
         "versions": {"lipschitz": version("lipschitz"), "python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
         "data": dict(data),
+        **({"warnings": [*warnings]} if warnings else {}),
     }
 
 

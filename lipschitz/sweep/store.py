@@ -1,33 +1,28 @@
 """Read and write the results of a sweep on disk: the only code that knows the paths of its folder. No torch."""
 
+import hashlib
+import io
 import json
 import os
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
-from lipschitz.errors import InputError
+from lipschitz.checksums import SHOWN, is_damage, json_lines, sealed, set_aside, sha256_of_file, unsealed
+from lipschitz.errors import InputError, first_line
 from lipschitz.files import lock, lock_holder, write_atomically, write_json, write_text
+from lipschitz.sweep.heartbeat import Heartbeat
 from lipschitz.sweep.timing.timing_files import Timings
 
-Status = Literal["finished", "diverged", "failed", "running", "waiting"]
+Status = Literal["finished", "diverged", "damaged", "failed", "running", "waiting"]
 OVER: tuple[Status, ...] = ("finished", "diverged")
 """The statuses of a run that is not started again."""
-
-
-class Heartbeat(NamedTuple):
-    """How far a run has come."""
-
-    step: int
-    steps: int
-    """Of the whole run."""
-    time: float
-    """When it was there, in seconds since 1970."""
+HASHES = "files"
+"""Key of ``result.json``: the SHA-256 of the run's other files, by name."""
 
 
 class RunFolder:
@@ -38,19 +33,20 @@ class RunFolder:
         self.checkpoint = path / "checkpoint.pt"
         self.previous_checkpoint = path / "checkpoint.prev.pt"
         self.error = path / "error.txt"
+        self._definition = path / "run.json"
         self._records = path / "records.jsonl"
         self._result = path / "result.json"
         self._samples = path / "samples.npz"
-        self._heartbeat = path / "heartbeat.json"
+        self.heartbeat = Heartbeat(path / "heartbeat.json")
         self._lock = path / "lock"
 
     def definition(self) -> dict[str, Any]:
-        """Return ``run.json``: id, configuration, labels, seed, steps and the resolved run."""
-        return _read_json(self.path / "run.json")
+        """Return ``run.json``: id, configuration, labels, seed, steps, inputs and the resolved run."""
+        return _read_json(self._definition, self._named(self._definition))
 
     def define(self, definition: dict[str, Any]) -> None:
         """Write ``run.json``."""
-        write_json(self.path / "run.json", definition)
+        write_json(self._definition, sealed(definition, self._named(self._definition)))
 
     def origins(self) -> list[dict[str, Any]]:
         """Return the provenance of each process that has trained the run, first to last."""
@@ -70,9 +66,9 @@ class RunFolder:
 
     def append_records(self, records: Iterable[dict[str, Any]]) -> int:
         """Append one line per record, force them to disk, and return the file's new size in bytes."""
-        lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
+        lines = json_lines(records)
         with self._records.open("ab") as file:
-            file.write(lines.encode())
+            file.write(lines)
             file.flush()
             os.fsync(file.fileno())
             return file.tell()
@@ -81,6 +77,13 @@ class RunFolder:
         """Return the size of the records in bytes, with a last line that a crash cut short."""
         return self._records.stat().st_size if self._records.exists() else 0
 
+    def recorded(self, size: int) -> bytes:
+        """Return the first ``size`` bytes of the records, fewer where there are fewer."""
+        if not self._records.exists():
+            return b""
+        with self._records.open("rb") as file:
+            return file.read(size)
+
     def cut_records(self, size: int) -> None:
         """Cut the records back to their first ``size`` bytes, those written before the checkpoint that is resumed."""
         os.truncate(self._records, size)
@@ -88,38 +91,89 @@ class RunFolder:
     def result(self) -> dict[str, Any] | None:
         """Return ``result.json``, which marks a run that is over, or None where there is none that can be read."""
         try:
-            return _read_json(self._result)
+            result = self._read_result()
         except (OSError, ValueError):
             return None
+        result.pop(HASHES, None)
+        return result
 
-    def finish(self, result: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        """Write ``samples.npz``, then ``result.json``, and remove the error of an earlier try."""
+    def finish(
+        self, result: dict[str, Any], arrays: dict[str, np.ndarray], hashes: Mapping[str, str] | None = None
+    ) -> None:
+        """Write ``samples.npz``, then ``result.json``, and remove the error of an earlier try.
+
+        ``hashes`` are the SHA-256 of other files of the run as they were written, by name; by default the records'.
+        """
+        hashes = dict(hashes or ({self._records.name: sha256_of_file(self._records)} if self._records.exists() else {}))
         if arrays:
-            write_atomically(self._samples, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
-        write_json(self._result, result)
+            content = io.BytesIO()
+            np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+            write_atomically(self._samples, lambda file: file.write(content.getbuffer()))
+            hashes[self._samples.name] = hashlib.sha256(content.getbuffer()).hexdigest()
+        write_json(self._result, sealed({**result, HASHES: hashes}, self._named(self._result)))
         self.error.unlink(missing_ok=True)
-        self._heartbeat.unlink(missing_ok=True)
+        self.heartbeat.remove()
+
+    def damage(self) -> list[tuple[Path, str]]:
+        """Return the files of a run that is over that are missing or not as they were written, each with the reason.
+
+        Raises:
+            OSError: a file is there and cannot be opened.
+        """
+        if not self._result.exists():
+            return []
+        found: list[tuple[Path, str]] = []
+
+        def check(path: Path, read: Callable[[], Any]) -> Any:
+            try:
+                return read()
+            except (OSError, ValueError) as error:
+                if not is_damage(error):
+                    raise
+                found.append((path, first_line(error)))
+
+        result = check(self._result, self._read_result) or {}
+        if self._definition.exists():
+            check(self._definition, self._own_definition)
+        if HASHES not in result:
+            # Of an earlier version, or damaged itself.
+            check(self._records, self.records)
+        for name, expected in result.get(HASHES, {}).items():
+            path = self.path / Path(name).name
+            actual = check(path, lambda path=path: sha256_of_file(path))  # type: ignore[misc]
+            if actual not in (None, expected):
+                found.append((path, f"its SHA-256 is {actual[:SHOWN]}, that of {self._result.name} {expected[:SHOWN]}"))
+        return found
+
+    def set_aside_damage(self) -> list[str]:
+        """Rename the damaged files of a run that is over, and its result; the run is made again. Return a warning."""
+        damaged = self.damage()
+        if not damaged:
+            return []
+        kept = self.checkpoint.exists() or self.previous_checkpoint.exists()
+        # Without a checkpoint the run starts again, and would remove its records. The result is last: it marks the run
+        # as over, so that after a crash in between the rest is set aside.
+        paths = [path for path, _ in damaged] + ([] if kept else [self._records]) + [self._result]
+        renamed = [set_aside(path).name for path in dict.fromkeys(paths) if path.exists()]
+        path, reason = damaged[0]
+        return [f"{path}: {reason}; the run is made again, and these are set aside: {', '.join(renamed)}"]
+
+    def _own_definition(self) -> dict[str, Any]:
+        definition = self.definition()
+        if definition.get("id", self.path.name) != self.path.name:
+            raise ValueError(f"it is that of run {definition['id']}")
+        return definition
+
+    def _read_result(self) -> dict[str, Any]:
+        return _read_json(self._result, self._named(self._result))
+
+    def _named(self, path: Path) -> str:
+        return f"{self.path.name}/{path.name}"
 
     def fail(self, reason: str) -> None:
         """Write ``error.txt``: why the run failed. On a full disk nothing is written."""
         with suppress(OSError):
             write_text(self.error, reason.rstrip() + "\n")
-
-    def beat(self, step: int, steps: int) -> None:
-        """Write the heartbeat: the step that the run has reached, of how many, and when. It is no part of the results.
-
-        It is not forced to disk, and a disk that refuses it costs the run nothing.
-        """
-        with suppress(OSError):
-            self._heartbeat.write_text(json.dumps({"step": step, "steps": steps, "time": time.time()}), "utf-8")
-
-    def heartbeat(self) -> Heartbeat | None:
-        """Return the last heartbeat of a run that is not over, or None where there is none that can be read."""
-        try:
-            found = _read_json(self._heartbeat)
-            return Heartbeat(int(found["step"]), int(found["steps"]), float(found["time"]))
-        except (OSError, ValueError, KeyError, TypeError, OverflowError):
-            return None
 
     def samples(self) -> dict[str, np.ndarray] | None:
         """Return the arrays that the run saved for the report, or None; nothing in the file is executed."""
@@ -132,6 +186,8 @@ class RunFolder:
 
     def status(self) -> Status:
         """Return the status of the run, from its files alone."""
+        if self.damage():
+            return "damaged"
         if result := self.result():
             return "diverged" if result["status"] == "diverged" else "finished"
         if self.is_locked():
@@ -139,10 +195,7 @@ class RunFolder:
         return "failed" if self.error.exists() else "waiting"
 
     def writing(self, *, wait: bool = True) -> AbstractContextManager[bool]:
-        """Make the folder and hold its lock for a block, which without ``wait`` gets False where another one holds it.
-
-        A process that holds it may be about to end; `holder` names it.
-        """
+        """Make the folder and hold its lock for a block, which without ``wait`` gets False where `holder` holds it."""
         self.path.mkdir(parents=True, exist_ok=True)
         return lock(self._lock, wait=wait, signed=True)
 
@@ -186,12 +239,12 @@ class SweepFolder:
 
     def definition(self) -> dict[str, Any]:
         """Return ``sweep.json``: name, task, the sweep file's content, and the ids of its runs as planned."""
-        return _read_json(self.path / "sweep.json")
+        return _read_json(self.path / "sweep.json", "sweep.json")
 
     def provenance(self) -> dict[str, Any]:
         """Return ``provenance.json``: commit, command, versions, device and data hashes; empty where there is none."""
         path = self.path / "provenance.json"
-        return _read_json(path) if path.exists() else {}
+        return _read_json(path, path.name) if path.exists() else {}
 
     def timings(self) -> dict[str, dict[str, Any]]:
         """Return the latest timing of each configuration on any device."""
@@ -207,11 +260,11 @@ class SweepFolder:
 
     def define(self, definition: dict[str, Any]) -> None:
         """Write ``sweep.json``."""
-        write_json(self.path / "sweep.json", definition)
+        write_json(self.path / "sweep.json", sealed(definition, "sweep.json"))
 
     def write_provenance(self, provenance: dict[str, Any]) -> None:
         """Write ``provenance.json``."""
-        write_json(self.path / "provenance.json", provenance)
+        write_json(self.path / "provenance.json", sealed(provenance, "provenance.json"))
 
     @cached_property
     def _ids(self) -> list[str]:
@@ -225,6 +278,10 @@ class SweepFolder:
         """Return the folder of one run, which need not exist yet."""
         return RunFolder(self.path / "runs" / run_id)
 
+    def runs(self) -> list[RunFolder]:
+        """Return every run folder that is there, also those that are not in the plan, in the order of their names."""
+        return [RunFolder(path) for path in sorted((self.path / "runs").glob("*/"))]
+
     def writing(self) -> AbstractContextManager[bool]:
         """Hold the lock of the folder for a block, which gets False where another sweep holds it."""
         return lock(self.path / "lock", wait=False, signed=True)
@@ -234,8 +291,9 @@ class SweepFolder:
         return lock_holder(self.path / "lock")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path, name: str) -> dict[str, Any]:
+    """Return the object in a JSON file without its checksum, which is that of the file ``name``."""
     value = json.loads(path.read_text())
     if not isinstance(value, dict):
         raise ValueError(f"{path}: not a JSON object")
-    return value
+    return unsealed(value, name)

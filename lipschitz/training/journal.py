@@ -1,14 +1,19 @@
 """The journal of a run: the observer that keeps its records, checkpoints and result, and from which it is resumed."""
 
+import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from pydantic import PrivateAttr
 
+from lipschitz.checksums import is_damage, json_lines, set_aside
+from lipschitz.errors import first_line
 from lipschitz.training import checkpoint
+from lipschitz.training.checkpoint import Unusable
 from lipschitz.training.observers import Observer
 
 JsonValue = float | str | None
@@ -31,58 +36,89 @@ class RunFiles(Protocol):
     def records_size(self) -> int:
         """Return the size of all records in bytes."""
 
+    def recorded(self, size: int) -> bytes:
+        """Return the first ``size`` bytes of the records, fewer where there are fewer."""
+
     def cut_records(self, size: int) -> None:
         """Remove what follows the first ``size`` bytes of the records."""
 
-    def finish(self, result: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        """Write the arrays and the result: the run is finished."""
+    def finish(
+        self, result: dict[str, Any], arrays: dict[str, np.ndarray], hashes: Mapping[str, str] | None = None
+    ) -> None:
+        """Write the arrays and the result: the run is finished; ``hashes`` are the SHA-256 of other files by name."""
 
 
 class Journal(Observer):
     """Writes to the files of a run. Its errors end the run, unlike those of other observers.
 
-    Records are appended; a checkpoint keeps their size, so that a resumed run removes what was recorded after it.
+    Records are appended. A checkpoint keeps their size and SHA-256, so that a resumed run removes what was recorded
+    after it, and is not resumed on records that have changed since.
     """
 
     _files: RunFiles = PrivateAttr()
     _size: int = PrivateAttr(0)
+    _digest: Any = PrivateAttr(default_factory=hashlib.sha256)
     _arrays: dict[str, np.ndarray] = PrivateAttr(default_factory=dict)
 
     def __init__(self, files: RunFiles) -> None:
         super().__init__()
         self._files = files
 
-    @property
-    def size(self) -> int:
-        """Size of the records in bytes."""
-        return self._size
-
     def save(self, state: dict[str, Any]) -> None:
-        """Write a checkpoint."""
-        checkpoint.save(state, self._files.checkpoint, self._files.previous_checkpoint)
+        """Write a checkpoint: ``state``, with size and SHA-256 of the records so far."""
+        seen = {"size": self._size, "records": self._digest.hexdigest()}
+        checkpoint.save({**state, **seen}, self._files.checkpoint, self._files.previous_checkpoint)
 
-    def load(self) -> tuple[dict[str, Any] | None, list[str]]:
-        """Return the newest checkpoint that can be used, or None, and warnings; remove records that came after it."""
-        path, written = self._files.checkpoint, self._files.records_size()
-        state, warnings = checkpoint.load(path, self._files.previous_checkpoint)
-        if state is not None and state.get("format") != checkpoint.FORMAT:
-            warnings.append(f"{path}: written by an earlier version of lipschitz; starting again")
-            state = None
-        if state is not None and written < state["size"]:
-            warnings.append(f"{path}: counts {state['size']} bytes of records, found {written}; starting again")
-            state = None
-        self._size, step = (state["size"], state["step"]) if state is not None else (0, 0)
-        if written > self._size:
-            warnings.append(f"{path}: resuming from step {step}; later records are removed")
+    def load(self, identity: Mapping[str, str], steps: int, accept: Callable[[dict[str, Any]], None]) -> list[str]:
+        """Hand the newest usable checkpoint to ``accept``, if there is one; remove records that came after it.
+
+        A checkpoint that cannot be used is renamed: it is damaged, of another ``identity`` or number of ``steps``, has
+        seen other records, or ``accept`` raises.
+
+        Returns:
+            A warning for everything that was lost.
+        """
+        warnings = []
+        for path in (self._files.checkpoint, self._files.previous_checkpoint):
+            if not path.exists():
+                continue
+            try:
+                state = checkpoint.read(path)
+                checkpoint.check(state, identity, steps)
+                seen = checkpoint.check_records(state, self._files.recorded(state["size"]))
+                accept(state)
+            except (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError):
+                # The checkpoint may be good.
+                raise
+            except Exception as error:
+                if not is_damage(error):
+                    raise
+                reason = str(error)
+                if not isinstance(error, Unusable):
+                    reason = f"it cannot be loaded ({first_line(error, with_type=True)[:100]})"
+                # Renamed, so that the next save does not replace the last good checkpoint by this one.
+                warnings.append(f"{path}: checkpoint set aside as {set_aside(path).name}: {reason}")
+                continue
+            self._size, self._digest, step = state["size"], seen, state["step"]
+            break
+        else:
+            self._size, self._digest, step = 0, hashlib.sha256(), 0
+        later = self._files.records_size() - self._size
+        if warnings or later:
+            then = f"resuming from step {step}" if step else "starting again"
+            warnings.append(f"{self._files.path}: {then}{'; later records are removed' if later else ''}")
+        if later:
             self._files.cut_records(self._size)
-        return state, warnings
+        return warnings
 
     def on_record(self, step: int, seconds: float, values: dict[str, float]) -> None:
         """Append a record for each metric."""
-        self._size = self._files.append_records(
+        records = [
             {"step": step, "seconds": seconds, "metric": metric, "value": value}
             for metric, value in json_values(values).items()
-        )
+        ]
+        self._size = self._files.append_records(records)
+        self._digest.update(json_lines(records))
 
     def on_samples(self, arrays: dict[str, np.ndarray]) -> None:
         """Keep the arrays, to be written with the result."""
@@ -90,7 +126,8 @@ class Journal(Observer):
 
     def on_end(self, result: dict[str, Any]) -> None:
         """Write arrays and result."""
-        self._files.finish(result, self._arrays)
+        hashes = {"records.jsonl": self._digest.hexdigest()} if self._size else {}
+        self._files.finish(result, self._arrays, hashes)
 
 
 def json_values(values: dict[str, float]) -> dict[str, JsonValue]:

@@ -4,12 +4,11 @@ import copy
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 
-from lipschitz.training.checkpoint import FORMAT
 from lipschitz.training.clock import Stopwatch
 from lipschitz.training.iterations import CapturedIterations, iterations_of, together
 from lipschitz.training.journal import Journal, JsonValue, RunFiles, json_values
@@ -37,6 +36,7 @@ class Trainer:
         observers: notified of the run's events; each run has its own copies. One that raises is dropped.
         steps: iterations in all.
         every: iterations between two evaluations.
+        identity: the run and its inputs, by name: what a checkpoint must agree with to be used.
         stream: the current CUDA stream, on which iterations are captured as graphs; None for no graphs.
         warn: called with one line for an observer that is dropped.
         checkpoint_seconds: longest time between two checkpoints.
@@ -51,6 +51,7 @@ class Trainer:
         *,
         steps: int,
         every: int,
+        identity: Mapping[str, str] | None = None,
         stream: torch.cuda.Stream | None = None,
         warn: Callable[[str], object] = warnings.warn,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
@@ -60,6 +61,7 @@ class Trainer:
         self.steps = steps
         self.every = every
         self.step = 0
+        self._identity = dict(identity or {})
         self._iterations = iterations_of(task, steps, stream, together(SLICE, every))
         self._files, self._journal = files, Journal(files)
         self._observers = list(observers)
@@ -83,23 +85,29 @@ class Trainer:
 
     def restore(self) -> list[str]:
         """Go to the newest usable checkpoint, if there is one; return a warning for everything that was lost."""
-        state, lost = self._journal.load()
-        if state is not None:
+        return self._journal.load(self._identity, self.steps, self._go_to)
+
+    def _go_to(self, state: dict[str, Any]) -> None:
+        """Go to the state of a checkpoint. If the task cannot load it, the error is raised and nothing has changed."""
+        before = copy.deepcopy(self.task.state_dict())
+        try:
             self.task.load_state_dict(state["task"])
-            self.step, self._evaluated_at = state["step"], state["measured_at"]
-            self._last, self._best = state["last"], state["best"]
-            self._stopwatch.seconds = state["seconds"]
-        return lost
+        except Exception:
+            self.task.load_state_dict(before)
+            raise
+        self.step, self._evaluated_at = state["step"], state["measured_at"]
+        self._last, self._best = state["last"], state["best"]
+        self._stopwatch.seconds = state["seconds"]
 
     def save(self) -> None:
         """Write a checkpoint."""
         self._journal.save(
             {
-                "format": FORMAT,
+                "identity": self._identity,
+                "steps": self.steps,
                 "step": self.step,
                 "measured_at": self._evaluated_at,
                 "seconds": self._stopwatch.seconds,
-                "size": self._journal.size,
                 "last": self._last,
                 "best": self._best,
                 "task": self.task.state_dict(),

@@ -18,7 +18,7 @@ def test_a_run_that_is_not_over_says_how_far_it_has_come(
     for run in runs.values():
         run.path.mkdir(parents=True)
         if run is not runs["new"]:
-            run.beat(50, 120)
+            run.heartbeat.write(50, 120)
     runs["failed"].fail("no")
     runs["done"].finish({"status": "finished"}, {})
     with runs["running"].writing():

@@ -93,6 +93,13 @@ def test_the_noise_is_uniform_between_zero_and_half_a_standard_deviation() -> No
     assert len(np.unique(shift.round(12))) == shift.size
 
 
+def test_the_noise_is_in_population_standard_deviations() -> None:
+    # 0 and 2 deviate by 1 from their mean; with Bessel's correction it would be √2.
+    real = torch.tensor([[0.0], [2.0]], dtype=torch.float64)
+    expected = real + 0.5 * torch.rand(2, 1, generator=rng(), dtype=torch.float64)
+    assert_allclose(perturb(real, 0.5, rng()), expected, rtol=1e-15)
+
+
 def test_the_noise_scales_and_uses_the_constraint_stream() -> None:
     real, state = draw(10, 2), torch.get_rng_state()
     unit = perturb(real, 1.0, rng(3)) - real

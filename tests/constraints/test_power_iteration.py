@@ -1,6 +1,9 @@
 """Power iteration on several operators against NumPy's SVD and a plain loop, in float64."""
 
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,12 +69,71 @@ def test_vectors_are_changed_in_place_without_gradients() -> None:
     assert not any(tensor.requires_grad for tensor in (*us, *vs, *sigmas))
 
 
-def test_a_zero_operator_gives_finite_values() -> None:
-    us, vs = starts([np.zeros((2, 3))])
-    (sigma,) = advance(operators([np.zeros((2, 3))]), us, vs, 3)
+def test_a_zero_operator_keeps_its_vectors() -> None:
+    zero, later = np.zeros((2, 3)), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
+    (u, v) = leading_vectors(torch.from_numpy(zero))
+    before = u.clone(), v.clone()
+    assert_allclose([u.norm(), v.norm()], 1, rtol=1e-12)
+    assert (u != 0).all()
+    assert (v != 0).all()
+    (sigma,) = advance(operators([zero]), [u], [v], 3)
     assert sigma < 1e-11
-    assert_allclose(us[0], 0)
-    assert_allclose(vs[0], 0)
+    assert_allclose(u, before[0], atol=1e-12)
+    assert_allclose(v, before[1], atol=1e-12)
+    (sigma,) = advance(operators([later]), [u], [v], 1)
+    assert sigma == pytest.approx(2, rel=1e-12)
+
+
+def diagonal(values: np.ndarray) -> np.ndarray:
+    return np.diag(values)
+
+
+def permuted(values: np.ndarray) -> np.ndarray:
+    return np.diag(values)[np.random.default_rng(0).permutation(len(values))]
+
+
+def blocks(values: np.ndarray) -> np.ndarray:
+    """Return difference filters on the diagonal: their leading vector is orthogonal to that of averages."""
+    return np.kron(np.diag(values), [[1.0, -1.0], [-1.0, 1.0]])
+
+
+def with_zero_rows_and_columns(values: np.ndarray) -> np.ndarray:
+    return np.pad(np.diag(values), ((2, 1), (1, 3)))
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    st.sampled_from([diagonal, permuted, blocks, with_zero_rows_and_columns]),
+    st.integers(2, 6),
+    st.integers(0, 100),
+    st.sampled_from([torch.float32, torch.float64]),
+)
+def test_it_leaves_a_direction_that_no_longer_leads(
+    build: Callable[[np.ndarray], np.ndarray], size: int, seed: int, dtype: torch.dtype
+) -> None:
+    values = np.geomspace(1, 0.1, size)
+    before, after = (torch.from_numpy(build(each)).to(dtype) for each in (values, values[::-1].copy()))
+    u, v = leading_vectors(before)
+    # Long enough for all other components of v to underflow to zero.
+    advance([matrix_operator(before)], [u], [v], 200)
+    (sigma,) = advance([matrix_operator(after)], [u], [v], 200)
+    assert sigma.item() == pytest.approx(np.linalg.norm(after.double().numpy(), 2), rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_random_numbers_change_no_bit_of_a_vector_without_zeros(dtype: torch.dtype) -> None:
+    drawn = torch.randn(30, 40, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    u = torch.randn(30, generator=torch.Generator().manual_seed(1), dtype=dtype)
+    v = torch.zeros(40, dtype=dtype)
+    left = u.clone()
+    advance([matrix_operator(drawn)], [u], [v], 5)
+    for _ in range(5):
+        right = drawn.T.mv(left)
+        right /= torch.linalg.vector_norm(right).clamp_min(1e-12)
+        left = drawn.mv(right)
+        left /= torch.linalg.vector_norm(left).clamp_min(1e-12)
+    assert torch.equal(u, left)
+    assert torch.equal(v, right)
 
 
 @settings(deadline=None, max_examples=50)

@@ -60,6 +60,7 @@ BY_HAND = {
     "one element of a tuple": (Function(lambda x, f: f(x).chunk(2, 1)[0], times(2, 2)), (2,), 2),
     "a layer twice": (Function(lambda x, f: f(f(x)), times(3, 1)), (2,), 9),
     "a product with a number": (Function(lambda x: 3 * x / 2 - 1), (2,), 1.5),
+    "a product with a number that float32 would round": (Function(lambda x: 0.1 * x), (2,), 0.1),
     "a product with a constant tensor": (Function(lambda x: x * CONSTANT), (2, 2), 3),
     "a matrix product with a constant matrix": (
         Function(lambda x: x @ CONSTANT),

@@ -225,6 +225,15 @@ def test_each_iteration_doubles_the_order_of_the_schatten_norm() -> None:
     assert spectral_norm_bound(torch.from_numpy(matrix), None).item() == pytest.approx(values[0], rel=1e-9)
 
 
+@pytest.mark.parametrize("taps", [1, 10, 200])
+def test_the_margin_holds_the_largest_rounding_error_of_the_sum_over_the_taps(taps: int) -> None:
+    # A kernel of ones: at frequency zero the block is the number of taps t, and its sum may be wrong by (t + 8) ε t.
+    weight = torch.ones(1, 1, taps, dtype=torch.float64)
+    bound = convolution_bound(weight, [ConvolutionAxis(400, 400, taps, padding=taps - 1)]).item()
+    error = (taps + 8) * np.finfo(float).eps
+    assert error <= bound / taps - 1 <= error + 1e-13
+
+
 def test_many_blocks_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = nn.Conv2d(3, 2, 3, padding=1, dtype=torch.float64)
     whole = operator_bound(layer, (3, 9, 9)).item()

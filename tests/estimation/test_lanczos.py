@@ -139,6 +139,14 @@ def test_converged_is_true_if_the_tolerance_was_met() -> None:
     assert run(np.zeros((3, 4)), np.ones(4)).converged
 
 
+def test_the_next_start_by_hand() -> None:
+    # Three steps exhaust the space, so the Ritz vectors are the unit vectors, weighted by (θ / θ₁)^64.
+    weights = np.array([1.0, 0.5, 0.25]) ** (1 / 16)
+    kept = run(np.diag(weights), np.ones(3)).next_start.numpy()
+    expected = np.array([1.0, 0.5**4, 0.25**4])
+    assert np.abs(kept) == pytest.approx(expected / np.linalg.norm(expected), rel=1e-6)
+
+
 def test_the_next_start_of_the_zero_operator() -> None:
     assert run(np.zeros((3, 4)), np.ones(4)).next_start.numpy() == pytest.approx(np.full(4, 0.5))
 

@@ -105,6 +105,63 @@ def test_it_returns_finite_values_and_a_protocol_for_each(name: str) -> None:
     assert all(fact["n_fake"] <= N for fact in facts.values())
 
 
+CLASSIFIER = {
+    "features": "a classifier",
+    "reference": "held-out images",
+    "quantisation": "8 bit",
+    "n_real": N,
+    "n_fake": N,
+}
+MODES = {"reference": "modes of the distribution", "n_fake": N, "radius": "3 standard deviations"}
+COMPARED = {"protocol": "x", "reference": "held-out images", "n_real": 12, "n_fake": 12, "n_floor": 12}
+FACTS = {
+    "w1": {"reference": "fresh draw of the distribution", "n_real": N, "n_fake": N},
+    "modes": MODES,
+    "high_quality": MODES,
+    "frechet_classifier": CLASSIFIER,
+    "w1_classifier": CLASSIFIER,
+    "kid_classifier": CLASSIFIER | {"subsets": 1},
+    "intra_frechet_classifier": CLASSIFIER | {"per_class": 8.0},
+    "class_share": {"features": "a classifier", "quantisation": "8 bit", "n_fake": N},
+    # 20 other real images take the place of 24 generated ones in the floor.
+    "fid": COMPARED | {"n_real": N, "n_fake": N, "n_floor": 20},
+    "inception_score": {
+        "protocol": "x",
+        "layer": "1,008 classes without bias",
+        "n_fake": N,
+        "splits": 2,
+        "n_floor": 20,
+    },
+    "kid": COMPARED | {"subsets": 1},
+    **dict.fromkeys(("precision", "recall", "density", "coverage"), COMPARED | {"neighbour": 5}),
+}
+
+
+@pytest.mark.parametrize("name", METRICS.own)
+def test_the_facts_of_every_metric(name: str) -> None:
+    metric = METRICS.own[name]()
+    assert metric.protocol(CONTEXTS[metric.judges]) == FACTS[name]
+
+
+def test_w1_compares_a_thousand_samples_at_most() -> None:
+    facts = METRICS.own["w1"]().protocol(PointContext(1001, has_modes=False))
+    assert (facts["n_real"], facts["n_fake"]) == (1000, 1000)
+    # The sample that is one too many would add 1e6 / 1001 to the distance.
+    points = np.zeros((1001, 2))
+    far = np.concatenate([points[:-1], [[1e6, 0.0]]])
+    assert METRICS.own["w1"]().measure(PointSamples(far, points, None, 1.0)) == 0
+
+
+def test_a_metric_from_outside_records_its_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Origin:
+        def identity(self) -> dict[str, str]:
+            return {"sha256": "ab"}
+
+    monkeypatch.setattr("lipschitz.metrics.base.origin_of", lambda kind: Origin() if kind is Spread else None)
+    facts = protocol_facts([METRICS.own["w1"](), Spread()], CONTEXTS["points"])
+    assert facts == {"w1": FACTS["w1"], Spread.name(): FACTS["w1"] | {"sha256": "ab"}}
+
+
 def test_what_lacks_modes_or_labels_is_not_measured() -> None:
     plain: dict[Judged, Any] = {
         "points": PointContext(N, has_modes=False),

@@ -30,6 +30,13 @@ def test_each_part_has_its_own_marginal():
     assert inception_score(np.concatenate([mixed, single]), splits=2) == pytest.approx((1.5, 0.5))
 
 
+def test_no_sample_is_left_out_where_the_parts_are_unequal():
+    # Parts of three and two: three classes, then one.
+    sure = 100 * np.eye(3)[[0, 1, 2, 0, 0]]
+    assert inception_score(sure, splits=2) == pytest.approx((2, 1))
+    assert inception_score(sure, splits=5) == pytest.approx((1, 0)), "a part of one sample has one class"
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 6), st.integers(1, 5), st.data())
 def test_lies_between_one_and_the_number_of_classes(n, classes, data):

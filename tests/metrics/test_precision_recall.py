@@ -32,6 +32,15 @@ def test_worked_out_by_hand():
     assert found.coverage == pytest.approx(2 / 4)
 
 
+@pytest.mark.parametrize(("side", "precision"), [(1 - 1e-9, 1.0), (1 + 1e-9, 0.0)], ids=["inside", "outside"])
+def test_radii_have_the_digits_of_float64(side, precision):
+    # The ball around 0 has radius 0.1, whose square float32 would round down, that around 3 has radius 2.9.
+    found = precision_recall_density_coverage([[-0.1 * side]] * 2, [[0.0], [0.1], [3.0]], k=1)
+    assert found.precision == precision
+    above = precision_recall_density_coverage([[-0.7 * side]] * 2, [[0.0], [0.7], [9.0]], k=1)
+    assert above.precision == precision, "float32 would round this square up"
+
+
 @pytest.mark.parametrize("k", [1, 3])
 def test_equals_its_definition_and_does_not_depend_on_the_blocks(k, monkeypatch):
     rng = np.random.default_rng(0)

@@ -1,4 +1,5 @@
 import os
+import random
 import time
 from pathlib import Path
 from socket import gethostname
@@ -50,10 +51,10 @@ def test_the_result_alone_marks_a_finished_run(folder: RunFolder) -> None:
     assert list(samples["samples"]) == [0, 1, 2]
 
 
-def test_half_a_result_is_none(folder: RunFolder) -> None:
+def test_half_a_result_is_none_and_the_run_damaged(folder: RunFolder) -> None:
     (folder.path / "result.json").write_text('{"status": "fini')
     assert folder.result() is None
-    assert folder.status() == "waiting"
+    assert folder.status() == "damaged"
 
 
 def test_arrays_that_would_execute_code_are_not_loaded(folder: RunFolder) -> None:
@@ -86,9 +87,9 @@ def test_a_lock_says_who_holds_it(folder: RunFolder) -> None:
 
 
 def test_a_heartbeat_is_removed_with_the_result(folder: RunFolder) -> None:
-    assert folder.heartbeat() is None
-    folder.beat(50, 120)
-    assert folder.heartbeat() == (50, 120, pytest.approx(time.time(), abs=3600))
+    assert folder.heartbeat.read() is None
+    folder.heartbeat.write(50, 120)
+    assert folder.heartbeat.read() == (50, 120, pytest.approx(time.time(), abs=3600))
     folder.finish({"status": "finished"}, {})
     assert not (folder.path / "heartbeat.json").exists()
 
@@ -96,13 +97,13 @@ def test_a_heartbeat_is_removed_with_the_result(folder: RunFolder) -> None:
 @pytest.mark.parametrize("torn", ["", '{"step": 5', "[]", '{"step": "x", "steps": 1, "time": 0}', '{"step": 1e999}'])
 def test_a_torn_heartbeat_is_none(folder: RunFolder, torn: str) -> None:
     (folder.path / "heartbeat.json").write_text(torn)
-    assert folder.heartbeat() is None
+    assert folder.heartbeat.read() is None
 
 
 def test_a_heartbeat_that_cannot_be_written_costs_nothing(folder: RunFolder) -> None:
     (folder.path / "heartbeat.json").mkdir()
-    folder.beat(1, 2)
-    assert folder.heartbeat() is None
+    folder.heartbeat.write(1, 2)
+    assert folder.heartbeat.read() is None
 
 
 def test_a_folder_without_a_sweep_is_named(tmp_path: Path) -> None:
@@ -146,3 +147,98 @@ def test_a_timing_that_cannot_be_read_or_names_no_device_counts_for_none(tmp_pat
     assert folder.timing("one", "cpu: a") is None
     folder.write_timing("one", timing("cpu: a"))
     assert folder.timing("one", "cpu: a") == timing("cpu: a")
+
+
+def finished(path: Path) -> RunFolder:
+    """Return a run that is over."""
+    path.mkdir()
+    folder = RunFolder(path)
+    folder.define({"id": path.name, "seed": 0, "steps": 2, "inputs": {"data": "ab" * 32}})
+    folder.append_records([record(0), record(1), record(2)])
+    folder.finish({"status": "finished", "step": 2, "last": {"w1": 0.5}}, {"samples": np.arange(30.0)})
+    return folder
+
+
+@pytest.mark.parametrize("name", ["run.json", "result.json", "records.jsonl", "samples.npz"])
+def test_no_flipped_bit_in_a_file_of_a_finished_run_passes(tmp_path: Path, name: str) -> None:
+    folder = finished(tmp_path / "run")
+    whole, result = (folder.path / name).read_bytes(), folder.result()
+    assert folder.damage() == []
+    rng = random.Random(0)
+    for _ in range(40):
+        place = rng.randrange(8 * len(whole))
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << place % 8
+        (folder.path / name).write_bytes(damaged)
+        assert folder.status() == "damaged"
+        assert [path.name for path, _ in folder.damage()] == [name]
+    (folder.path / name).write_bytes(whole)
+    assert folder.status() == "finished"
+    assert folder.result() == result == {"status": "finished", "step": 2, "last": {"w1": 0.5}}
+
+
+@pytest.mark.parametrize("name", ["run.json", "result.json", "records.jsonl", "samples.npz"])
+def test_a_file_of_another_run_is_noticed(tmp_path: Path, name: str) -> None:
+    ours, theirs = (finished(tmp_path / run) for run in ("ours", "theirs"))
+    theirs.append_records([record(3)])
+    theirs.finish({"status": "finished"}, {"samples": np.arange(4)})
+    (ours.path / name).write_bytes((theirs.path / name).read_bytes())
+    assert ours.status() == "damaged"
+
+
+def test_a_record_that_changed_before_the_run_ended_is_noticed(tmp_path: Path) -> None:
+    """The hash is that of the records as they were written."""
+    folder = finished(tmp_path / "run")
+    folder.finish({"status": "finished"}, {}, {"records.jsonl": "0" * 64})
+    assert folder.status() == "damaged"
+
+
+def test_damaged_files_are_set_aside_with_the_result(tmp_path: Path) -> None:
+    folder = finished(tmp_path / "run")
+    assert folder.set_aside_damage() == []
+    folder.checkpoint.write_bytes(b"")
+    (folder.path / "samples.npz").write_bytes(b"torn")
+    (line,) = folder.set_aside_damage()
+    assert "samples.npz: its SHA-256 is " in line
+    assert "the run is made again, and these are set aside: samples.npz.broken, result.json.broken" in line
+    assert folder.status() == "waiting"
+    assert len(folder.records()) == 3, "the checkpoint may vouch for them"
+
+
+def test_without_a_checkpoint_the_records_are_kept_too(tmp_path: Path) -> None:
+    folder = finished(tmp_path / "run")
+    (folder.path / "samples.npz").unlink()
+    (line,) = folder.set_aside_damage()
+    assert line.endswith("set aside: records.jsonl.broken, result.json.broken")
+    assert folder.records() == []
+
+
+def test_a_run_of_an_earlier_version_is_finished(tmp_path: Path) -> None:
+    folder = finished(tmp_path / "run")
+    (folder.path / "result.json").write_text('{"status": "finished"}')
+    (folder.path / "run.json").write_text('{"id": "run"}')
+    assert folder.status() == "finished"
+    (folder.path / "records.jsonl").write_bytes(bytes(100) + b"\n")
+    assert folder.status() == "damaged"
+
+
+@pytest.mark.parametrize("name", ["sweep.json", "provenance.json", "timing/one.json"])
+def test_a_changed_digit_in_a_file_of_the_sweep_is_noticed(tmp_path: Path, name: str) -> None:
+    folder = SweepFolder(tmp_path)
+    folder.define({"name": "a", "runs": ["1"]})
+    folder.write_provenance({"commit": "1"})
+    folder.write_timing("one", timing("cpu: a"))
+    read = {"sweep.json": folder.definition, "provenance.json": folder.provenance, "timing/one.json": folder.timings}
+    assert read[name]()
+    path = tmp_path / name
+    path.write_text(path.read_text().replace("1", "2", 1))
+    with pytest.raises(ValueError, match="does not have its checksum"):
+        read[name]()
+    assert folder.timing("one", "cpu: a") == (None if "timing" in name else timing("cpu: a"))
+
+
+def test_the_timing_of_another_configuration_is_noticed(tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path)
+    folder.write_timing("one", timing("cpu: a"))
+    (tmp_path / "timing" / "one.json").rename(tmp_path / "timing" / "two.json")
+    assert folder.timing("two", "cpu: a") is None

@@ -1,5 +1,6 @@
 """The loop, driven by a task small enough to follow by hand."""
 
+import math
 import time
 from collections.abc import Iterable
 from itertools import count
@@ -7,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from counter_task import Counter
 
 from lipschitz.sweep.store import RunFolder
+from lipschitz.training import checkpoint
+from lipschitz.training.journal import json_values
 from lipschitz.training.loop import SLICE, Trainer
+from lipschitz.training.task import BestStepRule
 
 
 @pytest.fixture
@@ -69,6 +74,7 @@ def test_divergence_ends_the_run_and_keeps_its_records(folder: RunFolder) -> Non
     assert values(folder.records()) == {0: 120, 60: 60}
     result = folder.result()
     assert result is not None
+    assert result.keys() == {"status", "step", "seconds"}, "its last values are those of no step"
     assert result["step"] == 2 * SLICE
 
 
@@ -139,11 +145,55 @@ def test_a_checkpoint_that_knows_more_records_than_there_are_is_not_used(folder:
     next(iter(Trainer(Counter(), folder, steps=200, every=50).run()))
     folder.cut_records(10)
     again = Trainer(Counter(), folder, steps=200, every=50)
-    (warning, _) = again.restore()
-    assert "counts" in warning
-    assert "bytes of records, found 10; starting again" in warning
+    (warning, then) = again.restore()
+    assert "checkpoint set aside as checkpoint.pt.broken: it has seen 132 bytes of records, and 10 are left" in warning
+    assert then.endswith(": starting again; later records are removed")
     list(again.run())
     assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
+
+
+def test_a_checkpoint_of_another_format_is_not_used(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "FORMAT", 4)
+        next(iter(Trainer(Counter(), folder, steps=200, every=50).run()))
+    again = Trainer(Counter(), folder, steps=200, every=50)
+    assert "of format 4, not 3" in again.restore()[0]
+    assert again.step == 0
+    list(again.run())
+    assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
+
+
+@pytest.mark.parametrize(("better", "step"), [("lower", 100), ("higher", 200)])
+def test_the_best_step_is_the_first_of_equal_values_finite_and_of_a_trained_network(
+    folder: RunFolder, better: Any, step: int
+) -> None:
+    curve = {0: -1.0, 50: math.nan, 100: 3.0, 150: 3.0, 200: 7.0, 250: 7.0}
+    if better == "higher":
+        curve[0] = 9.0
+    task = Counter()
+    task.selection = BestStepRule("distance", better)
+    task.evaluate = lambda draw: {"distance": curve[int(task.value)]}  # type: ignore[method-assign]
+    list(Trainer(task, folder, steps=250, every=50).run())
+    result = folder.result()
+    assert result is not None
+    assert result["best"]["step"] == step
+
+
+def test_a_checkpoint_is_due_so_long_after_the_last_one(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, saved = Counter(), []
+    # Each iteration takes a second.
+    monkeypatch.setattr(time, "monotonic", lambda: 1000 + float(task.value))
+    trainer = Trainer(task, folder, steps=500, every=400, checkpoint_seconds=120)
+    write = trainer.save
+    monkeypatch.setattr(trainer, "save", lambda: (saved.append(trainer.step), write()))
+    list(trainer.run())
+    # At each evaluation, and else where a slice ends more than 120 seconds after the last checkpoint.
+    assert saved == [0, 150, 300, 400, 500]
+
+
+def test_values_that_are_not_finite_in_json() -> None:
+    found = json_values({"one": 1.5, "more": math.inf, "less": -math.inf, "none": math.nan})
+    assert found == {"one": 1.5, "more": "inf", "less": None, "none": None}
 
 
 def test_a_run_that_is_told_to_stop_does_so_after_the_step_in_hand(folder: RunFolder) -> None:
@@ -164,3 +214,145 @@ def test_the_time_between_checkpoints_can_be_chosen(folder: RunFolder, seconds: 
     again = Trainer(Counter(), folder, steps=200, every=200)
     again.restore()
     assert again.step == saved
+
+
+IDENTITY = {"run": "mine-s0-01234567", "data": "ab" * 32}
+
+
+def trained(folder: RunFolder, slices: int, identity: dict[str, str] | None = None) -> Trainer:
+    """Train some slices, of 50 steps, and return the trainer as a kill leaves it."""
+    folder.path.mkdir(exist_ok=True)
+    trainer = Trainer(Counter(), folder, steps=200, every=50, identity=identity or IDENTITY)
+    for _ in zip(range(slices), trainer.run(), strict=False):
+        pass
+    return trainer
+
+
+def resumed(folder: RunFolder, task: Counter | None = None) -> tuple[Trainer, list[str]]:
+    trainer = Trainer(task or Counter(), folder, steps=200, every=50, identity=IDENTITY)
+    return trainer, trainer.restore()
+
+
+def resaved(folder: RunFolder, **changes: Any) -> None:
+    """Change the newest checkpoint, with a checksum that is right."""
+    state = checkpoint.read(folder.checkpoint) | changes
+    checkpoint.save({key: value for key, value in state.items() if value != "left out"}, *folder_paths(folder))
+
+
+def folder_paths(folder: RunFolder) -> tuple[Path, Path]:
+    return folder.checkpoint, folder.path / "nothing.pt"
+
+
+UNUSABLE: dict[str, dict[str, Any]] = {
+    "another run's": {"identity": IDENTITY | {"run": "mine-s1-89abcdef"}},
+    "of other data": {"identity": IDENTITY | {"data": "cd" * 32}},
+    "of another number of steps": {"steps": 100},
+    "beyond the end": {"step": 250},
+    "negative": {"step": -3},
+    "without a step": {"step": "left out"},
+    "without the task": {"task": "left out"},
+    "of another task": {"task": {"weights": torch.zeros(2)}},
+    "of another size": {"task": {"value": torch.zeros(3)}},
+    "that has seen other records": {"records": "0" * 64},
+}
+
+
+@pytest.mark.parametrize("changes", UNUSABLE.values(), ids=UNUSABLE)
+def test_an_unusable_checkpoint_is_set_aside_and_the_one_before_it_used(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    whole, folder = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")
+    list(trained(whole, 0).run())
+    trained(folder, 3)
+    resaved(folder, **changes)
+    again, (line, then) = resumed(folder)
+    assert line.startswith(f"{folder.checkpoint}: checkpoint set aside as checkpoint.pt.broken: ")
+    assert "\n" not in line
+    assert then == f"{folder.path}: resuming from step 50; later records are removed"
+    list(again.run())
+    assert values(folder.records()) == values(whole.records())
+    assert len(folder.records()) == len(whole.records())
+
+
+@pytest.mark.parametrize("content", [[1, 2], torch.zeros(4)], ids=["list", "tensor"])
+def test_without_a_usable_checkpoint_the_run_starts_again_at_once(
+    folder: RunFolder, content: Any, tmp_path: Path
+) -> None:
+    trained(folder, 3)
+    for path in (folder.checkpoint, folder.previous_checkpoint):
+        torch.save(content, path)
+    folder.checkpoint.write_bytes(b"torn")
+    again, (first, second, then) = resumed(folder)
+    assert "checkpoint.pt.broken: damaged" in first
+    assert "checkpoint.prev.pt.broken: written by an earlier version" in second
+    assert then.endswith(": starting again; later records are removed")
+    assert (again.step, folder.records()) == (0, [])
+    list(again.run())
+    assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
+    assert resumed(folder)[1] == []
+
+
+def test_a_task_that_cannot_load_a_state_is_as_before(folder: RunFolder) -> None:
+    class Pair(Counter):
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            self.value.fill_(state["first"] if "first" in state else float(state["value"]))
+            self.value.copy_(state["value"])
+
+    trained(folder, 1)
+    resaved(folder, task={"first": 7.0})
+    task = Pair()
+    again, (line, _) = resumed(folder, task)
+    assert "it cannot be loaded (KeyError: 'value')" in line
+    assert (float(task.value), again.step) == (0.0, 0)
+
+
+def test_another_seeds_checkpoints_in_place_of_its_own_are_not_adopted(tmp_path: Path) -> None:
+    """As if two folders had been mixed up: the run starts again, and its records are those of an undisturbed one."""
+    ours, theirs = RunFolder(tmp_path / "ours"), RunFolder(tmp_path / "theirs")
+    trained(ours, 2)
+    trained(theirs, 3, IDENTITY | {"run": "mine-s1-89abcdef"})
+    for name in ("checkpoint.pt", "checkpoint.prev.pt", "records.jsonl"):
+        (ours.path / name).write_bytes((theirs.path / name).read_bytes())
+    again, lines = resumed(ours)
+    assert "of another run: its run is mine-s1-89abcdef, not mine-s0-01234567" in lines[0]
+    list(again.run())
+    assert values(ours.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
+
+
+@pytest.mark.parametrize("damage", ["zeros", "digit"])
+def test_records_that_changed_are_made_again(folder: RunFolder, damage: str) -> None:
+    """A power cut may leave zeros in place of what was written last."""
+    trained(folder, 3)
+    path = folder.path / "records.jsonl"
+    size = checkpoint.read(folder.previous_checkpoint)["size"]
+    content = path.read_bytes()
+    later = content[size:]
+    path.write_bytes(content[:size] + (bytes(len(later)) if damage == "zeros" else later.replace(b"2", b"3", 1)))
+    again, (line, then) = resumed(folder)
+    assert "the records that it has seen have changed" in line
+    assert "resuming from step 50" in then
+    list(again.run())
+    assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
+    assert folder.status() == "finished"
+
+
+def test_records_that_changed_from_the_start_are_all_made_again(folder: RunFolder) -> None:
+    trained(folder, 3)
+    path = folder.path / "records.jsonl"
+    path.write_bytes(bytes(path.stat().st_size))
+    again, lines = resumed(folder)
+    assert [line.count("records that it has seen have changed") for line in lines] == [1, 1, 0]
+    list(again.run())
+    assert values(folder.records()) == {0: 120, 50: 70, 100: 20, 150: 30, 200: 80}
+
+
+def test_a_lack_of_memory_sets_no_checkpoint_aside(folder: RunFolder) -> None:
+    class Full(Counter):
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            if float(state["value"]):
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+    trained(folder, 2)
+    with pytest.raises(torch.OutOfMemoryError):
+        resumed(folder, Full())
+    assert resumed(folder)[0].step == 50

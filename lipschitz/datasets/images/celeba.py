@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import PositiveInt
 
 from lipschitz.datasets.images.crop import CropResize, Resize
-from lipschitz.datasets.images.decode import LazyImages, fingerprint_of
+from lipschitz.datasets.images.decode import LazyImages, fingerprint_of, open_image
 from lipschitz.datasets.images.published import Archive, PublishedDataset, TrainTest
 
 
@@ -55,7 +55,7 @@ class CelebA(PublishedDataset):
         paths = [folder / file for file in dataset.filename]
         return LazyImages(
             [str(path) for path in paths],
-            lambda k: dataset[k][0],
+            lambda k: open_image(paths[k]),
             CropResize(self.size, 3, self.resize, self.crop),
             fingerprint=fingerprint_of(paths),
         )

@@ -1,8 +1,9 @@
-"""Decode pictures to uint8 tensors when they are asked for, by several threads; find image files in a folder."""
+"""Decode pictures to uint8 tensors when they are asked for, by several threads."""
 
 import hashlib
 import io
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,17 +13,19 @@ from pathlib import Path
 import numpy as np
 import PIL
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from lipschitz.cpu import cpu_cores
 from lipschitz.datasets.images.crop import CropResize
-from lipschitz.errors import InputError, first_line
+from lipschitz.datasets.regular_file import open_regular
+from lipschitz.errors import InputError, first_line, printable
 
 MAX_THREADS = 16
 """Most threads that decode; there are never more than cores."""
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-"""Suffixes of image files, in lower or upper case."""
+# PIL refuses an image of twice this many pixels, and warns of a smaller one: refused too, since a warning has no name.
+# The filter is that of the process, because a filter for a block is not safe where several threads decode.
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,9 @@ class LazyImages:
                 return self.transform.pixels(image)
         # The type of the exception depends on the format and on where the file is damaged.
         except Exception as error:
-            raise InputError(f"{self.names[place]} cannot be used as an image: {first_line(error)}") from error
+            reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
+            name = printable(self.names[place])
+            raise InputError(f"{name} cannot be used as an image: {printable(reason)[:120]}") from error
 
     def read(self, index: Sequence[int], *, pinned: bool = False) -> Tensor:
         """Read the images at ``index``: uint8 ``(n, c, h, w)`` on the CPU, in ``pinned`` memory on request.
@@ -121,38 +126,29 @@ class LazyImages:
         return [index for index, bad in enumerate(_pool(os.getpid()).map(fails, range(self.size))) if bad]
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Return all image files in ``folder`` and its subfolders, sorted by path; hidden files and folders are ignored.
-
-    Raises:
-        OSError: a folder cannot be listed.
-    """
-    found: list[Path] = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            found += image_files(path)
-        elif path.suffix.lower() in SUFFIXES:
-            found.append(path)
-    return found
-
-
 def open_image(path: Path) -> Image.Image:
-    """Open an image file; it is read at once, so that no file stays open."""
-    return Image.open(io.BytesIO(path.read_bytes()))
+    """Read an image file, turned as its EXIF orientation says; no file stays open."""
+    with open_regular(path) as file:
+        image = Image.open(io.BytesIO(file.read()))
+    ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def fingerprint_of(paths: Sequence[Path]) -> str:
-    """Return a SHA-256, in hex, of the files' paths, sizes and modification times, and of which are missing."""
+    """Return a SHA-256, in hex, of what the system says of the files: what is cached under it trusts this alone.
+
+    That is path, size, inode, and the times of the last change of content and of inode; or that a file is missing. A
+    program can set the first of these times, not the second.
+    """
     digest = hashlib.sha256()
     for path in paths:
         try:
             stat = path.stat()
         except OSError:
-            digest.update(f"{path.absolute()} absent\n".encode())
+            facts = "absent"
         else:
-            digest.update(f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+            facts = f"{stat.st_size} {stat.st_ino} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+        digest.update(os.fsencode(path.absolute()) + f" {facts}\n".encode())
     return digest.hexdigest()
 
 

@@ -1,8 +1,8 @@
 """A folder of image files."""
 
-import logging
+from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from pydantic import PositiveInt
@@ -10,12 +10,23 @@ from pydantic import PositiveInt
 from lipschitz.cache import cache_folder, json_cache
 from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset, ImageData
 from lipschitz.datasets.images.crop import CropResize, Resize
-from lipschitz.datasets.images.decode import SUFFIXES, LazyImages, fingerprint_of, image_files, open_image
+from lipschitz.datasets.images.decode import LazyImages, fingerprint_of, open_image
+from lipschitz.datasets.images.listing import SUFFIXES, Listing, left_out, list_images
 from lipschitz.datasets.images.split import Share, hold_out
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, printable
 
 _BROKEN = json_cache("the list of broken images")
-_log = logging.getLogger(__name__)
+
+
+class _Listed(NamedTuple):
+    """The images of a folder."""
+
+    paths: list[Path]
+    labels: list[int]
+    """Class of each image; empty without classes."""
+    names: list[str]
+    """Names of the classes."""
+    warnings: tuple[str, ...]
 
 
 class Folder(Dataset):
@@ -25,7 +36,8 @@ class Folder(Dataset):
     kind = "images"
 
     folder: str
-    """The folder, below the data root unless absolute; PNG, JPEG and other images in it and its subfolders are read."""
+    """The folder, below the data root unless absolute; PNG, JPEG and other images in it and its subfolders are read,
+    each file once whatever links lead to it."""
     size: PositiveInt
     """Height and width in pixels; images are resized to it."""
     channels: Literal[1, 3] = 3
@@ -61,71 +73,91 @@ class Folder(Dataset):
                 fields.
         """
         root = data_root or DEFAULT_DATA_ROOT
-        train, names = self._images(root / self.folder)
+        train, listed = self._images(root / self.folder)
+        warnings = listed.warnings
         if self.held_out_folder is None:
             train, held_out = hold_out(train, self.held_out, root / self.folder)
         else:
             held_out, others = self._images(root / self.held_out_folder)
-            if names != others:
+            warnings += others.warnings
+            if listed.names != others.names:
                 raise InputError(
                     f"{root / self.held_out_folder}: expected the classes of {root / self.folder}: "
-                    f"{', '.join(names)}; got {', '.join(others)}"
+                    f"{', '.join(listed.names)}; got {', '.join(others.names)}"
                 )
-        return ImageData.load(train, held_out, device, self.classes, names or None)
+        return ImageData.load(train, held_out, device, self.classes, listed.names or None, warnings)
 
-    def _images(self, folder: Path) -> tuple[LazyImages, list[str]]:
-        """Return the images of ``folder`` and the names of its classes."""
-        paths, labels, names = self._listed(folder)
-        images = LazyImages(
-            [str(path) for path in paths],
-            lambda k: open_image(paths[k]),
-            CropResize(self.size, self.channels, self.resize, self.crop),
-            None if self.classes is None else torch.tensor(labels),
-            fingerprint_of(paths),
-        )
-        return (_skip_broken(images, folder) if self.skip_broken else images), names
-
-    def _listed(self, folder: Path) -> tuple[list[Path], list[int], list[str]]:
-        """Return paths; with classes also the label of each and the names of the classes."""
+    def _images(self, folder: Path) -> tuple[LazyImages, _Listed]:
+        """Return the images of ``folder``, and what was found there."""
         try:
-            if self.classes is None:
-                return _not_empty(image_files(folder), folder), [], []
-            classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-            if len(classes) != self.classes:
-                raise InputError(
-                    f"{folder}: expected {self.classes} subfolders, one for each class (num_classes), "
-                    f"got {len(classes)}"
-                )
-            files = [image_files(path) for path in classes]
-            stray = [path for path in image_files(folder) if path.parent == folder]
+            listed = _list_classes(folder, self.classes) if self.classes else _listed(folder)
         except OSError as error:
-            where = f"{error.filename or folder}: {error.strerror}"
+            where = f"{printable(str(error.filename or folder))}: {error.strerror}"
             raise InputError(f"cannot list {where} (the data root is set by --data-root)") from error
-        if stray:
-            raise InputError(
-                f"{stray[0]} is in no class; with num_classes all images must be in subfolders of {folder}"
-            )
-        for path, found in zip(classes, files, strict=True):
-            _not_empty(found, path)
-        labels = [label for label, found in enumerate(files) for _ in found]
-        return [path for found in files for path in found], labels, [path.name for path in classes]
+        except ValueError as error:
+            # A name with a null character.
+            raise InputError(f"cannot list {printable(str(folder))}: {error}") from error
+        images = LazyImages(
+            [str(path) for path in listed.paths],
+            lambda k: open_image(listed.paths[k]),
+            CropResize(self.size, self.channels, self.resize, self.crop),
+            None if self.classes is None else torch.tensor(listed.labels),
+            fingerprint_of(listed.paths),
+        )
+        if not self.skip_broken:
+            return images, listed
+        kept, warnings = _skip_broken(images, folder)
+        return kept, listed._replace(warnings=listed.warnings + warnings)
 
 
-def _not_empty(paths: list[Path], folder: Path) -> list[Path]:
-    if not paths:
-        raise InputError(f"{folder} has no images; expected files with the suffixes {', '.join(SUFFIXES)}")
-    return paths
+def _listed(folder: Path) -> _Listed:
+    listing = _not_empty(list_images(folder), folder)
+    return _Listed(listing.paths, [], [], tuple(left_out(folder, [listing])))
 
 
-def _skip_broken(images: LazyImages, folder: Path) -> LazyImages:
-    """Return the images that can be used; warn of the others."""
+def _list_classes(folder: Path, classes: int) -> _Listed:
+    """List a folder in which each subfolder is a class; no picture may be in two of them."""
+    visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    subfolders, files = ([path for path in visible if path.is_dir() is kind] for kind in (True, False))
+    if len(subfolders) != classes:
+        raise InputError(
+            f"{folder}: expected {classes} subfolders, one for each class (num_classes), got {len(subfolders)}"
+        )
+    if stray := [path for path in files if path.suffix.lower() in SUFFIXES]:
+        raise InputError(
+            f"{printable(str(stray[0]))} is in no class; with num_classes all images must be in subfolders of {folder}"
+        )
+    listings = [_not_empty(list_images(path), path) for path in subfolders]
+    first: dict[str, Path] = {}
+    for path, real in ((path, real) for each in listings for path, real in zip(each.paths, each.real, strict=True)):
+        if (other := first.setdefault(real, path)) is not path:
+            raise InputError(f"{printable(str(other))} and {printable(str(path))} are one file, in two classes")
+    beside = Listing([], [], Counter(path.suffix.lower() for path in files), 0)
+    return _Listed(
+        [path for each in listings for path in each.paths],
+        [label for label, each in enumerate(listings) for _ in each.paths],
+        [printable(path.name) for path in subfolders],
+        tuple(left_out(folder, [*listings, beside])),
+    )
+
+
+def _not_empty(listing: Listing, folder: Path) -> Listing:
+    if not listing.paths:
+        raise InputError(
+            f"{printable(str(folder))} has no images; expected files with the suffixes {', '.join(SUFFIXES)}"
+        )
+    return listing
+
+
+def _skip_broken(images: LazyImages, folder: Path) -> tuple[LazyImages, tuple[str, ...]]:
+    """Return the images that can be used, and a warning of the others."""
     broken = _BROKEN.get(cache_folder("datasets", "broken"), images.cache_key(), images.broken)
     if not broken:
-        return images
-    first = images.names[broken[0]]
+        return images, ()
+    first = printable(images.names[broken[0]])
     if len(broken) == images.size:
         raise InputError(f"{folder}: none of the {images.size} images can be used; first: {first}")
     mask = torch.ones(images.size, dtype=torch.bool)
     mask[broken] = False
-    _log.warning("%s: skipped %d of %d images that cannot be used; first: %s", folder, len(broken), len(mask), first)
-    return images.where(mask)
+    line = f"{folder}: skipped {len(broken)} of {len(mask)} images that cannot be used; first: {first}"
+    return images.where(mask), (line,)

@@ -27,6 +27,10 @@ class ImageData:
     """Number of classes; labels go from 0 to ``classes - 1``. None without labels."""
     class_names: tuple[str, ...] | None = None
     """Name of each class; None if the classes have no names."""
+    repeated: int = 0
+    """Number of held-out images that are also training images, pixel by pixel."""
+    warnings: tuple[str, ...] = ()
+    """What a user should know of the files, one line each, such as how many were left out."""
 
     @classmethod
     def load(
@@ -36,6 +40,7 @@ class ImageData:
         device: torch.device,
         classes: int | None = None,
         class_names: Sequence[str] | None = None,
+        warnings: Sequence[str] = (),
     ) -> "ImageData":
         """Hash both splits, which are on the CPU or in files, and place them on ``device`` or stream them to it.
 
@@ -49,7 +54,8 @@ class ImageData:
         for name, split in (("training", train), ("held-out", held_out)):
             check_labels(split.labels, classes, f"{name} images")
         (placed, placed_held_out), content = place((train, held_out), device)
-        return cls(placed, placed_held_out, content, classes, None if class_names is None else tuple(class_names))
+        names = None if class_names is None else tuple(class_names)
+        return cls(placed, placed_held_out, content.hash, classes, names, content.repeated, tuple(warnings))
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -1,7 +1,6 @@
 """An .npz file of images."""
 
-import zipfile
-import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -10,8 +9,9 @@ import torch
 from pydantic import PositiveInt
 
 from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset, ImageData
+from lipschitz.datasets.images.npz_arrays import Header, read_arrays, short
 from lipschitz.datasets.images.split import Share, Split, check_labels, hold_out
-from lipschitz.errors import InputError, first_line
+from lipschitz.errors import InputError
 
 
 class Npz(Dataset):
@@ -58,48 +58,34 @@ class Npz(Dataset):
         return ImageData.load(train, held_out, device, self.classes)
 
     def _read(self, path: Path) -> Split:
-        arrays = _arrays(path, ("images",) if self.classes is None else ("images", "labels"))
-        images = arrays["images"]
-        grey = ["(n, {0}, {0})"] if self.channels == 1 else []
-        allowed = " or ".join([*grey, "(n, {0}, {0}, {1})"]).format(self.size, self.channels)
-        if images.dtype != np.uint8:
-            raise InputError(f"{path}: expected images of dtype uint8, got {images.dtype}")
-        if images.ndim == 3 and self.channels == 1:
-            images = images[..., None]
-        if images.shape[1:] != (self.size, self.size, self.channels) or not len(images):
-            raise InputError(
-                f"{path}: expected images of shape {allowed}, n at least 1, got {arrays['images'].shape} "
-                "(size and channels are fields of npz)"
-            )
-        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+        names = ("images",) if self.classes is None else ("images", "labels")
+        arrays = read_arrays(path, names, lambda headers: self._check(headers, path))
+        images = torch.from_numpy(arrays["images"].reshape(-1, self.size, self.size, self.channels))
+        pixels = images.permute(0, 3, 1, 2).contiguous()
         if self.classes is None:
             return Split(pixels)
-        return Split(pixels, self._labels(arrays["labels"], len(images), path))
+        labels = torch.from_numpy(arrays["labels"].astype(np.int64))
+        check_labels(labels, self.classes, str(path))
+        return Split(pixels, labels)
 
-    def _labels(self, labels: np.ndarray, n: int, path: Path) -> torch.Tensor:
-        if labels.shape != (n,) or not np.issubdtype(labels.dtype, np.integer):
+    def _check(self, headers: Mapping[str, Header], path: Path) -> None:
+        """Refuse arrays that do not suit the fields, before they are read."""
+        shape, dtype = headers["images"]
+        if dtype != np.uint8:
+            raise InputError(f"{path}: expected images of dtype uint8, got {short(dtype)}")
+        one = (self.size, self.size)
+        allowed = [one, (*one, 1)] if self.channels == 1 else [(*one, self.channels)]
+        if not shape or shape[1:] not in allowed or not shape[0]:
+            texts = " or ".join(f"(n, {', '.join(map(str, each))})" for each in allowed)
             raise InputError(
-                f"{path}: expected labels of integer dtype and shape ({n},), got {labels.dtype} and {labels.shape}"
+                f"{path}: expected images of shape {texts}, n at least 1, got {short(shape)} "
+                "(size and channels are fields of npz)"
             )
-        found = torch.from_numpy(labels.astype(np.int64))
-        check_labels(found, self.classes, str(path))
-        return found
-
-
-def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Return the arrays called ``names`` of the .npz file ``path``."""
-    try:
-        # np.load also accepts other files, such as a single array.
-        with zipfile.ZipFile(path):
-            pass
-        with np.load(path, allow_pickle=False) as archive:
-            if not set(names) <= set(archive.files):
-                found = ", ".join(archive.files) or "none"
-                raise InputError(f"{path}: expected the arrays {' and '.join(names)}, got {found}")
-            return {name: archive[name] for name in names}
-    except OSError as error:
-        raise InputError(
-            f"cannot read {path}: {error.strerror or error} (the data root is set by --data-root)"
-        ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
-        raise InputError(f"{path} is not an .npz file or is truncated: {first_line(error)}") from error
+        if self.classes is None:
+            return
+        labels = headers["labels"]
+        if labels.shape != shape[:1] or labels.dtype.kind not in "iu":
+            raise InputError(
+                f"{path}: expected labels of integer dtype and shape ({shape[0]},), got {short(labels.dtype)} and "
+                f"{short(labels.shape)}"
+            )

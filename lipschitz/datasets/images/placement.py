@@ -1,13 +1,14 @@
 """Place images on the device if they fit; otherwise stream them from memory or files."""
 
+import json
 import os
 from collections.abc import Sequence
 
 import torch
 
-from lipschitz.cache import cache_folder, json_cache
+from lipschitz.cache import Cache, cache_folder
 from lipschitz.datasets.images.decode import LazyImages
-from lipschitz.datasets.images.split import ContentHash, Split
+from lipschitz.datasets.images.split import Content, ContentReader, Split
 from lipschitz.datasets.images.streaming import StreamedSplit
 
 GPU_SHARE = 1 / 4
@@ -20,11 +21,19 @@ Source = Split | LazyImages
 """Images before they are placed: in the host's memory, or in files."""
 Placed = Split | StreamedSplit
 """Images on the device, or streamed to it."""
-_HASHES = json_cache("the hash of images")
+_VERSION = 2
+"""Part of the cache key; increase it with every change of `Content`."""
+_CONTENTS: Cache[Content] = Cache(
+    "the hash of images",
+    "json",
+    lambda path: Content(**json.loads(path.read_bytes())),
+    lambda file, content: file.write(json.dumps(content._asdict()).encode()),
+    digits=64,
+)
 
 
-def place(sources: Sequence[Source], device: torch.device) -> tuple[list[Placed], str]:
-    """Return the splits, on ``device`` if all of them fit together, and the SHA-256 of their content in hex.
+def place(sources: Sequence[Source], device: torch.device) -> tuple[list[Placed], Content]:
+    """Return training and held-out images, on ``device`` if all of them fit together, and their content.
 
     Raises:
         InputError: an image cannot be read.
@@ -32,10 +41,10 @@ def place(sources: Sequence[Source], device: torch.device) -> tuple[list[Placed]
     # Images in the host's memory already take no more of it.
     here = device.type == "cpu" and not any(isinstance(source, LazyImages) for source in sources)
     if here or sum(_bytes(source) for source in sources) <= memory_limit(device):
-        content = ContentHash()
-        placed: list[Placed] = [_on_device(source, device, content) for source in sources]
-        return placed, content.hexdigest()
-    return [StreamedSplit(source, device) for source in sources], _cached_hash(sources)
+        reader = ContentReader()
+        placed: list[Placed] = [_on_device(source, device, reader) for source in sources]
+        return placed, reader.content()
+    return [StreamedSplit(source, device) for source in sources], _cached_content(sources)
 
 
 def memory_limit(device: torch.device) -> float:
@@ -52,28 +61,29 @@ def _bytes(source: Source) -> int:
     return source.size * int(torch.tensor(source.shape).prod())
 
 
-def _on_device(source: Source, device: torch.device, content: ContentHash) -> Split:
+def _on_device(source: Source, device: torch.device, reader: ContentReader) -> Split:
     if isinstance(source, Split):
-        content.update(source)
+        reader.read(source)
         return source.to(device)
     images = torch.empty(source.size, *source.shape, dtype=torch.uint8, device=device)
     start = 0
-    for chunk in content.hashed_chunks(source):
+    for chunk in reader.chunks(source):
         images[start : start + len(chunk)] = chunk
         start += len(chunk)
     return Split(images, None if source.labels is None else source.labels.to(device))
 
 
-def _cached_hash(sources: Sequence[Source]) -> str:
-    """Return the hash of streamed images: from the cache if possible, since computing it reads all of them."""
+def _cached_content(sources: Sequence[Source]) -> Content:
+    """Return the content of streamed images: from the cache if possible, since computing it reads all of them."""
     keys = [source.cache_key() if isinstance(source, LazyImages) else None for source in sources]
     if None in keys:
-        return _hash(sources)
-    return str(_HASHES.get(cache_folder("datasets", "hashes"), keys, lambda: _hash(sources)))
+        return _content(sources)
+    facts = [_VERSION, *keys]
+    return _CONTENTS.get(cache_folder("datasets", "hashes"), facts, lambda: _content(sources))
 
 
-def _hash(sources: Sequence[Source]) -> str:
-    content = ContentHash()
+def _content(sources: Sequence[Source]) -> Content:
+    reader = ContentReader()
     for source in sources:
-        content.update(source)
-    return content.hexdigest()
+        reader.read(source)
+    return reader.content()

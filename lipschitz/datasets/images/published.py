@@ -11,7 +11,7 @@ from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset, ImageData
 from lipschitz.datasets.download import check_md5
 from lipschitz.datasets.images.placement import Source
 from lipschitz.datasets.images.torchvision_import import import_torchvision
-from lipschitz.errors import InputError, first_line
+from lipschitz.errors import InputError, first_line, printable
 
 
 class Archive(NamedTuple):
@@ -73,7 +73,8 @@ class PublishedDataset(Dataset):
 
     def missing(self, data_root: Path) -> list[str]:
         """Return those of its files that are not below ``data_root``."""
-        return [file for file in self.files() if not (data_root / file).exists()]
+        paths = {file: data_root / file for file in self.files()}
+        return [file for file, path in paths.items() if not (path.is_file() or path.is_dir())]
 
     def verify(self, data_root: Path | None) -> Path:
         """Check that every file exists and has its MD5; return the data root, by default ``data``.
@@ -116,5 +117,5 @@ class PublishedDataset(Dataset):
         # The type of the exception depends on where a file is damaged.
         except Exception as error:
             raise InputError(
-                f"data set {self.name()} in {root} cannot be read: {first_line(error)}; download it again"
+                f"data set {self.name()} in {root} cannot be read: {printable(first_line(error))}; download it again"
             ) from error

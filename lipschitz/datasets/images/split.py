@@ -1,4 +1,4 @@
-"""Training and held-out images: hold out a share of them, check their labels, hash their content."""
+"""Training and held-out images: hold out a share of them, check their labels, hash their content, compare them."""
 
 import hashlib
 from collections.abc import Iterator
@@ -123,30 +123,46 @@ def check_labels(labels: Tensor | None, classes: int | None, of: str) -> None:
         raise InputError(f"{of}: expected labels from 0 to {classes - 1}, got {int(labels[first])} for image {first}")
 
 
-class ContentHash:
-    """SHA-256 of images and labels on the CPU. It does not depend on how they are stored."""
+class Content(NamedTuple):
+    """What is known of the content of training and held-out images once all are read."""
+
+    hash: str
+    """SHA-256, in hex, of images and labels. It does not depend on how they are stored."""
+    repeated: int
+    """Number of held-out images that are also training images, pixel by pixel, whatever their labels."""
+
+
+class ContentReader:
+    """Reads training and then held-out images, on the CPU, for their `Content`."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
+        self._hashes: list[np.ndarray] = []
 
-    def update(self, images: Images) -> None:
-        """Hash all of ``images``."""
-        for _ in self.hashed_chunks(images):
+    def read(self, images: Images) -> None:
+        """Read all of ``images``."""
+        for _ in self.chunks(images):
             pass
 
-    def hashed_chunks(self, images: Images) -> Iterator[Tensor]:
+    def chunks(self, images: Images) -> Iterator[Tensor]:
         """Yield ``images`` chunk by chunk, uint8 ``(k, c, h, w)``, and hash each; then hash the labels."""
         self._start(torch.uint8, (images.size, *images.shape))
+        hashes = []
         for chunk in images.chunks(CHUNK):
-            self._digest.update(np.ascontiguousarray(chunk.numpy()).data)
+            pixels = np.ascontiguousarray(chunk.numpy())
+            self._digest.update(pixels.data)
+            hashes += [hashlib.blake2b(image, digest_size=8).digest() for image in pixels]
             yield chunk
+        self._hashes.append(np.frombuffer(b"".join(hashes), np.uint64))
         if images.labels is not None:
             self._start(images.labels.dtype, tuple(images.labels.shape))
             self._digest.update(np.ascontiguousarray(images.labels.numpy()).data)
 
-    def hexdigest(self) -> str:
-        """Return the hash in hex."""
-        return self._digest.hexdigest()
+    def content(self) -> Content:
+        """Return the content of what was read."""
+        train, *held_out = self._hashes
+        repeated = sum(int(np.isin(each, train).sum()) for each in held_out)
+        return Content(self._digest.hexdigest(), repeated)
 
     def _start(self, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
         self._digest.update(f"{dtype} {shape} ".encode())

@@ -1,5 +1,6 @@
 """Funnels: the pairs of the continuous Wasserstein-1 benchmark, drawn by formula or read from published files."""
 
+import zipfile
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -9,12 +10,15 @@ from torch import Tensor
 
 from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset
 from lipschitz.datasets.point_data import square_extent
+from lipschitz.datasets.regular_file import open_regular
 from lipschitz.datasets.transport.pair_data import PairData, uniform
 from lipschitz.datasets.transport.rays import HALF, Geometry
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, printable
 from lipschitz.random_streams import stream
 
 _ORIGIN = "benchmarks/nd/dim_{}/width_{}/deg_8_seed_987.pt of github.com/justkolesov/Wasserstein1Benchmark"
+MAX_BYTES = 2**24
+"""Bytes that a published file may take in memory; the largest takes 133,159."""
 BIAS = 0.1
 """Standard deviation of the b_n."""
 PUBLISHED_HASHES: dict[tuple[int, int], str] = {
@@ -127,11 +131,12 @@ class Funnels(Dataset):
         shapes = {"net.centers": (self.width, self.dim), "net.bias": (self.width,)}
         if not isinstance(state, dict) or state.keys() != shapes.keys():
             found = ", ".join(map(str, state)) if isinstance(state, dict) else f"a {type(state).__name__}"
-            raise InputError(f"{path}: expected {' and '.join(shapes)} alone, got {found or 'nothing'}")
+            found = printable(found[:80]) or "nothing"
+            raise InputError(f"{path}: expected {' and '.join(shapes)} alone, got {found}")
         for name, shape in shapes.items():
             value = state[name]
-            if not (isinstance(value, Tensor) and value.is_floating_point() and value.shape == shape):
-                found = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+            if not (isinstance(value, Tensor) and _is_plain(value) and value.shape == shape):
+                found = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)[:80]
                 raise InputError(f"{path}: {name}: expected floating-point numbers {shape}, got {found}")
         centers, biases = (state[name].detach().double() for name in shapes)
         # Also false for NaN.
@@ -146,9 +151,20 @@ class Funnels(Dataset):
         return centers, biases
 
 
+def _is_plain(value: Tensor) -> bool:
+    """Return whether these are floating-point numbers in memory, not sparse ones."""
+    return value.is_floating_point() and value.layout == torch.strided and not value.is_meta
+
+
 def _load(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with open_regular(path) as file:
+            # Members may be compressed: a small file can claim more than the memory.
+            with zipfile.ZipFile(file) as archive:
+                if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
+                    raise ValueError("too large")
+            file.seek(0)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except Exception as error:

@@ -12,6 +12,7 @@ from lipschitz.errors import InputError, first_line
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.report.reading.comparisons import LABELS, separate_configurations
 from lipschitz.report.reading.display_names import display_names
+from lipschitz.report.reading.inputs import refuse_mixed_inputs
 from lipschitz.report.reading.metric_names import separate_protocols
 from lipschitz.report.reading.runs import Runs, facts_of, outcomes_of, read_runs, records_of
 from lipschitz.report.reading.tuning import choices_of, mark_chosen
@@ -37,6 +38,7 @@ class Results:
         timings: by configuration, what the serial timing pass measured.
         provenance: commit, versions, device and data of the sweep.
         waiting: runs of the plan that were not started.
+        damaged: runs of the plan that are left out because a file of theirs is damaged.
         warnings: one line for each thing that could not be read or must be known.
         chosen: the choices of settings by results, as the definition of the sweep has them.
         tuning: the results of the runs that settings were chosen by; None where there are none. The best of their
@@ -56,6 +58,7 @@ class Results:
     timings: dict[str, dict[str, Any]]
     provenance: dict[str, Any]
     waiting: int
+    damaged: int = 0
     warnings: list[str] = field(default_factory=list)
     chosen: list[dict[str, Any]] = field(default_factory=list)
     tuning: "Results | None" = None
@@ -81,7 +84,7 @@ def load(path: Path) -> Results:
     A run that cannot be read is named in the warnings and left out; the others are reported.
 
     Raises:
-        InputError: there is no sweep here, or none of its runs can be reported.
+        InputError: there is no sweep here, or none of its runs can be reported; or runs were made with different data.
     """
     folder = SweepFolder.open(path)
     warnings: list[str] = []
@@ -95,6 +98,7 @@ def load(path: Path) -> Results:
             raise InputError(f"{path}: its runs are not in {path / 'runs'}; `lipschitz sweep FILE` trains them")
         raise InputError(f"{path}: nothing to report: {_none_started(len(tuning.rows))}{_unreadable(unread)}")
     warnings += unread
+    refuse_mixed_inputs(path, [*reported.rows, *tuning.rows])
     mark_chosen(reported.rows, chosen)
     mark_chosen(tuning.rows, [])
     warnings += _mixed_origins(row["origins"] for row in [*reported.rows, *tuning.rows])
@@ -112,7 +116,7 @@ def _results_of(read: Runs, *, folder: SweepFolder, warnings: list[str], **field
     """Return the tables of the runs that were read; ``warnings`` is one list for all parts of a sweep."""
     # Runs record title and direction of the metrics that are not the package's own.
     CATALOGUE.declare(metric for row in read.rows for metric in row["metrics"])
-    outside_the_table = ["origins", "sources", "outside", "metrics"]
+    outside_the_table = ["origins", "inputs", "sources", "outside", "metrics"]
     runs = separate_configurations(pd.DataFrame(read.rows).set_index("run").drop(columns=outside_the_table))
     records, outcomes = records_of(list(runs.index), read.measured), outcomes_of(read.measured)
     protocols = separate_protocols(runs, records, outcomes, facts_of(read.measured), warnings)
@@ -129,6 +133,7 @@ def _results_of(read: Runs, *, folder: SweepFolder, warnings: list[str], **field
         definitions={row["configuration"]: row["definition"] for row in reversed(read.rows)},
         names=display_names({str(key): value for key, value in row.items()} for row in distinct),
         waiting=read.waiting,
+        damaged=read.damaged,
         warnings=warnings,
         **fields,
     )

@@ -28,22 +28,28 @@ class RunMeasurements:
 
 
 class Runs(NamedTuple):
-    """The runs that were read, and how many of the plan were not started."""
+    """The runs that were read, and how many of the plan were not started, or are damaged."""
 
     rows: list[dict[str, Any]]
-    """One a run: its columns in `Results.runs`, its definition, origins, sources and ``outside``."""
+    """One a run: its columns in `Results.runs`, its definition, origins, inputs, sources and ``outside``."""
     measured: list[RunMeasurements]
     waiting: int
+    damaged: int = 0
 
 
 def read_runs(folder: SweepFolder, run_ids: list[str], warnings: list[str]) -> Runs:
-    """Read the folders of runs; one that cannot be read is named in the warnings and left out."""
-    rows, measured, waiting = [], [], 0
+    """Read the folders of runs; one that is damaged or cannot be read is named in the warnings and left out."""
+    rows, measured, waiting, damaged = [], [], 0, 0
     for run_id in run_ids:
         run = folder.run(run_id)
         try:
             if not run.path.exists():
                 waiting += 1
+                continue
+            if damage := run.damage():
+                path, reason = damage[0]
+                warnings.append(f"{path}: damaged, and its run is left out: {reason}")
+                damaged += 1
                 continue
             row, content = _read_run(run_id, run)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -51,7 +57,7 @@ def read_runs(folder: SweepFolder, run_ids: list[str], warnings: list[str]) -> R
             continue
         rows.append(row)
         measured.append(content)
-    return Runs(rows, measured, waiting)
+    return Runs(rows, measured, waiting, damaged)
 
 
 def records_of(run_ids: list[str], measured: list[RunMeasurements]) -> pd.DataFrame:
@@ -78,6 +84,11 @@ def facts_of(measured: list[RunMeasurements]) -> pd.DataFrame:
     return pd.DataFrame([row for run in measured for row in run.facts], columns=["run", "metric", "facts"])
 
 
+def _comparable(fact: dict[str, Any]) -> str:
+    """Return the facts of a metric as canonical JSON, without the data, of which there is one in a report."""
+    return json.dumps({name: value for name, value in fact.items() if name != "data"}, sort_keys=True)
+
+
 def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], RunMeasurements]:
     """Return a row of `Runs` and what the run measured.
 
@@ -100,7 +111,7 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], RunMeasureme
         outcomes=[
             (run_id, which, name, value) for which, part in outcomes.items() for name, value in (part or {}).items()
         ],
-        facts=[(run_id, name, json.dumps(fact, sort_keys=True)) for name, fact in result.get("protocols", {}).items()],
+        facts=[(run_id, name, _comparable(fact)) for name, fact in result.get("protocols", {}).items()],
     )
     labels = {name: str(definition["labels"][name]) for name in LABELS}
     setting = parse_setting(labels["setting"])
@@ -117,6 +128,8 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], RunMeasureme
         "status": run.status(),
         "definition": definition["run"],
         "origins": definition.get("provenance", []),
+        # Nor do they have inputs.
+        "inputs": {name: str(content) for name, content in definition.get("inputs", {}).items()},
         # Runs of early versions have neither sources nor ``outside``.
         "sources": {name: dict(facts) for name, facts in definition.get("sources", {}).items()},
         "outside": {name: dict(facts) for name, facts in definition.get("outside", {}).items()},

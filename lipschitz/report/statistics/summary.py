@@ -99,8 +99,9 @@ class Summary:
         for part in filter(None, (self.results, self.results.tuning)):
             found.update(map(str, part.runs["status"]))
             found["waiting"] += part.waiting
+            found["damaged"] += part.damaged
         planned = {"planned": len(self.results.folder.run_ids())}
-        return planned | {status: found[status] for status in _STATUSES if found[status]}
+        return planned | {status: found[status] for status in (*_STATUSES, "damaged") if found[status]}
 
     @cached_property
     def floors(self) -> pd.DataFrame:

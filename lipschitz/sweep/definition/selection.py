@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field, Strict
 
 from lipschitz.config import Config
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, first_line
 from lipschitz.metrics.catalogue import metric_of
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.store import SweepFolder
@@ -100,7 +100,10 @@ def runs_of_sweep(path: Path) -> list[ComparedRun]:
         raise InputError(
             f"{path}: {len(finished)} of {len(runs)} runs are finished; settings are chosen by finished sweeps"
         )
-    defined = [(run_id, runs[run_id].definition(), result) for run_id, result in finished.items()]
+    try:
+        defined = [(run_id, runs[run_id].definition(), result) for run_id, result in finished.items()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: the definition of a run cannot be read: {first_line(error)}") from None
     return [
         ComparedRun(run_id, definition["labels"], definition["seed"], _changed_terms(definition["run"]), result)
         for run_id, definition, result in defined

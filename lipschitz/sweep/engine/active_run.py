@@ -106,4 +106,4 @@ class SignOfLife(Observer):
 
     def _beat(self, step: int) -> None:
         self._beat_at = time.monotonic()
-        self._job.folder.beat(step, self._steps)
+        self._job.folder.heartbeat.write(step, self._steps)

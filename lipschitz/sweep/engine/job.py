@@ -1,6 +1,6 @@
 """A job: a run to be made, on a site and a device; what an engine dispatches to a worker."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from lipschitz.sweep.store import OVER, RunFolder, SweepFolder
 from lipschitz.sweep.timing.timing_files import iteration_ms
 from lipschitz.tasks.precision import check_device
 from lipschitz.tasks.terms import Terms
+from lipschitz.training.checkpoint import steps_of
 from lipschitz.training.task import Task
 
 
@@ -36,6 +37,8 @@ class Job:
     """Number of runs per worker; 1: a worker alone."""
     captures: bool = True
     """Whether iterations are captured as a CUDA graph, on a device that has them."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the data and of the networks that judge the run, as the sweep found them; see `inputs_of`."""
 
     @property
     def folder(self) -> RunFolder:
@@ -64,7 +67,11 @@ class Job:
             return int(folder.definition()["steps"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             # With other steps than it began with, a resumed run would differ from an undisturbed one.
-            if folder.checkpoint.exists() or folder.previous_checkpoint.exists():
+            kept = [path for path in (folder.checkpoint, folder.previous_checkpoint) if path.exists()]
+            for path in kept:
+                if steps := steps_of(path, self.run.id):
+                    return steps
+            if kept:
                 raise InputError(
                     f"{folder.path / 'run.json'}: cannot be read ({type(error).__name__}), and it holds the number of "
                     "steps of the checkpoint beside it; put it back, or remove the run's folder to start again"

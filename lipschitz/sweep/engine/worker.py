@@ -18,6 +18,7 @@ from lipschitz.global_state import GlobalState
 from lipschitz.sweep.engine.active_run import ActiveRun, Channel, SignOfLife
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.process import ending_process, prepare_process
+from lipschitz.sweep.inputs import inputs_of, refuse_changed_inputs
 from lipschitz.training.iterations import Uncapturable, new_stream
 from lipschitz.training.loop import CHECKPOINT_SECONDS, Trainer
 
@@ -140,6 +141,8 @@ class Worker:
             self._stopping.wait(POLL_SECONDS if len(self._runs) == 1 else 0)
             return False
         folder.error.unlink(missing_ok=True)
+        for line in folder.set_aside_damage():
+            self._warn(line)
         steps = job.steps
         if not steps:
             untimed = f"{job.run.configuration}: not timed"
@@ -147,7 +150,10 @@ class Worker:
         seconds = job.site.checkpoint_seconds
         active.stream = self._stream(torch.device(job.device))
         with active.on_stream():
-            task = job.build(self._loaded(job))
+            data = self._loaded(job)
+            inputs = inputs_of(job.run, data, job.site.inception_weights)
+            refuse_changed_inputs(job, inputs)
+            task = job.build(data)
             self._globals.check(job.run.configuration)
             trainer = Trainer(
                 task,
@@ -155,6 +161,7 @@ class Worker:
                 [SignOfLife(self._channel, job, steps), *(one.model_copy(deep=True) for one in job.site.observers)],
                 steps=steps,
                 every=job.run.evaluation.every,
+                identity={"run": job.run.id, **inputs},
                 stream=active.stream if job.captures else None,
                 warn=self._warn,
                 checkpoint_seconds=CHECKPOINT_SECONDS if seconds is None else seconds,
@@ -162,7 +169,7 @@ class Worker:
             )
             engine = {"runs_at_once": job.pack, "captured": trainer.is_captured}
             origins = [*folder.origins(), {**job.provenance, **engine}]
-            folder.define({**job.run.definition(steps), "provenance": origins})
+            folder.define({**job.run.definition(steps), "inputs": inputs, "provenance": origins})
             for line in trainer.restore():
                 self._warn(line)
         active.trainer, active.slices = trainer, trainer.run(self._stopping.is_set)
@@ -208,7 +215,7 @@ class Worker:
         folder, trainer = active.job.folder, active.trainer
         stopped = self._stopping.is_set() and not failed and folder.result() is None
         if stopped and trainer is not None:
-            folder.beat(trainer.step, trainer.steps)
+            folder.heartbeat.write(trainer.step, trainer.steps)
         self._drop(active)
         self._channel.send(("stopped" if stopped else "ended", active.job.run.id))
 

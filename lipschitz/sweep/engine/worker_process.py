@@ -66,7 +66,7 @@ class WorkerProcess:
 
     def place(self, job: Job) -> str:
         """Return how far a run of it has come, such as "after step 50"."""
-        beat = job.folder.heartbeat()
+        beat = job.folder.heartbeat.read()
         step = self.steps.get(job.run.id, beat.step if beat else None)
         return "before its first step" if step is None else f"after step {step}"
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lipschitz.checksums import sealed, unsealed
 from lipschitz.files import write_json
 
 ELSEWHERE = "elsewhere"
@@ -53,7 +54,8 @@ class Timings:
         """Write ``timing``, which replaces an earlier one on the same kind of device."""
         self._path.mkdir(exist_ok=True)
         others = [other for other in self._known(configuration) if other.get("device") != timing.get("device")]
-        write_json(self._file(configuration), {**timing, ELSEWHERE: others} if others else timing)
+        path = self._file(configuration)
+        write_json(path, sealed({**timing, ELSEWHERE: others} if others else timing, path.name))
 
     def _file(self, configuration: str) -> Path:
         return self._path / f"{configuration}.json"
@@ -70,6 +72,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
     latest = json.loads(path.read_text())
     if not isinstance(latest, dict):
         raise ValueError(f"{path}: not a JSON object")
+    latest = unsealed(latest, path.name)
     timings = [latest, *latest.pop(ELSEWHERE, [])]
     for timing in timings:
         if "device" in timing:

@@ -104,8 +104,8 @@ class Evaluator:
     def facts(self) -> dict[str, Any]:
         """Return the floor of each quality metric, real against real data, and the metrics' protocols."""
         samples = self._floor_and_reference(self._stream("floor"))
-        # With many classes and few images, no class may be in both parts.
-        floor = self._quality.measure(*samples) if len(samples[0]) else {}
+        # With many classes and few images, hardly any image may have another of its class in the other part.
+        floor = self._quality.measure(*samples) if len(samples[0]) > 1 else {}
         # A metric without a better direction, such as the share of a class, has no floor.
         floor = {name: value for name, value in floor.items() if metric_of(name, self._terms.evaluation.metrics).better}
         protocols = self._quality.protocols
@@ -115,7 +115,8 @@ class Evaluator:
             floor |= {f"{name}/{EMA}": value for name, value in floor.items()}
             averaged = {"generator": f"moving average of its weights, decay {self._terms.training.ema:g}"}
             protocols |= {f"{name}/{EMA}": facts | averaged for name, facts in protocols.items()}
-        return {"floor": floor, "protocols": protocols}
+        of_data = {name: {**facts, "data": f"SHA-256 {self._data.hash[:12]}"} for name, facts in protocols.items()}
+        return {"floor": floor, "protocols": of_data}
 
     def samples_from_fixed_latents(self, generator: nn.Module) -> Tensor:
         """Return samples of the present generator for the next evaluation, from the same latents in every one."""

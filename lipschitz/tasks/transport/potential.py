@@ -87,7 +87,7 @@ class PotentialEvaluator:
 
     def _protocol(self, name: str) -> dict[str, Any]:
         drawn = "independent draws of P and Q, in float32" if name in AS_PUBLISHED else "the optimal plan"
-        return {"samples": self._samples, "of": drawn}
+        return {"samples": self._samples, "of": drawn, "data": f"SHA-256 {self._data.hash[:12]}"}
 
     def _quality(self, potential: Potential, rng: torch.Generator) -> dict[str, float]:
         """Compare the values and the gradients of ``potential`` with those of the optimal potential.

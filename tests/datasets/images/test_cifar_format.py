@@ -1,5 +1,7 @@
 """CIFAR-10 and CIFAR-100 are read from their pickles; missing and broken files are named."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -76,3 +78,21 @@ def test_a_label_out_of_range_is_named(tmp_path, monkeypatch):
     written(tmp_path, monkeypatch, "cifar10", label=10)
     with pytest.raises(InputError, match="training images: expected labels from 0 to 9, got 10 for image 0"):
         DATASETS["cifar10"]().load(tmp_path, CPU)
+
+
+def test_only_a_pickle_with_the_published_checksum_is_unpickled(tmp_path, monkeypatch, name):
+    class Runs:
+        def __reduce__(self):
+            return (tmp_path / "ran").touch, ()
+
+    written(tmp_path, monkeypatch, name)
+    hostile = pickle.dumps(Runs())
+    for file in DATASETS[name]().files():
+        kept = (tmp_path / file).read_bytes()
+        (tmp_path / file).write_bytes(hostile)
+        with pytest.raises(InputError, match="is truncated or corrupt: expected MD5"):
+            DATASETS[name]().load(tmp_path, CPU)
+        (tmp_path / file).write_bytes(kept)
+    assert not (tmp_path / "ran").exists()
+    pickle.loads(hostile)
+    assert (tmp_path / "ran").exists()

@@ -2,7 +2,6 @@
 
 import gzip
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
@@ -104,10 +103,10 @@ def test_the_published_checksums_are_checked(tmp_path, monkeypatch):
 def test_an_unreadable_file_is_named(tmp_path, monkeypatch):
     write(tmp_path, "MNIST", FILES, packed=False)
 
-    def refuse(path, mode):
+    def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("lipschitz.datasets.download.open_regular", refuse)
     with pytest.raises(InputError, match=rf"cannot read .*{IMAGES}: Permission denied"):
         MNIST().load(tmp_path, CPU)
 

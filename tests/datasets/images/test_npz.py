@@ -1,15 +1,23 @@
 """Images and labels are read from an .npz file; wrong arrays are refused in one line."""
 
+import os
+import pickle
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
 
+from lipschitz.datasets.images import npz_arrays
 from lipschitz.datasets.images.npz import Npz
 from lipschitz.errors import InputError
 
 CPU = torch.device("cpu")
 N = 20
+HERE = Path("here")
 
 
 def colour(n=N, size=8, seed=0):
@@ -92,7 +100,13 @@ def test_an_absolute_file_needs_no_root(tmp_path):
             "expected labels from 0 to 9, got 10 for image 10",
         ),
         ({"images": colour(3)}, {}, "3 images are too few to hold out a share of 0.25"),
-        ({"images": np.array([None])}, {}, r"some\.npz is not an \.npz file or is truncated: .*allow_pickle"),
+        ({"images": np.array([None])}, {}, r"some\.npz: expected images of dtype uint8, got object"),
+        (
+            {"images": colour(), "labels": np.full(20, None)},
+            {"num_classes": 2},
+            r"expected labels of integer dtype and shape \(20,\), got object and \(20,\)",
+        ),
+        ({"images": colour(), "labels": np.zeros(20, "m8[s]")}, {"num_classes": 2}, r"got timedelta64\[s\] and"),
     ],
 )
 def test_wrong_arrays_are_refused_in_one_line(tmp_path, arrays, fields, message):
@@ -114,6 +128,76 @@ def test_a_file_that_is_not_an_npz_archive_is_refused(tmp_path):
     save(tmp_path, images=colour())
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(InputError, match="or is truncated"):
+        load(tmp_path)
+
+
+def array_file(shape, descr="|u1", body=b"", version=b"\1\0"):
+    """Return an .npy file with a header that says ``shape``, whatever its ``body`` is."""
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY" + version + len(header).to_bytes(2, "little") + header + body
+
+
+LENGTH = r"some\.npz is not an \.npz file or is truncated: the header of images\.npy does not have the length of .*"
+HOSTILE = {
+    "10^12 images": (array_file((10**12, 8, 8, 3)), LENGTH),
+    "10^6 images that are 10": (array_file((10**6, 8, 8, 3), body=bytes(1920)), LENGTH),
+    "10 images that are more": (array_file((10, 8, 8, 3), body=bytes(1921)), LENGTH),
+    "a negative number": (array_file((-10, 8, 8, 3), body=bytes(1920)), LENGTH),
+    "a number of 4,000 digits": (array_file("1" + "0" * 3999), "some\\.npz is not an \\.npz file"),
+    "none, by a number of 4,000 digits": (array_file(f"(0, 1{'0' * 3999})"), r"got \(0, 10000.*\.\.\. \(size"),
+    "brackets": (array_file("(" * 5000), "some\\.npz is not an \\.npz file"),
+    "a pickle": (array_file((1,), "|O", pickle.dumps(HERE)), "expected images of dtype uint8, got object"),
+    "a version to come": (array_file((10, 8, 8, 3), version=b"\7\0"), r"version \(7, 0\) of the format"),
+    "no array": (b"", "some\\.npz is not an \\.npz file"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), HOSTILE.values(), ids=list(HOSTILE))
+def test_a_hostile_array_is_refused_in_one_line_before_it_is_read(tmp_path, monkeypatch, content, message):
+    monkeypatch.setattr(npz_arrays, "_array", None)
+    with zipfile.ZipFile(tmp_path / "some.npz", "w") as archive:
+        archive.writestr("images.npy", content)
+    with pytest.raises(InputError, match=message) as caught:
+        load(tmp_path)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 220 + len(str(tmp_path))
+
+
+def test_a_bomb_that_takes_more_than_the_memory_is_refused(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "some.npz", images=np.zeros((2000, 8, 8, 3), np.uint8))
+    assert (tmp_path / "some.npz").stat().st_size < 4000
+    monkeypatch.setattr(npz_arrays, "memory", lambda: 768_000)
+    with pytest.raises(
+        InputError, match=r"its arrays take 384,\d+ bytes, more than half of the memory of 768,000 bytes"
+    ):
+        load(tmp_path)
+    monkeypatch.setattr(npz_arrays, "memory", lambda: 768_256)
+    assert load(tmp_path).sizes["train"] == 1500
+
+
+@pytest.mark.parametrize("save_", [np.savez, np.savez_compressed])
+def test_a_flipped_bit_of_an_array_does_not_pass(tmp_path, save_):
+    save_(tmp_path / "some.npz", images=colour())
+    whole, right = (tmp_path / "some.npz").read_bytes(), load(tmp_path).hash
+    for place in range(0, len(whole), 97):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 8
+        (tmp_path / "some.npz").write_bytes(changed)
+        with suppress(InputError):
+            assert load(tmp_path).hash == right
+
+
+def test_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "some.npz")
+    with pytest.raises(InputError, match=r"cannot read .*some\.npz: not a regular file"):
+        load(tmp_path)
+
+
+def test_names_in_the_archive_are_escaped(tmp_path):
+    with zipfile.ZipFile(tmp_path / "some.npz", "w") as archive:
+        archive.writestr("\x1b[31m\n", b"")
+        archive.writestr("x" * 500, b"")
+    with pytest.raises(InputError, match=r"expected the arrays images, got \\x1b\[31m , x+\.\.\.$"):
         load(tmp_path)
 
 

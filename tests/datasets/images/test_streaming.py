@@ -161,9 +161,22 @@ def test_the_hash_is_cached_until_the_pictures_change(pictures, opened, nothing_
         ImageData.load(other, other, CPU, classes=3)
         assert opened.total() == 2 * other.size
     for path in own_cache.glob("*.json"):
-        assert len(json.loads(path.read_text())["found"]) == 64
+        assert json.loads(path.read_text()).keys() == {"hash", "repeated"}
         path.write_text("torn")
     assert load(pictures).hash == first
+
+
+@pytest.mark.usefixtures("nothing_fits")
+def test_repeated_images_are_counted_once_and_cached_with_the_hash(pictures, opened, monkeypatch):
+    train, held_out = pictures.where(torch.arange(30) < 20), pictures.where(torch.arange(30) >= 17)
+    for reads in (20 + 13, 0):
+        opened.clear()
+        streamed = ImageData.load(train, held_out, CPU, classes=3)
+        assert streamed.repeated == 3
+        assert opened.total() == reads
+    monkeypatch.setattr(placement, "memory_limit", lambda device: 1e9)
+    assert ImageData.load(train, held_out, CPU, classes=3).repeated == 3
+    assert load(pictures).repeated == 0
 
 
 def test_the_cache_key_is_that_of_earlier_versions(pictures, monkeypatch):

@@ -3,6 +3,7 @@
 import math
 import os
 import pickle
+import zipfile
 
 import pytest
 import torch
@@ -161,12 +162,28 @@ def test_a_folder_instead_of_the_file_is_refused(tmp_path, path):
     assert refusal(tmp_path) == f"{path}: cannot be read: Is a directory"
 
 
+def test_a_pipe_instead_of_the_file_is_refused(path, tmp_path):
+    os.mkfifo(path)
+    assert refusal(tmp_path) == f"{path}: cannot be read: not a regular file"
+
+
+def test_a_small_file_that_claims_more_than_any_published_one_is_not_loaded(tmp_path, path, monkeypatch):
+    torch.save(state(**{"net.centers": torch.zeros(2**22, 2)}), tmp_path / "large.pt")
+    with zipfile.ZipFile(tmp_path / "large.pt") as large, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as small:
+        for member in large.infolist():
+            small.writestr(member.filename, large.read(member))
+    assert path.stat().st_size < 2**16
+    monkeypatch.setattr(torch, "load", None)
+    assert refusal(tmp_path).startswith(f"{path}: damaged, or not a state dict written by torch.save (ValueError)")
+
+
 @pytest.mark.parametrize(
     ("content", "found"),
     [
         (torch.zeros(4, 2), "expected net.centers and net.bias alone, got a Tensor"),
         ({}, "expected net.centers and net.bias alone, got nothing"),
         ({"net.centers": torch.zeros(4, 2)}, "expected net.centers and net.bias alone, got net.centers"),
+        ({"\x1b[31m\n" * 20: 1}, "expected net.centers and net.bias alone, got \\x1b[31m \\x1b["),
         ({"net.0.weight": torch.zeros(4, 2), 7: 1}, "expected net.centers and net.bias alone, got net.0.weight, 7"),
     ],
 )
@@ -190,6 +207,14 @@ def test_unexpected_content_is_named(tmp_path, path, content, found):
         (
             {"net.bias": torch.zeros(4, dtype=torch.int64)},
             "net.bias: expected floating-point numbers (4,), got torch.int64 (4,)",
+        ),
+        (
+            {"net.bias": torch.zeros(4).to_sparse()},
+            "net.bias: expected floating-point numbers (4,), got torch.float32 (4,)",
+        ),
+        (
+            {"net.bias": torch.zeros(4, device="meta")},
+            "net.bias: expected floating-point numbers (4,), got torch.float32 (4,)",
         ),
         ({"net.bias": 0.5}, "net.bias: expected floating-point numbers (4,), got 0.5"),
         (

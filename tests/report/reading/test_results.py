@@ -114,6 +114,28 @@ def test_two_protocols_of_one_metric_have_different_names(folder: Path) -> None:
     assert "modes" in set(sweep.records["metric"])
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, None),
+        ({"commit": "b" * 40}, "commit aaaaaaaa, torch 2, cpu: a; commit bbbbbbbb, torch 2, cpu: a"),
+        ({"dirty": True}, "commit aaaaaaaa with changes, torch 2, cpu: a; commit aaaaaaaa, torch 2, cpu: a"),
+        ({"versions": {"torch": "3"}}, "commit aaaaaaaa, torch 2, cpu: a; commit aaaaaaaa, torch 3, cpu: a"),
+        ({"device": "cuda: b"}, "commit aaaaaaaa, torch 2, cpu: a; commit aaaaaaaa, torch 2, cuda: b"),
+    ],
+    ids=["alike", "commit", "dirty", "version", "device"],
+)
+def test_runs_of_different_origin_in_one_table_are_warned_of(
+    folder: Path, change: dict[str, object], said: str | None
+) -> None:
+    origin = {"commit": "a" * 40, "dirty": False, "versions": {"torch": "2", "numpy": "1"}, "device": "cpu: a"}
+    for path in folder.glob("runs/*/run.json"):
+        origins = [origin, origin | change] if path.parent.name == NONE else [origin]
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"provenance": origins}))
+    expected = [] if said is None else [f"one table holds runs of different code, versions or devices: {said}"]
+    assert load(folder).warnings == expected
+
+
 def test_nested_dicts_are_flattened_by_path() -> None:
     nested = {"a": {"b": 1, "c": {"d": [2]}, "e": {}}, "f": None}
     assert flatten(nested) == {"a.b": 1, "a.c.d": [2], "f": None}

@@ -6,7 +6,7 @@ from scipy.stats import ttest_ind
 
 from lipschitz.report.published.ranks import compare
 from lipschitz.report.statistics.intervals import half_width
-from lipschitz.report.statistics.ranking import ranks, signs_of, welch_signs
+from lipschitz.report.statistics.ranking import rank_text, ranks, signs_of, welch_signs
 
 
 def signs(*groups: list[float]) -> np.ndarray:
@@ -42,6 +42,11 @@ def test_methods_with_overlapping_intervals_share_ranks() -> None:
     assert ranks(signs_of(low, high)) == [(1, 1), (2, 3), (2, 4), (3, 4)]
     published_values = np.array([0.949, 0.949, 0.964])
     assert ranks(signs_of(published_values, published_values)) == [(2, 3), (2, 3), (1, 1)]
+
+
+@pytest.mark.parametrize(("rank", "text"), [((2, 2), "2"), ((2, 4), "2 to 4"), (None, "–")])
+def test_a_rank_as_text(rank: tuple[int, int] | None, text: str) -> None:
+    assert rank_text(rank) == text
 
 
 def test_pairs_in_two_orders_are_alike_reversed_or_not_significant() -> None:

@@ -24,8 +24,9 @@ def summary(reported: Reported) -> pd.DataFrame:
     return pd.read_csv(reported.folder / "summary.csv")
 
 
-def final(folder: Path, run: str, metric: str) -> float:
-    return float(json.loads((folder / "runs" / run / "result.json").read_text())["last"][metric])
+def final(folder: Path, run: str, metric: str, which: str = "last") -> float:
+    result = json.loads((folder / "runs" / run / "result.json").read_text())
+    return float((result["last"] if which == "last" else result["best"]["values"])[metric])
 
 
 def test_the_columns_of_the_summary(summary: pd.DataFrame) -> None:
@@ -55,6 +56,10 @@ def test_the_mean_is_over_finished_seeds_and_diverged_seeds_are_counted(
     runs = [f"eight_gaussians-hinge-C-weight_clipping-{seed}" for seed in (0, 2)]
     assert (row["n"], row["diverged"]) == (2, 1)
     assert row["mean"] == pytest.approx(np.mean([final(reported.folder, run, "w1") for run in runs]))
+    # A diverged seed has a best step too; it does not count.
+    best = row_of(summary, dataset="eight_gaussians", constraint="weight_clipping", metric="w1", which="best")
+    assert (best["n"], best["diverged"]) == (2, 1)
+    assert best["mean"] == pytest.approx(np.mean([final(reported.folder, run, "w1", "best") for run in runs]))
 
 
 def test_failed_and_running_seeds_are_left_out_of_the_mean(summary: pd.DataFrame, reported: Reported) -> None:

@@ -134,6 +134,20 @@ def test_a_diverged_seed_is_no_lower_bound_of_the_time(tmp_path: Path) -> None:
     assert "or diverged." in table.caption
 
 
+def test_a_seed_that_did_not_record_the_metric_counts_if_it_diverged(tmp_path: Path) -> None:
+    folder = write_curves(tmp_path)
+    for seed in (0, 1):
+        run = folder / "runs" / f"none-{seed}"
+        lines = (run / "records.jsonl").read_text().splitlines(keepends=True)
+        (run / "records.jsonl").write_text("".join(line for line in lines if '"w1"' not in line))
+        if seed:
+            result = json.loads((run / "result.json").read_text())
+            dump(run / "result.json", result | {"status": "diverged"})
+    (table,) = reach_tables(folder, "w1=1")
+    # Of seed 0, which finished, it is not known; seed 1 diverged; seed 2 reached it.
+    assert body(table)["none"][:2] == ["1 of 2", "1"]
+
+
 def test_without_a_timing_seconds_are_not_measured(tmp_path: Path) -> None:
     write_curves(tmp_path)
     dump(tmp_path / "timing" / "none.json", {"n_dis": 1, "device": "cpu"})

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-import torch
 from command_line import lipschitz
 from in_process_engine import InProcess
 from sweeps import ONE_CPU, SMALL, ProgressLog, outcome, write
@@ -31,6 +30,7 @@ from lipschitz.sweep.engine.local import Local, _has_answered
 from lipschitz.sweep.engine.process import ending_process, prepare_process, start_process
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.store import SweepFolder
+from lipschitz.training import checkpoint
 from lipschitz.training.iterations import Uncapturable
 
 ENGINE = Path(__file__).parents[2] / "support" / "in_process_engine.py"
@@ -106,9 +106,9 @@ def test_a_signal_leaves_a_checkpoint_from_which_a_run_continues_in_process(
     with pytest.raises(Stopped, match=number.name):
         InProcess().run(stopped, ONE_CPU, Interrupting(number))
     assert signal.getsignal(number) is handler
-    assert stopped[0].folder.heartbeat() == (50, 120, pytest.approx(time.time(), abs=3600))
+    assert stopped[0].folder.heartbeat.read() == (50, 120, pytest.approx(time.time(), abs=3600))
     assert [job.folder.status() for job in stopped] == ["waiting", "waiting"]
-    assert torch.load(stopped[0].folder.checkpoint, weights_only=True)["step"] == 50
+    assert checkpoint.read(stopped[0].folder.checkpoint)["step"] == 50
     InProcess().run(stopped, ONE_CPU, ProgressLog())
     InProcess().run(undisturbed, ONE_CPU, ProgressLog())
     assert [outcome(job) for job in stopped] == [outcome(job) for job in undisturbed]
@@ -148,7 +148,7 @@ class StepAtCheckpoint(ProgressLog):
         self.saved: dict[int, int] = {}
 
     def stepped(self, job: Job, step: int) -> None:
-        self.saved[step] = torch.load(job.folder.checkpoint, weights_only=True)["step"]
+        self.saved[step] = checkpoint.read(job.folder.checkpoint)["step"]
 
 
 @pytest.mark.parametrize(("seconds", "saved"), [(None, 0), (0.0, 50)])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from command_line import lipschitz
+from counter_task import Counter
 from pydantic import ValidationError
 from rich.console import Console
 from sweeps import ONE_CPU, TWO_CPUS, Interrupted, ProgressLog, Stopped, outcome, write
@@ -25,6 +26,7 @@ from lipschitz.sweep.engine.worker import work
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.timing_files import iteration_ms
 from lipschitz.tasks.terms import Training
+from lipschitz.training.loop import Trainer
 
 TEXT = """\
     name: timed
@@ -193,6 +195,18 @@ def test_a_run_that_lost_its_steps_fails_alone_and_says_so(tmp_path: Path, how: 
     assert said.count("\n") == 1
     assert (definition.exists() and definition.read_bytes()) == before, "nothing is frozen anew"
     assert (lost.folder.path / checkpoint).read_bytes() == b"weights"
+
+
+def test_the_steps_of_a_lost_definition_are_those_of_a_checkpoint_of_the_run(tmp_path: Path) -> None:
+    job, _ = jobs_in(tmp_path / "out")
+    job.folder.path.mkdir(parents=True)
+    for run, steps in (("another", 30), (job.run.id, 20)):
+        Trainer(Counter(), job.folder, steps=steps, every=10, identity={"run": run, "data": "ab"}).save()
+    job.folder.previous_checkpoint.replace(job.folder.path / "theirs.pt")
+    assert job.steps == 20
+    (job.folder.path / "theirs.pt").replace(job.folder.checkpoint)
+    with pytest.raises(InputError, match="put it back"):
+        assert job.steps
 
 
 def test_a_budget_in_steps_outlives_a_lost_definition(tmp_path: Path) -> None:

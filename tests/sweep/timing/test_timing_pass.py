@@ -144,6 +144,14 @@ def test_code_from_outside_has_a_process_of_its_own_unless_it_says_that_it_may_s
     assert [job.pack for job in with_packs(jobs)] == [3, 3, pack, pack]
 
 
+def test_peak_memory_is_above_what_was_held_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (group,) = timing_groups(sweep_jobs(tmp_path))
+    held = iter([100.0, 130.0, 130.0, 137.5])
+    monkeypatch.setattr("lipschitz.sweep.timing.one_round._peak_memory", lambda device: next(held))
+    rounds = measure_round(group, warm_up=1, repeats=1)
+    assert [each["peak_memory"] for each in rounds.values()] == [30.0, 7.5]
+
+
 def test_what_a_pair_and_a_batch_size_share_takes_turns_whatever_the_model_and_the_budget(tmp_path: Path) -> None:
     groups = timing_groups(sweep_jobs(tmp_path, CROSSED))
     said = [
@@ -323,17 +331,17 @@ def test_runs_that_share_a_worker_count_as_their_share() -> None:
 
 
 @pytest.mark.parametrize(
-    ("timing", "asked", "pack", "captures"),
+    ("timing", "asked", "pack", "captures", "ms"),
     [
-        (PACKED, None, 4, True),
-        (PACKED, 8, 8, True),
-        (CAPTURED, 8, 8, True),
-        ({**LAUNCHED, "uncaptured": "no"}, None, 1, False),
-        ({**LAUNCHED, "uncaptured": "no"}, 8, 1, False),
+        (PACKED, None, 4, True, 1.0),
+        (PACKED, 8, 8, True, 2.5),
+        (CAPTURED, 8, 8, True, 2.5),
+        ({**LAUNCHED, "uncaptured": "no"}, None, 1, False, 11.0),
+        ({**LAUNCHED, "uncaptured": "no"}, 8, 1, False, 11.0),
     ],
 )
-def test_how_many_share_a_worker(
-    tmp_path: Path, timing: dict[str, Any], asked: int | None, pack: int, captures: bool
+def test_how_many_share_a_worker_and_how_long_they_train(
+    tmp_path: Path, timing: dict[str, Any], asked: int | None, pack: int, captures: bool, ms: float
 ) -> None:
     jobs, folder = sweep_jobs(tmp_path, device="cuda: a"), SweepFolder(tmp_path / "out")
     jobs = [replace(job, site=Site(("cuda:0",), pack=asked)) for job in jobs]
@@ -341,6 +349,8 @@ def test_how_many_share_a_worker(
         folder.write_timing(job.run.configuration, dict(timing))
     assert groups_to_time(jobs, folder) == []
     assert {(job.pack, job.captures) for job in with_packs(jobs)} == {(pack, captures)}
+    # Four runs of 120 steps.
+    assert training_seconds(with_packs(jobs), {}) == pytest.approx(4 * 120 * ms / 1000)
 
 
 @pytest.mark.parametrize("timing", [LAUNCHED, CAPTURED], ids=["of before graphs", "not tried with others"])

@@ -1,6 +1,7 @@
 """Conditional runs: labels reach every network and penalty, and change nothing of runs without them."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from lipschitz.datasets.images.split import Split
 from lipschitz.estimation.fixed_labels import Labelled
 from lipschitz.estimation.layers import weighted_layers
 from lipschitz.estimation.lower_bound.gradient_ascent import lower_bound
+from lipschitz.features import reference_classifier
 from lipschitz.models.base import PairModel
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.resnet import ResNet
@@ -214,3 +216,15 @@ def test_a_small_data_set_trains_to_its_end() -> None:
         assert task.facts()["floor"]["frechet_classifier"] > 0
         arrays = task.arrays()
         assert len(arrays["real"]) == len(arrays["samples"]) == (24 if model.conditional else 12)
+
+
+def test_one_image_with_another_of_its_class_is_no_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    train_classifier = reference_classifier.train
+    monkeypatch.setattr(
+        reference_classifier, "train", lambda data, recipe: train_classifier(data, replace(recipe, steps=2))
+    )
+    rng = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (10, 1, 8, 8), generator=rng, dtype=torch.uint8)
+    train, held_out = Split(images[:8], torch.zeros(8, dtype=torch.int64)), Split(images[8:], torch.tensor([0, 1]))
+    task = conditional(model=DCGAN(width=2, conditional=True), data=ImageData.load(train, held_out, CPU, classes=2))
+    assert task.facts()["floor"] == {}

@@ -286,6 +286,7 @@ def test_the_surface_is_the_discriminator_on_the_grid() -> None:
     arrays = task.arrays()
     xmin, xmax, ymin, _ = map(float, arrays["surface_extent"])
     corners = torch.tensor([[xmin, ymin], [xmax, ymin]])
+    assert arrays["surface"].dtype == arrays["surface_extent"].dtype == np.float32
     assert_close(torch.from_numpy(arrays["surface"][0, [0, -1]]), task.discriminator(corners).flatten().detach())
 
 

@@ -43,6 +43,20 @@ def test_the_kid_is_of_all_samples_in_the_classifiers_features(digits, quality, 
     assert quality.protocols["kid_classifier"]["n_fake"] == 200
 
 
+def test_the_classifier_sees_images_as_they_would_be_saved(digits, quality, labelled):
+    images = 1.2 * torch.rand(200, 1, 8, 8, generator=torch.Generator().manual_seed(1)) - 0.6
+    saved = torch.from_numpy(np.rint((images.double().numpy() + 1) * 127.5) / 127.5 - 1).float()
+    assert not torch.equal(images, saved)
+    found = quality.measure(images, labelled[0])
+    assert found == quality.measure(saved, labelled[0])
+    features = reference_classifier(digits, CPU).features
+    expected = frechet_distance(features(saved), features(labelled[0]))
+    assert found["frechet_classifier"] == pytest.approx(expected, rel=1e-6)
+    assert found["frechet_classifier"] != pytest.approx(
+        frechet_distance(features(images), features(labelled[0])), rel=1e-6
+    )
+
+
 def test_of_images_with_labels_each_class_is_compared_with_itself(digits, quality, labelled):
     real, labels = labelled
     own = quality.measure(real, real, labels)

@@ -1,0 +1,80 @@
+"""Checksums of result files: a JSON object holds its own; a damaged file is noticed when it is read, and set aside."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from errno import EIO, EISDIR, ELOOP, ENOENT, ENOTDIR
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+KEY, PREFIX = "checksum", "sha256:"
+"""The key of a JSON object's checksum, and how its value begins: one flipped bit cannot hide both."""
+SHOWN = 12
+"""Hex digits of a hash in a message."""
+
+
+class DamagedFile(ValueError):
+    """A file is not as it was written, or is that of another run."""
+
+
+def sealed(value: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a JSON object with its checksum.
+
+    Args:
+        value: the object, without the key ``checksum``.
+        name: of the file, with its run where it is a run's. It is part of what is hashed, so that the file of one run
+            is noticed in the folder of another.
+    """
+    return {**value, KEY: _checksum(value, name)}
+
+
+def unsealed(value: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Check what `sealed` returned, and return it without the checksum; an object of an earlier version has none.
+
+    Raises:
+        DamagedFile: the checksum is another.
+    """
+    content = {key: part for key, part in value.items() if key != KEY}
+    if is_sealed(value) and value.get(KEY) != _checksum(content, name):
+        raise DamagedFile("its content does not have its checksum: damaged, or another run's")
+    return content
+
+
+def is_sealed(value: Mapping[str, Any]) -> bool:
+    """Return whether a JSON object has a checksum, even one whose key is damaged."""
+    return KEY in value or any(isinstance(part, str) and part.startswith(PREFIX) for part in value.values())
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def json_lines(values: Iterable[Any]) -> bytes:
+    """Return one line of JSON per value. A number that is not finite raises ValueError."""
+    return "".join(json.dumps(value, allow_nan=False) + "\n" for value in values).encode()
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether an error of reading a file says that the file is damaged or gone, not that it cannot be opened."""
+    if isinstance(error, OSError):
+        return error.errno in (EIO, EISDIR, ELOOP, ENOENT, ENOTDIR)
+    return True
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file to ``<name>.broken``, or to a further name if there is one already; return the new path."""
+    for number in count():
+        target = path.with_name(f"{path.name}.broken{f'.{number}' if number else ''}")
+        if not (target.exists() or target.is_symlink()):
+            return path.rename(target)
+    raise AssertionError
+
+
+def _checksum(value: Mapping[str, Any], name: str) -> str:
+    # As it is read back, so that keys that are no strings are sorted as strings.
+    content = json.loads(json.dumps(value))
+    canonical = json.dumps({name: content}, sort_keys=True, separators=(",", ":"))
+    return PREFIX + hashlib.sha256(canonical.encode()).hexdigest()
