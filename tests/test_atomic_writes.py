@@ -1,4 +1,4 @@
-"""Atomic writes: the content is on the disk before it takes the place of the old file."""
+"""Writes are on the disk before anything relies on them; a failed one leaves the old file, and names the right one."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from lipschitz.files import write_text
+from lipschitz.files import write_atomically, write_json, write_text
+from lipschitz.sweep.store import RunFolder
 
 
 def test_the_content_is_flushed_to_disk_before_it_replaces_the_old_file(
@@ -33,3 +34,37 @@ def test_the_content_is_flushed_to_disk_before_it_replaces_the_old_file(
     assert path.read_text() == "new content"
     inode = path.stat().st_ino
     assert [event for event in events if event[1] == inode] == [("flush", inode, 11), ("rename", inode, 11)]
+
+
+def test_records_are_on_the_disk_when_their_size_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.fstat(descriptor).st_size))
+    folder = RunFolder(tmp_path)
+    for _ in range(2):
+        size = folder.append_records([{"step": 0, "seconds": 0.0, "metric": "w1", "value": 1.0}])
+        assert flushed[-1] == size == folder.records_size()
+    with pytest.raises(ValueError, match="JSON compliant"):
+        folder.append_records([{"value": float("inf")}])
+    assert folder.records_size() == size
+
+
+def test_a_failed_write_leaves_the_old_file_alone_and_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_text(path, "old")
+
+    def fail(file: Any) -> None:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as raised:
+        write_atomically(path, fail)
+    assert (raised.value.filename, raised.value.filename2) == (str(path), None)
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, float("nan"))
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("file", "old")]
+
+
+def test_looking_at_a_run_writes_nothing(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert (folder.is_locked(), folder.status()) == (False, "waiting")
+    assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, found
 from lipschitz.sweep.definition.sweep_file import Sweep
 from lipschitz.sweep.store import SweepFolder
 
@@ -72,7 +72,7 @@ def _differences(existing: Any, new: Any, place: str = "") -> Iterator[str]:
         for key in sorted({*existing, *new}):
             yield from _differences(existing.get(key), new.get(key), f"{place}.{key}".lstrip("."))
     elif existing != new:
-        yield f"{place} was {existing}, is {new}"
+        yield f"{place} was {found(existing)}, is {found(new)}"
 
 
 @contextmanager

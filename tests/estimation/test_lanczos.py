@@ -12,6 +12,7 @@ from lipschitz.estimation.sigma.batched_host_copies import Algorithm, advance_to
 from lipschitz.estimation.sigma.lanczos import (
     MIN_STEPS,
     LeadingSingularValue,
+    _meets_tolerance,
     lanczos,
     leading_singular_value,
 )
@@ -137,6 +138,22 @@ def test_converged_is_true_if_the_tolerance_was_met() -> None:
     assert not run(clustered(), start, max_steps=10).converged
     assert run(clustered(), start).converged
     assert run(np.zeros((3, 4)), np.ones(4)).converged
+
+
+@pytest.mark.parametrize(
+    ("second", "last", "met"),
+    [
+        # With a tolerance of 0.1 the first interval must not reach below 0.81 of θ₁², and none above 1.21 of it.
+        (0.5, (0.18, 0.0), True),
+        (0.5, (0.2, 0.0), False),
+        (0.9, (0.0, 0.44), True),
+        (0.9, (0.0, -0.45), False),
+    ],
+)
+def test_the_tolerance_by_hand(second: float, last: tuple[float, float], met: bool) -> None:
+    theta = torch.tensor([1.0, second], dtype=torch.float64)
+    assert _meets_tolerance(theta, torch.tensor(last, dtype=torch.float64), 1.0, 0.1) is met
+    assert _meets_tolerance(4 * theta, torch.tensor(last, dtype=torch.float64), 4.0, 0.1) is met, "whatever the scale"
 
 
 def test_the_next_start_by_hand() -> None:

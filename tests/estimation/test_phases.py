@@ -6,12 +6,14 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from layer_strategies import dense
+from hypothesis import given, settings
+from layer_strategies import Drawn, convolutions, dense, transposed_convolutions
 from torch import nn
 
 from lipschitz.estimation.layers import WeightedLayer
 from lipschitz.estimation.upper_bound.gram_iteration import operator_bound
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
+from lipschitz.estimation.upper_bound.polyphase import convolution_axes
 
 ROUNDING = 1 + 1e-9
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
@@ -33,6 +35,17 @@ def signs(kernel: int) -> Iterator[tuple[int, ...]]:
 def with_taps(layer: WeightedLayer, *taps: float) -> WeightedLayer:
     layer.double().weight.data = torch.tensor(taps, dtype=torch.float64).view(layer.weight.shape)
     return layer
+
+
+@settings(deadline=None, max_examples=60)
+@given(convolutions(), transposed_convolutions())
+def test_an_axis_has_the_sizes_of_the_layer_s_input_and_output(plain: Drawn, transposed: Drawn) -> None:
+    # A transposed convolution is read as the convolution from its output to its input.
+    for layer, shape in (plain, transposed):
+        outputs = layer(torch.zeros(1, *shape, dtype=layer.weight.dtype)).shape[2:]
+        sizes = [(axis.size, axis.outputs) for axis in convolution_axes(layer, shape)]
+        ends = (outputs, shape[1:]) if isinstance(layer, nn.ConvTranspose2d) else (shape[1:], outputs)
+        assert sizes == list(zip(*ends, strict=True))
 
 
 def test_a_circle_of_the_input_alone_is_too_small_for_same_padding_and_an_even_kernel() -> None:

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import random
 import time
@@ -104,6 +105,13 @@ def test_a_heartbeat_that_cannot_be_written_costs_nothing(folder: RunFolder) -> 
     (folder.path / "heartbeat.json").mkdir()
     folder.heartbeat.write(1, 2)
     assert folder.heartbeat.read() is None
+
+
+def test_a_run_waits_for_its_lock_and_a_sweep_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(fcntl, "flock", lambda file, how: asked.append(how))
+    with RunFolder(tmp_path / "runs" / "one").writing(), SweepFolder(tmp_path).writing():
+        assert asked == [fcntl.LOCK_EX, fcntl.LOCK_EX | fcntl.LOCK_NB]
 
 
 def test_a_folder_without_a_sweep_is_named(tmp_path: Path) -> None:

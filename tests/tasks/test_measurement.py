@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from lipschitz.tasks.measurement import measure_discriminator
+from lipschitz.tasks import measurement
+from lipschitz.tasks.measurement import append_spectra, measure_discriminator
 
 
 class HalfSquare(nn.Module):
@@ -73,6 +74,44 @@ def test_it_is_measured_in_double_and_in_eval_mode_and_the_network_is_left_alone
     for name, value in net.state_dict().items():
         assert value.dtype == before[name].dtype
         assert torch.equal(value, before[name])
+
+
+def test_the_lower_bound_counts_every_place_and_is_reduced_for_rounding() -> None:
+    # Flat but where x exceeds 10, which the search, from the other places, does not find.
+    net = nn.Sequential(nn.Linear(2, 1), nn.ReLU())
+    net[0].weight.data, net[0].bias.data = torch.tensor([[5.0, 0.0]]), torch.tensor([-50.0])
+    places = PLACES | {"noise": torch.tensor([[30.0, 0.0], [0.0, 0.0]])}
+    assert measure_discriminator(net, places).values["lipschitz_lower"] == 5 * (1 - 1e-9)
+
+
+def test_the_search_draws_from_the_given_stream() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))
+    rng = torch.Generator().manual_seed(5)
+    measure_discriminator(net, PLACES, rng=rng)
+    assert not torch.equal(rng.get_state(), torch.Generator().manual_seed(5).get_state())
+
+
+def test_spectra_are_kept_in_float32_one_row_an_evaluation() -> None:
+    first, second = torch.tensor([2.0, 0.1], dtype=torch.float64), torch.tensor([3.0, 0.2], dtype=torch.float64)
+    kept = append_spectra(append_spectra({}, {"0": first}), {"0": second})
+    assert torch.equal(kept["0"], torch.stack([first, second]).float())
+
+
+def test_the_class_that_is_searched_is_that_of_the_steepest_point_of_any_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Conditional(HalfSquare):
+        takes_labels = True
+
+        def forward(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            return super().forward(x)
+
+    searched: list[int] = []
+    monkeypatch.setattr(measurement, "lower_bound", lambda net, *_: searched.append(int(net.labels)) or 0.0)
+    # The first row is steep at one place alone, the second everywhere.
+    here, there = torch.tensor([[10.0, 0.0], [5.0, 0.0]]), torch.tensor([[0.0, 0.0], [5.0, 0.0]])
+    places = {"real": there, "fake": here, "interpolated": there}
+    measure_discriminator(Conditional(), places, labels=torch.tensor([3, 4]))
+    assert searched == [3]
 
 
 def test_a_linear_discriminator_s_constant_is_its_weight_s_norm() -> None:

@@ -4,9 +4,13 @@ import copy
 
 import pytest
 import torch
+from gan_terms import TERMS, with_terms
 from torch import nn
 
-from lipschitz.tasks.player import Player
+from lipschitz.constraints.base import constrain
+from lipschitz.constraints.spectral_normalization import SpectralNormalization
+from lipschitz.random_streams import seeded
+from lipschitz.tasks.player import Discriminator, Generator, Player, players_are_finite
 from lipschitz.tasks.settings import Setting
 
 CPU = torch.device("cpu")
@@ -46,3 +50,49 @@ def test_options_of_the_optimiser_stay_those_of_this_process(decay: str) -> None
     for one, other in zip(ours.net.parameters(), theirs.net.parameters(), strict=True):
         assert torch.equal(one, other)
         assert torch.equal(ours.optimiser.state[one]["exp_avg"], theirs.optimiser.state[other]["exp_avg"])
+
+
+@pytest.mark.parametrize("where", ["nothing", "loss", "weight", "buffer"])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_losses_weights_and_buffers_must_be_finite(where: str, value: float) -> None:
+    players = [Player(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)), Setting(), CPU) for _ in "ab"]
+    net = players[1].net
+    tensors = {"weight": net[0].weight, "buffer": net[1].running_var}  # type: ignore[index]
+    for player in players:
+        player.losses.write(torch.tensor(1.0))
+    assert players_are_finite(players)
+    if where == "loss":
+        players[1].losses.write(torch.tensor(value))
+    elif where != "nothing":
+        tensors[where].detach().fill_(value)
+    assert players_are_finite(players) == (where == "nothing")
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_constraints_start_from_a_stream_of_the_run_s_seed(seed: int) -> None:
+    drawn = (SpectralNormalization(),)
+    terms = with_terms(TERMS, seed=seed, constraints=drawn, generator_constraints=drawn)
+    net = nn.Linear(2, 3)
+    ours = [
+        ("constraint", Discriminator(copy.deepcopy(net), (2,), terms, torch.Generator()).net),
+        ("generator_constraint", Generator(copy.deepcopy(net), 2, terms).net),
+    ]
+    for name, built in ours:
+        with seeded(seed, name):
+            expected = constrain(copy.deepcopy(net), drawn, (2,))
+        for key, value in expected.state_dict().items():
+            assert torch.equal(built.state_dict()[key], value), key
+
+
+def test_the_average_is_of_no_gradient_and_a_snapshot_is_a_copy() -> None:
+    built = Generator(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), 2, with_terms(TERMS, ema=0.5))
+    assert built.average is not None
+    assert not any(parameter.requires_grad for parameter in built.average.parameters())
+    before = copy.deepcopy(built.snapshot())
+    snapshot = built.snapshot()
+    built.update(built.generate(torch.randn(4, 2)).square().sum())
+    for part in ("net", "average"):
+        for name, value in snapshot[part].items():
+            assert torch.equal(value, before[part][name]), name
+        moved = built.net if part == "net" else built.average
+        assert not torch.equal(moved.state_dict()["0.weight"], snapshot[part]["0.weight"])

@@ -70,6 +70,34 @@ def test_a_stopwatch_adds_up_and_goes_on_from_an_earlier_total(sleep: Callable[[
     assert watch.seconds == pytest.approx(13.5)
 
 
+def test_on_cuda_a_block_is_timed_by_events_until_a_total_is_set(
+    sleep: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Event:
+        def record(self) -> None:
+            self.at = clock.time.perf_counter()
+
+        def synchronize(self) -> None:
+            pass
+
+        def elapsed_time(self, end: "Event") -> float:
+            return 1e3 * (end.at - self.at)
+
+    monkeypatch.setattr(clock, "_event", Event)
+    watch = Stopwatch(torch.device("cuda"))
+    for seconds in (1.0, 2.5):
+        with watch:
+            sleep(seconds)
+        sleep(99.0)
+    assert watch.seconds == watch.seconds == pytest.approx(3.5), "an event counts once"
+    with watch:
+        sleep(7.0)
+    watch.seconds = 10.0
+    with watch:
+        sleep(0.5)
+    assert watch.seconds == pytest.approx(10.5), "a resume leaves out what was timed before"
+
+
 def test_a_block_that_fails_is_counted(sleep: Callable[[float], None]) -> None:
     watch = Stopwatch(CPU)
 

@@ -61,10 +61,28 @@ def test_a_run_that_may_not_end_has_no_result(folder: RunFolder) -> None:
     assert folder.result() is None
 
 
+def test_a_task_keeps_what_the_next_evaluation_needs_after_each_scheduled_one(folder: RunFolder) -> None:
+    task, kept = Counter(), []
+    task.keep_for_next_evaluation = lambda: kept.append((int(task.value), task.draws[-1]))  # type: ignore[method-assign]
+    list(Trainer(task, folder, steps=200, every=60).run())
+    assert kept == [(step, f"step {step}") for step in (0, 60, 120, 180, 200)]
+
+
 def test_every_step_is_told_how_far_the_run_is(folder: RunFolder) -> None:
     task = Counter()
     list(Trainer(task, folder, steps=120, every=50).run())
     assert task.progress == [step / 120 for step in range(120)]
+
+
+def test_a_resumed_run_is_told_how_far_it_is(folder: RunFolder) -> None:
+    list(Trainer(Counter(), folder, steps=120, every=50).run(iter([False] * 20 + [True] * 9).__next__))
+    task = Counter()
+    again = Trainer(task, folder, steps=120, every=50)
+    again.restore()
+    assert 0 < again.step < 50
+    list(again.run())
+    assert task.progress == [step / 120 for step in range(int(120 - len(task.progress)), 120)]
+    assert task.value == 120
 
 
 def test_divergence_ends_the_run_and_keeps_its_records(folder: RunFolder) -> None:

@@ -40,6 +40,8 @@ def test_methods_with_overlapping_intervals_share_ranks() -> None:
     """A is above all, B overlaps C, C overlaps D, and D lies wholly below B."""
     low, high = np.array([0.9, 0.6, 0.5, 0.4]), np.array([0.95, 0.7, 0.65, 0.55])
     assert ranks(signs_of(low, high)) == [(1, 1), (2, 3), (2, 4), (3, 4)]
+    touching = np.array([0.5, 0.3]), np.array([0.7, 0.5])
+    assert ranks(signs_of(*touching)) == [(1, 2), (1, 2)], "intervals with a common end overlap"
     published_values = np.array([0.949, 0.949, 0.964])
     assert ranks(signs_of(published_values, published_values)) == [(2, 3), (2, 3), (1, 1)]
 

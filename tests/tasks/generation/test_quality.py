@@ -4,12 +4,16 @@ import torch
 from fake_inception import data as small_data
 
 from lipschitz.datasets.images.digits import Digits
-from lipschitz.datasets.points import EightGaussians
+from lipschitz.datasets.points import EightGaussians, SwissRoll
 from lipschitz.features.protocols import SNGAN, Modern
 from lipschitz.features.reference_classifier import reference_classifier
 from lipschitz.metrics.catalogue import metric_of
+from lipschitz.metrics.classifier import ClassShare, FrechetClassifier
 from lipschitz.metrics.frechet import frechet_distance
 from lipschitz.metrics.mmd import kid
+from lipschitz.metrics.points import W1, Modes
+from lipschitz.tasks.base import Unsuitable
+from lipschitz.tasks.generation.generation import GenerationTask
 from lipschitz.tasks.generation.quality import ImageQuality, metrics_of, quality_of
 from lipschitz.tasks.terms import Evaluation
 
@@ -99,6 +103,27 @@ def test_images_without_labels_have_no_classifier_and_no_metric_of_one():
     quality = quality_of(small_data(), 10, CPU)
     images = torch.zeros(10, 3, 8, 8)
     assert quality.measure(images, images) == quality.protocols == {}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "names"), [(EightGaussians(), {"w1", "modes", "high_quality"}), (SwissRoll(), {"w1"})]
+)
+def test_modes_are_measured_of_a_mixture_alone(dataset, names):
+    data, rng = dataset.load(None, CPU), torch.Generator().manual_seed(0)
+    quality = quality_of(data, 50, CPU)
+    found = quality.measure(data.reference(50, rng), data.reference(50, rng))
+    assert set(found) == set(quality.protocols) == names
+
+
+def test_a_metric_that_does_not_apply_is_refused():
+    evaluation = Evaluation()
+    GenerationTask().check_metric(W1(), EightGaussians(), evaluation)
+    GenerationTask().check_metric(FrechetClassifier(), Digits(), evaluation)
+    # Measured in conditional runs, which digits may have.
+    GenerationTask().check_metric(ClassShare(), Digits(), evaluation)
+    for metric, dataset in ((W1(), Digits()), (Modes(), SwissRoll()), (FrechetClassifier(), EightGaussians())):
+        with pytest.raises(Unsuitable, match=f"{metric.label()} does not apply to {dataset.label()}; it judges "):
+            GenerationTask().check_metric(metric, dataset, evaluation)
 
 
 def test_metrics_are_those_of_the_data_and_of_the_protocols():

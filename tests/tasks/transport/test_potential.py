@@ -12,6 +12,8 @@ from lipschitz.datasets.transport.funnels import Funnels
 from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.datasets.transport.rays import Geometry
 from lipschitz.models.critic import Critic
+from lipschitz.random_streams import stream
+from lipschitz.tasks.transport import potential
 from lipschitz.tasks.transport.potential import AS_PUBLISHED, METRICS, PotentialEvaluator
 
 
@@ -57,6 +59,30 @@ def test_a_linear_critic_by_hand() -> None:
     assert values["lipschitz_lower"] <= 0.5 * (1 + 1e-6)
 
 
+def test_the_cosine_does_not_depend_on_the_size_of_the_gradient() -> None:
+    assert measured(linear_critic(3e-10, 4e-10, 0.0), translation())["cosine"] == pytest.approx(0.6, rel=1e-6)
+
+
+def test_every_draw_has_a_stream_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[int, str]] = []
+
+    def named(seed: int, name: str, *device: torch.device) -> torch.Generator:
+        drawn.append((seed, name))
+        return stream(seed, name, *device)
+
+    monkeypatch.setattr(potential, "stream", named)
+    data = replace(FUNNELS, potential_as_published=FUNNELS.potential)
+    evaluator = PotentialEvaluator(data, seed=3, samples=8, gradient_samples=20, device=CPU)
+    critic = linear_critic(*[1.0] * data.shape[0])
+    evaluator.evaluate(critic, {}, "a")
+    evaluator.facts()
+    evaluator.arrays(critic)
+    names = ["a", "a/published", "a/lipschitz", "floor", "floor/published"]
+    names += ["shown"] * (data.extent is not None)
+    assert drawn == [(3, f"evaluation/{name}") for name in names]
+    assert {len(place) for place in evaluator._places(stream(0, "x")).values()} == {8}
+
+
 def test_real_is_p_and_fake_is_q() -> None:
     # P on (1, 2), Q on (-2, -1): a ramp that rises on P alone.
     data = PairData(
@@ -95,7 +121,7 @@ class Squared(nn.Module):
 
 
 def test_the_floor_is_what_the_metrics_say_of_the_optimal_potential() -> None:
-    facts = transport().facts()
+    facts, content = transport().facts(), f"SHA-256 {FUNNELS.hash[:12]}"
     assert set(facts["floor"]) == set(facts["protocols"]) == set(METRICS)
     assert facts["floor"]["cosine"] == pytest.approx(1, abs=1e-2)
     assert facts["floor"]["l2"] == pytest.approx(0, abs=1e-2)
@@ -104,10 +130,11 @@ def test_the_floor_is_what_the_metrics_say_of_the_optimal_potential() -> None:
     assert facts["protocols"]["w1_error"] == {
         "samples": 128,
         "of": "the optimal plan",
+        "data": content,
         "w1": pytest.approx(FUNNELS.w1, rel=1e-5),
         "w1_standard_error": pytest.approx(FUNNELS.w1_error, rel=1e-5),
     }
-    assert facts["protocols"]["cosine"] == {"samples": 128, "of": "the optimal plan"}
+    assert facts["protocols"]["cosine"] == {"samples": 128, "of": "the optimal plan", "data": content}
 
 
 def test_as_published_the_optimal_gradient_is_zero_where_float32_loses_the_distance() -> None:
