@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lipschitz.checksums import is_sealed, unsealed
-from lipschitz.errors import first_line, printable
+from lipschitz.errors import first_line, printable, shortened
 from lipschitz.files import check_regular, read_json
 from lipschitz.sweep.store import HASHES, OVER, RunFolder, SweepFolder
 from lipschitz.training import checkpoint
@@ -116,7 +116,7 @@ class Check:
             self.counts[OLD] += 1
         except Exception as error:
             # Damaged bytes make zip, zlib and NumPy raise nearly anything.
-            self.faults.append(f"{path}: {first_line(error)[:150]}")
+            self.faults.append(f"{path}: {shortened(first_line(error), 150)}")
 
 
 def _check_definition(definition: dict[str, Any], name: str) -> None:
