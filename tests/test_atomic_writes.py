@@ -68,3 +68,9 @@ def test_looking_at_a_run_writes_nothing(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     assert (folder.is_locked(), folder.status()) == (False, "waiting")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reason_that_cannot_be_written_hides_no_error(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "missing")
+    folder.fail("boom")
+    assert not folder.error.exists()

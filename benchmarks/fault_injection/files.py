@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from fault_injection.fault import Fault, Try
-from fault_injection.references import write_images
+from fault_injection.references import STRANGER, write_images
 from fault_injection.trial import Trial
 
 # Of each kind of file: its pattern in the results folder. Of several one is drawn.
@@ -60,12 +60,8 @@ def swapped(trial: Trial, path: Path) -> None:
         others = [other for other in path.parent.iterdir() if other != path]
     if not others:
         others = [other for other in trial.folder.rglob("*.json") if other != path]
-    if name == "checkpoint.pt" and trial.rng.random() < 0.5:
-        # Of another run: the same step, other weights.
-        state = torch.load(path, weights_only=True)
-        _shuffle(state)
-        torch.save(state, path)
-        return
+    if path.suffix == ".pt":
+        others.append(trial.place / STRANGER)
     shutil.copyfile(trial.rng.choice(others), path)
 
 
@@ -73,7 +69,7 @@ def foreign(trial: Trial, path: Path) -> None:
     """Put something else in its place: noise, text, JSON of another kind, a pickle of another kind, or NumPy's."""
     options: list[Callable[[], object]] = [
         lambda: path.write_bytes(trial.rng.randbytes(trial.rng.randrange(1, 2000))),
-        lambda: path.write_text("not what is expected\n"),
+        lambda: path.write_text("not what is expected\n", encoding="utf-8"),
         lambda: path.write_bytes(trial.rng.choice(FOREIGN_JSON)),
     ]
     if path.suffix == ".pt":
@@ -120,14 +116,6 @@ def data_changed_between_seeds(trial: Trial) -> None:
     kept = path.read_bytes()
     write_images(path, seed=trial.rng.randrange(1, 10**6))
     trial.settle(lambda: path.write_bytes(kept))
-
-
-def _shuffle(value: object) -> None:
-    """Turn every tensor of a state around."""
-    if isinstance(value, torch.Tensor) and value.is_floating_point():
-        value.copy_(value.flatten().flip(0).reshape(value.shape))
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
-        _shuffle(item)
 
 
 def _damaged(kind: str, damage: Damage) -> Try:

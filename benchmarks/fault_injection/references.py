@@ -34,6 +34,9 @@ evaluation: {every: 10, samples: 8, gradient_samples: 2}
 SWEEPS = {"points": POINTS, "images": IMAGES}
 # The second run of a sweep, after its third evaluation of points, and after its second of images.
 STOPS = {"points": "1:110", "images": "1:15"}
+# Another run of it, whose checkpoint is put in the place of others.
+OTHER_STOPS = {"points": "0:110", "images": "0:15"}
+STRANGER = "stranger.pt"
 
 
 def write_images(path: Path, seed: int = 0, n: int = 40) -> None:
@@ -47,17 +50,19 @@ def make(folder: Path, names: Iterable[str] = SWEEPS) -> None:
     from fault_injection.trial import swept
 
     for name in names:
-        for state in ("whole", "half"):
+        for state, stop in (("whole", ""), ("half", STOPS[name]), ("other", OTHER_STOPS[name])):
             place = folder / name / state
             place.mkdir(parents=True)
             (place / f"{name}.yaml").write_text(SWEEPS[name])
             write_images(place / "data.npz")
-            os.environ["FAULTS_STOP"] = STOPS[name] if state == "half" else ""
+            os.environ["FAULTS_STOP"] = stop
             done = swept(place, name)
-            if done.returncode != (130 if state == "half" else 0):
+            if done.returncode != (130 if stop else 0):
                 raise RuntimeError(f"{name}, {state}: exit {done.returncode}: {error_lines(done.stdout)} {done.stderr}")
         os.environ["FAULTS_STOP"] = ""
         _complete(folder / name, name)
+        (stranger,) = (folder / name / "other").rglob("checkpoint.pt")
+        shutil.copyfile(stranger, folder / name / "half" / STRANGER)
         assert all(run["records"] for run in read_runs(folder / name / "whole" / "results" / name).values())
 
 

@@ -15,6 +15,10 @@ TIMED_OUT = "timed_out"
 """Key of what `Engine.call` returns of a measurement that was ended."""
 
 
+class DiskFull(Exception):
+    """The disk of the results is full: a line that names the file. No run is at fault, and every one can be resumed."""
+
+
 class Progress(Protocol):
     """Who is told how the jobs go."""
 
@@ -49,6 +53,7 @@ class Engine(Config):
 
         Raises:
             KeyboardInterrupt: re-raised after all workers have written checkpoints.
+            DiskFull: a run could not be written; the workers have stopped.
         """
 
     @abstractmethod

@@ -9,7 +9,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from lipschitz.sweep.engine.base import Progress
+from lipschitz.sweep.engine.base import DiskFull, Progress
 from lipschitz.sweep.engine.job import Job, uncaptured_warning
 from lipschitz.sweep.engine.process import start_process
 from lipschitz.sweep.engine.worker import work
@@ -154,6 +154,8 @@ class Dispatcher:
             case "stopped", (run_id,):
                 stopped = "its worker got a SIGTERM that this sweep did not send"
                 self._try_again(worker, worker.jobs.pop(run_id), stopped)
+            case "full", (line,):
+                raise DiskFull(line)
             case "leaving", ():
                 worker.is_retired = True
             case "returned", (run_ids, limit, reason):

@@ -162,14 +162,13 @@ def test_the_checkpoint_interval_of_a_site(tmp_path: Path, seconds: float | None
 def test_every_option_of_the_site_reaches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     requests = []
     monkeypatch.setattr(sweep_command, "show_plan", lambda request, console: requests.append(request))
-    options = (
-        "--device cpu --workers 3 --data-root d --inception-weights w.pth --pack 2 --checkpoint-seconds 7 --timeout 9"
-    )
+    options = "--device cpu --workers 3 --data-root d --inception-weights w.pth --pack 2 --checkpoint-seconds 7"
+    options += " --keep-checkpoints --timeout 9"
     path = write(tmp_path)
     lipschitz("sweep", path, "--dry-run", *options.split(), "--engine", "mine.py:Mine", cwd=tmp_path)
     lipschitz("sweep", path, "--dry-run", "--device", "cpu", "--workers", 1, cwd=tmp_path)
     assert [request.site for request in requests] == [
-        Site(("cpu",) * 3, Path("d"), Path("w.pth"), 2, 7.0, "mine.py:Mine", timeout=9.0),
+        Site(("cpu",) * 3, Path("d"), Path("w.pth"), 2, 7.0, "mine.py:Mine", keep_checkpoints=True, timeout=9.0),
         ONE_CPU,
     ]
 
