@@ -15,8 +15,8 @@ from lipschitz.signals import Stopped, stopping_at_once, stopping_cleanly
 from lipschitz.terminal import Terminal, replace_what_cannot_be_shown
 
 FAILED, WRONG_INPUT = 1, 2
-"""Exit codes, besides 0: a run failed, a file is damaged, the disk is full; the input was wrong. That of a stop by
-a signal is 128 + its number: 130 for Ctrl-C, 143 for SIGTERM."""
+"""Exit codes, besides 0: a run failed, a file is damaged, the disk is full; the input was wrong. A stop by a signal is
+128 + its number: 130 for Ctrl-C, 143 for SIGTERM."""
 # typer has no public name for it; the module that it is in depends on typer's version.
 UsageError: Any = typer.BadParameter.__base__
 """A wrong option, argument or subcommand."""
@@ -76,16 +76,16 @@ def sweep(
         float | None,
         typer.Option(min=0, help="Longest time between two checkpoints of a run.", show_default="300"),
     ] = None,
+    keep_checkpoints: Annotated[
+        bool,
+        typer.Option("--keep-checkpoints", help="Keep the checkpoints of finished runs, besides networks.pt."),
+    ] = False,
     timeout: Annotated[
         float,
         typer.Option(
             min=1, help="Seconds without progress (steps or an evaluation) after which a run is ended, and failed."
         ),
     ] = 3600,
-    keep_checkpoints: Annotated[
-        bool,
-        typer.Option("--keep-checkpoints", help="Keep the checkpoints of finished runs, besides networks.pt."),
-    ] = False,
     engine: Annotated[
         str,
         typer.Option(help="What runs the workers (`lipschitz list engines`), or path/to/file.py:ClassName."),
@@ -259,12 +259,12 @@ def schema(
 
 def main() -> None:
     """Run the command line; exit codes are 0, `FAILED`, `WRONG_INPUT`, and 128 + the number of a signal."""
+    replace_what_cannot_be_shown()
     with stopping_at_once():
         _main()
 
 
 def _main() -> None:
-    replace_what_cannot_be_shown()
     try:
         # Without arguments typer prints the help, as an error.
         code = app(standalone_mode=len(sys.argv) == 1)

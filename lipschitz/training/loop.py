@@ -40,8 +40,8 @@ class Trainer:
         stream: the current CUDA stream, on which iterations are captured as graphs; None for no graphs.
         warn: called with one line for an observer that is dropped.
         checkpoint_seconds: longest time between two checkpoints.
-        before_end: called before the result is written; it may raise, and the run then has no result.
         keep_checkpoints: whether the checkpoints of a run that is over stay, besides its networks.
+        before_end: called before the result is written; it may raise, and the run then has no result.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class Trainer:
         stream: torch.cuda.Stream | None = None,
         warn: Callable[[str], object] = warnings.warn,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
-        before_end: Callable[[], object] = lambda: None,
         keep_checkpoints: bool = False,
+        before_end: Callable[[], object] = lambda: None,
     ) -> None:
         self.task = task
         self.steps = steps

@@ -51,6 +51,7 @@ class Dispatcher:
 
         Raises:
             KeyboardInterrupt: re-raised after all workers have written checkpoints.
+            DiskFull: a run could not be written; the workers have stopped.
         """
         try:
             while self.has_work():

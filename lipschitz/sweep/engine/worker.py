@@ -172,8 +172,8 @@ class Worker:
                 stream=active.stream if job.captures else None,
                 warn=self._warn,
                 checkpoint_seconds=CHECKPOINT_SECONDS if seconds is None else seconds,
-                before_end=lambda: self._globals.check(job.run.configuration),
                 keep_checkpoints=job.site.keep_checkpoints,
+                before_end=lambda: self._globals.check(job.run.configuration),
             )
             engine = {"runs_at_once": job.pack, "captured": trainer.is_captured}
             if job.site.keep_checkpoints:
