@@ -50,7 +50,7 @@ def earlier_result(path: Path, result: dict[str, Any]) -> dict[str, Any] | None:
     Returns None if the file is missing or damaged, or if commit, device, workload or versions differ.
     """
     try:
-        earlier = json.loads(path.read_text())
+        earlier = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return earlier if _same_conditions(earlier, result) else None

@@ -142,12 +142,12 @@ def _in_subprocess(measurement: Measurement, deadline: float) -> Iterator[tuple[
     command = [sys.executable, str(Path(__file__).with_name("speed_cells.py")), measurement.kind]
     seconds = f"{max(1.0, deadline - time.monotonic()):.0f}"
     seen = set()
-    with TemporaryFile("w+") as stderr:
+    with TemporaryFile("w+", encoding="utf-8") as stderr:
         process = subprocess.Popen(
             ["timeout", seconds, *command, json.dumps(measurement.arguments)],
             stdout=subprocess.PIPE,
             stderr=stderr,
-            text=True,
+            encoding="utf-8",
         )
         assert process.stdout is not None
         for line in process.stdout:
@@ -171,7 +171,7 @@ def write(folder: Path, name: str, result: dict[str, Any]) -> None:
     """Write the table and figure of the device, and the goals with the results of all devices measured so far."""
     write_json(folder / f"{name}.json", result)
     write_text(folder / f"{name}.md", device_table(result))
-    found = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
     write_text(folder / "README.md", goals_table(found))
     draw(folder, found)
     print(folder / "README.md")

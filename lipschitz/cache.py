@@ -91,7 +91,7 @@ def json_cache(what: str) -> Cache[Any]:
     return Cache(
         what,
         "json",
-        lambda path: json.loads(path.read_text())["found"],
+        lambda path: json.loads(path.read_text(encoding="utf-8"))["found"],
         lambda file, value: file.write(json.dumps({"found": value}).encode()),
         digits=64,
     )

@@ -3,10 +3,12 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from errno import EIO, EISDIR, ELOOP, ENOENT, ENOTDIR
+from errno import EINVAL, EIO, EISDIR, ELOOP, ENOENT, ENOTDIR
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from lipschitz.files import check_regular
 
 KEY, PREFIX = "checksum", "sha256:"
 """The key of a JSON object's checksum, and how its value begins: one flipped bit cannot hide both."""
@@ -47,7 +49,8 @@ def is_sealed(value: Mapping[str, Any]) -> bool:
 
 
 def sha256_of_file(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
+    """Return the SHA-256 of a regular file, in hex."""
+    check_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -60,7 +63,7 @@ def json_lines(values: Iterable[Any]) -> bytes:
 def is_damage(error: Exception) -> bool:
     """Return whether an error of reading a file says that the file is damaged or gone, not that it cannot be opened."""
     if isinstance(error, OSError):
-        return error.errno in (EIO, EISDIR, ELOOP, ENOENT, ENOTDIR)
+        return error.errno in (EINVAL, EIO, EISDIR, ELOOP, ENOENT, ENOTDIR)
     return True
 
 

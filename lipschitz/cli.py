@@ -1,16 +1,18 @@
 """The command line: the subcommands and their options. What a subcommand does is in the module of its name."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, printable
+from lipschitz.files import full_disk
+from lipschitz.terminal import Terminal, replace_what_cannot_be_shown
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
-"""Exit codes, besides 0: a run failed, or a file is damaged; the input was wrong; stopped by Ctrl-C."""
+"""Exit codes, besides 0: a run failed, a file is damaged, the disk is full; the input was wrong; stopped by Ctrl-C."""
 # typer has no public name for it; the module that it is in depends on typer's version.
 UsageError: Any = typer.BadParameter.__base__
 """A wrong option, argument or subcommand."""
@@ -22,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # A pipe has no width: lines are not broken there, and tables get room.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+console = Terminal(width=None if sys.stdout.isatty() else 200)
 Folder = Annotated[Path, typer.Argument(help="Folder of a sweep's results.", show_default=False)]
 
 # A subcommand imports its module when it runs: most need torch or pandas, which take seconds to import.
@@ -56,6 +58,10 @@ def sweep(
         float | None,
         typer.Option(min=0, help="Longest time between two checkpoints of a run.", show_default="300"),
     ] = None,
+    keep_checkpoints: Annotated[
+        bool,
+        typer.Option("--keep-checkpoints", help="Keep the checkpoints of finished runs, besides networks.pt."),
+    ] = False,
     engine: Annotated[
         str,
         typer.Option(help="What runs the workers (`lipschitz list engines`), or path/to/file.py:ClassName."),
@@ -79,6 +85,7 @@ def sweep(
     """Run the unfinished runs of a sweep file, then write tables and plots."""
     from lipschitz.commands import sweep as command
     from lipschitz.extensions.entry import default_config
+    from lipschitz.sweep.engine.base import DiskFull
     from lipschitz.sweep.engine.site import Site, worker_devices
     from lipschitz.training.observers import OBSERVERS
 
@@ -88,6 +95,7 @@ def sweep(
         inception_weights=inception_weights,
         pack=pack,
         checkpoint_seconds=checkpoint_seconds,
+        keep_checkpoints=keep_checkpoints,
         engine=engine,
         observers=tuple(default_config(OBSERVERS, name, "--observer") for name in observer or []),
     )
@@ -100,6 +108,10 @@ def sweep(
     except KeyboardInterrupt:
         console.print("\nstopped: every run has a checkpoint. Run the same command again to continue.", soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
+    except DiskFull as full:
+        again = "every run that began has a checkpoint; make space and run the same command again to continue"
+        print(f"error: {printable(str(full))}; {again}", file=sys.stderr)
+        raise typer.Exit(FAILED) from None
     if then_report and len(failed) < len(plan.runs):
         from lipschitz.commands.report import write_report
 
@@ -217,22 +229,29 @@ def schema(
 
 def main() -> None:
     """Run the command line; exit codes are 0, `FAILED`, `WRONG_INPUT` and `INTERRUPTED`."""
+    replace_what_cannot_be_shown()
     try:
         # Without arguments typer prints the help, as an error.
         code = app(standalone_mode=len(sys.argv) == 1)
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else "lipschitz"
         message = " ".join(error.format_message().split()).rstrip(".")
-        print(f"error: {message}; see `{command} --help`", file=sys.stderr)
+        print(f"error: {printable(message)}; see `{command} --help`", file=sys.stderr)
         raise SystemExit(WRONG_INPUT) from None
     except typer.Abort:
         raise SystemExit(FAILED) from None
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         raise SystemExit(WRONG_INPUT) from None
     except OSError as error:
         if error.filename is None:
             raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"error: {printable(os.fsdecode(error.filename))}: {error.strerror}", file=sys.stderr)
+        raise SystemExit(FAILED if full_disk(error) else WRONG_INPUT) from None
+    except UnicodeEncodeError as error:
+        if error.encoding != sys.getfilesystemencoding():
+            raise
+        name = printable(error.object)
+        print(f"error: {name}: file names are {error.encoding} here; set LC_ALL=C.UTF-8", file=sys.stderr)
         raise SystemExit(WRONG_INPUT) from None
     raise SystemExit(code or 0)

@@ -1,8 +1,32 @@
-"""Frozen, validated hyperparameters: the base class of constraints, models, data sets, losses and settings."""
+"""Frozen, validated hyperparameters: the base class of constraints, models, data sets, losses and settings.
 
-from typing import Any, ClassVar
+Numbers have bounds, far from what is used, so that a slip of the pen is refused before training.
+"""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Factor = Annotated[float, Field(ge=0, le=1e6)]
+"""A factor of a penalty, or a distance; zero is allowed."""
+Bound = Annotated[float, Field(ge=1e-6, le=1e6)]
+"""A constant that a norm is bounded by or divided by."""
+Iterations = Annotated[int, Field(ge=1, le=1000)]
+"""Iterations of an algorithm within one step, or updates of one network."""
+Width = Annotated[int, Field(ge=1, le=2**20)]
+"""Channels, units or dimensions of a network."""
+Depth = Annotated[int, Field(ge=1, le=128)]
+"""Layers of a network."""
+Pixels = Annotated[int, Field(ge=1, le=4096)]
+"""Side of an image."""
+Dimensions = Annotated[int, Field(ge=1, le=4096)]
+"""Dimensions of points."""
+Classes = Annotated[int, Field(ge=1, le=10**5)]
+"""Number of class labels."""
+Samples = Annotated[int, Field(ge=1, le=10**6)]
+"""Samples of a batch, or that an evaluation looks at."""
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""The seed of random numbers."""
 
 Entry = str | dict[str, dict[str, Any]]
 """How a config is written in a sweep file: its name, or its name with the fields that differ from their defaults."""

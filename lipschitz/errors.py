@@ -1,17 +1,48 @@
-"""The error for wrong input, the nearest valid name, and the first line of an error's message."""
+"""The error for wrong input, and its parts in one printable line: found values, the nearest valid name, causes."""
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
+
+FOUND = 60
+"""Most characters that an error shows of a value that it found."""
+MESSAGE = 200
+"""Most characters of an error besides the path of the file at fault."""
+_NAMES = 90
+"""Most characters that an error shows of the names that are allowed."""
 
 
 class InputError(Exception):
-    """Wrong input: one line that says what, where and what is allowed. The command line prints it and exits with 2."""
+    """Wrong input: one line that says what, where and what is allowed. The command line prints it and exits with 2.
+
+    Line breaks of ``message`` become spaces, and other characters that do not print are escaped: what a file holds
+    never controls the terminal.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 def printable(text: str) -> str:
     """Return ``text`` on one line, with escapes such as ``\\x1b`` for control characters and surrogates."""
     line = " ".join(text.splitlines())
     return line if line.isprintable() else "".join(map(_escaped, line))
+
+
+def shortened(text: str, limit: int = MESSAGE) -> str:
+    """Return ``text`` on one printable line, cut to ``limit`` characters, of which the last is then an ellipsis."""
+    line = printable(text)
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def found(value: Any) -> str:
+    """Return ``value`` from a file as an error shows it: its notation in Python, cut to `FOUND` characters."""
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python does not write an integer of more than 4,300 digits.
+        text = "a very large integer"
+    return shortened(text, FOUND)
 
 
 def first_line(error: BaseException, *, with_type: bool = False) -> str:
@@ -28,12 +59,22 @@ def first_line(error: BaseException, *, with_type: bool = False) -> str:
     return f"{kind}: {line}" if with_type else line
 
 
-def nearest(name: str, allowed: Iterable[str]) -> str:
-    """Return all allowed names, after ``did you mean 'x'?`` if one of them is close to ``name``."""
-    names = sorted(allowed)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+def nearest(name: str, allowed: Iterable[str], listed_by: str = "") -> str:
+    """Return the allowed names, after ``did you mean 'x'?`` if one of them is close to ``name``.
+
+    Of many names only the nearest are returned; the command ``listed_by`` shows all of them.
+    """
+    names = sorted(set(allowed))
+    close = difflib.get_close_matches(name[:FOUND], names, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""
-    return f"{hint}allowed: {', '.join(names)}"
+    all_of_them = ", ".join(names)
+    if len(all_of_them) <= _NAMES:
+        return f"{hint}allowed: {all_of_them}"
+    few = difflib.get_close_matches(name[:FOUND], names, n=4, cutoff=0.0)
+    shown = shortened(", ".join(few), _NAMES) + f" and {len(names) - len(few)} more"
+    if listed_by:
+        return f"{hint}allowed: see `{listed_by}`" if hint else f"allowed: {shown}, see `{listed_by}`"
+    return f"{hint}allowed: {shown}"
 
 
 def _escaped(character: str) -> str:

@@ -1,26 +1,37 @@
 """Write files atomically, so that a crash leaves the old or the new file; hold locks that end with their process."""
 
+import errno
 import fcntl
 import json
 import os
+import re
+import shutil
+import stat
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from errno import EISDIR
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+
+_TEMPORARY = re.compile(r"\..+\.(\d+)", re.DOTALL)
+"""Names of temporary files: a dot, the name of the file that is written, and the id of the process."""
+_OLD = 3600.0
+"""Seconds after which a temporary file of a process that is not here is taken for one that a crash left."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let ``write`` fill a temporary file in the folder of ``path``, flush it to disk, and rename it to ``path``."""
     if path.is_dir():
-        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    temporary = _temporary(path)
     try:
         with temporary.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        sync_folder(path.parent)
     except OSError as error:
         # The user knows ``path``; an error of a write names no file, others name the temporary one.
         error.filename, error.filename2 = str(path), None
@@ -29,9 +40,120 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def sync_folder(folder: Path) -> None:
+    """Force the names of the files in ``folder`` to disk: until then a power cut may undo a rename."""
+    # Some file systems cannot do this for a folder, and some folders can be written but not read.
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def keep_previous(path: Path, previous: Path) -> None:
+    """Let ``previous`` be the file at ``path``, which stays: at every moment both names have a whole file.
+
+    ``previous`` becomes a second link to the file or, where the file system has no hard links, a copy.
+    """
+    spare = _temporary(previous)
+    try:
+        spare.unlink(missing_ok=True)
+        os.link(path, spare)
+    except OSError:
+        # Each file system has its own error for links that it does not have.
+        with path.open("rb") as file:
+            write_atomically(previous, lambda copy: shutil.copyfileobj(file, copy))
+    else:
+        spare.replace(previous)
+        sync_folder(previous.parent)
+
+
+def remove_temporaries(folder: Path, *, is_locked: bool) -> None:
+    """Remove the temporary files that crashed processes left in ``folder``.
+
+    Args:
+        folder: need not exist.
+        is_locked: whether this process holds the lock without which no other one writes there. Otherwise a file is
+            removed only if it is old and its process is not alive.
+    """
+    with suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            name = _TEMPORARY.fullmatch(entry.name)
+            if name and (is_locked or (_is_old(entry) and not _is_alive(int(name[1])))):
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _is_old(entry: os.DirEntry[str]) -> bool:
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime > _OLD
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def full_disk(error: BaseException | None) -> OSError | None:
+    """Return ``error``, or the one that it arose from, if that is of a full disk or an exhausted quota; else None."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def check_regular(path: Path) -> None:
+    """Check that a file can be opened without waiting, which is not so for a pipe.
+
+    Raises:
+        OSError: it is not there, or is not a regular file.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a regular file.
+
+    Raises:
+        OSError: it is not there, cannot be read, or is not a regular file.
+    """
+    check_regular(path)
+    return path.read_bytes()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Raises:
+        OSError: see `read_bytes`.
+        ValueError: the content is not JSON, which has no NaN and no infinity, or not an object.
+    """
+    try:
+        value = json.loads(read_bytes(path).decode(), parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, atomically."""
-    write_atomically(path, lambda file: file.write(text.encode()))
+    """Write ``text`` as UTF-8, atomically; bytes of a file's name that are no text are written as escapes."""
+    write_atomically(path, lambda file: file.write(text.encode(errors="backslashreplace")))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -45,7 +167,9 @@ def lock(path: Path, *, wait: bool) -> Iterator[bool]:
 
     The operating system releases the lock when the process ends, even after a crash.
     """
-    with path.open("ab") as file:
+    # Not blocking: opening a pipe would wait for ever; it is an error instead.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
+    with open(os.open(path, flags, 0o666), "ab") as file:  # noqa: PTH123  # pathlib has no flags
         try:
             fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -15,8 +15,12 @@ def stream_seed(seed: int, name: str) -> int:
 
 
 def stream(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Generator:
-    """Return a generator on ``device`` for the stream called ``name`` of the run seeded by ``seed``."""
-    return torch.Generator(device).manual_seed(stream_seed(seed, name))
+    """Return a generator on ``device`` for the stream called ``name`` of the run seeded by ``seed``.
+
+    For the meta device, which has no generators, it is one on the CPU.
+    """
+    on_meta = torch.device(device).type == "meta"
+    return torch.Generator("cpu" if on_meta else device).manual_seed(stream_seed(seed, name))
 
 
 @contextmanager

@@ -175,3 +175,35 @@ def test_goals_and_figures_of_a_gpu(tmp_path: Path, run: Run) -> None:
     assert "| float32 | not measured |" in table
     plot.draw(tmp_path, found)
     assert {path.name for path in tmp_path.iterdir()} == {f"speed_cuda.{kind}" for kind in ("svg", "pdf", "png")}
+
+
+def test_faults(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("FAULTS_STOP", "")
+    rows = ["checkpoint: torn", "no plain YAML", "clock set back"]
+    run("faults.py", "--tries", 1, "--jobs", 0, "--only", *rows, "--out", tmp_path / "out")
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert table.count("| 1 | equal 1 | 0 | 0 | 0 | 0 | 0 | yes |") == 3, table
+    assert "| 1 | refused 1 | 0 | 0 | 0 | 0 | 0 | yes |" in table
+    assert "4 faults, 4 tries in all: 4 faults ended as allowed" in (tmp_path / "out" / "README.md").read_text()
+    assert len((tmp_path / "out" / "table.csv").read_text().splitlines()) == 5
+
+
+def test_a_fault_that_is_not_met_is_shown(tmp_path: Path, run: Run) -> None:
+    """A record doubled, one lost, one changed, and a silent end: none of these is as allowed."""
+    outcome, table = (importlib.import_module(f"fault_injection.{name}") for name in ("outcome", "table"))
+    expected = {"a": {"records": [((step, "w1"), "1.0") for step in range(3)], "parts": {"result.step": "2"}}}
+    found = {"a": {"records": [((0, "w1"), "1.0"), ((0, "w1"), "1.0"), ((1, "w1"), "2.0")], "parts": {}}}
+    seen = outcome.Outcome(how="silent")
+    outcome.compare(expected, expected, seen)
+    assert (seen.lost, seen.doubled, seen.changed) == (0, 0, 0)
+    outcome.compare(expected, found, seen)
+    assert (seen.lost, seen.doubled, seen.changed) == (2, 1, 1)
+    fault = importlib.import_module("fault_injection.fault").Fault("files", "x", ("silent",), lambda trial: None)
+    assert not table.Row(fault, [seen], 1.0).is_as_allowed
+    assert table.Row(fault, [outcome.Outcome(how="silent")], 1.0).is_as_allowed
+    assert not table.Row(fault, [outcome.Outcome(how="equal")], 1.0).is_as_allowed
+    assert outcome.unclear(["error: a\x1b[31m", "error: " + "x" * 200, "error: " + "a/" * 200]) == [
+        "error: a\x1b[31m",
+        "error: " + "x" * 200,
+    ]

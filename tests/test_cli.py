@@ -126,7 +126,7 @@ def test_a_broken_checkpoint_is_named_and_costs_only_what_came_after_the_one_bef
     undisturbed: Path, tmp_path: Path
 ) -> None:
     path = write(tmp_path, SMALL.replace("[none, spectral_normalization]", "[none]").replace("[0, 1]", "[0]"))
-    assert swept(path).returncode == 0
+    assert swept(path, "--keep-checkpoints").returncode == 0
     folder = tmp_path / "results" / "small"
     expected = outcomes(folder)
     (run,) = (folder / "runs").iterdir()
@@ -189,9 +189,11 @@ def test_a_dry_run_lists_the_runs_and_writes_nothing(tmp_path: Path) -> None:
 
 def test_one_of_a_thing_is_singular(tmp_path: Path) -> None:
     path = write(tmp_path, SMALL.replace("[none, spectral_normalization]", "[none]").replace("[0, 1]", "[0]"))
+    path.write_text(path.read_text().replace("batch_size: 8", "batch_size: 8, ema: 0.999"))
     done = lipschitz("sweep", path, "--dry-run", "--workers", 1, cwd=tmp_path)
     assert "1 run of 1 configuration, 120 steps" in done.stdout
     assert "1 unfinished run on 1 worker: " in done.stdout
+    assert done.stdout.count("warning: training.ema 0.999 over 120 steps: the average still holds 89%") == 1
 
 
 MISTAKES = {

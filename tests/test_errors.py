@@ -1,8 +1,10 @@
-"""The first line of an error's message."""
+"""Errors are one printable line; the first line of a message; what is shown of values and names."""
+
+import pickle
 
 import pytest
 
-from lipschitz.errors import first_line
+from lipschitz.errors import InputError, first_line, found, nearest
 
 
 @pytest.mark.parametrize(
@@ -19,3 +21,30 @@ from lipschitz.errors import first_line
 def test_first_line_of_an_error(error, line, with_type):
     assert first_line(error) == line
     assert first_line(error, with_type=True) == with_type
+
+
+def test_an_error_is_one_line_that_controls_no_terminal():
+    error = InputError("a\nb\r\nc \x1b[31m\x00 \udcff \u202e \u2028é σ")
+    assert str(error) == r"a b c \x1b[31m\x00 \udcff \u202e  é σ"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_what_was_found_is_cut():
+    assert found("mlp") == "'mlp'"
+    assert found("a\n\x1b") == r"'a\n\x1b'"
+    assert found("a" * 100) == f"'{'a' * 58}…"
+    assert len(found([0] * 1000)) == 60
+    assert found(10**5000) == "a very large integer"
+
+
+def test_of_many_names_the_nearest_are_shown():
+    assert nearest("dog", ["cat", "dot"]) == "did you mean 'dot'? allowed: cat, dot"
+    assert nearest("x" * 1000, ["cat", "dot"]) == "allowed: cat, dot"
+    many = [f"method_{n}" for n in range(100)]
+    assert nearest("methd_7", many) == (
+        "did you mean 'method_7'? allowed: method_7, method_97, method_87, method_79 and 96 more"
+    )
+    assert nearest("methd_7", many, "lipschitz list methods") == (
+        "did you mean 'method_7'? allowed: see `lipschitz list methods`"
+    )
+    assert nearest("", many, "lipschitz list methods").endswith(" and 96 more, see `lipschitz list methods`")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lipschitz.errors import printable
 from lipschitz.report.plots.gallery import PANELS
 from lipschitz.report.write import report
 
@@ -25,5 +26,5 @@ def write_report(
     """
     limit = None if all_figures else PANELS
     for line in report(folder, limit_panels=limit, beside=beside, reach=reach, plot_files=plot_files):
-        console.print(f"warning: {line}", style="yellow", soft_wrap=True)
-    console.print(f"report: {folder / 'index.html'}", soft_wrap=True)
+        console.print(f"warning: {printable(line)}", style="yellow", soft_wrap=True)
+    console.print(printable(f"report: {folder / 'index.html'}"), soft_wrap=True)

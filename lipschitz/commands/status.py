@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+from lipschitz.errors import printable
 from lipschitz.sweep.store import RunFolder, Status, SweepFolder
 
 
@@ -18,7 +19,7 @@ def show_status(folder: Path) -> None:
         run = sweep.run(run_id)
         status = run.status()
         counts[status] += 1
-        print(f"{status:9}{run_id}{_reason(run, status)}")
+        print(printable(f"{status:9}{run_id}{_reason(run, status)}"))
     runs = counts.total()
     print(f"{runs} run{'' if runs == 1 else 's'}: " + ", ".join(f"{n} {status}" for status, n in counts.most_common()))
 

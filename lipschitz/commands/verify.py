@@ -1,6 +1,6 @@
 """``lipschitz verify``: check every file of a results folder against its checksum, and that it is of its run."""
 
-import json
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from lipschitz.checksums import is_sealed, unsealed
-from lipschitz.errors import first_line
+from lipschitz.errors import first_line, printable, shortened
+from lipschitz.files import check_regular, read_json
 from lipschitz.sweep.store import HASHES, OVER, RunFolder, SweepFolder
 from lipschitz.training import checkpoint
 from lipschitz.training.checkpoint import Earlier
@@ -30,7 +31,7 @@ def verify(folder: Path) -> bool:
     check = Check(folder)
     check.all()
     for line in check.faults:
-        print(line)
+        print(printable(line))
     counts = [f"{check.counts[what]} {what}" for what in (RUNS, FILES)]
     further = [f"{check.counts[what]} {what}" for what in (OLD, RUNNING, STRAYS, SET_ASIDE) if check.counts[what]]
     print(", ".join([*counts, f"{len(check.faults)} damaged", *further]))
@@ -86,6 +87,10 @@ class Check:
             if path / file not in damaged:
                 with self._checking(path / file):
                     _check_records(run, definition) if file == "records.jsonl" else _check_arrays(path / file)
+        if run.networks.exists():
+            self.counts[FILES] += 1
+            with self._checking(run.networks):
+                _check_networks(run.networks)
         for other in (run.checkpoint, run.previous_checkpoint):
             if other.exists():
                 self.counts[FILES] += 1
@@ -97,9 +102,7 @@ class Check:
         self.counts[FILES] += 1
         content: dict[str, Any] = {}
         with self._checking(path):
-            value = json.loads(path.read_bytes())
-            if not isinstance(value, dict):
-                raise ValueError("not a JSON object")
+            value = read_json(path)
             content = unsealed(value, name)
             self.counts[OLD] += not is_sealed(value)
         return content
@@ -113,7 +116,7 @@ class Check:
             self.counts[OLD] += 1
         except Exception as error:
             # Damaged bytes make zip, zlib and NumPy raise nearly anything.
-            self.faults.append(f"{path}: {first_line(error)[:150]}")
+            self.faults.append(f"{path}: {shortened(first_line(error), 150)}")
 
 
 def _check_definition(definition: dict[str, Any], name: str) -> None:
@@ -134,7 +137,15 @@ def _check_records(run: RunFolder, definition: dict[str, Any]) -> None:
             raise ValueError(f"a record is of step {record['step']}, of {steps} in all")
 
 
+def _check_networks(path: Path) -> None:
+    check_regular(path)
+    with zipfile.ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            raise ValueError(f"{damaged} is damaged")
+
+
 def _check_arrays(path: Path) -> None:
+    check_regular(path)
     with np.load(path, allow_pickle=False) as archive:
         for name in archive.files:
             archive[name]

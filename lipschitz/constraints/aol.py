@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 import torch
-from pydantic import PositiveFloat
 from torch import Tensor, nn
 
+from lipschitz.config import Bound
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.certified import CertifiedWeight, certify, check_certified
 from lipschitz.estimation.layers import WeightedLayer
@@ -27,7 +27,7 @@ class AOL(Constraint):
     source = "Prach & Lampert 2022, arXiv:2208.03160, Theorems 1 and 2"
     promise = "certified"
 
-    coefficient: PositiveFloat = 1.0
+    coefficient: Bound = 1.0
     """c, the bound of every layer's Lipschitz constant."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:

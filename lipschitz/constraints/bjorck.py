@@ -1,9 +1,9 @@
 """Björck orthonormalisation: replace every weight by the nearest orthonormal matrix, by Björck's iteration."""
 
 import torch
-from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from lipschitz.config import Bound, Iterations
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.certified import CertifiedWeight, certify, check_certified
 from lipschitz.estimation.layers import WeightedLayer
@@ -26,9 +26,9 @@ class Bjorck(Constraint):
     source = "Anil et al. 2019, arXiv:1811.05381, Sec. 4.2"
     promise = "certified"
 
-    coefficient: PositiveFloat = 1.0
+    coefficient: Bound = 1.0
     """c, the bound of every layer's Lipschitz constant."""
-    iterations: PositiveInt = 15
+    iterations: Iterations = 15
     """Steps of Björck's iteration in each forward pass; 15 raise a singular value of 0.004 times the largest to 0.9."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:

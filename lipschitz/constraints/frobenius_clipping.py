@@ -1,9 +1,9 @@
 """Frobenius norm clipping: projection of every weight onto a ball in the Frobenius norm after each update."""
 
 import torch
-from pydantic import PositiveFloat
 from torch import nn
 
+from lipschitz.config import Bound
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.tied_weights import divide_each_once
 from lipschitz.estimation.layers import raw_weight, weighted_layers
@@ -20,7 +20,7 @@ class FrobeniusClipping(Constraint):
     source = "Gouk et al. 2018, arXiv:1804.04368, Sec. 4 and Algorithm 2, in the Frobenius norm"
     promise = "heuristic"
 
-    c: PositiveFloat = 1.0
+    c: Bound = 1.0
     """Radius of the ball: the largest allowed Frobenius norm of a weight."""
 
     def project(self, net: nn.Module) -> None:

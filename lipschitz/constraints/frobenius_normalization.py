@@ -1,10 +1,10 @@
 """Frobenius normalization: the weight of every layer is divided by its Frobenius norm in the forward pass."""
 
 import torch
-from pydantic import PositiveFloat
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from lipschitz.config import Bound
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.power_iteration import infinite_where_zero
 from lipschitz.estimation.layers import weighted_layers
@@ -21,7 +21,7 @@ class FrobeniusNormalization(Constraint):
     source = "Miyato et al. 2018, arXiv:1802.05957, eq. 26"
     promise = "heuristic"
 
-    c: PositiveFloat = 1.0
+    c: Bound = 1.0
     """Frobenius norm of every effective weight."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:

@@ -1,9 +1,9 @@
 """Frobenius norm penalty: L2 weight decay, a penalty on an upper bound of every layer's spectral norm."""
 
 import torch
-from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
+from lipschitz.config import Bound, Factor
 from lipschitz.constraints.base import Batch, Constraint
 from lipschitz.constraints.tied_weights import distinct_layers
 
@@ -21,9 +21,9 @@ class FrobeniusPenalty(Constraint):
     source = "Yoshida & Miyato 2017, arXiv:1705.10941, Sec. 3 (weight decay)"
     promise = "heuristic"
 
-    weight: NonNegativeFloat = 1e-4
+    weight: Factor = 1e-4
     """λ, the factor of the penalty."""
-    above: PositiveFloat | None = None
+    above: Bound | None = None
     """c, a threshold: the penalty is then λ/2 Σ max(‖W‖_F - c, 0)². This is λ/2 times the squared distance to the balls
     onto which frobenius_clipping projects. null for no threshold."""
 

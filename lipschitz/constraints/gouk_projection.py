@@ -1,9 +1,9 @@
 """Projection of Gouk et al. 2018: the operator norm of every layer is clipped to λ after each update."""
 
 import torch
-from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from lipschitz.config import Bound, Iterations
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.batch_norm_scale import batch_norm_sigma, batch_norms, refuse_batch_norm_without_scale
 from lipschitz.constraints.convolution_operator import convolution_of, input_maps_shape
@@ -25,13 +25,13 @@ class GoukProjection(Constraint):
     source = "Gouk et al. 2018, arXiv:1804.04368, Algorithm 2"
     promise = "heuristic"
 
-    lambda_conv: PositiveFloat = 1.0
+    lambda_conv: Bound = 1.0
     """λ of convolutions. λ = 1 makes the layer 1-Lipschitz. The paper chooses λ by validation for each task."""
-    lambda_dense: PositiveFloat = 1.0
+    lambda_dense: Bound = 1.0
     """λ of Linear layers."""
-    lambda_bn: PositiveFloat | None = 1.0
+    lambda_bn: Bound | None = 1.0
     """λ of batch normalization: γ is scaled so that max |γ / √(running variance + ε)| <= λ; null for no scaling."""
-    power_iterations: PositiveInt = 2
+    power_iterations: Iterations = 2
     """Steps of power iteration after each update; 2 as in the authors' code."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:

@@ -3,9 +3,10 @@
 from typing import Literal, Self
 
 import torch
-from pydantic import NonNegativeFloat, model_validator
+from pydantic import model_validator
 from torch import Tensor, nn
 
+from lipschitz.config import Factor
 from lipschitz.constraints.base import Batch, Constraint
 from lipschitz.constraints.batch_dependence import refuse_batch_dependence
 from lipschitz.constraints.input_gradients import generated_samples, input_gradient_norms, interpolate
@@ -32,13 +33,13 @@ class GradientPenalty(Constraint):
     promise = "heuristic"
     double_backward = True
 
-    weight: NonNegativeFloat = 10.0
+    weight: Factor = 10.0
     """λ, the factor of the penalty."""
     one_sided: bool = False
     """Whether to penalise only norms above 1 (Petzka et al. 2018, arXiv:1709.08894, eq. 8)."""
     points: Literal["interpolates", "real", "generated", "perturbed_real"] = "interpolates"
     """Where the gradient is taken: between real and generated samples, at real or generated ones, or near real ones."""
-    noise: NonNegativeFloat = 0.5
+    noise: Factor = 0.5
     """Largest shift of an entry for ``points: perturbed_real``, in standard deviations of all entries of the batch."""
 
     @model_validator(mode="after")

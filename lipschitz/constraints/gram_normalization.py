@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import torch
-from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from lipschitz.config import Bound, Iterations
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.certified import CertifiedWeight, certify, check_certified
 from lipschitz.estimation.layers import WeightedLayer
@@ -24,9 +24,9 @@ class GramNormalization(Constraint):
     source = "Delattre et al. 2023, arXiv:2305.16173, Sec. 3 and 4"
     promise = "certified"
 
-    coefficient: PositiveFloat = 1.0
+    coefficient: Bound = 1.0
     """c, the bound of every layer's Lipschitz constant."""
-    iterations: PositiveInt = 6
+    iterations: Iterations = 6
     """Steps of Gram iteration; each halves log(B / norm), where norm is the operator norm with circular padding."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:

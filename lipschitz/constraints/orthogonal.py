@@ -1,9 +1,9 @@
 """Orthogonal layers by the Cayley map: every weight stays on the Stiefel manifold (orthonormal rows or columns)."""
 
 import torch
-from pydantic import PositiveFloat
 from torch import Tensor, nn
 
+from lipschitz.config import Bound
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.certified import CertifiedWeight, certify, check_certified
 from lipschitz.estimation.layers import WeightedLayer
@@ -33,7 +33,7 @@ class Orthogonal(Constraint):
     promise = "certified"
     uncapturable = "it solves a linear system by cuSOLVER, which keeps one workspace for all streams"
 
-    coefficient: PositiveFloat = 1.0
+    coefficient: Bound = 1.0
     """c, the bound of every layer's Lipschitz constant."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:

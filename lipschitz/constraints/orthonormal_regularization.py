@@ -3,9 +3,9 @@
 from typing import Literal
 
 import torch
-from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
+from lipschitz.config import Factor
 from lipschitz.constraints.base import Batch, Constraint
 from lipschitz.constraints.tied_weights import distinct_layers
 from lipschitz.estimation.layers import reshaped_weight
@@ -26,7 +26,7 @@ class OrthonormalRegularization(Constraint):
     source = "Brock et al. 2016, arXiv:1609.07093; as in Miyato et al. 2018, arXiv:1802.05957, eq. 14"
     promise = "heuristic"
 
-    weight: NonNegativeFloat = 1e-3
+    weight: Factor = 1e-3
     """λ, the factor of the penalty. Neither paper states it; 1e-3 is the value in Brock et al.'s released code."""
     norm: Literal["frobenius", "entrywise"] = "frobenius"
     """``frobenius``: squared Frobenius norm (Miyato et al.); ``entrywise``: sum of absolute values (Brock et al.)."""

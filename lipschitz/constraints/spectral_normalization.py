@@ -3,10 +3,10 @@
 from typing import Literal
 
 import torch
-from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from lipschitz.config import Bound, Iterations
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.convolution_operator import convolution_of, input_maps_shape
 from lipschitz.constraints.normalized_weight import NormalizedConvolution, NormalizedWeight
@@ -37,9 +37,9 @@ class SpectralNormalization(Constraint):
 
     operator: Literal["reshaped", "convolution"] = "reshaped"
     """``reshaped``: σ of the kernel as a matrix; ``convolution``: σ at the true input size, stride and padding."""
-    coefficient: PositiveFloat = 1.0
+    coefficient: Bound = 1.0
     """c, the spectral norm after normalization: W is replaced by c W / σ(W)."""
-    power_iterations: PositiveInt = 1
+    power_iterations: Iterations = 1
     """Steps of power iteration before each discriminator update."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:

@@ -3,9 +3,9 @@
 from typing import Literal
 
 import torch
-from pydantic import PositiveFloat, PositiveInt
 from torch import nn
 
+from lipschitz.config import Bound, Iterations
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.batch_norm_scale import batch_norm_sigma, batch_norms, refuse_batch_norm_without_scale
 from lipschitz.constraints.power_iteration import advance, infinite_where_zero, leading_vectors, matrix_operator
@@ -35,9 +35,9 @@ class SpectralProjection(Constraint):
 
     mode: Literal["normalise", "clip"] = "normalise"
     """``normalise``: set every σ to c; ``clip``: only those above c."""
-    c: PositiveFloat = 1.0
+    c: Bound = 1.0
     """The spectral norm after each update, or its upper bound with ``clip``."""
-    power_iterations: PositiveInt = 1
+    power_iterations: Iterations = 1
     """Steps of power iteration after each update."""
     norm_layers: bool = False
     """Whether to project batch normalization too, by dividing γ; its σ is max |γ / √(running variance + ε)|."""

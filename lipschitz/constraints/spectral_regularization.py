@@ -1,9 +1,9 @@
 """Spectral norm regularization: a penalty on the squared spectral norm σ of every layer."""
 
 import torch
-from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
+from lipschitz.config import Factor, Iterations
 from lipschitz.constraints.base import Batch, Constraint
 from lipschitz.constraints.power_iteration import advance, leading_vectors, matrix_operator
 from lipschitz.constraints.tied_weights import distinct_layers
@@ -21,9 +21,9 @@ class SpectralRegularization(Constraint):
     source = "Yoshida & Miyato 2017, arXiv:1705.10941, eq. 4, Algorithm 1"
     promise = "heuristic"
 
-    weight: NonNegativeFloat = 0.01
+    weight: Factor = 0.01
     """λ, the factor of the penalty."""
-    power_iterations: PositiveInt = 1
+    power_iterations: Iterations = 1
     """Steps of power iteration before each update."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:

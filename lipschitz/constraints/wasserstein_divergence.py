@@ -3,9 +3,10 @@
 from typing import Annotated
 
 import torch
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field
 from torch import Tensor, nn
 
+from lipschitz.config import Factor
 from lipschitz.constraints.base import Batch, Constraint
 from lipschitz.constraints.batch_dependence import refuse_batch_dependence
 from lipschitz.constraints.input_gradients import generated_samples, input_gradient_norms, interpolate
@@ -24,9 +25,9 @@ class WassersteinDivergence(Constraint):
     promise = "heuristic"
     double_backward = True
 
-    weight: NonNegativeFloat = 2.0
+    weight: Factor = 2.0
     """k, the factor of the penalty."""
-    power: Annotated[float, Field(ge=1)] = 6.0
+    power: Annotated[float, Field(ge=1, le=100)] = 6.0
     """p, the power of the norm; at least 1, since the gradient is infinite at zero for p < 1."""
 
     def check(self, net: nn.Module) -> None:

@@ -1,9 +1,9 @@
 """Weight clipping (WGAN): every weight is clipped to [-c, c] after each update."""
 
 import torch
-from pydantic import PositiveFloat
 from torch import nn
 
+from lipschitz.config import Bound
 from lipschitz.constraints.base import Constraint
 from lipschitz.estimation.layers import raw_weight, weighted_layers
 
@@ -18,7 +18,7 @@ class WeightClipping(Constraint):
     source = "Arjovsky et al. 2017, arXiv:1701.07875, Algorithm 1"
     promise = "heuristic"
 
-    c: PositiveFloat = 0.01
+    c: Bound = 0.01
     """Largest absolute value of a weight."""
     biases: bool = True
     """Whether to clip the biases of these layers too, as in the paper's algorithm."""

@@ -3,9 +3,9 @@
 from typing import Literal
 
 import torch
-from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
+from lipschitz.config import Factor
 from lipschitz.constraints.base import Batch, Constraint
 from lipschitz.constraints.batch_dependence import refuse_batch_dependence
 from lipschitz.constraints.input_gradients import generated_samples, input_gradients
@@ -23,7 +23,7 @@ class ZeroCenteredPenalty(Constraint):
     promise = "heuristic"
     double_backward = True
 
-    weight: NonNegativeFloat = 10.0
+    weight: Factor = 10.0
     """γ, twice the factor of the penalty."""
     points: Literal["real", "generated", "both"] = "real"
     """Where the gradient is taken: ``real`` samples (R1), ``generated`` samples (R2), or ``both``."""

@@ -14,7 +14,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from lipschitz.config import Config
-from lipschitz.errors import InputError, nearest
+from lipschitz.errors import InputError, found, nearest
 from lipschitz.extensions.point import FILE_PATTERN, ExtensionPoint
 
 C = TypeVar("C", bound=Config)
@@ -30,22 +30,22 @@ def error_in_words(error: ErrorDetails, allowed: Iterable[str] = ()) -> str:
         case "missing":
             return f"missing key '{key}'"
         case "extra_forbidden":
-            return f"unknown key '{key}'; {nearest(str(key), allowed)}"
+            return f"unknown key {found(key)}; {nearest(str(key), allowed)}"
         case "invalid_entry":
             return error["msg"]
         case "value_error":
             # The message of our own validator; pydantic would add all fields.
             return str(error["ctx"]["error"])
         case "tuple_type":
-            found = error["input"]
-            example = f", such as [{found}]" if isinstance(found, str | int | float) else ""
-            return f"expected a list{example}, found {found!r}"
+            given = found(error["input"])
+            example = f", such as [{given.strip(chr(39))}]" if isinstance(error["input"], str | int | float) else ""
+            return f"expected a list{example}, found {given}"
         case "too_short" if not error["input"]:
             return "expected at least one entry, got an empty list"
         case "model_type":
-            return f"expected a mapping, such as {{{next(iter(allowed), 'key')}: ...}}, found {error['input']!r}"
+            return f"expected a mapping, such as {{{next(iter(allowed), 'key')}: ...}}, found {found(error['input'])}"
     message = error["msg"][0].lower() + error["msg"][1:]
-    return f"{message}, found {error['input']!r}"
+    return f"{message}, found {found(error['input'])}"
 
 
 def entry_error(message: str) -> PydanticCustomError:
@@ -177,9 +177,9 @@ def check_unique(values: tuple[T, ...]) -> tuple[T, ...]:
     Raises:
         PydanticCustomError: a value is listed twice, or two different classes have the same name.
     """
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            raise entry_error(f"{label_text(value)} is listed twice")
+    if len(set(values)) < len(values):
+        twice = next(value for index, value in enumerate(values) if value in values[:index])
+        raise entry_error(f"{label_text(twice)} is listed twice")
     _refuse_namesakes(values)
     return values
 
@@ -191,7 +191,7 @@ def _name_and_fields(noun: str, entry: Any) -> tuple[str, Any]:
         ((name, fields),) = entry.items()
         return name, {} if fields is None else fields
     raise entry_error(
-        f"{noun}: expected a name, or one name with its fields ({{name: {{field: value}}}}), found {entry!r}"
+        f"{noun}: expected a name, or one name with its fields ({{name: {{field: value}}}}), found {found(entry)}"
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar, cast
 
 from lipschitz.config import Config
-from lipschitz.errors import InputError, nearest
+from lipschitz.errors import InputError, found, nearest
 from lipschitz.extensions.discovery import defined, discover
 from lipschitz.extensions.origin import EntryPointOrigin, FileOrigin, load_from, run_as_module
 
@@ -104,9 +104,8 @@ class ExtensionPoint(Mapping[str, type[C]]):
             raise InputError(f"{self.noun} '{name}' is refused: {self.refused[name]}")
         reference = _REFERENCE.fullmatch(name)
         if reference is None:
-            raise InputError(
-                f"unknown {self.noun} '{name}'; {nearest(name, [*more, *self.catalogue])}, or path/to/file.py:ClassName"
-            )
+            allowed = nearest(name, [*more, *self.catalogue], f"lipschitz list {self.plural}")
+            raise InputError(f"unknown {self.noun} {found(name)}; {allowed}, or path/to/file.py:ClassName")
         kind = self._from_file(folder / reference[1], reference[2])
         taken = [other for other, known in self.own.items() if kind.name() in (other, known.__name__)]
         if self.catalogue.get(kind.name(), kind) is not kind:

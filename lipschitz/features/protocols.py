@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from lipschitz.config import Config
+from lipschitz.config import Config, Iterations, Samples
 from lipschitz.datasets.images.image_data import SplitName
 from lipschitz.errors import InputError
 from lipschitz.extensions.point import ExtensionPoint
@@ -18,7 +18,7 @@ SPLITS = {"train": "training", "held_out": "held-out"}
 """Names of the splits in messages and recorded facts."""
 MAX_COMPARED = 10_000
 """Largest number of real and of generated images for KID, precision, recall, density and coverage."""
-AtLeastTwo = Annotated[int, Field(ge=2)]
+AtLeastTwo = Annotated[int, Field(ge=2, le=10**6)]
 
 
 class Protocol(Config):
@@ -37,9 +37,9 @@ class Protocol(Config):
     """Number of real images for the FID. From a larger split a random draw is taken, always the same one."""
     n_fake: AtLeastTwo
     """Number of generated images for the FID."""
-    score_samples: PositiveInt | None = None
+    score_samples: Samples | None = None
     """Number of generated images for the Inception Score; by default ``n_fake``, for sngan ten times as many."""
-    score_splits: PositiveInt = 10
+    score_splits: Iterations = 10
     """Number of parts into which these are split; the score is the mean over the parts."""
     preprocessing: Literal["pytorch_fid", "torch_fidelity"] = "pytorch_fid"
     """The package whose resizing and scaling is used."""

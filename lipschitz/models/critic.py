@@ -1,8 +1,8 @@
 """Critic of the continuous Wasserstein-1 benchmark: a multilayer perceptron that estimates a potential."""
 
-from pydantic import PositiveInt
 from torch import nn
 
+from lipschitz.config import Depth, Width
 from lipschitz.models.base import Activation, Model, check_activation
 from lipschitz.models.mlp import perceptron
 
@@ -16,9 +16,9 @@ class Critic(Model):
     source = "Korotin et al. 2022, arXiv:2206.07767, continuous Wasserstein-1 benchmark"
     kind = "points"
 
-    width: PositiveInt | None = None
+    width: Width | None = None
     """Units of each hidden layer; null for the published max(2 d, 128), where d is the dimension of the points."""
-    depth: PositiveInt = 2
+    depth: Depth = 2
     """Number of hidden layers."""
     activation: Activation = "relu"
     """Activation function; ``full_sort`` together with the constraint orthogonal is "sorting out"."""

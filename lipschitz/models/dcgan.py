@@ -3,9 +3,9 @@
 from collections import OrderedDict
 from itertools import pairwise
 
-from pydantic import PositiveInt
 from torch import nn
 
+from lipschitz.config import Width
 from lipschitz.models.base import Activation, Networks, activation, check_activation, check_square, initialise
 from lipschitz.models.conditional import ConditionalModel, add_output_layer, batch_norm, sequential_class
 
@@ -16,9 +16,9 @@ class DCGAN(ConditionalModel):
     source = "Miyato et al. 2018, arXiv:1802.05957, Table 3"
     kind = "images"
 
-    width: PositiveInt = 64
+    width: Width = 64
     """Channels of the discriminator's first and the generator's last block; the widest blocks have 8 times as many."""
-    latent: PositiveInt = 128
+    latent: Width = 128
     """Dimension of the generator's Gaussian input."""
     activation: Activation = "leaky_relu"
     """Activation function of the discriminator; the generator uses ReLU."""

@@ -3,9 +3,9 @@
 from collections import OrderedDict
 from itertools import pairwise
 
-from pydantic import PositiveInt
 from torch import nn
 
+from lipschitz.config import Depth, Width
 from lipschitz.models.base import Activation, Networks, PairModel, activation, check_activation, initialise
 
 
@@ -33,11 +33,11 @@ class MLP(PairModel):
     source = "Gulrajani et al. 2017, arXiv:1704.00028, toy data"
     kind = "points"
 
-    width: PositiveInt = 128
+    width: Width = 128
     """Units of each hidden layer."""
-    depth: PositiveInt = 3
+    depth: Depth = 3
     """Number of hidden layers."""
-    latent: PositiveInt = 2
+    latent: Width = 2
     """Dimension of the generator's Gaussian input."""
     activation: Activation = "relu"
     """Activation function of both networks."""

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from pydantic import PositiveInt
 from torch import nn
 
+from lipschitz.config import Pixels, Width
 from lipschitz.models.base import Activation, Networks, activation, check_activation, check_square
 from lipschitz.models.conditional import ConditionalModel, add_output_layer, sequential_class
 from lipschitz.models.residual import SelfAttention, SumPool, down_block, first_block, initialise_residual, up_block
@@ -51,16 +51,16 @@ class ResNet(ConditionalModel):
 
     layout: Literal["auto", "table_4", "table_5"] = "auto"
     """Widths and depth, from Table 4 (CIFAR-10) or Table 5 (STL-10) of SN-GAN; ``auto``: Table 5 for 48x48, else 4."""
-    width: PositiveInt | None = None
+    width: Width | None = None
     """Channels of the discriminator's first block; null for the published 128 (Table 4) or 64 (Table 5)."""
-    latent: PositiveInt = 128
+    latent: Width = 128
     """Dimension of the generator's Gaussian input."""
     activation: Activation = "relu"
     """Activation function of the discriminator; the generator uses ReLU."""
     special_first_block: bool = True
     """Whether the discriminator's first block is that of the authors' code: no activation before its first convolution,
     and a shortcut that pools first."""
-    attention: PositiveInt | None = None
+    attention: Pixels | None = None
     """Size in pixels of the maps to which both networks apply self-attention; null for no self-attention."""
 
     def check(self, shape: tuple[int, ...]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from lipschitz.errors import printable
 from lipschitz.report.plots.gallery import Picture
 from lipschitz.report.reading.comparisons import Comparison, comparisons, flatten
 from lipschitz.report.reading.results import Results
@@ -57,7 +58,7 @@ def page(
         outside={name: _flat(facts) for name, facts in results.outside.items()},
         provenance=_flat(results.provenance),
         devices=sorted({str(timing["device"]) for timing in results.timings.values() if "device" in timing}),
-        warnings=warnings,
+        warnings=[printable(line) for line in warnings],
         caption=CAPTION,
         interval=MEAN,
         spans=spans,

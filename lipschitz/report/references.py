@@ -37,7 +37,7 @@ def known_works() -> tuple[BibEntry, ...]:
     """Return the package's own bibliography: the entries of ``references.bib``."""
     return tuple(
         BibEntry(match[1], match[0], _words(dict(_FIELD.findall(match[2]))))
-        for match in _ENTRY.finditer(_FILE.read_text())
+        for match in _ENTRY.finditer(_FILE.read_text(encoding="utf-8"))
     )
 
 
@@ -90,8 +90,13 @@ def _words(fields: dict[str, str]) -> tuple[str, ...]:
 
 def _note(name: str, source: str, numbers: list[str]) -> BibEntry:
     key = re.sub(r"[^A-Za-z0-9_-]+", "-", name)
-    fields = {"title": f"{{{tex(name)}}}", "note": tex(source)}
+    # BibTeX counts braces, also escaped ones.
+    fields = {"title": f"{{{_without_braces(name)}}}", "note": _without_braces(source)}
     if len(numbers) == 1:
         fields |= {"eprint": numbers[0], "archivePrefix": "arXiv"}
     lines = [f"  {field} = {{{value}}}," for field, value in fields.items()]
     return BibEntry(key, "\n".join([f"@misc{{{key},", *lines, "}"]), ())
+
+
+def _without_braces(text: str) -> str:
+    return tex(text.replace("{", "(").replace("}", ")"))

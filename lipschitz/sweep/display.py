@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, printable
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.timing.timing_pass import ROUNDS
 
@@ -97,7 +97,7 @@ class TimingDisplay:
 
 def warn(console: Console, line: str) -> None:
     """Print a warning in one line."""
-    console.print(f"warning: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"warning: {printable(line)}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

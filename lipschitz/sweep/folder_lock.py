@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, found
 from lipschitz.sweep.definition.sweep_file import Sweep
 from lipschitz.sweep.store import SweepFolder
 
@@ -43,9 +43,17 @@ def write_definition(sweep: Sweep, folder: SweepFolder, provenance: dict[str, An
         InputError: the folder cannot be written.
     """
     with _writable(folder.path):
-        if measures or not folder.provenance():
+        if measures or not _has_provenance(folder):
             folder.write_provenance(provenance)
         folder.define(sweep.definition())
+
+
+def _has_provenance(folder: SweepFolder) -> bool:
+    """Say whether there is a provenance; one that cannot be read is written anew."""
+    try:
+        return bool(folder.provenance())
+    except (OSError, ValueError):
+        return False
 
 
 def refuse_other_definition(folder: SweepFolder, sweep: Sweep) -> None:
@@ -58,7 +66,9 @@ def refuse_other_definition(folder: SweepFolder, sweep: Sweep) -> None:
         existing = folder.definition()
     except (OSError, ValueError):
         return
-    changes = list(_differences(existing.get("sweep"), sweep.content))
+    if not isinstance(existing.get("sweep"), dict):
+        return
+    changes = list(_differences(existing["sweep"], sweep.content))
     if changes:
         raise InputError(
             f"{folder.path}: made by another definition of '{existing.get('name')}': {'; '.join(changes)}; use another "
@@ -71,7 +81,7 @@ def _differences(existing: Any, new: Any, place: str = "") -> Iterator[str]:
         for key in sorted({*existing, *new}):
             yield from _differences(existing.get(key), new.get(key), f"{place}.{key}".lstrip("."))
     elif existing != new:
-        yield f"{place} was {existing}, is {new}"
+        yield f"{place} was {found(existing)}, is {found(new)}"
 
 
 @contextmanager

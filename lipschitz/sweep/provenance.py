@@ -1,6 +1,7 @@
-"""The provenance of a measurement: commit, command, date, versions, device, hashes of the data."""
+"""The provenance of a measurement: commit, command, date, versions, device, kernels, hashes of the data."""
 
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from lipschitz.sweep.engine.site import device_kind
 
@@ -38,9 +41,38 @@ def provenance(
         "device": f"{', '.join(sorted({device_kind(device) for device in devices}))}; {_workers(workers)}",
         "versions": {"lipschitz": version("lipschitz"), "python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
+        "os": platform.platform(),
+        "kernels": kernels(),
         "data": dict(data),
         **({"warnings": [*warnings]} if warnings else {}),
     }
+
+
+def kernels() -> dict[str, Any]:
+    """Return which kernels torch uses on this processor: sums in AVX2 and in AVX-512 differ in their last bits."""
+    blas = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    return {
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "mkldnn": torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]
+        "blas": blas[1] if blas else None,
+    }
+
+
+def kernels_changed(origins: Sequence[Mapping[str, Any]], now: Mapping[str, Any]) -> str | None:
+    """Return how the kernels of a resumed run differ from those of its last process; None where they do not.
+
+    Args:
+        origins: provenance of the processes that have trained the run so far.
+        now: that of the process that resumes it.
+    """
+    before = origins[-1].get("kernels") if origins else None
+    if not before or before == now.get("kernels"):
+        return None
+    return f"trained with kernels {_words(before)} so far, and from here with {_words(now.get('kernels'))}"
+
+
+def _words(found: Any) -> str:
+    return ", ".join(f"{key} {value}" for key, value in found.items()) if isinstance(found, Mapping) else str(found)
 
 
 def _workers(count: int) -> str:
@@ -53,7 +85,9 @@ def _git(*arguments: str) -> str | None:
     if not (top / ".git").exists():
         return None
     try:
-        done = subprocess.run(["git", "-C", str(top), *arguments], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", "-C", str(top), *arguments], capture_output=True, encoding="utf-8", errors="replace", check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

@@ -4,8 +4,8 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -14,12 +14,25 @@ import numpy as np
 
 from lipschitz.checksums import SHOWN, is_damage, json_lines, sealed, set_aside, sha256_of_file, unsealed
 from lipschitz.errors import InputError, first_line
-from lipschitz.files import lock, write_atomically, write_json, write_text
+from lipschitz.files import (
+    check_regular,
+    lock,
+    read_bytes,
+    read_json,
+    remove_temporaries,
+    sync_folder,
+    write_atomically,
+    write_json,
+    write_text,
+)
+from lipschitz.sweep.file_shapes import check_records, check_result, check_sweep
 from lipschitz.sweep.timing.timing_files import Timings
 
 Status = Literal["finished", "diverged", "damaged", "failed", "running", "waiting"]
 OVER: tuple[Status, ...] = ("finished", "diverged")
 """The statuses of a run that is not started again."""
+CHECKPOINTS_KEPT = "checkpoints_kept"
+"""Key of a run's provenance: its checkpoints stay when it is over."""
 HASHES = "files"
 """Key of ``result.json``: the SHA-256 of the run's other files, by name."""
 
@@ -31,6 +44,7 @@ class RunFolder:
         self.path = path
         self.checkpoint = path / "checkpoint.pt"
         self.previous_checkpoint = path / "checkpoint.prev.pt"
+        self.networks = path / "networks.pt"
         self.error = path / "error.txt"
         self._definition = path / "run.json"
         self._records = path / "records.jsonl"
@@ -49,27 +63,37 @@ class RunFolder:
     def origins(self) -> list[dict[str, Any]]:
         """Return the provenance of each process that has trained the run, first to last."""
         try:
-            return list(self.definition()["provenance"])
-        except (OSError, ValueError, KeyError):
+            return [origin for origin in self.definition()["provenance"] if isinstance(origin, dict)]
+        except (OSError, ValueError, KeyError, TypeError):
             return []
 
     def records(self) -> list[dict[str, Any]]:
-        """Return every complete record, without a last line that a crash cut short."""
+        """Return every complete record, without a last line that a crash cut short.
+
+        Raises:
+            OSError, ValueError: the file cannot be read, or holds something else.
+        """
         if not self._records.exists():
             return []
-        whole, _, _torn = self._records.read_bytes().rpartition(b"\n")
+        whole, _, _torn = read_bytes(self._records).rpartition(b"\n")
         # One call of the parser for all lines: a report reads a hundred thousand records.
-        records: list[dict[str, Any]] = json.loads(b"[" + b",".join(whole.splitlines()) + b"]")
-        return records
+        try:
+            return check_records(json.loads(b"[" + b",".join(whole.splitlines()) + b"]"))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{self._records.name}: {first_line(error)}") from None
 
     def append_records(self, records: Iterable[dict[str, Any]]) -> int:
         """Append one line per record, force them to disk, and return the file's new size in bytes."""
+        is_new = not self._records.exists()
         lines = json_lines(records)
         with self._records.open("ab") as file:
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())
-            return file.tell()
+            size = file.tell()
+        if is_new:
+            sync_folder(self.path)
+        return size
 
     def records_size(self) -> int:
         """Return the size of the records in bytes, with a last line that a crash cut short."""
@@ -79,6 +103,7 @@ class RunFolder:
         """Return the first ``size`` bytes of the records, fewer where there are fewer."""
         if not self._records.exists():
             return b""
+        check_regular(self._records)
         with self._records.open("rb") as file:
             return file.read(size)
 
@@ -110,6 +135,32 @@ class RunFolder:
             hashes[self._samples.name] = hashlib.sha256(content.getbuffer()).hexdigest()
         write_json(self._result, sealed({**result, HASHES: hashes}, self._named(self._result)))
         self.error.unlink(missing_ok=True)
+
+    def drop_checkpoints(self) -> None:
+        """Remove the checkpoints, which nothing reads once the run is over."""
+        for path in (self.previous_checkpoint, self.checkpoint):
+            path.unlink(missing_ok=True)
+
+    def remove_leftovers(self) -> None:
+        """Remove what a crash left: temporary files, and checkpoints that a run that is over has no use for.
+
+        The folder is left as it is while a process holds its lock, and where nothing may be removed.
+        """
+        with suppress(OSError):
+            found = {entry.name for entry in os.scandir(self.path)}
+            # Without its networks, as those of earlier versions, a run has its weights in the checkpoint alone.
+            is_over = {self._result.name, self.networks.name} <= found
+            dropped = is_over and {self.checkpoint.name, self.previous_checkpoint.name} & found
+            if not dropped and not any(name.startswith(".") for name in found):
+                return
+            with lock(self._lock, wait=False) as is_free:
+                if is_free:
+                    remove_temporaries(self.path, is_locked=True)
+                    if dropped and self.status() in OVER and not self._keeps_checkpoints():
+                        self.drop_checkpoints()
+
+    def _keeps_checkpoints(self) -> bool:
+        return any(origin.get(CHECKPOINTS_KEPT) for origin in self.origins()[-1:])
 
     def damage(self) -> list[tuple[Path, str]]:
         """Return the files of a run that is over that are missing or not as they were written, each with the reason.
@@ -162,7 +213,7 @@ class RunFolder:
         return definition
 
     def _read_result(self) -> dict[str, Any]:
-        return _read_json(self._result, self._named(self._result))
+        return check_result(_read_json(self._result, self._named(self._result)))
 
     def _named(self, path: Path) -> str:
         return f"{self.path.name}/{path.name}"
@@ -175,6 +226,7 @@ class RunFolder:
     def samples(self) -> dict[str, np.ndarray] | None:
         """Return the arrays that the run saved for the report, or None; nothing in the file is executed."""
         try:
+            check_regular(self._samples)
             with np.load(self._samples, allow_pickle=False) as archive:
                 return dict(archive)
         except Exception:
@@ -191,14 +243,18 @@ class RunFolder:
             return "running"
         return "failed" if self.error.exists() else "waiting"
 
-    def writing(self) -> AbstractContextManager[bool]:
+    @contextmanager
+    def writing(self) -> Iterator[bool]:
         """Make the folder and hold its lock for a block; waits for a process that holds it and is about to end."""
         self.path.mkdir(parents=True, exist_ok=True)
-        return lock(self._lock, wait=True)
+        sync_folder(self.path.parent)
+        with lock(self._lock, wait=True) as is_held:
+            remove_temporaries(self.path, is_locked=True)
+            yield is_held
 
     def is_locked(self) -> bool:
         """Say whether a process holds the lock of the folder."""
-        if not os.access(self._lock, os.W_OK):
+        if not (self._lock.is_file() and os.access(self._lock, os.W_OK)):
             return False
         with lock(self._lock, wait=False) as free:
             return not free
@@ -222,8 +278,7 @@ class SweepFolder:
         if path.is_file():
             raise InputError(f"{path} is a file; expected a folder of results")
         try:
-            if not isinstance(folder.definition().get("runs"), list):
-                raise ValueError("it lists no runs")
+            check_sweep(folder.definition())
         except FileNotFoundError:
             raise InputError(f"{path}: no results of a sweep here (no sweep.json)") from None
         except (OSError, ValueError) as error:
@@ -235,13 +290,17 @@ class SweepFolder:
         return _read_json(self.path / "sweep.json", "sweep.json")
 
     def provenance(self) -> dict[str, Any]:
-        """Return ``provenance.json``: commit, command, versions, device and data hashes; empty where there is none."""
+        """Return ``provenance.json``: commit, command, versions, device and data hashes; empty where there is none.
+
+        Raises:
+            OSError, ValueError: it is there and cannot be read.
+        """
         path = self.path / "provenance.json"
         return _read_json(path, path.name) if path.exists() else {}
 
-    def timings(self) -> dict[str, dict[str, Any]]:
-        """Return the latest timing of each configuration on any device."""
-        return self._timings.latest()
+    def timings(self, warnings: list[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Return the latest timing of each configuration on any device; ``warnings`` gets the unreadable ones."""
+        return self._timings.latest(warnings)
 
     def timing(self, configuration: str, device: str) -> dict[str, Any] | None:
         """Return the timing of one configuration on the kind of device ``device``, or None."""
@@ -271,6 +330,14 @@ class SweepFolder:
         """Return the folder of one run, which need not exist yet."""
         return RunFolder(self.path / "runs" / run_id)
 
+    def remove_leftovers(self, run_ids: Iterable[str]) -> None:
+        """Remove what crashed processes left in the folder and in those of the runs; see `RunFolder`."""
+        for folder in (self.path, self.path / "timing", self.path / "plots"):
+            # A report writes here without a lock.
+            remove_temporaries(folder, is_locked=False)
+        for run_id in run_ids:
+            self.run(run_id).remove_leftovers()
+
     def runs(self) -> list[RunFolder]:
         """Return every run folder that is there, also those that are not in the plan, in the order of their names."""
         return [RunFolder(path) for path in sorted((self.path / "runs").glob("*/"))]
@@ -282,7 +349,4 @@ class SweepFolder:
 
 def _read_json(path: Path, name: str) -> dict[str, Any]:
     """Return the object in a JSON file without its checksum, which is that of the file ``name``."""
-    value = json.loads(path.read_text())
-    if not isinstance(value, dict):
-        raise ValueError(f"{path}: not a JSON object")
-    return unsealed(value, name)
+    return unsealed(read_json(path), name)

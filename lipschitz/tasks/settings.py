@@ -4,14 +4,15 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import torch
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, Strict
+from pydantic import AfterValidator, Field, Strict
 from torch import Tensor
 
-from lipschitz.config import Config
+from lipschitz.config import Config, Iterations
 from lipschitz.extensions.entry import entry_error, entry_of
 from lipschitz.tasks.optimisers import OPTIMISERS, Adam, Optimiser
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
+LearningRate = Annotated[float, Field(ge=1e-12, le=10)]
 
 
 def _without_fields_of_settings(optimiser: Optimiser) -> Optimiser:
@@ -32,13 +33,13 @@ class Setting(Config):
         Optimiser, *entry_of(OPTIMISERS, Optimiser.entry), AfterValidator(_without_fields_of_settings)
     ] = Field(default=Adam(), json_schema_extra={"default": Adam.name()})
     """Optimiser: adam (arXiv:1412.6980), or rmsprop as in the WGAN paper (arXiv:1701.07875, Algorithm 1)."""
-    lr: PositiveFloat = 2e-4
+    lr: LearningRate = 2e-4
     """Learning rate α."""
     betas: Annotated[tuple[Beta, Beta], Strict(False)] = (0.5, 0.999)
     """β1 and β2 of Adam; rmsprop does not use them."""
-    n_dis: PositiveInt = 1
+    n_dis: Iterations = 1
     """Discriminator updates per generator update."""
-    discriminator_lr: PositiveFloat | None = None
+    discriminator_lr: LearningRate | None = None
     """Learning rate of the discriminator (two time scales: Heusel et al. 2017, arXiv:1706.08500); null for lr."""
     decay: Literal["none", "linear"] = "none"
     """Learning rate schedule. none: constant. linear: linear decay to zero at the end of the run."""

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, Self
 
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt, Strict, model_validator
+from pydantic import Field, Strict, model_validator
 
-from lipschitz.config import Config
+from lipschitz.config import Config, Samples
 from lipschitz.constraints.base import Constraint
 from lipschitz.extensions.entry import entry_error, entry_of, unique
 from lipschitz.features.protocols import PROTOCOLS, Protocol
@@ -20,6 +20,8 @@ from lipschitz.tasks.memory_format import MemoryFormat
 from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import Setting
 
+Steps = Annotated[int, Field(ge=1, le=10**9)]
+
 
 class Training(Config):
     """How long and how runs train, the same for every method of a sweep.
@@ -28,16 +30,17 @@ class Training(Config):
     its default. A task reads it as ``terms.training.<field>``.
     """
 
-    steps: PositiveInt | None = None
+    steps: Steps | None = None
     """Iterations: each is n_dis discriminator updates and one generator update; in transport, one critic update."""
-    seconds: PositiveFloat | None = None
+    seconds: Annotated[float, Field(gt=0, le=10**8)] | None = None
     """Training time instead of steps. The timing pass converts it to steps, which run.json records."""
-    batch_size: PositiveInt = 64
+    batch_size: Samples = 64
     """Real samples per update, and as many generated ones."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of an exponential moving average of the generator's weights, or null for none. The average is evaluated
-    under names of its own, such as fid/sngan/ema. It does not affect training or the choice of a run's best step."""
-    generator_batch_size: PositiveInt | None = None
+    under names of its own, such as fid/sngan/ema, with batch statistics estimated anew. It does not affect training or
+    the choice of a run's best step."""
+    generator_batch_size: Samples | None = None
     """Generated samples per generator update; null for batch_size (SN-GAN's ResNets use twice as many)."""
     precision: Precision = "float32"
     """Precision of training steps. tf32: matrix products and convolutions in TF32, on CUDA only. bf16: forward passes
@@ -73,11 +76,11 @@ class Training(Config):
 class Evaluation(Config):
     """When a run is evaluated, and on how many samples."""
 
-    every: PositiveInt = 500
+    every: Steps = 500
     """Iterations between two evaluations; start and end are always evaluated."""
-    samples: Annotated[int, Field(ge=2)] = 2000
+    samples: Annotated[int, Field(ge=2, le=10**6)] = 2000
     """Generated samples per evaluation, and as many real ones; fewer if the data set holds out fewer."""
-    gradient_samples: PositiveInt = 128
+    gradient_samples: Samples = 128
     """Points of each kind (real, fake, interpolated, ...) at which the discriminator's input gradient is measured."""
     select: str | None = None
     """Metric that chooses a run's best step. By default w1 for points, frechet_classifier for images, cosine for

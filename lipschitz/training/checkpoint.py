@@ -3,7 +3,6 @@
 import hashlib
 import io
 import math
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 
 from lipschitz.checksums import SHOWN
 from lipschitz.errors import first_line
-from lipschitz.files import write_atomically
+from lipschitz.files import keep_previous, read_bytes, write_atomically
 
 FORMAT = 3
 """Version of the content of checkpoints; a run is not resumed from another one."""
@@ -38,11 +37,7 @@ def save(state: dict[str, Any], path: Path, previous: Path) -> None:
     torch.save({**state, "format": FORMAT}, content)
     digest = hashlib.sha256(content.getbuffer()).hexdigest()
     if path.exists():
-        # A second link to the old file, so that there is a checkpoint at `path` at every moment.
-        spare = previous.with_name(f".{previous.name}")
-        spare.unlink(missing_ok=True)
-        os.link(path, spare)
-        spare.replace(previous)
+        keep_previous(path, previous)
     write_atomically(path, lambda file: file.writelines([HEADER % digest.encode(), content.getbuffer()]))
 
 
@@ -53,7 +48,7 @@ def read(path: Path) -> dict[str, Any]:
         Unusable: the file is damaged, or not what `save` writes.
         OSError: it cannot be read.
     """
-    content = memoryview(path.read_bytes())
+    content = memoryview(read_bytes(path))
     header, content = bytes(content[:_HEADER_SIZE]), content[_HEADER_SIZE:]
     if header != HEADER % hashlib.sha256(content).hexdigest().encode():
         # Those were archives of torch as they are.

@@ -12,6 +12,7 @@ from pydantic import PrivateAttr
 
 from lipschitz.checksums import is_damage, json_lines, set_aside
 from lipschitz.errors import first_line
+from lipschitz.files import write_atomically
 from lipschitz.training import checkpoint
 from lipschitz.training.checkpoint import Unusable
 from lipschitz.training.observers import Observer
@@ -26,6 +27,7 @@ class RunFiles(Protocol):
     path: Path
     checkpoint: Path
     previous_checkpoint: Path
+    networks: Path
 
     def definition(self) -> dict[str, Any]:
         """Return the content of ``run.json``."""
@@ -47,6 +49,9 @@ class RunFiles(Protocol):
     ) -> None:
         """Write the arrays and the result: the run is finished; ``hashes`` are the SHA-256 of other files by name."""
 
+    def drop_checkpoints(self) -> None:
+        """Remove the checkpoints, which nothing reads once the run is finished."""
+
 
 class Journal(Observer):
     """Writes to the files of a run. Its errors end the run, unlike those of other observers.
@@ -57,12 +62,13 @@ class Journal(Observer):
 
     _files: RunFiles = PrivateAttr()
     _size: int = PrivateAttr(0)
+    _keeps_checkpoints: bool = PrivateAttr()
     _digest: Any = PrivateAttr(default_factory=hashlib.sha256)
     _arrays: dict[str, np.ndarray] = PrivateAttr(default_factory=dict)
 
-    def __init__(self, files: RunFiles) -> None:
+    def __init__(self, files: RunFiles, *, keep_checkpoints: bool = False) -> None:
         super().__init__()
-        self._files = files
+        self._files, self._keeps_checkpoints = files, keep_checkpoints
 
     def save(self, state: dict[str, Any]) -> None:
         """Write a checkpoint: ``state``, with size and SHA-256 of the records so far."""
@@ -124,10 +130,16 @@ class Journal(Observer):
         """Keep the arrays, to be written with the result."""
         self._arrays = arrays
 
+    def keep(self, networks: dict[str, Any]) -> None:
+        """Write the networks' weights for later use, before the run is marked as finished."""
+        write_atomically(self._files.networks, lambda file: torch.save(networks, file))
+
     def on_end(self, result: dict[str, Any]) -> None:
-        """Write arrays and result."""
+        """Write arrays and result, and only then remove the checkpoints."""
         hashes = {"records.jsonl": self._digest.hexdigest()} if self._size else {}
         self._files.finish(result, self._arrays, hashes)
+        if not self._keeps_checkpoints:
+            self._files.drop_checkpoints()
 
 
 def json_values(values: dict[str, float]) -> dict[str, JsonValue]:

@@ -40,6 +40,7 @@ class Trainer:
         stream: the current CUDA stream, on which iterations are captured as graphs; None for no graphs.
         warn: called with one line for an observer that is dropped.
         checkpoint_seconds: longest time between two checkpoints.
+        keep_checkpoints: whether the checkpoints of a run that is over stay, besides its networks.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Trainer:
         stream: torch.cuda.Stream | None = None,
         warn: Callable[[str], object] = warnings.warn,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
+        keep_checkpoints: bool = False,
     ) -> None:
         self.task = task
         self.steps = steps
@@ -61,7 +63,7 @@ class Trainer:
         self.step = 0
         self._identity = dict(identity or {})
         self._iterations = iterations_of(task, steps, stream, together(SLICE, every))
-        self._files, self._journal = files, Journal(files)
+        self._files, self._journal = files, Journal(files, keep_checkpoints=keep_checkpoints)
         self._observers = list(observers)
         self._warn = warn
         self._evaluated_at = -1
@@ -126,6 +128,7 @@ class Trainer:
         self._iterations.start(self.step)
         while not stopping():
             if not self.task.is_finite():
+                self._journal.keep(self._networks())
                 self._end("diverged", {})
                 yield self.step
                 return
@@ -172,10 +175,10 @@ class Trainer:
     def _finish(self) -> None:
         """Write the arrays of the last networks, and evaluate the best ones again."""
         arrays = self.task.arrays()
+        self._journal.keep(self._networks())
         best = None
         if self._best is not None:
             # Chosen on one draw and reported on another: the best of several noisy values is biased.
-            self.task.load_snapshot(self._best["snapshot"])
             best = {
                 "step": self._best["step"],
                 "by": self.task.selection.metric,
@@ -185,6 +188,16 @@ class Trainer:
         if arrays:
             self._notify("on_samples", arrays)
         self._end("finished", {"last": self._last, "best": best, **facts, "floor": json_values(facts["floor"])})
+
+    def _networks(self) -> dict[str, Any]:
+        """Return the weights of the last and the best networks with their steps; the task then has the best ones."""
+        kept: dict[str, Any] = {"step": {"last": self.step}, "last": _weights(self.task)}
+        if self._best is not None:
+            self.task.load_snapshot(self._best["snapshot"])
+            kept["step"]["best"] = self._best["step"]
+            # The same object is written once.
+            kept["best"] = kept["last"] if self._best["step"] == self.step else _weights(self.task)
+        return kept
 
     def _end(self, status: str, result: dict[str, Any]) -> None:
         self._notify("on_end", {"status": status, "step": self.step, "seconds": self._seconds(), **result})
@@ -205,3 +218,16 @@ class Trainer:
                 self._observers = [other for other in self._observers if other is not observer]
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
                 self._warn(f"{self._files.path}: observer {observer.name()} failed in {hook} and is dropped: {reason}")
+
+
+def _weights(task: Task) -> dict[str, dict[str, Any]]:
+    """Return a copy of the state dict of each network, on the CPU."""
+    # A task from outside the package may have been written before tasks had this method.
+    networks: Mapping[str, torch.nn.Module] = getattr(task, "networks", dict)()
+    return {
+        name: {
+            key: value.detach().to("cpu", copy=True) if isinstance(value, torch.Tensor) else value
+            for key, value in net.state_dict().items()
+        }
+        for name, net in networks.items()
+    }

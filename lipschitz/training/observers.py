@@ -68,7 +68,7 @@ class Csv(Observer):
         """Read the rows of a resumed run up to ``step``."""
         self._path = folder / "metrics.csv"
         if self._path.exists():
-            with self._path.open(newline="") as file:
+            with self._path.open(newline="", encoding="utf-8") as file:
                 rows = {int(row["step"]): row for row in csv.DictReader(file)}
             self._rows = {at: row for at, row in rows.items() if at <= step}
 

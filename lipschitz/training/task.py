@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lipschitz.metrics.base import Metric
 from lipschitz.metrics.catalogue import metric_of
@@ -76,6 +76,10 @@ class Task(Protocol):
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of everything that `evaluate` reads."""
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Return the networks by name; their weights are kept in ``networks.pt`` when the run ends."""
+        return {}
 
     def load_snapshot(self, snapshot: dict[str, Any]) -> None:
         """Restore what `evaluate` read at the time of the snapshot; optimisers and random streams are unchanged."""

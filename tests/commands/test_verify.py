@@ -54,7 +54,7 @@ def faults(folder: Path) -> list[str]:
 
 def test_a_whole_folder_is_counted(folder: Path) -> None:
     done = lipschitz("verify", folder, cwd=folder)
-    assert (done.returncode, done.stdout) == (0, "2 runs, 13 files, 0 damaged\n")
+    assert (done.returncode, done.stdout) == (0, "2 runs, 14 files, 0 damaged\n")
 
 
 KINDS = [
@@ -84,8 +84,19 @@ def test_one_flipped_bit_is_one_line_and_exit_code_1(
         assert all(line.startswith(f"{path.parent}/") for line in lines)
         # Both checkpoints of an unfinished run have seen its records.
         assert len(lines) == 1 or path.name == "records.jsonl"
-        assert last.startswith(f"2 runs, 13 files, {len(lines)} damaged")
+        assert last.startswith(f"2 runs, 14 files, {len(lines)} damaged")
     assert lipschitz("verify", folder, cwd=folder).returncode == 1
+
+
+def test_damaged_networks_are_one_line(folder: Path) -> None:
+    path = folder / "runs" / RUNS[0] / "networks.pt"
+    whole = path.read_bytes()
+    changed = whole.replace(b"last", b"lost")
+    assert changed != whole
+    for damaged in (changed, whole[:-50], b""):
+        path.write_bytes(damaged)
+        (line,) = faults(folder)
+        assert line.startswith(f"{path}: ")
 
 
 def test_a_damaged_sweep_json_is_one_line(folder: Path) -> None:
@@ -137,13 +148,13 @@ def test_files_of_an_earlier_version_are_counted_and_are_no_faults(folder: Path)
         content.pop("files", None)
         del content["checksum"]
         path.write_text(json.dumps(content))
-    for path in folder.rglob("*.pt"):
+    for path in folder.rglob("checkpoint*.pt"):
         path.write_bytes(b"PK" + bytes(100))
     check = Check(folder)
     check.all()
     assert check.faults == []
     done = lipschitz("verify", folder, cwd=folder)
-    assert done.stdout == "2 runs, 13 files, 0 damaged, 12 files without a checksum, of an earlier version\n"
+    assert done.stdout == "2 runs, 14 files, 0 damaged, 12 files without a checksum, of an earlier version\n"
 
 
 def test_running_runs_strays_and_files_set_aside_are_counted(folder: Path) -> None:
@@ -152,7 +163,7 @@ def test_running_runs_strays_and_files_set_aside_are_counted(folder: Path) -> No
     with lock(folder / "runs" / RUNS[1] / "lock", wait=False):
         done = lipschitz("verify", folder, cwd=folder)
     said = "1 runs not checked, as they are running, 1 runs not in sweep.json, 1 files set aside"
-    assert done.stdout == f"2 runs, 9 files, 0 damaged, {said}\n"
+    assert done.stdout == f"2 runs, 10 files, 0 damaged, {said}\n"
 
 
 def test_without_a_sweep_there_is_nothing_to_verify(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.in_process import train
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.site import Site
+from lipschitz.sweep.store import RunFolder
 
 # Checkpoints within and between evaluations: steps 0, 50, 80, 100, 120.
 TINY = """\
@@ -40,7 +41,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
 @pytest.fixture(autouse=True)
 def counting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every run counts."""
-    monkeypatch.setattr(Job, "load", lambda job: None)
     monkeypatch.setattr(Job, "build", lambda job, data=None: Counter())
     monkeypatch.setattr(Counter, "parts", lambda task: {"ms_discriminator_step": lambda: None})
 
@@ -57,6 +57,7 @@ def run(job: Job) -> Callable[[], object]:
 
 def content(folder: Path) -> dict[str, Any]:
     """Return what a run's folder holds, without what a clock says and how often it was started."""
+    assert RunFolder(folder).damage() == []
     result = json.loads((folder / "result.json").read_text())
     records = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
     definition = json.loads((folder / "run.json").read_text())
@@ -70,7 +71,7 @@ def content(folder: Path) -> dict[str, Any]:
     }
 
 
-CHANGING = ("seconds", "provenance")
+CHANGING = ("seconds", "provenance", "files", "checksum")
 
 
 def fresh(job: Job) -> None:

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import PositiveInt
-
+from lipschitz.config import Pixels
 from lipschitz.datasets.images.crop import CropResize, Resize
 from lipschitz.datasets.images.decode import LazyImages, fingerprint_of, open_image
 from lipschitz.datasets.images.published import Archive, PublishedDataset, TrainTest
@@ -20,9 +19,9 @@ class CelebA(PublishedDataset):
         "and Eval to the folder celeba of the data root"
     )
 
-    size: PositiveInt = 64
+    size: Pixels = 64
     """Height and width in pixels; the middle square is resized to it."""
-    crop: PositiveInt = 108
+    crop: Pixels = 108
     """Side of the middle square in pixels; the published images have 178x218 pixels."""
     resize: Resize = "bilinear"
     """PIL's filter."""

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
-from pydantic import PositiveInt
 
 from lipschitz.cache import cache_folder, json_cache
+from lipschitz.config import Classes, Pixels
 from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset, ImageData
 from lipschitz.datasets.images.crop import CropResize, Resize
 from lipschitz.datasets.images.decode import LazyImages, fingerprint_of, open_image
@@ -38,15 +38,15 @@ class Folder(Dataset):
     folder: str
     """The folder, below the data root unless absolute; PNG, JPEG and other images in it and its subfolders are read,
     each file once whatever links lead to it."""
-    size: PositiveInt
+    size: Pixels
     """Height and width in pixels; images are resized to it."""
     channels: Literal[1, 3] = 3
     """3 for RGB images, 1 for grey images; other images are not converted but raise an error."""
     resize: Resize = "bilinear"
     """PIL's filter; none if all images already have the size, and others shall raise an error."""
-    crop: PositiveInt | None = None
+    crop: Pixels | None = None
     """Side in pixels of the middle square that is resized, by default the largest; not used if ``resize`` is none."""
-    num_classes: PositiveInt | None = None
+    num_classes: Classes | None = None
     """Number of subfolders; each is a class, labelled in the order of their names. No labels by default."""
     held_out: Share = 0.25
     """Share of each class that is held out, evenly spaced by path; not used with ``held_out_folder``."""

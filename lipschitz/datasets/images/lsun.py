@@ -7,8 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from pydantic import PositiveInt
-
+from lipschitz.config import Pixels
 from lipschitz.datasets.images.crop import CropResize, Resize
 from lipschitz.datasets.images.decode import LazyImages, fingerprint_of
 from lipschitz.datasets.images.published import Archive, PublishedDataset, TrainTest
@@ -40,7 +39,7 @@ class LSUN(PublishedDataset):
 
     scene: Scene = "bedroom"
     """One of the ten scenes."""
-    size: PositiveInt = 64
+    size: Pixels = 64
     """Height and width in pixels; the largest middle square is resized to it."""
     resize: Resize = "bilinear"
     """PIL's filter."""

@@ -24,7 +24,7 @@ PUBLISHED_SIZE = 28
 class MnistFormat(PublishedDataset):
     """70,000 images in ten classes, 28x28 grey, padded; the test split is held out."""
 
-    size: Annotated[int, Field(ge=PUBLISHED_SIZE)] = 32
+    size: Annotated[int, Field(ge=PUBLISHED_SIZE, le=4096)] = 32
     """Height and width in pixels; the published 28x28 pixels are padded with black. Models may need a multiple of 8."""
 
     @classmethod

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
 
+from lipschitz.config import Classes, Pixels
 from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset, ImageData
 from lipschitz.datasets.images.npz_arrays import Header, read_arrays, short
 from lipschitz.datasets.images.split import Share, Split, check_labels, hold_out
@@ -22,11 +22,11 @@ class Npz(Dataset):
 
     file: str
     """The .npz file, below the data root unless absolute."""
-    size: PositiveInt = 32
+    size: Pixels = 32
     """Height and width of the images in pixels; images of another size raise an error."""
     channels: Literal[1, 3] = 3
     """1 for grey images, (n, h, w) or (n, h, w, 1); 3 for RGB images, (n, h, w, 3)."""
-    num_classes: PositiveInt | None = None
+    num_classes: Classes | None = None
     """Number of classes; ``labels`` (n,) has integers from 0. Without it labels are ignored."""
     held_out: Share = 0.25
     """Share of each class that is held out, evenly spaced in the file; not used with ``held_out_file``."""

@@ -98,7 +98,4 @@ def _check_memory(sizes: Sequence[int], path: Path) -> None:
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(member) as file:
-        array = npy.read_array(file, allow_pickle=False)
-        # The CRC is checked at the end of the file.
-        file.read(1)
-    return np.asarray(array)
+        return np.asarray(npy.read_array(file, allow_pickle=False))

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from PIL import Image
-from pydantic import PositiveInt
 
+from lipschitz.config import Pixels
 from lipschitz.datasets.images.crop import CropResize, Resize
 from lipschitz.datasets.images.decode import LazyImages
 from lipschitz.datasets.images.published import PublishedDataset, TrainTest
@@ -19,7 +19,7 @@ class STL10(PublishedDataset):
 
     source = "Coates et al. 2011, AISTATS; resized as in Miyato et al. 2018, arXiv:1802.05957"
 
-    size: PositiveInt = 48
+    size: Pixels = 48
     """Height and width in pixels; the published 96x96 pixels are resized to it."""
     resize: Resize = "bilinear"
     """PIL's filter; the paper does not name one."""

@@ -2,12 +2,13 @@
 
 import math
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import torch
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
+from lipschitz.config import Bound, Dimensions
 from lipschitz.datasets.base import Dataset
 from lipschitz.datasets.point_data import hash_numbers, square_extent
 from lipschitz.datasets.transport.pair_data import PairData, uniform
@@ -25,9 +26,9 @@ class Line(Dataset):
     source = "Closed form"
     kind = "pairs"
 
-    scale: PositiveFloat = 2.0
+    scale: Bound = 2.0
     """Slope of T."""
-    shift: float = 0.5
+    shift: Annotated[float, Field(ge=-1e6, le=1e6)] = 0.5
     """Image of the origin under T."""
 
     @model_validator(mode="after")
@@ -84,9 +85,9 @@ class Translation(Dataset):
     source = "Closed form"
     kind = "pairs"
 
-    dim: PositiveInt = 2
+    dim: Dimensions = 2
     """Dimensions of the space."""
-    distance: PositiveFloat = 1.0
+    distance: Bound = 1.0
     """Length of the shift, in standard deviations of Q along an axis."""
 
     @property
@@ -127,11 +128,11 @@ class BallToRing(Dataset):
     source = "Closed form"
     kind = "pairs"
 
-    radius: PositiveFloat = 1.0
+    radius: Bound = 1.0
     """Radius of the disc."""
-    inner: PositiveFloat = 1.5
+    inner: Bound = 1.5
     """Inner radius of the ring, at least ``radius``."""
-    outer: PositiveFloat = 2.0
+    outer: Bound = 2.0
     """Outer radius of the ring, above ``inner``."""
 
     @model_validator(mode="after")

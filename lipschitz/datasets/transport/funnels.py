@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
+from lipschitz.config import Dimensions, Seed
 from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset
 from lipschitz.datasets.point_data import square_extent
 from lipschitz.datasets.regular_file import open_regular
@@ -60,13 +61,13 @@ class Funnels(Dataset):
     source = "Korotin et al. 2022, arXiv:2206.07767, continuous Wasserstein-1 benchmark"
     kind = "pairs"
 
-    dim: PositiveInt = 2
+    dim: Dimensions = 2
     """Dimensions of the space."""
-    width: PositiveInt = 4
+    width: Annotated[int, Field(ge=1, le=1000)] = 4
     """Number of funnels."""
-    degree: Annotated[float, Field(gt=1)] = 8.0
+    degree: Annotated[float, Field(gt=1, le=1000)] = 8.0
     """Exponent of the relative position on a ray."""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seed of funnels that are drawn by formula; not the training seed."""
     published: bool = False
     """Read the published funnels from ``funnels/dim_<dim>/width_<width>.pt`` below ``--data-root``."""

@@ -17,6 +17,7 @@ from lipschitz.report.statistics.intervals import aggregate
 from lipschitz.report.statistics.robustness import Settings, settings_of
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import Style, ordered, styles
+from lipschitz.sweep.file_shapes import check_arrays
 from lipschitz.tasks.wording import wording
 
 _NOTE_WIDTH = 100
@@ -133,7 +134,13 @@ def arrays_of(results: Results, runs: pd.DataFrame) -> RunArrays | None:
     ended = runs[runs["status"].isin(["finished", "diverged"])]
     ended = ended.sort_values(["status", "seed"], ascending=[False, True])
     for run_id, row in ended.iterrows():
-        if arrays := results.folder.run(str(run_id)).samples():
+        arrays = results.folder.run(str(run_id)).samples()
+        try:
+            arrays = check_arrays(arrays or {})
+        except ValueError:
+            # Not written by a run: there are no pictures of it.
+            continue
+        if arrays:
             return RunArrays(str(row["constraint"]), int(row["seed"]), str(row["status"]), arrays)
     return None
 

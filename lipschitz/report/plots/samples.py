@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from lipschitz.errors import printable
 from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.data import ComparisonData, RunArrays
 from lipschitz.report.plots.lines import figure_title
@@ -57,7 +58,7 @@ def _grids(data: ComparisonData, runs: list[RunArrays], titles: list[str], title
     shared = runs[0].arrays
     classes = np.unique(shared["labels"])
     shape = (len(classes), len(shared["labels"]) // len(classes))
-    names = [_shortened(str(name)) for name in shared.get("class_names", classes)]
+    names = [_shortened(printable(str(name))) for name in shared.get("class_names", classes)]
     subtitle = f"After the last step. A row is a class, a column one latent, the same in every row and in {_SAME_SEED}."
     size = (_TILE * shape[1], _TILE * shape[0])
     margin = 0.2 + 0.065 * max(map(len, names))

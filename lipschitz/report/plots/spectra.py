@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from lipschitz.errors import printable
 from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.data import ComparisonData
 from lipschitz.report.plots.lines import figure_title, label_lines, label_margin
@@ -63,7 +64,7 @@ def spectra(data: ComparisonData) -> Figure | None:
         fit_y_axis(panel, np.concatenate([line[line > _SMALLEST * largest] for line in lines.values()]))
         panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         panel.grid(axis="y", color="#e6e6e6", linewidth=0.6)
-        panel.set_title(layer.removeprefix(_PREFIX))
+        panel.set_title(printable(layer.removeprefix(_PREFIX)))
         panel.set_xlabel("Index" if index + columns >= len(layers) else "")
         panel.set_ylabel("Singular value" if index % columns == 0 else "")
         if index == columns - 1:
@@ -102,7 +103,7 @@ def spectra_normalised(data: ComparisonData) -> Figure | None:
         panel.set_yticks(range(rows), names if index % columns == 0 else [])
         panel.tick_params(axis="y", length=0)
         panel.xaxis.set_major_locator(MaxNLocator(3, integer=True))
-        panel.set_title(layer.removeprefix(_PREFIX).removeprefix("blocks."), fontsize=8)
+        panel.set_title(printable(layer.removeprefix(_PREFIX).removeprefix("blocks.")), fontsize=8)
         panel.set_xlabel("Index" if index + columns >= len(layers) else "")
     _draw_key(figure, axes[columns - 1])
     return figure

@@ -112,7 +112,7 @@ class PublishedWork(NamedTuple):
 @cache
 def works_on_images() -> tuple[str, ...]:
     """Return the names of the published works that compare GANs on images, by year, then by name."""
-    known = {path.stem: json.loads(path.read_text()) for path in _FOLDER.glob("*.json")}
+    known = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in _FOLDER.glob("*.json")}
     names = [name for name, work in known.items() if work["compares"] == "images"]
     return tuple(sorted(names, key=lambda name: (known[name]["year"], name)))
 
@@ -120,7 +120,7 @@ def works_on_images() -> tuple[str, ...]:
 @cache
 def read_published_work(name: str = "korotin2022") -> PublishedWork:
     """Return a published work: ``<name>.json`` and ``<name>.csv`` beside this module."""
-    work = json.loads((_FOLDER / f"{name}.json").read_text())
+    work = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     values = pd.read_csv(_FOLDER / f"{name}.csv", dtype={"value": str, "spread": str})
     spread = values.pop("spread") if "spread" in values else pd.Series(pd.NA, values.index, dtype=str)
     printed = values["value"].where(spread.isna(), values["value"] + " ± " + spread)

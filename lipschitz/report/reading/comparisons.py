@@ -16,6 +16,8 @@ LABELS = ["task", "dataset", "model", "constraint", "loss", "setting"]
 COMPARISON = ["task", "dataset", "model", "loss", "setting"]
 """What must agree before two constraints may share a curve."""
 
+_LONGEST_SUFFIX = 120
+"""Most characters of the end of a file's name: file systems allow 255 bytes for the whole name."""
 _LATER_FIELDS = {"precision": "float32", "layout": "contiguous"}
 """Fields of training that runs of early versions lack, with the value that these runs had."""
 
@@ -95,7 +97,8 @@ def file_suffixes(
     for group in groups:
         rivals = [other for other in groups if other.dataset == group.dataset]
         differing = [part for part in parts if len({getattr(other, part) for other in rivals}) > 1]
-        name = "_".join([*(slug(shown(getattr(group, part))) for part in ["dataset", *differing]), *end])
+        own = "_".join(slug(shown(getattr(group, part))) for part in ["dataset", *differing])
+        name = "_".join([own[:_LONGEST_SUFFIX], *end])
         candidates = chain([name], (f"{name}_{number}" for number in count(2)))
         suffixes.append(next(candidate for candidate in candidates if candidate not in suffixes))
     return suffixes

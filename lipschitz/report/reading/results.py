@@ -8,15 +8,17 @@ from typing import Any
 
 import pandas as pd
 
-from lipschitz.errors import InputError, first_line
+from lipschitz.errors import InputError, first_line, printable
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.report.reading.comparisons import LABELS, separate_configurations
 from lipschitz.report.reading.display_names import display_names
 from lipschitz.report.reading.inputs import refuse_mixed_inputs
 from lipschitz.report.reading.metric_names import separate_protocols
+from lipschitz.report.reading.printable_text import printable_json
 from lipschitz.report.reading.runs import Runs, facts_of, outcomes_of, read_runs, records_of
 from lipschitz.report.reading.tuning import choices_of, mark_chosen
 from lipschitz.sweep.store import SweepFolder
+from lipschitz.tasks.averaging import average_warnings
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,12 @@ def load(path: Path) -> Results:
     refuse_mixed_inputs(path, [*reported.rows, *tuning.rows])
     mark_chosen(reported.rows, chosen)
     mark_chosen(tuning.rows, [])
+    warnings += average_warnings((row["definition"]["training"].get("ema"), row["steps"]) for row in reported.rows)
     warnings += _mixed_origins(row["origins"] for row in [*reported.rows, *tuning.rows])
     shared: dict[str, Any] = {
         "folder": folder,
-        "timings": _read_or_warn(folder.timings, folder.path / "timing", "; cost is not reported", warnings),
-        "provenance": _read_or_warn(folder.provenance, folder.path / "provenance.json", "", warnings),
+        "timings": printable_json(folder.timings(warnings)),
+        "provenance": _read_or_warn(folder.provenance, folder.path / "provenance.json", warnings),
         "warnings": warnings,
         "chosen": chosen,
     }
@@ -122,7 +125,7 @@ def _results_of(read: Runs, *, folder: SweepFolder, warnings: list[str], **field
     protocols = separate_protocols(runs, records, outcomes, facts_of(read.measured), warnings)
     distinct = runs.drop_duplicates("configuration").to_dict("records")
     return Results(
-        name=str(folder.definition().get("name", folder.path.name)),
+        name=printable(str(folder.definition().get("name", folder.path.name))),
         folder=folder,
         runs=runs.drop(columns="definition"),
         records=records,
@@ -161,12 +164,12 @@ def _merged(parts: Iterable[dict[str, dict[str, str]]]) -> dict[str, dict[str, s
     return merged
 
 
-def _read_or_warn(read: Callable[[], dict[str, Any]], path: Path, effect: str, warnings: list[str]) -> dict[str, Any]:
+def _read_or_warn(read: Callable[[], dict[str, Any]], path: Path, warnings: list[str]) -> dict[str, Any]:
     """Return what ``read`` returns; an empty dict and a warning if ``path`` cannot be read."""
     try:
-        return read()
+        return dict(printable_json(read()))
     except (OSError, ValueError) as error:
-        warnings.append(f"{path}: cannot be read{effect} ({first_line(error, with_type=True)})")
+        warnings.append(f"{path}: cannot be read ({first_line(error, with_type=True)})")
         return {}
 
 

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lipschitz.errors import first_line
+from lipschitz.errors import first_line, printable
 from lipschitz.metrics.description import Description
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.display_names import parse_setting
+from lipschitz.report.reading.printable_text import printable_json
+from lipschitz.sweep.file_shapes import check_definition
 from lipschitz.sweep.store import RunFolder, SweepFolder
 
 
@@ -53,7 +55,10 @@ def read_runs(folder: SweepFolder, run_ids: list[str], warnings: list[str]) -> R
                 continue
             row, content = _read_run(run_id, run)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            warnings.append(f"{run.path}: cannot be read and is left out ({first_line(error, with_type=True)})")
+            reason = first_line(error, with_type=True)
+            warnings.append(
+                f"{run.path}: cannot be read and is left out ({reason}); to make it again, remove the folder"
+            )
             continue
         rows.append(row)
         measured.append(content)
@@ -95,9 +100,10 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], RunMeasureme
     Raises:
         OSError, ValueError, KeyError, TypeError, AttributeError: the run cannot be read.
     """
-    definition = run.definition()
+    definition = printable_json(check_definition(run.definition()))
     lines = run.records()
-    result = run.result() or {}
+    result = printable_json(run.result() or {})
+    names = {name: printable(name) for name in {str(line["metric"]) for line in lines}}
     outcomes = {
         "last": result.get("last"),
         "best": (result.get("best") or {}).get("values"),
@@ -106,7 +112,7 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], RunMeasureme
     measured = RunMeasurements(
         steps=np.array([line["step"] for line in lines], dtype=np.int64),
         seconds=np.array([line["seconds"] for line in lines], dtype=np.float64),
-        metrics=[str(line["metric"]) for line in lines],
+        metrics=[names[str(line["metric"])] for line in lines],
         values=np.array([line["value"] for line in lines], dtype=np.float64),
         outcomes=[
             (run_id, which, name, value) for which, part in outcomes.items() for name, value in (part or {}).items()

@@ -7,6 +7,7 @@ import pandas as pd
 
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.display_names import SettingLabel
+from lipschitz.report.reading.printable_text import printable_json
 from lipschitz.sweep.store import SweepFolder
 
 CHOSEN = "chosen"
@@ -20,7 +21,7 @@ def choices_of(folder: SweepFolder, warnings: list[str]) -> tuple[list[dict[str,
 
     The choices, and how many runs still wait for theirs, are added to the warnings.
     """
-    definition = folder.definition()
+    definition = printable_json(folder.definition())
     choices: list[dict[str, Any]] = definition.get("chosen", [])
     tuning_runs: set[str] = set()
     for choice in choices:

@@ -35,7 +35,7 @@ _LATEX = {
     "β": r"$\beta$",
     "ε": r"$\varepsilon$",
 }
-_MARKDOWN = re.compile(r"([\\`*{}\[\]<>|#~$]|(?<![^\W_])_|_(?![^\W_]))")
+_MARKDOWN = re.compile(r"([\\`*{}\[\]<>|#~$&]|(?<![^\W_])_|_(?![^\W_]))")
 """Characters that are markup in Markdown; an underscore inside a word is not."""
 
 _MANY_ROWS = 40

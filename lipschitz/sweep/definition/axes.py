@@ -3,12 +3,13 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, Strict, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationInfo
 
+from lipschitz.config import Seed
 from lipschitz.constraints.base import CONSTRAINTS, Constraint
 from lipschitz.constraints.none import NoConstraint
 from lipschitz.datasets.base import DATASETS, Dataset
-from lipschitz.errors import nearest
+from lipschitz.errors import found, nearest
 from lipschitz.extensions.entry import (
     annotations,
     check_unique,
@@ -36,7 +37,7 @@ _Axis = (Strict(False), Field(min_length=1), unique)
 def _name(text: str) -> str:
     if re.fullmatch(NAME, text) is None:
         raise entry_error(
-            f"expected letters (a-z, A-Z), digits and . _ - only, the first a letter or digit, found {text!r}"
+            f"expected letters (a-z, A-Z), digits and . _ - only, the first a letter or digit, found {found(text)}"
         )
     return text
 
@@ -45,7 +46,7 @@ def _setting(entry: Any, info: ValidationInfo) -> Setting:
     if isinstance(entry, dict):
         return fields_of(Setting, "setting", entry, folder_of(info))
     if not isinstance(entry, str) or entry not in SETTINGS:
-        raise entry_error(f"unknown setting {entry!r}; {nearest(str(entry), SETTINGS)}, or a mapping of fields")
+        raise entry_error(f"unknown setting {found(entry)}; {nearest(str(entry), SETTINGS)}, or a mapping of fields")
     return SETTINGS[entry]
 
 
@@ -90,7 +91,7 @@ class Axes(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
-    name: Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": NAME})]
+    name: Annotated[str, Field(max_length=100, json_schema_extra={"pattern": NAME}), AfterValidator(_name)]
     """Name of the sweep. Its results go to ``results/<name>`` by default."""
     task: TaskEntry
     """What is trained and evaluated (``lipschitz list tasks``)."""
@@ -110,7 +111,7 @@ class Axes(BaseModel):
     """Losses (``lipschitz list losses``). By default hinge for generation, wasserstein for transport."""
     settings: Annotated[tuple[SettingEntry, ...], *_Axis] = Field(default=("C",), validate_default=True)
     """Optimiser hyperparameters: one of A to F (Miyato et al. 2018, Table 1), or a mapping of fields."""
-    seeds: Annotated[tuple[NonNegativeInt, ...], *_Axis] = (0, 1, 2)
+    seeds: Annotated[tuple[Seed, ...], *_Axis] = (0, 1, 2)
     """Training seeds. The report gives the mean and its interval over them."""
     select: Selection | None = None
     """Run each method only with the best of ``settings``, chosen by its results on other seeds."""

@@ -3,21 +3,23 @@
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from lipschitz.constraints.base import Constraint, Refusal, constrain
 from lipschitz.datasets.base import Dataset
-from lipschitz.errors import nearest
+from lipschitz.errors import nearest, shortened
 from lipschitz.estimation.fixed_labels import example_labels
 from lipschitz.features.protocols import PROTOCOLS
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model, PairModel
 from lipschitz.sweep.definition.axes import Axes
+from lipschitz.sweep.definition.dry_step import Configuration, step_failure
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.yaml_document import Document, Place
 from lipschitz.tasks.base import Unsuitable
+from lipschitz.tasks.losses import Loss
 from lipschitz.tasks.precision import check_constraint
 
 MERGED = ("training", "evaluation")
@@ -28,49 +30,93 @@ def expand(document: Document, axes: Axes, part: Place) -> Iterator[Run]:
     """Yield the runs of one product, each checked on networks on the meta device, which have no values.
 
     Raises:
-        InputError: two entries do not fit together; the message says where, and what is allowed.
+        InputError: two entries do not fit together, or a training step fails; the message says where, and what is
+            allowed.
     """
-    pairs = product(enumerate(axes.datasets), enumerate(axes.models))
     losses = axes.losses or (axes.task.default_loss(),)
-    choices = product(pairs, losses, axes.settings, axes.constraints, axes.seeds)
-    for ((at_dataset, dataset), (at_model, entry)), loss, setting, constraints, seed in choices:
-        model = axes.task.default_model(dataset.shape) if entry == "auto" else entry
-        try:
-            axes.task.check(dataset, model, loss, setting)
-        except Unsuitable as error:
-            chosen = {"datasets": dataset, "models": entry, "losses": loss, "settings": setting}[error.axis]
-            place: Place = (error.axis, getattr(axes, error.axis).index(chosen))
-            raise document.error(place_of(document, part, place), str(error)) from None
-        try:
-            model.check(dataset.shape)
-        except ValueError as error:
-            place = ("datasets", at_dataset) if entry == "auto" else ("models", at_model)
-            raise document.error(place_of(document, part, place), f"{dataset.label()}: {error}") from None
-        try:
-            _check_constraints(dataset, model, constraints)
-            for constraint in constraints:
-                check_constraint(axes.training.precision, constraint)
-        except Refusal as error:
-            place = ("constraints", axes.constraints.index(constraints))
-            raise document.error(
-                place_of(document, part, place), f"{dataset.label()}, {model.label()}: {error}"
-            ) from None
-        try:
-            _check_generator(axes, dataset, model)
-        except Unsuitable as error:
-            raise document.error(place_of(document, part, (error.axis,)), f"{model.label()}: {error}") from None
-        yield Run(
-            axes.task,
-            dataset,
-            model,
-            constraints,
-            loss,
-            setting,
-            seed,
-            axes.training,
-            axes.evaluation,
-            axes.generator_constraints,
-        )
+    for at_dataset, dataset in enumerate(axes.datasets):
+        for at_model, entry in enumerate(axes.models):
+            model = axes.task.default_model(dataset.shape) if entry == "auto" else entry
+            place: Place = ("datasets", at_dataset) if entry == "auto" else ("models", at_model)
+            for loss, setting, constraints in product(losses, axes.settings, axes.constraints):
+                try:
+                    axes.task.check(dataset, model, loss, setting)
+                except Unsuitable as error:
+                    chosen = {"datasets": dataset, "models": entry, "losses": loss, "settings": setting}[error.axis]
+                    at: Place = (error.axis, getattr(axes, error.axis).index(chosen))
+                    raise document.error(place_of(document, part, at), str(error)) from None
+                _check_networks(document, axes, part, _Networks(dataset, model, constraints, place))
+                _check_step(document, axes, part, _Networks(dataset, model, constraints, place), loss)
+                run = Run(
+                    axes.task,
+                    dataset,
+                    model,
+                    constraints,
+                    loss,
+                    setting,
+                    axes.seeds[0],
+                    axes.training,
+                    axes.evaluation,
+                    axes.generator_constraints,
+                )
+                yield from map(run.with_seed, axes.seeds)
+
+
+class _Networks(NamedTuple):
+    """Data, networks and constraints of one configuration."""
+
+    dataset: Dataset
+    model: Model
+    constraints: tuple[Constraint, ...]
+    place: Place
+    """Place of the model in its product; that of the data set where the model is ``auto``."""
+
+    def described(self) -> str:
+        """Return data set and model, as an error names them."""
+        return f"{shortened(self.dataset.label(), 40)}, {shortened(self.model.label(), 40)}"
+
+
+def _check_networks(document: Document, axes: Axes, part: Place, networks: _Networks) -> None:
+    """Refuse a model that does not take the data, and constraints that do not fit networks or precision."""
+    dataset, model, constraints, place = networks
+    try:
+        model.check(dataset.shape)
+    except ValueError as error:
+        said = f"{shortened(dataset.label(), 40)}: {error}"
+        raise document.error(place_of(document, part, place), said) from None
+    try:
+        _check_constraints(dataset, model, constraints)
+        for constraint in constraints:
+            check_constraint(axes.training.precision, constraint)
+    except Refusal as error:
+        place = ("constraints", axes.constraints.index(constraints))
+        raise document.error(place_of(document, part, place), f"{networks.described()}: {error}") from None
+    try:
+        _check_generator(axes, dataset, model)
+    except Unsuitable as error:
+        place = (error.axis,)
+        raise document.error(place_of(document, part, place), f"{shortened(model.label(), 40)}: {error}") from None
+
+
+def _check_step(document: Document, axes: Axes, part: Place, networks: _Networks, loss: Loss) -> None:
+    """Refuse a configuration of which a training step fails."""
+    dataset, model, constraints, place = networks
+    configuration = Configuration(
+        axes.task, dataset, model, constraints, loss, axes.training, axes.evaluation, axes.generator_constraints
+    )
+    failure = step_failure(configuration)
+    if failure is None:
+        return
+    places: dict[str, Place] = {
+        "training.batch_size": ("training", "batch_size"),
+        "constraints": ("constraints", axes.constraints.index(constraints)),
+        "generator_constraints": ("generator_constraints",),
+        "losses": ("losses", (axes.losses or (loss,)).index(loss)),
+        "models": place,
+    }
+    at = places[failure.key]
+    said = f"{networks.described()}: a training step fails: {failure.reason}"
+    raise document.error(place_of(document, part, at), said)
 
 
 def _check_generator(axes: Axes, dataset: Dataset, model: Model) -> None:

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from lipschitz.config import Config
@@ -32,8 +33,20 @@ class Run:
     evaluation: Evaluation
     generator_constraints: tuple[Constraint, ...] = ()
 
+    def with_seed(self, seed: int) -> "Run":
+        """Return the same run with another seed; what the seed does not change is not computed again."""
+        other = replace(self, seed=seed)
+        # A frozen instance keeps its cached properties here.
+        vars(other).update({name: getattr(self, name) for name in _WITHOUT_SEED})
+        return other
+
     def canonical(self) -> dict[str, Any]:
         """Return what defines the run, without fields at their default, so that a new field does not change old ids."""
+        return {**self._unseeded, "seed": self.seed}
+
+    @cached_property
+    def _unseeded(self) -> dict[str, Any]:
+        """What defines the run besides its seed."""
         canonical = {
             "task": _identified(self.task),
             "dataset": _identified(self.dataset),
@@ -41,7 +54,6 @@ class Run:
             "constraints": [_identified(constraint) for constraint in self.constraints],
             "loss": _identified(self.loss),
             "setting": self.setting.changed() | _origin_of_optimiser(self.setting),
-            "seed": self.seed,
             "training": self.training.changed(),
             "evaluation": self.evaluation.changed(),
         }
@@ -54,25 +66,28 @@ class Run:
             canonical["protocols"] = [_identified(one) for one in outside]
         return canonical
 
-    @property
+    @cached_property
     def id(self) -> str:
-        """Return a readable name that ends in 8 hex digits of the SHA-256 of the canonical JSON."""
-        return f"{self._readable()}-s{self.seed}-{_digest(self.canonical())}"
+        """A readable name that ends in 8 hex digits of the SHA-256 of the canonical JSON."""
+        return f"{self._readable}-s{self.seed}-{_digest(self.canonical())}"
 
-    @property
+    @cached_property
     def configuration(self) -> str:
-        """Return the id of the run without its seed: the unit of the timing pass."""
-        canonical = self.canonical()
-        del canonical["seed"]
-        return f"{self._readable()}-{_digest(canonical)}"
+        """The id of the run without its seed: the unit of the timing pass."""
+        return f"{self._readable}-{_digest(self._unseeded)}"
 
+    @cached_property
     def _readable(self) -> str:
-        labels = self.labels()
+        labels = self._labels
         parts = [labels[key] for key in ("dataset", "model", "constraint", "loss", "setting")]
         return re.sub(r"[^A-Za-z0-9_.+=-]+", "_", "-".join(parts))[:150]
 
     def labels(self) -> dict[str, str]:
         """Return the label of each axis in tables and plots: the bare name where hyperparameters are defaults."""
+        return dict(self._labels)
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
         incomparable = self.training.incomparable()
         return {
             "task": self.task.label(),
@@ -114,6 +129,10 @@ class Run:
 
     def outside(self) -> list[tuple[str, Origin]]:
         """Return name and origin of every class of the run that is not of the package."""
+        return list(self._outside)
+
+    @cached_property
+    def _outside(self) -> list[tuple[str, Origin]]:
         return [(config.name(), origin) for config in self._parts() if (origin := origin_of(type(config)))]
 
     def _parts(self) -> tuple[Config, ...]:
@@ -131,6 +150,10 @@ class Run:
             # Hyperparameters that the sweep file gives have no source.
             "setting": {label: self.setting.source} if (label := self.setting.label()) in SETTINGS else {},
         }
+
+
+_WITHOUT_SEED = ("_unseeded", "_readable", "_labels", "_outside", "configuration")
+"""Cached properties that runs share which differ in their seed alone."""
 
 
 def _origin_of_optimiser(setting: Setting) -> dict[str, Any]:

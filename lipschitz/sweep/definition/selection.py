@@ -11,6 +11,7 @@ from lipschitz.config import Config
 from lipschitz.errors import InputError, first_line
 from lipschitz.metrics.catalogue import metric_of
 from lipschitz.sweep.definition.run import Run
+from lipschitz.sweep.file_shapes import check_definition
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.tasks.terms import Evaluation, Training
 
@@ -101,7 +102,7 @@ def runs_of_sweep(path: Path) -> list[ComparedRun]:
             f"{path}: {len(finished)} of {len(runs)} runs are finished; settings are chosen by finished sweeps"
         )
     try:
-        defined = [(run_id, runs[run_id].definition(), result) for run_id, result in finished.items()]
+        defined = [(run_id, check_definition(runs[run_id].definition()), result) for run_id, result in finished.items()]
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: the definition of a run cannot be read: {first_line(error)}") from None
     return [
@@ -183,7 +184,9 @@ def _value(selection: Selection, result: Mapping[str, Any], worst: float) -> flo
     if result["status"] == "diverged":
         return worst
     values = (
-        result["last"] if selection.at == "last" else (result["best"] or {"values": {selection.metric: None}})["values"]
+        result.get("last") or {}
+        if selection.at == "last"
+        else (result.get("best") or {"values": {selection.metric: None}})["values"]
     )
     if selection.metric not in values:
         raise InputError(f"{selection.metric} was not measured; see evaluation")

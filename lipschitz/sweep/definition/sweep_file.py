@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, found
 from lipschitz.extensions.entry import error_in_words
 from lipschitz.extensions.origin import Origin
 from lipschitz.sweep.definition.axes import Axes
@@ -126,7 +126,7 @@ def _products(document: Document) -> Iterator[tuple[dict[str, Any], Place]]:
     for index, part in enumerate(parts):
         place = ("parts", index)
         if not isinstance(part, dict):
-            raise document.error(place, f"a part is a mapping of axes, found {part!r}")
+            raise document.error(place, f"a part is a mapping of axes, found {found(part)}")
         for key in ("name", "task", "parts"):
             if key in part:
                 raise document.error((*place, key), f"'{key}' belongs at the top of the file, not in a part")

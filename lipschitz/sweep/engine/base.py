@@ -13,6 +13,10 @@ Measurement = Callable[[Job, Callable[[dict[str, Any]], None]], None]
 """Measure a job. Pass each result to the second argument; the last one counts."""
 
 
+class DiskFull(Exception):
+    """The disk of the results is full: a line that names the file. No run is at fault, and every one can be resumed."""
+
+
 class Progress(Protocol):
     """Who is told how the jobs go."""
 
@@ -47,6 +51,7 @@ class Engine(Config):
 
         Raises:
             KeyboardInterrupt: re-raised after all workers have written checkpoints.
+            DiskFull: a run could not be written; the workers have stopped.
         """
 
     @abstractmethod

@@ -4,7 +4,7 @@ import signal
 from dataclasses import replace
 from typing import Any
 
-from lipschitz.sweep.engine.base import Progress
+from lipschitz.sweep.engine.base import DiskFull, Progress
 from lipschitz.sweep.engine.job import Job, uncaptured_warning
 from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.engine.worker import Worker
@@ -21,6 +21,7 @@ def train(job: Job, progress: Progress) -> Job | None:
 
     Raises:
         KeyboardInterrupt: re-raised after the run has written its checkpoint.
+        DiskFull: the run could not be written.
     """
     set_up_torch()
     channel = _ProgressChannel(job, progress)
@@ -42,6 +43,8 @@ def train(job: Job, progress: Progress) -> Job | None:
             signal.signal(number, handler)
     if signal.SIGINT in received:
         raise KeyboardInterrupt
+    if channel.full:
+        raise DiskFull(channel.full)
     return channel.returned
 
 
@@ -51,6 +54,7 @@ class _ProgressChannel:
     def __init__(self, job: Job, progress: Progress) -> None:
         self._job, self._progress = job, progress
         self.returned: Job | None = None
+        self.full = ""
 
     def poll(self, timeout: float, /) -> bool:
         # A worker waits, with a timeout, only once it has no run left.
@@ -68,3 +72,5 @@ class _ProgressChannel:
             case ("returned", _, _, reason):
                 self.returned = replace(self._job, captures=False)
                 self._progress.warned(uncaptured_warning(self._job, reason))
+            case ("full", line):
+                self.full = line

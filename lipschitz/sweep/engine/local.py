@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from lipschitz.sweep.engine.base import Engine, Measurement, Progress
+from lipschitz.sweep.engine.base import DiskFull, Engine, Measurement, Progress
 from lipschitz.sweep.engine.job import Job, uncaptured_warning
 from lipschitz.sweep.engine.process import prepare_process, worker_context
 from lipschitz.sweep.engine.site import Site
@@ -201,6 +201,8 @@ class Dispatcher:
                 self._progress.warned(line)
             case "ended", (run_id,):
                 self._progress.ended(worker.jobs.pop(run_id))
+            case "full", (line,):
+                raise DiskFull(line)
             case "leaving", ():
                 worker.is_retired = True
             case "returned", (run_ids, limit, reason):

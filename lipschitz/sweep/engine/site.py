@@ -36,6 +36,8 @@ class Site:
     """Name of the engine, or ``path/to/file.py:ClassName``."""
     observers: tuple[Observer, ...] = ()
     """What watches the training of every run."""
+    keep_checkpoints: bool = False
+    """Whether the checkpoints of runs that are over stay, besides their networks."""
 
     @property
     def workers(self) -> int:
@@ -67,7 +69,7 @@ def device_kind(device: str) -> str:
 
 def _cpu_model() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

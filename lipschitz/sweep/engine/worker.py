@@ -19,9 +19,12 @@ from pydantic import PrivateAttr
 from lipschitz.datasets.base import Data, Dataset
 from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.errors import InputError
+from lipschitz.files import full_disk
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.process import prepare_process
 from lipschitz.sweep.inputs import inputs_of, refuse_changed_inputs
+from lipschitz.sweep.provenance import kernels_changed
+from lipschitz.sweep.store import CHECKPOINTS_KEPT
 from lipschitz.training.iterations import Uncapturable, new_stream
 from lipschitz.training.loop import CHECKPOINT_SECONDS, Trainer
 from lipschitz.training.observers import Observer
@@ -40,6 +43,7 @@ def work(job: Job, channel: Connection) -> None:
     - ("returned", ids, limit, reason): jobs that are given back, to be started again from their checkpoints, because
       there is memory for no more than ``limit`` runs at once. A limit of zero says that the first of them cannot be
       captured as a CUDA graph, for the reason;
+    - ("full", line): the disk is full, and a run was stopped, to be resumed once there is space;
     - ("leaving",): the worker is about to exit, and makes no run that it still has or receives.
 
     On SIGTERM all runs stop after the current step or replay, with a checkpoint. The error of a run is written to its
@@ -150,7 +154,10 @@ class Worker:
         except Uncapturable as error:
             self._leave_uncaptured(active, error)
         except Exception as error:
-            self._fail(active, error)
+            if full := full_disk(error):
+                self._stop_on_full_disk(active, full)
+            else:
+                self._fail(active, error)
         else:
             if step is None:
                 self._end(active)
@@ -187,12 +194,18 @@ class Worker:
                 stream=active.stream if job.captures else None,
                 warn=lambda line: self._channel.send(("warning", line)),
                 checkpoint_seconds=CHECKPOINT_SECONDS if seconds is None else seconds,
+                keep_checkpoints=job.site.keep_checkpoints,
             )
             engine = {"runs_at_once": job.pack, "captured": trainer.is_captured}
-            origins = [*folder.origins(), {**job.provenance, **engine}]
+            if job.site.keep_checkpoints:
+                engine[CHECKPOINTS_KEPT] = True
+            before = folder.origins()
+            origins = [*before, {**job.provenance, **engine}]
             folder.define({**job.run.definition(steps), "inputs": inputs, "provenance": origins})
             for line in trainer.restore():
                 self._channel.send(("warning", line))
+            if trainer.step and (changed := kernels_changed(before, job.provenance)):
+                self._channel.send(("warning", f"{folder.path}: {changed}; the last bits of numbers may differ"))
         active.trainer, active.slices = trainer, trainer.run(self._stopping.is_set)
 
     def _stream(self, device: torch.device) -> torch.cuda.Stream | None:
@@ -227,6 +240,13 @@ class Worker:
             self._end(active)
         if is_lost:
             raise SystemExit(1) from error
+
+    def _stop_on_full_disk(self, active: ActiveRun, full: OSError) -> None:
+        """Stop a run that cannot be written, without blaming it; the engine stops the others."""
+        place = full.filename or active.job.folder.path
+        self._drop(active)
+        with suppress(OSError):
+            self._channel.send(("full", f"{place}: {full.strerror}"))
 
     def _end(self, active: ActiveRun) -> None:
         self._drop(active)
@@ -273,7 +293,7 @@ class Worker:
             # The run that failed is in the middle of a step, and keeps its last checkpoint. So does one that cannot
             # be saved.
             if active is not failed and active.trainer is not None:
-                with active.on_stream(), suppress(RuntimeError):
+                with active.on_stream(), suppress(RuntimeError, OSError):
                     active.trainer.save()
             self._drop(active)
         self._channel.send(("returned", [active.job.run.id for active in returned], limit, reason))

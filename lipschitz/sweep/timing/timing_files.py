@@ -1,12 +1,13 @@
 """The folder ``timing/``: one file per configuration, with its timing on each kind of device. No torch."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lipschitz.checksums import sealed, unsealed
-from lipschitz.files import write_json
+from lipschitz.errors import first_line
+from lipschitz.files import read_json, write_json
+from lipschitz.sweep.file_shapes import check_timing
 
 ELSEWHERE = "elsewhere"
 
@@ -38,13 +39,17 @@ class Timings:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def latest(self) -> dict[str, dict[str, Any]]:
-        """Return the latest timing of each configuration.
-
-        Raises:
-            OSError, ValueError: one cannot be read.
-        """
-        return {path.stem: _read(path)[0] for path in sorted(self._path.glob("*.json"))}
+    def latest(self, warnings: list[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Return the latest timing of each configuration; ``warnings`` gets a line for each that cannot be read."""
+        found = {}
+        for path in sorted(self._path.glob("*.json")):
+            try:
+                found[path.stem] = _read(path)[0]
+            except (OSError, ValueError) as error:
+                if warnings is not None:
+                    reason = first_line(error, with_type=True)
+                    warnings.append(f"{path}: cannot be read; cost is not reported ({reason})")
+        return found
 
     def on_device(self, configuration: str, device: str) -> dict[str, Any] | None:
         """Return the timing of ``configuration`` on the kind of device ``device``, or None."""
@@ -69,12 +74,13 @@ class Timings:
 
 def _read(path: Path) -> list[dict[str, Any]]:
     """Return the timings in a file, the latest first."""
-    latest = json.loads(path.read_text())
-    if not isinstance(latest, dict):
-        raise ValueError(f"{path}: not a JSON object")
-    latest = unsealed(latest, path.name)
-    timings = [latest, *latest.pop(ELSEWHERE, [])]
+    latest = unsealed(read_json(path), path.name)
+    others = latest.pop(ELSEWHERE, [])
+    if not (isinstance(others, list) and all(isinstance(other, dict) for other in others)):
+        raise ValueError(f"{ELSEWHERE}: not a list of timings")
+    timings = [latest, *others]
     for timing in timings:
+        check_timing(timing)
         if "device" in timing:
             timing["device"] = str(timing["device"]).partition(";")[0]
     return timings

@@ -123,7 +123,7 @@ class GANTraining:
 
     def evaluate(self, draw: str) -> dict[str, float]:
         """Measure quality, σ, gradient norms and losses, with random numbers of the evaluation stream ``draw``."""
-        self._measured = self._evaluator.evaluate(self._networks(), self._kept, draw)
+        self._measured = self._evaluator.evaluate(self.networks(), self._kept, draw)
         losses = [player.measured_losses(name) for name, player in self._players.items()]
         return dict(ChainMap(*losses, self._measured.values)) | self._observed.means()
 
@@ -133,11 +133,16 @@ class GANTraining:
 
     def facts(self) -> dict[str, Any]:
         """Return the floor of each quality metric, real against real, and the metrics' protocols."""
-        return self._evaluator.facts()
+        return self._evaluator.facts(self.generator)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return samples, spectra and, for points, the discriminator's surface, as the report draws them."""
-        return self._evaluator.arrays(self._networks(), self._kept)
+        return self._evaluator.arrays(self.networks(), self._kept)
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return discriminator, generator and, where one is kept, the average of the generator, as ``average``."""
+        averages = {"average": self._generator.average} if self._generator.average is not None else {}
+        return {name: player.net for name, player in self._players.items()} | averages
 
     def state_dict(self) -> dict[str, Any]:
         """Return networks, optimisers, losses, random streams, observed scalars, and what the last evaluation kept."""
@@ -173,10 +178,6 @@ class GANTraining:
         kept = EvaluationState(**state["memory"])
         self._kept = kept._replace(old=kept.old.to(self.device))
         self._observed.load_state_dict(state)
-
-    def _networks(self) -> dict[str, nn.Module]:
-        averages = {"average": self._generator.average} if self._generator.average is not None else {}
-        return {name: player.net for name, player in self._players.items()} | averages
 
     def _real_batch(self) -> tuple[Tensor, ...]:
         """Return a batch of real samples in the terms' memory format and, in a conditional run, their labels."""

@@ -69,7 +69,7 @@ def floor(
 _CACHE: Cache[dict[str, float]] = Cache(
     "the floor of a protocol",
     "json",
-    lambda path: {str(name): float(value) for name, value in json.loads(path.read_text()).items()},
+    lambda path: {str(name): float(value) for name, value in json.loads(path.read_text(encoding="utf-8")).items()},
     lambda file, values: file.write(json.dumps(values).encode()),
 )
 

@@ -98,6 +98,10 @@ class CriticTraining:
         """Return spectra and, in the plane, the surfaces of the critic and of the optimal potential."""
         return spectrum_arrays(self._spectra) | self._evaluator.arrays(self.critic)
 
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the critic."""
+        return {"critic": self.critic}
+
     def state_dict(self) -> dict[str, Any]:
         """Return critic, optimiser, losses, random streams, observed scalars, and what the last evaluation kept."""
         return {

@@ -1,7 +1,9 @@
 """Folders that links, pipes, odd names and other kinds of files are in: each picture counts once, nothing is silent."""
 
 import os
+import runpy
 import stat
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import torch
 from PIL import Image
 from published_files import write_pictures
 
+from lipschitz.datasets.images import decode
 from lipschitz.datasets.images.decode import LazyImages, fingerprint_of, open_image
 from lipschitz.datasets.images.folder import Folder
 from lipschitz.datasets.images.listing import Listing, left_out, list_images
@@ -143,6 +146,13 @@ def test_what_is_no_picture_is_refused_in_a_line_instead_of_read(tmp_path, pictu
     data = load(tmp_path, skip_broken=True)
     assert sum(data.sizes.values()) == 9
     assert data.warnings == (f"{pictures}: skipped 1 of 10 images that cannot be used; first: {pictures}/a/x.png",)
+
+
+def test_a_warning_of_a_decompression_bomb_is_an_error_of_the_process():
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        runpy.run_path(decode.__file__)
+        assert ("error", None, Image.DecompressionBombWarning, None, 0) in warnings.filters
 
 
 def test_names_that_are_not_utf8_or_hold_control_characters_are_escaped(tmp_path, pictures):

@@ -104,8 +104,8 @@ WRONG = {
     "a misspelt key": ("seeds:", "sedes:", 6, ["unknown key 'sedes'", "did you mean 'seeds'?"]),
     "a misspelt key of training": ("steps: 120", "stepz: 120", 7, ["training", "unknown key 'stepz'"]),
     "a misspelt hyperparameter": ("[none,", "[{weight_clipping: {C: 0.1}},", 5, ["weight_clipping.C", "allowed: biases, c"]),
-    "a wrong hyperparameter": ("[none,", "[{weight_clipping: {c: -1}},", 5, ["weight_clipping.c", "greater than 0", "-1"]),
-    "negative steps": ("steps: 120", "steps: -5", 7, ["training.steps", "greater than 0", "-5"]),
+    "a wrong hyperparameter": ("[none,", "[{weight_clipping: {c: -1}},", 5, ["weight_clipping.c", "greater than or equal to", "-1"]),
+    "negative steps": ("steps: 120", "steps: -5", 7, ["training.steps", "greater than or equal to", "-5"]),
     "a string for a number": ("steps: 120", "steps: many", 7, ["training.steps", "'many'"]),
     "a quoted number": ("steps: 120", "steps: '120'", 7, ["training.steps", "'120'"]),
     "duplicate seeds": ("[0, 1]", "[0, 1, 0]", 6, ["seeds", "0 is listed twice"]),
@@ -149,7 +149,9 @@ def test_wrong_input_is_one_line_that_says_where(tmp_path: Path, case: str) -> N
 
 def test_an_error_in_a_part_names_its_line(tmp_path: Path) -> None:
     path = write(tmp_path, SMALL + "    parts:\n      - seeds: [0]\n      - training: {steps: 0}\n")
-    with pytest.raises(InputError, match=r"small.yaml:11: parts\[1\].training.steps: .* greater than 0, found 0"):
+    with pytest.raises(
+        InputError, match=r"small.yaml:11: parts\[1\].training.steps: .* greater than or equal to 1, found 0"
+    ):
         load_sweep(path)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from command_line import lipschitz
 from in_process_engine import InProcess
 from sweeps import ONE_CPU, SMALL, ProgressLog, outcome, write
@@ -24,6 +23,7 @@ from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.local import Local
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.store import SweepFolder
+from lipschitz.training import checkpoint
 from lipschitz.training.iterations import Uncapturable
 
 ENGINE = Path(__file__).parents[2] / "support" / "in_process_engine.py"
@@ -93,7 +93,7 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_a_run_continues_in_process(tmp_pa
         InProcess().run(stopped, ONE_CPU, Interrupting())
     assert signal.getsignal(signal.SIGINT) is handler
     assert [job.folder.status() for job in stopped] == ["waiting", "waiting"]
-    assert torch.load(stopped[0].folder.checkpoint, weights_only=True)["step"] == 50
+    assert checkpoint.read(stopped[0].folder.checkpoint)["step"] == 50
     InProcess().run(stopped, ONE_CPU, ProgressLog())
     InProcess().run(undisturbed, ONE_CPU, ProgressLog())
     assert [outcome(job) for job in stopped] == [outcome(job) for job in undisturbed]
@@ -133,7 +133,7 @@ class StepAtCheckpoint(ProgressLog):
         self.saved: dict[int, int] = {}
 
     def stepped(self, job: Job, step: int) -> None:
-        self.saved[step] = torch.load(job.folder.checkpoint, weights_only=True)["step"]
+        self.saved[step] = checkpoint.read(job.folder.checkpoint)["step"]
 
 
 @pytest.mark.parametrize(("seconds", "saved"), [(None, 0), (0.0, 50)])
@@ -148,11 +148,12 @@ def test_every_option_of_the_site_reaches_it(tmp_path: Path, monkeypatch: pytest
     requests = []
     monkeypatch.setattr(sweep_command, "show_plan", lambda request, console: requests.append(request))
     options = "--device cpu --workers 3 --data-root d --inception-weights w.pth --pack 2 --checkpoint-seconds 7"
+    options += " --keep-checkpoints"
     path = write(tmp_path)
     lipschitz("sweep", path, "--dry-run", *options.split(), "--engine", "mine.py:Mine", cwd=tmp_path)
     lipschitz("sweep", path, "--dry-run", "--device", "cpu", "--workers", 1, cwd=tmp_path)
     assert [request.site for request in requests] == [
-        Site(("cpu",) * 3, Path("d"), Path("w.pth"), 2, 7.0, "mine.py:Mine"),
+        Site(("cpu",) * 3, Path("d"), Path("w.pth"), 2, 7.0, "mine.py:Mine", keep_checkpoints=True),
         ONE_CPU,
     ]
 

@@ -121,7 +121,7 @@ class Squared(nn.Module):
 
 
 def test_the_floor_is_what_the_metrics_say_of_the_optimal_potential() -> None:
-    facts = transport().facts()
+    facts, content = transport().facts(), f"SHA-256 {FUNNELS.hash[:12]}"
     assert set(facts["floor"]) == set(facts["protocols"]) == set(METRICS)
     assert facts["floor"]["cosine"] == pytest.approx(1, abs=1e-2)
     assert facts["floor"]["l2"] == pytest.approx(0, abs=1e-2)
@@ -130,10 +130,11 @@ def test_the_floor_is_what_the_metrics_say_of_the_optimal_potential() -> None:
     assert facts["protocols"]["w1_error"] == {
         "samples": 128,
         "of": "the optimal plan",
+        "data": content,
         "w1": pytest.approx(FUNNELS.w1, rel=1e-5),
         "w1_standard_error": pytest.approx(FUNNELS.w1_error, rel=1e-5),
     }
-    assert facts["protocols"]["cosine"] == {"samples": 128, "of": "the optimal plan"}
+    assert facts["protocols"]["cosine"] == {"samples": 128, "of": "the optimal plan", "data": content}
 
 
 def test_as_published_the_optimal_gradient_is_zero_where_float32_loses_the_distance() -> None:

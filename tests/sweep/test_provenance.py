@@ -1,0 +1,47 @@
+import platform
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from in_process_engine import InProcess
+from sweeps import ONE_CPU, SMALL, ProgressLog, write
+
+from lipschitz.sweep.definition.sweep_file import load_sweep
+from lipschitz.sweep.engine.job import unfinished_jobs
+from lipschitz.sweep.provenance import kernels, kernels_changed, provenance
+from lipschitz.sweep.store import SweepFolder
+
+
+def test_the_kernels_of_the_processor_and_the_system_are_recorded() -> None:
+    found = provenance(["cpu"], 1, {})
+    assert found["os"] == platform.platform()
+    assert found["kernels"] == kernels()
+    assert kernels()["capability"] == torch.backends.cpu.get_cpu_capability()
+    assert kernels()["blas"] is None or kernels()["blas"].isalnum()
+
+
+def test_only_other_kernels_are_a_change() -> None:
+    avx2, avx512 = ({"kernels": {"capability": name}} for name in ("AVX2", "AVX512"))
+    assert kernels_changed([], avx2) is None
+    assert kernels_changed([avx512, avx2], avx2) is None
+    assert kernels_changed([{}], avx2) is None, "of an earlier version"
+    changed = "trained with kernels capability AVX2 so far, and from here with capability AVX512"
+    assert kernels_changed([avx2], avx512) == changed
+
+
+def test_a_run_that_is_resumed_with_other_kernels_warns(tmp_path: Path) -> None:
+    one = SMALL.replace("[0, 1]", "[0]").replace("[none, spectral_normalization]", "[none]")
+    plan = load_sweep(write(tmp_path, one), None, tmp_path / "out")
+    (job,) = unfinished_jobs(plan, SweepFolder(plan.folder), ONE_CPU, {"kernels": {"capability": "AVX2"}})
+    log = ProgressLog()
+    InProcess().run([job], ONE_CPU, log)
+    assert log.warnings == []
+    job.folder.path.joinpath("result.json").unlink()
+    kept = replace(job, site=replace(ONE_CPU, keep_checkpoints=True))
+    InProcess().run([kept], kept.site, log)
+    assert "kernels" not in " ".join(log.warnings), "the run began anew"
+    log.lines.clear()
+    job.folder.path.joinpath("result.json").unlink()
+    InProcess().run([replace(job, provenance={"kernels": {"capability": "AVX512"}})], ONE_CPU, log)
+    (warning,) = log.warnings
+    assert "trained with kernels capability AVX2 so far, and from here with capability AVX512" in warning
