@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lipschitz.files import write_atomically, write_json, write_text
-from lipschitz.sweep.store import RunFolder
+from lipschitz.sweep.run_folder import RunFolder
 
 
 def test_the_content_is_flushed_to_disk_before_it_replaces_the_old_file(

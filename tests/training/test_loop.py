@@ -11,7 +11,7 @@ import pytest
 import torch
 from counter_task import Counter
 
-from lipschitz.sweep.store import RunFolder
+from lipschitz.sweep.run_folder import RunFolder
 from lipschitz.training import checkpoint
 from lipschitz.training.journal import json_values
 from lipschitz.training.loop import SLICE, Trainer
