@@ -92,7 +92,6 @@ def infinite_where_zero(norms: Tensor) -> Tensor:
 def _normalise(out: Sequence[Tensor], tensors: list[Tensor]) -> list[Tensor]:
     """Write each tensor that is not zero, divided by its norm, to ``out``; return the norms."""
     out, norms = list(out), list(torch._foreach_norm(tensors))
-    # Not read on the host, on no device: a graph could not capture it.
     kept = (torch.stack(norms) == 0).to(norms[0].dtype)
     torch._foreach_clamp_min_(norms, EPSILON)
     torch._foreach_div_(tensors, norms)
