@@ -147,7 +147,10 @@ def _become(cwd: Path, outputs: Path) -> None:
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         file = os.open(outputs / name, os.O_WRONLY | os.O_APPEND)
         os.dup2(file, descriptor)
-    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+    sys.stdout, sys.stderr = (
+        open(descriptor, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+        for descriptor in (1, 2)
+    )
     os.chdir(cwd)
     # Workers import the main module of their parent.
     sys.modules["__main__"] = importlib.import_module("lipschitz.__main__")

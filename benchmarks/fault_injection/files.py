@@ -69,7 +69,7 @@ def foreign(trial: Trial, path: Path) -> None:
     """Put something else in its place: noise, text, JSON of another kind, a pickle of another kind, or NumPy's."""
     options: list[Callable[[], object]] = [
         lambda: path.write_bytes(trial.rng.randbytes(trial.rng.randrange(1, 2000))),
-        lambda: path.write_text("not what is expected\n"),
+        lambda: path.write_text("not what is expected\n", encoding="utf-8"),
         lambda: path.write_bytes(trial.rng.choice(FOREIGN_JSON)),
     ]
     if path.suffix == ".pt":
