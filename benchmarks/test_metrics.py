@@ -12,7 +12,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from lipschitz.metrics.frechet import frechet_of_moments, moments
-from lipschitz.metrics.inner_products import add_inner_products
+from lipschitz.metrics.inner_products import add_inner_products, centred
 from lipschitz.metrics.mmd import KernelSums
 from lipschitz.metrics.precision_recall import NeighbourBalls
 
@@ -38,9 +38,10 @@ def pairs(features: Features) -> tuple[float, float]:
     fake, real = features
     size = min(1000, SAMPLES)
     rng = np.random.default_rng(0)
-    sums = KernelSums(len(fake), len(real), DIMENSIONS, subsets=100, size=size, rng=rng)
-    balls = NeighbourBalls(fake, real, k=5)
-    add_inner_products(fake, real, [sums, balls])
+    samples = centred(fake, real)
+    sums = KernelSums(samples, subsets=100, size=size, rng=rng)
+    balls = NeighbourBalls(samples, k=5)
+    add_inner_products(samples, [sums, balls])
     return sums.kid().mean, balls.result().coverage
 
 

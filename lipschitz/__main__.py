@@ -1,6 +1,15 @@
-"""Run the command ``lipschitz`` as ``python -m lipschitz``."""
+"""Run the command ``lipschitz``, also as ``python -m lipschitz``; a signal during its imports is one line."""
 
-from lipschitz.cli import main
+from lipschitz.signals import stopping_at_once
+
+
+def main() -> None:
+    """Run the command line."""
+    with stopping_at_once():
+        from lipschitz import cli
+
+        cli.main()
+
 
 if __name__ == "__main__":
     main()

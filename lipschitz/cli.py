@@ -1,23 +1,41 @@
 """The command line: the subcommands and their options. What a subcommand does is in the module of its name."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from lipschitz.errors import InputError, printable
 from lipschitz.files import full_disk
+from lipschitz.signals import Stopped, stopping_at_once, stopping_cleanly
 from lipschitz.terminal import Terminal, replace_what_cannot_be_shown
 
-FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
-"""Exit codes, besides 0: a run failed, a file is damaged, the disk is full; the input was wrong; stopped by Ctrl-C."""
+FAILED, WRONG_INPUT = 1, 2
+"""Exit codes, besides 0: a run failed, a file is damaged, the disk is full; the input was wrong. A stop by a signal is
+128 + its number: 130 for Ctrl-C, 143 for SIGTERM."""
 # typer has no public name for it; the module that it is in depends on typer's version.
 UsageError: Any = typer.BadParameter.__base__
 """A wrong option, argument or subcommand."""
 
+
+class Commands(TyperGroup):
+    """The subcommands. One that is stopped by a signal says so in one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the subcommand."""
+        try:
+            return super().invoke(ctx)
+        except Stopped as stop:
+            print(f"stopped by {stop}", file=sys.stderr)
+            raise typer.Exit(stop.code) from None
+
+
 app = typer.Typer(
+    cls=Commands,
     help="A measured comparison of Lipschitz constraints: one backbone, one change at a time.",
     no_args_is_help=True,
     add_completion=False,
@@ -62,6 +80,12 @@ def sweep(
         bool,
         typer.Option("--keep-checkpoints", help="Keep the checkpoints of finished runs, besides networks.pt."),
     ] = False,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            min=1, help="Seconds without progress (steps or an evaluation) after which a run is ended, and failed."
+        ),
+    ] = 3600,
     engine: Annotated[
         str,
         typer.Option(help="What runs the workers (`lipschitz list engines`), or path/to/file.py:ClassName."),
@@ -98,24 +122,28 @@ def sweep(
         keep_checkpoints=keep_checkpoints,
         engine=engine,
         observers=tuple(default_config(OBSERVERS, name, "--observer") for name in observer or []),
+        timeout=timeout,
     )
     request = command.Request(file, site, out, limit_steps)
     if dry_run:
         command.show_plan(request, console)
         return
-    try:
-        plan, failed = command.run_sweep(request, console, force=force)
-    except KeyboardInterrupt:
-        console.print("\nstopped: every run has a checkpoint. Run the same command again to continue.", soft_wrap=True)
-        raise typer.Exit(INTERRUPTED) from None
-    except DiskFull as full:
-        again = "every run that began has a checkpoint; make space and run the same command again to continue"
-        print(f"error: {printable(str(full))}; {again}", file=sys.stderr)
-        raise typer.Exit(FAILED) from None
-    if then_report and len(failed) < len(plan.runs):
-        from lipschitz.commands.report import write_report
+    with stopping_cleanly():
+        try:
+            plan, failed = command.run_sweep(request, console, force=force)
+        except KeyboardInterrupt as stop:
+            name, code = (str(stop), stop.code) if isinstance(stop, Stopped) else ("Ctrl-C", 128 + signal.SIGINT)
+            again = "every run that began has a checkpoint. Run the same command again to continue."
+            console.print(f"\nstopped by {name}: {again}", soft_wrap=True)
+            raise typer.Exit(code) from None
+        except DiskFull as full:
+            again = "every run that began has a checkpoint; make space and run the same command again to continue"
+            print(f"error: {printable(str(full))}; {again}", file=sys.stderr)
+            raise typer.Exit(FAILED) from None
+        if then_report and len(failed) < len(plan.runs):
+            from lipschitz.commands.report import write_report
 
-        write_report(plan.folder, console)
+            write_report(plan.folder, console)
     if failed:
         raise typer.Exit(FAILED)
 
@@ -151,7 +179,8 @@ def report(
     """Write the tables, plots and page of a sweep's results."""
     from lipschitz.commands.report import write_report
 
-    write_report(folder, console, all_figures=all_figures, beside=beside, reach=reach or [], plot_files=plot or [])
+    with stopping_cleanly():
+        write_report(folder, console, all_figures=all_figures, beside=beside, reach=reach or [], plot_files=plot or [])
 
 
 @app.command()
@@ -198,7 +227,8 @@ def data(
     if name is None:
         command.show_data(data_root, console)
     else:
-        command.download_data(name, data_root, console)
+        with stopping_cleanly():
+            command.download_data(name, data_root, console)
 
 
 @app.command("list")
@@ -228,8 +258,13 @@ def schema(
 
 
 def main() -> None:
-    """Run the command line; exit codes are 0, `FAILED`, `WRONG_INPUT` and `INTERRUPTED`."""
+    """Run the command line; exit codes are 0, `FAILED`, `WRONG_INPUT`, and 128 + the number of a signal."""
     replace_what_cannot_be_shown()
+    with stopping_at_once():
+        _main()
+
+
+def _main() -> None:
     try:
         # Without arguments typer prints the help, as an error.
         code = app(standalone_mode=len(sys.argv) == 1)

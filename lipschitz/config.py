@@ -48,6 +48,12 @@ class Config(BaseModel):
     named: ClassVar[str] = ""
     """Name of the class, where its module defines several."""
 
+    shares_process: ClassVar[bool] = False
+    """Whether runs with a class from outside the package may share a process with other runs, as they do on a GPU.
+
+    Its code must then change nothing global, such as torch's default dtype, and must never end the process.
+    """
+
     @classmethod
     def name(cls) -> str:
         """Return the name by which a sweep file calls this class: that of its module, or the one in ``named``."""

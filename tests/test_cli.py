@@ -20,6 +20,7 @@ from sweeps import SMALL, write
 from lipschitz.commands.list import LISTINGS
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.store import SweepFolder
+from lipschitz.training import checkpoint
 
 
 def command(*arguments: object) -> list[str]:
@@ -105,7 +106,10 @@ def test_kill_9_in_the_middle_loses_nothing(undisturbed: Path, tmp_path: Path) -
     assert outcomes(folder) == expected
 
 
-def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(undisturbed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_cleanly_and_says_how_to_go_on(
+    undisturbed: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     path = write(tmp_path)
     process = subprocess.Popen(
         command("sweep", path, "--workers", 1), cwd=tmp_path, start_new_session=True, stdout=subprocess.PIPE, text=True
@@ -113,11 +117,17 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(undisturbed: Path, tmp_path:
     folder = tmp_path / "results" / "small"
     while is_running(process) and not list(folder.glob("runs/*/records.jsonl")):
         pass
-    # As a terminal does it: to every process of the group.
-    os.killpg(process.pid, signal.SIGINT)
+    # As a terminal does it, or `timeout`: to every process of the group.
+    os.killpg(process.pid, number)
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Run the same command again to continue" in out
+    assert process.returncode == 128 + number
+    assert f"stopped by {number.name}: every run that began has a checkpoint. Run the same command again to" in out
+    (begun,) = {
+        path.parent for path in folder.glob("runs/*/records.jsonl") if not (path.parent / "result.json").exists()
+    }
+    step = json.loads((begun / "heartbeat.json").read_text())["step"]
+    assert checkpoint.read(begun / "checkpoint.pt")["step"] == step
+    assert f"{begun.name}  interrupted, step {step} of 120" in lipschitz("status", folder, cwd=tmp_path).stdout
     assert swept(path).returncode == 0
     assert outcomes(folder) == outcomes(undisturbed)
 
@@ -189,9 +199,11 @@ def test_a_dry_run_lists_the_runs_and_writes_nothing(tmp_path: Path) -> None:
 
 def test_one_of_a_thing_is_singular(tmp_path: Path) -> None:
     path = write(tmp_path, SMALL.replace("[none, spectral_normalization]", "[none]").replace("[0, 1]", "[0]"))
+    path.write_text(path.read_text().replace("batch_size: 8", "batch_size: 8, ema: 0.999"))
     done = lipschitz("sweep", path, "--dry-run", "--workers", 1, cwd=tmp_path)
     assert "1 run of 1 configuration, 120 steps" in done.stdout
     assert "1 unfinished run on 1 worker: " in done.stdout
+    assert done.stdout.count("warning: training.ema 0.999 over 120 steps: the average still holds 89%") == 1
 
 
 MISTAKES = {

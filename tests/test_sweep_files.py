@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from lipschitz.commands import sweep as sweeping
 from lipschitz.features import reference_classifier
 from lipschitz.report.write import report
+from lipschitz.sweep import inputs
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.tasks.generation import inception_quality
 
@@ -84,7 +85,9 @@ def test_a_sweep_runs_from_its_file_to_its_report(tmp_path, monkeypatch, name):
     train = reference_classifier.train
     monkeypatch.setattr(reference_classifier, "train", lambda data, recipe: train(data, replace(recipe, steps=2)))
     monkeypatch.setattr(sweeping, "check_weights", lambda plan, given: None)
-    monkeypatch.setattr(inception_quality, "weights_file", lambda given: given)
+    monkeypatch.setattr(inputs, "read_weights", lambda path: (b"", "e" * 64))
+    for module in (inputs, inception_quality):
+        monkeypatch.setattr(module, "weights_file", lambda given: given)
     monkeypatch.setattr(inception_quality, "load_inception", lambda path, device: network())
     yaml = YAML(typ="safe", pure=True)
     path = tmp_path / f"{name}.yaml"

@@ -1,14 +1,20 @@
 """``lipschitz status``: print how every run of a sweep is: finished, running, failed, diverged, damaged or waiting."""
 
+import time
 from collections import Counter
 from pathlib import Path
 
 from lipschitz.errors import printable
-from lipschitz.sweep.store import RunFolder, Status, SweepFolder
+from lipschitz.sweep.store import OVER, RunFolder, Status, SweepFolder
+
+SILENT_SECONDS = 60.0
+"""Age of a running run's last heartbeat above which it is shown."""
 
 
 def show_status(folder: Path) -> None:
-    """Print a line per run, with the file of its error or what is damaged, then the number of runs by status.
+    """Print a line per run, with the step it has reached, the file of its error or what is damaged; count by status.
+
+    A run that waits although it has begun was interrupted.
 
     Raises:
         InputError: there is no sweep in the folder.
@@ -19,9 +25,20 @@ def show_status(folder: Path) -> None:
         run = sweep.run(run_id)
         status = run.status()
         counts[status] += 1
-        print(printable(f"{status:9}{run_id}{_reason(run, status)}"))
+        print(printable(f"{status:9}{run_id}{_reached(run, status)}{_reason(run, status)}"))
     runs = counts.total()
     print(f"{runs} run{'' if runs == 1 else 's'}: " + ", ".join(f"{n} {status}" for status, n in counts.most_common()))
+
+
+def _reached(run: RunFolder, status: Status) -> str:
+    """Return how far a run that is not over has come, as far as its heartbeat tells."""
+    beat = run.heartbeat.read()
+    if status in OVER or beat is None:
+        return ""
+    silent = time.time() - beat.time
+    since = f", no sign of life for {silent / 60:.0f} min" if status == "running" and silent > SILENT_SECONDS else ""
+    interrupted = "interrupted, " if status == "waiting" else ""
+    return f"  {interrupted}step {beat.step} of {beat.steps}{since}"
 
 
 def _reason(run: RunFolder, status: Status) -> str:

@@ -21,7 +21,9 @@ from lipschitz.sweep.inputs import claim_inputs
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.store import OVER, SweepFolder
 from lipschitz.sweep.timing.estimate import estimate_training_seconds, training_seconds, with_packs
+from lipschitz.sweep.timing.timing_files import iteration_ms
 from lipschitz.sweep.timing.timing_pass import groups_to_time, time_configurations
+from lipschitz.tasks.averaging import average_warnings
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,10 @@ def _time_and_train(jobs: Sequence[Job], plan: Sweep, folder: SweepFolder, engin
         with display(console, "timings") as bars:
             time_configurations(groups, engine, TimingDisplay(bars, groups))
     jobs = with_packs(jobs)
+    # Only now are budgets in seconds known as steps.
+    timed = [(job.run.training, job.timing) for job in jobs if job.run.training.seconds]
+    for line in average_warnings((one.ema, one.steps_at(iteration_ms(timing))) for one, timing in timed if timing):
+        warn(console, line)
     _print_estimate(training_seconds(jobs, folder.timings()), len(jobs), site, console)
     with display(console, "steps") as bars:
         engine.run(jobs, site, RunsDisplay(console, bars, jobs, len(plan.runs)))
@@ -180,6 +186,8 @@ def _print_plan(plan: Sweep, console: Console) -> None:
         console.print(printable(choice.described()), soft_wrap=True)
     if plan.waiting:
         console.print(f"and {_counted(plan.waiting, 'run')} whose settings are chosen once these are finished")
+    for line in average_warnings((run.training.ema, run.training.steps or 0) for run in plan.runs):
+        warn(console, line)
 
 
 def _print_estimate(seconds: float | None, runs: int, site: Site, console: Console) -> None:

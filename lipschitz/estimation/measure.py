@@ -67,8 +67,8 @@ def measure(
         tolerance: relative, of each layer's ``operator``.
 
     Raises:
-        ValueError: the network does not take such samples or does not return one output for each of them, or a
-            parameter or buffer is not finite.
+        ValueError: the network does not take such samples, does not return one finite output for each of them that can
+            be differentiated, or has a weight without a value: not finite, empty, not real, or not initialised.
     """
     rng = stream(seed, "measure")
     if points is None:
@@ -116,6 +116,8 @@ def bound_ratio(lower: float, upper: float) -> float:
 
 def _check(net: nn.Module, shape: tuple[int, ...], points: Tensor) -> None:
     """Raise ValueError unless ``net`` returns one output for each sample; the error names the first layer."""
+    if 0 in (shape or (0,)):
+        raise ValueError(f"expected the shape of a sample, one or more positive sizes, got {shape}")
     if not len(points) or points.shape[1:] != shape:
         sizes = ", ".join(map(str, shape))
         raise ValueError(f"expected points of shape (n, {sizes}) with n > 0, got {tuple(points.shape)}")
@@ -130,6 +132,11 @@ def _check(net: nn.Module, shape: tuple[int, ...], points: Tensor) -> None:
         raise ValueError(f"expected the network to return one tensor, got {type(outputs).__name__}")
     if outputs.dim() == 0 or len(outputs) != 2:
         raise ValueError(f"expected the network to return (2, ...) for two samples, got {tuple(outputs.shape)}")
+    if not outputs.dtype.is_floating_point or not outputs.numel():
+        kind = str(outputs.dtype).removeprefix("torch.")
+        raise ValueError(f"expected the network to return real numbers, got {kind} of shape {tuple(outputs.shape)}")
+    if not torch.isfinite(outputs).all():
+        raise ValueError("the network returns NaN or infinity for the first of the points: it cannot be measured")
 
 
 def _class_name(layer: nn.Module) -> str:
@@ -141,6 +148,8 @@ def _mixes_samples(net: Network, points: Tensor) -> bool:
     with torch.enable_grad():
         two = torch.cat([points[:1], points[-1:]]).requires_grad_()
         output = net(two.clone())[:1]
+        if not output.requires_grad:
+            raise ValueError("the network's output cannot be differentiated by its input: it cannot be measured")
         (gradients,) = torch.autograd.grad(output.sum(), two, allow_unused=True, materialize_grads=True)
     with torch.no_grad():
         alone = net(points[:1].clone())

@@ -10,6 +10,7 @@ import traceback
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
+from importlib import import_module
 from importlib.metadata import EntryPoint
 from importlib.util import decode_source
 from pathlib import Path
@@ -85,10 +86,13 @@ class EntryPointOrigin:
         Raises:
             InputError: it cannot be imported, is no subclass of ``base`` or lacks a method.
         """
+        state = _global_state()
         try:
             kind = EntryPoint(self.name, self.value, self.group).load()
         except (Exception, SystemExit) as error:
             raise InputError(f"{self} cannot be imported: {_one_line(error)}") from None
+        if state is not None:
+            state.check(f"{self} when imported,")
         if not (isinstance(kind, type) and issubclass(kind, self.base) and kind is not self.base):
             raise InputError(f"{self} is not a subclass of {self.base.__name__}")
         if lacking := _lacking(kind):
@@ -141,10 +145,11 @@ def run_as_module(path: Path, content: bytes) -> ModuleType:
     """Run a file's content as a module that no other code can import; nothing is written next to the file.
 
     Raises:
-        InputError: the code raises; the message names the file and line.
+        InputError: the code raises, and the message names the file and line; or it changes a global setting.
     """
     module = ModuleType(f"lipschitz_outside_{sha256(bytes(path) + content).hexdigest()[:16]}")
     module.__file__ = str(path)
+    state = _global_state()
     # Annotations are resolved through the module of the class.
     sys.modules[module.__name__] = module
     try:
@@ -158,7 +163,15 @@ def run_as_module(path: Path, content: bytes) -> ModuleType:
         lines = [frame.lineno for frame in frames if frame.filename == str(path)]
         line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(path) else [None, *lines][-1]
         raise InputError(f"{path}{f':{line}' if line else ''}: cannot be executed: {_one_line(error)}") from None
+    if state is not None:
+        state.check(f"{path}: its code")
     return module
+
+
+def _global_state() -> Any:
+    """Return the global settings of this process, or None where torch is not imported, as in a report."""
+    # Imported by name: no module that a report needs may import torch.
+    return import_module("lipschitz.global_state").GlobalState() if "torch" in sys.modules else None
 
 
 def _lacking(kind: Any) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from lipschitz.datasets.images.torchvision_import import import_torchvision
+from lipschitz.datasets.regular_file import open_regular
 from lipschitz.errors import InputError
 from lipschitz.features.inception_weights import SHA256
 from lipschitz.tf32 import float32_products
@@ -123,7 +124,8 @@ def read_weights(path: Path) -> tuple[bytes, str]:
         InputError: the file cannot be read or is not the published one.
     """
     try:
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            content = file.read()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     found = hashlib.sha256(content).hexdigest()

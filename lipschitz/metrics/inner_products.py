@@ -1,7 +1,10 @@
-"""Inner products of all pairs of samples in blocks, computed once for several metrics such as KID and precision."""
+"""Inner products of all pairs of samples in blocks, computed once for several metrics such as KID and precision.
+
+Samples are centred first: far from zero the digits of their differences would be lost in those of the products.
+"""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import torch
 from numpy.typing import ArrayLike
@@ -12,6 +15,24 @@ from lipschitz.metrics.sample_arrays import Floats, as_two_samples
 SampleName = Literal["fake", "real"]
 ROWS = 512
 """Rows of a block: with 10,000 samples a block takes 40 MB, for any dimension."""
+
+
+class CentredSamples(NamedTuple):
+    """Two samples from which their common mean was subtracted."""
+
+    fake: Floats
+    """``(n, d)``."""
+    real: Floats
+    """``(m, d)``."""
+    center: Floats
+    """The mean of all samples that was subtracted, ``(d,)``."""
+
+
+def centred(fake: Floats, real: Floats) -> CentredSamples:
+    """Subtract from ``fake`` ``(n, d)`` and ``real`` ``(m, d)`` the mean of all their rows."""
+    total = len(fake) + len(real)
+    center = fake.mean(axis=0) * (len(fake) / total) + real.mean(axis=0) * (len(real) / total)
+    return CentredSamples(fake - center, real - center, center)
 
 
 class BlockMetric(Protocol):
@@ -30,12 +51,12 @@ B = TypeVar("B", bound=BlockMetric)
 class SharedInnerProducts:
     """One pass over the inner products of ``fake`` ``(n, d)`` and ``real`` ``(m, d)`` for all planned metrics.
 
-    A metric is named by a function and its arguments: ``make(fake, real, *arguments)`` returns the `BlockMetric`. What
-    is asked for again is not computed again.
+    A metric is named by a function and its arguments: ``make(samples, *arguments)`` returns the `BlockMetric` of
+    `CentredSamples`. What is asked for again is not computed again.
     """
 
     def __init__(self, fake: ArrayLike, real: ArrayLike) -> None:
-        self._fake, self._real = as_two_samples(fake, real)
+        self._samples = centred(*as_two_samples(fake, real))
         self._planned: dict[Hashable, BlockMetric] = {}
         self._done: dict[Hashable, Any] = {}
 
@@ -43,25 +64,25 @@ class SharedInnerProducts:
         """Include a metric in the next pass."""
         key = (make, *arguments)
         if key not in self._planned and key not in self._done:
-            self._planned[key] = make(self._fake, self._real, *arguments)
+            self._planned[key] = make(self._samples, *arguments)
 
     def result(self, make: Callable[..., B], *arguments: Hashable) -> B:
         """Return a metric after its pass. The first call makes the pass, for every metric that was planned."""
         self.plan(make, *arguments)
         if self._planned:
-            add_inner_products(self._fake, self._real, list(self._planned.values()))
+            add_inner_products(self._samples, list(self._planned.values()))
             self._done |= self._planned
             self._planned = {}
         found: B = self._done[(make, *arguments)]
         return found
 
 
-def add_inner_products(fake: Floats, real: Floats, metrics: Sequence[BlockMetric]) -> None:
-    """Give all inner products of ``fake`` ``(n, d)`` and ``real`` ``(m, d)`` to the metrics, block by block.
+def add_inner_products(centred: CentredSamples, metrics: Sequence[BlockMetric]) -> None:
+    """Give all inner products of two samples to the metrics, block by block.
 
     It takes O((n + m)² d) time. The memory does not grow with n m.
     """
-    samples: dict[SampleName, Tensor] = {"fake": torch.from_numpy(fake), "real": torch.from_numpy(real)}
+    samples: dict[SampleName, Tensor] = {"fake": torch.from_numpy(centred.fake), "real": torch.from_numpy(centred.real)}
     for name, sample in samples.items():
         for rows in _row_blocks(sample):
             products = sample[rows] @ sample[rows.start :].T

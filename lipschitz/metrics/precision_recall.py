@@ -7,7 +7,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from lipschitz.metrics.inner_products import SampleName, add_inner_products
+from lipschitz.metrics.inner_products import CentredSamples, SampleName, add_inner_products, centred
 from lipschitz.metrics.sample_arrays import Floats, as_two_samples
 
 
@@ -35,30 +35,31 @@ def precision_recall_density_coverage(fake: ArrayLike, real: ArrayLike, k: int) 
     Raises:
         ValueError: ``k`` below 1, ``k`` or fewer samples, dimensions differ, or a number is not finite.
     """
-    fake, real = as_two_samples(fake, real)
-    balls = NeighbourBalls(fake, real, k)
-    add_inner_products(fake, real, [balls])
+    samples = centred(*as_two_samples(fake, real))
+    balls = NeighbourBalls(samples, k)
+    add_inner_products(samples, [balls])
     return balls.result()
 
 
 class NeighbourBalls:
-    """The balls around ``fake`` ``(n, d)`` and ``real`` ``(m, d)``, and which points they hold; a `BlockMetric`.
+    """The balls around the points of both samples, and which points they hold; a `BlockMetric`.
 
     Errors are those of `precision_recall_density_coverage`.
     """
 
-    def __init__(self, fake: Floats, real: Floats, k: int) -> None:
+    def __init__(self, samples: CentredSamples, k: int) -> None:
+        fake, real, _ = samples
         if not 1 <= k < min(len(fake), len(real)):
             raise ValueError(
                 f"expected k >= 1 and more than k samples each, got k {k}, {len(fake)} and {len(real)} samples"
             )
-        samples: dict[SampleName, Floats] = {"fake": fake, "real": real}
+        by_name: dict[SampleName, Floats] = {"fake": fake, "real": real}
         self._k = k
-        self._norms = {name: torch.from_numpy(np.einsum("ij,ij->i", x, x)) for name, x in samples.items()}
+        self._norms = {name: torch.from_numpy(np.einsum("ij,ij->i", x, x)) for name, x in by_name.items()}
         # Rounding can change the squared distance of two equal points by this share of their squared norms.
         self._shrink = 1 - 4 * fake.shape[1] * np.finfo(np.float64).eps
         self._nearest = {
-            name: torch.full((len(x), k + 1), torch.inf, dtype=torch.float64) for name, x in samples.items()
+            name: torch.full((len(x), k + 1), torch.inf, dtype=torch.float64) for name, x in by_name.items()
         }
         self._held = torch.zeros(len(fake))
         self._recalled, self._covered = (torch.zeros(len(real), dtype=torch.bool) for _ in range(2))

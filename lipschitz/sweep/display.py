@@ -10,7 +10,7 @@ from rich.progress import Progress as Bars
 
 from lipschitz.errors import InputError, printable
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.timing.timing_pass import ROUNDS
+from lipschitz.sweep.timing.timing_pass import ROUNDS, batches
 
 
 class RunsDisplay:
@@ -75,7 +75,8 @@ class TimingDisplay:
     def __init__(self, bars: Bars, groups: Sequence[Sequence[Job]]) -> None:
         self._bars = bars
         on_cuda = sum(torch.device(job.device).type == "cuda" for group in groups for job in group)
-        self._bar = bars.add_task("timing each configuration alone", total=ROUNDS * len(groups) + on_cuda)
+        rounds = sum(len(batches(group)) for group in groups)
+        self._bar = bars.add_task("timing each configuration alone", total=ROUNDS * rounds + on_cuda)
 
     def started(self, job: Job) -> None:
         """Show nothing yet."""
@@ -91,7 +92,7 @@ class TimingDisplay:
         """Show nothing: what is timed is never given back."""
 
     def ended(self, job: Job) -> None:
-        """Count one more round of a group, or one more configuration whose packs were measured."""
+        """Count one more round of a batch, or one more configuration whose packs were measured."""
         self._bars.advance(self._bar)
 
 

@@ -29,7 +29,8 @@ def locked_folder(sweep: Sweep, *, force: bool) -> Iterator[SweepFolder]:
     try:
         if not is_free:
             raise InputError(
-                f"{folder.path}: another sweep is running in this folder; wait for it, or use another --out"
+                f"{folder.path}: another sweep is running in this folder ({folder.holder()}); wait for it, or use "
+                "another --out"
             )
         yield folder
     finally:

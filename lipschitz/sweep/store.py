@@ -17,6 +17,7 @@ from lipschitz.errors import InputError, first_line
 from lipschitz.files import (
     check_regular,
     lock,
+    lock_holder,
     read_bytes,
     read_json,
     remove_temporaries,
@@ -26,6 +27,7 @@ from lipschitz.files import (
     write_text,
 )
 from lipschitz.sweep.file_shapes import check_records, check_result, check_sweep
+from lipschitz.sweep.heartbeat import Heartbeat
 from lipschitz.sweep.timing.timing_files import Timings
 
 Status = Literal["finished", "diverged", "damaged", "failed", "running", "waiting"]
@@ -50,6 +52,7 @@ class RunFolder:
         self._records = path / "records.jsonl"
         self._result = path / "result.json"
         self._samples = path / "samples.npz"
+        self.heartbeat = Heartbeat(path / "heartbeat.json")
         self._lock = path / "lock"
 
     def definition(self) -> dict[str, Any]:
@@ -135,6 +138,7 @@ class RunFolder:
             hashes[self._samples.name] = hashlib.sha256(content.getbuffer()).hexdigest()
         write_json(self._result, sealed({**result, HASHES: hashes}, self._named(self._result)))
         self.error.unlink(missing_ok=True)
+        self.heartbeat.remove()
 
     def drop_checkpoints(self) -> None:
         """Remove the checkpoints, which nothing reads once the run is over."""
@@ -244,13 +248,18 @@ class RunFolder:
         return "failed" if self.error.exists() else "waiting"
 
     @contextmanager
-    def writing(self) -> Iterator[bool]:
-        """Make the folder and hold its lock for a block; waits for a process that holds it and is about to end."""
+    def writing(self, *, wait: bool = True) -> Iterator[bool]:
+        """Make the folder and hold its lock for a block, which without ``wait`` gets False where `holder` holds it."""
         self.path.mkdir(parents=True, exist_ok=True)
         sync_folder(self.path.parent)
-        with lock(self._lock, wait=True) as is_held:
-            remove_temporaries(self.path, is_locked=True)
+        with lock(self._lock, wait=wait, signed=True) as is_held:
+            if is_held:
+                remove_temporaries(self.path, is_locked=True)
             yield is_held
+
+    def holder(self) -> str:
+        """Return which process holds the lock of the folder, where it is locked."""
+        return lock_holder(self._lock)
 
     def is_locked(self) -> bool:
         """Say whether a process holds the lock of the folder."""
@@ -344,7 +353,11 @@ class SweepFolder:
 
     def writing(self) -> AbstractContextManager[bool]:
         """Hold the lock of the folder for a block, which gets False where another sweep holds it."""
-        return lock(self.path / "lock", wait=False)
+        return lock(self.path / "lock", wait=False, signed=True)
+
+    def holder(self) -> str:
+        """Return which process holds the lock of the folder, where it is locked."""
+        return lock_holder(self.path / "lock")
 
 
 def _read_json(path: Path, name: str) -> dict[str, Any]:

@@ -116,7 +116,8 @@ class Generator(Player):
 
     If the terms ask for it, it keeps an exponential moving average of its weights (Yazıcı et al. 2019,
     arXiv:1806.04498). After each update, average <- decay * average + (1 - decay) * weights, starting from the initial
-    weights. Buffers, such as running statistics and the state of constraints, are copied.
+    weights. Buffers, such as running statistics and the state of constraints, are copied. An evaluation gives the
+    average running statistics of its own.
     """
 
     def __init__(self, net: nn.Module, latent: int, terms: Terms) -> None:

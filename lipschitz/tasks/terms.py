@@ -38,7 +38,8 @@ class Training(Config):
     """Real samples per update, and as many generated ones."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of an exponential moving average of the generator's weights, or null for none. The average is evaluated
-    under names of its own, such as fid/sngan/ema. It does not affect training or the choice of a run's best step."""
+    under names of its own, such as fid/sngan/ema, with batch statistics estimated anew. It does not affect training or
+    the choice of a run's best step."""
     generator_batch_size: Samples | None = None
     """Generated samples per generator update; null for batch_size (SN-GAN's ResNets use twice as many)."""
     precision: Precision = "float32"

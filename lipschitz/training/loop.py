@@ -41,6 +41,7 @@ class Trainer:
         warn: called with one line for an observer that is dropped.
         checkpoint_seconds: longest time between two checkpoints.
         keep_checkpoints: whether the checkpoints of a run that is over stay, besides its networks.
+        before_end: called before the result is written; it may raise, and the run then has no result.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Trainer:
         warn: Callable[[str], object] = warnings.warn,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
         keep_checkpoints: bool = False,
+        before_end: Callable[[], object] = lambda: None,
     ) -> None:
         self.task = task
         self.steps = steps
@@ -66,6 +68,7 @@ class Trainer:
         self._files, self._journal = files, Journal(files, keep_checkpoints=keep_checkpoints)
         self._observers = list(observers)
         self._warn = warn
+        self._before_end = before_end
         self._evaluated_at = -1
         self._last: dict[str, JsonValue] = {}
         self._best: dict[str, Any] | None = None
@@ -200,6 +203,7 @@ class Trainer:
         return kept
 
     def _end(self, status: str, result: dict[str, Any]) -> None:
+        self._before_end()
         self._notify("on_end", {"status": status, "step": self.step, "seconds": self._seconds(), **result})
 
     def _seconds(self) -> float:

@@ -5,7 +5,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lipschitz.estimation.lower_bound.gradient_ascent import MIN_DISTANCE, PointPairs, ascend, lower_bound, separate
+from lipschitz.estimation.lower_bound.gradient_ascent import (
+    MIN_DISTANCE,
+    ROUNDING_MARGIN,
+    PointPairs,
+    ascend,
+    lower_bound,
+    separate,
+)
 from lipschitz.estimation.lower_bound.gradient_norms import gradient_norms, sample_norms
 
 
@@ -98,7 +105,23 @@ def test_it_draws_from_the_given_generator_only_and_is_reproducible() -> None:
 @pytest.mark.parametrize("n", [1, 2])
 def test_few_points_are_enough(n: int) -> None:
     found = lower_bound(lambda x: 3 * x[:, :1], torch.zeros(n, 2, dtype=torch.float64), rng(), pairs=3, steps=5)
-    assert found == pytest.approx(3, rel=1e-6)
+    assert found == 3 * (1 - ROUNDING_MARGIN)
+
+
+def test_points_at_the_origin_alone_are_left() -> None:
+    # At zero the gradient of the ramp is zero, and the points have no size that distances could be relative to.
+    def net(x: Tensor) -> Tensor:
+        assert torch.isfinite(x).all()
+        return 2 * x[:, :1].relu()
+
+    found = lower_bound(net, torch.zeros(3, 2, dtype=torch.float64), rng())
+    assert found == 2 * (1 - ROUNDING_MARGIN)
+
+
+def test_the_gradients_at_the_points_count_where_the_search_finds_less() -> None:
+    # Steepest at zero, and so wavy that no pair of points that the search tries is as steep.
+    found = lower_bound(lambda x: 5e-3 * (1e3 * x).sin(), torch.tensor([[0.0], [1.0]], dtype=torch.float64), rng())
+    assert found == 5 * (1 - ROUNDING_MARGIN)
 
 
 def test_a_constant_network_has_zero() -> None:

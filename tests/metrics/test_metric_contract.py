@@ -183,9 +183,9 @@ def test_all_that_is_made_of_inner_products_shares_one_pass(monkeypatch: pytest.
     passes = []
     one_pass = inner_products.add_inner_products
 
-    def counted(fake: Any, real: Any, metrics: Any) -> None:
+    def counted(samples: Any, metrics: Any) -> None:
         passes.append(len(metrics))
-        one_pass(fake, real, metrics)
+        one_pass(samples, metrics)
 
     monkeypatch.setattr(inner_products, "add_inner_products", counted)
     metrics = METRICS.judging("inception", CONTEXTS["inception"])

@@ -56,6 +56,13 @@ class ProgressLog:
         self.lines.append(f"ended {job.run.seed}")
 
 
+class Interrupted(ProgressLog):
+    """Interrupts the sweep as soon as a run comes back from a worker that has stopped."""
+
+    def returned(self, job: Job) -> None:
+        raise KeyboardInterrupt
+
+
 def outcome(job: Job) -> tuple[dict[str, Any], list[tuple[int, str, float]]]:
     """What was measured, without what a clock says."""
     result = job.folder.result()
@@ -65,13 +72,16 @@ def outcome(job: Job) -> tuple[dict[str, Any], list[tuple[int, str, float]]]:
 
 
 class Stopped:
-    """A worker's channel, which asks the worker to stop once it has said that it reached a step."""
+    """A worker's channel, which sends the worker a signal once it has said that it reached a step (of a seed)."""
 
-    def __init__(self, channel: Connection, step: int = 20) -> None:
-        self.step = step
+    def __init__(
+        self, channel: Connection, step: int = 20, number: signal.Signals = signal.SIGTERM, seed: int | None = None
+    ) -> None:
+        self.step, self.number = step, number
+        self._run = "" if seed is None else f"-s{seed}-"
         self.poll, self.recv, self._send = channel.poll, channel.recv, channel.send
 
     def send(self, message: tuple[Any, ...]) -> None:
         self._send(message)
-        if message[0] == "step" and message[-1] == self.step:
-            os.kill(os.getpid(), signal.SIGTERM)
+        if message[0] == "step" and message[-1] == self.step and self._run in message[1]:
+            os.kill(os.getpid(), self.number)

@@ -1,6 +1,9 @@
 import fcntl
+import os
 import random
+import time
 from pathlib import Path
+from socket import gethostname
 
 import numpy as np
 import pytest
@@ -74,6 +77,34 @@ def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
         assert not second
     with lock(tmp_path / "lock", wait=False) as third:
         assert third
+
+
+def test_a_lock_says_who_holds_it(folder: RunFolder) -> None:
+    with folder.writing() as first, folder.writing(wait=False) as second:
+        assert (first, second) == (True, False)
+        assert folder.holder() == f"process {os.getpid()} on {gethostname()}"
+    (folder.path / "lock").write_bytes(b"\xff\x1b[31m")
+    assert folder.holder() == "another process", "of an earlier version, or damaged"
+
+
+def test_a_heartbeat_is_removed_with_the_result(folder: RunFolder) -> None:
+    assert folder.heartbeat.read() is None
+    folder.heartbeat.write(50, 120)
+    assert folder.heartbeat.read() == (50, 120, pytest.approx(time.time(), abs=3600))
+    folder.finish({"status": "finished"}, {})
+    assert not (folder.path / "heartbeat.json").exists()
+
+
+@pytest.mark.parametrize("torn", ["", '{"step": 5', "[]", '{"step": "x", "steps": 1, "time": 0}', '{"step": 1e999}'])
+def test_a_torn_heartbeat_is_none(folder: RunFolder, torn: str) -> None:
+    (folder.path / "heartbeat.json").write_text(torn)
+    assert folder.heartbeat.read() is None
+
+
+def test_a_heartbeat_that_cannot_be_written_costs_nothing(folder: RunFolder) -> None:
+    (folder.path / "heartbeat.json").mkdir()
+    folder.heartbeat.write(1, 2)
+    assert folder.heartbeat.read() is None
 
 
 def test_a_run_waits_for_its_lock_and_a_sweep_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

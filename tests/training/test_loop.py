@@ -52,6 +52,15 @@ def test_last_is_the_final_state_and_best_is_measured_afresh(folder: RunFolder) 
     assert samples["samples"] == 200, "the arrays show the last networks, not the best"
 
 
+def test_a_run_that_may_not_end_has_no_result(folder: RunFolder) -> None:
+    def refuse() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        list(Trainer(Counter(), folder, steps=60, every=60, before_end=refuse).run())
+    assert folder.result() is None
+
+
 def test_a_task_keeps_what_the_next_evaluation_needs_after_each_scheduled_one(folder: RunFolder) -> None:
     task, kept = Counter(), []
     task.keep_for_next_evaluation = lambda: kept.append((int(task.value), task.draws[-1]))  # type: ignore[method-assign]

@@ -18,6 +18,7 @@ from lipschitz.report.reading.printable_text import printable_json
 from lipschitz.report.reading.runs import Runs, facts_of, outcomes_of, read_runs, records_of
 from lipschitz.report.reading.tuning import choices_of, mark_chosen
 from lipschitz.sweep.store import SweepFolder
+from lipschitz.tasks.averaging import average_warnings
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ def load(path: Path) -> Results:
     refuse_mixed_inputs(path, [*reported.rows, *tuning.rows])
     mark_chosen(reported.rows, chosen)
     mark_chosen(tuning.rows, [])
+    warnings += average_warnings((row["definition"]["training"].get("ema"), row["steps"]) for row in reported.rows)
     warnings += _mixed_origins(row["origins"] for row in [*reported.rows, *tuning.rows])
     shared: dict[str, Any] = {
         "folder": folder,

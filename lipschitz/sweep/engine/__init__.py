@@ -1,6 +1,7 @@
 """Engines: how the runs of a sweep are dispatched to workers and trained.
 
-- base: `Engine`, `ENGINES`, `Progress`. local: worker processes, the queue of their jobs, requeueing of lost jobs.
+- base: `Engine`, `ENGINES`, `Progress`. local: worker processes on this machine.
+- dispatcher: the queue of their jobs, requeueing of lost jobs, time-outs. worker_process: a worker as it sees it.
 - site: where and how runs are made, `--device` and `--workers`. job: a run on a site.
-- worker: trains runs in turn. process: sets up its process. in_process: trains a run in the calling process.
+- worker: trains runs in turn. active_run: one of them. process: sets up its process. in_process: trains a run here.
 """

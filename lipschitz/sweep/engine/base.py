@@ -11,6 +11,8 @@ from lipschitz.sweep.engine.site import Site
 
 Measurement = Callable[[Job, Callable[[dict[str, Any]], None]], None]
 """Measure a job. Pass each result to the second argument; the last one counts."""
+TIMED_OUT = "timed_out"
+"""Key of what `Engine.call` returns of a measurement that was ended."""
 
 
 class DiskFull(Exception):
@@ -59,7 +61,8 @@ class Engine(Config):
         """Call ``measurement`` on ``job`` in a new process on ``job.device``, which no other process uses meanwhile.
 
         Returns:
-            The last of what was found, or an empty dictionary if the process died before it found anything.
+            The last of what was found, or an empty dictionary if the process died before it found anything; with
+            `TIMED_OUT` true if it was ended because it gave no answer for as long as the site's time-out.
         """
 
 

@@ -4,6 +4,7 @@ import signal
 from dataclasses import replace
 from typing import Any
 
+from lipschitz.signals import SIGNALS, Stopped
 from lipschitz.sweep.engine.base import DiskFull, Progress
 from lipschitz.sweep.engine.job import Job, uncaptured_warning
 from lipschitz.sweep.engine.process import set_up_torch
@@ -13,14 +14,14 @@ from lipschitz.sweep.engine.worker import Worker
 def train(job: Job, progress: Progress) -> Job | None:
     """Train ``job.run`` to its end in this process. Call it from the main thread.
 
-    On Ctrl-C or SIGTERM the run stops after the current step or replay, with a checkpoint.
+    On Ctrl-C, SIGTERM or SIGHUP the run stops after the current step or replay, with a checkpoint.
 
     Returns:
         None once the run is over; or a job to train instead, in a new process, where the iterations could not be
         captured as a CUDA graph.
 
     Raises:
-        KeyboardInterrupt: re-raised after the run has written its checkpoint.
+        Stopped: a KeyboardInterrupt, raised after the run has written its checkpoint.
         DiskFull: the run could not be written.
     """
     set_up_torch()
@@ -32,7 +33,7 @@ def train(job: Job, progress: Progress) -> Job | None:
         received.append(number)
         worker.stop()
 
-    handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.signal(number, stop) for number in SIGNALS}
     try:
         worker.run(job)
     except SystemExit:
@@ -41,8 +42,8 @@ def train(job: Job, progress: Progress) -> Job | None:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    if signal.SIGINT in received:
-        raise KeyboardInterrupt
+    if received:
+        raise Stopped(received[0])
     if channel.full:
         raise DiskFull(channel.full)
     return channel.returned

@@ -4,12 +4,19 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from contextlib import suppress
-from multiprocessing.connection import wait
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
 
 import torch
 
+from lipschitz.signals import SIGNALS
 from lipschitz.tf32 import multiply_float32
 
 PRELOAD = [
@@ -35,11 +42,63 @@ def worker_context() -> multiprocessing.context.ForkServerContext:
     return context
 
 
-def prepare_process() -> None:
-    """Set up a worker: `set_up_torch`; the terminal's Ctrl-C is ignored; the worker dies when its parent does."""
+def start_process(target: Callable[..., object], *arguments: Any, name: str) -> tuple[BaseProcess, Connection]:
+    """Start a process that calls ``target`` with the arguments and a channel; return it, and our end of the channel.
+
+    ``target`` calls `prepare_process` first: until then the process ignores the signals that ask it to stop.
+    """
+    context = worker_context()
+    _start_server()
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(*arguments, theirs), name=name)
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def _start_server() -> None:
+    """Start the fork server, unless it runs, with those signals blocked that may be sent to the whole group.
+
+    It outlives them, so that the engine learns how its workers end. A worker gets such a signal once it is set up.
+    """
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def prepare_process(stop: Callable[[], object] | None = None) -> None:
+    """Set up a worker: `set_up_torch`; it dies when its parent does; signals.
+
+    Ctrl-C and SIGHUP, which a terminal sends to all of its processes, are left to the parent. SIGTERM calls ``stop``,
+    and ends the process where that is None.
+    """
     set_up_torch()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, (lambda *_: stop()) if stop else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+@contextmanager
+def ending_process() -> Iterator[None]:
+    """End the process after the block, also where code of a run has left threads that do not end."""
+    code = 1
+    try:
+        yield
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
 
 
 def set_up_torch() -> None:

@@ -4,30 +4,26 @@ A worker exits when its parent exits, when its device is lost, and after a faile
 """
 
 import gc
-import signal
 import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
 
 import torch
-from pydantic import PrivateAttr
 
 from lipschitz.datasets.base import Data, Dataset
 from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.errors import InputError
 from lipschitz.files import full_disk
+from lipschitz.global_state import GlobalState
+from lipschitz.sweep.engine.active_run import ActiveRun, Channel, SignOfLife
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.process import prepare_process
+from lipschitz.sweep.engine.process import ending_process, prepare_process
 from lipschitz.sweep.inputs import inputs_of, refuse_changed_inputs
 from lipschitz.sweep.provenance import kernels_changed
 from lipschitz.sweep.store import CHECKPOINTS_KEPT
 from lipschitz.training.iterations import Uncapturable, new_stream
 from lipschitz.training.loop import CHECKPOINT_SECONDS, Trainer
-from lipschitz.training.observers import Observer
 
 POLL_SECONDS = 0.2
 """How often a worker without runs looks whether it was told to stop."""
@@ -38,67 +34,23 @@ def work(job: Job, channel: Connection) -> None:
 
     The worker receives further jobs, and None once there are no more. It sends
 
-    - ("began", id), ("step", id, n) after each slice of steps, ("warning", line);
-    - ("ended", id): a run is over, whether it finished, failed or stopped;
+    - ("began", id), ("step", id, n) after each slice of steps, ("alive",) after each evaluation, ("warning", line);
+    - ("turn", id): the next slice is that of this run, where there are several;
+    - ("ended", id): a run is over, whether it finished or failed;
+    - ("stopped", id): a run has stopped with a checkpoint;
     - ("returned", ids, limit, reason): jobs that are given back, to be started again from their checkpoints, because
       there is memory for no more than ``limit`` runs at once. A limit of zero says that the first of them cannot be
       captured as a CUDA graph, for the reason;
     - ("full", line): the disk is full, and a run was stopped, to be resumed once there is space;
     - ("leaving",): the worker is about to exit, and makes no run that it still has or receives.
 
-    On SIGTERM all runs stop after the current step or replay, with a checkpoint. The error of a run is written to its
-    ``error.txt``, and the other runs continue.
+    On SIGTERM, and where the engine has ended, all runs stop after the current step or replay, with a checkpoint. The
+    error of a run is written to its ``error.txt``, and the other runs continue.
     """
-    prepare_process()
     worker = Worker(channel)
-    signal.signal(signal.SIGTERM, lambda *_: worker.stop())
-    worker.run(job)
-
-
-class Channel(Protocol):
-    """What connects a worker with its engine, as `multiprocessing.connection.Connection` does."""
-
-    def poll(self, timeout: float, /) -> bool:
-        """Say whether something can be received, after ``timeout`` seconds at most."""
-
-    def recv(self) -> Any:
-        """Return the next job, or None if there are no more; raise EOFError if there is no engine."""
-
-    def send(self, message: Any, /) -> None:
-        """Send a message; `work` lists them."""
-
-
-@dataclass
-class ActiveRun:
-    """A run that a worker is making."""
-
-    job: Job
-    lock: ExitStack = field(default_factory=ExitStack)
-    """Holds the lock of the run's folder."""
-    stream: torch.cuda.Stream | None = None
-    trainer: Trainer | None = None
-    slices: Iterator[int] | None = None
-    """Each item is the step reached after one slice of training."""
-
-    def on_stream(self) -> AbstractContextManager[Any]:
-        """Make the run's stream the current one for a block."""
-        return torch.cuda.stream(self.stream)
-
-
-class _Progress(Observer):
-    """Sends the step that a run has reached to the engine, which displays it."""
-
-    _channel: Any = PrivateAttr()
-    _run_id: str = PrivateAttr()
-
-    def __init__(self, channel: Channel, run_id: str) -> None:
-        super().__init__()
-        self._channel, self._run_id = channel, run_id
-
-    def on_step(self, step: int) -> None:
-        """Send the step. If the engine has ended, this process ends too."""
-        with suppress(OSError):
-            self._channel.send(("step", self._run_id, step))
+    prepare_process(worker.stop)
+    with ending_process():
+        worker.run(job)
 
 
 class Worker:
@@ -118,6 +70,7 @@ class Worker:
 
     def run(self, first: Job) -> None:
         """Make ``first`` and the jobs that follow it, until the channel says that there are no more."""
+        self._globals = GlobalState()
         self._runs.append(ActiveRun(first))
         while self._receive_jobs():
             for active in list(self._runs):
@@ -135,6 +88,7 @@ class Worker:
             try:
                 job = self._channel.recv()
             except EOFError:
+                self.stop()
                 break
             if job is None:
                 break
@@ -144,34 +98,58 @@ class Worker:
     def _train_slice(self, active: ActiveRun) -> None:
         lacked_memory = ""
         try:
-            if active.slices is None:
-                self._begin(active)
-            with active.on_stream():
-                assert active.slices is not None
-                step = next(active.slices, None)
+            step = self._next_step(active)
         except torch.OutOfMemoryError:
             lacked_memory = traceback.format_exc()
         except Uncapturable as error:
             self._leave_uncaptured(active, error)
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            # No signal raises here: code of the run does.
             if full := full_disk(error):
                 self._stop_on_full_disk(active, full)
             else:
                 self._fail(active, error)
         else:
-            if step is None:
+            if step is None and (active.slices is not None or self._stopping.is_set()):
                 self._end(active)
         if lacked_memory:
             # Outside of the handler, whose traceback holds references to the run's tensors.
             self._make_room(active, lacked_memory)
 
-    def _begin(self, active: ActiveRun) -> None:
+    def _next_step(self, active: ActiveRun) -> int | None:
+        """Train one slice, and return the step reached; None where the run has ended, or waits for its lock.
+
+        Raises:
+            InputError: the run has changed what it shares with other runs of this process.
+        """
+        if len(self._runs) > 1:
+            self._channel.send(("turn", active.job.run.id))
+        try:
+            if active.slices is None and not self._begin(active):
+                return None
+            with active.on_stream():
+                assert active.slices is not None
+                step = next(active.slices, None)
+        except BaseException as error:
+            if line := self._globals.change(active.job.run.configuration):
+                error.add_note(line)
+            raise
+        self._globals.check(active.job.run.configuration)
+        return step
+
+    def _begin(self, active: ActiveRun) -> bool:
+        """Build a run and restore its checkpoint; say whether that was done, or its folder is still locked."""
         job, folder = active.job, active.job.folder
-        self._channel.send(("began", job.run.id))
-        active.lock.enter_context(folder.writing())
+        if not active.waits_since:
+            self._channel.send(("began", job.run.id))
+        if not active.take_lock(self._warn):
+            self._channel.send(("alive",))
+            # Other runs of the process go on meanwhile.
+            self._stopping.wait(POLL_SECONDS if len(self._runs) == 1 else 0)
+            return False
         folder.error.unlink(missing_ok=True)
         for line in folder.set_aside_damage():
-            self._channel.send(("warning", line))
+            self._warn(line)
         steps = job.steps
         if not steps:
             untimed = f"{job.run.configuration}: not timed"
@@ -183,18 +161,19 @@ class Worker:
             inputs = inputs_of(job.run, data, job.site.inception_weights)
             refuse_changed_inputs(job, inputs)
             task = job.build(data)
-            progress = _Progress(self._channel, job.run.id)
+            self._globals.check(job.run.configuration)
             trainer = Trainer(
                 task,
                 folder,
-                [progress, *(observer.model_copy(deep=True) for observer in job.site.observers)],
+                [SignOfLife(self._channel, job, steps), *(one.model_copy(deep=True) for one in job.site.observers)],
                 steps=steps,
                 every=job.run.evaluation.every,
                 identity={"run": job.run.id, **inputs},
                 stream=active.stream if job.captures else None,
-                warn=lambda line: self._channel.send(("warning", line)),
+                warn=self._warn,
                 checkpoint_seconds=CHECKPOINT_SECONDS if seconds is None else seconds,
                 keep_checkpoints=job.site.keep_checkpoints,
+                before_end=lambda: self._globals.check(job.run.configuration),
             )
             engine = {"runs_at_once": job.pack, "captured": trainer.is_captured}
             if job.site.keep_checkpoints:
@@ -203,10 +182,14 @@ class Worker:
             origins = [*before, {**job.provenance, **engine}]
             folder.define({**job.run.definition(steps), "inputs": inputs, "provenance": origins})
             for line in trainer.restore():
-                self._channel.send(("warning", line))
+                self._warn(line)
             if trainer.step and (changed := kernels_changed(before, job.provenance)):
-                self._channel.send(("warning", f"{folder.path}: {changed}; the last bits of numbers may differ"))
+                self._warn(f"{folder.path}: {changed}; the last bits of numbers may differ")
         active.trainer, active.slices = trainer, trainer.run(self._stopping.is_set)
+        return True
+
+    def _warn(self, line: str) -> None:
+        self._channel.send(("warning", line))
 
     def _stream(self, device: torch.device) -> torch.cuda.Stream | None:
         """Return a CUDA stream that no other run has; None on another device."""
@@ -226,7 +209,7 @@ class Worker:
                 torch.cuda.synchronize()
         return self._data[key]
 
-    def _fail(self, active: ActiveRun, error: Exception) -> None:
+    def _fail(self, active: ActiveRun, error: BaseException) -> None:
         """Write why a run failed, and continue with the others; exit if the device is lost.
 
         With a lost device and several runs, none of them is blamed: any of them may be the cause.
@@ -237,7 +220,7 @@ class Worker:
             self._channel.send(("leaving",))
         if not is_lost or len(self._runs) == 1:
             active.job.folder.fail(message)
-            self._end(active)
+            self._end(active, failed=True)
         if is_lost:
             raise SystemExit(1) from error
 
@@ -248,9 +231,13 @@ class Worker:
         with suppress(OSError):
             self._channel.send(("full", f"{place}: {full.strerror}"))
 
-    def _end(self, active: ActiveRun) -> None:
+    def _end(self, active: ActiveRun, *, failed: bool = False) -> None:
+        folder, trainer = active.job.folder, active.trainer
+        stopped = self._stopping.is_set() and not failed and folder.result() is None
+        if stopped and trainer is not None:
+            folder.heartbeat.write(trainer.step, trainer.steps)
         self._drop(active)
-        self._channel.send(("ended", active.job.run.id))
+        self._channel.send(("stopped" if stopped else "ended", active.job.run.id))
 
     def _drop(self, active: ActiveRun) -> None:
         self._runs.remove(active)
@@ -267,7 +254,7 @@ class Worker:
         """Give back the run that ran out of memory and the last of the others, until half of the runs are left."""
         if len(self._runs) == 1:
             failed.job.folder.fail(f"out of memory, with no other run in the process:\n{why}")
-            self._end(failed)
+            self._end(failed, failed=True)
             return
         limit = len(self._runs) // 2
         others = [active for active in self._runs if active is not failed]
@@ -282,7 +269,7 @@ class Worker:
         count = len(self._runs)
         if error.lacked_memory and count == 1:
             failed.job.folder.fail(f"out of memory, with no other run in the process: {error}")
-            self._end(failed)
+            self._end(failed, failed=True)
         else:
             others = [active for active in self._runs if active is not failed]
             self._give_back([failed, *others], failed, count // 2 if error.lacked_memory else 0, str(error))
@@ -299,7 +286,7 @@ class Worker:
         self._channel.send(("returned", [active.job.run.id for active in returned], limit, reason))
 
 
-def _is_lost(device: str, error: Exception) -> bool:
+def _is_lost(device: str, error: BaseException) -> bool:
     """Say whether a device no longer responds, as after a failed device-side assertion."""
     if isinstance(error, torch.AcceleratorError):
         return True

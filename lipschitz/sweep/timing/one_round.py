@@ -9,6 +9,7 @@ import torch
 
 from lipschitz.datasets.base import Data
 from lipschitz.datasets.transport.pair_data import PairData
+from lipschitz.global_state import GlobalState
 from lipschitz.sweep.engine.job import Job
 from lipschitz.training.clock import milliseconds, synchronize
 from lipschitz.training.iterations import TOGETHER, CudaGraph, capture, new_stream
@@ -22,22 +23,36 @@ Round = dict[str, Any]
 captured parts, and ``peak_memory`` in MiB."""
 Calls = dict[str, Callable[[], None]]
 """By the name of the part."""
+_ANYTHING = (Exception, SystemExit)
+"""What a user's method can raise; the other methods are timed all the same."""
 
 
 def time_round(
     captured: Collection[str], jobs: Sequence[Job], _: Job, answer: Callable[[dict[str, Any]], None]
 ) -> None:
-    """Time one iteration of each of ``jobs``; give the round of each configuration to ``answer``.
+    """Time one iteration of each of ``jobs``; give the round of each configuration to ``answer``, as ``rounds``.
 
-    The configurations in ``captured`` are timed as CUDA graphs, too.
+    The configurations in ``captured`` are timed as CUDA graphs, too. Before each configuration makes its first
+    iterations its name is given to ``answer``, as ``at``, and None when all have made them.
     """
-    answer(measure_round(jobs, warm_up=WARM_UP, repeats=REPEATS, captured=captured))
+    rounds = measure_round(
+        jobs, warm_up=WARM_UP, repeats=REPEATS, captured=captured, began=lambda name: answer({"at": name})
+    )
+    answer({"rounds": rounds})
 
 
 def measure_round(
-    jobs: Sequence[Job], *, warm_up: int, repeats: int, captured: Collection[str] = ()
+    jobs: Sequence[Job],
+    *,
+    warm_up: int,
+    repeats: int,
+    captured: Collection[str] = (),
+    began: Callable[[str | None], object] = lambda _: None,
 ) -> dict[str, Round]:
-    """Return one round by configuration, without those whose first iterations raise: their runs report the error.
+    """Return one round by configuration, without those that raise, or change what the process shares.
+
+    Their runs report the error. ``began`` is told the name of each configuration before its first iterations, and None
+    after the last of these.
 
     The jobs have one data set, which is loaded once. They are timed in turn, so that a machine whose speed drifts is
     equally fast for all. Memory, without the data set, is on CUDA the most that is allocated while a job is built and
@@ -49,28 +64,32 @@ def measure_round(
 
     Raises:
         Uncapturable: a configuration in ``captured`` cannot be captured; then there is no round of any.
+        torch.OutOfMemoryError: there is not enough memory for all of them at once.
     """
-    device = torch.device(jobs[0].device)
+    device, state = torch.device(jobs[0].device), GlobalState()
     data = jobs[0].load()
     synchronize(device)
     stream = new_stream(device)
     with torch.cuda.stream(stream):
+        began(jobs[0].run.configuration)
         # A second copy of the first job stays alive, so that no job is charged with what a process loads once.
-        _spare = _warm(jobs[0], data, warm_up)
+        _spare = _warm(jobs[0], data, warm_up, state)
         launched: dict[str, Calls] = {}
         replayed: dict[str, Calls] = {}
         rounds: dict[str, Round] = {}
         for job in jobs:
             before, name = _memory_before(job.device), job.run.configuration
-            if task := _warm(job, data, warm_up):
+            began(name)
+            if task := _warm(job, data, warm_up, state):
                 launched[name] = {part: repeat_call(call, device) for part, call in task.parts().items()}
                 rounds[name] = {"peak_memory": _peak_memory(job.device) - before}
                 if name in captured:
                     replayed[name] = {part: capture_call(task, call) for part, call in iteration_parts(task).items()}
+        began(None)
         for key, calls in (("calls", launched), ("captured", replayed)):
-            for name, seen in time_in_turn(calls, device, repeats).items():
+            for name, seen in time_in_turn(calls, device, repeats, state).items():
                 rounds[name][key] = seen
-    return rounds
+    return {name: measured for name, measured in rounds.items() if name in launched}
 
 
 def iteration_parts(task: Task) -> Calls:
@@ -100,25 +119,42 @@ def _repeat(call: Callable[[], None], times: int) -> None:
         call()
 
 
-def time_in_turn(calls: dict[str, Calls], device: torch.device, repeats: int) -> dict[str, dict[str, list[float]]]:
-    """Return the milliseconds of each call, by configuration and part; on CUDA each makes `TOGETHER` calls."""
+def time_in_turn(
+    calls: dict[str, Calls], device: torch.device, repeats: int, state: GlobalState | None = None
+) -> dict[str, dict[str, list[float]]]:
+    """Return the milliseconds of each call, by configuration and part; on CUDA each makes `TOGETHER` calls.
+
+    A configuration that raises, or changes ``state``, is removed from ``calls``.
+    """
     seen: dict[str, dict[str, list[float]]] = {name: {part: [] for part in parts} for name, parts in calls.items()}
     at_once = 1 if device.type == "cpu" else TOGETHER
     for _ in range(repeats):
-        for name, parts in calls.items():
-            for part, call in parts.items():
-                seen[name][part].append(milliseconds(call, device) / at_once)
+        for name, parts in list(calls.items()):
+            try:
+                for part, call in parts.items():
+                    seen[name][part].append(milliseconds(call, device) / at_once)
+                if state is not None:
+                    state.check(name)
+            except torch.OutOfMemoryError:
+                raise
+            except _ANYTHING:
+                del calls[name], seen[name]
+                if state is not None:
+                    state.restore()
     return seen
 
 
-def _warm(job: Job, data: Data | PairData, calls: int) -> Task | None:
+def _warm(job: Job, data: Data | PairData, calls: int, state: GlobalState) -> Task | None:
     try:
         task = job.build(data)
         for part in task.parts().values():
             for _ in range(calls):
                 part()
-    except Exception:
-        # A user's method can raise anything, and the other methods are timed all the same.
+        state.check(job.run.configuration)
+    except torch.OutOfMemoryError:
+        raise
+    except _ANYTHING:
+        state.restore()
         return None
     return task
 

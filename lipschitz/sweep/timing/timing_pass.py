@@ -1,14 +1,14 @@
 """The timing pass: time one iteration of every configuration, alone on its device, before the first run of a sweep."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from lipschitz.sweep.engine.base import Engine, Measurement, Progress
+from lipschitz.sweep.engine.base import TIMED_OUT, Engine, Measurement, Progress
 from lipschitz.sweep.engine.job import Job, uncaptured_warning
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.one_round import Round, time_round
@@ -19,6 +19,8 @@ ROUNDS = 3
 """How often the pass times all configurations, each time in a new process."""
 DRIFT = 0.1
 """Relative difference between the medians of rounds above which there is a warning."""
+AT_ONCE = {"cpu": 16, "cuda": 8}
+"""How many configurations are built, timed in turn and released together, in one process, by type of device."""
 NO_PACKS = {"uncaptured": "there was no memory for one run, or the process that was to capture it died"}
 """What is kept of a configuration whose process died before it measured a pack."""
 
@@ -51,12 +53,18 @@ def groups_to_time(jobs: Sequence[Job], folder: SweepFolder) -> list[list[Job]]:
     return timing_groups([job for job in jobs if not is_timed(job)])
 
 
+def batches(group: Sequence[Job]) -> list[Sequence[Job]]:
+    """Return a group in batches of at most `AT_ONCE` configurations, which take turns in one process."""
+    size = AT_ONCE["cuda" if group[0].device.startswith("cuda") else "cpu"]
+    return [group[first : first + size] for first in range(0, len(group), size)]
+
+
 def time_configurations(groups: Sequence[Sequence[Job]], engine: Engine, progress: Progress) -> None:
     """Time all groups one after the other, on a device that is otherwise idle, `ROUNDS` times.
 
-    Each round starts with another configuration. One that misses a round is not timed. Timings are written after the
-    last round. On CUDA each configuration is first captured as a CUDA graph, and measured with growing numbers of runs
-    at once, unless the site says how many share a worker.
+    Each round starts with another configuration. One that misses a round, or ends its process, is not timed. Timings
+    are written after the last round. On CUDA each configuration is first captured as a CUDA graph, and measured with
+    growing numbers of runs at once, unless the site says how many share a worker.
     """
     rounds: dict[str, list[Round]] = {}
     packs: dict[str, dict[str, Any]] = {}
@@ -74,23 +82,57 @@ def time_configurations(groups: Sequence[Sequence[Job]], engine: Engine, progres
             if reason := packs[job.run.configuration].get("uncaptured"):
                 progress.warned(uncaptured_warning(job, reason))
     captured = [name for name, found in packs.items() if "captured" in found]
+    batch = Batch(captured, call)
     for index in range(ROUNDS):
         for group in groups:
             first = index * len(group) // ROUNDS
-            in_turn = [*group[first:], *group[:first]]
-            for configuration, measured in call(group[0], partial(time_round, captured, in_turn)).items():
-                rounds.setdefault(configuration, []).append(measured)
+            for in_turn in batches([*group[first:], *group[:first]]):
+                for configuration, measured in batch.time(in_turn).items():
+                    rounds.setdefault(configuration, []).append(measured)
     timings = {}
     for job in jobs:
         name = job.run.configuration
         if len(rounds.get(name, [])) < ROUNDS:
-            progress.warned(f"not timed: {name}")
+            progress.warned(f"not timed: {name}{batch.lost.get(name, '')}")
             continue
-        kept = {key: value for key, value in packs.get(name, {}).items() if key != "captured"}
+        kept = {key: value for key, value in packs.get(name, {}).items() if key not in ("captured", TIMED_OUT)}
         timings[name] = summarise_rounds(job, rounds[name]) | kept
         SweepFolder(job.sweep).write_timing(name, timings[name])
     if line := drift_warning(timings):
         progress.warned(line)
+
+
+class Batch:
+    """Times batches of configurations, each in one process; finds the one that ends or hangs its process.
+
+    Args:
+        captured: configurations that are timed as CUDA graphs, too.
+        call: calls a measurement in a new process on the device of a job.
+    """
+
+    def __init__(self, captured: Sequence[str], call: Callable[[Job, Measurement], dict[str, Any]]) -> None:
+        self._captured, self._call = captured, call
+        self.lost: dict[str, str] = {}
+        """Configurations that ended or hung their process, with how. They are not tried again."""
+
+    def time(self, batch: Sequence[Job]) -> dict[str, Round]:
+        """Return a round of each configuration of ``batch``; after a process was lost, of each in its own process.
+
+        A configuration whose first iterations hang is known, and the others are timed together again.
+        """
+        jobs = [job for job in batch if job.run.configuration not in self.lost]
+        if not jobs:
+            return {}
+        found = self._call(jobs[0], partial(time_round, self._captured, jobs))
+        if "rounds" in found:
+            rounds: dict[str, Round] = found["rounds"]
+            return rounds
+        hung, at = bool(found.get(TIMED_OUT)), found.get("at")
+        if len(jobs) == 1 or (hung and at):
+            name = jobs[0].run.configuration if len(jobs) == 1 else str(at)
+            self.lost[name] = f": it {f'hung for {jobs[0].site.timeout:g} s' if hung else 'ended its process'}"
+            return self.time(jobs)
+        return {name: measured for job in jobs for name, measured in self.time([job]).items()}
 
 
 def summarise_rounds(job: Job, rounds: Sequence[Round]) -> dict[str, Any]:

@@ -17,6 +17,11 @@ from lipschitz.random_streams import stream
 from lipschitz.tasks.generation.inception_quality import InceptionQuality
 from lipschitz.tasks.generation.quality import Quality, quality_of
 from lipschitz.tasks.generation.samples import BATCH, class_sample_arrays, generate, sample_arrays
+from lipschitz.tasks.generation.standing_statistics import (
+    BATCHES,
+    has_running_statistics,
+    with_standing_statistics,
+)
 from lipschitz.tasks.measurement import DiscriminatorMeasurement, append_spectra, measure_discriminator
 from lipschitz.tasks.surfaces import spectrum_arrays, surface_arrays
 from lipschitz.tasks.terms import Terms
@@ -77,13 +82,14 @@ class Evaluator:
     def evaluate(self, networks: Mapping[str, nn.Module], kept: EvaluationState, draw: str) -> DiscriminatorMeasurement:
         """Measure quality and discriminator of ``networks``; ``kept`` is the state after the last evaluation.
 
-        If there is an ``average`` of the generator, it is judged on the same draw, under names that end in ``/ema``.
+        If there is an ``average`` of the generator, it is judged on the same draw, under names that end in ``/ema``,
+        with batch statistics of its own.
         """
         rng = self._stream(draw)
         samples = self._samples_and_reference(networks["generator"], rng)
         quality = self._quality_of(networks["generator"], samples, draw)
         if "average" in networks:
-            average = networks["average"]
+            average = self._with_own_statistics(networks["average"], draw)
             averaged = self._quality_of(average, self._samples_and_reference(average, self._stream(draw)), draw)
             quality |= {f"{name}/{EMA}": value for name, value in averaged.items()}
         fake, real, *labels = samples
@@ -101,7 +107,7 @@ class Evaluator:
             quality |= self._inception.measure(batches)
         return quality
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, generator: nn.Module) -> dict[str, Any]:
         """Return the floor of each quality metric, real against real data, and the metrics' protocols."""
         samples = self._floor_and_reference(self._stream("floor"))
         # With many classes and few images, hardly any image may have another of its class in the other part.
@@ -114,6 +120,8 @@ class Evaluator:
         if self._terms.training.ema is not None:
             floor |= {f"{name}/{EMA}": value for name, value in floor.items()}
             averaged = {"generator": f"moving average of its weights, decay {self._terms.training.ema:g}"}
+            if has_running_statistics(generator):
+                averaged["batch statistics"] = f"mean of {BATCHES} batches of {self._batch_size} latents"
             protocols |= {f"{name}/{EMA}": facts | averaged for name, facts in protocols.items()}
         of_data = {name: {**facts, "data": f"SHA-256 {self._data.hash[:12]}"} for name, facts in protocols.items()}
         return {"floor": floor, "protocols": of_data}
@@ -139,6 +147,18 @@ class Evaluator:
         if isinstance(self._data, PointData):
             arrays |= surface_arrays(networks["discriminator"], self._data.extent, self._device)
         return arrays
+
+    @property
+    def _batch_size(self) -> int:
+        training = self._terms.training
+        return training.generator_batch_size or training.batch_size
+
+    def _with_own_statistics(self, generator: nn.Module, draw: str) -> nn.Module:
+        """Return ``generator`` or, if it has running statistics, a copy with those of its own samples."""
+        if not has_running_statistics(generator):
+            return generator
+        rng, sizes = self._stream(f"{draw}/batch statistics"), [self._batch_size] * BATCHES
+        return with_standing_statistics(generator, (self._inputs(size, rng) for size in sizes))
 
     def _stream(self, draw: str) -> torch.Generator:
         return stream(self._terms.seed, f"evaluation/{draw}", self._device)
@@ -169,13 +189,17 @@ class Evaluator:
         return generate(generator, latents, labels)
 
     def _batches(self, generator: nn.Module, n: int, rng: torch.Generator) -> Iterator[Tensor]:
-        """Yield ``n`` generated samples in batches; in a conditional run with the training data's class frequencies."""
+        """Yield ``n`` generated samples in batches, from `_inputs`."""
         for start in range(0, n, BATCH):
-            size, labels = min(BATCH, n - start), None
-            if self._classes is not None:
-                assert isinstance(self._data, ImageData)
-                labels = self._data.draw_classes(size, rng)
-            yield self._generate(generator, size, rng, labels)
+            yield generate(generator, *self._inputs(min(BATCH, n - start), rng))
+
+    def _inputs(self, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
+        """Return latents ``(n, latent)`` and, in a conditional run, labels by the training data's class frequencies."""
+        labels: tuple[Tensor, ...] = ()
+        if self._classes is not None:
+            assert isinstance(self._data, ImageData)
+            labels = (self._data.draw_classes(n, rng),)
+        return torch.randn(n, self._latent, generator=rng, device=self._device), *labels
 
     def _places(self, fake: Tensor, real: Tensor, old: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
         n = self._gradient_samples

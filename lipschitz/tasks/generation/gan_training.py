@@ -133,7 +133,7 @@ class GANTraining:
 
     def facts(self) -> dict[str, Any]:
         """Return the floor of each quality metric, real against real, and the metrics' protocols."""
-        return self._evaluator.facts()
+        return self._evaluator.facts(self.generator)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return samples, spectra and, for points, the discriminator's surface, as the report draws them."""

@@ -52,6 +52,15 @@ def test_runs_that_were_not_started_are_counted(folder: Path) -> None:
     assert Summary(load(folder)).overview == {"planned": 4, "finished": 3, "waiting": 1}
 
 
+def test_an_average_that_holds_its_initial_weights_is_named(folder: Path) -> None:
+    for path in folder.glob("runs/*/run.json"):
+        definition = json.loads(path.read_text())
+        definition["run"]["training"]["ema"] = 0.9999
+        path.write_text(json.dumps(definition))
+    (warning,) = load(folder).warnings
+    assert "training.ema 0.9999 over" in warning
+
+
 def test_without_a_started_run_the_error_is_one_line(folder: Path) -> None:
     shutil.rmtree(folder / "runs")
     with pytest.raises(InputError, match=r"nothing to report: no run was started$") as caught:

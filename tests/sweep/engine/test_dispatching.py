@@ -1,6 +1,7 @@
 """Runs that share a worker: each is what it would be alone, whatever becomes of the others."""
 
 import math
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -8,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeps import ONE_CPU, TWO_CPUS, ProgressLog, Stopped, outcome, write
+from sweeps import ONE_CPU, TWO_CPUS, Interrupted, ProgressLog, Stopped, outcome, write
 
 from lipschitz.sweep.definition.sweep_file import load_sweep
+from lipschitz.sweep.engine.dispatcher import Dispatcher
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.local import Dispatcher, Local, WorkerProcess
+from lipschitz.sweep.engine.local import Local
 from lipschitz.sweep.engine.site import Site, device_kind
 from lipschitz.sweep.engine.worker import work
+from lipschitz.sweep.engine.worker_process import WorkerProcess
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.timing_pass import groups_to_time, time_configurations
 
@@ -41,6 +44,12 @@ def out_of_memory():
 
 def dies():
     os.kill(os.getpid(), signal.SIGKILL)
+
+def exits():
+    os._exit(0)
+
+def changes_the_dtype():
+    torch.set_default_dtype(torch.float64)
 
 def loses_the_device():
     raise torch.AcceleratorError("CUDA error: device-side assert triggered")
@@ -104,7 +113,8 @@ def test_a_packed_run_equals_the_same_run_alone(tmp_path: Path, alone: list[Any]
 
 def test_going_on_in_the_middle_of_a_packed_sweep_equals_an_undisturbed_one(tmp_path: Path, alone: list[Any]) -> None:
     jobs = jobs_in(tmp_path / "runs", pack=2)
-    Dispatcher(jobs[:2], ["cpu"], ProgressLog(), entry=work_to_100).run()
+    with pytest.raises(KeyboardInterrupt):
+        Dispatcher(jobs[:2], ["cpu"], Interrupted(), entry=work_to_100).run()
     assert [job.folder.status() for job in jobs] == ["waiting"] * 3
     assert [{record["step"] for record in job.folder.records()} for job in jobs[:2]] == [{0, 60}, {0}]
     Local().run(jobs, ONE_CPU, ProgressLog())
@@ -126,7 +136,7 @@ def unlucky(folder: Path, what: str, often: str) -> tuple[list[Job], ProgressLog
     ("what", "said", "back"),
     [
         ("out_of_memory", "cpu: at most 1 runs at once from now on: torch.OutOfMemoryError: CUDA out of memory.", 2),
-        ("dies", "cpu: a worker with 3 runs died (signal 9); each is started again in a worker to itself", 3),
+        ("dies", "cpu: a worker with 3 runs died (signal 9, SIGKILL); each is started again in a worker to itself", 3),
         (
             "loses_the_device",
             "cpu: a worker with 3 runs died (exit status 1); each is started again in a worker to itself",
@@ -152,7 +162,12 @@ def test_what_happens_once_costs_no_run_anything(
     ("what", "why"),
     [
         ("out_of_memory", "out of memory, with no other run in the process"),
-        ("dies", "the worker died (signal 9) and left no error message"),
+        (
+            "dies",
+            "the worker died (signal 9, SIGKILL); a lack of memory may be the cause (after step 50; it was tried 2 times)",
+        ),
+        ("exits", "the worker died (exit status 0) after step 50 and left no error message"),
+        ("changes_the_dtype", " changed torch's default dtype from torch.float32 to torch.float64; "),
         ("loses_the_device", "device-side assert triggered"),
     ],
 )
@@ -161,6 +176,62 @@ def test_what_happens_again_and_again_costs_one_run(tmp_path: Path, alone: list[
     assert [job.folder.status() for job in jobs] == ["failed", "finished", "finished"]
     assert why in jobs[0].folder.error.read_text()
     assert outcomes(jobs[1:]) == alone[4:]
+
+
+def work_until_stopped(job: Job, channel: Connection) -> None:
+    work(job, Stopped(channel, 50, signal.SIGSTOP, seed=0))  # type: ignore[arg-type]
+
+
+def test_a_run_that_hangs_is_ended_and_costs_no_other(
+    tmp_path: Path, alone: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Waiting(ProgressLog):
+        """Lets a worker that has stopped at step 50 of seed 0 be silent for too long."""
+
+        def stepped(self, job: Job, step: int) -> None:
+            super().stepped(job, step)
+            if (job.run.seed, step) == (0, 50):
+                (worker,) = (each for each in dispatcher._workers if job.run.id in each.jobs)
+                worker.silent = 4000.0
+
+    monkeypatch.setattr("lipschitz.sweep.engine.worker_process.KILL_GRACE", 0.1)
+    jobs, log = jobs_in(tmp_path / "runs", pack=2), Waiting()
+    dispatcher = Dispatcher(jobs, ["cpu"], log, entry=work_until_stopped)
+    dispatcher.run()
+    assert [job.folder.status() for job in jobs] == ["failed", "finished", "finished"]
+    assert jobs[0].folder.error.read_text() == (
+        "no progress for 3600 s after step 50, so its worker was ended; if its steps or evaluations take longer, raise "
+        "--timeout (now 3600 s)\n"
+    )
+    assert outcomes(jobs[1:]) == alone[1:3]
+
+
+def test_a_worker_is_waited_for_as_long_as_its_runs_may_take(tmp_path: Path) -> None:
+    _, worker = dispatcher_with([], jobs_in(tmp_path / "runs"))
+    worker.silent = 100.0
+    assert worker.patience == 3500.0
+    worker.jobs.clear()
+    assert worker.patience == -40.0, "one that is done leaves within a minute"
+
+
+def test_a_message_is_a_sign_of_life(tmp_path: Path) -> None:
+    dispatcher, worker = dispatcher_with([], jobs_in(tmp_path / "runs"))
+    worker.silent = 100.0
+    dispatcher._handle(worker, "alive")
+    assert worker.silent == 0.0
+
+
+def test_a_run_whose_worker_is_stopped_by_someone_else_is_tried_once_more(tmp_path: Path) -> None:
+    (job, *_) = jobs_in(tmp_path / "runs")
+    stopped = "its worker got a SIGTERM that this sweep did not send"
+    dispatcher, worker = dispatcher_with([], [job])
+    dispatcher._handle(worker, "stopped", job.run.id)
+    assert list(dispatcher._queue) == [job]
+    assert not job.folder.error.exists()
+    worker.jobs[job.run.id] = job
+    dispatcher._handle(worker, "stopped", job.run.id)
+    assert list(dispatcher._queue) == [job], "not again"
+    assert job.folder.error.read_text() == f"{stopped} (before its first step; it was tried 2 times)\n"
 
 
 class Channel:
@@ -218,15 +289,16 @@ def test_a_worker_that_leaves_is_given_nothing_more(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_what_a_worker_had_not_begun_when_it_left_waits_again_as_it_was(tmp_path: Path, code: int) -> None:
+def test_a_run_that_ends_its_process_fails_and_what_had_not_begun_waits_again(tmp_path: Path, code: int) -> None:
     jobs = jobs_in(tmp_path / "runs", pack=3)
     dispatcher, worker = dispatcher_with([], jobs, code)
     jobs[0].folder.path.mkdir(parents=True)
     dispatcher._workers.remove(worker)
     dispatcher._requeue_lost_jobs(worker)
-    blamed = jobs[:code]
-    assert list(dispatcher._queue) == jobs[code:]
-    assert [job.folder.error.exists() for job in jobs] == [job in blamed for job in jobs]
+    assert list(dispatcher._queue) == jobs[1:]
+    assert [job.folder.error.exists() for job in jobs] == [True, False, False]
+    died = f"the worker died (exit status {code}) before its first step and left no error message\n"
+    assert jobs[0].folder.error.read_text() == died
 
 
 def test_a_lost_device_costs_no_run_that_comes_after(tmp_path: Path, alone: list[Any]) -> None:

@@ -2,25 +2,32 @@
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from command_line import lipschitz
 from in_process_engine import InProcess
 from sweeps import ONE_CPU, SMALL, ProgressLog, outcome, write
 
+from lipschitz.commands import report as report_command
 from lipschitz.commands import sweep as sweep_command
 from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.errors import InputError
 from lipschitz.extensions.entry import default_config
+from lipschitz.signals import SIGNALS, Stopped
 from lipschitz.sweep.definition.sweep_file import load_sweep
-from lipschitz.sweep.engine.base import ENGINES
+from lipschitz.sweep.engine.base import ENGINES, TIMED_OUT
 from lipschitz.sweep.engine.in_process import train
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.local import Local
+from lipschitz.sweep.engine.local import Local, _has_answered
+from lipschitz.sweep.engine.process import ending_process, prepare_process, start_process
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.training import checkpoint
@@ -78,20 +85,28 @@ def test_the_local_engine_is_the_package_s_own() -> None:
 
 
 class Interrupting(ProgressLog):
-    """Presses Ctrl-C when a run reaches a step."""
+    """Sends this process a signal when a run reaches a step."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__()
+        self._number = number
 
     def stepped(self, job: Job, step: int) -> None:
         super().stepped(job, step)
         if step == 50:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(self._number)
 
 
-def test_ctrl_c_leaves_a_checkpoint_from_which_a_run_continues_in_process(tmp_path: Path) -> None:
-    handler = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_checkpoint_from_which_a_run_continues_in_process(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    handler = signal.getsignal(number)
     stopped, undisturbed = (jobs_in(tmp_path / name) for name in ("stopped", "undisturbed"))
-    with pytest.raises(KeyboardInterrupt):
-        InProcess().run(stopped, ONE_CPU, Interrupting())
-    assert signal.getsignal(signal.SIGINT) is handler
+    with pytest.raises(Stopped, match=number.name):
+        InProcess().run(stopped, ONE_CPU, Interrupting(number))
+    assert signal.getsignal(number) is handler
+    assert stopped[0].folder.heartbeat.read() == (50, 120, pytest.approx(time.time(), abs=3600))
     assert [job.folder.status() for job in stopped] == ["waiting", "waiting"]
     assert checkpoint.read(stopped[0].folder.checkpoint)["step"] == 50
     InProcess().run(stopped, ONE_CPU, ProgressLog())
@@ -148,14 +163,93 @@ def test_every_option_of_the_site_reaches_it(tmp_path: Path, monkeypatch: pytest
     requests = []
     monkeypatch.setattr(sweep_command, "show_plan", lambda request, console: requests.append(request))
     options = "--device cpu --workers 3 --data-root d --inception-weights w.pth --pack 2 --checkpoint-seconds 7"
-    options += " --keep-checkpoints"
+    options += " --keep-checkpoints --timeout 9"
     path = write(tmp_path)
     lipschitz("sweep", path, "--dry-run", *options.split(), "--engine", "mine.py:Mine", cwd=tmp_path)
     lipschitz("sweep", path, "--dry-run", "--device", "cpu", "--workers", 1, cwd=tmp_path)
     assert [request.site for request in requests] == [
-        Site(("cpu",) * 3, Path("d"), Path("w.pth"), 2, 7.0, "mine.py:Mine", keep_checkpoints=True),
+        Site(("cpu",) * 3, Path("d"), Path("w.pth"), 2, 7.0, "mine.py:Mine", keep_checkpoints=True, timeout=9.0),
         ONE_CPU,
     ]
+
+
+STOPPED = """
+
+class StoppedIn(InProcess):
+    '''Gets a SIGTERM in the timing pass.'''
+
+    def call(self, measurement, job):
+        import signal
+        signal.raise_signal(signal.SIGTERM)
+"""
+
+
+def test_a_stop_in_the_timing_pass_is_one_line_and_leaves_every_run_waiting(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(ENGINE.read_text() + STOPPED)
+    done = lipschitz("sweep", write(tmp_path, ONE_SEED), "--engine", "mine.py:StoppedIn", "--workers", 1, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (143, "")
+    assert done.stdout.splitlines()[-1].startswith("stopped by SIGTERM: every run that began has a checkpoint. Run ")
+    assert "2 waiting" in lipschitz("status", "results/small", cwd=tmp_path).stdout
+
+
+def test_a_stop_while_the_report_is_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_command, "report", lambda *_, **__: signal.raise_signal(signal.SIGHUP))
+    done = lipschitz("report", tmp_path, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (129, "", "stopped by SIGHUP\n")
+
+
+def hangs(_: Job, answer: Callable[[dict[str, Any]], None]) -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def test_a_measurement_without_progress_is_ended(tmp_path: Path) -> None:
+    job = replace(jobs_in(tmp_path / "runs")[0], site=replace(ONE_CPU, timeout=1.0))
+    assert Local().call(hangs, job) == {TIMED_OUT: True}
+
+
+def test_time_in_which_this_process_was_stopped_does_not_count() -> None:
+    class Silent:
+        polled: ClassVar[list[float]] = []
+
+        def poll(self, seconds: float) -> bool:
+            self.polled.append(seconds)
+            return False
+
+    assert not _has_answered(Silent(), 25.0)  # type: ignore[arg-type]
+    assert Silent.polled == [10.0, 10.0, 5.0]
+
+
+def leaves_a_thread(channel: Connection) -> None:
+    prepare_process()
+    with ending_process():
+        threading.Thread(target=threading.Event().wait).start()
+
+
+def test_a_thread_that_code_of_a_run_has_left_does_not_keep_its_process() -> None:
+    process, _ = start_process(leaves_a_thread, name="thread")
+    process.join(60)
+    assert process.exitcode == 0
+    process.kill()
+
+
+def signals_itself(_: Job, answer: Callable[[dict[str, Any]], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGHUP):
+        os.kill(os.getpid(), number)
+    answer({"alive": True})
+
+
+def test_what_a_terminal_sends_to_all_of_its_processes_is_left_to_the_parent(tmp_path: Path) -> None:
+    assert Local().call(signals_itself, jobs_in(tmp_path / "runs")[0]) == {"alive": True}
+
+
+def test_the_fork_server_outlives_a_signal_to_the_whole_group(tmp_path: Path) -> None:
+    process, _ = start_process(leaves_a_thread, name="first")
+    process.join()
+    server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    for number in SIGNALS:
+        os.kill(server, number)
+    assert Local().call(signals_itself, jobs_in(tmp_path / "runs")[0]) == {"alive": True}
+    assert forkserver._forkserver._forkserver_pid == server  # type: ignore[attr-defined]
 
 
 def answers_and_dies(_: Job, answer: Callable[[dict[str, Any]], None]) -> None:

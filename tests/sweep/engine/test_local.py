@@ -13,8 +13,9 @@ import pytest
 from sweeps import ONE_CPU, TWO_CPUS, ProgressLog, write
 
 from lipschitz.sweep.definition.sweep_file import load_sweep
+from lipschitz.sweep.engine.dispatcher import Dispatcher
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.local import Dispatcher, Local
+from lipschitz.sweep.engine.local import Local
 from lipschitz.sweep.engine.worker import work
 from lipschitz.sweep.timing.one_round import REPEATS
 from lipschitz.sweep.timing.timing_pass import ROUNDS, time_configurations
@@ -43,8 +44,12 @@ def test_runs_report_their_steps_and_finish(jobs: list[Job]) -> None:
 
 
 def test_a_killed_worker_leaves_the_others_alone(jobs: list[Job]) -> None:
-    Dispatcher(jobs, TWO_CPUS.devices, ProgressLog(), entry=dies_on_seed_0).run()
-    assert [job.folder.status() for job in jobs] == ["waiting", "finished"]
+    log = ProgressLog()
+    Dispatcher(jobs, TWO_CPUS.devices, log, entry=dies_on_seed_0).run()
+    assert [job.folder.status() for job in jobs] == ["failed", "finished"]
+    died = "the worker died (signal 9, SIGKILL); a lack of memory may be the cause"
+    assert log.warnings == [f"{jobs[0].run.id}: {died}; started again from its checkpoint"]
+    assert jobs[0].folder.error.read_text() == f"{died} (before its first step; it was tried 2 times)\n"
 
 
 def test_an_exception_is_kept_with_its_traceback(jobs: list[Job]) -> None:

@@ -11,7 +11,7 @@ from command_line import lipschitz
 from counter_task import Counter
 from pydantic import ValidationError
 from rich.console import Console
-from sweeps import ONE_CPU, TWO_CPUS, ProgressLog, Stopped, outcome, write
+from sweeps import ONE_CPU, TWO_CPUS, Interrupted, ProgressLog, Stopped, outcome, write
 
 from lipschitz.errors import InputError
 from lipschitz.report.reading.results import load
@@ -19,8 +19,9 @@ from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.build import build
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.display import RunsDisplay, display
+from lipschitz.sweep.engine.dispatcher import Dispatcher
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.local import Dispatcher, Local
+from lipschitz.sweep.engine.local import Local
 from lipschitz.sweep.engine.worker import work
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.timing_files import iteration_ms
@@ -224,7 +225,8 @@ def test_an_interrupted_run_equals_an_undisturbed_one_whatever_is_timed_meanwhil
     undisturbed: list[Job], tmp_path: Path
 ) -> None:
     job, _ = jobs_in(tmp_path / "interrupted")
-    Dispatcher([job], ["cpu"], ProgressLog(), entry=work_to_20).run()
+    with pytest.raises(KeyboardInterrupt):
+        Dispatcher([job], ["cpu"], Interrupted(), entry=work_to_20).run()
     assert job.folder.status() == "waiting"
     assert {record["step"] for record in job.folder.records()} == {0}, "told to stop, it measures no more"
     assert job.folder.definition()["steps"] == 60

@@ -11,7 +11,7 @@ from fake_cuda_graph import FakeCudaGraph
 from sweeps import ONE_CPU, SMALL, TWO_CPUS, ProgressLog, write
 
 from lipschitz.sweep.definition.sweep_file import load_sweep
-from lipschitz.sweep.engine.base import Measurement
+from lipschitz.sweep.engine.base import TIMED_OUT, Measurement
 from lipschitz.sweep.engine.job import Job, unfinished_jobs
 from lipschitz.sweep.engine.site import Site, device_kind
 from lipschitz.sweep.store import SweepFolder
@@ -20,6 +20,8 @@ from lipschitz.sweep.timing.one_round import Round, measure_round
 from lipschitz.sweep.timing.throughput import measure_packs
 from lipschitz.sweep.timing.timing_files import iteration_ms, seconds_of_an_iteration
 from lipschitz.sweep.timing.timing_pass import (
+    Batch,
+    batches,
     drift_warning,
     groups_to_time,
     summarise_rounds,
@@ -31,10 +33,12 @@ BROKEN = '''
 from lipschitz.constraints.base import Constraint
 
 class Broken(Constraint):
-    """Raises."""
+    """Raises, though not in the plan's check of shapes."""
     source, promise = "this test", "none"
     def penalty(self, net, batch, rng):
-        raise RuntimeError("no")
+        if not batch.real.is_meta:
+            raise RuntimeError("no")
+        return batch.real.new_zeros(())
 '''
 CROSSED = """\
     name: crossed
@@ -78,6 +82,66 @@ def test_a_method_that_raises_costs_no_other_its_timing(tmp_path: Path, constrai
         "ms_discriminator_step": 3,
         "ms_generator_step": 3,
     }
+
+
+@pytest.mark.parametrize("what", ["raise SystemExit(0)", "torch.set_default_dtype(torch.float64)"])
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_method_that_would_exit_or_changes_what_is_shared_costs_no_other_its_timing(
+    tmp_path: Path, what: str, at: int
+) -> None:
+    """At its first call, or once it is timed."""
+    count = "self.__dict__['calls'] = self.__dict__.get('calls', 0) + 1"
+    penalty = f"{count}\n            if self.__dict__['calls'] >= {at}:\n                {what}"
+    (tmp_path / "broken.py").write_text("import torch\n" + BROKEN.replace('raise RuntimeError("no")', penalty))
+    (group,) = timing_groups(sweep_jobs(tmp_path, SMALL.replace("spectral_normalization", "broken.py:Broken")))
+    rounds = measure_round(group, warm_up=1, repeats=3)
+    assert [name.split("-")[2] for name in rounds] == ["none"]
+    assert torch.get_default_dtype() == torch.float32
+    assert all(len(calls) == 3 for calls in rounds[group[0].run.configuration]["calls"].values())
+
+
+class Processes:
+    """Calls of measurements, of which those with some configurations find only what is given."""
+
+    def __init__(self, found: dict[str, dict[str, Any]]) -> None:
+        self._found = found
+        self.called: list[list[str]] = []
+
+    def __call__(self, job: Job, measurement: Any) -> dict[str, Any]:
+        names = [each.run.configuration for each in measurement.args[1]]
+        assert job.run.configuration == names[0]
+        self.called.append(names)
+        bad = [name for name in names if name in self._found]
+        return self._found[bad[0]] if bad else {"rounds": {name: one_round(1.0) for name in names}}
+
+
+@pytest.mark.parametrize("when", ["its first calls", "later"])
+@pytest.mark.parametrize("hangs", [True, False])
+def test_one_that_ends_or_hangs_the_timing_process_loses_its_own_timing(tmp_path: Path, when: str, hangs: bool) -> None:
+    group = timing_groups(sweep_jobs(tmp_path, CROSSED))[0]
+    (a, b, c) = (job.run.configuration for job in group)
+    processes = Processes({b: {"at": b if when == "its first calls" else None} | ({TIMED_OUT: True} if hangs else {})})
+    batch = Batch([], processes)
+    assert set(batch.time(group)) == set(batch.time(group)) == {a, c}
+    assert batch.lost == {b: ": it hung for 3600 s" if hangs else ": it ended its process"}
+    alone = [[a, c]] if hangs and when == "its first calls" else [[a], [b], [c]]
+    assert processes.called == [[a, b, c], *alone, [a, c]]
+
+
+def test_a_large_group_is_timed_a_few_at_a_time(tmp_path: Path) -> None:
+    (job, *_) = sweep_jobs(tmp_path)
+    assert [len(batch) for batch in batches([job] * 40)] == [16, 16, 8]
+    assert [len(batch) for batch in batches([replace(job, device="cuda:0")] * 20)] == [8, 8, 4]
+
+
+@pytest.mark.parametrize(("says", "pack"), [("", 1), ("shares_process = True", 3)])
+def test_code_from_outside_has_a_process_of_its_own_unless_it_says_that_it_may_share_one(
+    tmp_path: Path, says: str, pack: int
+) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN.replace("    def", f"    {says}\n    def"))
+    jobs = sweep_jobs(tmp_path, SMALL.replace("spectral_normalization", "broken.py:Broken"))
+    jobs = [replace(job, site=Site(("cpu",), pack=3)) for job in jobs]
+    assert [job.pack for job in with_packs(jobs)] == [3, 3, pack, pack]
 
 
 def test_peak_memory_is_above_what_was_held_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +212,7 @@ class InstantEngine:
         measurement(job, found.update)
         return found
 
-    def _rounds(self, jobs: list[Job], *, warm_up: int, repeats: int, captured: Any) -> dict[str, Round]:
+    def _rounds(self, jobs: list[Job], *, repeats: int, **_: Any) -> dict[str, Round]:
         names = [job.run.configuration for job in jobs]
         self.order.append(names)
         seen = {}
@@ -339,4 +403,4 @@ def test_a_worker_that_dies_leaves_its_group_untimed(tmp_path: Path, monkeypatch
     monkeypatch.setattr(engine, "call", lambda measurement, job: {})
     log, (group,) = ProgressLog(), timing_groups(sweep_jobs(tmp_path))
     time_configurations([group], engine, log)
-    assert log.warnings == [f"not timed: {job.run.configuration}" for job in group]
+    assert log.warnings == [f"not timed: {job.run.configuration}: it ended its process" for job in group]

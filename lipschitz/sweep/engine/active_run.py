@@ -1,0 +1,109 @@
+"""A run that a worker is making: its lock, its place among the worker's runs, and the signs of life that it gives."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from pydantic import PrivateAttr
+
+from lipschitz.errors import InputError
+from lipschitz.sweep.engine.job import Job
+from lipschitz.training.loop import Trainer
+from lipschitz.training.observers import Observer
+
+BEAT_SECONDS = 1.0
+"""Shortest time between two heartbeats of a run, besides those at evaluations."""
+SAY_SECONDS = 1.0
+"""How long a lock is waited for without a word: ``status`` holds it for a moment when it looks at a run."""
+
+
+class Channel(Protocol):
+    """What connects a worker with its engine, as `multiprocessing.connection.Connection` does."""
+
+    def poll(self, timeout: float, /) -> bool:
+        """Say whether something can be received, after ``timeout`` seconds at most."""
+
+    def recv(self) -> Any:
+        """Return the next job, or None if there are no more; raise EOFError if there is no engine."""
+
+    def send(self, message: Any, /) -> None:
+        """Send a message; `lipschitz.sweep.engine.worker.work` lists them."""
+
+
+@dataclass
+class ActiveRun:
+    """A run that a worker is making."""
+
+    job: Job
+    lock: ExitStack = field(default_factory=ExitStack)
+    """Holds the lock of the run's folder."""
+    waits_since: float | None = None
+    """When it was first tried to take the lock, by `time.monotonic`."""
+    waits_aloud: bool = False
+    """Whether it was said for whom the run waits."""
+    stream: torch.cuda.Stream | None = None
+    trainer: Trainer | None = None
+    slices: Iterator[int] | None = None
+    """Each item is the step reached after one slice of training."""
+
+    def on_stream(self) -> AbstractContextManager[Any]:
+        """Make the run's stream the current one for a block."""
+        return torch.cuda.stream(self.stream)
+
+    def take_lock(self, warn: Callable[[str], object]) -> bool:
+        """Take the lock of the run's folder if it is free, and say whether it was; ``warn`` of whom the run waits for.
+
+        Raises:
+            InputError: it has waited for longer than the site's time-out.
+        """
+        folder, now = self.job.folder, time.monotonic()
+        if self.lock.enter_context(folder.writing(wait=False)):
+            return True
+        self.lock.close()
+        self.waits_since = self.waits_since or now
+        waited = now - self.waits_since
+        if waited > self.job.site.timeout:
+            raise InputError(f"{folder.path}: locked by {folder.holder()} for {waited:.0f} s; end that process")
+        if waited > SAY_SECONDS and not self.waits_aloud:
+            self.waits_aloud = True
+            warn(f"{folder.path}: waiting for {folder.holder()}, which still holds the lock of this run")
+        return False
+
+
+class SignOfLife(Observer):
+    """Tells the engine how far a run has come, and writes the heartbeat in the run's folder."""
+
+    _channel: Any = PrivateAttr()
+    _job: Job = PrivateAttr()
+    _steps: int = PrivateAttr()
+    _step: int = PrivateAttr(0)
+    _beat_at: float = PrivateAttr(0.0)
+
+    def __init__(self, channel: Channel, job: Job, steps: int) -> None:
+        super().__init__()
+        self._channel, self._job, self._steps = channel, job, steps
+
+    def on_start(self, folder: Path, definition: dict[str, Any], step: int) -> None:
+        """Write the step at which the run starts or is resumed."""
+        self._beat(step)
+
+    def on_step(self, step: int) -> None:
+        """Send the step. If the engine has ended, this process ends too."""
+        with suppress(OSError):
+            self._channel.send(("step", self._job.run.id, step))
+        if time.monotonic() - self._beat_at > BEAT_SECONDS:
+            self._beat(step)
+
+    def on_record(self, step: int, seconds: float, values: dict[str, float]) -> None:
+        """Say that the evaluation is done."""
+        with suppress(OSError):
+            self._channel.send(("alive",))
+        self._beat(step)
+
+    def _beat(self, step: int) -> None:
+        self._beat_at = time.monotonic()
+        self._job.folder.heartbeat.write(step, self._steps)

@@ -1,0 +1,224 @@
+"""The dispatcher: gives jobs to worker processes, requeues the jobs of those that die, ends those that hang."""
+
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from lipschitz.sweep.engine.base import DiskFull, Progress
+from lipschitz.sweep.engine.job import Job, uncaptured_warning
+from lipschitz.sweep.engine.process import start_process
+from lipschitz.sweep.engine.worker import work
+from lipschitz.sweep.engine.worker_process import GRACE, LOST, WorkerProcess, how_it_ended
+
+RETRIES = 1
+"""How often a run is started again whose worker was killed by a signal."""
+LONGEST_WAIT = 10.0
+"""Longest wait in seconds for messages. Time in which this process itself was stopped counts as no more than that."""
+
+
+class Dispatcher:
+    """Runs jobs in order, with one worker process at a time on each of ``devices``.
+
+    A job with a ``pack`` of one has a process to itself. Others share a process as long as their shares, 1 / ``pack``
+    each, add up to one at most.
+
+    Args:
+        entry: what a worker's process runs: `lipschitz.sweep.engine.worker.work`, or a function that calls it.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        devices: Sequence[str],
+        progress: Progress,
+        entry: Callable[[Job, Connection], None] = work,
+    ) -> None:
+        self._queue, self._free_devices = deque(jobs), deque(devices)
+        self._progress, self._entry = progress, entry
+        self._workers: list[WorkerProcess] = []
+        # Runs that a device has memory for, once it was found to lack some.
+        self._limits = dict.fromkeys(devices, math.inf)
+        self._uncapturable: set[str] = set()
+        self._deaths: Counter[str] = Counter()
+
+    def run(self) -> None:
+        """Run all jobs.
+
+        Raises:
+            KeyboardInterrupt: re-raised after all workers have written checkpoints.
+            DiskFull: a run could not be written; the workers have stopped.
+        """
+        try:
+            while self.has_work():
+                self.dispatch()
+                self.receive()
+        finally:
+            self._stop_workers()
+
+    def has_work(self) -> bool:
+        """Say whether a job is queued or a worker is alive."""
+        return bool(self._queue or self._workers)
+
+    def dispatch(self) -> None:
+        """Give queued jobs to new workers on free devices, then to workers that have room, the least loaded first."""
+        while self._queue:
+            job = self._queue[0]
+            if self._free_devices:
+                self._start_worker(self._queue.popleft(), self._free_devices.popleft())
+                continue
+            with_room = [worker for worker in self._workers if worker.has_room(job, self._limits[worker.device])]
+            if not with_room:
+                break
+            self._give(min(with_room, key=lambda worker: worker.load), self._queue.popleft())
+        for worker in self._workers:
+            if not worker.jobs and not worker.is_retired:
+                worker.is_retired = True
+                worker.send(None)
+
+    def receive(self) -> None:
+        """Wait until a worker sends a message, is dead or hangs; handle messages, requeue the jobs of a dead one."""
+        longest = max(0.0, min([LONGEST_WAIT, *(worker.patience for worker in self._workers)]))
+        start = time.monotonic()
+        ready = wait([*(a.channel for a in self._workers), *(a.process.sentinel for a in self._workers)], longest)
+        waited = min(time.monotonic() - start, longest)
+        for worker in list(self._workers):
+            worker.silent += waited
+            if worker.channel in ready:
+                self._read_messages(worker)
+            if not worker.process.is_alive():
+                self._remove(worker)
+                self._requeue_lost_jobs(worker)
+            elif worker.patience <= 0:
+                worker.end()
+                self._remove(worker)
+                self._requeue_hung_jobs(worker)
+
+    def _remove(self, worker: WorkerProcess) -> None:
+        self._read_messages(worker)
+        worker.process.join()
+        worker.channel.close()
+        self._workers.remove(worker)
+        self._free_devices.append(worker.device)
+
+    def _stop_workers(self) -> None:
+        if self._workers:
+            self._progress.warned("stopping: workers write their checkpoints")
+        for worker in self._workers:
+            worker.process.terminate()
+        deadline = time.monotonic() + GRACE + sum(len(worker.jobs) for worker in self._workers)
+        for worker in self._workers:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+            worker.process.kill()
+
+    def _start_worker(self, job: Job, device: str) -> None:
+        job = self._placed(job, device)
+        process, channel = start_process(self._entry, job, name=job.run.id)
+        self._workers.append(WorkerProcess(process, channel, device, {job.run.id: job}, {job.run.id}))
+        self._progress.started(job)
+
+    def _give(self, worker: WorkerProcess, job: Job) -> None:
+        job = self._placed(job, worker.device)
+        worker.jobs[job.run.id] = job
+        worker.send(job)
+        self._progress.started(job)
+
+    def _placed(self, job: Job, device: str) -> Job:
+        captures = job.captures and job.run.configuration not in self._uncapturable
+        return replace(job, device=device, captures=captures)
+
+    def _read_messages(self, worker: WorkerProcess) -> None:
+        # A dead worker's channel is at its end: only the sentinel says that the worker is dead.
+        with suppress(EOFError, OSError):
+            while worker.channel.poll():
+                self._handle(worker, *worker.channel.recv())
+
+    def _handle(self, worker: WorkerProcess, kind: str, *content: Any) -> None:
+        """Handle one message; `lipschitz.sweep.engine.worker.work` lists them."""
+        worker.silent = 0.0
+        match kind, content:
+            case "began", (run_id,):
+                worker.begun.add(run_id)
+            case "turn", (run_id,):
+                worker.turn = run_id
+            case "step", (run_id, step):
+                worker.steps[run_id] = step
+                self._progress.stepped(worker.jobs[run_id], step)
+            case "warning", (line,):
+                self._progress.warned(line)
+            case "ended", (run_id,):
+                self._progress.ended(worker.jobs.pop(run_id))
+            case "stopped", (run_id,):
+                stopped = "its worker got a SIGTERM that this sweep did not send"
+                self._try_again(worker, worker.jobs.pop(run_id), stopped)
+            case "full", (line,):
+                raise DiskFull(line)
+            case "leaving", ():
+                worker.is_retired = True
+            case "returned", (run_ids, limit, reason):
+                jobs = [worker.jobs.pop(run_id) for run_id in run_ids]
+                self._requeue(jobs)
+                if limit:
+                    self._limits[worker.device] = min(limit, self._limits[worker.device])
+                    self._progress.warned(f"{worker.device}: at most {limit} runs at once from now on: {reason}")
+                else:
+                    self._uncapturable.add(jobs[0].run.configuration)
+                    self._progress.warned(uncaptured_warning(jobs[0], reason))
+
+    def _requeue(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self._progress.returned(job)
+        self._queue.extendleft(reversed(jobs))
+
+    def _requeue_lost_jobs(self, worker: WorkerProcess) -> None:
+        """Requeue the jobs of a dead worker, except a run that it made alone: that run caused the death, and failed.
+
+        Of several runs any may be the cause: each is started again in a worker to itself. A run whose worker was killed
+        is started again once: the cause may lie outside, such as a lack of memory.
+        """
+        code = worker.process.exitcode
+        suspects = [job for run_id, job in worker.jobs.items() if run_id in worker.begun]
+        self._requeue([job for job in worker.jobs.values() if job not in suspects])
+        how = f"({how_it_ended(code)})"
+        was_killed = code is None or code < 0 or code == LOST
+        if len(suspects) > 1:
+            died = f"{worker.device}: a worker with {len(suspects)} runs died {how}"
+            self._progress.warned(f"{died}; each is started again in a worker to itself")
+            self._deaths.update(job.run.id for job in suspects if was_killed)
+            self._requeue([replace(job, pack=1) for job in suspects])
+            return
+        for job in suspects:
+            if was_killed:
+                memory = "; a lack of memory may be the cause" if code == -9 else ""
+                self._try_again(worker, job, f"the worker died {how}{memory}")
+            else:
+                self._fail(job, f"the worker died {how} {worker.place(job)} and left no error message")
+
+    def _requeue_hung_jobs(self, worker: WorkerProcess) -> None:
+        """Fail the run at which a worker hung, and requeue the others."""
+        at = worker.turn if worker.turn in worker.jobs else next(iter(worker.begun & set(worker.jobs)), "")
+        self._requeue([job for run_id, job in worker.jobs.items() if run_id != at])
+        if job := worker.jobs.get(at):
+            longest = f"{job.site.timeout:g} s"
+            hung = f"no progress for {longest} {worker.place(job)}, so its worker was ended"
+            self._fail(job, f"{hung}; if its steps or evaluations take longer, raise --timeout (now {longest})")
+
+    def _try_again(self, worker: WorkerProcess, job: Job, why: str) -> None:
+        self._deaths[job.run.id] += 1
+        if self._deaths[job.run.id] > RETRIES:
+            self._fail(job, f"{why} ({worker.place(job)}; it was tried {RETRIES + 1} times)")
+            return
+        self._progress.warned(f"{job.run.id}: {why}; started again from its checkpoint")
+        self._requeue([job])
+
+    def _fail(self, job: Job, why: str) -> None:
+        # The worker may have written a better reason.
+        if job.sweep.exists() and not job.folder.error.exists():
+            with suppress(OSError):
+                job.folder.path.mkdir(parents=True, exist_ok=True)
+            job.folder.fail(why)
+        self._progress.ended(job)
