@@ -41,14 +41,20 @@ def misbehaves(trial: Trial, bodies: tuple[str, ...], calls: tuple[int, int] = L
     trial.begin("new")
     at = trial.rng.randrange(*calls)
     method = METHOD.replace("AT", str(at)).replace("BODY", indent(trial.rng.choice(bodies), " " * 12))
-    (trial.place / "bad.py").write_text(method)
+    (trial.place / "bad.py").write_text(method, encoding="utf-8")
     path = trial.place / f"{trial.name}.yaml"
-    path.write_text(path.read_text().replace("constraints: [none,", "constraints: [none, bad.py:Bad,"))
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("constraints: [none,", "constraints: [none, bad.py:Bad,"), encoding="utf-8")
     process = trial.start(*options)
     done = trial.ended(process)
     lines = call(trial.place, "status", trial.folder).stdout.splitlines()
-    failed = any(line.startswith(("failed", "diverged")) and "bad" in line for line in lines)
-    trial.how({0: "equal", 1: "failed alone" if failed else "silent"}.get(done.returncode, f"exit {done.returncode}"))
+    failed = any(line.startswith(("failed", "diverged")) and "-Bad-" in line for line in lines)
+    ends = {0: "equal", 1: "failed alone" if failed else "silent", 2: "refused"}
+    trial.how(ends.get(done.returncode, f"exit {done.returncode}"))
+    if done.returncode == 2:
+        # Nothing was run: the user takes the method out.
+        path.write_text(text, encoding="utf-8")
+        trial.finish()
     trial.compare()
 
 
