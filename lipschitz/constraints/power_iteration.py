@@ -92,12 +92,10 @@ def infinite_where_zero(norms: Tensor) -> Tensor:
 def _normalise(out: Sequence[Tensor], tensors: list[Tensor]) -> list[Tensor]:
     """Write each tensor that is not zero, divided by its norm, to ``out``; return the norms."""
     out, norms = list(out), list(torch._foreach_norm(tensors))
-    # Read on the host where that costs nothing.
-    kept = None if norms[0].is_cpu and all(norms) else (torch.stack(norms) == 0).to(norms[0].dtype)
+    kept = (torch.stack(norms) == 0).to(norms[0].dtype)
     torch._foreach_clamp_min_(norms, EPSILON)
     torch._foreach_div_(tensors, norms)
-    if kept is not None:
-        torch._foreach_addcmul_(tensors, out, [share.expand_as(old) for share, old in zip(kept, out, strict=True)])
+    torch._foreach_addcmul_(tensors, out, [share.expand_as(old) for share, old in zip(kept, out, strict=True)])
     torch._foreach_copy_(out, tensors)
     return norms
 

@@ -73,6 +73,8 @@ BY_HAND = {
     "functions": (Function(lambda x: F.leaky_relu(F.avg_pool2d(x, 2), 0.2).flatten(1)), (1, 4, 4), 1 / 2),
     "methods": (Function(lambda x: x.view(x.size(0), -1).relu().permute(1, 0).clamp(0, 1)), (1, 2, 2), 1),
     "max pooling with overlap": (Function(lambda x: F.max_pool2d(x, 3, 1)), (1, 5, 5), 3),
+    "max pooling along one axis": (nn.MaxPool1d(3, 1), (1, 5), math.sqrt(3)),
+    "max pooling along three axes": (nn.MaxPool3d(2, 1), (1, 3, 3, 3), math.sqrt(8)),
     "pooling modules": (nn.Sequential(nn.MaxPool2d(2), nn.AdaptiveMaxPool2d(1), nn.AdaptiveAvgPool2d(1)), (1, 4, 4), 1),
     "sorting": (
         nn.Sequential(GroupSort(), Function(lambda x: x.sort(1).values + x.amax(1, keepdim=True))),

@@ -1,10 +1,12 @@
+import json
 import subprocess
 import sys
 
 import pytest
 
 from lipschitz.errors import InputError
-from lipschitz.metrics.catalogue import CATALOGUE, metric_of
+from lipschitz.metrics.catalogue import CATALOGUE, METRICS, metric_of
+from lipschitz.tasks.terms import Evaluation
 
 
 def test_every_recorded_value_is_described():
@@ -79,3 +81,9 @@ def test_it_imports_neither_torch_nor_scipy():
     code = "import sys, lipschitz.metrics.catalogue; print({'torch', 'scipy', 'numpy'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+def test_the_schema_of_further_metrics_names_none_of_the_packages_own() -> None:
+    schema = json.dumps(Evaluation.model_json_schema()["properties"]["metrics"])
+    assert ":" in schema
+    assert not [name for name in METRICS.own if f'"{name}"' in schema]

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from sweeps import ONE_CPU, ProgressLog, write
 
 from lipschitz.datasets.point_data import hash_numbers
 from lipschitz.errors import InputError
+from lipschitz.signals import Stopped
 from lipschitz.sweep import inputs
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.in_process import train
@@ -97,7 +99,8 @@ class Stopping(ProgressLog):
 def trained(job: Job, progress: ProgressLog | None = None) -> list[str]:
     """Train a job in this process, and return the warnings."""
     progress = progress or ProgressLog()
-    train(job, progress)
+    with suppress(Stopped):
+        train(job, progress)
     return progress.warnings
 
 

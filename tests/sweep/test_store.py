@@ -117,6 +117,9 @@ def test_a_run_waits_for_its_lock_and_a_sweep_does_not(tmp_path: Path, monkeypat
 def test_a_folder_without_a_sweep_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no results of a sweep here"):
         SweepFolder.open(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"file is a file; expected a folder of results$"):
+        SweepFolder.open(tmp_path / "file")
     (tmp_path / "sweep.json").write_text("{")
     with pytest.raises(InputError, match=r"sweep\.json: cannot be read"):
         SweepFolder.open(tmp_path)

@@ -7,8 +7,7 @@ import torch
 from gan_terms import TERMS, with_terms
 from torch import nn
 
-from lipschitz.constraints.base import constrain
-from lipschitz.constraints.spectral_normalization import SpectralNormalization
+from lipschitz.constraints.base import Constraint, constrain
 from lipschitz.random_streams import seeded
 from lipschitz.tasks.player import Discriminator, Generator, Player, players_are_finite
 from lipschitz.tasks.settings import Setting
@@ -68,9 +67,19 @@ def test_losses_weights_and_buffers_must_be_finite(where: str, value: float) -> 
     assert players_are_finite(players) == (where == "nothing")
 
 
+class Draws(Constraint):
+    """Draws its state where it is put on a network."""
+
+    source, promise = "this test", "none"
+
+    def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+        net.register_buffer("drawn", torch.randn(3))
+        return net
+
+
 @pytest.mark.parametrize("seed", [0, 3])
 def test_constraints_start_from_a_stream_of_the_run_s_seed(seed: int) -> None:
-    drawn = (SpectralNormalization(),)
+    drawn = (Draws(),)
     terms = with_terms(TERMS, seed=seed, constraints=drawn, generator_constraints=drawn)
     net = nn.Linear(2, 3)
     ours = [

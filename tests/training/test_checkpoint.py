@@ -1,5 +1,6 @@
 import hashlib
 import io
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def test_the_newest_is_read_and_the_one_before_is_kept(paths: tuple[Path, Path])
 
 def test_what_a_crash_between_two_links_left_is_no_obstacle(paths: tuple[Path, Path]) -> None:
     checkpoint.save({"step": 1}, *paths)
-    paths[1].with_name(f".{paths[1].name}").write_bytes(b"left over")
+    paths[1].with_name(f".{paths[1].name}.{os.getpid()}").write_bytes(b"left over")
     checkpoint.save({"step": 2}, *paths)
     assert [checkpoint.read(path)["step"] for path in paths] == [2, 1]
     assert len(list(paths[0].parent.iterdir())) == 2

@@ -7,6 +7,8 @@ a task from outside the package, whose data only it knows; the optimiser's arith
 """
 
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,8 +22,9 @@ from torch import Tensor
 from lipschitz.constraints.base import Constraint
 from lipschitz.datasets.base import Data, Dataset, ImageData, PairData
 from lipschitz.datasets.images.split import Split
-from lipschitz.errors import first_line
+from lipschitz.errors import InputError, first_line
 from lipschitz.extensions.origin import origin_of
+from lipschitz.global_state import GlobalState
 from lipschitz.models.base import Model
 from lipschitz.sweep.definition.peak_bytes import PeakBytes
 from lipschitz.tasks.base import TaskKind
@@ -39,6 +42,8 @@ SMALL_BYTES = 2**28
 """Most bytes of networks that are tried on the CPU."""
 MEMORY_FACTOR = 4
 """A step is refused if it needs this many times the memory of this machine, since another may train it."""
+TIME_LIMIT = 120.0
+"""Longest time in seconds of one step: a method that hangs is refused."""
 IMAGES = 16
 
 
@@ -129,6 +134,8 @@ def _reason(configuration: Configuration) -> str | None:
         return f"it needs at least {_gib(need)}, and this machine has {_gib(memory())}"
     try:
         _make_step(configuration, META)
+    except InputError as error:
+        return str(error)
     except (Exception, SystemExit) as error:
         if not _needs_values(error):
             return first_line(error, with_type=True)
@@ -184,7 +191,7 @@ def _make_step(configuration: Configuration, device: torch.device) -> None:
         device,
         configuration.generator_constraints,
     )
-    with _unchanged_torch():
+    with _watched():
         with device:
             task = configuration.task.build(_stand_in(configuration.dataset, device), terms)
         task.step(0.0)
@@ -213,13 +220,38 @@ def _stand_in(dataset: Dataset, device: torch.device) -> Data | PairData:
 
 
 @contextmanager
-def _unchanged_torch() -> Iterator[None]:
-    """Put back, after the block, what a method may have changed in torch; its warnings are left to the run itself."""
-    dtype, differentiable = torch.get_default_dtype(), torch.is_grad_enabled()
+def _watched() -> Iterator[None]:
+    """Restore the process's global settings after the block; warnings are left to the run itself.
+
+    Raises:
+        InputError: the block changed some.
+        TimeoutError: it took longer than `TIME_LIMIT`.
+    """
+    settings = GlobalState()
     try:
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), _time_limit():
             warnings.simplefilter("ignore")
             yield
     finally:
-        torch.set_default_dtype(dtype)
-        torch.set_grad_enabled(differentiable)
+        change = settings.change("a training step")
+    if change:
+        raise InputError(change)
+
+
+@contextmanager
+def _time_limit() -> Iterator[None]:
+    """Raise TimeoutError in the block after `TIME_LIMIT`, in the main thread, where alone Python handles signals."""
+
+    def interrupt(*_: object) -> None:
+        raise TimeoutError(f"a training step without values took more than {TIME_LIMIT:g} s")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, TIME_LIMIT)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

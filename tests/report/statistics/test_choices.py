@@ -1,6 +1,7 @@
 """What is compared and what is bold, without a results folder: best rows, two metrics, targets."""
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 from lipschitz.errors import InputError
 from lipschitz.report.statistics.intervals import Interval
 from lipschitz.report.statistics.robustness import _metrics_to_compare
-from lipschitz.report.statistics.summary import Lookup
+from lipschitz.report.statistics.summary import RIVALS, Lookup, Summary
 from lipschitz.report.statistics.time_to_target import Target, default_target, parse_targets
 
 NAN, INF = math.nan, math.inf
@@ -42,6 +43,25 @@ class Means(Lookup):
 )
 def test_the_best_row(metric: str, means: list[float], diverged: list[int], best: set[int]) -> None:
     assert Means(means).best(pd.DataFrame({"diverged": diverged}), metric, "last") == best
+
+
+def test_a_floor_is_found_by_its_name_and_its_metric() -> None:
+    rows = [("real data", "w1", 0.5), ("real data", "modes", 8.0), ("none", "w1", 2.0)]
+    frame = pd.DataFrame(rows, columns=["constraint", "metric", "mean"])
+    frame = frame.assign(**dict.fromkeys(RIVALS, "same"), which="last", ci95=0.1, n=3)
+    lookup = Lookup(frame, None)  # type: ignore[arg-type]
+    assert lookup.floor("real data", "modes") == Interval.around(8.0, 0.1, 3)
+    assert lookup.floor("real data", "kid") is None
+    assert lookup.floor("optimal", "w1") is None
+    assert lookup.interval(frame.iloc[2], "w1").mean == 2.0
+    assert math.isnan(lookup.interval(frame.iloc[2], "w1", "best").mean)
+    assert (lookup.has("modes"), lookup.has("kid")) == (True, False)
+
+
+def test_a_pair_whose_protocol_does_not_say_its_w1_has_none() -> None:
+    facts = [{"w1": 1.5, "w1_standard_error": 0.01}, {"samples": 8}, {"w1": 9.0, "w1_standard_error": 9.0}]
+    protocols = pd.DataFrame({"dataset": ["a", "b", "c"], "metric": ["w1_dual", "w1_dual", "cosine"], "facts": facts})
+    assert Summary(SimpleNamespace(protocols=protocols)).true_w1 == {"a": (1.5, 0.01)}  # type: ignore[arg-type]
 
 
 PROTOCOLS = ["fid/sngan", "inception_score/sngan", "kid/modern", "inception_score/modern"]

@@ -97,7 +97,8 @@ def test_an_interval_is_printed_with_its_half_width_and_without_one_alone() -> N
 def test_the_interval_of_a_timing_is_that_of_a_median() -> None:
     interval = Interval.of_timing({"median": 3.0, "low": 2.5, "high": 4.5, "n": 50})
     assert interval == Interval(3.0, 2.5, 4.5, 1.0, 50, MEDIAN)
-    assert not Interval.of_timing({"median": 3.0}).has_ends
+    alone = Interval.of_timing({"median": 3.0})
+    assert (alone.has_ends, alone.n) == (False, 0)
 
 
 def test_no_other_module_says_which_interval_is_used() -> None:

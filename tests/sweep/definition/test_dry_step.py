@@ -37,6 +37,22 @@ class Exits(Constraint):
         raise SystemExit(0)
 
 
+class Changes(Constraint):
+    promise = "none"
+
+    def penalty(self, net, batch, rng):
+        torch.set_default_dtype(torch.float64)
+        return batch.real.sum()
+
+
+class Hangs(Constraint):
+    promise = "none"
+
+    def penalty(self, net, batch, rng):
+        while True:
+            pass
+
+
 class Values(Constraint):
     """It needs values, which there are none of on the meta device."""
 
@@ -68,6 +84,7 @@ REFUSED = {
     "one generated image": (IMAGES.replace("batch_size: 8", "batch_size: 8, generator_batch_size: 1"), 7, "training.batch_size", FEW),
     "a wrong shape": (SMALL.replace("spectral_normalization", "methods.py:Wrong"), 5, "constraints[1]", "must have same reduction dim"),
     "a method that exits": (SMALL.replace("spectral_normalization", "methods.py:Exits"), 5, "constraints[1]", "SystemExit: 0"),
+    "a global setting": (SMALL.replace("spectral_normalization", "methods.py:Changes"), 5, "constraints[1]", "changed torch's default dtype from torch.float32 to torch.float64"),
     "a wrong shape behind a value": (SMALL.replace("spectral_normalization", "methods.py:WrongValues"), 5, "constraints[1]", "grad can be implicitly created only for scalar"),
     "a loss that is no scalar": (SMALL.replace("seeds:", "losses: [hinge, methods.py:WrongLoss]\n    seeds:"), 6, "losses[1]", "RuntimeError"),
     "a network beyond the memory": (SMALL.replace("width: 8, depth: 1", "width: 1000000, depth: 2"), 4, "models[0]", "it needs at least 14,90"),
@@ -88,6 +105,14 @@ def test_what_cannot_be_trained_is_refused_with_its_line(tmp_path: Path, case: s
     assert said in message
     assert len(message) - len(str(path)) <= 200
     assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_method_that_hangs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "methods.py").write_text(METHODS)
+    load_sweep(write(tmp_path))
+    monkeypatch.setattr(dry_step, "TIME_LIMIT", 0.2)
+    with pytest.raises(InputError, match=r"constraints\[1\]: .* more than 0\.2 s"):
+        load_sweep(write(tmp_path, SMALL.replace("spectral_normalization", "methods.py:Hangs")))
 
 
 def test_a_method_that_needs_values_is_tried_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

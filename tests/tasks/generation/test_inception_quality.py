@@ -8,6 +8,7 @@ from lipschitz.datasets.images.image_data import to_floats
 from lipschitz.errors import InputError
 from lipschitz.features.protocols import SNGAN, Modern
 from lipschitz.features.real_statistics import real_statistics
+from lipschitz.metrics.base import Metric
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.tasks.generation import inception_quality as module
 from lipschitz.tasks.generation.gan_training import GANTraining
@@ -58,6 +59,31 @@ def test_one_pass_serves_all_protocols(passes):
         expected = scores(embedded, real_statistics(data(), protocol, network()), protocol)
         assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-4)
     assert len(found) == 14
+    assert set(quality.protocols) == set(found) == set(quality.floor())
+
+
+class Counted(Metric):
+    """How many samples are judged."""
+
+    judges = "inception"
+    title = "Samples"
+    source = "this test"
+
+    def measure(self, samples):
+        counts = samples.generated, samples.logits, samples.generated_compared, samples.real_compared
+        return {str(place): len(rows) for place, rows in enumerate(counts)} | {"splits": samples.score_splits}
+
+    def places(self, context):
+        return "0", "1", "2", "3", "splits"
+
+
+def test_further_metrics_are_measured_of_samples_and_of_the_floor(passes):
+    quality = InceptionQuality(data(), (SMALL,), None, CPU, further=(Counted(),))
+    found = quality.measure([to_floats(images(30, seed=9))])
+    names = [SMALL.recorded(name) for name in Counted().names(None)]
+    # Of 30 images 10 are compared by their moments, 30 are scored, and 10 are compared one by one.
+    assert [found[name] for name in names] == [10, 30, 10, 10, SMALL.score_splits]
+    assert [quality.floor()[name] for name in names] == [10, 30, 10, 10, SMALL.score_splits]
     assert set(quality.protocols) == set(found) == set(quality.floor())
 
 

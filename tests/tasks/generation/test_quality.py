@@ -7,6 +7,7 @@ from lipschitz.datasets.images.digits import Digits
 from lipschitz.datasets.points import EightGaussians, SwissRoll
 from lipschitz.features.protocols import SNGAN, Modern
 from lipschitz.features.reference_classifier import reference_classifier
+from lipschitz.metrics.base import Metric
 from lipschitz.metrics.catalogue import metric_of
 from lipschitz.metrics.classifier import ClassShare, FrechetClassifier
 from lipschitz.metrics.frechet import frechet_distance
@@ -113,6 +114,32 @@ def test_modes_are_measured_of_a_mixture_alone(dataset, names):
     quality = quality_of(data, 50, CPU)
     found = quality.measure(data.reference(50, rng), data.reference(50, rng))
     assert set(found) == set(quality.protocols) == names
+
+
+class Brightness(Metric):
+    """Mean of generated pixels over that of real ones."""
+
+    judges = "images"
+    title = "Brightness"
+    source = "this test"
+
+    def measure(self, samples):
+        assert samples.generated.dtype == samples.real.dtype == np.uint8
+        return {"ratio": samples.generated.mean() / samples.real.mean(), "labels": len(samples.labels)}
+
+    def places(self, context):
+        return "ratio", "labels"
+
+
+def test_a_further_metric_judges_images_as_they_would_be_saved():
+    quality = quality_of(small_data(), 10, CPU, further=(Brightness(),))
+    black, grey = torch.full((10, 3, 8, 8), -2.0), torch.zeros(10, 3, 8, 8)
+    labels = torch.arange(10) % 2
+    found = quality.measure(grey, grey * 0 + 1, labels)
+    name = Brightness().label()
+    assert found == {f"{name}/ratio": pytest.approx(128 / 255), f"{name}/labels": 10}
+    assert quality.measure(black, grey, labels)[f"{name}/ratio"] == 0
+    assert set(quality.protocols) == set(found)
 
 
 def test_a_metric_that_does_not_apply_is_refused():
