@@ -27,6 +27,8 @@ from fault_injection.outcome import Outcome
 from fault_injection.table import Row, write
 from fault_injection.trial import Hung, Trial
 
+import lipschitz.commands
+from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.process import PRELOAD
 from lipschitz.sweep.provenance import provenance
 
@@ -45,11 +47,11 @@ def main() -> None:
     if not chosen:
         raise SystemExit(f"--only: no fault has such a name; known: {', '.join(fault.name for fault in FAULTS)}")
     torch.set_num_threads(1)
-    _import_everything()
     origin = provenance(["cpu"], options.jobs, {})
     rows = []
     with tempfile.TemporaryDirectory(prefix="faults-") as scratch:
         folder = Path(scratch)
+        _import_everything(folder)
         os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
         make = partial(references.make, folder / "references", {fault.sweep for fault in chosen})
         _apart(make) if options.jobs else make()
@@ -152,10 +154,14 @@ def _fork(call: Callable[[], object]) -> int:
         os._exit(code)
 
 
-def _import_everything() -> None:
-    """Import what commands import when they run, so that processes that are forked have it."""
-    for module in (*PRELOAD, "lipschitz.commands.status", "lipschitz.commands.sweep", "lipschitz.report.write"):
+def _import_everything(folder: Path) -> None:
+    """Import what commands import when they run, and plan a sweep, so that processes that are forked have done it."""
+    commands = [f"lipschitz.commands.{path.stem}" for path in Path(lipschitz.commands.__path__[0]).glob("[a-z]*.py")]
+    for module in (*PRELOAD, *commands, "lipschitz.report.write"):
         importlib.import_module(module)
+    for name, text in references.SWEEPS.items():
+        (folder / f"{name}.yaml").write_text(text)
+        load_sweep(folder / f"{name}.yaml")
 
 
 def _have_one_thread() -> None:

@@ -148,7 +148,7 @@ def _become(cwd: Path, outputs: Path) -> None:
         file = os.open(outputs / name, os.O_WRONLY | os.O_APPEND)
         os.dup2(file, descriptor)
     sys.stdout, sys.stderr = (
-        open(descriptor, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        open(descriptor, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
         for descriptor in (1, 2)
     )
     os.chdir(cwd)

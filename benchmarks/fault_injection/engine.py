@@ -1,4 +1,4 @@
-"""An engine that trains in the calling process; with ``FAULTS_STOP=1:110`` Ctrl-C is pressed in run 1 at step 110."""
+"""An engine that trains in the calling process; with ``FAULTS_STOP=1:50`` Ctrl-C is pressed in run 1 at step 50."""
 
 import os
 import signal

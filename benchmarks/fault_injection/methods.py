@@ -32,7 +32,7 @@ BODY
         return sum(parameter.square().sum() for parameter in net.parameters()) * 1e-3
 '''
 ALONE = ("failed alone",)
-LATER = (70, 120)
+LATER = (52, 79)
 """Calls that only a run makes: in one round of the timing pass a method is called less often."""
 
 
@@ -41,14 +41,20 @@ def misbehaves(trial: Trial, bodies: tuple[str, ...], calls: tuple[int, int] = L
     trial.begin("new")
     at = trial.rng.randrange(*calls)
     method = METHOD.replace("AT", str(at)).replace("BODY", indent(trial.rng.choice(bodies), " " * 12))
-    (trial.place / "bad.py").write_text(method)
+    (trial.place / "bad.py").write_text(method, encoding="utf-8")
     path = trial.place / f"{trial.name}.yaml"
-    path.write_text(path.read_text().replace("constraints: [none,", "constraints: [none, bad.py:Bad,"))
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("constraints: [none,", "constraints: [none, bad.py:Bad,"), encoding="utf-8")
     process = trial.start(*options)
     done = trial.ended(process)
     lines = call(trial.place, "status", trial.folder).stdout.splitlines()
-    failed = any(line.startswith(("failed", "diverged")) and "bad" in line for line in lines)
-    trial.how({0: "equal", 1: "failed alone" if failed else "silent"}.get(done.returncode, f"exit {done.returncode}"))
+    failed = any(line.startswith(("failed", "diverged")) and "-Bad-" in line for line in lines)
+    ends = {0: "equal", 1: "failed alone" if failed else "silent", 2: "refused"}
+    trial.how(ends.get(done.returncode, f"exit {done.returncode}"))
+    if done.returncode == 2:
+        # Nothing was run: the user takes the method out.
+        path.write_text(text, encoding="utf-8")
+        trial.finish()
     trial.compare()
 
 
@@ -65,7 +71,6 @@ RAISES = (
     "raise KeyError((1, 2))",
     "raise AssertionError",
     "raise StopIteration",
-    "raise KeyboardInterrupt",
     "raise MemoryError",
 )
 EXITS = ("sys.exit(0)", "raise SystemExit", "os._exit(0)")
@@ -114,13 +119,15 @@ def _hangs(calls: tuple[int, int]) -> Try:
 
 FAULTS = [
     Fault("methods", "raises", ALONE, _method(*RAISES)),
-    Fault("methods", "raises at its first calls", ALONE, _method(*RAISES, calls=(1, 4))),
+    Fault("methods", "raises at its first calls", ("refused", *ALONE), _method(*RAISES, calls=(1, 6))),
     Fault("methods", "exits with 0", ALONE, _method(*EXITS)),
     Fault("methods", "exits with another code", ALONE, _method(*EXITS_NONZERO)),
-    Fault("methods", "exits in the timing pass", ALONE, _method(*EXITS, *EXITS_NONZERO, calls=(1, 15))),
-    Fault("methods", "dies by a signal", ALONE, _method(*DIES)),
+    Fault("methods", "exits in the timing pass", ALONE, _method(*EXITS, *EXITS_NONZERO, calls=(6, 20))),
+    Fault("methods", "exits in the plan", ("refused", *ALONE), _method(*EXITS, *EXITS_NONZERO, calls=(1, 2))),
+    # Once it is started again from its checkpoint, and may not come to the fatal call.
+    Fault("methods", "dies by a signal", ("equal", *ALONE), _method(*DIES)),
     Fault("methods", "hangs", ALONE, _hangs(LATER)),
-    Fault("methods", "hangs in the timing pass", ALONE, _hangs((1, 4))),
+    Fault("methods", "hangs in the timing pass", ALONE, _hangs((6, 20))),
     Fault("methods", "prints garbage", ("equal",), _method(*PRINTS)),
     Fault("methods", "out of memory", ALONE, _method(*MEMORY)),
     Fault("methods", "changes torch's globals", ("equal", *ALONE), _method(*GLOBALS)),

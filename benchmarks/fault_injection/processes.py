@@ -48,7 +48,7 @@ def told_to_end(trial: Trial, number: int, code: int, *, group: bool = False) ->
     (process.signal_group if group else process.signal)(number)
     done = trial.ended(process)
     if done.returncode == code:
-        trial.how("stopped" if "stopped: " in done.stdout + done.stderr else "silent")
+        trial.how("stopped" if "\nstopped" in f"\n{done.stdout}\n{done.stderr}" else "silent")
     elif done.returncode != 0:
         trial.how(f"exit {done.returncode}")
     trial.finish()

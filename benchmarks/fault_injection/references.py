@@ -18,8 +18,8 @@ datasets: [eight_gaussians]
 models: [{mlp: {width: 4, depth: 1}}]
 constraints: [none, spectral_normalization, weight_clipping]
 seeds: [0]
-training: {steps: 160, batch_size: 4}
-evaluation: {every: 40, samples: 8, gradient_samples: 2}
+training: {steps: 80, batch_size: 4}
+evaluation: {every: 60, samples: 8, gradient_samples: 2}
 """
 IMAGES = """\
 name: images
@@ -32,10 +32,10 @@ training: {steps: 20, batch_size: 4}
 evaluation: {every: 10, samples: 8, gradient_samples: 2}
 """
 SWEEPS = {"points": POINTS, "images": IMAGES}
-# The second run of a sweep, after its third evaluation of points, and after its second of images.
-STOPS = {"points": "1:110", "images": "1:15"}
+# The second run of a sweep, between two evaluations of points, and at the second of images.
+STOPS = {"points": "1:45", "images": "1:10"}
 # Another run of it, whose checkpoint is put in the place of others.
-OTHER_STOPS = {"points": "0:110", "images": "0:15"}
+OTHER_STOPS = {"points": "0:45", "images": "0:10"}
 STRANGER = "stranger.pt"
 
 

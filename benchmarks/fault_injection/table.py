@@ -23,7 +23,7 @@ SHOWN = 160
 
 EXPLANATION = """\
 [table.md](table.md) and [table.csv](table.csv) have a row for each fault. A try copies a tiny sweep, new, half-way or
-finished (points: three methods, 160 steps; or 8x8 images of noise: two seeds, 20 steps), and disturbs it at a moment
+finished (points: three methods, 80 steps; or 8x8 images of noise: two seeds, 20 steps), and disturbs it at a moment
 or place that is drawn from the number of the try. It then does what a user would do: read the message, mend what it
 names, and run the command again. At the end every run is compared with an undisturbed sweep of the same file.
 
