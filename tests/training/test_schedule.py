@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from counter_task import Counter
 
-from lipschitz.sweep.store import RunFolder
+from lipschitz.sweep.run_folder import RunFolder
 from lipschitz.training.journal import json_values
 from lipschitz.training.loop import Trainer
 from lipschitz.training.task import BestStepRule
