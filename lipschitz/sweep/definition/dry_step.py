@@ -4,6 +4,8 @@ The step runs on the meta device, at the real batch size and in train mode: the 
 and projection, and the generator's update. Shapes are checked and bytes are counted, but nothing is computed. A method
 that needs values, as `Tensor.item` does, is tried on the CPU instead, on random samples and a batch of two. Not tried:
 a task from outside the package, whose data only it knows; the optimiser's arithmetic; rounding to bfloat16.
+
+Other code from outside is tried in a process of its own, so that code that exits or crashes ends that process alone.
 """
 
 import os
@@ -26,6 +28,7 @@ from lipschitz.errors import InputError, first_line
 from lipschitz.extensions.origin import origin_of
 from lipschitz.global_state import GlobalState
 from lipschitz.models.base import Model
+from lipschitz.sweep.definition.call_apart import Unanswered, call_apart
 from lipschitz.sweep.definition.peak_bytes import PeakBytes
 from lipschitz.tasks.base import TaskKind
 from lipschitz.tasks.losses import Loss
@@ -113,8 +116,24 @@ def step_failure(configuration: Configuration) -> StepFailure | None:
 def _failure(configuration: Configuration) -> StepFailure | None:
     if origin_of(type(configuration.task)) is not None:
         return None
+    if not _is_from_outside(configuration):
+        return _found(configuration)
+    try:
+        return call_apart(lambda: _found(configuration))
+    except Unanswered as error:
+        return StepFailure(str(error), "constraints" if configuration.constraints else "models")
+
+
+def _found(configuration: Configuration) -> StepFailure | None:
     reason = _reason(configuration)
     return None if reason is None else StepFailure(reason, _at_fault(configuration))
+
+
+def _is_from_outside(configuration: Configuration) -> bool:
+    """Return whether a step calls code from outside the package."""
+    one = (configuration.model, configuration.loss)
+    every = (*one, *configuration.constraints, *configuration.generator_constraints)
+    return any(origin_of(type(part)) is not None for part in every)
 
 
 def _at_fault(configuration: Configuration) -> str:

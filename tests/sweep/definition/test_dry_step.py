@@ -16,6 +16,8 @@ IMAGES = SMALL.replace("eight_gaussians", "digits").replace(MLP, "{resnet: {widt
 METHODS = '''\
 """Methods whose steps fail, or need values."""
 
+import os
+
 import torch
 
 from lipschitz.constraints.base import Constraint
@@ -53,6 +55,13 @@ class Hangs(Constraint):
             pass
 
 
+class Ends(Constraint):
+    promise = "none"
+
+    def penalty(self, net, batch, rng):
+        os._exit(0)
+
+
 class Values(Constraint):
     """It needs values, which there are none of on the meta device."""
 
@@ -84,6 +93,7 @@ REFUSED = {
     "one generated image": (IMAGES.replace("batch_size: 8", "batch_size: 8, generator_batch_size: 1"), 7, "training.batch_size", FEW),
     "a wrong shape": (SMALL.replace("spectral_normalization", "methods.py:Wrong"), 5, "constraints[1]", "must have same reduction dim"),
     "a method that exits": (SMALL.replace("spectral_normalization", "methods.py:Exits"), 5, "constraints[1]", "SystemExit: 0"),
+    "a method that ends the process": (SMALL.replace("spectral_normalization", "methods.py:Ends"), 5, "constraints[1]", "it ends the process"),
     "a global setting": (SMALL.replace("spectral_normalization", "methods.py:Changes"), 5, "constraints[1]", "changed torch's default dtype from torch.float32 to torch.float64"),
     "a wrong shape behind a value": (SMALL.replace("spectral_normalization", "methods.py:WrongValues"), 5, "constraints[1]", "grad can be implicitly created only for scalar"),
     "a loss that is no scalar": (SMALL.replace("seeds:", "losses: [hinge, methods.py:WrongLoss]\n    seeds:"), 6, "losses[1]", "RuntimeError"),
@@ -110,8 +120,8 @@ def test_what_cannot_be_trained_is_refused_with_its_line(tmp_path: Path, case: s
 def test_a_method_that_hangs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "methods.py").write_text(METHODS)
     load_sweep(write(tmp_path))
-    monkeypatch.setattr(dry_step, "TIME_LIMIT", 0.2)
-    with pytest.raises(InputError, match=r"constraints\[1\]: .* more than 0\.2 s"):
+    monkeypatch.setattr(dry_step, "TIME_LIMIT", 1.0)
+    with pytest.raises(InputError, match=r"constraints\[1\]: .* more than 1 s"):
         load_sweep(write(tmp_path, SMALL.replace("spectral_normalization", "methods.py:Hangs")))
 
 
@@ -124,6 +134,8 @@ def test_a_method_that_needs_values_is_tried_on_the_cpu(tmp_path: Path, monkeypa
         lambda one, device: (tried.append((device.type, one.training.batch_size)), make_step(one, device)),
     )
     state = torch.get_rng_state()
+    # In this process, where the test sees it.
+    monkeypatch.setattr(dry_step, "call_apart", lambda call: call())
     assert len(load_sweep(write(tmp_path, SMALL.replace("spectral_normalization", "methods.py:Values"))).runs) == 4
     assert tried[-2:] == [("meta", 8), ("cpu", 2)]
     assert torch.equal(torch.get_rng_state(), state)
