@@ -119,7 +119,7 @@ def _failure(configuration: Configuration) -> StepFailure | None:
     if not _is_from_outside(configuration):
         return _found(configuration)
     try:
-        return call_apart(lambda: _found(configuration))
+        return call_apart(lambda: _found(configuration), 4 * TIME_LIMIT)
     except Unanswered as error:
         return StepFailure(str(error), "constraints" if configuration.constraints else "models")
 

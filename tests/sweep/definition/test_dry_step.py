@@ -135,7 +135,7 @@ def test_a_method_that_needs_values_is_tried_on_the_cpu(tmp_path: Path, monkeypa
     )
     state = torch.get_rng_state()
     # In this process, where the test sees it.
-    monkeypatch.setattr(dry_step, "call_apart", lambda call: call())
+    monkeypatch.setattr(dry_step, "call_apart", lambda call, _: call())
     assert len(load_sweep(write(tmp_path, SMALL.replace("spectral_normalization", "methods.py:Values"))).runs) == 4
     assert tried[-2:] == [("meta", 8), ("cpu", 2)]
     assert torch.equal(torch.get_rng_state(), state)
