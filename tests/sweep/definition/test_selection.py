@@ -36,7 +36,7 @@ def finish(sweep: Sweep, worth: dict[str, list[float]], status: str = "finished"
         where = folder.run(run.id)
         with where.writing():
             where.define(run.definition(120))
-            where.finish({"status": status, "last": {"w1": value}, "best": {"values": {"w1": -value}}}, {})
+            where.finish({"status": status, "last": {"w1": value}, "best": {"step": 120, "values": {"w1": -value}}}, {})
     folder.define(sweep.definition())
 
 
@@ -121,7 +121,7 @@ def test_a_diverged_setting_is_not_chosen_by_the_values_it_had(
                 {
                     "status": "diverged" if setting == "A" and run.seed in seeds else "finished",
                     "last": {metric: worse * last[setting]},
-                    "best": {"values": {metric: worse * best[setting]}},
+                    "best": {"step": 120, "values": {metric: worse * best[setting]}},
                 },
                 {},
             )
