@@ -24,7 +24,7 @@ from lipschitz.estimation.layers import WeightedLayer, input_shapes, reshaped_we
 from lipschitz.estimation.sigma.lanczos import LinearMap, leading_singular_value
 from lipschitz.estimation.sigma.operators import adjoint, linear_part
 from lipschitz.estimation.upper_bound.gram_iteration import operator_bound, overlap_factor
-from lipschitz.sweep.engine.process import set_up_torch
+from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 
 STEPS = (1, 2, 5, 10, 20, 50, 100)

@@ -29,7 +29,7 @@ from fault_injection.trial import Hung, Trial
 
 import lipschitz.commands
 from lipschitz.sweep.definition.sweep_file import load_sweep
-from lipschitz.sweep.engine.process import PRELOAD
+from lipschitz.sweep.process import PRELOAD
 from lipschitz.sweep.provenance import provenance
 
 FAULTS: list[Fault] = [

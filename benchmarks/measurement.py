@@ -16,7 +16,7 @@ from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import input_shapes
 from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
-from lipschitz.sweep.engine.process import set_up_torch
+from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 from lipschitz.tasks.measurement import measure_discriminator
 from lipschitz.tasks.terms import Evaluation

@@ -20,9 +20,9 @@ from result_files import write_result
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.input_checks import check_data
+from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.run_folder import RunFolder
 from lipschitz.tasks.generation.gan_training import GANTraining

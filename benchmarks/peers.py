@@ -21,7 +21,7 @@ from result_files import earlier_result, write_result
 from same_step import Steps, first_step_distance
 from workload import noise_images
 
-from lipschitz.sweep.engine.process import set_up_torch
+from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 from lipschitz.tasks.generation.gan_training import GANTraining
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.engine.site import Site
+from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 from lipschitz.tasks.transport.potential import AS_PUBLISHED
 from lipschitz.training.checkpoint import Unusable, read

@@ -27,7 +27,7 @@ from workload import noise_images
 
 from lipschitz.constraints.base import CONSTRAINTS
 from lipschitz.files import write_json, write_text
-from lipschitz.sweep.engine.process import set_up_torch
+from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.timing.throughput import PACKS
 

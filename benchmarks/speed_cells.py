@@ -19,7 +19,7 @@ from worker_scaling import WORKLOADS, scaling
 from workload import dcgan_training
 
 from lipschitz.constraints.base import CONSTRAINTS
-from lipschitz.sweep.engine.process import set_up_torch
+from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.timing.one_round import capture_call, iteration_parts, repeat_call, time_in_turn
 from lipschitz.sweep.timing.throughput import PackedRun, throughputs
 from lipschitz.tasks.generation.gan_training import GANTraining

@@ -17,7 +17,7 @@ from workload import IMAGES, dcgan_training, noise_images
 
 from lipschitz.constraints.base import CONSTRAINTS, Refusal
 from lipschitz.constraints.none import NoConstraint
-from lipschitz.sweep.engine.process import set_up_torch
+from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 
 TARGETS = {

@@ -11,7 +11,7 @@ from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.cpu import cpu_cores
 from lipschitz.datasets.points import EightGaussians
 from lipschitz.models.mlp import MLP
-from lipschitz.sweep.engine.process import set_up_torch, worker_context
+from lipschitz.sweep.process import set_up_torch, worker_context
 from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.losses import Hinge
 from lipschitz.tasks.settings import SETTINGS

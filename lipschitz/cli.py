@@ -83,7 +83,7 @@ def sweep(
     timeout: Annotated[
         float,
         typer.Option(
-            min=1, help="Seconds without progress (steps or an evaluation) after which a run is ended, and failed."
+            min=60, help="Seconds without progress (steps or an evaluation) after which a run is ended, and failed."
         ),
     ] = 3600,
     engine: Annotated[
@@ -133,11 +133,11 @@ def sweep(
             plan, failed = command.run_sweep(request, console, force=force)
         except KeyboardInterrupt as stop:
             name, code = (str(stop), stop.code) if isinstance(stop, Stopped) else ("Ctrl-C", 128 + signal.SIGINT)
-            again = "every run that began has a checkpoint. Run the same command again to continue."
+            again = "run the same command again; each run continues from its last checkpoint"
             console.print(f"\nstopped by {name}: {again}", soft_wrap=True)
             raise typer.Exit(code) from None
         except DiskFull as full:
-            again = "every run that began has a checkpoint; make space and run the same command again to continue"
+            again = "make space and run the same command again; each run continues from its last checkpoint"
             print(f"error: {printable(str(full))}; {again}", file=sys.stderr)
             raise typer.Exit(FAILED) from None
         if then_report and len(failed) < len(plan.runs):

@@ -38,7 +38,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         error.filename, error.filename2 = str(path), None
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        # An error here would hide the first one.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

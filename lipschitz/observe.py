@@ -144,6 +144,11 @@ def observe(name: str, value: Tensor) -> None:
         _current.write(name, value)
 
 
+def is_capturing() -> bool:
+    """Say whether work is being captured, for a graph that replays it: the host must decide nothing by its values."""
+    return _capturing
+
+
 @contextmanager
 def capturing() -> Iterator[None]:
     """Refuse names that are new in the block, in which a CUDA graph is captured: their memory would be the graph's."""

@@ -121,7 +121,7 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(
     os.killpg(process.pid, number)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert f"stopped by {number.name}: every run that began has a checkpoint. Run the same command again to" in out
+    assert f"stopped by {number.name}: run the same command again; each run continues from its last checkpoint" in out
     (begun,) = {
         path.parent for path in folder.glob("runs/*/records.jsonl") if not (path.parent / "result.json").exists()
     }

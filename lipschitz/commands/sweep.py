@@ -110,7 +110,7 @@ def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:
 
     Raises:
         InputError: an input is wrong or missing; before the first run nothing is written.
-        KeyboardInterrupt: every run has a checkpoint.
+        KeyboardInterrupt: the sweep was stopped; its runs can be resumed.
     """
     engine = default_config(ENGINES, request.site.engine, "--engine")
     plan = request.plan()

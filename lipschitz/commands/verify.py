@@ -17,7 +17,8 @@ from lipschitz.sweep.store import SweepFolder
 from lipschitz.training import checkpoint
 from lipschitz.training.checkpoint import Earlier
 
-FILES, RUNS, OLD = "files", "runs", "files without a checksum, of an earlier version"
+FILES, RUNS, OLD = "files", "runs", "files of an earlier version, without a checksum to check"
+ABSENT = "runs of sweep.json without a folder"
 RUNNING, STRAYS, SET_ASIDE = "runs not checked, as they are running", "runs not in sweep.json", "files set aside"
 RECORD = ("step", "seconds", "metric", "value")
 """Keys of a record."""
@@ -34,7 +35,9 @@ def verify(folder: Path) -> bool:
     for line in check.faults:
         print(printable(line))
     counts = [f"{check.counts[what]} {what}" for what in (RUNS, FILES)]
-    further = [f"{check.counts[what]} {what}" for what in (OLD, RUNNING, STRAYS, SET_ASIDE) if check.counts[what]]
+    further = [
+        f"{check.counts[what]} {what}" for what in (ABSENT, OLD, RUNNING, STRAYS, SET_ASIDE) if check.counts[what]
+    ]
     print(", ".join([*counts, f"{len(check.faults)} damaged", *further]))
     return not check.faults
 
@@ -56,6 +59,8 @@ class Check:
         for timing in sorted((path / "timing").glob("*.json")):
             self._json(timing, timing.name)
         planned = set(map(str, self._sweep.run_ids()))
+        there = {run.path.name for run in self._sweep.runs()}
+        self.counts[ABSENT] = len(planned - there)
         for run in self._sweep.runs():
             self.counts.update({RUNS: 1, STRAYS: run.path.name not in planned, RUNNING: run.is_locked()})
             self.counts[SET_ASIDE] += sum(".broken" in path.name for path in run.path.iterdir())

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lipschitz.estimation.sigma.lanczos import LinearMap
+from lipschitz.observe import is_capturing
 
 EPSILON = 1e-12
 """Smallest divisor when vectors are normalised, as in `torch.nn.functional.normalize`."""
@@ -92,11 +93,17 @@ def infinite_where_zero(norms: Tensor) -> Tensor:
 def _normalise(out: Sequence[Tensor], tensors: list[Tensor]) -> list[Tensor]:
     """Write each tensor that is not zero, divided by its norm, to ``out``; return the norms."""
     out, norms = list(out), list(torch._foreach_norm(tensors))
-    kept = (torch.stack(norms) == 0).to(norms[0].dtype)
+    # The host may look at a value where that costs nothing, and no graph is recorded.
+    if norms[0].is_cpu and not is_capturing() and all(norms):
+        torch._foreach_clamp_min_(norms, EPSILON)
+        torch._foreach_div_(tensors, norms)
+        torch._foreach_copy_(out, tensors)
+        return norms
+    kept = (torch.stack(norms) == 0).to(norms[0].dtype).unbind()
     torch._foreach_clamp_min_(norms, EPSILON)
     torch._foreach_div_(tensors, norms)
-    torch._foreach_addcmul_(tensors, out, [share.expand_as(old) for share, old in zip(kept, out, strict=True)])
-    torch._foreach_copy_(out, tensors)
+    torch._foreach_mul_(out, kept)
+    torch._foreach_add_(out, tensors)
     return norms
 
 

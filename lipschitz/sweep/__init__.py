@@ -4,5 +4,6 @@
 - store, run_folder, folder_lock: the folders of results and of one run. heartbeat: how far a run has come.
 - input_checks: data, weights and precisions, checked before the first run.
 - inputs: hashes of what runs depend on, compared with those of the folder's runs.
+- process: starts and sets up the process of a worker.
 - provenance: commit, versions and device of a measurement. display: progress on the terminal.
 """

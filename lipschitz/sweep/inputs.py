@@ -84,6 +84,9 @@ def _refuse_others(folder: SweepFolder, found: Mapping[str, Mapping[str, str]]) 
     for run in folder.runs():
         try:
             definition = run.definition()
+            if not run.records_size() and run.result() is None:
+                # It failed before anything was measured.
+                continue
             label, theirs = definition["labels"]["dataset"], dict(definition.get("inputs", {}))
         except (OSError, ValueError, KeyError, TypeError):
             continue

@@ -156,7 +156,7 @@ def test_files_of_an_earlier_version_are_counted_and_are_no_faults(folder: Path)
     check.all()
     assert check.faults == []
     done = lipschitz("verify", folder, cwd=folder)
-    assert done.stdout == "2 runs, 14 files, 0 damaged, 12 files without a checksum, of an earlier version\n"
+    assert done.stdout == "2 runs, 14 files, 0 damaged, 12 files of an earlier version, without a checksum to check\n"
 
 
 def test_running_runs_strays_and_files_set_aside_are_counted(folder: Path) -> None:
@@ -172,3 +172,9 @@ def test_without_a_sweep_there_is_nothing_to_verify(tmp_path: Path) -> None:
     done = lipschitz("verify", tmp_path, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == f"error: {tmp_path}: no results of a sweep here (no sweep.json)\n"
+
+
+def test_runs_without_a_folder_are_counted(folder: Path) -> None:
+    shutil.rmtree(folder / "runs" / RUNS[0])
+    done = lipschitz("verify", folder, cwd=folder)
+    assert done.stdout.endswith(", 0 damaged, 1 runs of sweep.json without a folder\n")

@@ -95,7 +95,7 @@ def test_a_full_disk_stops_the_sweep_and_every_run_can_be_resumed(
         done = lipschitz("sweep", path, *options, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "No space left on device; every run that began has a checkpoint" in done.stderr
+    assert "No space left on device; make space and run the same command again" in done.stderr
     out = tmp_path / "results" / "small"
     assert len(list(out.glob("runs/*"))) == 1, "no further run was tried"
     assert list(out.glob("runs/*/error.txt")) == []

@@ -87,6 +87,8 @@ def separate_protocols(
         One row a protocol: dataset, metric (its new name), facts (a dict).
     """
     facts = facts.join(runs[["dataset", "configuration"]], on="run")
+    # Earlier versions did not name the data; runs on other data are refused elsewhere.
+    facts["facts"] = facts["facts"].map(_without_data)
     protocols = []
     for key, group in facts.groupby(["dataset", "metric"], sort=False):
         dataset, metric = map(str, key)
@@ -108,6 +110,10 @@ def separate_protocols(
                 _rename(frame, metric, of_run)
         protocols += [(dataset, new_names[text], json.loads(text)) for text in distinct]
     return pd.DataFrame(protocols, columns=["dataset", "metric", "facts"])
+
+
+def _without_data(facts: str) -> str:
+    return json.dumps({key: value for key, value in json.loads(facts).items() if key != "data"}, sort_keys=True)
 
 
 def _rename(frame: pd.DataFrame, metric: str, of_run: pd.Series) -> None:

@@ -1,48 +1,45 @@
-"""Call a function in a forked process, so that code that exits or crashes ends that process alone."""
+"""Call a function in a process of its own, so that code that exits, crashes or hangs ends that process alone."""
 
-import os
-import signal
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing import Pipe
-from typing import TypeVar
+from multiprocessing.connection import Connection
+from typing import Any
 
-import torch
+from lipschitz.sweep.process import ending_process, prepare_process, start_process
 
-T = TypeVar("T")
+START_SECONDS = 600.0
+"""Longest time in seconds until the process has started."""
 
 
 class Unanswered(Exception):
-    """The process ended without an answer."""
+    """The process gave no answer."""
 
 
-def call_apart(call: Callable[[], T], seconds: float) -> T:
-    """Return what ``call`` returns in a forked process, in which torch has one thread.
+def call_apart(call: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
+    """Return what ``call(*arguments)`` returns in another process; function, arguments and result are pickled.
+
+    The process is no fork of this one: a fork of a process that has used threads of torch cannot compute gradients.
 
     Raises:
-        Unanswered: the process ended, the call raised an error, or there is no answer after ``seconds``.
+        Unanswered: the process ended, the call raised an error, or took longer than ``seconds``.
     """
-    ours, theirs = Pipe()
-    with warnings.catch_warnings():
-        # From Python 3.12 a fork of a process with threads is warned of; the call needs none of them.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if pid == 0:
-        with suppress(BaseException):
-            # The threads of a pool are not forked, and work that waits for them would wait for ever.
-            torch.set_num_threads(1)
-            theirs.send(call())
-        os._exit(0)
-    theirs.close()
+    process, channel = start_process(_answer, call, arguments, name="plan")
     try:
-        if not ours.poll(seconds):
-            raise Unanswered(f"no answer after {seconds:g} s")
-        answer: T = ours.recv()
+        if channel.poll(START_SECONDS):
+            channel.recv()
+            if channel.poll(seconds):
+                return channel.recv()
+        raise Unanswered(f"no answer after {seconds:g} s")
     except EOFError:
         raise Unanswered("it ends the process") from None
     finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        ours.close()
-    return answer
+        process.kill()
+        process.join()
+        channel.close()
+
+
+def _answer(call: Callable[..., Any], arguments: tuple[Any, ...], channel: Connection) -> None:
+    prepare_process()
+    with ending_process(), suppress(BaseException):
+        channel.send("started")
+        channel.send(call(*arguments))

@@ -9,8 +9,6 @@ Other code from outside is tried in a process of its own, so that code that exit
 """
 
 import os
-import signal
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -46,7 +44,7 @@ SMALL_BYTES = 2**28
 MEMORY_FACTOR = 4
 """A step is refused if it needs this many times the memory of this machine, since another may train it."""
 TIME_LIMIT = 120.0
-"""Longest time in seconds of one step: a method that hangs is refused."""
+"""Longest time in seconds for code from outside: a method that hangs is refused."""
 IMAGES = 16
 
 
@@ -119,9 +117,10 @@ def _failure(configuration: Configuration) -> StepFailure | None:
     if not _is_from_outside(configuration):
         return _found(configuration)
     try:
-        return call_apart(lambda: _found(configuration), 4 * TIME_LIMIT)
+        failure: StepFailure | None = call_apart(_found, configuration, seconds=TIME_LIMIT)
     except Unanswered as error:
         return StepFailure(str(error), "constraints" if configuration.constraints else "models")
+    return failure
 
 
 def _found(configuration: Configuration) -> StepFailure | None:
@@ -244,33 +243,13 @@ def _watched() -> Iterator[None]:
 
     Raises:
         InputError: the block changed some.
-        TimeoutError: it took longer than `TIME_LIMIT`.
     """
     settings = GlobalState()
     try:
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), _time_limit():
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         change = settings.change("a training step")
     if change:
         raise InputError(change)
-
-
-@contextmanager
-def _time_limit() -> Iterator[None]:
-    """Raise TimeoutError in the block after `TIME_LIMIT`, in the main thread, where alone Python handles signals."""
-
-    def interrupt(*_: object) -> None:
-        raise TimeoutError(f"a training step without values took more than {TIME_LIMIT:g} s")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, TIME_LIMIT)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

@@ -11,9 +11,9 @@ from typing import Any
 
 from lipschitz.sweep.engine.base import DiskFull, Progress
 from lipschitz.sweep.engine.job import Job, uncaptured_warning
-from lipschitz.sweep.engine.process import start_process
 from lipschitz.sweep.engine.worker import work
 from lipschitz.sweep.engine.worker_process import GRACE, LOST, WorkerProcess, how_it_ended
+from lipschitz.sweep.process import start_process
 
 RETRIES = 1
 """How often a run is started again whose worker was killed by a signal."""
@@ -205,6 +205,7 @@ class Dispatcher:
         if job := worker.jobs.get(at):
             longest = f"{job.site.timeout:g} s"
             hung = f"no progress for {longest} {worker.place(job)}, so its worker was ended"
+            self._progress.warned(f"{job.run.id}: {hung}")
             self._fail(job, f"{hung}; if its steps or evaluations take longer, raise --timeout (now {longest})")
 
     def _try_again(self, worker: WorkerProcess, job: Job, why: str) -> None:

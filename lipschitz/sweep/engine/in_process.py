@@ -7,8 +7,8 @@ from typing import Any
 from lipschitz.signals import SIGNALS, Stopped
 from lipschitz.sweep.engine.base import DiskFull, Progress
 from lipschitz.sweep.engine.job import Job, uncaptured_warning
-from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.engine.worker import Worker
+from lipschitz.sweep.process import set_up_torch
 
 
 def train(job: Job, progress: Progress) -> Job | None:

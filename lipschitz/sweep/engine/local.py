@@ -8,9 +8,9 @@ from typing import Any
 from lipschitz.sweep.engine.base import TIMED_OUT, Engine, Measurement, Progress
 from lipschitz.sweep.engine.dispatcher import LONGEST_WAIT, Dispatcher
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.process import ending_process, prepare_process, start_process
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.engine.worker_process import GRACE
+from lipschitz.sweep.process import ending_process, prepare_process, start_process
 
 
 class Local(Engine):

@@ -18,8 +18,8 @@ from lipschitz.files import full_disk
 from lipschitz.global_state import GlobalState
 from lipschitz.sweep.engine.active_run import ActiveRun, Channel, SignOfLife
 from lipschitz.sweep.engine.job import Job
-from lipschitz.sweep.engine.process import ending_process, prepare_process
 from lipschitz.sweep.inputs import inputs_of, refuse_changed_inputs
+from lipschitz.sweep.process import ending_process, prepare_process
 from lipschitz.sweep.provenance import kernels_changed
 from lipschitz.sweep.run_folder import CHECKPOINTS_KEPT
 from lipschitz.training.iterations import Uncapturable, new_stream
@@ -145,7 +145,7 @@ class Worker:
         if not active.take_lock(self._warn):
             self._channel.send(("alive",))
             # Other runs of the process go on meanwhile.
-            self._stopping.wait(POLL_SECONDS if len(self._runs) == 1 else 0)
+            self._stopping.wait(0 if any(other.trainer is not None for other in self._runs) else POLL_SECONDS)
             return False
         folder.error.unlink(missing_ok=True)
         for line in folder.set_aside_damage():

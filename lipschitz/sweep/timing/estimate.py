@@ -8,8 +8,8 @@ from typing import Any
 from lipschitz.extensions.origin import load_from
 from lipschitz.sweep.definition.sweep_file import Sweep
 from lipschitz.sweep.engine.job import Job, unfinished_jobs
-from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.engine.site import Site
+from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.one_round import measure_round
 from lipschitz.sweep.timing.timing_files import iteration_ms, seconds_of_an_iteration

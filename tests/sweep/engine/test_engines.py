@@ -27,8 +27,8 @@ from lipschitz.sweep.engine.base import ENGINES, TIMED_OUT
 from lipschitz.sweep.engine.in_process import train
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.local import Local, _has_answered
-from lipschitz.sweep.engine.process import ending_process, prepare_process, start_process
 from lipschitz.sweep.engine.site import Site
+from lipschitz.sweep.process import ending_process, prepare_process, start_process
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.training import checkpoint
 from lipschitz.training.iterations import Uncapturable
@@ -163,12 +163,12 @@ def test_every_option_of_the_site_reaches_it(tmp_path: Path, monkeypatch: pytest
     requests = []
     monkeypatch.setattr(sweep_command, "show_plan", lambda request, console: requests.append(request))
     options = "--device cpu --workers 3 --data-root d --inception-weights w.pth --pack 2 --checkpoint-seconds 7"
-    options += " --keep-checkpoints --timeout 9"
+    options += " --keep-checkpoints --timeout 90"
     path = write(tmp_path)
     lipschitz("sweep", path, "--dry-run", *options.split(), "--engine", "mine.py:Mine", cwd=tmp_path)
     lipschitz("sweep", path, "--dry-run", "--device", "cpu", "--workers", 1, cwd=tmp_path)
     assert [request.site for request in requests] == [
-        Site(("cpu",) * 3, Path("d"), Path("w.pth"), 2, 7.0, "mine.py:Mine", keep_checkpoints=True, timeout=9.0),
+        Site(("cpu",) * 3, Path("d"), Path("w.pth"), 2, 7.0, "mine.py:Mine", keep_checkpoints=True, timeout=90.0),
         ONE_CPU,
     ]
 
@@ -188,7 +188,7 @@ def test_a_stop_in_the_timing_pass_is_one_line_and_leaves_every_run_waiting(tmp_
     (tmp_path / "mine.py").write_text(ENGINE.read_text() + STOPPED)
     done = lipschitz("sweep", write(tmp_path, ONE_SEED), "--engine", "mine.py:StoppedIn", "--workers", 1, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (143, "")
-    assert done.stdout.splitlines()[-1].startswith("stopped by SIGTERM: every run that began has a checkpoint. Run ")
+    assert done.stdout.splitlines()[-1].startswith("stopped by SIGTERM: run the same command again; ")
     assert "2 waiting" in lipschitz("status", "results/small", cwd=tmp_path).stdout
 
 

@@ -84,7 +84,7 @@ def test_a_sweep_is_timed_in_rounds(jobs: list[Job], tmp_path: Path) -> None:
 
 def test_a_worker_s_float32_is_no_tf32() -> None:
     code = (
-        "import torch; from lipschitz.sweep.engine.process import prepare_process; prepare_process(); "
+        "import torch; from lipschitz.sweep.process import prepare_process; prepare_process(); "
         "print(torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
