@@ -206,5 +206,9 @@ def test_the_networks_that_judge_a_run_are_inputs(monkeypatch: pytest.MonkeyPatc
     run.path.mkdir(parents=True)
     for key, said in (("classifier", "a reference classifier of digits"), ("inception", "weights of the Inception")):
         run.define({"labels": {"dataset": "digits"}, "inputs": {key: "d" * 64}})
+        # A run that failed before anything was measured holds nothing.
+        (run.path / "records.jsonl").unlink(missing_ok=True)
+        claim_inputs(jobs, {"digits": data.hash}, SweepFolder(tmp_path))
+        run.append_records([{"step": 0, "seconds": 0.0, "metric": "w1", "value": 1.0}])
         with pytest.raises(InputError, match=rf"made with {said}.* of SHA-256 d{{12}}, which now is .{{12}}; "):
             claim_inputs(jobs, {"digits": data.hash}, SweepFolder(tmp_path))
