@@ -60,7 +60,7 @@ def read_only(trial: Trial) -> None:
     """Make the folder of the results read-only at a random moment; then it can be written again."""
     trial.begin("new")
     process = trial.start()
-    trial.wait_for_records(process)
+    trial.wait_for_records(process, trial.rng.uniform(0.01, 0.9))
     mount("--bind", trial.folder, trial.folder)
     try:
         mount("-o", "remount,bind,ro", trial.folder)
