@@ -24,7 +24,7 @@ from lipschitz.sweep.engine.process import set_up_torch
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.input_checks import check_data
 from lipschitz.sweep.provenance import provenance
-from lipschitz.sweep.store import RunFolder
+from lipschitz.sweep.run_folder import RunFolder
 from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.training.loop import SLICE, Trainer
 

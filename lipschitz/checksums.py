@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from lipschitz.files import check_regular
+from lipschitz.files import check_regular, read_json, write_json
 
 KEY, PREFIX = "checksum", "sha256:"
 """The key of a JSON object's checksum, and how its value begins: one flipped bit cannot hide both."""
@@ -41,6 +41,22 @@ def unsealed(value: Mapping[str, Any], name: str) -> dict[str, Any]:
     if is_sealed(value) and value.get(KEY) != _checksum(content, name):
         raise DamagedFile("its content does not have its checksum: damaged, or another run's")
     return content
+
+
+def write_sealed(path: Path, value: Mapping[str, Any], name: str) -> None:
+    """Write a JSON object with its checksum, atomically; see `sealed`."""
+    write_json(path, sealed(value, name))
+
+
+def read_sealed(path: Path, name: str) -> dict[str, Any]:
+    """Return the object in a JSON file without its checksum; see `unsealed`.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds no JSON object.
+        DamagedFile: the checksum is another.
+    """
+    return unsealed(read_json(path), name)
 
 
 def is_sealed(value: Mapping[str, Any]) -> bool:

@@ -19,7 +19,9 @@ def test_the_import_contracts_hold() -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("module", ["lipschitz.cli", "lipschitz.sweep.store", "lipschitz.report.write"])
+@pytest.mark.parametrize(
+    "module", ["lipschitz.cli", "lipschitz.sweep.store", "lipschitz.sweep.run_folder", "lipschitz.report.write"]
+)
 def test_commands_that_read_results_do_not_import_torch(module: str) -> None:
     assert python(f"import sys, {module}; print('torch' in sys.modules)").strip() == "False"
 

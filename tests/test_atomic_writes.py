@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lipschitz.files import write_atomically, write_json, write_text
-from lipschitz.sweep.store import RunFolder
+from lipschitz.sweep.run_folder import RunFolder
 
 
 def test_the_content_is_flushed_to_disk_before_it_replaces_the_old_file(
@@ -37,12 +37,17 @@ def test_the_content_is_flushed_to_disk_before_it_replaces_the_old_file(
 
 
 def test_records_are_on_the_disk_when_their_size_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flushed: list[int] = []
-    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.fstat(descriptor).st_size))
+    flushed: dict[int, int] = {}
+
+    def flush(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        flushed[found.st_ino] = found.st_size
+
+    monkeypatch.setattr(os, "fsync", flush)
     folder = RunFolder(tmp_path)
     for _ in range(2):
         size = folder.append_records([{"step": 0, "seconds": 0.0, "metric": "w1", "value": 1.0}])
-        assert flushed[-1] == size == folder.records_size()
+        assert flushed[(tmp_path / "records.jsonl").stat().st_ino] == size == folder.records_size()
     with pytest.raises(ValueError, match="JSON compliant"):
         folder.append_records([{"value": float("inf")}])
     assert folder.records_size() == size

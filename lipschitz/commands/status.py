@@ -5,7 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 from lipschitz.errors import printable
-from lipschitz.sweep.store import OVER, RunFolder, Status, SweepFolder
+from lipschitz.sweep.run_folder import OVER, RunFolder, Status
+from lipschitz.sweep.store import SweepFolder
 
 SILENT_SECONDS = 60.0
 """Age of a running run's last heartbeat above which it is shown."""

@@ -19,7 +19,8 @@ from lipschitz.sweep.folder_lock import locked_folder, refuse_other_definition, 
 from lipschitz.sweep.input_checks import check_data, check_precisions, check_weights
 from lipschitz.sweep.inputs import claim_inputs
 from lipschitz.sweep.provenance import provenance
-from lipschitz.sweep.store import OVER, SweepFolder
+from lipschitz.sweep.run_folder import OVER
+from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.estimate import estimate_training_seconds, training_seconds, with_packs
 from lipschitz.sweep.timing.timing_files import iteration_ms
 from lipschitz.sweep.timing.timing_pass import groups_to_time, time_configurations

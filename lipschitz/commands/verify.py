@@ -12,7 +12,8 @@ import numpy as np
 from lipschitz.checksums import is_sealed, unsealed
 from lipschitz.errors import first_line, printable, shortened
 from lipschitz.files import check_regular, read_json
-from lipschitz.sweep.store import HASHES, OVER, RunFolder, SweepFolder
+from lipschitz.sweep.run_folder import HASHES, OVER, RunFolder
+from lipschitz.sweep.store import SweepFolder
 from lipschitz.training import checkpoint
 from lipschitz.training.checkpoint import Earlier
 
@@ -78,7 +79,9 @@ class Check:
                 if result.get("status") not in OVER:
                     raise ValueError(f"its status is {result.get('status')!r:.20}")
         hashes = result.get(HASHES, {})
-        damaged = {other: reason for other, reason in run.damage() if other.name in {*hashes, "records.jsonl"}}
+        damaged = {
+            other: reason for other, reason in run.damage(networks=True) if other.name in {*hashes, "records.jsonl"}
+        }
         self.faults += [f"{other}: {reason}" for other, reason in damaged.items()]
         present = {file for file in ("records.jsonl", "samples.npz") if (path / file).exists()}
         self.counts[FILES] += len({*hashes, *present})
@@ -87,8 +90,8 @@ class Check:
             if path / file not in damaged:
                 with self._checking(path / file):
                     _check_records(run, definition) if file == "records.jsonl" else _check_arrays(path / file)
-        if run.networks.exists():
-            self.counts[FILES] += 1
+        if run.networks.exists() and run.networks not in damaged:
+            self.counts[FILES] += run.networks.name not in hashes
             with self._checking(run.networks):
                 _check_networks(run.networks)
         for other in (run.checkpoint, run.previous_checkpoint):

@@ -1,272 +1,17 @@
 """Read and write the results of a sweep on disk: the only code that knows the paths of its folder. No torch."""
 
-import hashlib
-import io
-import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-
-from lipschitz.checksums import SHOWN, is_damage, json_lines, sealed, set_aside, sha256_of_file, unsealed
-from lipschitz.errors import InputError, first_line
-from lipschitz.files import (
-    check_regular,
-    lock,
-    lock_holder,
-    read_bytes,
-    read_json,
-    remove_temporaries,
-    sync_folder,
-    write_atomically,
-    write_json,
-    write_text,
-)
-from lipschitz.sweep.file_shapes import check_records, check_result, check_sweep
-from lipschitz.sweep.heartbeat import Heartbeat
+from lipschitz.checksums import read_sealed, write_sealed
+from lipschitz.errors import InputError
+from lipschitz.files import lock, lock_holder, remove_temporaries
+from lipschitz.sweep.file_shapes import check_sweep
+from lipschitz.sweep.run_folder import RunFolder
 from lipschitz.sweep.timing.timing_files import Timings
-
-Status = Literal["finished", "diverged", "damaged", "failed", "running", "waiting"]
-OVER: tuple[Status, ...] = ("finished", "diverged")
-"""The statuses of a run that is not started again."""
-CHECKPOINTS_KEPT = "checkpoints_kept"
-"""Key of a run's provenance: its checkpoints stay when it is over."""
-HASHES = "files"
-"""Key of ``result.json``: the SHA-256 of the run's other files, by name."""
-
-
-class RunFolder:
-    """One run's folder ``runs/<run id>/``. Only the process that holds its lock writes to it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.checkpoint = path / "checkpoint.pt"
-        self.previous_checkpoint = path / "checkpoint.prev.pt"
-        self.networks = path / "networks.pt"
-        self.error = path / "error.txt"
-        self._definition = path / "run.json"
-        self._records = path / "records.jsonl"
-        self._result = path / "result.json"
-        self._samples = path / "samples.npz"
-        self.heartbeat = Heartbeat(path / "heartbeat.json")
-        self._lock = path / "lock"
-
-    def definition(self) -> dict[str, Any]:
-        """Return ``run.json``: id, configuration, labels, seed, steps, inputs and the resolved run."""
-        return _read_json(self._definition, self._named(self._definition))
-
-    def define(self, definition: dict[str, Any]) -> None:
-        """Write ``run.json``."""
-        write_json(self._definition, sealed(definition, self._named(self._definition)))
-
-    def origins(self) -> list[dict[str, Any]]:
-        """Return the provenance of each process that has trained the run, first to last."""
-        try:
-            return [origin for origin in self.definition()["provenance"] if isinstance(origin, dict)]
-        except (OSError, ValueError, KeyError, TypeError):
-            return []
-
-    def records(self) -> list[dict[str, Any]]:
-        """Return every complete record, without a last line that a crash cut short.
-
-        Raises:
-            OSError, ValueError: the file cannot be read, or holds something else.
-        """
-        if not self._records.exists():
-            return []
-        whole, _, _torn = read_bytes(self._records).rpartition(b"\n")
-        # One call of the parser for all lines: a report reads a hundred thousand records.
-        try:
-            return check_records(json.loads(b"[" + b",".join(whole.splitlines()) + b"]"))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{self._records.name}: {first_line(error)}") from None
-
-    def append_records(self, records: Iterable[dict[str, Any]]) -> int:
-        """Append one line per record, force them to disk, and return the file's new size in bytes."""
-        is_new = not self._records.exists()
-        lines = json_lines(records)
-        with self._records.open("ab") as file:
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())
-            size = file.tell()
-        if is_new:
-            sync_folder(self.path)
-        return size
-
-    def records_size(self) -> int:
-        """Return the size of the records in bytes, with a last line that a crash cut short."""
-        return self._records.stat().st_size if self._records.exists() else 0
-
-    def recorded(self, size: int) -> bytes:
-        """Return the first ``size`` bytes of the records, fewer where there are fewer."""
-        if not self._records.exists():
-            return b""
-        check_regular(self._records)
-        with self._records.open("rb") as file:
-            return file.read(size)
-
-    def cut_records(self, size: int) -> None:
-        """Cut the records back to their first ``size`` bytes, those written before the checkpoint that is resumed."""
-        os.truncate(self._records, size)
-
-    def result(self) -> dict[str, Any] | None:
-        """Return ``result.json``, which marks a run that is over, or None where there is none that can be read."""
-        try:
-            result = self._read_result()
-        except (OSError, ValueError):
-            return None
-        result.pop(HASHES, None)
-        return result
-
-    def finish(
-        self, result: dict[str, Any], arrays: dict[str, np.ndarray], hashes: Mapping[str, str] | None = None
-    ) -> None:
-        """Write ``samples.npz``, then ``result.json``, and remove the error of an earlier try.
-
-        ``hashes`` are the SHA-256 of other files of the run as they were written, by name; by default the records'.
-        """
-        hashes = dict(hashes or ({self._records.name: sha256_of_file(self._records)} if self._records.exists() else {}))
-        if arrays:
-            content = io.BytesIO()
-            np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-            write_atomically(self._samples, lambda file: file.write(content.getbuffer()))
-            hashes[self._samples.name] = hashlib.sha256(content.getbuffer()).hexdigest()
-        write_json(self._result, sealed({**result, HASHES: hashes}, self._named(self._result)))
-        self.error.unlink(missing_ok=True)
-        self.heartbeat.remove()
-
-    def drop_checkpoints(self) -> None:
-        """Remove the checkpoints, which nothing reads once the run is over."""
-        for path in (self.previous_checkpoint, self.checkpoint):
-            path.unlink(missing_ok=True)
-
-    def remove_leftovers(self) -> None:
-        """Remove what a crash left: temporary files, and checkpoints that a run that is over has no use for.
-
-        The folder is left as it is while a process holds its lock, and where nothing may be removed.
-        """
-        with suppress(OSError):
-            found = {entry.name for entry in os.scandir(self.path)}
-            # Without its networks, as those of earlier versions, a run has its weights in the checkpoint alone.
-            is_over = {self._result.name, self.networks.name} <= found
-            dropped = is_over and {self.checkpoint.name, self.previous_checkpoint.name} & found
-            if not dropped and not any(name.startswith(".") for name in found):
-                return
-            with lock(self._lock, wait=False) as is_free:
-                if is_free:
-                    remove_temporaries(self.path, is_locked=True)
-                    if dropped and self.status() in OVER and not self._keeps_checkpoints():
-                        self.drop_checkpoints()
-
-    def _keeps_checkpoints(self) -> bool:
-        return any(origin.get(CHECKPOINTS_KEPT) for origin in self.origins()[-1:])
-
-    def damage(self) -> list[tuple[Path, str]]:
-        """Return the files of a run that is over that are missing or not as they were written, each with the reason.
-
-        Raises:
-            OSError: a file is there and cannot be opened.
-        """
-        if not self._result.exists():
-            return []
-        found: list[tuple[Path, str]] = []
-
-        def check(path: Path, read: Callable[[], Any]) -> Any:
-            try:
-                return read()
-            except (OSError, ValueError) as error:
-                if not is_damage(error):
-                    raise
-                found.append((path, first_line(error)))
-
-        result = check(self._result, self._read_result) or {}
-        if self._definition.exists():
-            check(self._definition, self._own_definition)
-        if HASHES not in result:
-            # Of an earlier version, or damaged itself.
-            check(self._records, self.records)
-        for name, expected in result.get(HASHES, {}).items():
-            path = self.path / Path(name).name
-            actual = check(path, lambda path=path: sha256_of_file(path))  # type: ignore[misc]
-            if actual not in (None, expected):
-                found.append((path, f"its SHA-256 is {actual[:SHOWN]}, that of {self._result.name} {expected[:SHOWN]}"))
-        return found
-
-    def set_aside_damage(self) -> list[str]:
-        """Rename the damaged files of a run that is over, and its result; the run is made again. Return a warning."""
-        damaged = self.damage()
-        if not damaged:
-            return []
-        kept = self.checkpoint.exists() or self.previous_checkpoint.exists()
-        # Without a checkpoint the run starts again, and would remove its records. The result is last: it marks the run
-        # as over, so that after a crash in between the rest is set aside.
-        paths = [path for path, _ in damaged] + ([] if kept else [self._records]) + [self._result]
-        renamed = [set_aside(path).name for path in dict.fromkeys(paths) if path.exists()]
-        path, reason = damaged[0]
-        return [f"{path}: {reason}; the run is made again, and these are set aside: {', '.join(renamed)}"]
-
-    def _own_definition(self) -> dict[str, Any]:
-        definition = self.definition()
-        if definition.get("id", self.path.name) != self.path.name:
-            raise ValueError(f"it is that of run {definition['id']}")
-        return definition
-
-    def _read_result(self) -> dict[str, Any]:
-        return check_result(_read_json(self._result, self._named(self._result)))
-
-    def _named(self, path: Path) -> str:
-        return f"{self.path.name}/{path.name}"
-
-    def fail(self, reason: str) -> None:
-        """Write ``error.txt``: why the run failed. On a full disk nothing is written."""
-        with suppress(OSError):
-            write_text(self.error, reason.rstrip() + "\n")
-
-    def samples(self) -> dict[str, np.ndarray] | None:
-        """Return the arrays that the run saved for the report, or None; nothing in the file is executed."""
-        try:
-            check_regular(self._samples)
-            with np.load(self._samples, allow_pickle=False) as archive:
-                return dict(archive)
-        except Exception:
-            # Damaged bytes make zip, zlib and NumPy raise nearly anything; the report then has no pictures of the run.
-            return None
-
-    def status(self) -> Status:
-        """Return the status of the run, from its files alone."""
-        if self.damage():
-            return "damaged"
-        if result := self.result():
-            return "diverged" if result["status"] == "diverged" else "finished"
-        if self.is_locked():
-            return "running"
-        return "failed" if self.error.exists() else "waiting"
-
-    @contextmanager
-    def writing(self, *, wait: bool = True) -> Iterator[bool]:
-        """Make the folder and hold its lock for a block, which without ``wait`` gets False where `holder` holds it."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        sync_folder(self.path.parent)
-        with lock(self._lock, wait=wait, signed=True) as is_held:
-            if is_held:
-                remove_temporaries(self.path, is_locked=True)
-            yield is_held
-
-    def holder(self) -> str:
-        """Return which process holds the lock of the folder, where it is locked."""
-        return lock_holder(self._lock)
-
-    def is_locked(self) -> bool:
-        """Say whether a process holds the lock of the folder."""
-        if not (self._lock.is_file() and os.access(self._lock, os.W_OK)):
-            return False
-        with lock(self._lock, wait=False) as free:
-            return not free
 
 
 class SweepFolder:
@@ -296,7 +41,7 @@ class SweepFolder:
 
     def definition(self) -> dict[str, Any]:
         """Return ``sweep.json``: name, task, the sweep file's content, and the ids of its runs as planned."""
-        return _read_json(self.path / "sweep.json", "sweep.json")
+        return read_sealed(self.path / "sweep.json", "sweep.json")
 
     def provenance(self) -> dict[str, Any]:
         """Return ``provenance.json``: commit, command, versions, device and data hashes; empty where there is none.
@@ -305,7 +50,7 @@ class SweepFolder:
             OSError, ValueError: it is there and cannot be read.
         """
         path = self.path / "provenance.json"
-        return _read_json(path, path.name) if path.exists() else {}
+        return read_sealed(path, path.name) if path.exists() else {}
 
     def timings(self, warnings: list[str] | None = None) -> dict[str, dict[str, Any]]:
         """Return the latest timing of each configuration on any device; ``warnings`` gets the unreadable ones."""
@@ -321,11 +66,11 @@ class SweepFolder:
 
     def define(self, definition: dict[str, Any]) -> None:
         """Write ``sweep.json``."""
-        write_json(self.path / "sweep.json", sealed(definition, "sweep.json"))
+        write_sealed(self.path / "sweep.json", definition, "sweep.json")
 
     def write_provenance(self, provenance: dict[str, Any]) -> None:
         """Write ``provenance.json``."""
-        write_json(self.path / "provenance.json", sealed(provenance, "provenance.json"))
+        write_sealed(self.path / "provenance.json", provenance, "provenance.json")
 
     @cached_property
     def _ids(self) -> list[str]:
@@ -358,8 +103,3 @@ class SweepFolder:
     def holder(self) -> str:
         """Return which process holds the lock of the folder, where it is locked."""
         return lock_holder(self.path / "lock")
-
-
-def _read_json(path: Path, name: str) -> dict[str, Any]:
-    """Return the object in a JSON file without its checksum, which is that of the file ``name``."""
-    return unsealed(read_json(path), name)

@@ -1,6 +1,7 @@
 """The journal of a run: the observer that keeps its records, checkpoints and result, and from which it is resumed."""
 
 import hashlib
+import io
 import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -65,6 +66,7 @@ class Journal(Observer):
     _keeps_checkpoints: bool = PrivateAttr()
     _digest: Any = PrivateAttr(default_factory=hashlib.sha256)
     _arrays: dict[str, np.ndarray] = PrivateAttr(default_factory=dict)
+    _hashes: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def __init__(self, files: RunFiles, *, keep_checkpoints: bool = False) -> None:
         super().__init__()
@@ -132,12 +134,16 @@ class Journal(Observer):
 
     def keep(self, networks: dict[str, Any]) -> None:
         """Write the networks' weights for later use, before the run is marked as finished."""
-        write_atomically(self._files.networks, lambda file: torch.save(networks, file))
+        content = io.BytesIO()
+        torch.save(networks, content)
+        write_atomically(self._files.networks, lambda file: file.write(content.getbuffer()))
+        self._hashes[self._files.networks.name] = hashlib.sha256(content.getbuffer()).hexdigest()
 
     def on_end(self, result: dict[str, Any]) -> None:
         """Write arrays and result, and only then remove the checkpoints."""
-        hashes = {"records.jsonl": self._digest.hexdigest()} if self._size else {}
-        self._files.finish(result, self._arrays, hashes)
+        if self._size:
+            self._hashes["records.jsonl"] = self._digest.hexdigest()
+        self._files.finish(result, self._arrays, self._hashes)
         if not self._keeps_checkpoints:
             self._files.drop_checkpoints()
 

@@ -93,7 +93,9 @@ def test_damaged_networks_are_one_line(folder: Path) -> None:
     whole = path.read_bytes()
     changed = whole.replace(b"last", b"lost")
     assert changed != whole
-    for damaged in (changed, whole[:-50], b""):
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for damaged in (changed, whole[:-50], b"", bytes(flipped)):
         path.write_bytes(damaged)
         (line,) = faults(folder)
         assert line.startswith(f"{path}: ")

@@ -18,7 +18,7 @@ from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.in_process import train
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.site import Site
-from lipschitz.sweep.store import RunFolder
+from lipschitz.sweep.run_folder import RunFolder
 
 # Checkpoints within and between evaluations: steps 0, 50, 80, 100, 120.
 TINY = """\

@@ -19,7 +19,7 @@ from lipschitz.sweep.disk_space import check_space, needed_bytes
 from lipschitz.sweep.engine.base import DiskFull
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.local import Dispatcher
-from lipschitz.sweep.store import RunFolder
+from lipschitz.sweep.run_folder import RunFolder
 
 ENGINE = Path(__file__).parents[1] / "support" / "in_process_engine.py"
 

@@ -20,7 +20,8 @@ from lipschitz.sweep.engine.in_process import train
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.inputs import claim_inputs, inputs_of
-from lipschitz.sweep.store import RunFolder, SweepFolder
+from lipschitz.sweep.run_folder import RunFolder
+from lipschitz.sweep.store import SweepFolder
 from lipschitz.training import checkpoint
 
 DATASET = '''\

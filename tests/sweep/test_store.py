@@ -10,7 +10,8 @@ import pytest
 
 from lipschitz.errors import InputError
 from lipschitz.files import lock
-from lipschitz.sweep.store import RunFolder, SweepFolder
+from lipschitz.sweep.run_folder import RunFolder
+from lipschitz.sweep.store import SweepFolder
 
 
 def record(step: int) -> dict[str, object]:

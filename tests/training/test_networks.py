@@ -15,7 +15,8 @@ from torch.testing import assert_close
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.files import lock
 from lipschitz.models.mlp import MLP
-from lipschitz.sweep.store import CHECKPOINTS_KEPT, RunFolder, SweepFolder
+from lipschitz.sweep.run_folder import CHECKPOINTS_KEPT, RunFolder
+from lipschitz.sweep.store import SweepFolder
 from lipschitz.training import checkpoint
 from lipschitz.training.loop import Trainer
 
@@ -112,7 +113,7 @@ def test_a_crash_before_the_checkpoints_are_removed_leaves_a_finished_run(
     assert [name for name in names(folder) if name not in names(whole)] == ["lock", "whole"]
 
 
-@pytest.mark.parametrize("step", ["training.journal.write_atomically", "sweep.store.RunFolder.finish"])
+@pytest.mark.parametrize("step", ["training.journal.write_atomically", "sweep.run_folder.RunFolder.finish"])
 def test_a_crash_before_the_result_is_written_is_resumed(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

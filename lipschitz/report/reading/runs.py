@@ -14,7 +14,8 @@ from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.display_names import parse_setting
 from lipschitz.report.reading.printable_text import printable_json
 from lipschitz.sweep.file_shapes import check_definition
-from lipschitz.sweep.store import RunFolder, SweepFolder
+from lipschitz.sweep.run_folder import RunFolder
+from lipschitz.sweep.store import SweepFolder
 
 
 @dataclass(frozen=True)

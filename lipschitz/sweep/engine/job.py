@@ -12,7 +12,8 @@ from lipschitz.errors import InputError
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.sweep_file import Sweep
 from lipschitz.sweep.engine.site import Site, device_kind
-from lipschitz.sweep.store import OVER, RunFolder, SweepFolder
+from lipschitz.sweep.run_folder import OVER, RunFolder
+from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.timing_files import iteration_ms
 from lipschitz.tasks.precision import check_device
 from lipschitz.tasks.terms import Terms

@@ -21,7 +21,7 @@ from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.process import ending_process, prepare_process
 from lipschitz.sweep.inputs import inputs_of, refuse_changed_inputs
 from lipschitz.sweep.provenance import kernels_changed
-from lipschitz.sweep.store import CHECKPOINTS_KEPT
+from lipschitz.sweep.run_folder import CHECKPOINTS_KEPT
 from lipschitz.training.iterations import Uncapturable, new_stream
 from lipschitz.training.loop import CHECKPOINT_SECONDS, Trainer
 

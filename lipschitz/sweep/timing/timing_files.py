@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lipschitz.checksums import sealed, unsealed
+from lipschitz.checksums import read_sealed, write_sealed
 from lipschitz.errors import first_line
-from lipschitz.files import read_json, write_json
 from lipschitz.sweep.file_shapes import check_timing
 
 ELSEWHERE = "elsewhere"
@@ -60,7 +59,7 @@ class Timings:
         self._path.mkdir(exist_ok=True)
         others = [other for other in self._known(configuration) if other.get("device") != timing.get("device")]
         path = self._file(configuration)
-        write_json(path, sealed({**timing, ELSEWHERE: others} if others else timing, path.name))
+        write_sealed(path, {**timing, ELSEWHERE: others} if others else timing, path.name)
 
     def _file(self, configuration: str) -> Path:
         return self._path / f"{configuration}.json"
@@ -74,7 +73,7 @@ class Timings:
 
 def _read(path: Path) -> list[dict[str, Any]]:
     """Return the timings in a file, the latest first."""
-    latest = unsealed(read_json(path), path.name)
+    latest = read_sealed(path, path.name)
     others = latest.pop(ELSEWHERE, [])
     if not (isinstance(others, list) and all(isinstance(other, dict) for other in others)):
         raise ValueError(f"{ELSEWHERE}: not a list of timings")

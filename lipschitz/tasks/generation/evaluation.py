@@ -89,7 +89,7 @@ class Evaluator:
         samples = self._samples_and_reference(networks["generator"], rng)
         quality = self._quality_of(networks["generator"], samples, draw)
         if "average" in networks:
-            average = self._with_own_statistics(networks["average"], draw)
+            average = self.with_own_statistics(networks["average"], draw)
             averaged = self._quality_of(average, self._samples_and_reference(average, self._stream(draw)), draw)
             quality |= {f"{name}/{EMA}": value for name, value in averaged.items()}
         fake, real, *labels = samples
@@ -153,8 +153,11 @@ class Evaluator:
         training = self._terms.training
         return training.generator_batch_size or training.batch_size
 
-    def _with_own_statistics(self, generator: nn.Module, draw: str) -> nn.Module:
-        """Return ``generator`` or, if it has running statistics, a copy with those of its own samples."""
+    def with_own_statistics(self, generator: nn.Module, draw: str) -> nn.Module:
+        """Return ``generator`` or, if it has running statistics, a copy with those of its own samples.
+
+        The samples are those of the evaluation stream ``draw``.
+        """
         if not has_running_statistics(generator):
             return generator
         rng, sizes = self._stream(f"{draw}/batch statistics"), [self._batch_size] * BATCHES

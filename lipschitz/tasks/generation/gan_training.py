@@ -123,7 +123,7 @@ class GANTraining:
 
     def evaluate(self, draw: str) -> dict[str, float]:
         """Measure quality, σ, gradient norms and losses, with random numbers of the evaluation stream ``draw``."""
-        self._measured = self._evaluator.evaluate(self.networks(), self._kept, draw)
+        self._measured = self._evaluator.evaluate(self._networks(), self._kept, draw)
         losses = [player.measured_losses(name) for name, player in self._players.items()]
         return dict(ChainMap(*losses, self._measured.values)) | self._observed.means()
 
@@ -137,10 +137,19 @@ class GANTraining:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return samples, spectra and, for points, the discriminator's surface, as the report draws them."""
-        return self._evaluator.arrays(self.networks(), self._kept)
+        return self._evaluator.arrays(self._networks(), self._kept)
 
     def networks(self) -> dict[str, nn.Module]:
-        """Return discriminator, generator and, where one is kept, the average of the generator, as ``average``."""
+        """Return discriminator, generator and, where one is kept, the average of the generator, as ``average``.
+
+        The average has batch statistics of its own, as where it is judged.
+        """
+        networks = self._networks()
+        if "average" in networks:
+            networks["average"] = self._evaluator.with_own_statistics(networks["average"], "networks")
+        return networks
+
+    def _networks(self) -> dict[str, nn.Module]:
         averages = {"average": self._generator.average} if self._generator.average is not None else {}
         return {name: player.net for name, player in self._players.items()} | averages
 

@@ -9,7 +9,7 @@ from synthetic import Plan, dump, write_sweep
 from lipschitz.errors import InputError
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.summary import Summary
-from lipschitz.sweep.store import RunFolder
+from lipschitz.sweep.run_folder import RunFolder
 
 PLAN = Plan(datasets=("eight_gaussians", "digits"), constraints=("none",), seeds=(0, 1, 2), pictures=False)
 

@@ -103,6 +103,18 @@ def test_a_method_with_diverged_seeds_only_has_a_row(tmp_path: Path) -> None:
     assert np.isnan(row["mean"])
 
 
+def test_a_method_of_which_no_run_ended_has_no_row_of_what_was_measured(tmp_path: Path) -> None:
+    plan = Plan(
+        ("eight_gaussians",),
+        ("none", "gradient_penalty"),
+        seeds=(0,),
+        ends={("eight_gaussians", "none", 0): "running"},
+        pictures=False,
+    )
+    frame = Summary(load(write_sweep(tmp_path, plan))).frame
+    assert set(frame.loc[frame["metric"] == "w1", "constraint"]) == {"gradient_penalty", "real data"}
+
+
 def test_the_overview_counts_tuning_runs_too(tmp_path: Path) -> None:
     plan = {"datasets": ("eight_gaussians",), "constraints": ("none",), "evaluations": 1, "pictures": False}
     ends = {("eight_gaussians", "none", 100): "diverged", ("eight_gaussians", "none", 101): "running"}

@@ -80,3 +80,16 @@ def test_the_facts_say_so() -> None:
     protocols = trained(DCGAN(width=4)).facts()["protocols"]
     assert protocols["w1_classifier/ema"]["batch statistics"] == "mean of 50 batches of 8 latents"
     assert "batch statistics" not in protocols["w1_classifier"]
+
+
+def test_the_average_is_kept_with_statistics_of_its_own() -> None:
+    task = trained(DCGAN(width=4))
+    raw = copy.deepcopy(task.state_dict()["players"]["generator"]["average"])
+    found = task.networks()["average"].state_dict()
+    running = [name for name in raw if "running_mean" in name]
+    assert running
+    assert not any(torch.equal(found[name], raw[name]) for name in running)
+    assert all(
+        torch.equal(found[name], value) for name, value in raw.items() if "running" not in name and "num" not in name
+    )
+    assert all(torch.equal(value, found[name]) for name, value in task.networks()["average"].state_dict().items())

@@ -11,7 +11,7 @@ from counter_task import Counter
 from pydantic import PrivateAttr
 
 from lipschitz.errors import InputError
-from lipschitz.sweep.store import RunFolder
+from lipschitz.sweep.run_folder import RunFolder
 from lipschitz.training.loop import Trainer
 from lipschitz.training.observers import OBSERVERS, Csv, Observer
 
