@@ -60,7 +60,7 @@ def main() -> None:
             outcomes = _tries(fault, folder, options.tries, options.jobs, options.seed)
             rows.append(Row(fault, outcomes, time.monotonic() - start))
             _show(rows[-1])
-            write(options.out, rows, origin, options.tries)
+            write(options.out, rows, origin, [fault.title for fault in FAULTS])
     print(options.out / "table.md")
 
 
@@ -172,7 +172,7 @@ def _have_one_thread() -> None:
 
 
 def _is_chosen(fault: Fault, only: Sequence[str]) -> bool:
-    return not only or any(name in f"{fault.group}: {fault.name}" for name in only)
+    return not only or any(name in fault.title for name in only)
 
 
 def _show(row: Row) -> None:

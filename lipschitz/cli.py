@@ -1,5 +1,6 @@
 """The command line: the subcommands and their options. What a subcommand does is in the module of its name."""
 
+import errno
 import os
 import signal
 import sys
@@ -17,6 +18,8 @@ from lipschitz.terminal import Terminal, replace_what_cannot_be_shown
 FAILED, WRONG_INPUT = 1, 2
 """Exit codes, besides 0: a run failed, a file is damaged, the disk is full; the input was wrong. A stop by a signal is
 128 + its number: 130 for Ctrl-C, 143 for SIGTERM."""
+LACKING = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors of a machine that has no more processes, open files or memory to give."""
 # typer has no public name for it; the module that it is in depends on typer's version.
 UsageError: Any = typer.BadParameter.__base__
 """A wrong option, argument or subcommand."""
@@ -279,6 +282,9 @@ def _main() -> None:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         raise SystemExit(WRONG_INPUT) from None
     except OSError as error:
+        if error.errno in LACKING:
+            print(f"error: {error.strerror}: a limit of this machine or user; see `ulimit -a`", file=sys.stderr)
+            raise SystemExit(FAILED) from None
         if error.filename is None:
             raise
         print(f"error: {printable(os.fsdecode(error.filename))}: {error.strerror}", file=sys.stderr)

@@ -187,6 +187,9 @@ def test_faults(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> No
     assert "| 1 | refused 1 | 0 | 0 | 0 | 0 | 0 | yes |" in table
     assert "4 faults, 4 tries in all: 4 faults ended as allowed" in (tmp_path / "out" / "README.md").read_text()
     assert len((tmp_path / "out" / "table.csv").read_text().splitlines()) == 5
+    # A later call keeps the rows that it does not measure.
+    run("faults.py", "--tries", 2, "--jobs", 0, "--only", "no plain YAML", "--out", tmp_path / "out")
+    assert "4 faults, 5 tries in all: 4 faults ended as allowed" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_a_fault_that_is_not_met_is_shown(tmp_path: Path, run: Run) -> None:

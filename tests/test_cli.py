@@ -4,6 +4,7 @@ Most commands run in this process; what signals, locks and the installed script 
 """
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -252,6 +253,16 @@ def test_a_wrong_option_or_command_is_one_line_and_exit_2(tmp_path: Path, case: 
     assert done.stderr.endswith(" --help`\n")
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+def test_a_limit_of_the_machine_is_one_line(undisturbed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacks(folder: Path) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("lipschitz.commands.status.show_status", lacks)
+    done = lipschitz("status", undisturbed, cwd=undisturbed)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("error: Too many open files: ")
 
 
 def test_without_arguments_the_help_is_shown(tmp_path: Path) -> None:

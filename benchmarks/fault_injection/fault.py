@@ -20,3 +20,8 @@ class Fault:
     sweep: str = "points"
     """The sweep that is disturbed."""
     needs_root: bool = False
+
+    @property
+    def title(self) -> str:
+        """Group and name."""
+        return f"{self.group}: {self.name}"

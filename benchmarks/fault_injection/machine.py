@@ -20,6 +20,14 @@ def mount(*arguments: object) -> None:
     subprocess.run(["mount", *map(str, arguments)], check=True, capture_output=True)
 
 
+def _is_mounted(*arguments: object) -> bool:
+    try:
+        mount(*arguments)
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
 @contextmanager
 def mounted(path: Path, *options: str) -> Iterator[None]:
     """Mount a small file system in memory at ``path`` for the block."""
@@ -60,10 +68,12 @@ def read_only(trial: Trial) -> None:
     """Make the folder of the results read-only at a random moment; then it can be written again."""
     trial.begin("new")
     process = trial.start()
-    trial.wait_for_records(process)
+    trial.wait_for_records(process, trial.rng.uniform(0.01, 0.9))
     mount("--bind", trial.folder, trial.folder)
     try:
-        mount("-o", "remount,bind,ro", trial.folder)
+        while not _is_mounted("-o", "remount,bind,ro", trial.folder):
+            # A file that was opened there meanwhile is still being written.
+            trial.pause(0.005)
         done = trial.ended(process)
     finally:
         unmount(trial.folder)

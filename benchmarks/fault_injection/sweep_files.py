@@ -31,7 +31,6 @@ YAML = (
     b"? [a, b]\n: c",
     b"%YAML 9.9\n---\nname: x",
     b"--- x\n--- y\n",
-    b"<<: {name: x}",
     b"name: |\n  x\n\ty",
     b"",
     b"- 1",

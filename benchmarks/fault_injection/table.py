@@ -15,8 +15,9 @@ from lipschitz.files import write_text
 
 HEADINGS = (
     "fault", "allowed", "tries", "happened", "lost", "doubled", "changed", "tracebacks", "unclear", "as allowed",
-    "message of a try",
+    "message of a try", "commit",
 )  # fmt: skip
+COUNTS = ("tries", "lost", "doubled", "changed", "tracebacks", "unclear")
 SHOWN = 160
 """Most characters of an example."""
 
@@ -75,7 +76,7 @@ class Row(NamedTuple):
         )
         verdict = "yes" if self.is_as_allowed else "NO" if made else f"not tried: {self.outcomes[0].where}"
         return {
-            "fault": f"{self.fault.group}: {self.fault.name}",
+            "fault": self.fault.title,
             "allowed": ", ".join(self.fault.allowed),
             "tries": len(made),
             "happened": ", ".join(f"{how} {count}" for how, count in happened.most_common()),
@@ -90,10 +91,17 @@ class Row(NamedTuple):
         }
 
 
-def write(folder: Path, rows: Sequence[Row], provenance: dict[str, Any], tries: int) -> None:
-    """Write ``table.md``, ``table.csv`` and ``README.md``."""
+def write(folder: Path, rows: Sequence[Row], provenance: dict[str, Any], names: Sequence[str]) -> None:
+    """Write ``table.md``, ``table.csv`` and ``README.md``.
+
+    Rows that an earlier call has written are kept, each with its commit, unless they are measured again; ``names`` are
+    the faults in the order of the table.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    cells = [row.cells() for row in rows]
+    commit = f"{str(provenance['commit'])[:8]}{' with changes' if provenance['dirty'] else ''}"
+    measured = {str(row.cells()["fault"]): {**row.cells(), "commit": commit} for row in rows}
+    found = {**_earlier(folder / "table.csv"), **measured}
+    cells = [found[name] for name in names if name in found]
     table = markdown_table(HEADINGS, *([_escaped(str(row[name])) for name in HEADINGS] for row in cells))
     write_text(folder / "table.md", "\n".join(["# Faults", "", *table, "", *provenance_lines(provenance)]))
     text = io.StringIO()
@@ -101,28 +109,33 @@ def write(folder: Path, rows: Sequence[Row], provenance: dict[str, Any], tries: 
     writer.writeheader()
     writer.writerows(cells)
     write_text(folder / "table.csv", text.getvalue())
-    write_text(folder / "README.md", _page(rows, provenance, tries))
+    write_text(folder / "README.md", _page(cells, provenance))
 
 
-def _page(rows: Sequence[Row], provenance: dict[str, Any], tries: int) -> str:
-    made = [row for row in rows if row.made]
-    fine = sum(row.is_as_allowed for row in made)
-    outcomes = [outcome for row in made for outcome in row.made]
-    lost, doubled, changed = (
-        sum(getattr(outcome, name) for outcome in outcomes) for name in ("lost", "doubled", "changed")
-    )
-    names = [row.cells()["fault"] for row in made if not row.is_as_allowed]
-    summary = f"{len(made)} faults, {len(outcomes)} tries in all: {fine} faults ended as allowed in every try. "
+def _earlier(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the rows of an earlier call by fault."""
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["fault"]: row for row in csv.DictReader(file) if set(row) == {*HEADINGS, "seconds"}}
+
+
+def _page(cells: Sequence[dict[str, Any]], provenance: dict[str, Any]) -> str:
+    made = [row for row in cells if int(row["tries"])]
+    sums = {name: sum(int(row[name]) for row in made) for name in COUNTS}
+    fine = [row["fault"] for row in made if row["as allowed"] == "yes"]
+    others = [row["fault"] for row in made if row["as allowed"] != "yes"]
     lines = [
         "# Reliability",
         "",
-        f"{summary}Lost: {lost}, doubled: {doubled}, changed: {changed}. Tries a fault: {tries}.",
+        f"{len(made)} faults, {sums['tries']} tries in all: {len(fine)} faults ended as allowed in every try.",
+        ", ".join(f"{name} {sums[name]}" for name in COUNTS[1:]).capitalize() + ".",
         "",
-        *([f"Not as allowed: {'; '.join(names)}. [The table](table.md) says what happened.", ""] if names else []),
+        *([f"Not as allowed: {'; '.join(others)}. [The table](table.md) says what happened.", ""] if others else []),
         EXPLANATION,
-        f"Command: `python benchmarks/{provenance['command']}`.",
+        f"Commits: {', '.join(sorted({row['commit'] for row in made}))}. Of the last call:",
         "",
-        *provenance_lines(provenance),
+        *provenance_lines({**provenance, "command": f"python benchmarks/{provenance['command']}"}),
     ]
     return "\n".join(lines)
 
