@@ -43,7 +43,8 @@ def tracebacks_in(text: str) -> int:
 
 def without_paths(line: str) -> str:
     """Return ``line`` without paths and without ids of runs and configurations, which may be long."""
-    line = re.sub(r"\S*/\S*", "…", line)
+    # A path has a slash, or is the data set's file in the current folder.
+    line = re.sub(r"\S*/\S*|\S+\.npz\b", "…", line)
     return re.sub(r"\S+-[0-9a-f]{8}\b", "…", line)
 
 
