@@ -71,7 +71,8 @@ def scaling(workload: str, seconds: float, rounds: int) -> dict[str, Any]:
             together.append(_throughput(channels, seconds))
     finally:
         for process in processes:
-            process.terminate()
+            # The fork server starts processes that do not heed SIGTERM.
+            process.kill()
             process.join()
     return {
         "workers": count,

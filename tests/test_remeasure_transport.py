@@ -52,7 +52,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     job = Job(run, tmp_path / "out", Site(("cpu",), tmp_path / "data"), "cpu", {"commit": "new"})
     with job.folder.writing():
         job.folder.define({**run.definition(4), "provenance": [{"commit": "old"}]})
-        assert list(Trainer(job.build(), job.folder, steps=4, every=2).run())
+        assert list(Trainer(job.build(), job.folder, steps=4, every=2, keep_checkpoints=True).run())
     path = job.folder.path / "result.json"
     result = json.loads(path.read_text())
     for part in (result["last"], result["best"]["values"], result["floor"], result["protocols"]):

@@ -73,7 +73,7 @@ def test_there_is_no_tf32_on_a_cpu(tmp_path: Path) -> None:
     check_precisions(["float32", "bf16"], ["cpu"])
     request = Request(written(tmp_path, ", precision: tf32"), Site(("cpu",)))
     with pytest.raises(InputError, match=said):
-        request.check(request.plan())
+        request.check(request.plan(), print)
 
 
 def test_an_old_device_knows_neither(monkeypatch: pytest.MonkeyPatch) -> None:
