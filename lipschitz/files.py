@@ -69,6 +69,8 @@ def keep_previous(path: Path, previous: Path) -> None:
             write_atomically(previous, lambda copy: shutil.copyfileobj(file, copy))
     else:
         spare.replace(previous)
+        # Where both are links to one file already, as after a crash, a rename leaves both names.
+        spare.unlink(missing_ok=True)
         sync_folder(previous.parent)
 
 

@@ -218,7 +218,7 @@ MISTAKES = {
     "no CUDA": (SMALL, ["--device", "cuda:99"], "--device cuda:99"),
     "an unknown device": (SMALL, ["--device", "tpu"], "no such device"),
     "no place for results": (SMALL, ["--out", "/proc/nowhere"], "results cannot be written here"),
-    "negative steps": (SMALL.replace("120", "-5"), [], "greater than 0, found -5"),
+    "negative steps": (SMALL.replace("120", "-5"), [], "greater than or equal to 1, found -5"),
 }
 
 

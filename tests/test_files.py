@@ -53,6 +53,15 @@ def test_the_previous_file_is_a_second_link(tmp_path: Path) -> None:
     assert names(tmp_path) == ["new", "old"]
 
 
+def test_nothing_is_left_where_the_previous_file_is_the_same_one_already(tmp_path: Path) -> None:
+    """As after a crash between the link and the new file; a rename of one link over the other does nothing."""
+    path, previous = tmp_path / "new", tmp_path / "previous"
+    path.write_bytes(b"content")
+    for _ in range(2):
+        keep_previous(path, previous)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["new", "previous"]
+
+
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK, errno.ENOSYS])
 def test_without_hard_links_the_previous_file_is_a_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int

@@ -39,6 +39,8 @@ names, and run the command again. At the end every run is compared with an undis
   runs, or with control characters.
 - **allowed**: what may happen, stated in the script before the tries. **as allowed**: whether every try did, with
   nothing lost, doubled or changed, without a traceback, and with clear messages only.
+- **commit**: of the code that was tried. A fault that did not end as allowed was mended, in the package or in the
+  script, and its row measured again; the history of this folder has the earlier rows.
 
 Processes are real: parents, fork servers and workers. They are forked from a process that has imported everything, so
 that a try takes seconds; "SIGINT in the first seconds" starts the interpreter anew. Faults of files are tried in one

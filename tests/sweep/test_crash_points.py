@@ -125,9 +125,10 @@ def test_a_run_that_crashes_again_and_again_is_resumed_without_a_difference(job:
     for seed in range(SEQUENCES):
         fresh(job)
         rng = random.Random(seed)
-        for _ in range(rng.choice((2, 3))):
-            crashed(run(job), job.sweep, rng.randrange(len(points)))
-        run(job)()
+        crashes = (rng.randrange(len(points)) for _ in range(rng.choice((2, 3))))
+        # A resume has fewer points. One that comes to its end is over: no sweep starts it again.
+        if all(crashed(run(job), job.sweep, at) for at in crashes):
+            run(job)()
         assert content(job.folder.path) == expected, seed
 
 
