@@ -4,6 +4,7 @@
 """
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Add the given methods to the catalogue, where the contract tests find them. An error is one line."""
+    # Tests that run in the background, or under nohup, would inherit that these are ignored.
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
     for reference in config.getoption("--constraint"):
         from lipschitz.constraints.base import CONSTRAINTS
         from lipschitz.errors import InputError

@@ -13,6 +13,8 @@ from synthetic import Plan, write_sweep
 
 from lipschitz.cli import main
 
+# tox sets an encoding of its own.
+INHERITED = {name: value for name, value in os.environ.items() if name != "PYTHONIOENCODING"}
 # A warning for each read and write that does not name its encoding, as an error where it is in the package.
 SCRIPT = """
 import sys, warnings
@@ -56,7 +58,7 @@ def test_every_command_runs_in_the_c_locale(tmp_path: Path) -> None:
         [sys.executable, "-X", "warn_default_encoding", "-c", SCRIPT, *COMMANDS],
         capture_output=True,
         cwd=tmp_path,
-        env={**os.environ, **environment},
+        env={**INHERITED, **environment},
     )
     assert done.returncode == 0, done.stderr.decode()
     assert b"Traceback" not in done.stderr

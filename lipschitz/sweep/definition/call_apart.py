@@ -15,6 +15,10 @@ class Unanswered(Exception):
     """The process gave no answer."""
 
 
+class NotStarted(Exception):
+    """The process could not start, as where a script that is no module runs this while it is imported."""
+
+
 def call_apart(call: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
     """Return what ``call(*arguments)`` returns in another process; function, arguments and result are pickled.
 
@@ -22,20 +26,30 @@ def call_apart(call: Callable[..., Any], *arguments: Any, seconds: float) -> Any
 
     Raises:
         Unanswered: the process ended, the call raised an error, or took longer than ``seconds``.
+        NotStarted: there is no process.
     """
     process, channel = start_process(_answer, call, arguments, name="plan")
     try:
-        if channel.poll(START_SECONDS):
-            channel.recv()
-            if channel.poll(seconds):
-                return channel.recv()
-        raise Unanswered(f"no answer after {seconds:g} s")
+        _wait_for_start(channel)
+        if not channel.poll(seconds):
+            raise Unanswered(f"no answer after {seconds:g} s")
+        return channel.recv()
     except EOFError:
         raise Unanswered("it ends the process") from None
     finally:
         process.kill()
         process.join()
         channel.close()
+
+
+def _wait_for_start(channel: Connection) -> None:
+    try:
+        if channel.poll(START_SECONDS):
+            channel.recv()
+            return
+    except EOFError:
+        pass
+    raise NotStarted
 
 
 def _answer(call: Callable[..., Any], arguments: tuple[Any, ...], channel: Connection) -> None:

@@ -26,7 +26,7 @@ from lipschitz.errors import InputError, first_line
 from lipschitz.extensions.origin import origin_of
 from lipschitz.global_state import GlobalState
 from lipschitz.models.base import Model
-from lipschitz.sweep.definition.call_apart import Unanswered, call_apart
+from lipschitz.sweep.definition.call_apart import NotStarted, Unanswered, call_apart
 from lipschitz.sweep.definition.peak_bytes import PeakBytes
 from lipschitz.tasks.base import TaskKind
 from lipschitz.tasks.losses import Loss
@@ -118,6 +118,8 @@ def _failure(configuration: Configuration) -> StepFailure | None:
         return _found(configuration)
     try:
         failure: StepFailure | None = call_apart(_found, configuration, seconds=TIME_LIMIT)
+    except NotStarted:
+        return None
     except Unanswered as error:
         return StepFailure(str(error), "constraints" if configuration.constraints else "models")
     return failure

@@ -1,5 +1,6 @@
 """A configuration of which a training step fails is refused by the plan, in one line with the key at fault."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from sweeps import SMALL, write
 
 from lipschitz.errors import InputError
-from lipschitz.sweep.definition import dry_step
+from lipschitz.sweep.definition import call_apart, dry_step
 from lipschitz.sweep.definition.peak_bytes import PeakBytes
 from lipschitz.sweep.definition.sweep_file import load_sweep
 
@@ -122,6 +123,13 @@ def test_a_method_that_hangs_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(dry_step, "TIME_LIMIT", 1.0)
     with pytest.raises(InputError, match=r"constraints\[1\]: .* no answer after 1 s"):
         load_sweep(write(tmp_path, SMALL.replace("spectral_normalization", "methods.py:Hangs")))
+
+
+def test_a_method_is_not_refused_where_no_process_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "methods.py").write_text(METHODS)
+    # A process that ends before it says that it has started, as in a script that is not guarded by `__name__`.
+    monkeypatch.setattr(call_apart, "_answer", os._exit)
+    assert load_sweep(write(tmp_path, SMALL.replace("spectral_normalization", "methods.py:Ends"))).runs
 
 
 def test_a_method_that_needs_values_is_tried_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
