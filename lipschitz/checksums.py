@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from lipschitz.files import check_regular, read_json, write_json
+from lipschitz.files import open_regular, read_json, write_json
 
 KEY, PREFIX = "checksum", "sha256:"
 """The key of a JSON object's checksum, and how its value begins: one flipped bit cannot hide both."""
@@ -66,8 +66,7 @@ def is_sealed(value: Mapping[str, Any]) -> bool:
 
 def sha256_of_file(path: Path) -> str:
     """Return the SHA-256 of a regular file, in hex."""
-    check_regular(path)
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -2,5 +2,5 @@
 
 - base: `Dataset`, `Data`, `DATASETS`. points: distributions over the plane; point_data: how they are drawn.
 - images/: images on the device or streamed to it. transport/: pairs with known optimal transport.
-- download: download published files, check their MD5, unpack archives. regular_file: open files, but no pipes.
+- download: download published files, check their MD5, unpack archives.
 """

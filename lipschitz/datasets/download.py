@@ -16,9 +16,8 @@ from typing import BinaryIO, NamedTuple, cast
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from lipschitz.datasets.regular_file import open_regular
 from lipschitz.errors import InputError, first_line, printable
-from lipschitz.files import lock
+from lipschitz.files import lock, open_regular
 
 
 def check_md5(path: Path, md5: str) -> None:

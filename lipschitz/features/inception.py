@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from lipschitz.datasets.images.torchvision_import import import_torchvision
-from lipschitz.datasets.regular_file import open_regular
 from lipschitz.errors import InputError
 from lipschitz.features.inception_weights import SHA256
+from lipschitz.files import open_regular
 from lipschitz.tf32 import float32_products
 
 SIZE = 299

@@ -49,7 +49,7 @@ def claim_inputs(jobs: Sequence[Job], hashes: Mapping[str, str], folder: SweepFo
         folder: of the sweep; runs of earlier versions, which do not name their inputs, are accepted.
 
     Raises:
-        InputError: an input is missing or broken; or a run in the folder, whatever its status, had another one.
+        InputError: an input is missing or broken; or a run in the folder that has recorded something had another one.
     """
     found = {label: {"data": content} for label, content in hashes.items()}
     # One run of each data set and kind of evaluation stands for all.

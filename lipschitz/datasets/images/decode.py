@@ -18,8 +18,8 @@ from torch import Tensor
 
 from lipschitz.cpu import cpu_cores
 from lipschitz.datasets.images.crop import CropResize
-from lipschitz.datasets.regular_file import open_regular
 from lipschitz.errors import InputError, first_line, printable
+from lipschitz.files import open_regular
 
 MAX_THREADS = 16
 """Most threads that decode; there are never more than cores."""

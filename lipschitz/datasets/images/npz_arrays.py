@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from lipschitz.datasets.regular_file import open_regular
 from lipschitz.errors import InputError, first_line, printable
+from lipschitz.files import open_regular
 
 MEMORY_SHARE = 1 / 2
 """Largest share of the machine's memory that arrays may take: images are copied once while they are prepared."""

@@ -11,10 +11,10 @@ from torch import Tensor
 from lipschitz.config import Dimensions, Seed
 from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset
 from lipschitz.datasets.point_data import square_extent
-from lipschitz.datasets.regular_file import open_regular
 from lipschitz.datasets.transport.pair_data import PairData, uniform
 from lipschitz.datasets.transport.rays import HALF, Geometry
 from lipschitz.errors import InputError, printable
+from lipschitz.files import open_regular
 from lipschitz.random_streams import stream
 
 _ORIGIN = "benchmarks/nd/dim_{}/width_{}/deg_8_seed_987.pt of github.com/justkolesov/Wasserstein1Benchmark"

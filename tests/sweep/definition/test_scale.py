@@ -1,4 +1,4 @@
-"""What a plan computes of its runs does not grow with the number of seeds, but for the hash of each id."""
+"""A plan describes each configuration once, whatever its number of seeds. Only the id is computed for every run."""
 
 from collections import Counter
 from pathlib import Path
