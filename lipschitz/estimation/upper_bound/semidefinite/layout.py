@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -226,7 +227,7 @@ def _with_masks(steps: Sequence[NormalStep]) -> list[NormalStep]:
     mask is an activation of its own, unless the values are the chain's input, which is zero outside of its map.
     """
     found: list[NormalStep] = []
-    for step, following in zip(steps, [*steps[1:], None], strict=True):
+    for step, following in zip_longest(steps, steps[1:]):
         reads_padding = isinstance(following, Convolution) and following.reads_padding
         if isinstance(step, Slopes) and reads_padding:
             step = Slopes(min(step.low, 0.0), max(step.high, 0.0))
