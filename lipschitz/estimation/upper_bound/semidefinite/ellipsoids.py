@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-KRYLOV_STEPS = 16
+KRYLOV_STEPS = 32
 """Dimension of the Krylov space in which the largest eigenvalues are sought."""
 VERIFIED = 1 / 4
 """The share of the gap between T and A that is verified by a Cholesky factorisation."""
@@ -94,12 +94,13 @@ def after_activation(a: Tensor, log_gap: Tensor, log_scales: Tensor, m: float, r
     t = (1 + gap) * largest_eigenvalue(scaled).clamp_min(torch.finfo(a.dtype).tiny ** 0.5)
     rounding = 8 * n * n * _epsilon(a)
     with torch.no_grad():
-        share = float(VERIFIED * gap / (1 + gap))
+        share, raised = float(VERIFIED * gap / (1 + gap)), 1.0
         for _ in range(ATTEMPTS):
-            _, failed = torch.linalg.cholesky_ex(t.detach() * (1 - share - rounding) * identity - scaled.detach())
+            _, failed = torch.linalg.cholesky_ex(t * raised * (1 - share - rounding) * identity - scaled)
             if not failed.any():
                 break
-            t = t * (1 + gap.detach() / 2)
+            raised *= 1 + float(gap) / 2
+    t = t * raised
     factor = torch.linalg.cholesky(t * (1 - rounding) * identity - scaled)
     return AfterActivation(factor, t, scales, (share * t.detach()).rsqrt(), m, r)
 
