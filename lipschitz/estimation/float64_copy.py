@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,16 +12,17 @@ from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from lipschitz.estimation.layers import compute_reparametrized, weighted_layers
+from lipschitz.estimation.layers import weighted_layers
 
 
 @contextmanager
 def float64_copy(net: nn.Module) -> Iterator[nn.Module]:
     """Yield a copy of ``net`` in float64 and eval mode whose parameters need no gradient.
 
-    Within the block every reparametrised weight is computed once. After the block torch's global random generators are
-    as they were before. torch's old ``spectral_norm`` and ``weight_norm`` compute weights in a hook: the copy holds the
-    weight that the hook would give, without another step of power iteration.
+    The copy holds the effective weights: every reparametrised tensor is computed once, and is then a plain parameter.
+    After the block torch's global random generators are as they were before. torch's old ``spectral_norm`` and
+    ``weight_norm`` compute weights in a hook: the copy holds the weight that the hook would give, without another step
+    of power iteration.
 
     Raises:
         ValueError: a parameter, a buffer or a reparametrised weight is not finite, has no values yet, or is a weight
@@ -34,8 +36,8 @@ def float64_copy(net: nn.Module) -> Iterator[nn.Module]:
     for module in twin.modules():
         _replace_weight_hooks(module)
     devices = {value.device for value in twin.state_dict().values() if isinstance(value, Tensor) and value.is_cuda}
-    with torch.random.fork_rng(list(devices)), parametrize.cached():
-        compute_reparametrized(twin)
+    with torch.random.fork_rng(list(devices)):
+        _replace_parametrizations(twin)
         for name, layer in weighted_layers(twin):
             _refuse_degenerate_weight(f"{name}.weight".lstrip("."), layer.weight)
         yield twin
@@ -69,6 +71,22 @@ def _detached_attributes(net: nn.Module) -> dict[int, Tensor]:
     return {
         id(value): value.detach().clone() for value in attributes if isinstance(value, Tensor) and not value.is_leaf
     }
+
+
+def _replace_parametrizations(net: nn.Module) -> None:
+    """Replace every reparametrised tensor by its value, a parameter; all are computed first, since some may be tied."""
+    parametrized = [module for module in net.modules() if parametrize.is_parametrized(module)]
+    with torch.no_grad(), parametrize.cached():
+        values = [
+            {name: getattr(module, name) for name in cast(nn.ModuleDict, module.parametrizations)}
+            for module in parametrized
+        ]
+    for module, tensors in zip(parametrized, values, strict=True):
+        # torch makes the class of a parametrised module as a subclass of the module's own.
+        module.__class__ = parametrize.type_before_parametrizations(module)
+        del module.parametrizations
+        for name, value in tensors.items():
+            module.register_parameter(name, nn.Parameter(value, requires_grad=False))
 
 
 def _replace_weight_hooks(module: nn.Module) -> None:

@@ -79,13 +79,14 @@ def measure(
         _check(twin, shape, points)
         reasons = []
         sigmas = layer_sigmas(twin, points, tolerance=tolerance)
-        bounds = layer_bounds(twin, input_shapes(twin, shape))
+        reshaped = {name: sigma.reshaped for name, sigma in sigmas.items()}
+        bounds = layer_bounds(twin, input_shapes(twin, shape), reshaped)
         layers = []
         for name, sigma in sigmas.items():
             layers.append(MeasuredLayer(name, _class_name(twin.get_submodule(name)), *sigma[:2], bounds[name].constant))
             if not sigma.converged:
                 reasons.append(f"σ of '{name}' as an operator did not converge to the tolerance")
-        upper = upper_bound(twin, shape, bounds)
+        upper = upper_bound(twin, shape, bounds.operators)
         if _mixes_samples(twin, points):
             reasons.append("the network mixes the samples of a batch: measured as a function of a batch of one")
             lower = lower_bound(_one_by_one(twin), points, rng)

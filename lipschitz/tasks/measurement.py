@@ -94,9 +94,8 @@ def _network(
     if labels is not None:
         steepest = torch.stack([of_place[place] for place in SEARCHED_FROM]).amax(dim=0).argmax()
         net = Labelled(net, labels[steepest].reshape(1))
-        bounds = {f"net.{layer}": bound for layer, bound in bounds.items()}
     lower = lower_bound(net, torch.cat([points[place] for place in SEARCHED_FROM]), rng)
     # Any point will do for a lower bound.
     lower = max(lower, *(values[f"gradient_norm_max/{place}"] * (1 - ROUNDING_MARGIN) for place in points))
-    lower, upper, _ = ordered_bounds(lower, upper_bound(net, shape, bounds).constant)
+    lower, upper, _ = ordered_bounds(lower, upper_bound(net, shape, bounds.operators).constant)
     return values | {"lipschitz_lower": lower, "lipschitz_upper": upper, "lipschitz_ratio": bound_ratio(lower, upper)}

@@ -29,7 +29,7 @@ def test_a_large_operator_is_bounded_by_circular_convolution(monkeypatch: pytest
     torch.manual_seed(0)
     layer, shape = nn.Conv2d(3, 4, 3, padding=1).double(), torch.Size((3, 4, 4))
     exact = np.linalg.norm(dense(layer, shape), 2)
-    monkeypatch.setattr("lipschitz.estimation.upper_bound.layer_bounds.MAX_DENSE_ENTRIES", 0)
+    monkeypatch.setattr("lipschitz.estimation.upper_bound.operator_bounds.MAX_DENSE_ENTRIES", 0)
     assert exact * (1 + 1e-6) < bound(layer, shape) < exact * 1.5
 
 
@@ -41,7 +41,7 @@ def test_circular_reflect_and_replicate_padding(monkeypatch: pytest.MonkeyPatch,
     shape = torch.Size((2, 5, 5))
     exact = np.linalg.norm(dense(layer, shape), 2)
     assert exact <= bound(layer, shape) <= exact * (1 + 1e-6)
-    monkeypatch.setattr("lipschitz.estimation.upper_bound.layer_bounds.MAX_DENSE_ENTRIES", 0)
+    monkeypatch.setattr("lipschitz.estimation.upper_bound.operator_bounds.MAX_DENSE_ENTRIES", 0)
     assert exact <= bound(layer, shape) <= exact * 4
 
 
@@ -51,7 +51,7 @@ def test_one_padded_pixel_by_hand(monkeypatch: pytest.MonkeyPatch, mode: str) ->
     layer = nn.Conv1d(1, 1, 3, padding=1, padding_mode=mode, dtype=torch.float64)
     nn.init.ones_(layer.weight)
     assert bound(layer, torch.Size((1, 1))) == pytest.approx(3, rel=1e-6)
-    monkeypatch.setattr("lipschitz.estimation.upper_bound.layer_bounds.MAX_DENSE_ENTRIES", 0)
+    monkeypatch.setattr("lipschitz.estimation.upper_bound.operator_bounds.MAX_DENSE_ENTRIES", 0)
     assert bound(layer, torch.Size((1, 1))) == pytest.approx(3 * math.sqrt(3), rel=1e-6)
 
 
@@ -70,20 +70,32 @@ class Declared(Doubled):
 
 
 @pytest.mark.parametrize("kind", [Doubled, Standardised])
-def test_a_layer_with_its_own_forward_is_not_bounded_by_its_weight(kind: type[nn.Conv2d]) -> None:
-    found = layer_bounds(kind(1, 1, 3).double(), {"": torch.Size((1, 4, 4))})[""]
+def test_a_layer_with_its_own_forward_is_bounded_by_what_it_applies(kind: type[nn.Conv2d]) -> None:
+    torch.manual_seed(0)
+    layer, shape = kind(1, 1, 3, bias=False).double(), torch.Size((1, 4, 4))
+    plain = nn.Conv2d(1, 1, 3, bias=False).double()
+    plain.weight.data = layer.weight * 2 if kind is Doubled else layer.weight / layer.weight.std()
+    assert bound(layer, shape) == pytest.approx(np.linalg.norm(dense(plain, shape), 2), rel=1e-6)
+
+
+def test_a_layer_whose_own_forward_has_no_constant_is_not_bounded() -> None:
+    class Squared(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).square()
+
+    found = layer_bounds(Squared(2, 2).double(), {"": torch.Size((2,))})[""]
     assert found.constant == math.inf
-    assert "has its own forward method" in found.note
+    assert "square in the network (Squared) has no Lipschitz constant" in found.note
 
 
 def test_a_layer_with_its_own_forward_may_declare_its_constant() -> None:
     assert bound(Declared(1, 1, 3).double(), torch.Size((1, 4, 4))) == 7
 
 
-def test_a_layer_whose_forward_was_replaced_has_no_bound() -> None:
+def test_a_layer_whose_forward_was_replaced_is_bounded_by_that() -> None:
     layer = nn.Linear(2, 2).double()
     layer.forward = lambda x: 3 * x
-    assert bound(layer, torch.Size((2,))) == math.inf
+    assert bound(layer, torch.Size((2,))) == 3
 
 
 def test_a_layer_that_the_forward_pass_does_not_use_is_left_out() -> None:
