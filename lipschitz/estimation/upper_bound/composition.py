@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
 from lipschitz.errors import first_line
+from lipschitz.estimation.upper_bound.chains import Chains
 from lipschitz.estimation.upper_bound.opaque_modules import call_opaque, opaque_module
 from lipschitz.estimation.upper_bound.operator_bounds import OperatorBounds
 from lipschitz.estimation.upper_bound.operator_rules import operator_constant
@@ -22,6 +24,8 @@ from lipschitz.estimation.upper_bound.traced_call import (
 )
 from lipschitz.estimation.upper_bound.tracing import Graph, UntraceableError, implementation, traced
 
+FLOPS = 2e11
+"""Floating-point operations that may be spent on each run of steps."""
 SCALES = (1.0, 1e-2, 1e2, 1.0)
 """Sizes of the random inputs at which the graph must return what the network returns. A repeated size shows a network
 that returns something else at its next call."""
@@ -34,14 +38,19 @@ class UpperBound(NamedTuple):
     """Infinite where some part of the network has no Lipschitz constant, or none that is known."""
     reasons: list[str]
     """By name, the parts that make the bound infinite, and the conditions under which the bound holds."""
+    product: float = math.inf
+    """The bound that is composed of the constants of single operators; at least ``constant``."""
 
 
 @torch.no_grad()
-def upper_bound(net: nn.Module, shape: tuple[int, ...], operators: OperatorBounds | None = None) -> UpperBound:
+def upper_bound(
+    net: nn.Module, shape: tuple[int, ...], operators: OperatorBounds | None = None, *, flops: float = FLOPS
+) -> UpperBound:
     """Bound the Lipschitz constant of ``net`` for one sample of ``shape``, in the Euclidean norm.
 
     Constants of consecutive steps multiply, those of a skip connection and its branch add, and concatenation takes the
-    root of the sum of squares. The network is traced by `torch.export` with a batch of one sample. The graph must
+    root of the sum of squares. A run of linear maps and elementwise activations is also bounded as one, by semidefinite
+    relaxation, and the smaller bound is taken. The network is traced by `torch.export` with a batch of one sample. The graph must
     return what the network returns, on inputs of several sizes. A part that is unknown or cannot be traced makes the
     bound infinite and is named in ``reasons``.
 
@@ -49,6 +58,7 @@ def upper_bound(net: nn.Module, shape: tuple[int, ...], operators: OperatorBound
         net: in float64 and eval mode; see `lipschitz.estimation.float64_copy.float64_copy`.
         shape: of one sample.
         operators: bounds of layers that are already known; see `lipschitz.estimation.upper_bound.layer_bounds`.
+        flops: floating-point operations that may be spent on runs of steps, roughly.
     """
     like = next(net.parameters(), torch.empty(0, dtype=torch.float64))
     rng = torch.Generator().manual_seed(0)
@@ -59,19 +69,33 @@ def upper_bound(net: nn.Module, shape: tuple[int, ...], operators: OperatorBound
             if (reason := _why_not_a_function(net, graph, examples)) is not None:
                 return UpperBound(math.inf, [reason])
             interpreter = Interpreter(net, OperatorBounds() if operators is None else operators)
-            result = graph.run(interpreter.evaluate, TracedValue(unit.clone(), 1.0), lambda c: TracedValue(c, 0.0))
-            return UpperBound(result.constant, interpreter.notes(result))
+            by_steps = interpreter.run(graph, unit)
+            if not 0 < by_steps.constant < math.inf:
+                return UpperBound(by_steps.constant, interpreter.notes(by_steps), by_steps.constant)
+            runs = Interpreter(net, interpreter.operators, Chains(flops))
+            constant = min(by_steps.constant, runs.run(graph, unit).constant)
+            return UpperBound(constant, interpreter.notes(by_steps), by_steps.constant)
     except UntraceableError as error:
         return UpperBound(math.inf, [f"the network {error}"])
 
 
 class Interpreter:
-    """Evaluates the operators of a graph on an example, and each value's Lipschitz constant."""
+    """Evaluates the operators of a graph on an example, and each value's Lipschitz constant.
 
-    def __init__(self, net: nn.Module, operators: OperatorBounds) -> None:
+    With ``chains``, the constants of values that end a run of steps are tightened by the bound of the run.
+    """
+
+    def __init__(self, net: nn.Module, operators: OperatorBounds, chains: Chains | None = None) -> None:
         self._modules = dict(net.named_modules(remove_duplicate=False))
-        self._operators = operators
+        self.operators, self._chains = operators, chains
         self._notes: list[tuple[TracedValue, str]] = []
+
+    def run(self, graph: Graph, example: Tensor) -> TracedValue:
+        """Evaluate ``graph`` on ``example`` and return its output."""
+        result: TracedValue = graph.run(
+            self.evaluate, TracedValue(example.clone(), 1.0), lambda constant: TracedValue(constant, 0.0)
+        )
+        return self._chains.tightened(result) if self._chains else result
 
     def evaluate(self, node: fx.Node, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> TracedValue:
         """Return the value of ``node``; arguments hold a `TracedValue` for each value of the graph."""
@@ -82,6 +106,15 @@ class Interpreter:
         if not inputs:
             return TracedValue(output, 0.0)
         call = Call(operator_name(node.target), function, plain, named, inputs, output)
+        traced = self._bounded(node, call)
+        if self._chains is not None and not self._chains.extend(traced):
+            tight = tuple(map(self._chains.tightened, inputs))
+            if any(a is not b for a, b in zip(tight, inputs, strict=True)):
+                traced = self._bounded(node, replace(call, inputs=tight))
+        return traced
+
+    def _bounded(self, node: fx.Node, call: Call) -> TracedValue:
+        output, inputs = call.output, call.inputs
         found = self._constant(call)
         step = None
         if found.constant > 0 and isinstance(output, Tensor) and not output.is_floating_point():
@@ -107,7 +140,7 @@ class Interpreter:
     def _constant(self, call: Call) -> LipschitzConstant:
         if call.function is call_opaque:
             return _declared(call)
-        return operator_constant(call, self._operators)
+        return operator_constant(call, self.operators)
 
     def _describe(self, node: fx.Node) -> str:
         stack = list(node.meta.get("nn_module_stack", {}).values())

@@ -49,18 +49,22 @@ class Convolution:
             full[rows, group * inputs : (group + 1) * inputs] = self.weight[rows]
         return full
 
+    def apply(self, x: Tensor) -> Tensor:
+        """Convolve ``x`` ``(n, c, ...)``."""
+        sides = [
+            (axis.padding, axis.position(axis.outputs - 1, axis.kernel - 1) - axis.size + 1) for axis in self.axes
+        ]
+        x = F.pad(x, [side for pair in reversed(sides) for side in pair])
+        strides, dilations = [axis.stride for axis in self.axes], [axis.dilation for axis in self.axes]
+        convolve = (F.conv1d, F.conv2d, F.conv3d)[len(self.axes) - 1]
+        return convolve(x, self.weight, None, strides, 0, dilations, self.groups)
+
     def matrix(self) -> Tensor:
         """Return the matrix ``(m, n)`` of the convolution on flattened maps."""
         sizes = [axis.size for axis in self.axes]
         inputs = self.weight.shape[1] * self.groups * math.prod(sizes)
-        maps = torch.eye(inputs, dtype=self.weight.dtype, device=self.weight.device).view(inputs, -1, *sizes)
-        strides, paddings, dilations = (
-            [getattr(axis, name) for axis in self.axes] for name in ("stride", "padding", "dilation")
-        )
-        convolve = (F.conv1d, F.conv2d, F.conv3d)[len(sizes) - 1]
-        outputs = convolve(maps, self.weight, None, strides, paddings, dilations, self.groups)
-        kept = tuple(slice(axis.outputs) for axis in self.axes)
-        return outputs[(slice(None), slice(None), *kept)].flatten(1).T
+        units = torch.eye(inputs, dtype=self.weight.dtype, device=self.weight.device).view(inputs, -1, *sizes)
+        return self.apply(units).flatten(1).T
 
 
 @dataclass(frozen=True)
@@ -114,3 +118,22 @@ def shapes(steps: Sequence[Step], shape: tuple[int, ...]) -> list[tuple[int, ...
             case _:
                 found.append(found[-1])
     return found
+
+
+def apply(steps: Sequence[Step], x: Tensor) -> Tensor:
+    """Apply linear ``steps`` to one sample ``x``; activations, of which only slopes are known, must have one slope."""
+    for step in steps:
+        match step:
+            case Matrix(weight):
+                x = weight @ x.flatten()
+            case Convolution():
+                x = step.apply(x[None])[0]
+            case ChannelScale(factors):
+                x = x * factors.view(-1, *[1] * (x.dim() - 1))
+            case SpatialSum(factor):
+                x = factor * x.flatten(1).sum(dim=1)
+            case Slopes(low, high):
+                if low != high:
+                    raise ValueError("an activation has no known values")
+                x = x * low
+    return x
