@@ -28,6 +28,7 @@ with the true padding, a multiplier a unit, and without masks.
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import torch
@@ -44,10 +45,19 @@ from lipschitz.estimation.upper_bound.semidefinite.steps import (
     shapes,
 )
 
-FIRST_GAP = math.log(0.3)
-"""log(ρ - 1) from which the search for multipliers starts."""
-MAX_ITERATIONS = 30
-"""Largest number of iterations of L-BFGS."""
+FIRST_GAPS = {"stride one": 0.2, "larger stride": 0.4, "last": 0.08}
+"""ρ - 1 from which the search starts: after a linear step with stride one or a larger one, and at the last activation.
+
+About what it finds for random weights. Where the last linear map has few rows, it reads few of the directions that a
+small gap stretches.
+"""
+ITERATIONS = 30
+"""Evaluations in the search for multipliers, at most."""
+SAMPLES = ((3, 20), (2, 20), (1, 10))
+"""Frequencies by axis that may stand for all in the search, and the number of evaluations: with few frequencies, many
+evaluations fit the multipliers to these alone."""
+FINAL_FLOPS = 3e11
+"""Largest cost of the last evaluation."""
 SEARCH_UNITS = 512
 """Maps with at most so many values are written out as vectors while multipliers are searched."""
 FINAL_UNITS = 2048
@@ -72,43 +82,53 @@ class Multipliers(NamedTuple):
         return layout.square(self.log_gaps, scales)
 
 
-def chain_bound(steps: Sequence[Step], shape: tuple[int, ...], *, flops: float = 2e10) -> float:
+def chain_bound(steps: Sequence[Step], shape: tuple[int, ...], *, flops: float = 2e11) -> float:
     """Return an upper bound of the Lipschitz constant of ``steps``, on inputs of ``shape`` ``(c, ...)`` or ``(n,)``.
 
     Args:
         steps: in order; float64.
         shape: of one sample.
-        flops: floating-point operations that may be spent, roughly. They decide the number of iterations of the search
-            for multipliers. So the result depends on them, but not on the time that anything takes.
+        flops: floating-point operations that may be spent on the search for multipliers, roughly. So the result depends
+            on a number of operations, and not on the time that anything takes.
 
     Returns:
-        Infinity where even one evaluation costs more than ``flops``.
+        Infinity where even one evaluation costs more than `FINAL_FLOPS`.
     """
     factor, steps = normal_form(steps, shape)
     if not steps or factor == 0:
         return factor
-    search = Layout(steps, shape, torus_steps(steps, shape, SEARCH_UNITS))
-    if search.can_be_sampled:
-        search = Layout(steps, shape, torus_steps(steps, shape, SEARCH_UNITS), sampled=True)
-    candidates = (Layout(steps, shape, torus_steps(steps, shape, units)) for units in (FINAL_UNITS, SEARCH_UNITS))
-    final = next((layout for layout in candidates if layout.cost() <= flops), None)
-    if final is None:
+    plain, written_out = (Layout(steps, shape, torus_steps(steps, shape, n)) for n in (SEARCH_UNITS, FINAL_UNITS))
+    if plain.cost() > FINAL_FLOPS:
         return math.inf
-    iterations = int(min(MAX_ITERATIONS, (flops - final.cost()) / (BACKWARD * search.cost())))
-    multipliers = search_multipliers(search, iterations)
+    multipliers = search_multipliers(*_search(steps, shape, flops))
+    final = written_out if written_out.cost() <= flops / 2 else plain
     with torch.no_grad():
-        return factor * math.sqrt(float(multipliers.square(final)))
+        bound = factor * math.sqrt(float(multipliers.square(final)))
+    return bound if bound >= 0 else math.inf
 
 
-def search_multipliers(layout: Layout, iterations: int) -> Multipliers:
-    """Minimise the bound of ``layout`` over the multipliers by L-BFGS with about ``iterations`` evaluations."""
+def _search(steps: Sequence[NormalStep], shape: tuple[int, ...], flops: float) -> tuple[Layout, int]:
+    """Return the layout on which multipliers are searched, and the number of evaluations."""
+    on_torus = torus_steps(steps, shape, SEARCH_UNITS)
+    plain = Layout(steps, shape, on_torus)
+    layouts = [(plain, ITERATIONS)]
+    if plain.can_be_sampled:
+        layouts += [(Layout(steps, shape, on_torus, sampled=n), evaluations) for n, evaluations in SAMPLES]
+    for layout, evaluations in layouts:
+        if BACKWARD * layout.cost() * evaluations <= flops:
+            return layout, evaluations
+    return layout, int(flops / (BACKWARD * layout.cost()))
+
+
+def search_multipliers(layout: Layout, evaluations: int) -> Multipliers:
+    """Minimise the bound of ``layout`` over the multipliers by L-BFGS with at most ``evaluations`` evaluations."""
     multipliers = Multipliers(
-        [torch.full((), FIRST_GAP, dtype=torch.float64, requires_grad=True) for _ in layout.activations],
+        [torch.tensor(math.log(gap), dtype=torch.float64, requires_grad=True) for gap in _first_gaps(layout)],
         [torch.zeros(c * n, dtype=torch.float64, requires_grad=True) for c, n in layout.activations],
     )
     parameters = [*multipliers.log_gaps, *multipliers.log_scales]
     best, kept = math.inf, multipliers
-    if not parameters or iterations < 1:
+    if not parameters or evaluations < 1:
         return multipliers
 
     def evaluate() -> Tensor:
@@ -124,10 +144,17 @@ def search_multipliers(layout: Layout, iterations: int) -> Multipliers:
         return logarithm.detach()
 
     optimiser = torch.optim.LBFGS(
-        parameters, max_iter=iterations, max_eval=iterations, history_size=10, line_search_fn="strong_wolfe"
+        parameters, max_iter=evaluations, max_eval=evaluations, history_size=10, line_search_fn="strong_wolfe"
     )
-    optimiser.step(evaluate)
+    # A step that is too long has no value. What was best until then is kept.
+    with suppress(torch.linalg.LinAlgError):
+        optimiser.step(evaluate)
     return kept
+
+
+def _first_gaps(layout: Layout) -> list[float]:
+    gaps = [FIRST_GAPS["larger stride" if stride > 1 else "stride one"] for stride in layout.strides]
+    return gaps[:-1] + [FIRST_GAPS["last"]] if gaps else []
 
 
 def torus_steps(steps: Sequence[NormalStep], shape: tuple[int, ...], units: int) -> int:

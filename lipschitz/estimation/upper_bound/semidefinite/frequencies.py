@@ -65,10 +65,14 @@ def all_frequencies(sizes: Sequence[int], strides: Sequence[Sequence[int]], like
     return Frequencies(_stages(last, strides), shares)
 
 
-def sample_frequencies(axes: int, strides: Sequence[Sequence[int]], like: Tensor) -> Frequencies:
-    """Return a few frequencies that stand for all of them, to choose multipliers by: those with angles ± π/2."""
-    angles = [[math.pi / 2, *signs] for signs in itertools.product((-math.pi / 2, math.pi / 2), repeat=axes - 1)]
-    last = torch.tensor(angles, dtype=torch.float64, device=like.device)
+def sample_frequencies(axes: int, count: int, strides: Sequence[Sequence[int]], like: Tensor) -> Frequencies:
+    """Return frequencies that stand for all of them: ``count`` by axis, in the middle of as many equal parts of [0, π].
+
+    All but the first axis have their negatives, too.
+    """
+    middles = [math.pi * (i + 0.5) / count for i in range(count)]
+    rows = itertools.product(middles, *[[-angle for angle in middles] + middles] * (axes - 1))
+    last = torch.tensor(list(rows), dtype=torch.float64, device=like.device)
     return Frequencies(_stages(last, strides), last.new_full((len(last),), 1 / len(last)))
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 
 import torch
 from torch import Tensor
@@ -90,12 +90,12 @@ class Layout:
         steps: in the normal form of `normal_form.normal_form`.
         shape: of the input of the first step, ``(c, ...)`` or ``(n,)``.
         on_torus: zero, or such that the last step on the torus is a convolution, or the matrix or sum that reads a map.
-        sampled: evaluate on a few frequencies only, in single precision: no certificate, but cheap, to choose
-            multipliers by.
+        sampled: evaluate on so many frequencies by axis only, in single precision: no certificate, but cheap, to choose
+            multipliers by. None: on all of them.
     """
 
     def __init__(
-        self, steps: Sequence[NormalStep], shape: tuple[int, ...], on_torus: int, *, sampled: bool = False
+        self, steps: Sequence[NormalStep], shape: tuple[int, ...], on_torus: int, *, sampled: int | None = None
     ) -> None:
         self.sampled = sampled
         self._torus, self._vectors = _with_masks(steps[:on_torus]), list(steps[on_torus:])
@@ -109,9 +109,16 @@ class Layout:
         return [(channels, 1 if i < len(self._torus) else math.prod(sizes)) for i, (channels, *sizes) in found]
 
     @property
+    def strides(self) -> list[int]:
+        """For each activation the product of the strides of the step before it."""
+        steps = [*self._torus, *self._vectors]
+        before = [step for step, following in pairwise(steps) if isinstance(following, Slopes)]
+        return [math.prod(a.stride for a in step.axes) if isinstance(step, Convolution) else 1 for step in before]
+
+    @property
     def can_be_sampled(self) -> bool:
-        """Whether a few frequencies can stand for all: on a torus that is not small, from which no map is cropped."""
-        return bool(self._torus) and not self._crops and math.prod(self._sizes) > 2 ** (len(self._sizes) + 1)
+        """Whether a few frequencies can stand for all: on a torus from which no map is cropped."""
+        return bool(self._torus) and not self._crops
 
     def cost(self) -> float:
         """Return about how many floating-point operations `square` takes."""
@@ -164,14 +171,16 @@ class Layout:
         strides = [[axis.stride for axis in step.axes] for step in self._convolutions]
         like = self._convolutions[0].weight
         if self.sampled:
-            return sample_frequencies(len(self._sizes), strides, like)
+            return sample_frequencies(len(self._sizes), self.sampled, strides, like)
         return all_frequencies(self._sizes, strides, like)
 
     def _frequency_counts(self) -> list[int]:
         """Return the number of frequencies before each step on the torus."""
         if not self._torus:
             return []
-        count = 2 ** (len(self._sizes) - 1) if self.sampled else math.prod(self._sizes) // 2 + 1
+        count = math.prod(self._sizes) // 2 + 1
+        if self.sampled:
+            count = self.sampled ** len(self._sizes) * 2 ** (len(self._sizes) - 1)
         counts = []
         for step in reversed(self._torus):
             count *= math.prod(axis.stride for axis in step.axes) if isinstance(step, Convolution) else 1

@@ -24,7 +24,8 @@ def normal_form(steps: Sequence[Step], shape: tuple[int, ...]) -> tuple[float, l
     """Return (factor, chain): the factor times a bound of the chain bounds ``steps`` on inputs of ``shape``.
 
     The chain starts and ends with a linear step and has no two activations in a row. The factor holds the constants of
-    activations at either end, and those of activations with a single slope, which only multiply.
+    activations at either end, those of activations with a single slope, which only multiply, and the largest absolute
+    value of each weight, so that no product overflows.
     """
     factor, found = 1.0, list[NormalStep]()
     waiting: Tensor | None = None
@@ -55,6 +56,11 @@ def normal_form(steps: Sequence[Step], shape: tuple[int, ...]) -> tuple[float, l
         found.append(_diagonal(waiting, shapes(steps, shape)[-1][1:]))
     if found and isinstance(found[-1], Slopes):
         factor *= found.pop().constant
+    for i, step in enumerate(found):
+        if isinstance(step, Convolution | Matrix):
+            peak = float(step.weight.abs().max())
+            factor *= peak
+            found[i] = replace(step, weight=step.weight / peak) if peak > 0 else step
     return factor, found
 
 
