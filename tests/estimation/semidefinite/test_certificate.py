@@ -209,10 +209,11 @@ def test_normal_form() -> None:
     axes = (ConvolutionAxis(3, 3, 1),) * 2
     steps = [Slopes(0.0, 0.5), scale, Convolution(weight, axes), RELU, Slopes(-2.0, 1.0), SpatialSum(), Slopes(2.0, 2.0)]
     factor, chain = normal_form(steps, (2, 3, 3))
-    assert factor == 1.0
+    # 0.5 of the first activation, 2 of the last, and 3, the largest weight.
+    assert factor == 3.0
     convolution, slopes, total = chain
     assert isinstance(convolution, Convolution)
-    assert convolution.weight[:, :, 0, 0].tolist() == [[2.0, 3.0]] * 4
+    assert convolution.weight[:, :, 0, 0].tolist() == [[2 / 3, 1.0]] * 4
     assert slopes == Slopes(-2.0, 1.0)
     assert isinstance(total, SpatialSum)
 
