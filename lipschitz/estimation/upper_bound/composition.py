@@ -1,7 +1,7 @@
 """Upper bound of a network's Lipschitz constant, composed from its operators over a graph by torch.export."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -19,8 +19,9 @@ from lipschitz.estimation.upper_bound.traced_call import (
     LipschitzConstant,
     Step,
     TracedValue,
+    product,
 )
-from lipschitz.estimation.upper_bound.tracing import Graph, UntraceableError, implementation, traced
+from lipschitz.estimation.upper_bound.tracing import Graph, UntraceableError, implementation, traced, unchanged
 
 SCALES = (1.0, 1e-2, 1e2, 1.0)
 """Sizes of the random inputs at which the graph must return what the network returns. A repeated size shows a network
@@ -71,27 +72,38 @@ class Interpreter:
     def __init__(self, net: nn.Module, operators: OperatorBounds) -> None:
         self._modules = dict(net.named_modules(remove_duplicate=False))
         self._operators = operators
+        self._evaluated: dict[tuple[Any, ...], TracedValue] = {}
         self._notes: list[tuple[TracedValue, str]] = []
 
     def evaluate(self, node: fx.Node, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> TracedValue:
-        """Return the value of ``node``; arguments hold a `TracedValue` for each value of the graph."""
+        """Return the value of ``node``; arguments hold a `TracedValue` for each value of the graph.
+
+        A call that is repeated with the same arguments has one value.
+        """
         function = implementation(node)
+        key = (node.target, _hashable(arguments), _hashable(keywords))
+        if key not in self._evaluated:
+            self._evaluated[key] = self._traced(node, function, arguments, keywords)
+        return self._evaluated[key]
+
+    def _traced(
+        self, node: fx.Node, function: Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> TracedValue:
         inputs = tuple(value for value in _traced_in((arguments, keywords)) if value.constant != 0)
         plain, named = _values((arguments, keywords))
-        output = function(*plain, **named)
+        output = function(*unchanged(node, plain), **named)
         if not inputs:
             return TracedValue(output, 0.0)
         call = Call(operator_name(node.target), function, plain, named, inputs, output)
         found = self._constant(call)
         step = None
         if found.constant > 0 and isinstance(output, Tensor) and not output.is_floating_point():
-            reason = "returns complex numbers" if output.is_complex() else "returns integers, so it is discontinuous"
-            found = LipschitzConstant(math.inf, reason)
+            found = LipschitzConstant(math.inf, _why_not_real(output))
         elif found.slopes is not None or found.linear is not None:
             step = Step(inputs[0], found.slopes, found.linear)
         elif (step := scalar_step(call)) is not None and step.slopes is not None:
-            bound = step.slopes.constant * step.source.constant
-            found = LipschitzConstant(bound) if bound < found.constant else found
+            bound = product(step.slopes.constant, step.source.constant)
+            found = LipschitzConstant(bound) if bound <= found.constant else found
         if math.isnan(found.constant):
             found = UNKNOWN
         traced = TracedValue(output, found.constant, step, call)
@@ -127,6 +139,13 @@ def operator_name(function: Any) -> str:
         return str(getattr(function, "__name__", function))
     name: str = schema.name.partition("::")[2]
     return name.removesuffix("_") if schema.is_mutable else name
+
+
+def _why_not_real(output: Tensor) -> str:
+    if output.is_complex():
+        return "returns complex numbers"
+    kind = "truth values" if output.dtype == torch.bool else "integers"
+    return f"returns {kind}, so it is discontinuous"
 
 
 def _declared(call: Call) -> LipschitzConstant:
@@ -207,6 +226,13 @@ def _values(value: Any) -> Any:
         parts = [_values(part) for part in value]
         return tuple(parts) if isinstance(value, tuple) else parts
     return value
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple((key, _hashable(part)) for key, part in value.items())
+    # True, 1 and 1.0 are equal, but are not the same argument.
+    return tuple(map(_hashable, value)) if isinstance(value, tuple | list) else (type(value), value)
 
 
 def _ancestors(result: TracedValue) -> Iterator[TracedValue]:

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from typing import Any
@@ -50,7 +50,9 @@ class Graph:
 
     def __call__(self, x: Tensor) -> Any:
         """Run the graph on ``x``."""
-        return self.run(lambda node, arguments, keywords: implementation(node)(*arguments, **keywords), x, _same)
+        return self.run(
+            lambda node, arguments, keywords: implementation(node)(*unchanged(node, arguments), **keywords), x, _same
+        )
 
 
 def _same(constant: Tensor) -> Tensor:
@@ -61,6 +63,15 @@ def implementation(node: fx.Node) -> Callable[..., Any]:
     """Return the function that a node of the graph calls."""
     assert callable(node.target)
     return call_opaque if node.target is torch.ops.lipschitz.opaque_module.default else node.target
+
+
+def unchanged(node: fx.Node, arguments: Sequence[Any]) -> list[Any]:
+    """Return the arguments of a call with copies of the tensors that the operator changes in place."""
+    schema = getattr(node.target, "_schema", None)
+    if schema is None or not schema.is_mutable:
+        return list(arguments)
+    pairs = zip(arguments, schema.arguments, strict=False)
+    return [value.clone() if argument.is_write else value for value, argument in pairs]
 
 
 @contextmanager
