@@ -168,12 +168,14 @@ def _why_not_a_function(net: nn.Module, graph: Graph, examples: list[Tensor]) ->
     """Return why the graph is not the network as a function of its input, or None if it seems to be."""
     if len(graph.returned) != 1:
         return f"the network returns {len(graph.returned)} values"
-    kept = list(_kept_tensors(net))
-    versions = [value._version for value in kept]
+    # A value that is written and not read, such as a count of calls, does not matter.
+    kept = {name: value for name, value in _kept_tensors(net) if name not in graph.changed - graph.read}
+    versions = {name: value._version for name, value in kept.items()}
     expected = [net(example.clone()) for example in examples]
-    if graph.changed or versions != [value._version for value in kept]:
-        names = " ".join(f"'{name}'" for name in graph.changed)
-        return f"the network changes its own state {names + ' ' if names else ''}at each call, so it is no function"
+    changed = [name for name, value in kept.items() if value._version != versions[name]]
+    if changed := sorted({*changed, *(graph.changed & graph.read)}):
+        names = ", ".join(f"'{name}'" for name in changed)
+        return f"the network changes {names} at each call, so it is no function of its input alone"
     try:
         found = [graph(example.clone()) for example in examples]
     except Exception as error:  # A traced forward pass may raise any error.
@@ -198,12 +200,14 @@ def _same_outputs(found: list[Any], expected: list[Any]) -> bool:
     return True
 
 
-def _kept_tensors(net: nn.Module) -> Iterator[Tensor]:
-    """Yield parameters, buffers, and other tensors that are attributes of modules."""
-    yield from net.parameters()
-    yield from net.buffers()
-    for module in net.modules():
-        yield from (value for value in vars(module).values() if isinstance(value, Tensor))
+def _kept_tensors(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield parameters, buffers, and other tensors that are attributes of modules, with their names."""
+    yield from net.named_parameters()
+    yield from net.named_buffers()
+    for name, module in net.named_modules():
+        for attribute, value in vars(module).items():
+            if isinstance(value, Tensor):
+                yield f"{name}.{attribute}".lstrip("."), value
 
 
 def _traced_in(value: Any) -> Iterator[TracedValue]:
