@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import cast
 
 import torch
@@ -40,12 +40,22 @@ def float64_copy(net: nn.Module) -> Iterator[nn.Module]:
         _replace_parametrizations(twin)
         for name, layer in weighted_layers(twin):
             _refuse_degenerate_weight(f"{name}.weight".lstrip("."), layer.weight)
+        for name, value in twin.named_parameters():
+            _refuse_not_finite(name, value)
         yield twin
 
 
 def _refuse_without_values(net: nn.Module) -> None:
-    if isinstance(net, torch.jit.ScriptModule):
-        raise ValueError("a network compiled by torch.jit cannot be measured; allowed: the module that it was made of")
+    for name, module in net.named_modules():
+        owner = f"'{name}'" if name else "the network"
+        if isinstance(module, torch.jit.ScriptModule):
+            raise ValueError(f"{owner} was compiled by torch.jit and cannot be measured; allowed: what it was made of")
+        for attribute, value in vars(module).items():
+            if (held := next(_modules_in_closure(value), None)) is not None:
+                raise ValueError(
+                    f"'{attribute}' of {owner} is a function that holds a {type(held).__name__}, which a copy of the "
+                    "network would not have; allowed: layers that are attributes of modules"
+                )
     for name, value in [*net.named_parameters(), *net.named_buffers()]:
         if is_lazy(value):
             raise ValueError(f"'{name}' has no shape yet: call the network once before it is measured")
@@ -53,12 +63,23 @@ def _refuse_without_values(net: nn.Module) -> None:
             raise ValueError(f"'{name}' is on the meta device and has no values: the network cannot be measured")
 
 
+def _modules_in_closure(value: object) -> Iterator[nn.Module]:
+    for cell in getattr(value, "__closure__", None) or ():
+        with suppress(ValueError):  # An empty cell.
+            if isinstance(cell.cell_contents, nn.Module):
+                yield cell.cell_contents
+
+
 def _refuse_degenerate_weight(name: str, weight: Tensor) -> None:
     if not weight.dtype.is_floating_point:
         raise ValueError(f"'{name}' is {str(weight.dtype).removeprefix('torch.')}; allowed: real floating weights")
     if not weight.numel():
         raise ValueError(f"'{name}' is empty, of shape {tuple(weight.shape)}: the network cannot be measured")
-    if not torch.isfinite(weight).all():
+    _refuse_not_finite(name, weight)
+
+
+def _refuse_not_finite(name: str, value: Tensor) -> None:
+    if not torch.isfinite(value).all():
         raise ValueError(
             f"'{name}' is not finite once it is reparametrised, as where a norm divides a weight of zeros: the network "
             "cannot be measured"

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lipschitz.errors import first_line
 from lipschitz.estimation.float64_copy import float64_copy
-from lipschitz.estimation.layers import WEIGHTED, input_shapes, weighted_layers
+from lipschitz.estimation.layers import WEIGHTED, input_shapes, unlisted_weights, weighted_layers
 from lipschitz.estimation.lower_bound.gradient_ascent import lower_bound
 from lipschitz.estimation.lower_bound.gradient_norms import Network
 from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
@@ -18,6 +18,9 @@ from lipschitz.random_streams import stream
 
 NOISE_POINTS = 32
 """Number of noise points from which the search for the lower bound starts if no points are given."""
+
+SHOWN_WEIGHTS = 3
+"""Most weights that a reason names."""
 
 
 class MeasuredLayer(NamedTuple):
@@ -84,8 +87,15 @@ def measure(
         layers = []
         for name, sigma in sigmas.items():
             layers.append(MeasuredLayer(name, _class_name(twin.get_submodule(name)), *sigma[:2], bounds[name].constant))
+            if math.isnan(sigma.operator):
+                reasons.append(f"σ of '{name}' is not measured: its own forward method is not affine")
             if not sigma.converged:
                 reasons.append(f"σ of '{name}' as an operator did not converge to the tolerance")
+        if unlisted := unlisted_weights(twin):
+            names = ", ".join(f"'{name}'" for name in unlisted[:SHOWN_WEIGHTS])
+            more = f" and {len(unlisted) - SHOWN_WEIGHTS} more" if len(unlisted) > SHOWN_WEIGHTS else ""
+            kinds = ", ".join(kind.__name__ for kind in WEIGHTED)
+            reasons.append(f"σ of {names}{more} is not listed: listed are layers of the types {kinds}")
         upper = upper_bound(twin, shape, bounds.operators)
         if _mixes_samples(twin, points):
             reasons.append("the network mixes the samples of a batch: measured as a function of a batch of one")

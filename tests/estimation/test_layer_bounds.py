@@ -11,6 +11,8 @@ from layer_strategies import Drawn, convolutions, dense, linears, transposed_con
 from torch import Tensor, nn
 
 from lipschitz.estimation.layers import input_shapes
+from lipschitz.estimation.upper_bound import operator_bounds
+from lipschitz.estimation.upper_bound.composition import upper_bound
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 
 
@@ -109,3 +111,41 @@ def test_a_layer_that_the_forward_pass_does_not_use_is_left_out() -> None:
 
     net = One().double()
     assert list(layer_bounds(net, input_shapes(net, (2,)))) == ["used"]
+
+
+def test_the_groups_of_a_depthwise_convolution_are_bounded_one_by_one() -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(256, 256, 3, padding=1, groups=256, bias=False).double()
+    shape = torch.Size((256, 4, 4))
+    exact = max(map(_one_channel, layer.weight))
+    assert exact <= bound(layer, shape) <= exact * (1 + 1e-6)
+
+
+def _one_channel(kernel: Tensor) -> float:
+    single = nn.Conv2d(1, 1, 3, padding=1, bias=False).double()
+    single.weight.data = kernel[None]
+    return float(np.linalg.norm(dense(single, torch.Size((1, 4, 4))), 2))
+
+
+def test_a_weight_is_bounded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    computed = operator_bounds.operator_bound
+    monkeypatch.setattr(
+        operator_bounds, "operator_bound", lambda *arguments: calls.append(arguments[0]) or computed(*arguments)
+    )
+    linear = nn.Linear(32, 3)
+    net = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), nn.Flatten(), linear).double()
+    sigma = float(torch.linalg.matrix_norm(linear.weight.detach(), 2))
+    bounds = layer_bounds(net, input_shapes(net, (2, 4, 4)), {"3": sigma})
+    upper = upper_bound(net, (2, 4, 4), bounds.operators).constant
+    assert len(calls) == 1
+    assert sigma <= bounds["3"].constant <= sigma * (1 + 1e-7)
+    assert upper == pytest.approx(bounds["0"].constant * bounds["3"].constant, rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+def test_a_given_singular_value_is_not_taken_where_its_squares_underflow(scale: float) -> None:
+    layer = nn.Linear(2, 2, bias=False).double()
+    layer.weight.data = scale * torch.eye(2, dtype=torch.float64)
+    given = 1.0 if scale == 1 else 0.0
+    assert layer_bounds(layer, {"": torch.Size((2,))}, {"": given})[""].constant == pytest.approx(scale)

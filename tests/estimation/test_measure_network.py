@@ -287,3 +287,28 @@ def test_an_input_by_keyword() -> None:
             return self.linear(input=x)
 
     assert [layer.name for layer in measure(Named(), (3,)).layers] == ["linear"]
+
+
+def test_weights_that_are_not_listed_are_named() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm, self.last = nn.LSTM(2, 3, bidirectional=True), nn.Linear(6, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(self.lstm(x)[0])
+
+    found = measure(Recurrent(), (4, 2))
+    assert [layer.name for layer in found.layers] == ["last"]
+    assert any(reason.startswith("σ of 'lstm.weight_ih_l0', 'lstm.weight_hh_l0', ") for reason in found.reasons)
+    assert any("lstm in 'lstm' (LSTM) is not known" in reason for reason in found.reasons)
+
+
+def test_a_layer_that_is_not_affine_has_no_singular_value() -> None:
+    class Rectified(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).relu()
+
+    found = measure(nn.Sequential(Rectified(2, 2)), (2,))
+    assert found.reasons == ("σ of '0' is not measured: its own forward method is not affine",)
+    assert found.lower <= found.upper < math.inf

@@ -1,7 +1,7 @@
 """Upper bound of a network's Lipschitz constant, composed from its operators over a graph by torch.export."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -21,8 +21,9 @@ from lipschitz.estimation.upper_bound.traced_call import (
     LipschitzConstant,
     Step,
     TracedValue,
+    product,
 )
-from lipschitz.estimation.upper_bound.tracing import Graph, UntraceableError, implementation, traced
+from lipschitz.estimation.upper_bound.tracing import Graph, UntraceableError, implementation, traced, unchanged
 
 FLOPS = 2e11
 """Floating-point operations that may be spent on each run of steps."""
@@ -88,6 +89,7 @@ class Interpreter:
     def __init__(self, net: nn.Module, operators: OperatorBounds, chains: Chains | None = None) -> None:
         self._modules = dict(net.named_modules(remove_duplicate=False))
         self.operators, self._chains = operators, chains
+        self._evaluated: dict[tuple[Any, ...], TracedValue] = {}
         self._notes: list[tuple[TracedValue, str]] = []
 
     def run(self, graph: Graph, example: Tensor) -> TracedValue:
@@ -98,11 +100,22 @@ class Interpreter:
         return self._chains.tightened(result) if self._chains else result
 
     def evaluate(self, node: fx.Node, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> TracedValue:
-        """Return the value of ``node``; arguments hold a `TracedValue` for each value of the graph."""
+        """Return the value of ``node``; arguments hold a `TracedValue` for each value of the graph.
+
+        A call that is repeated with the same arguments has one value.
+        """
         function = implementation(node)
+        key = (node.target, _hashable(arguments), _hashable(keywords))
+        if key not in self._evaluated:
+            self._evaluated[key] = self._traced(node, function, arguments, keywords)
+        return self._evaluated[key]
+
+    def _traced(
+        self, node: fx.Node, function: Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> TracedValue:
         inputs = tuple(value for value in _traced_in((arguments, keywords)) if value.constant != 0)
         plain, named = _values((arguments, keywords))
-        output = function(*plain, **named)
+        output = function(*unchanged(node, plain), **named)
         if not inputs:
             return TracedValue(output, 0.0)
         call = Call(operator_name(node.target), function, plain, named, inputs, output)
@@ -118,13 +131,12 @@ class Interpreter:
         found = self._constant(call)
         step = None
         if found.constant > 0 and isinstance(output, Tensor) and not output.is_floating_point():
-            reason = "returns complex numbers" if output.is_complex() else "returns integers, so it is discontinuous"
-            found = LipschitzConstant(math.inf, reason)
+            found = LipschitzConstant(math.inf, _why_not_real(output))
         elif found.slopes is not None or found.linear is not None:
             step = Step(inputs[0], found.slopes, found.linear)
         elif (step := scalar_step(call)) is not None and step.slopes is not None:
-            bound = step.slopes.constant * step.source.constant
-            found = LipschitzConstant(bound) if bound < found.constant else found
+            bound = product(step.slopes.constant, step.source.constant)
+            found = LipschitzConstant(bound) if bound <= found.constant else found
         if math.isnan(found.constant):
             found = UNKNOWN
         traced = TracedValue(output, found.constant, step, call)
@@ -162,6 +174,13 @@ def operator_name(function: Any) -> str:
     return name.removesuffix("_") if schema.is_mutable else name
 
 
+def _why_not_real(output: Tensor) -> str:
+    if output.is_complex():
+        return "returns complex numbers"
+    kind = "truth values" if output.dtype == torch.bool else "integers"
+    return f"returns {kind}, so it is discontinuous"
+
+
 def _declared(call: Call) -> LipschitzConstant:
     """The constant that a module declares, or the reason why a module that declares none could not be traced."""
     module = opaque_module(call.arguments[1])
@@ -182,12 +201,14 @@ def _why_not_a_function(net: nn.Module, graph: Graph, examples: list[Tensor]) ->
     """Return why the graph is not the network as a function of its input, or None if it seems to be."""
     if len(graph.returned) != 1:
         return f"the network returns {len(graph.returned)} values"
-    kept = list(_kept_tensors(net))
-    versions = [value._version for value in kept]
+    # A value that is written and not read, such as a count of calls, does not matter.
+    kept = {name: value for name, value in _kept_tensors(net) if name not in graph.changed - graph.read}
+    versions = {name: value._version for name, value in kept.items()}
     expected = [net(example.clone()) for example in examples]
-    if graph.changed or versions != [value._version for value in kept]:
-        names = " ".join(f"'{name}'" for name in graph.changed)
-        return f"the network changes its own state {names + ' ' if names else ''}at each call, so it is no function"
+    changed = [name for name, value in kept.items() if value._version != versions[name]]
+    if changed := sorted({*changed, *(graph.changed & graph.read)}):
+        names = ", ".join(f"'{name}'" for name in changed)
+        return f"the network changes {names} at each call, so it is no function of its input alone"
     try:
         found = [graph(example.clone()) for example in examples]
     except Exception as error:  # A traced forward pass may raise any error.
@@ -212,12 +233,14 @@ def _same_outputs(found: list[Any], expected: list[Any]) -> bool:
     return True
 
 
-def _kept_tensors(net: nn.Module) -> Iterator[Tensor]:
-    """Yield parameters, buffers, and other tensors that are attributes of modules."""
-    yield from net.parameters()
-    yield from net.buffers()
-    for module in net.modules():
-        yield from (value for value in vars(module).values() if isinstance(value, Tensor))
+def _kept_tensors(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield parameters, buffers, and other tensors that are attributes of modules, with their names."""
+    yield from net.named_parameters()
+    yield from net.named_buffers()
+    for name, module in net.named_modules():
+        for attribute, value in vars(module).items():
+            if isinstance(value, Tensor):
+                yield f"{name}.{attribute}".lstrip("."), value
 
 
 def _traced_in(value: Any) -> Iterator[TracedValue]:
@@ -240,6 +263,13 @@ def _values(value: Any) -> Any:
         parts = [_values(part) for part in value]
         return tuple(parts) if isinstance(value, tuple) else parts
     return value
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple((key, _hashable(part)) for key, part in value.items())
+    # True, 1 and 1.0 are equal, but are not the same argument.
+    return tuple(map(_hashable, value)) if isinstance(value, tuple | list) else (type(value), value)
 
 
 def _ancestors(result: TracedValue) -> Iterator[TracedValue]:

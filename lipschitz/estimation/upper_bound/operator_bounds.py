@@ -60,8 +60,9 @@ class OperatorBounds:
         if not kernel.dimensions:
             return id(weight), weight._version
         padded = kernel.padding if isinstance(kernel.padding, str) else tuple(kernel.padding)
-        arguments = (tuple(kernel.stride), padded, tuple(kernel.dilation), kernel.groups)
-        return id(weight), weight._version, *arguments, tuple(kernel.output_padding), tuple(shape), padding
+        extra = tuple(kernel.output_padding) if kernel.transposed else None
+        arguments = (tuple(kernel.stride), padded, tuple(kernel.dilation), kernel.groups, extra)
+        return id(weight), weight._version, *arguments, tuple(shape), padding
 
 
 def operator_bound(kernel: Kernel, shape: Sequence[int], padding: Padding | None = None) -> float:
@@ -69,6 +70,8 @@ def operator_bound(kernel: Kernel, shape: Sequence[int], padding: Padding | None
 
     A linear layer acts on the last axis alone: its operator on all positions has the norm of its weight.
     """
+    if not torch.isfinite(kernel.weight).all():
+        return math.inf
     if not kernel.dimensions:
         return float(convolution_bound(kernel.weight))
     if padding is None:

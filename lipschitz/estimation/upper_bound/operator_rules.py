@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -33,6 +34,8 @@ OF_THE_SHAPE = """
 """
 SHAPE_FUNCTIONS = frozenset(OF_THE_SHAPE.split())
 """Functions whose result does not depend on the values of a tensor, only on its shape, dtype and device."""
+LIKE_ANOTHER = frozenset(["type_as", "view_as", "reshape_as", "expand_as"])
+"""Functions of one value, with the shape or the type of another one."""
 STEEP = "exp exp2 expm1 square pow sqrt rsqrt log log2 log10 log1p tan sinh cosh prod var"
 UNBOUNDED = frozenset(STEEP.split())
 """Functions whose slope has no bound."""
@@ -48,6 +51,8 @@ def operator_constant(call: Call, operators: OperatorBounds) -> LipschitzConstan
     name = call.name
     if name == "getitem":
         return _element_of_tuple(call)
+    if name in LIKE_ANOTHER and len(call.inputs) > 1:
+        call = replace(call, inputs=call.inputs[:1])
     if (
         any(not part.is_floating_point() for value in call.inputs for part in tensors_in(value.value))
         and name != "where"
@@ -59,7 +64,7 @@ def operator_constant(call: Call, operators: OperatorBounds) -> LipschitzConstan
         return matrix_product_constant(call)
     if name in SUMS_AND_PRODUCTS:
         return SUMS_AND_PRODUCTS[name](call)
-    if name in SHAPE_FUNCTIONS:
+    if name in SHAPE_FUNCTIONS and call.is_unary():
         return LipschitzConstant(0.0)
     if name in UNBOUNDED:
         return LipschitzConstant(math.inf, "has no Lipschitz constant over all inputs")

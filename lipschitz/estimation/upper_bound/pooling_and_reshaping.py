@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lipschitz.estimation.upper_bound.activation_slopes import IDENTITY
 from lipschitz.estimation.upper_bound.nonnegative_maps import nonnegative_norm
 from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis
 from lipschitz.estimation.upper_bound.traced_call import Call, LinearMap, LipschitzConstant, tensors_in
@@ -41,7 +42,7 @@ def linear_constant(call: Call) -> LipschitzConstant:
     """One of `LINEAR_FUNCTIONS`: a bound of the norm of its linear part, times the constant."""
     if call.name in IDENTITIES:
         exact = isinstance(call.output, Tensor) and call.output.dtype in (torch.float32, torch.float64)
-        return call.affine(1.0) if exact else LipschitzConstant(math.inf, "rounds to few digits")
+        return call.affine(1.0, slopes=IDENTITY) if exact else LipschitzConstant(math.inf, "rounds to few digits")
     padding = None
     if call.name == "pad" and len(call.arguments) > 2 and call.arguments[2] in PADDING_MODES:
         padding = (str(call.arguments[2]), tuple(call.arguments[1]))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lipschitz.estimation.upper_bound.traced_call import Call, LipschitzConstant, TracedValue, product
+from lipschitz.estimation.upper_bound.traced_call import Call, LipschitzConstant, Slopes, TracedValue, product
 
 ATTENTION = (
     "dot-product attention, which is not globally Lipschitz (Kim, Papamakarios & Mnih 2021, The Lipschitz Constant of "
@@ -18,8 +18,8 @@ OTHER_ARGUMENTS = LipschitzConstant(math.inf, "is not known with these arguments
 
 def sum_constant(call: Call) -> LipschitzConstant:
     """Sum or difference, as in a skip connection: the sum of the constants. Numbers and parameters add nothing."""
-    alpha = call.keywords.get("alpha", 1)
-    if not isinstance(alpha, int | float) or len(call.arguments) != 2:
+    alpha = added_multiple(call)
+    if alpha is None:
         return OTHER_ARGUMENTS
     scaled = call.arguments[0 if call.name == "rsub" else 1]
     factors = [abs(alpha) if part.value is scaled and alpha != 1 else 1.0 for part in call.inputs]
@@ -29,7 +29,17 @@ def sum_constant(call: Call) -> LipschitzConstant:
     total = math.fsum(map(product, factors, _broadcast_constants(call)))
     if len(call.inputs) > 1:
         return LipschitzConstant(total)
-    return call.affine(total / call.inputs[0].constant if math.isfinite(total) else math.inf)
+    (factor,) = factors
+    sign = -1.0 if call.name != "add" and call.inputs[0].value is scaled else 1.0
+    repeated = math.sqrt(call.output.numel() / max(call.inputs[0].value.numel(), 1))
+    slopes = Slopes(sign * factor, sign * factor) if repeated == 1 else None
+    return call.affine(factor * repeated, slopes=slopes)
+
+
+def added_multiple(call: Call) -> float | None:
+    """Return α of x + α y, x - α y or, for rsub, of y - α x; None if that is no number."""
+    alpha = call.arguments[2] if len(call.arguments) > 2 else call.keywords.get("alpha", 1)
+    return alpha if isinstance(alpha, int | float) else None
 
 
 def maximum_constant(call: Call) -> LipschitzConstant:
@@ -74,6 +84,19 @@ def selection_constant(call: Call) -> LipschitzConstant:
     return LipschitzConstant(math.hypot(*_broadcast_constants(call)))
 
 
+def replacement_constant(call: Call) -> LipschitzConstant:
+    """A value, a part of which is replaced by another one: the root of the sum of the squared constants."""
+    replaced, part = call.arguments[:2]
+    given = [*_of_value(call, replaced), *_of_value(call, part)]
+    return LipschitzConstant(math.hypot(*(value.constant for value in given)))
+
+
+def copy_constant(call: Call) -> LipschitzConstant:
+    """copy(x, y) is y in the shape of x."""
+    given = _of_value(call, call.arguments[1])
+    return LipschitzConstant(math.fsum(_broadcast_constant(call, value) for value in given))
+
+
 def attention_constant(call: Call) -> LipschitzConstant:
     """Dot-product attention, softmax(Q Kᵀ) V: infinite."""
     return LipschitzConstant(math.inf, f"is {ATTENTION}")
@@ -89,6 +112,8 @@ SUMS_AND_PRODUCTS: dict[str, Callable[[Call], LipschitzConstant]] = {
         ("scaled_dot_product_attention", "_native_multi_head_attention", "_transformer_encoder_layer_fwd"),
         attention_constant,
     ),
+    **dict.fromkeys(("select_scatter", "slice_scatter", "diagonal_scatter"), replacement_constant),
+    **dict.fromkeys(("copy", "fill"), copy_constant),
     "lerp": interpolation_constant,
     "where": selection_constant,
 }
@@ -114,6 +139,7 @@ def _scaled(call: Call, multiplier: Callable[[Tensor], Tensor]) -> LipschitzCons
     others = [value for value in call.arguments if value is not call.inputs[0].value]
     if call.keywords or len(call.arguments) != 2 or len(others) != 1:
         return OTHER_ARGUMENTS
-    largest = float(multiplier(torch.as_tensor(others[0], dtype=call.output.dtype)).abs().max())
+    factors = multiplier(torch.as_tensor(others[0], dtype=call.output.dtype))
+    slopes = Slopes(float(factors.min()), float(factors.max()))
     repeated = math.sqrt(call.output.numel() / max(call.inputs[0].value.numel(), 1))
-    return call.affine(product(largest, repeated))
+    return call.affine(product(slopes.constant, repeated), slopes=slopes if repeated == 1 else None)

@@ -1,7 +1,7 @@
 """Records of a traced forward pass: its values, its calls of operators, and the Lipschitz constants of both."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -57,7 +57,7 @@ UNKNOWN = LipschitzConstant(math.inf, "is not known")
 
 
 class Step(NamedTuple):
-    """A value as an elementwise or an affine function of one earlier value; exactly one of the two is given."""
+    """A value as an elementwise or an affine function of one earlier value; both are given if it is both."""
 
     source: "TracedValue"
     slopes: Slopes | None = None
@@ -116,16 +116,32 @@ class Call:
             return UNKNOWN
         return LipschitzConstant(self.times_input_constant(slopes.constant), slopes=slopes)
 
-    def affine(self, norm: float, linear: LinearMap | None = None, note: str = "") -> LipschitzConstant:
+    def affine(
+        self, norm: float, linear: LinearMap | None = None, note: str = "", slopes: Slopes | None = None
+    ) -> LipschitzConstant:
         """Return the constant of an affine function of the only input, whose linear part has at most this norm."""
+        if not math.isfinite(norm):
+            return LipschitzConstant(math.inf, note or "is not known")
         linear = linear or LinearMap(self.of_input)
-        return LipschitzConstant(self.times_input_constant(norm), note, linear=linear)
+        return LipschitzConstant(self.times_input_constant(norm), note, slopes, linear)
 
     def of_input(self, x: Any) -> Any:
-        """Apply the operator with ``x`` in the place of the only input, on a copy if that is a tensor."""
-        old, new = self.inputs[0].value, x.clone() if isinstance(x, Tensor) else x
-        replaced = [_replaced(argument, old, new) for argument in self.arguments]
-        return self.function(*replaced, **{key: _replaced(value, old, new) for key, value in self.keywords.items()})
+        """Apply the operator with ``x`` in the place of the only input."""
+        return self.with_values({id(self.inputs[0].value): x})
+
+    def with_values(self, values: Mapping[int, Any]) -> Any:
+        """Apply the operator with other values in the place of some arguments, by the id of the old value.
+
+        Tensors are copied, since the operator may change them.
+        """
+
+        def new(value: Any) -> Any:
+            if id(value) in values:
+                found = values[id(value)]
+                return found.clone() if isinstance(found, Tensor) else found
+            return [new(part) for part in value] if isinstance(value, tuple | list) else value
+
+        return self.function(*map(new, self.arguments), **{key: new(value) for key, value in self.keywords.items()})
 
 
 def product(a: float, b: float) -> float:
@@ -142,9 +158,3 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, tuple | list):
         for part in value:
             yield from tensors_in(part)
-
-
-def _replaced(value: Any, old: Any, new: Any) -> Any:
-    if value is old:
-        return new
-    return [_replaced(part, old, new) for part in value] if isinstance(value, tuple | list) else value

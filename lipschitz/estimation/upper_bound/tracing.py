@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from typing import Any
@@ -37,8 +37,15 @@ class Graph:
         self.returned = [index for index, spec in enumerate(outputs) if spec.kind is OutputKind.USER_OUTPUT]
         """Which outputs of the graph the network returns; the others are new values of its buffers or its input."""
         kinds = (OutputKind.BUFFER_MUTATION, OutputKind.PARAMETER_MUTATION)
-        self.changed = [str(spec.target) for spec in outputs if spec.kind in kinds]
+        self.changed = {str(spec.target) for spec in outputs if spec.kind in kinds}
         """Names of the parameters and buffers that a forward pass changes."""
+        output = next(node for node in reversed(self.module.graph.nodes) if node.op == "output")
+        used = _ancestors(output.args[0][self.returned[0]]) if len(self.returned) == 1 else set()
+        names = {node.name for node in used}
+        self.read = {
+            str(spec.target) for spec in program.graph_signature.input_specs if getattr(spec.arg, "name", "") in names
+        }
+        """Names of the tensors that the network's output depends on."""
 
     def run(
         self, evaluate: Evaluate, network_input: Any, wrap: Callable[[Tensor], Any] = lambda constant: constant
@@ -50,7 +57,9 @@ class Graph:
 
     def __call__(self, x: Tensor) -> Any:
         """Run the graph on ``x``."""
-        return self.run(lambda node, arguments, keywords: implementation(node)(*arguments, **keywords), x, _same)
+        return self.run(
+            lambda node, arguments, keywords: implementation(node)(*unchanged(node, arguments), **keywords), x, _same
+        )
 
 
 def _same(constant: Tensor) -> Tensor:
@@ -61,6 +70,15 @@ def implementation(node: fx.Node) -> Callable[..., Any]:
     """Return the function that a node of the graph calls."""
     assert callable(node.target)
     return call_opaque if node.target is torch.ops.lipschitz.opaque_module.default else node.target
+
+
+def unchanged(node: fx.Node, arguments: Sequence[Any]) -> list[Any]:
+    """Return the arguments of a call with copies of the tensors that the operator changes in place."""
+    schema = getattr(node.target, "_schema", None)
+    if schema is None or not schema.is_mutable:
+        return list(arguments)
+    pairs = zip(arguments, schema.arguments, strict=False)
+    return [value.clone() if argument.is_write else value for value, argument in pairs]
 
 
 @contextmanager
@@ -97,6 +115,17 @@ def _export(net: nn.Module, example: Tensor) -> Graph:
         if any(map(_changes_a_used_value, program.graph_module.modules())):
             program = program.run_decompositions({})
     return Graph(program)
+
+
+def _ancestors(value: Any) -> set[fx.Node]:
+    found: set[fx.Node] = set()
+    waiting = [value] if isinstance(value, fx.Node) else []
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting.extend(node.all_input_nodes)
+    return found
 
 
 @contextmanager
