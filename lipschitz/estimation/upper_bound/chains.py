@@ -8,14 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lipschitz.estimation.upper_bound.pooling_and_reshaping import IDENTITIES
 from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis
+from lipschitz.estimation.upper_bound.pooling_and_reshaping import IDENTITIES
 from lipschitz.estimation.upper_bound.semidefinite import steps as chain_steps
 from lipschitz.estimation.upper_bound.semidefinite.certificate import chain_bound
 from lipschitz.estimation.upper_bound.semidefinite.steps import ChannelScale, Convolution, Matrix, Slopes, SpatialSum
 from lipschitz.estimation.upper_bound.traced_call import Call, Step, TracedValue, product
 
-ORDER_KEEPING = frozenset("flatten view view_as _unsafe_view reshape reshape_as ravel squeeze unsqueeze".split())
+ORDER_KEEPING = frozenset(
+    ["flatten", "view", "view_as", "_unsafe_view", "reshape", "reshape_as", "ravel", "squeeze", "unsqueeze"]
+)
 """By ATen's name: functions that keep the order of the values, so that a flattened map is the same vector."""
 MAX_UNITS = 512
 """Other linear maps become matrices where input and output have at most so many values."""
@@ -67,7 +69,7 @@ class Chains:
         return self._chains.get(id(value)) or Chain(value, tuple(value.value.shape[1:]))
 
     def tightened(self, value: TracedValue) -> TracedValue:
-        """Return ``value`` with the smaller of its constant and the bound of its chain times the constant of the base."""
+        """Return ``value`` with the smaller of its constant and the bound of its chain times that of the base."""
         if id(value) not in self._tightened:
             self._kept.append(value)
             chain = self._chains.get(id(value))

@@ -25,8 +25,8 @@ from lipschitz.estimation.upper_bound.traced_call import (
 )
 from lipschitz.estimation.upper_bound.tracing import Graph, UntraceableError, implementation, traced, unchanged
 
-FLOPS = 2e11
-"""Floating-point operations that may be spent on each run of steps."""
+FLOPS = 3e10
+"""Floating-point operations that may be spent on a thorough search for each run of steps; see `chain_bound`."""
 SCALES = (1.0, 1e-2, 1e2, 1.0)
 """Sizes of the random inputs at which the graph must return what the network returns. A repeated size shows a network
 that returns something else at its next call."""
@@ -51,15 +51,16 @@ def upper_bound(
 
     Constants of consecutive steps multiply, those of a skip connection and its branch add, and concatenation takes the
     root of the sum of squares. A run of linear maps and elementwise activations is also bounded as one, by semidefinite
-    relaxation, and the smaller bound is taken. The network is traced by `torch.export` with a batch of one sample. The graph must
-    return what the network returns, on inputs of several sizes. A part that is unknown or cannot be traced makes the
-    bound infinite and is named in ``reasons``.
+    relaxation, and the smaller bound is taken. The network is traced by `torch.export` with a batch of one sample. The
+    graph must return what the network returns, on inputs of several sizes. A part that is unknown or cannot be traced
+    makes the bound infinite and is named in ``reasons``.
 
     Args:
         net: in float64 and eval mode; see `lipschitz.estimation.float64_copy.float64_copy`.
         shape: of one sample.
         operators: bounds of layers that are already known; see `lipschitz.estimation.upper_bound.layer_bounds`.
-        flops: floating-point operations that may be spent on runs of steps, roughly.
+        flops: floating-point operations that may be spent on each run of steps; see
+            `lipschitz.estimation.upper_bound.semidefinite.certificate.chain_bound`.
     """
     like = next(net.parameters(), torch.empty(0, dtype=torch.float64))
     rng = torch.Generator().manual_seed(0)

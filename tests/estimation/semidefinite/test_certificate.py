@@ -1,17 +1,18 @@
 """Semidefinite bounds of chains: against the papers' formulas, other implementations, slopes found, and exact norms."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis
-from lipschitz.estimation.upper_bound.semidefinite import certificate
+from lipschitz.estimation.upper_bound.semidefinite import certificate, ellipsoids
 from lipschitz.estimation.upper_bound.semidefinite.certificate import Multipliers, chain_bound, search_multipliers
 from lipschitz.estimation.upper_bound.semidefinite.layout import Layout
 from lipschitz.estimation.upper_bound.semidefinite.normal_form import normal_form
@@ -30,7 +31,7 @@ RELU, LEAKY = Slopes(0.0, 1.0), Slopes(0.1, 1.0)
 def perceptron(sizes: list[int], seed: int = 0, slopes: Slopes = RELU) -> list[Step]:
     rng = torch.Generator().manual_seed(seed)
     steps: list[Step] = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise(sizes):
         weight = torch.randn(outputs, inputs, generator=rng, dtype=torch.float64)
         steps += [Matrix(weight * math.sqrt(2 / inputs)), slopes]
     return steps[:-1]
@@ -105,7 +106,10 @@ def test_no_pattern_of_slopes_is_steeper_than_the_bound(seed: int, slopes: Slope
                 jacobian = step.weight.numpy() @ jacobian
             else:
                 ends = rng.choice([slopes.low, slopes.high], size=len(jacobian))
-                jacobian = np.where(rng.random(len(jacobian)) < 0.3, rng.uniform(*ends[:1], slopes.high), ends)[:, None] * jacobian
+                jacobian = (
+                    np.where(rng.random(len(jacobian)) < 0.3, rng.uniform(*ends[:1], slopes.high), ends)[:, None]
+                    * jacobian
+                )
         steepest = max(steepest, np.linalg.norm(jacobian, 2))
     assert steepest <= bound
     assert bound <= math.prod(float(torch.linalg.matrix_norm(w, 2)) for w in weights(steps)) * slopes.constant ** (
@@ -126,7 +130,9 @@ def convolutions(rng: np.random.Generator, axes: int) -> tuple[list[Step], tuple
             continue
         stride = int(rng.integers(1, 3))
         outputs = [(size + 2 * padding - reach - 1) // stride + 1 for size in sizes]
-        found = tuple(ConvolutionAxis(n, m, kernel, stride, padding, dilation) for n, m in zip(sizes, outputs, strict=True))
+        found = tuple(
+            ConvolutionAxis(n, m, kernel, stride, padding, dilation) for n, m in zip(sizes, outputs, strict=True)
+        )
         width = int(rng.integers(1, 5))
         weight = torch.from_numpy(rng.normal(size=(width, channels, *[kernel] * axes)))
         steps += [Convolution(weight, found), LEAKY]
@@ -179,9 +185,12 @@ def test_frequencies_give_what_the_dense_recursion_on_the_torus_gives(seed: int)
     layout.__dict__["_sizes"] = (torus,)
     gaps = [torch.tensor(float(g), dtype=torch.float64) for g in rng.normal(size=2)]
     scales = [torch.from_numpy(rng.normal(size=c)) for c in channels[1:3]]
-    found = layout.square(gaps, scales)
     repeated = [scale.repeat_interleave(size) for scale, size in zip(scales, sizes[1:3], strict=True)]
-    expected = Layout(dense, (channels[0] * sizes[0],), 0).square(gaps, repeated)
+    with pytest.MonkeyPatch.context() as patch:
+        # So many that the largest eigenvalues are exact.
+        patch.setattr(ellipsoids, "KRYLOV_STEPS", 100)
+        found = layout.square(gaps, scales)
+        expected = Layout(dense, (channels[0] * sizes[0],), 0).square(gaps, repeated)
     assert float(found) == pytest.approx(float(expected), rel=1e-10)
 
 
@@ -207,7 +216,15 @@ def test_writing_a_small_map_out_as_a_vector_is_tighter_and_still_holds() -> Non
 def test_normal_form() -> None:
     scale, weight = ChannelScale(torch.tensor([2.0, 3.0]).double()), torch.ones(4, 2, 1, 1).double()
     axes = (ConvolutionAxis(3, 3, 1),) * 2
-    steps = [Slopes(0.0, 0.5), scale, Convolution(weight, axes), RELU, Slopes(-2.0, 1.0), SpatialSum(), Slopes(2.0, 2.0)]
+    steps = [
+        Slopes(0.0, 0.5),
+        scale,
+        Convolution(weight, axes),
+        RELU,
+        Slopes(-2.0, 1.0),
+        SpatialSum(),
+        Slopes(2.0, 2.0),
+    ]
     factor, chain = normal_form(steps, (2, 3, 3))
     # 0.5 of the first activation, 2 of the last, and 3, the largest weight.
     assert factor == 3.0
@@ -259,7 +276,6 @@ def test_convolutions_as_matrices() -> None:
     assert torch.allclose(x.flatten(1) @ step.matrix().T, expected.flatten(1))
     full = Convolution(step.full_weight(), step.axes)
     assert torch.allclose(full.matrix(), step.matrix())
-    assert isinstance(nn.Identity(), nn.Module)
 
 
 @pytest.mark.parametrize("size", [1e-40, 1e40])

@@ -12,18 +12,19 @@ inverse is, with T = (r² Λ)⁻¹,
 
     P = m² T (T - A)⁻¹ T - (m² - r²) T,        T ≻ A.
 
-The last linear map w gives the bound ‖w P wᵀ‖^(1/2). For ReLU, m = r = 1/2 and T = 2 ‖A‖ I, this is ECLipsE-Fast (Xu and
-Sivaranjani 2024, arXiv:2404.04375, Algorithm 2, where Λ = 2 / ‖A‖ and the matrix of the recursion is P⁻¹). Any T ≻ A is a
-certificate. Here T = ρ λ D² (see `ellipsoids.after_activation`), and ρ and D are chosen by L-BFGS on the bound itself.
+The last linear map w gives the bound ‖w P wᵀ‖^(1/2). For ReLU, m = r = 1/2 and T = 2 ‖A‖ I, this is ECLipsE-Fast (Xu
+and Sivaranjani 2024, arXiv:2404.04375, Algorithm 2, where Λ = 2 / ‖A‖ and the matrix of the recursion is P⁻¹). Any T ≻ A
+is a certificate. Here T = ρ λ D² (see `ellipsoids.after_activation`), and ρ and D are chosen by L-BFGS on the bound
+itself.
 
 Convolutions. Put all maps on one torus that is so large that no window of a kernel wraps around it (`frequencies`). A
 zero-padded convolution of a map is then a circular convolution, followed by a multiplication with a mask that is one on
 the map and zero elsewhere. A mask times an activation with slopes in [a, b] is an elementwise map with slopes in
-[min(a, 0), max(b, 0)]. So, with one multiplier a channel, everything but the mask is translation-invariant, and the mask
-is part of Δ. P is block-circulant: one c x c matrix a frequency, on which the recursion runs. A stride s folds s^d
-frequencies into one. Where the next map reads only places of the map, the mask is not needed, and the slopes stay [a, b].
-When a map has become small, P is written out for its places (`layout.Crop`), and the recursion goes on with vectors:
-with the true padding, a multiplier a unit, and without masks.
+[min(a, 0), max(b, 0)]. So, with one multiplier a channel, everything but the mask is translation-invariant, and the
+mask is part of Δ. P is block-circulant: one c x c matrix a frequency, on which the recursion runs. A stride s folds s^d
+frequencies into one. Where the next map reads only places of the map, the mask is not needed, and the slopes stay
+[a, b]. When a map has become small, P is written out for its places (`layout.Crop`), and the recursion goes on with
+vectors: with the true padding, a multiplier a unit, and without masks.
 """
 
 import math
@@ -82,14 +83,15 @@ class Multipliers(NamedTuple):
         return layout.square(self.log_gaps, scales)
 
 
-def chain_bound(steps: Sequence[Step], shape: tuple[int, ...], *, flops: float = 2e11) -> float:
+def chain_bound(steps: Sequence[Step], shape: tuple[int, ...], *, flops: float = 3e10) -> float:
     """Return an upper bound of the Lipschitz constant of ``steps``, on inputs of ``shape`` ``(c, ...)`` or ``(n,)``.
 
     Args:
         steps: in order; float64.
         shape: of one sample.
-        flops: floating-point operations that may be spent on the search for multipliers, roughly. So the result depends
-            on a number of operations, and not on the time that anything takes.
+        flops: floating-point operations that may be spent on a thorough search for multipliers, roughly. So the result
+            depends on a number of operations, and not on the time that anything takes. A short search, and one
+            evaluation, may each spend `FINAL_FLOPS`.
 
     Returns:
         Infinity where even one evaluation costs more than `FINAL_FLOPS`.
@@ -117,7 +119,8 @@ def _search(steps: Sequence[NormalStep], shape: tuple[int, ...], flops: float) -
     for layout, evaluations in layouts:
         if BACKWARD * layout.cost() * evaluations <= flops:
             return layout, evaluations
-    return layout, int(flops / (BACKWARD * layout.cost()))
+    layout, evaluations = layouts[-1]
+    return layout, min(evaluations, int(max(flops, FINAL_FLOPS) / (BACKWARD * layout.cost())))
 
 
 def search_multipliers(layout: Layout, evaluations: int) -> Multipliers:
@@ -147,14 +150,14 @@ def search_multipliers(layout: Layout, evaluations: int) -> Multipliers:
         parameters, max_iter=evaluations, max_eval=evaluations, history_size=10, line_search_fn="strong_wolfe"
     )
     # A step that is too long has no value. What was best until then is kept.
-    with suppress(torch.linalg.LinAlgError):
-        optimiser.step(evaluate)
+    with suppress(RuntimeError):  # torch's LinAlgError
+        optimiser.step(evaluate)  # type: ignore[no-untyped-call]
     return kept
 
 
 def _first_gaps(layout: Layout) -> list[float]:
     gaps = [FIRST_GAPS["larger stride" if stride > 1 else "stride one"] for stride in layout.strides]
-    return gaps[:-1] + [FIRST_GAPS["last"]] if gaps else []
+    return [*gaps[:-1], FIRST_GAPS["last"]] if gaps else []
 
 
 def torus_steps(steps: Sequence[NormalStep], shape: tuple[int, ...], units: int) -> int:

@@ -1,8 +1,8 @@
 """Ellipsoids {δ: δ δᴴ ⪯ P} that contain every change of the values at a step of a chain; see `certificate`.
 
-On vectors P is one real matrix ``(1, n, n)``. On a torus it is one complex matrix a frequency, ``(F, c, c)``. In float64
-every result has a multiple of the identity added that is larger than its rounding error. P only grows with what it is
-computed from, so it stays an upper bound.
+On vectors P is one real matrix ``(1, n, n)``. On a torus it is one complex matrix a frequency, ``(F, c, c)``. In
+float64 every result has a multiple of the identity added that is larger than its rounding error. P only grows with what
+it is computed from, so it stays an upper bound.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-KRYLOV_STEPS = 32
+KRYLOV_STEPS = 20
 """Dimension of the Krylov space in which the largest eigenvalues are sought."""
 VERIFIED = 1 / 4
 """The share of the gap between T and A that is verified by a Cholesky factorisation."""
@@ -114,29 +114,37 @@ def largest_eigenvalue(matrices: Tensor) -> Tensor:
         start = torch.randn(matrices.shape[-1], 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         basis = start.to(matrices).expand(len(matrices), -1, -1)
         basis = basis / torch.linalg.vector_norm(basis, dim=1, keepdim=True)
+        tiny = torch.finfo(basis.dtype).tiny
+        exhausted = 100 * torch.finfo(basis.dtype).eps * frobenius(matrices)[:, None, None]
         for _ in range(min(KRYLOV_STEPS, matrices.shape[-1]) - 1):
             residual = matrices.detach() @ basis[..., -1:]
             for _ in range(2):
                 residual = residual - basis @ (basis.mH @ residual)
             norms = torch.linalg.vector_norm(residual, dim=1, keepdim=True)
-            basis = torch.cat([basis, residual / norms.clamp_min(torch.finfo(norms.dtype).tiny)], dim=2)
+            # Zero once the Krylov space is exhausted: it only adds eigenvalues of zero.
+            following = torch.where(norms > exhausted, residual / norms.clamp_min(tiny), torch.zeros_like(residual))
+            basis = torch.cat([basis, following], dim=2)
         values, vectors = torch.linalg.eigh(basis.mH @ (matrices.detach() @ basis))
         steepest = int(values[:, -1].argmax())
         leading = basis[steepest] @ vectors[steepest, :, -1:]
         leading = leading / torch.linalg.vector_norm(leading).clamp_min(torch.finfo(values.dtype).tiny)
-    return (leading.mH @ matrices[steepest] @ leading).real.squeeze()
+    quotient: Tensor = (leading.mH @ matrices[steepest] @ leading).real
+    return quotient.squeeze()
 
 
 def certified_largest_eigenvalue(matrices: Tensor) -> Tensor:
     """Return an upper bound of the largest eigenvalue of all ``matrices`` ``(F, n, n)``."""
     n = matrices.shape[-1]
-    return torch.linalg.eigvalsh(matrices)[:, -1].max().clamp_min(0) * (1 + 8 * n * n * _epsilon(matrices))
+    largest: Tensor = torch.linalg.eigvalsh(matrices)[:, -1].max().clamp_min(0)
+    return largest * (1 + 8 * n * n * _epsilon(matrices))
 
 
 def guarded(matrices: Tensor, units: float | Tensor, size: Tensor) -> Tensor:
     """Add ``units`` units of rounding times ``size`` ``(F,)`` to the diagonals of ``matrices`` ``(F, n, n)``."""
     margin = (units * _epsilon(matrices) * size).detach()
-    return matrices + margin[:, None, None] * torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device)
+    return matrices + margin[:, None, None] * torch.eye(
+        matrices.shape[-1], dtype=matrices.dtype, device=matrices.device
+    )
 
 
 def frobenius(matrices: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ def torus_size(convolutions: Sequence[Convolution]) -> tuple[int, ...]:
 def all_frequencies(sizes: Sequence[int], strides: Sequence[Sequence[int]], like: Tensor) -> Frequencies:
     """Return the frequencies of a torus that has ``sizes`` at the last stage.
 
-    The matrices of a real kernel at f and -f are conjugates, so one of each pair is left out and the other counts twice.
+    The matrices of a real kernel at f and -f are conjugates: one of each pair is left out, and the other counts twice.
 
     Args:
         sizes: of the torus at the last stage, by axis.
@@ -91,8 +91,9 @@ def fourier_transform(values: Tensor, angles: Tensor, spacing: Sequence[int]) ->
 
     ``angles`` is ``(F, d)``; ``spacing`` holds the d_a: the dilation of a kernel, one for a map.
     """
+    sizes = zip(values.shape[2:], spacing, strict=True)
     places = torch.cartesian_prod(
-        *(torch.arange(size, dtype=angles.dtype, device=angles.device) * d for size, d in zip(values.shape[2:], spacing))
+        *(torch.arange(size, dtype=angles.dtype, device=angles.device) * d for size, d in sizes)
     ).view(-1, angles.shape[1])
     phases = angles @ places.T
     factors = torch.polar(torch.ones_like(phases), -phases)

@@ -62,7 +62,7 @@ class LinearMap:
         image = before.image(self.weights, self.terms)
         if self.shares is not None:
             return Explicit(torch.einsum("f,fij->ij", self.shares, image.real)[None])
-        return Explicit(image.unflatten(0, (-1, self.folds)).mean(dim=1) if self.folds > 1 else image)
+        return Explicit(image.view(-1, self.folds, *image.shape[1:]).mean(dim=1))
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Layout:
 
     def cost(self) -> float:
         """Return about how many floating-point operations `square` takes."""
-        total, inputs = 0.0, 0
+        total = 0.0
         frequencies = self._frequency_counts()
         for i, step in enumerate([*self._torus, *self._vectors]):
             on_torus = i < len(self._torus)
@@ -203,8 +203,10 @@ class Layout:
         if self._crops:
             found.append(_crop(self._shapes[len(self._torus)], self._frequencies))
         for i, vector_step in enumerate(self._vectors, start=len(self._torus)):
-            is_slopes = isinstance(vector_step, Slopes)
-            found.append(vector_step if is_slopes else LinearMap(_matrix(vector_step, self._shapes[i])[None]))
+            if isinstance(vector_step, Slopes):
+                found.append(vector_step)
+            else:
+                found.append(LinearMap(_matrix(vector_step, self._shapes[i])[None]))
         return found
 
     def _torus_convolution(self, step: Convolution, angles: Tensor) -> LinearMap:

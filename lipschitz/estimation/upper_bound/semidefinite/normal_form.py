@@ -29,7 +29,7 @@ def normal_form(steps: Sequence[Step], shape: tuple[int, ...]) -> tuple[float, l
     """
     factor, found = 1.0, list[NormalStep]()
     waiting: Tensor | None = None
-    for step, (channels, *sizes) in zip(steps, shapes(steps, shape)[:-1], strict=True):
+    for step, (_, *sizes) in zip(steps, shapes(steps, shape)[:-1], strict=True):
         if isinstance(step, ChannelScale):
             if found and isinstance(found[-1], Convolution | Matrix):
                 found[-1] = _rows_scaled(found[-1], step.factors)
@@ -43,8 +43,9 @@ def normal_form(steps: Sequence[Step], shape: tuple[int, ...]) -> tuple[float, l
             if waiting is not None:
                 found.append(_diagonal(waiting, sizes))
                 waiting = None
-            if isinstance(found[-1], Slopes):
-                step = found.pop().then(step)
+            if isinstance(before := found[-1], Slopes):
+                found[-1] = before.then(step)
+                continue
         elif waiting is not None:
             if isinstance(step, SpatialSum):
                 found.append(_diagonal(waiting, sizes))
@@ -54,8 +55,9 @@ def normal_form(steps: Sequence[Step], shape: tuple[int, ...]) -> tuple[float, l
         found.append(step)
     if waiting is not None:
         found.append(_diagonal(waiting, shapes(steps, shape)[-1][1:]))
-    if found and isinstance(found[-1], Slopes):
-        factor *= found.pop().constant
+    if found and isinstance(last := found[-1], Slopes):
+        factor *= last.constant
+        found.pop()
     for i, step in enumerate(found):
         if isinstance(step, Convolution | Matrix):
             peak = float(step.weight.abs().max())

@@ -51,9 +51,7 @@ class Convolution:
 
     def apply(self, x: Tensor) -> Tensor:
         """Convolve ``x`` ``(n, c, ...)``."""
-        sides = [
-            (axis.padding, axis.position(axis.outputs - 1, axis.kernel - 1) - axis.size + 1) for axis in self.axes
-        ]
+        sides = [(axis.padding, axis.position(axis.outputs - 1, axis.kernel - 1) - axis.size + 1) for axis in self.axes]
         x = F.pad(x, [side for pair in reversed(sides) for side in pair])
         strides, dilations = [axis.stride for axis in self.axes], [axis.dilation for axis in self.axes]
         convolve = (F.conv1d, F.conv2d, F.conv3d)[len(self.axes) - 1]
