@@ -66,6 +66,7 @@ def augmented(x: Tensor, f: nn.Module) -> Tensor:
 
 
 CONSTANT = torch.tensor([[1.0, -3.0], [0.5, 2.0]], dtype=torch.float64)
+GRID = torch.zeros(1, 2, 2, 2, dtype=torch.float64)
 SILU = 1.09984
 
 BY_HAND = {
@@ -265,7 +266,11 @@ UNBOUNDED = {
     "division by zero": (Function(lambda x: (x / torch.zeros(2)).nan_to_num() + x), (2,), ["nan_to_num"]),
     "a value broadcast by a bound": (Function(lambda x: torch.clamp(x, torch.zeros(3, 2))), (2,), ["clamp in"]),
     "a maximum of broadcast values": (Function(lambda x: torch.max(x, torch.zeros(3, 2))), (2,), ["max in"]),
-    "negative weights": (nn.Upsample(scale_factor=2, mode="bicubic"), (1, 4, 4), ["(Upsample) is not known"]),
+    "weights at given places": (
+        Function(lambda x: F.grid_sample(x, GRID, align_corners=False)),
+        (1, 4, 4),
+        ["grid_sampler in the network"],
+    ),
     "a discontinuous function": (nn.Sequential(nn.Threshold(0.5, 0.0)), (2,), ["'0' (Threshold) is not known"]),
 }
 

@@ -146,6 +146,20 @@ def test_what_is_no_function_of_the_input_has_no_bound(net: nn.Module, shape: tu
     assert any(reason in each for each in found.reasons), found.reasons
 
 
+def test_an_operator_of_another_library_is_not_taken_for_one_of_torch() -> None:
+    @torch.library.custom_op("lipschitz_tests::relu", mutates_args=())
+    def steep(x: Tensor) -> Tensor:
+        return 5 * x
+
+    steep.register_fake(torch.empty_like)
+
+    class Steep(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return steep(x)
+
+    assert upper(Steep()) == UpperBound(math.inf, ["lipschitz_tests::relu in the network (Steep) is not known"])
+
+
 @pytest.mark.parametrize("size", [1.0, 1e-12, 1e-30])
 def test_outputs_are_compared_relative_to_how_much_they_differ(size: float) -> None:
     class Drifting(nn.Module):

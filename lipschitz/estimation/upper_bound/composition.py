@@ -1,6 +1,7 @@
 """Upper bound of a network's Lipschitz constant, composed from its operators over a graph by torch.export."""
 
 import math
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -119,7 +120,10 @@ class Interpreter:
     def _constant(self, call: Call) -> LipschitzConstant:
         if call.function is call_opaque:
             return _declared(call)
-        return operator_constant(call, self._operators)
+        try:
+            return operator_constant(call, self._operators)
+        except Exception as error:  # Arguments that torch accepts, such as an empty tensor, may not fit a rule.
+            return LipschitzConstant(math.inf, f"is not known with these arguments: {first_line(error)}")
 
     def _describe(self, node: fx.Node) -> str:
         stack = list(node.meta.get("nn_module_stack", {}).values())
@@ -133,11 +137,16 @@ class Interpreter:
 
 
 def operator_name(function: Any) -> str:
-    """Return the name of an ATen operator without its namespace, its overload, and the underscore of in-place ones."""
+    """Return the name of an ATen operator without its namespace, its overload, and the underscore of in-place ones.
+
+    An operator of another library keeps its namespace, so that it is not taken for one of ATen.
+    """
+    if function is operator.getitem:
+        return "getitem"
     schema = getattr(function, "_schema", None)
     if schema is None:
-        return str(getattr(function, "__name__", function))
-    name: str = schema.name.partition("::")[2]
+        return f"{getattr(function, '__module__', '')}.{getattr(function, '__name__', function)}"
+    name: str = schema.name.removeprefix("aten::")
     return name.removesuffix("_") if schema.is_mutable else name
 
 

@@ -21,6 +21,7 @@ from lipschitz.estimation.upper_bound.pooling_and_reshaping import (
     LINEAR_FUNCTIONS,
     MAX_POOLS,
     adaptive_max_pool_constant,
+    bicubic_constant,
     linear_constant,
     max_pool_constant,
 )
@@ -36,7 +37,7 @@ SHAPE_FUNCTIONS = frozenset(OF_THE_SHAPE.split())
 """Functions whose result does not depend on the values of a tensor, only on its shape, dtype and device."""
 LIKE_ANOTHER = frozenset(["type_as", "view_as", "reshape_as", "expand_as"])
 """Functions of one value, with the shape or the type of another one."""
-STEEP = "exp exp2 expm1 square pow sqrt rsqrt log log2 log10 log1p tan sinh cosh prod var"
+STEEP = "exp exp2 expm1 square pow sqrt rsqrt log log2 log10 log1p tan sinh cosh prod cumprod var glu mse_loss"
 UNBOUNDED = frozenset(STEEP.split())
 """Functions whose slope has no bound."""
 JUMPING = """
@@ -57,7 +58,7 @@ def operator_constant(call: Call, operators: OperatorBounds) -> LipschitzConstan
         any(not part.is_floating_point() for value in call.inputs for part in tensors_in(value.value))
         and name != "where"
     ):
-        return LipschitzConstant(math.inf, "uses integers that depend on the input")
+        return LipschitzConstant(math.inf, "uses integers, truth values or complex numbers that depend on the input")
     if name in KERNELS:
         return linear_layer_constant(call, operators)
     if name in MATRIX_PRODUCTS:
@@ -89,6 +90,8 @@ def _unary_constant(call: Call) -> LipschitzConstant:
         return _with_arguments(call, REDUCTIONS[name])
     if name in MAX_POOLS:
         return max_pool_constant(call, MAX_POOLS[name], *arguments, **call.keywords)
+    if name == "upsample_bicubic2d":
+        return bicubic_constant(call)
     if name in ADAPTIVE_MAX_POOLS:
         return adaptive_max_pool_constant(call, ADAPTIVE_MAX_POOLS[name])
     return UNKNOWN
