@@ -92,7 +92,12 @@ class Noise(nn.Module):
     """Draws numbers that are far smaller than its output."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + 1e-6 * torch.rand_like(x)
+        return x + 1e-15 * torch.rand_like(x)
+
+
+class NoiseAlone(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + 1e-15 * torch.rand(1, dtype=x.dtype)
 
 
 def statistics_by_attribute() -> nn.Module:
@@ -135,7 +140,8 @@ def test_gradients_in_the_forward_pass_are_part_of_the_graph() -> None:
         (BranchOfTensors(), (2,), "the network (BranchOfTensors) cannot be traced by torch.export: it branches"),
         (nn.Sequential(nn.Linear(2, 2), BranchOfTensors()), (2,), "'1' (BranchOfTensors) cannot be traced"),
         (NumberOfElements(), (2,), "cannot be traced by torch.export"),
-        (Noise(), (2,), "does not return what the network returns"),
+        (Noise(), (2,), "rand_like in the network (Noise) draws random numbers"),
+        (NoiseAlone(), (2,), "rand in the network (NoiseAlone) draws random numbers"),
         (statistics_by_attribute(), (3, 4), "the network changes 'running_mean', 'running_var' at each call"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",

@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 from lipschitz.errors import first_line
 from lipschitz.estimation.upper_bound.opaque_modules import call_opaque, opaque_module
 from lipschitz.estimation.upper_bound.operator_bounds import OperatorBounds
-from lipschitz.estimation.upper_bound.operator_rules import operator_constant
+from lipschitz.estimation.upper_bound.operator_rules import draws_in_training_alone, operator_constant
 from lipschitz.estimation.upper_bound.scalar_functions import scalar_step
 from lipschitz.estimation.upper_bound.traced_call import (
     UNKNOWN,
@@ -24,9 +24,9 @@ from lipschitz.estimation.upper_bound.traced_call import (
 )
 from lipschitz.estimation.upper_bound.tracing import Graph, UntraceableError, implementation, traced, unchanged
 
-SCALES = (1.0, 1e-2, 1e2, 1.0)
-"""Sizes of the random inputs at which the graph must return what the network returns. A repeated size shows a network
-that returns something else at its next call."""
+SCALES = (1.0, 1e-2, 1e2)
+"""Sizes of the random inputs at which the graph must return what the network returns. The first input is then repeated,
+which shows a network that returns something else at a later call."""
 
 
 class UpperBound(NamedTuple):
@@ -54,14 +54,17 @@ def upper_bound(net: nn.Module, shape: tuple[int, ...], operators: OperatorBound
     """
     like = next(net.parameters(), torch.empty(0, dtype=torch.float64))
     rng = torch.Generator().manual_seed(0)
-    unit = torch.randn((1, *shape), generator=rng, dtype=torch.float64, device="cpu").to(like)
-    examples = [scale * unit for scale in SCALES]
+    draws = torch.randn((len(SCALES), 1, *shape), generator=rng, dtype=torch.float64, device="cpu").to(like)
+    examples = [scale * draw for scale, draw in zip(SCALES, draws, strict=True)]
+    examples.append(examples[0])
     try:
-        with traced(net, unit) as graph:
+        with traced(net, examples[0]) as graph:
             if (reason := _why_not_a_function(net, graph, examples)) is not None:
                 return UpperBound(math.inf, [reason])
             interpreter = Interpreter(net, OperatorBounds() if operators is None else operators)
-            result = graph.run(interpreter.evaluate, TracedValue(unit.clone(), 1.0), lambda c: TracedValue(c, 0.0))
+            result = graph.run(
+                interpreter.evaluate, TracedValue(examples[0].clone(), 1.0), lambda c: TracedValue(c, 0.0)
+            )
             return UpperBound(result.constant, interpreter.notes(result))
     except UntraceableError as error:
         return UpperBound(math.inf, [f"the network {error}"])
@@ -93,10 +96,13 @@ class Interpreter:
         inputs = tuple(value for value in _traced_in((arguments, keywords)) if value.constant != 0)
         plain, named = _values((arguments, keywords))
         output = function(*unchanged(node, plain), **named)
-        if not inputs:
-            return TracedValue(output, 0.0)
         call = Call(operator_name(node.target), function, plain, named, inputs, output)
-        found = self._constant(call)
+        if _draws(node, call.name):
+            found = LipschitzConstant(math.inf, "draws random numbers")
+        elif not inputs:
+            return TracedValue(output, 0.0)
+        else:
+            found = self._constant(call)
         step = None
         if found.constant > 0 and isinstance(output, Tensor) and not output.is_floating_point():
             found = LipschitzConstant(math.inf, _why_not_real(output))
@@ -148,6 +154,11 @@ def operator_name(function: Any) -> str:
         return f"{getattr(function, '__module__', '')}.{getattr(function, '__name__', function)}"
     name: str = schema.name.removeprefix("aten::")
     return name.removesuffix("_") if schema.is_mutable else name
+
+
+def _draws(node: fx.Node, name: str) -> bool:
+    may_draw = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+    return may_draw and not draws_in_training_alone(name)
 
 
 def _why_not_real(output: Tensor) -> str:

@@ -31,7 +31,7 @@ from lipschitz.estimation.upper_bound.traced_call import UNKNOWN, Call, Lipschit
 
 OF_THE_SHAPE = """
     size numel sym_size zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty
-    rand_like randn_like randint_like _assert_tensor_metadata
+    _assert_tensor_metadata
 """
 SHAPE_FUNCTIONS = frozenset(OF_THE_SHAPE.split())
 """Functions whose result does not depend on the values of a tensor, only on its shape, dtype and device."""
@@ -45,6 +45,14 @@ JUMPING = """
     searchsorted bucketize histc
 """
 DISCONTINUOUS = frozenset(JUMPING.split())
+
+
+RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
+
+
+def draws_in_training_alone(name: str) -> bool:
+    """Say whether an operator that may draw random numbers has arguments that say so, as dropout has."""
+    return name in ACTIVATION_FUNCTIONS or name in SUMS_AND_PRODUCTS or name in RECURRENT
 
 
 def operator_constant(call: Call, operators: OperatorBounds) -> LipschitzConstant:
