@@ -92,7 +92,12 @@ class Noise(nn.Module):
     """Draws numbers that are far smaller than its output."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + 1e-6 * torch.rand_like(x)
+        return x + 1e-15 * torch.rand_like(x)
+
+
+class NoiseAlone(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + 1e-15 * torch.rand(1, dtype=x.dtype)
 
 
 def statistics_by_attribute() -> nn.Module:
@@ -135,7 +140,8 @@ def test_gradients_in_the_forward_pass_are_part_of_the_graph() -> None:
         (BranchOfTensors(), (2,), "the network (BranchOfTensors) cannot be traced by torch.export: it branches"),
         (nn.Sequential(nn.Linear(2, 2), BranchOfTensors()), (2,), "'1' (BranchOfTensors) cannot be traced"),
         (NumberOfElements(), (2,), "cannot be traced by torch.export"),
-        (Noise(), (2,), "does not return what the network returns"),
+        (Noise(), (2,), "rand_like in the network (Noise) draws random numbers"),
+        (NoiseAlone(), (2,), "rand in the network (NoiseAlone) draws random numbers"),
         (statistics_by_attribute(), (3, 4), "the network changes 'running_mean', 'running_var' at each call"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
@@ -144,6 +150,20 @@ def test_what_is_no_function_of_the_input_has_no_bound(net: nn.Module, shape: tu
     found = upper(net, shape)
     assert found.constant == math.inf
     assert any(reason in each for each in found.reasons), found.reasons
+
+
+def test_an_operator_of_another_library_is_not_taken_for_one_of_torch() -> None:
+    @torch.library.custom_op("lipschitz_tests::relu", mutates_args=())
+    def steep(x: Tensor) -> Tensor:
+        return 5 * x
+
+    steep.register_fake(torch.empty_like)
+
+    class Steep(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return steep(x)
+
+    assert upper(Steep()) == UpperBound(math.inf, ["lipschitz_tests::relu in the network (Steep) is not known"])
 
 
 @pytest.mark.parametrize("size", [1.0, 1e-12, 1e-30])

@@ -1,6 +1,7 @@
 """Upper bound of a network's Lipschitz constant, composed from its operators over a graph by torch.export."""
 
 import math
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from lipschitz.errors import first_line
 from lipschitz.estimation.upper_bound.chains import Chains
 from lipschitz.estimation.upper_bound.opaque_modules import call_opaque, opaque_module
 from lipschitz.estimation.upper_bound.operator_bounds import OperatorBounds
-from lipschitz.estimation.upper_bound.operator_rules import operator_constant
+from lipschitz.estimation.upper_bound.operator_rules import draws_in_training_alone, operator_constant
 from lipschitz.estimation.upper_bound.scalar_functions import scalar_step
 from lipschitz.estimation.upper_bound.traced_call import (
     UNKNOWN,
@@ -27,9 +28,9 @@ from lipschitz.estimation.upper_bound.tracing import Graph, UntraceableError, im
 
 FLOPS = 3e10
 """Floating-point operations that may be spent on a thorough search for each run of steps; see `chain_bound`."""
-SCALES = (1.0, 1e-2, 1e2, 1.0)
-"""Sizes of the random inputs at which the graph must return what the network returns. A repeated size shows a network
-that returns something else at its next call."""
+SCALES = (1.0, 1e-2, 1e2)
+"""Sizes of the random inputs at which the graph must return what the network returns. The first input is then repeated,
+which shows a network that returns something else at a later call."""
 
 
 class UpperBound(NamedTuple):
@@ -64,18 +65,19 @@ def upper_bound(
     """
     like = next(net.parameters(), torch.empty(0, dtype=torch.float64))
     rng = torch.Generator().manual_seed(0)
-    unit = torch.randn((1, *shape), generator=rng, dtype=torch.float64, device="cpu").to(like)
-    examples = [scale * unit for scale in SCALES]
+    draws = torch.randn((len(SCALES), 1, *shape), generator=rng, dtype=torch.float64, device="cpu").to(like)
+    examples = [scale * draw for scale, draw in zip(SCALES, draws, strict=True)]
+    examples.append(examples[0])
     try:
-        with traced(net, unit) as graph:
+        with traced(net, examples[0]) as graph:
             if (reason := _why_not_a_function(net, graph, examples)) is not None:
                 return UpperBound(math.inf, [reason])
             interpreter = Interpreter(net, OperatorBounds() if operators is None else operators)
-            by_steps = interpreter.run(graph, unit)
+            by_steps = interpreter.run(graph, examples[0])
             if not 0 < by_steps.constant < math.inf:
                 return UpperBound(by_steps.constant, interpreter.notes(by_steps), by_steps.constant)
             runs = Interpreter(net, interpreter.operators, Chains(flops))
-            constant = min(by_steps.constant, runs.run(graph, unit).constant)
+            constant = min(by_steps.constant, runs.run(graph, examples[0]).constant)
             return UpperBound(constant, interpreter.notes(by_steps), by_steps.constant)
     except UntraceableError as error:
         return UpperBound(math.inf, [f"the network {error}"])
@@ -117,9 +119,8 @@ class Interpreter:
         inputs = tuple(value for value in _traced_in((arguments, keywords)) if value.constant != 0)
         plain, named = _values((arguments, keywords))
         output = function(*unchanged(node, plain), **named)
-        if not inputs:
-            return TracedValue(output, 0.0)
         call = Call(operator_name(node.target), function, plain, named, inputs, output)
+<<<<<<< HEAD
         traced = self._bounded(node, call)
         if self._chains is not None and not self._chains.extend(traced):
             tight = tuple(map(self._chains.tightened, inputs))
@@ -130,6 +131,14 @@ class Interpreter:
     def _bounded(self, node: fx.Node, call: Call) -> TracedValue:
         output, inputs = call.output, call.inputs
         found = self._constant(call)
+=======
+        if _draws(node, call.name):
+            found = LipschitzConstant(math.inf, "draws random numbers")
+        elif not inputs:
+            return TracedValue(output, 0.0)
+        else:
+            found = self._constant(call)
+>>>>>>> graph
         step = None
         if found.constant > 0 and isinstance(output, Tensor) and not output.is_floating_point():
             found = LipschitzConstant(math.inf, _why_not_real(output))
@@ -153,7 +162,14 @@ class Interpreter:
     def _constant(self, call: Call) -> LipschitzConstant:
         if call.function is call_opaque:
             return _declared(call)
+<<<<<<< HEAD
         return operator_constant(call, self.operators)
+=======
+        try:
+            return operator_constant(call, self._operators)
+        except Exception as error:  # Arguments that torch accepts, such as an empty tensor, may not fit a rule.
+            return LipschitzConstant(math.inf, f"is not known with these arguments: {first_line(error)}")
+>>>>>>> graph
 
     def _describe(self, node: fx.Node) -> str:
         stack = list(node.meta.get("nn_module_stack", {}).values())
@@ -167,12 +183,22 @@ class Interpreter:
 
 
 def operator_name(function: Any) -> str:
-    """Return the name of an ATen operator without its namespace, its overload, and the underscore of in-place ones."""
+    """Return the name of an ATen operator without its namespace, its overload, and the underscore of in-place ones.
+
+    An operator of another library keeps its namespace, so that it is not taken for one of ATen.
+    """
+    if function is operator.getitem:
+        return "getitem"
     schema = getattr(function, "_schema", None)
     if schema is None:
-        return str(getattr(function, "__name__", function))
-    name: str = schema.name.partition("::")[2]
+        return f"{getattr(function, '__module__', '')}.{getattr(function, '__name__', function)}"
+    name: str = schema.name.removeprefix("aten::")
     return name.removesuffix("_") if schema.is_mutable else name
+
+
+def _draws(node: fx.Node, name: str) -> bool:
+    may_draw = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+    return may_draw and not draws_in_training_alone(name)
 
 
 def _why_not_real(output: Tensor) -> str:

@@ -21,6 +21,7 @@ from lipschitz.estimation.upper_bound.pooling_and_reshaping import (
     LINEAR_FUNCTIONS,
     MAX_POOLS,
     adaptive_max_pool_constant,
+    bicubic_constant,
     linear_constant,
     max_pool_constant,
 )
@@ -30,13 +31,13 @@ from lipschitz.estimation.upper_bound.traced_call import UNKNOWN, Call, Lipschit
 
 OF_THE_SHAPE = """
     size numel sym_size zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty
-    rand_like randn_like randint_like _assert_tensor_metadata
+    _assert_tensor_metadata
 """
 SHAPE_FUNCTIONS = frozenset(OF_THE_SHAPE.split())
 """Functions whose result does not depend on the values of a tensor, only on its shape, dtype and device."""
 LIKE_ANOTHER = frozenset(["type_as", "view_as", "reshape_as", "expand_as"])
 """Functions of one value, with the shape or the type of another one."""
-STEEP = "exp exp2 expm1 square pow sqrt rsqrt log log2 log10 log1p tan sinh cosh prod var"
+STEEP = "exp exp2 expm1 square pow sqrt rsqrt log log2 log10 log1p tan sinh cosh prod cumprod var glu mse_loss"
 UNBOUNDED = frozenset(STEEP.split())
 """Functions whose slope has no bound."""
 JUMPING = """
@@ -44,6 +45,14 @@ JUMPING = """
     searchsorted bucketize histc
 """
 DISCONTINUOUS = frozenset(JUMPING.split())
+
+
+RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
+
+
+def draws_in_training_alone(name: str) -> bool:
+    """Say whether an operator that may draw random numbers has arguments that say so, as dropout has."""
+    return name in ACTIVATION_FUNCTIONS or name in SUMS_AND_PRODUCTS or name in RECURRENT
 
 
 def operator_constant(call: Call, operators: OperatorBounds) -> LipschitzConstant:
@@ -57,7 +66,7 @@ def operator_constant(call: Call, operators: OperatorBounds) -> LipschitzConstan
         any(not part.is_floating_point() for value in call.inputs for part in tensors_in(value.value))
         and name != "where"
     ):
-        return LipschitzConstant(math.inf, "uses integers that depend on the input")
+        return LipschitzConstant(math.inf, "uses integers, truth values or complex numbers that depend on the input")
     if name in KERNELS:
         return linear_layer_constant(call, operators)
     if name in MATRIX_PRODUCTS:
@@ -89,6 +98,8 @@ def _unary_constant(call: Call) -> LipschitzConstant:
         return _with_arguments(call, REDUCTIONS[name])
     if name in MAX_POOLS:
         return max_pool_constant(call, MAX_POOLS[name], *arguments, **call.keywords)
+    if name == "upsample_bicubic2d":
+        return bicubic_constant(call)
     if name in ADAPTIVE_MAX_POOLS:
         return adaptive_max_pool_constant(call, ADAPTIVE_MAX_POOLS[name])
     return UNKNOWN

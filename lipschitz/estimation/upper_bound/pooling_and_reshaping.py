@@ -4,9 +4,9 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from lipschitz.estimation.upper_bound.activation_slopes import IDENTITY
+from lipschitz.estimation.upper_bound.gram_iteration import spectral_norm_bound
 from lipschitz.estimation.upper_bound.nonnegative_maps import nonnegative_norm
 from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis
 from lipschitz.estimation.upper_bound.traced_call import Call, LinearMap, LipschitzConstant, tensors_in
@@ -41,12 +41,36 @@ ADAPTIVE_MAX_POOLS = {f"adaptive_max_pool{axes}d": axes for axes in (1, 2, 3)}
 def linear_constant(call: Call) -> LipschitzConstant:
     """One of `LINEAR_FUNCTIONS`: a bound of the norm of its linear part, times the constant."""
     if call.name in IDENTITIES:
-        exact = isinstance(call.output, Tensor) and call.output.dtype in (torch.float32, torch.float64)
-        return call.affine(1.0, slopes=IDENTITY) if exact else LipschitzConstant(math.inf, "rounds to few digits")
+        return _identity(call)
     padding = None
     if call.name == "pad" and len(call.arguments) > 2 and call.arguments[2] in PADDING_MODES:
         padding = (str(call.arguments[2]), tuple(call.arguments[1]))
     return call.affine(nonnegative_norm(call.of_input, call.input), LinearMap(call.of_input, padding=padding))
+
+
+def _identity(call: Call) -> LipschitzConstant:
+    kept = call.output.dtype
+    if kept not in (torch.float32, torch.float64):
+        return LipschitzConstant(math.inf, "rounds to few digits")
+    rounded = kept == torch.float32 and call.input.dtype == torch.float64
+    return call.affine(1.0, note="rounds to float32; the bound does not count that" if rounded else "", slopes=IDENTITY)
+
+
+def bicubic_constant(call: Call) -> LipschitzConstant:
+    """Bicubic interpolation: the product of the norms of its matrices along the two axes, of which it is the product.
+
+    The weights along an axis have both signs and the sum one. So an input that is constant along one axis shows the
+    matrix along the other.
+    """
+    like, norms = call.input, []
+    for axis in (-2, -1):
+        size = like.shape[axis]
+        unit = torch.eye(size, dtype=like.dtype, device=like.device).view(
+            size, 1, *((size, 1) if axis == -2 else (1, size))
+        )
+        output = call.of_input(unit.expand(size, 1, *like.shape[-2:]))
+        norms.append(float(spectral_norm_bound(output.select(-3 - axis, 0).flatten(1), None)))
+    return call.affine(math.prod(norms))
 
 
 def max_pool_constant(

@@ -1,4 +1,4 @@
-"""Lipschitz constants of functions along axes: softmax, sorting, selection, norms, standard deviation."""
+"""Lipschitz constants of functions along axes: softmax, sorting, selection, norms, differences."""
 
 import math
 from collections.abc import Callable
@@ -68,6 +68,11 @@ def cumulative_extremum_constant(call: Call, dim: int) -> LipschitzConstant:
     return LipschitzConstant(call.times_input_constant(math.sqrt(call.input.shape[dim])))
 
 
+def difference_constant(call: Call, n: int = 1, *_: Any, **__: Any) -> LipschitzConstant:
+    """Differences of neighbours: two, n times."""
+    return call.affine(2.0**n)
+
+
 REDUCTIONS: dict[str, Callable[..., LipschitzConstant]] = {
     **dict.fromkeys(("amax", "amin", "max", "min", "sort", "msort", "topk", "kthvalue", "median"), selection_constant),
     **dict.fromkeys(("softmax", "_softmax"), softmax_constant),
@@ -77,6 +82,7 @@ REDUCTIONS: dict[str, Callable[..., LipschitzConstant]] = {
     # Its gradient is softmax, whose norm is at most one.
     "logsumexp": _one,
     "std": deviation_constant,
+    "diff": difference_constant,
 }
 """By ATen's name: returns the constant, given the call and the arguments after the input."""
 

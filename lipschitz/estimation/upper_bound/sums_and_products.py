@@ -43,7 +43,10 @@ def added_multiple(call: Call) -> float | None:
 
 
 def maximum_constant(call: Call) -> LipschitzConstant:
-    """Elementwise maximum or minimum of several values: the root of the sum of the squared constants."""
+    """Elementwise maximum of several values, and others whose gradient by them has at most the norm one.
+
+    The root of the sum of the squared constants.
+    """
     return LipschitzConstant(math.hypot(*_broadcast_constants(call)))
 
 
@@ -104,7 +107,7 @@ def attention_constant(call: Call) -> LipschitzConstant:
 
 SUMS_AND_PRODUCTS: dict[str, Callable[[Call], LipschitzConstant]] = {
     **dict.fromkeys(("add", "sub", "subtract", "rsub"), sum_constant),
-    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), maximum_constant),
+    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin", "hypot", "logaddexp"), maximum_constant),
     **dict.fromkeys(("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack"), concatenation_constant),
     **dict.fromkeys(("mul", "multiply"), product_constant),
     **dict.fromkeys(("div", "divide", "true_divide", "reciprocal"), quotient_constant),
