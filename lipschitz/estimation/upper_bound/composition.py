@@ -120,7 +120,8 @@ class Interpreter:
         plain, named = _values((arguments, keywords))
         output = function(*unchanged(node, plain), **named)
         call = Call(operator_name(node.target), function, plain, named, inputs, output)
-<<<<<<< HEAD
+        if not inputs and not _draws(node, call.name):
+            return TracedValue(output, 0.0)
         traced = self._bounded(node, call)
         if self._chains is not None and not self._chains.extend(traced):
             tight = tuple(map(self._chains.tightened, inputs))
@@ -130,15 +131,8 @@ class Interpreter:
 
     def _bounded(self, node: fx.Node, call: Call) -> TracedValue:
         output, inputs = call.output, call.inputs
-        found = self._constant(call)
-=======
-        if _draws(node, call.name):
-            found = LipschitzConstant(math.inf, "draws random numbers")
-        elif not inputs:
-            return TracedValue(output, 0.0)
-        else:
-            found = self._constant(call)
->>>>>>> graph
+        drawn = LipschitzConstant(math.inf, "draws random numbers")
+        found = drawn if _draws(node, call.name) else self._constant(call)
         step = None
         if found.constant > 0 and isinstance(output, Tensor) and not output.is_floating_point():
             found = LipschitzConstant(math.inf, _why_not_real(output))
@@ -162,14 +156,10 @@ class Interpreter:
     def _constant(self, call: Call) -> LipschitzConstant:
         if call.function is call_opaque:
             return _declared(call)
-<<<<<<< HEAD
-        return operator_constant(call, self.operators)
-=======
         try:
-            return operator_constant(call, self._operators)
+            return operator_constant(call, self.operators)
         except Exception as error:  # Arguments that torch accepts, such as an empty tensor, may not fit a rule.
             return LipschitzConstant(math.inf, f"is not known with these arguments: {first_line(error)}")
->>>>>>> graph
 
     def _describe(self, node: fx.Node) -> str:
         stack = list(node.meta.get("nn_module_stack", {}).values())
