@@ -150,7 +150,7 @@ def test_a_constant_is_that_worked_out_by_hand_and_above_every_jacobian(name: st
 
 def test_a_cast_to_float32_is_noted() -> None:
     found = bound(lambda x: 2 * x.float().to(torch.float64), (2,))
-    assert found == UpperBound(2, ["to in the network (Applied) rounds to float32; the bound does not count that"])
+    assert found == UpperBound(2, ["to in the network (Applied) rounds to float32; the bound does not count that"], 2)
 
 
 UNBOUNDED: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...], str]] = {

@@ -54,7 +54,9 @@ small gap stretches.
 """
 ITERATIONS = 30
 """Evaluations in the search for multipliers, at most."""
-SAMPLES = ((3, 20), (2, 20), (1, 10))
+SHORT_SEARCH = 10
+"""Evaluations in a search that costs more than was allowed."""
+SAMPLES = ((3, 20), (2, 20), (1, SHORT_SEARCH))
 """Frequencies by axis that may stand for all in the search, and the number of evaluations: with few frequencies, many
 evaluations fit the multipliers to these alone."""
 FINAL_FLOPS = 3e11
@@ -119,8 +121,9 @@ def _search(steps: Sequence[NormalStep], shape: tuple[int, ...], flops: float) -
     for layout, evaluations in layouts:
         if BACKWARD * layout.cost() * evaluations <= flops:
             return layout, evaluations
-    layout, evaluations = layouts[-1]
-    return layout, min(evaluations, int(max(flops, FINAL_FLOPS) / (BACKWARD * layout.cost())))
+    layout, _ = layouts[-1]
+    affordable = [int(limit / (BACKWARD * layout.cost())) for limit in (flops, FINAL_FLOPS)]
+    return layout, max(affordable[0], min(affordable[1], SHORT_SEARCH))
 
 
 def search_multipliers(layout: Layout, evaluations: int) -> Multipliers:
