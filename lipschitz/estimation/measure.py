@@ -1,16 +1,16 @@
 """Measure a network: σ of each layer, and a lower and an upper bound of the network's Lipschitz constant."""
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lipschitz.errors import first_line
+from lipschitz.estimation.bracket import bound_ratio, ordered_bounds
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import WEIGHTED, input_shapes, unlisted_weights, weighted_layers
-from lipschitz.estimation.lower_bound.gradient_ascent import lower_bound
 from lipschitz.estimation.lower_bound.gradient_norms import Network
+from lipschitz.estimation.lower_bound.search import lower_bound
 from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
 from lipschitz.estimation.upper_bound.composition import upper_bound
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
@@ -99,30 +99,12 @@ def measure(
         upper = upper_bound(twin, shape, bounds.operators)
         if _mixes_samples(twin, points):
             reasons.append("the network mixes the samples of a batch: measured as a function of a batch of one")
-            lower = lower_bound(_one_by_one(twin), points, rng)
+            found = lower_bound(_one_by_one(twin), points, rng)
         else:
-            lower = lower_bound(twin, points, rng)
-    lower, at_most, note = ordered_bounds(lower, upper.constant)
-    return Measurement(tuple(layers), lower, at_most, (*upper.reasons, *reasons, *([note] if note else [])))
-
-
-def ordered_bounds(lower: float, upper: float) -> tuple[float, float, str]:
-    """Return (lower, upper, note) with lower <= upper; the note says that ``lower`` was reduced to ``upper``.
-
-    Only rounding can make it necessary. The rounding error of a difference of two outputs grows with the hidden values,
-    not with their differences: a network with offsets of 10⁸ between its layers may seem steeper than it is.
-    """
-    if lower <= upper:
-        return lower, upper, ""
-    note = f"found {lower:.6g}, above the certified bound, by rounding of large values inside the network"
-    return upper, upper, note
-
-
-def bound_ratio(lower: float, upper: float) -> float:
-    """Return ``upper / lower``: one where the bounds are equal, infinity where ``lower`` is zero and ``upper`` not."""
-    if upper == lower:
-        return 1.0
-    return upper / lower if lower > 0 else math.inf
+            found = lower_bound(twin, points, rng)
+    lower, at_most, note = ordered_bounds(found.value, upper.constant)
+    reasons += filter(None, (found.note, note))
+    return Measurement(tuple(layers), lower, at_most, (*upper.reasons, *reasons))
 
 
 def _check(net: nn.Module, shape: tuple[int, ...], points: Tensor) -> None:

@@ -6,18 +6,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lipschitz.estimation.bracket import bound_ratio, ordered_bounds
 from lipschitz.estimation.fixed_labels import Labelled
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import input_shapes, weighted_layers
-from lipschitz.estimation.lower_bound.gradient_ascent import ROUNDING_MARGIN, lower_bound
-from lipschitz.estimation.lower_bound.gradient_norms import gradient_norms
-from lipschitz.estimation.measure import bound_ratio, ordered_bounds
+from lipschitz.estimation.lower_bound.gradient_norms import JacobianNorms, input_gradients, sample_norms
+from lipschitz.estimation.lower_bound.network_cost import network_cost
+from lipschitz.estimation.lower_bound.search import LowerBound, lower_bound
+from lipschitz.estimation.lower_bound.steepest_class import lower_bound_over_classes
 from lipschitz.estimation.sigma.layer_sigmas import effective_rank, layer_sigmas, spectra
 from lipschitz.estimation.upper_bound.composition import upper_bound
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
-
-SEARCHED_FROM = ("real", "fake", "interpolated")
-"""Places at whose points the search for ``lipschitz_lower`` starts."""
 
 
 class DiscriminatorMeasurement(NamedTuple):
@@ -29,6 +28,8 @@ class DiscriminatorMeasurement(NamedTuple):
     """All singular values of each layer's reshaped kernel, descending, float64, on the CPU."""
     starts: dict[str, Tensor]
     """By layer, the vectors from which the next search for its σ should start."""
+    notes: tuple[str, ...] = ()
+    """What is wrong with the bracket: bounds that contradict each other, gradients that are not confirmed."""
 
 
 def measure_discriminator(
@@ -37,17 +38,20 @@ def measure_discriminator(
     starts: Mapping[str, Tensor] | None = None,
     rng: torch.Generator | None = None,
     labels: Tensor | None = None,
+    classes: int | None = None,
 ) -> DiscriminatorMeasurement:
     """Measure a copy of ``net`` in float64 and eval mode; the network itself is unchanged.
 
     Args:
         net: the discriminator, ``(n, ...)`` -> ``(n, 1)``.
-        places: points ``(n, ...)`` by the name of the place; those of `SEARCHED_FROM` are required.
+        places: points ``(n, ...)`` by the name of the place; ``real`` is required. The search for the lower bound
+            starts from all of them.
         starts: `Measured.starts` of an earlier measurement.
         rng: random numbers of the search for the lower bound, on the CPU; by default seeded by zero.
         labels: int64 ``(n,)``, the classes of the points of every place, row by row, for a conditional network. The
-            bracket is then that of x -> D(x, y) for the worst class y: the search takes the class of the steepest
-            point, and the upper bound holds for every class, by σ of the whole embedding table.
+            bracket is then that of x -> D(x, y) for the worst class y: the search tries every class, and the upper
+            bound holds for every class, by σ of the whole embedding table.
+        classes: the number of classes of a conditional network; by default one more than the largest label.
 
     Returns:
         Values ``sigma_reshaped/<layer>``, ``sigma_operator/<layer>``, ``sigma_upper/<layer>``,
@@ -58,7 +62,18 @@ def measure_discriminator(
         points = {place: where.double() for place, where in places.items()}
         layers, spectra, kept = _layers(twin, points["real"], dict(starts or {}))
         search = rng or torch.Generator().manual_seed(0)
-        return DiscriminatorMeasurement(layers | _network(twin, points, search, labels), spectra, kept)
+        together = torch.cat(list(points.values()))
+        gradients = _input_gradients(twin, together, labels)
+        norms = sample_norms(gradients)
+        values = _gradient_norms(points, norms)
+        if labels is None:
+            lower = lower_bound(twin, together, search, known=JacobianNorms.of(gradients))
+        else:
+            rows = labels.repeat(len(points))
+            classes = int(labels.max()) + 1 if classes is None else classes
+            lower = lower_bound_over_classes(twin, together, norms.nan_to_num(nan=0.0), rows, classes, search)
+        bracket, notes = _bracket(twin, points["real"].shape[1:], lower, labels)
+        return DiscriminatorMeasurement(layers | values | bracket, spectra, kept, notes)
 
 
 def append_spectra(spectra: Mapping[str, Tensor], row: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -80,22 +95,32 @@ def _layers(
     return values, {layer: row for layer, row in kernels.items() if layer in sigmas}, kept
 
 
-def _network(
-    net: nn.Module, points: Mapping[str, Tensor], rng: torch.Generator, labels: Tensor | None
-) -> dict[str, float]:
-    values, of_place = {}, {}
-    for place, where in points.items():
-        of_place[place] = gradient_norms(net if labels is None else Labelled(net, labels), where)
-        values[f"gradient_norm/{place}"] = float(of_place[place].mean())
-        values[f"gradient_norm_max/{place}"] = float(of_place[place].max())
-    shape = tuple(points["real"].shape[1:])
+def _input_gradients(net: nn.Module, points: Tensor, labels: Tensor | None) -> Tensor:
+    """Return the gradient at each of ``points`` ``(places n, ...)``; the ``labels`` ``(n,)`` repeat at each place."""
+    batch = network_cost(net if labels is None else Labelled(net, labels[:1]), points).batch
+    if labels is None:
+        return input_gradients(net, points, batch)
+    rows = labels.repeat(len(points) // len(labels))
+    parts = zip(torch.split(points, batch), torch.split(rows, batch), strict=True)
+    return torch.cat([input_gradients(Labelled(net, classes), part) for part, classes in parts])
+
+
+def _gradient_norms(points: Mapping[str, Tensor], norms: Tensor) -> dict[str, float]:
+    values = {}
+    for place, of_place in zip(points, torch.split(norms, [len(where) for where in points.values()]), strict=True):
+        values[f"gradient_norm/{place}"] = float(of_place.mean())
+        values[f"gradient_norm_max/{place}"] = float(of_place.max())
+    return values
+
+
+def _bracket(
+    net: nn.Module, shape: tuple[int, ...], found: LowerBound, labels: Tensor | None
+) -> tuple[dict[str, float], tuple[str, ...]]:
     bounds = layer_bounds(net, input_shapes(net, shape))
-    values |= {f"sigma_upper/{layer}": bound.constant for layer, bound in bounds.items()}
+    values = {f"sigma_upper/{layer}": bound.constant for layer, bound in bounds.items()}
     if labels is not None:
-        steepest = torch.stack([of_place[place] for place in SEARCHED_FROM]).amax(dim=0).argmax()
-        net = Labelled(net, labels[steepest].reshape(1))
-    lower = lower_bound(net, torch.cat([points[place] for place in SEARCHED_FROM]), rng)
-    # Any point will do for a lower bound.
-    lower = max(lower, *(values[f"gradient_norm_max/{place}"] * (1 - ROUNDING_MARGIN) for place in points))
-    lower, upper, _ = ordered_bounds(lower, upper_bound(net, shape, bounds.operators).constant)
-    return values | {"lipschitz_lower": lower, "lipschitz_upper": upper, "lipschitz_ratio": bound_ratio(lower, upper)}
+        # Any class will do: the bound of the embedding is that of all classes.
+        net = Labelled(net, labels[:1])
+    lower, upper, note = ordered_bounds(found.value, upper_bound(net, shape, bounds.operators).constant)
+    values |= {"lipschitz_lower": lower, "lipschitz_upper": upper, "lipschitz_ratio": bound_ratio(lower, upper)}
+    return values, tuple(filter(None, (found.note, note)))

@@ -95,8 +95,10 @@ class Evaluator:
         fake, real, *labels = samples
         places = self._places(fake, real, kept.old, rng)
         search = stream(self._terms.seed, f"evaluation/{draw}/lipschitz")
-        of_places = [rows[: self._gradient_samples] for rows in labels]
-        measured = measure_discriminator(networks["discriminator"], places, kept.starts, search, *of_places)
+        of_places = labels[0][: self._gradient_samples] if labels else None
+        measured = measure_discriminator(
+            networks["discriminator"], places, kept.starts, search, labels=of_places, classes=self._classes
+        )
         return measured._replace(values=quality | measured.values)
 
     def _quality_of(self, generator: nn.Module, samples: Sequence[Tensor], draw: str) -> dict[str, float]:

@@ -36,7 +36,7 @@ def measured(
     """Return the places and the generator that an evaluation measures the discriminator with."""
     seen: list[Any] = []
 
-    def spy(net: Any, places: Any, starts: Any, search: Any) -> DiscriminatorMeasurement:
+    def spy(net: Any, places: Any, starts: Any, search: Any, **_: Any) -> DiscriminatorMeasurement:
         seen.append((places, search))
         return DiscriminatorMeasurement({}, {}, {})
 
