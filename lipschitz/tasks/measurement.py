@@ -1,11 +1,13 @@
 """Measurement of a discriminator: σ of its layers, a bracket of its Lipschitz constant, norms of its gradients."""
 
+import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from lipschitz.estimation.exact.constant import exact_constant
 from lipschitz.estimation.fixed_labels import Labelled
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import input_shapes, weighted_layers
@@ -16,6 +18,8 @@ from lipschitz.estimation.sigma.layer_sigmas import effective_rank, layer_sigmas
 from lipschitz.estimation.upper_bound.composition import upper_bound
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 
+CONTRADICTION = 1e-6
+"""An exact constant that is outside of the bracket by more than this, relatively, is not recorded."""
 SEARCHED_FROM = ("real", "fake", "interpolated")
 """Places at whose points the search for ``lipschitz_lower`` starts."""
 
@@ -29,6 +33,13 @@ class DiscriminatorMeasurement(NamedTuple):
     """All singular values of each layer's reshaped kernel, descending, float64, on the CPU."""
     starts: dict[str, Tensor]
     """By layer, the vectors from which the next search for its σ should start."""
+    facts: dict[str, Any]
+    """What the values take for granted; strings and lists of them, and only where there is something to say.
+
+    ``unconverged``: layers whose σ as an operator did not reach its tolerance. ``upper_reasons``: why the upper bound
+    is infinite, or the conditions under which it holds. ``upper_method``: which bound it is. ``no_exact``: why there is
+    no exact Lipschitz constant.
+    """
 
 
 def measure_discriminator(
@@ -52,13 +63,39 @@ def measure_discriminator(
     Returns:
         Values ``sigma_reshaped/<layer>``, ``sigma_operator/<layer>``, ``sigma_upper/<layer>``,
         ``effective_rank/<layer>``, ``gradient_norm/<place>`` (mean), ``gradient_norm_max/<place>``,
-        ``lipschitz_lower``, ``lipschitz_upper`` and ``lipschitz_ratio``.
+        ``lipschitz_lower``, ``lipschitz_upper``, ``lipschitz_upper_product`` and ``lipschitz_ratio``.
     """
     with float64_copy(net) as twin:
         points = {place: where.double() for place, where in places.items()}
-        layers, spectra, kept = _layers(twin, points["real"], dict(starts or {}))
+        layers, spectra, kept, unconverged = _layers(twin, points["real"], dict(starts or {}))
         search = rng or torch.Generator().manual_seed(0)
-        return DiscriminatorMeasurement(layers | _network(twin, points, search, labels), spectra, kept)
+        values, facts = _network(twin, points, search, labels)
+        facts = ({"unconverged": unconverged} if unconverged else {}) | facts
+        return DiscriminatorMeasurement(layers | values, spectra, kept, facts)
+
+
+def with_exact_constant(
+    measured: DiscriminatorMeasurement, net: nn.Module, shape: tuple[int, ...]
+) -> tuple[DiscriminatorMeasurement, dict[str, float]]:
+    """Return the measurement of ``net`` with ``lipschitz_exact``, or with the fact why there is none; and that value.
+
+    See `lipschitz.estimation.exact.constant.exact_constant`.
+
+    Args:
+        measured: the result of `measure_discriminator` for ``net``.
+        net: the discriminator, ``(n, *shape)`` -> ``(n, 1)``.
+        shape: of one sample.
+    """
+    with float64_copy(net) as twin:
+        exact = exact_constant(twin, shape)
+    lower, upper = (measured.values.get(f"lipschitz_{bound}", math.nan) for bound in ("lower", "upper"))
+    reason = exact.reason
+    if lower > exact.constant * (1 + CONTRADICTION) or exact.constant > upper * (1 + CONTRADICTION):
+        reason = f"found {exact.constant:.6g}, outside of the bracket from {lower:.6g} to {upper:.6g}"
+    if reason:
+        return measured._replace(facts=measured.facts | {"no_exact": reason}), {}
+    values = {"lipschitz_exact": exact.constant}
+    return measured._replace(values=measured.values | values), values
 
 
 def append_spectra(spectra: Mapping[str, Tensor], row: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -69,7 +106,7 @@ def append_spectra(spectra: Mapping[str, Tensor], row: Mapping[str, Tensor]) -> 
 
 def _layers(
     net: nn.Module, example: Tensor, kept: dict[str, Tensor]
-) -> tuple[dict[str, float], dict[str, Tensor], dict[str, Tensor]]:
+) -> tuple[dict[str, float], dict[str, Tensor], dict[str, Tensor], list[str]]:
     kernels = spectra(dict(weighted_layers(net)))
     sigmas = layer_sigmas(net, example, starts=kept, reshaped={name: float(row[0]) for name, row in kernels.items()})
     values = {}
@@ -77,12 +114,13 @@ def _layers(
         values[f"sigma_reshaped/{layer}"] = sigma.reshaped
         values[f"sigma_operator/{layer}"] = sigma.operator
         values[f"effective_rank/{layer}"] = effective_rank(kernels[layer])
-    return values, {layer: row for layer, row in kernels.items() if layer in sigmas}, kept
+    unconverged = [layer for layer, sigma in sigmas.items() if not sigma.converged]
+    return values, {layer: row for layer, row in kernels.items() if layer in sigmas}, kept, unconverged
 
 
 def _network(
     net: nn.Module, points: Mapping[str, Tensor], rng: torch.Generator, labels: Tensor | None
-) -> dict[str, float]:
+) -> tuple[dict[str, float], dict[str, Any]]:
     values, of_place = {}, {}
     for place, where in points.items():
         of_place[place] = gradient_norms(net if labels is None else Labelled(net, labels), where)
@@ -98,5 +136,8 @@ def _network(
     lower = lower_bound(net, torch.cat([points[place] for place in SEARCHED_FROM]), rng)
     # Any point will do for a lower bound.
     lower = max(lower, *(values[f"gradient_norm_max/{place}"] * (1 - ROUNDING_MARGIN) for place in points))
-    lower, upper, _ = ordered_bounds(lower, upper_bound(net, shape, bounds).constant)
-    return values | {"lipschitz_lower": lower, "lipschitz_upper": upper, "lipschitz_ratio": bound_ratio(lower, upper)}
+    bound = upper_bound(net, shape, bounds)
+    lower, upper, _ = ordered_bounds(lower, bound.constant)
+    values |= {"lipschitz_lower": lower, "lipschitz_upper": upper, "lipschitz_ratio": bound_ratio(lower, upper)}
+    values["lipschitz_upper_product"] = bound.constant if bound.product is None else bound.product
+    return values, {"upper_method": bound.method} | ({"upper_reasons": bound.reasons} if bound.reasons else {})

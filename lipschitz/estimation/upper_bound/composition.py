@@ -56,6 +56,10 @@ class UpperBound(NamedTuple):
     """Infinite where some part of the network has no Lipschitz constant, or none that is known."""
     reasons: list[str]
     """By name, the parts that make the bound infinite, and the conditions under which the bound holds."""
+    product: float | None = None
+    """The bound by constants of single layers alone; None where it is ``constant``."""
+    method: str = "product"
+    """Which bound ``constant`` is."""
 
 
 @torch.no_grad()
