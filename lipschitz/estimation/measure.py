@@ -1,5 +1,6 @@
 """Measure a network: σ of each layer, and a lower and an upper bound of the network's Lipschitz constant."""
 
+import math
 from typing import NamedTuple
 
 import torch

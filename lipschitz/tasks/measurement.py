@@ -1,12 +1,14 @@
 """Measurement of a discriminator: σ of its layers, a bracket of its Lipschitz constant, norms of its gradients."""
 
+import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lipschitz.estimation.bracket import bound_ratio, ordered_bounds
+from lipschitz.estimation.exact.constant import exact_constant
 from lipschitz.estimation.fixed_labels import Labelled
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import input_shapes, weighted_layers
@@ -18,6 +20,9 @@ from lipschitz.estimation.sigma.layer_sigmas import effective_rank, layer_sigmas
 from lipschitz.estimation.upper_bound.composition import upper_bound
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 
+CONTRADICTION = 1e-6
+"""An exact constant that is outside of the bracket by more than this, relatively, is not recorded."""
+
 
 class DiscriminatorMeasurement(NamedTuple):
     """The result of `measure_discriminator`."""
@@ -28,8 +33,13 @@ class DiscriminatorMeasurement(NamedTuple):
     """All singular values of each layer's reshaped kernel, descending, float64, on the CPU."""
     starts: dict[str, Tensor]
     """By layer, the vectors from which the next search for its σ should start."""
-    notes: tuple[str, ...] = ()
-    """What is wrong with the bracket: bounds that contradict each other, gradients that are not confirmed."""
+    facts: dict[str, Any]
+    """What the values take for granted; strings and lists of them, and only where there is something to say.
+
+    ``unconverged``: layers whose σ as an operator did not reach its tolerance. ``upper_reasons``: why the upper bound
+    is infinite, or the conditions under which it holds. ``upper_method``: which bound it is. ``bracket_notes``: bounds
+    that contradict each other, gradients that are not confirmed. ``no_exact``: why there is no exact Lipschitz constant.
+    """
 
 
 def measure_discriminator(
@@ -56,11 +66,11 @@ def measure_discriminator(
     Returns:
         Values ``sigma_reshaped/<layer>``, ``sigma_operator/<layer>``, ``sigma_upper/<layer>``,
         ``effective_rank/<layer>``, ``gradient_norm/<place>`` (mean), ``gradient_norm_max/<place>``,
-        ``lipschitz_lower``, ``lipschitz_upper`` and ``lipschitz_ratio``.
+        ``lipschitz_lower``, ``lipschitz_upper``, ``lipschitz_upper_product`` and ``lipschitz_ratio``.
     """
     with float64_copy(net) as twin:
         points = {place: where.double() for place, where in places.items()}
-        layers, spectra, kept = _layers(twin, points["real"], dict(starts or {}))
+        layers, spectra, kept, unconverged = _layers(twin, points["real"], dict(starts or {}))
         search = rng or torch.Generator().manual_seed(0)
         together = torch.cat(list(points.values()))
         gradients = _input_gradients(twin, together, labels)
@@ -72,8 +82,33 @@ def measure_discriminator(
             rows = labels.repeat(len(points))
             classes = int(labels.max()) + 1 if classes is None else classes
             lower = lower_bound_over_classes(twin, together, norms.nan_to_num(nan=0.0), rows, classes, search)
-        bracket, notes = _bracket(twin, points["real"].shape[1:], lower, labels)
-        return DiscriminatorMeasurement(layers | values | bracket, spectra, kept, notes)
+        bracket, facts = _bracket(twin, points["real"].shape[1:], lower, labels)
+        facts = ({"unconverged": unconverged} if unconverged else {}) | facts
+        return DiscriminatorMeasurement(layers | values | bracket, spectra, kept, facts)
+
+
+def with_exact_constant(
+    measured: DiscriminatorMeasurement, net: nn.Module, shape: tuple[int, ...]
+) -> tuple[DiscriminatorMeasurement, dict[str, float]]:
+    """Return the measurement of ``net`` with ``lipschitz_exact``, or with the fact why there is none; and that value.
+
+    See `lipschitz.estimation.exact.constant.exact_constant`.
+
+    Args:
+        measured: the result of `measure_discriminator` for ``net``.
+        net: the discriminator, ``(n, *shape)`` -> ``(n, 1)``.
+        shape: of one sample.
+    """
+    with float64_copy(net) as twin:
+        exact = exact_constant(twin, shape)
+    lower, upper = (measured.values.get(f"lipschitz_{bound}", math.nan) for bound in ("lower", "upper"))
+    reason = exact.reason
+    if lower > exact.constant * (1 + CONTRADICTION) or exact.constant > upper * (1 + CONTRADICTION):
+        reason = f"found {exact.constant:.6g}, outside of the bracket from {lower:.6g} to {upper:.6g}"
+    if reason:
+        return measured._replace(facts=measured.facts | {"no_exact": reason}), {}
+    values = {"lipschitz_exact": exact.constant}
+    return measured._replace(values=measured.values | values), values
 
 
 def append_spectra(spectra: Mapping[str, Tensor], row: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -84,7 +119,7 @@ def append_spectra(spectra: Mapping[str, Tensor], row: Mapping[str, Tensor]) -> 
 
 def _layers(
     net: nn.Module, example: Tensor, kept: dict[str, Tensor]
-) -> tuple[dict[str, float], dict[str, Tensor], dict[str, Tensor]]:
+) -> tuple[dict[str, float], dict[str, Tensor], dict[str, Tensor], list[str]]:
     kernels = spectra(dict(weighted_layers(net)))
     sigmas = layer_sigmas(net, example, starts=kept, reshaped={name: float(row[0]) for name, row in kernels.items()})
     values = {}
@@ -92,7 +127,8 @@ def _layers(
         values[f"sigma_reshaped/{layer}"] = sigma.reshaped
         values[f"sigma_operator/{layer}"] = sigma.operator
         values[f"effective_rank/{layer}"] = effective_rank(kernels[layer])
-    return values, {layer: row for layer, row in kernels.items() if layer in sigmas}, kept
+    unconverged = [layer for layer, sigma in sigmas.items() if not sigma.converged]
+    return values, {layer: row for layer, row in kernels.items() if layer in sigmas}, kept, unconverged
 
 
 def _input_gradients(net: nn.Module, points: Tensor, labels: Tensor | None) -> Tensor:
@@ -115,12 +151,19 @@ def _gradient_norms(points: Mapping[str, Tensor], norms: Tensor) -> dict[str, fl
 
 def _bracket(
     net: nn.Module, shape: tuple[int, ...], found: LowerBound, labels: Tensor | None
-) -> tuple[dict[str, float], tuple[str, ...]]:
+) -> tuple[dict[str, float], dict[str, Any]]:
     bounds = layer_bounds(net, input_shapes(net, shape))
     values = {f"sigma_upper/{layer}": bound.constant for layer, bound in bounds.items()}
     if labels is not None:
         # Any class will do: the bound of the embedding is that of all classes.
         net = Labelled(net, labels[:1])
-    lower, upper, note = ordered_bounds(found.value, upper_bound(net, shape, bounds.operators).constant)
+    bound = upper_bound(net, shape, bounds.operators)
+    lower, upper, note = ordered_bounds(found.value, bound.constant)
     values |= {"lipschitz_lower": lower, "lipschitz_upper": upper, "lipschitz_ratio": bound_ratio(lower, upper)}
-    return values, tuple(filter(None, (found.note, note)))
+    values["lipschitz_upper_product"] = bound.product
+    facts: dict[str, Any] = {"upper_method": bound.method}
+    if bound.reasons:
+        facts["upper_reasons"] = bound.reasons
+    if notes := [text for text in (found.note, note) if text]:
+        facts["bracket_notes"] = notes
+    return values, facts

@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from lipschitz.tasks.measurement import append_spectra, measure_discriminator
+from lipschitz.estimation.sigma.layer_sigmas import LayerSigma
+from lipschitz.tasks import measurement
+from lipschitz.tasks.measurement import append_spectra, measure_discriminator, with_exact_constant
 
 
 class HalfSquare(nn.Module):
@@ -50,6 +52,7 @@ def test_values_by_hand() -> None:
             "gradient_norm_max/noise": 100,
             "sigma_upper/scale": 2,
             "lipschitz_upper": math.inf,
+            "lipschitz_upper_product": math.inf,
             "lipschitz_ratio": math.inf,
         }
     )
@@ -83,6 +86,31 @@ def test_the_lower_bound_counts_every_place_and_is_reduced_for_rounding() -> Non
     found = measure_discriminator(net, places).values["lipschitz_lower"]
     assert found < 5
     assert found == pytest.approx(5, rel=1e-8)
+
+
+def test_the_exact_constant_lies_in_the_bracket_or_there_is_a_reason() -> None:
+    net = nn.Sequential(nn.Linear(2, 1), nn.ReLU())
+    net[0].weight.data = torch.tensor([[3.0, 4.0]])
+    measured = measure_discriminator(net, PLACES)
+    exact, values = with_exact_constant(measured, net, (2,))
+    assert values == {"lipschitz_exact": 5.0}
+    assert exact.values == measured.values | values
+    assert exact.facts == measured.facts == {"upper_method": "product"}
+    steeper = measured._replace(values=measured.values | {"lipschitz_lower": 6.0})
+    without, none = with_exact_constant(steeper, net, (2,))
+    assert without.values == steeper.values
+    assert none == {}
+    assert without.facts["no_exact"] == "found 5, outside of the bracket from 6 to 5"
+    curved, none = with_exact_constant(measure_discriminator(HalfSquare(), PLACES), HalfSquare(), (2,))
+    assert none == {}
+    assert curved.facts["no_exact"] == "not piecewise linear: it uses torch's square"
+    assert curved.facts["upper_reasons"]
+
+
+def test_a_layer_whose_sigma_did_not_converge_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measurement, "layer_sigmas", lambda *_, **__: {"0": LayerSigma(1.0, 2.0, False)})
+    net = nn.Sequential(nn.Linear(2, 1), nn.Linear(1, 1))
+    assert measure_discriminator(net, PLACES).facts["unconverged"] == ["0"]
 
 
 def test_the_search_draws_from_the_given_stream() -> None:

@@ -9,12 +9,18 @@ FLAT = 1e-12
 """A vertex is on a line if its distance on the unit sphere is at most this; a polygon that thin is not cut."""
 TURNS = 12
 """Lines that cut a polygon before its parts are asked which of the other lines cut them."""
-CHUNK = 512
+CHUNK = 256
 """Polygons that are handled together: enough for NumPy, few enough for the processor's cache."""
 
 
 class TooManyPolygons(Exception):
     """There are more polygons than are allowed."""
+
+
+def norms(maps: Floats) -> Floats:
+    """Return the Euclidean norms ``(n, m)`` of the columns of each of the matrices ``(n, k, m)``."""
+    lengths: Floats = np.sqrt(np.einsum("nkm,nkm->nm", maps, maps))
+    return lengths
 
 
 def sides(polygons: Polygons, lines: Floats) -> tuple[Booleans, Booleans]:
@@ -26,7 +32,7 @@ def sides(polygons: Polygons, lines: Floats) -> tuple[Booleans, Booleans]:
     """
     values = polygons.padded() @ lines
     low, high = values.min(axis=1), values.max(axis=1)
-    flat = FLAT * np.sqrt((lines**2).sum(axis=1))
+    flat = FLAT * norms(lines)
     return (low < -flat) & (high > flat), high > -low
 
 
@@ -51,7 +57,7 @@ def subdivide(
     counts = cut.sum(axis=1)
     neurons = np.nonzero(cut)[1]
     first = np.cumsum(counts) - counts
-    norms = np.sqrt((lines**2).sum(axis=1))
+    lengths = norms(lines)
     parents = np.arange(len(counts))
     done: list[tuple[Polygons, Integers, Booleans]] = []
     ended = 0
@@ -71,7 +77,7 @@ def subdivide(
             break
         neuron = neurons[first[parents] + turn]
         values = np.einsum("vk,vk->v", polygons.vertices, np.repeat(lines[parents, :, neuron], polygons.sizes, axis=0))
-        values[np.abs(values) <= np.repeat(FLAT * norms[parents, neuron], polygons.sizes)] = 0
+        values[np.abs(values) <= np.repeat(FLAT * lengths[parents, neuron], polygons.sizes)] = 0
         starts = polygons.starts()
         low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
         signs[np.arange(len(parents)), neuron] = high > -low

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lipschitz.estimation.exact.line_cuts import CHUNK, sides, subdivide
+from lipschitz.estimation.exact.line_cuts import CHUNK, norms, sides, subdivide
 from lipschitz.estimation.exact.polygons import Booleans, Polygons, line, plane
 from lipschitz.estimation.exact.rectified_stages import Floats, RectifiedStages, Stage
 
@@ -115,9 +115,9 @@ class Search:
         """Return an upper bound of the slopes in each cell: each kink inside adds half of what it changes them by."""
         middle = np.where(cut, (stage.positive + stage.negative) / 2, _slopes(stage, signs))
         spread = np.where(cut, np.abs(stage.positive - stage.negative) / 2, 0.0)
-        norms = np.sqrt((lines[:, :2] ** 2).sum(axis=1)) * np.sqrt((own**2).sum(axis=0))
+        steps = norms(lines[:, :2]) * np.sqrt((own**2).sum(axis=0))
         jacobians = passed + (lines[:, :2] * middle[:, None]) @ own.T
-        bounds: Floats = (spectral_norms(jacobians) + (spread * norms).sum(axis=1)) / self._scale
+        bounds: Floats = (spectral_norms(jacobians) + (spread * steps).sum(axis=1)) / self._scale
         return bounds
 
     def _examine_polygons(self, polygons: Polygons, jacobians: Floats) -> None:
@@ -161,7 +161,8 @@ def _preactivations(cells: Cells, stage: Stage) -> Floats:
     n, _, state = cells.maps.shape
     lines = (cells.maps.reshape(3 * n, state) @ stage.weight.T).reshape(n, 3, len(stage.bias))
     lines[:, 2] += stage.bias
-    norms = np.sqrt((lines**2).sum(axis=1))
     terms = np.sqrt((cells.maps**2).sum(axis=(1, 2)))[:, None] * np.sqrt((stage.weight**2).sum(axis=1))
-    lines.swapaxes(1, 2)[norms <= VANISHED * (terms + np.abs(stage.bias))] = 0
+    vanished = norms(lines) <= VANISHED * (terms + np.abs(stage.bias))
+    if vanished.any():
+        lines.swapaxes(1, 2)[vanished] = 0
     return lines

@@ -43,6 +43,11 @@ class UpperBound(NamedTuple):
     product: float = math.inf
     """The bound that is composed of the constants of single operators; at least ``constant``."""
 
+    @property
+    def method(self) -> str:
+        """Which bound ``constant`` is."""
+        return "semidefinite" if self.constant < self.product else "product"
+
 
 @torch.no_grad()
 def upper_bound(

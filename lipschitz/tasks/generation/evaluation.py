@@ -39,10 +39,13 @@ class EvaluationState(NamedTuple):
     """By layer, the vectors from which the next search for σ starts."""
     spectra: dict[str, Tensor]
     """By layer, its singular values at each evaluation so far, ``(evaluations, k)`` float32."""
+    facts: dict[str, Any]
+    """`DiscriminatorMeasurement.facts` of the last evaluation."""
 
     def after(self, old: Tensor, measured: DiscriminatorMeasurement) -> "EvaluationState":
         """Return the state after the evaluation that ``measured``, with samples ``old`` of its generator."""
-        return EvaluationState(old, measured.starts, append_spectra(self.spectra, measured.spectra))
+        spectra = append_spectra(self.spectra, measured.spectra)
+        return EvaluationState(old, measured.starts, spectra, measured.facts)
 
 
 class Evaluator:

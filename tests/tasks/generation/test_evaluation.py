@@ -38,7 +38,7 @@ def measured(
 
     def spy(net: Any, places: Any, starts: Any, search: Any, **_: Any) -> DiscriminatorMeasurement:
         seen.append((places, search))
-        return DiscriminatorMeasurement({}, {}, {})
+        return DiscriminatorMeasurement({}, {}, {}, {})
 
     monkeypatch.setattr(evaluation, "measure_discriminator", spy)
     task.evaluate(draw)
