@@ -207,7 +207,20 @@ def verify(folder: Folder) -> None:
 def measure(
     module: Annotated[str, typer.Option(help="Factory of the network: package.module:factory.", show_default=False)],
     sizes: Annotated[str, typer.Option("--input", help="Shape of one sample, such as 3,32,32.", show_default=False)],
-    weights: Annotated[Path | None, typer.Option(help="State dict to load, written by torch.save.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="Weights to load: a checkpoint of torch.save, or a .safetensors file.", show_default="random"
+        ),
+    ] = None,
+    weights_key: Annotated[
+        str | None,
+        typer.Option(help="Which state dict of the file, such as ema, where several fit.", show_default="the one"),
+    ] = None,
+    label: Annotated[
+        int | None,
+        typer.Option(min=0, help="Class of a conditional network: its second argument.", show_default="none"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the factory's random weights and of the search.")] = 0,
     json: Annotated[
         bool, typer.Option("--json", help="Print only JSON; null stands for infinity, and stderr explains it.")
@@ -216,7 +229,8 @@ def measure(
     """Measure σ of every layer of your network, and bracket its Lipschitz constant."""
     from lipschitz.commands import measure as command
 
-    command.measure_and_print(module, sizes, weights, seed, console, as_json=json)
+    request = command.Request(module, sizes, weights, weights_key, label, seed)
+    command.measure_and_print(request, console, as_json=json)
 
 
 @app.command()

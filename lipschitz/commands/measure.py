@@ -5,7 +5,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,35 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
+from torch import nn
 
+from lipschitz.commands.weight_files import load_weights
 from lipschitz.errors import InputError, first_line, nearest
+from lipschitz.estimation.fixed_labels import Labelled
 from lipschitz.estimation.measure import Measurement, measure
 
-SHOWN_KEYS = 3
-"""Most keys of a state dict that an error names."""
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    module: str
+    """The factory of the network, ``package.module:factory``; it is first searched for in the current folder."""
+    sizes: str
+    """Shape of one sample, such as ``3,32,32``."""
+    weights: Path | None = None
+    """File of the network's weights."""
+    weights_key: str | None = None
+    """Which state dict of the file, where several fit."""
+    label: int | None = None
+    """Class of a conditional network, which is its second argument."""
+    seed: int = 0
+    """Seed of the factory's random weights, and of the measurement."""
 
 
-def measure_and_print(
-    module: str, sizes: str, weights: Path | None, seed: int, console: Console, *, as_json: bool
-) -> None:
+def measure_and_print(request: Request, console: Console, *, as_json: bool) -> None:
     """Measure a network, and print a table, or JSON, whose infinite bounds stderr explains; see `measure_module`."""
-    measurement = measure_module(module, sizes, weights, seed)
+    measurement = measure_module(request)
     if not as_json:
         print_table(measurement, console)
         return
@@ -35,27 +50,31 @@ def measure_and_print(
         print(reason, file=sys.stderr)
 
 
-def measure_module(module: str, sizes: str, weights: Path | None, seed: int) -> Measurement:
+def measure_module(request: Request) -> Measurement:
     """Measure the network that a factory makes; see `lipschitz.estimation.measure`.
 
-    Args:
-        module: the factory, ``package.module:factory``; it is first searched for in the current folder.
-        sizes: shape of one sample, such as ``3,32,32``.
-        weights: file of the network's state dict.
-        seed: seed of the factory's random weights, and of the measurement.
-
     Raises:
-        InputError: an argument is wrong.
+        InputError: an argument is wrong, or the measurement raises an error, which is the cause.
     """
-    shape = _shape(sizes)
-    torch.manual_seed(seed)
-    net = _network(module)
-    if weights is not None:
-        _load(net, weights)
+    shape = _shape(request.sizes)
+    torch.manual_seed(request.seed)
+    net = _network(request.module)
+    if request.weights is not None:
+        load_weights(net, request.weights, request.weights_key)
+    if request.label is not None:
+        net = Labelled(net, torch.tensor([request.label]))
+    where = f"--module {request.module} --input {request.sizes}"
     try:
-        return measure(net, shape, seed=seed)
+        return measure(net, shape, seed=request.seed)
     except ValueError as error:
-        raise InputError(f"--module {module} --input {sizes}: {error}") from None
+        raise InputError(f"{where}: {error}{_hint(error, request)}") from error
+    except Exception as error:  # A network may raise any error.
+        raise InputError(f"{where}: measuring it raises {first_line(error, with_type=True)}") from error
+
+
+def _hint(error: ValueError, request: Request) -> str:
+    needs_more = "missing" in str(error) and "positional argument" in str(error)
+    return "; of a conditional network, give a class by --label" if needs_more and request.label is None else ""
 
 
 def to_json(measurement: Measurement) -> str:
@@ -109,7 +128,7 @@ def _network(module: str) -> nn.Module:
     sys.path.insert(0, os.getcwd())  # noqa: PTH109  # sys.path holds strings
     try:
         found: Any = importlib.import_module(path)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # A script may read the command line and exit.
         reason = first_line(error, with_type=True)
         raise InputError(f"--module {module}: '{path}' cannot be imported: {reason}") from None
     try:
@@ -119,37 +138,8 @@ def _network(module: str) -> nn.Module:
         raise InputError(f"--module {module}: '{path}' has no '{name}'; {nearest(name, names)}") from None
     try:
         net = factory if isinstance(factory, nn.Module) else factory()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"--module {module}: {name}() raises {first_line(error, with_type=True)}") from None
     if not isinstance(net, nn.Module):
         raise InputError(f"--module {module}: {name}() returns {type(net).__name__}; allowed: a torch.nn.Module")
     return net
-
-
-def _load(net: nn.Module, path: Path) -> None:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception:  # torch.load raises nearly anything on a file that it did not write.
-        state = None
-    if not (isinstance(state, Mapping) and all(isinstance(value, Tensor) for value in state.values())):
-        raise InputError(f"{path}: holds no state dict; allowed: what torch.save(net.state_dict(), file) writes")
-    if misfits := list(_misfits(net.state_dict(), state)):
-        raise InputError(f"{path}: does not fit the network: {'; '.join(misfits)}")
-    net.load_state_dict(state)
-
-
-def _misfits(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterable[str]:
-    if missing := [f"'{key}'" for key in own if key not in state]:
-        yield f"it lacks {_some(missing)}"
-    if unknown := [f"'{key}'" for key in state if key not in own]:
-        yield f"the network lacks {_some(unknown)}"
-    shapes = ((key, tuple(own[key].shape), tuple(state[key].shape)) for key in own if key in state)
-    if different := [f"'{key}' is {theirs}, not {ours}" for key, ours, theirs in shapes if ours != theirs]:
-        yield _some(different)
-
-
-def _some(items: list[str]) -> str:
-    more = f" and {len(items) - SHOWN_KEYS} more" if len(items) > SHOWN_KEYS else ""
-    return ", ".join(items[:SHOWN_KEYS]) + more

@@ -10,7 +10,8 @@ import torch
 from command_line import Done, lipschitz
 from torch import nn
 
-from lipschitz.commands.measure import to_json
+from lipschitz.commands.measure import Request, measure_module, to_json
+from lipschitz.errors import InputError
 from lipschitz.estimation.measure import measure
 
 MODULE = """\
@@ -40,6 +41,27 @@ def needy(width):
 
 def nothing():
     return None
+
+class Steep(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise LookupError("no slope")
+
+class Raising(nn.Module):
+    def forward(self, x):
+        return Steep.apply(x)
+
+class Conditional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Embedding.from_pretrained(torch.tensor([[2.0], [5.0]]))
+
+    def forward(self, x, y):
+        return x * self.scale(y)
 """
 
 
@@ -53,6 +75,7 @@ def folder(tmp_path: Path) -> Path:
     (package / "__init__.py").touch()
     (package / "networks.py").write_text(MODULE)
     (package / "wrong.py").write_text("def net(:\n")
+    (package / "script.py").write_text("import sys\nsys.exit('usage: script')\n")
     return tmp_path
 
 
@@ -133,6 +156,9 @@ MISTAKES = {
     "no shape": ("own.networks:critic", "1,4,x", "--input 1,4,x: not the shape of a sample"),
     "an empty shape": ("own.networks:critic", "0", "positive integers"),
     "another shape": ("own.networks:critic", "3,4,4", "its first layer is '0', Conv2d(1, 2, kernel_size=(3, 3)"),
+    "a script that exits": ("own.script:net", "2", "'own.script' cannot be imported: SystemExit: usage: script"),
+    "no class": ("own.networks:Conditional", "1", "argument: 'y'; of a conditional network, give a class by --label"),
+    "a network that raises": ("own.networks:Raising", "2", "measuring it raises LookupError: no slope"),
     "weights that are no numbers": ("own.networks:broken", "2", "'weight' is not finite"),
 }
 
@@ -151,6 +177,19 @@ def check(done: Done, said: str) -> None:
     assert said in done.stderr
 
 
+def test_the_cause_of_an_error_of_the_network_is_kept(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(folder))
+    with pytest.raises(InputError) as raised:
+        measure_module(Request("own.networks:Raising", "2"))
+    assert isinstance(raised.value.__cause__, LookupError)
+
+
+def test_a_conditional_network_is_measured_at_one_class(run: Run) -> None:
+    options = ("--module", "own.networks:Conditional", "--input", "1", "--json")
+    assert json.loads(run(*options, "--label", 0).stdout)["lower"] == pytest.approx(2)
+    assert json.loads(run(*options, "--label", 1).stdout)["lower"] == pytest.approx(5)
+
+
 def test_weights_that_cannot_be_read_or_do_not_fit(folder: Path, run: Run) -> None:
     options = ("--module", "own.networks:critic", "--input", "1,4,4", "--weights")
     check(run(*options, "absent.pt"), "absent.pt: No such file")
@@ -167,3 +206,6 @@ def test_weights_that_cannot_be_read_or_do_not_fit(folder: Path, run: Run) -> No
     )
     torch.save({"a": torch.zeros(1)}, folder / "none.pt")
     check(run(*options, "none.pt"), "it lacks '0.weight', '0.bias', '3.weight' and 1 more")
+    torch.save({"model": critic().state_dict(), "ema": critic().state_dict()}, folder / "two.pt")
+    check(run(*options, "two.pt"), "several state dicts fit: 'model', 'ema'; choose one by --weights-key")
+    assert run(*options, "two.pt", "--weights-key", "ema").returncode == 0
