@@ -1,6 +1,7 @@
 """Measure a network: σ of each layer, and a lower and an upper bound of the network's Lipschitz constant."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -11,13 +12,18 @@ from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import WEIGHTED, input_shapes, weighted_layers
 from lipschitz.estimation.lower_bound.gradient_ascent import lower_bound
 from lipschitz.estimation.lower_bound.gradient_norms import Network
-from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
-from lipschitz.estimation.upper_bound.composition import upper_bound
+from lipschitz.estimation.measurement_parts import MeasurementParts
+from lipschitz.estimation.sigma.layer_sigmas import LayerSigma, layer_sigmas
+from lipschitz.estimation.upper_bound.composition import UpperBound, upper_bound
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
+from lipschitz.estimation.upper_bound.traced_call import LipschitzConstant
 from lipschitz.random_streams import stream
 
 NOISE_POINTS = 32
 """Number of noise points from which the search for the lower bound starts if no points are given."""
+
+UNMEASURED, UNBOUNDED = LayerSigma(math.nan, math.nan), LipschitzConstant(math.nan)
+"""What stands for values of a layer that were not finished in time."""
 
 
 class MeasuredLayer(NamedTuple):
@@ -52,7 +58,14 @@ class Measurement(NamedTuple):
 
 
 def measure(
-    net: nn.Module, shape: tuple[int, ...], points: Tensor | None = None, *, seed: int = 0, tolerance: float = 1e-3
+    net: nn.Module,
+    shape: tuple[int, ...],
+    points: Tensor | None = None,
+    *,
+    seed: int = 0,
+    tolerance: float = 1e-3,
+    seconds: float | None = None,
+    progress: Callable[[str], object] = lambda part: None,
 ) -> Measurement:
     """Measure a copy of ``net`` in float64 and eval mode; the network and torch's generators are not changed.
 
@@ -65,12 +78,15 @@ def measure(
             normal noise.
         seed: of the noise and of the search.
         tolerance: relative, of each layer's ``operator``.
+        seconds: limit of the time. What is not finished is NaN for a layer, zero for the lower and infinity for the
+            upper bound of the network, and named in `Measurement.reasons`.
+        progress: is called with the name of each part of the measurement when it starts.
 
     Raises:
         ValueError: the network does not take such samples, does not return one finite output for each of them that can
             be differentiated, or has a weight without a value: not finite, empty, not real, or not initialised.
     """
-    rng = stream(seed, "measure")
+    rng, parts = stream(seed, "measure"), MeasurementParts(progress, seconds)
     if points is None:
         points = torch.randn((NOISE_POINTS, *shape), generator=rng, dtype=torch.float64)
     with float64_copy(net) as twin:
@@ -78,21 +94,28 @@ def measure(
         points = points.detach().to(like)
         _check(twin, shape, points)
         reasons = []
-        sigmas = layer_sigmas(twin, points, tolerance=tolerance)
-        bounds = layer_bounds(twin, input_shapes(twin, shape))
+        sigmas = parts.run("σ of the layers", 0.3, lambda: layer_sigmas(twin, points, tolerance=tolerance)) or {}
+        shapes = input_shapes(twin, shape)
+        bounds = parts.run("upper bounds of the layers", 0.6, lambda: layer_bounds(twin, shapes)) or {}
         layers = []
-        for name, sigma in sigmas.items():
-            layers.append(MeasuredLayer(name, _class_name(twin.get_submodule(name)), *sigma[:2], bounds[name].constant))
+        for name in shapes:
+            sigma, bound = sigmas.get(name, UNMEASURED), bounds.get(name, UNBOUNDED)
+            kind = _class_name(twin.get_submodule(name))
+            layers.append(MeasuredLayer(name, kind, *sigma[:2], bound.constant))
             if not sigma.converged:
                 reasons.append(f"σ of '{name}' as an operator did not converge to the tolerance")
-        upper = upper_bound(twin, shape, bounds)
+        upper = UpperBound(math.inf, [])
+        if len(bounds) == len(shapes):
+            upper = parts.run("upper end", 0.7, lambda: upper_bound(twin, shape, bounds)) or upper
+        searched: Network = twin
         if _mixes_samples(twin, points):
             reasons.append("the network mixes the samples of a batch: measured as a function of a batch of one")
-            lower = lower_bound(_one_by_one(twin), points, rng)
-        else:
-            lower = lower_bound(twin, points, rng)
+            searched = _one_by_one(twin)
+        lower = parts.run("search for the lower end", 1.0, lambda: lower_bound(searched, points, rng)) or 0.0
     lower, at_most, note = ordered_bounds(lower, upper.constant)
-    return Measurement(tuple(layers), lower, at_most, (*upper.reasons, *reasons, *([note] if note else [])))
+    return Measurement(
+        tuple(layers), lower, at_most, (*upper.reasons, *reasons, *parts.notes, *([note] if note else []))
+    )
 
 
 def ordered_bounds(lower: float, upper: float) -> tuple[float, float, str]:
