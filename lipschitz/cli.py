@@ -222,6 +222,10 @@ def measure(
         typer.Option(min=0, help="Class of a conditional network: its second argument.", show_default="none"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the factory's random weights and of the search.")] = 0,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0, help="Time limit; what is not finished is named as not measured.", show_default="none"),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print only JSON; null stands for infinity, and stderr explains it.")
     ] = False,
@@ -229,7 +233,7 @@ def measure(
     """Measure σ of every layer of your network, and bracket its Lipschitz constant."""
     from lipschitz.commands import measure as command
 
-    request = command.Request(module, sizes, weights, weights_key, label, seed)
+    request = command.Request(module, sizes, weights, weights_key, label, seed, seconds)
     command.measure_and_print(request, console, as_json=json)
 
 

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from lipschitz.commands.progress_lines import progress_lines
 from lipschitz.commands.weight_files import load_weights
 from lipschitz.errors import InputError, first_line, nearest
 from lipschitz.estimation.fixed_labels import Labelled
@@ -37,11 +39,17 @@ class Request:
     """Class of a conditional network, which is its second argument."""
     seed: int = 0
     """Seed of the factory's random weights, and of the measurement."""
+    seconds: float | None = None
+    """Limit of the time of the measurement."""
 
 
 def measure_and_print(request: Request, console: Console, *, as_json: bool) -> None:
-    """Measure a network, and print a table, or JSON, whose infinite bounds stderr explains; see `measure_module`."""
-    measurement = measure_module(request)
+    """Measure a network, and print a table, or JSON, whose infinite bounds stderr explains; see `measure_module`.
+
+    What takes more than a few seconds says on stderr what it is doing.
+    """
+    with progress_lines("measuring") as progress:
+        measurement = measure_module(request, progress)
     if not as_json:
         print_table(measurement, console)
         return
@@ -50,8 +58,10 @@ def measure_and_print(request: Request, console: Console, *, as_json: bool) -> N
         print(reason, file=sys.stderr)
 
 
-def measure_module(request: Request) -> Measurement:
+def measure_module(request: Request, progress: Callable[[str], object] = lambda part: None) -> Measurement:
     """Measure the network that a factory makes; see `lipschitz.estimation.measure`.
+
+    ``progress`` is called with the name of each part of the measurement when it starts.
 
     Raises:
         InputError: an argument is wrong, or the measurement raises an error, which is the cause.
@@ -65,7 +75,7 @@ def measure_module(request: Request) -> Measurement:
         net = Labelled(net, torch.tensor([request.label]))
     where = f"--module {request.module} --input {request.sizes}"
     try:
-        return measure(net, shape, seed=request.seed)
+        return measure(net, shape, seed=request.seed, seconds=request.seconds, progress=progress)
     except ValueError as error:
         raise InputError(f"{where}: {error}{_hint(error, request)}") from error
     except Exception as error:  # A network may raise any error.
@@ -78,7 +88,7 @@ def _hint(error: ValueError, request: Request) -> str:
 
 
 def to_json(measurement: Measurement) -> str:
-    """Return the layers and the bracket as strict JSON, with null for infinity."""
+    """Return the layers and the bracket as strict JSON, with null for infinity and for what was not measured."""
     return json.dumps(
         {
             "layers": [
@@ -101,13 +111,17 @@ def print_table(measurement: Measurement, console: Console) -> None:
     for column in ("σ kernel", "σ operator", "operator at most"):
         table.add_column(column, justify="right")
     for layer in measurement.layers:
-        table.add_row(layer.name, layer.type, *(f"{value:.5g}" for value in layer[2:]))
+        table.add_row(layer.name, layer.type, *map(_number, layer[2:]))
     console.print(table, "")
     bracket = f"{measurement.lower:.5g} <= Lipschitz constant <= {measurement.upper:.5g}"
     ratio = f", a factor of {measurement.ratio:.3g}" if math.isfinite(measurement.ratio) else ""
     console.print(bracket + ratio, soft_wrap=True)
     for reason in measurement.reasons:
         console.print(f"- {reason}", soft_wrap=True, markup=False)
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.5g}"
 
 
 def _finite(value: float) -> float | None:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -128,6 +129,32 @@ def test_the_table_and_the_bracket(run: Run) -> None:
     again = run("--module", "own.networks:odd", "--input", "2", "--seed", 3)
     other = run("--module", "own.networks:odd", "--input", "2", "--seed", 4)
     assert done.stdout == again.stdout != other.stdout
+
+
+def test_what_was_not_finished_in_time_is_named(run: Run) -> None:
+    options = ("--module", "own.networks:critic", "--input", "1,4,4", "--seconds", 0)
+    done = run(*options)
+    assert done.returncode == 0
+    assert "0 <= Lipschitz constant <= inf\n" in done.stdout
+    assert "- σ of the layers: not measured (time limit of 0 s)" in done.stdout
+    assert [line.split()[2:] for line in done.stdout.splitlines()[1:3]] == [["-", "-", "-"]] * 2
+    found = json.loads(run(*options, "--json").stdout)
+    assert found["layers"][0] == {"name": "0", "type": "Conv2d", "reshaped": None, "operator": None, "upper": None}
+
+
+def test_a_slow_measurement_says_on_stderr_what_it_does(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class At(threading.Timer):
+        def start(self) -> None:
+            self.function()
+
+    options = ("--module", "own.networks:critic", "--input", "1,4,4", "--json")
+    quick = run(*options)
+    assert quick.stderr == ""
+    monkeypatch.setattr(threading, "Timer", At)
+    slow = run(*options)
+    assert slow.stdout == quick.stdout
+    assert slow.stderr.splitlines()[0] == "measuring: σ of the layers ..."
+    assert slow.stderr.splitlines()[-1] == "measuring: search for the lower end ..."
 
 
 def test_weights_of_a_file_are_measured(folder: Path, run: Run) -> None:
