@@ -1,6 +1,7 @@
 """``lipschitz measure`` as a user meets it: the table, strict JSON, and one line for each mistake."""
 
 import json
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -90,7 +91,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
     with torch.random.fork_rng(devices=[]):
         yield measure_command
-    for name in [name for name in sys.modules if name.partition(".")[0] == "own"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("own", "mypackage")]:
         del sys.modules[name]
 
 
@@ -236,3 +237,45 @@ def test_weights_that_cannot_be_read_or_do_not_fit(folder: Path, run: Run) -> No
     torch.save({"model": critic().state_dict(), "ema": critic().state_dict()}, folder / "two.pt")
     check(run(*options, "two.pt"), "several state dicts fit: 'model', 'ema'; choose one by --weights-key")
     assert run(*options, "two.pt", "--weights-key", "ema").returncode == 0
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "measure.md").read_text()
+EXAMPLES = re.findall(r"^lipschitz measure (.*)$", DOCUMENT, flags=re.MULTILINE)
+DOCUMENTED = """\
+from torch import nn
+
+class Pooled(nn.Module):
+    def __init__(self, classes=0):
+        super().__init__()
+        self.linear = nn.Linear(3, 1)
+        self.embed = nn.Embedding(classes, 1) if classes else None
+
+    def forward(self, x, *labels):
+        out = self.linear(x.mean((2, 3)))
+        return out * self.embed(*labels) if labels else out
+
+def critic():
+    return Pooled()
+
+def conditional():
+    return Pooled(10)
+"""
+
+
+@pytest.mark.parametrize("arguments", EXAMPLES)
+def test_the_examples_of_the_documentation_run(arguments: str, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "mypackage").mkdir()
+    (tmp_path / "mypackage" / "nets.py").write_text(DOCUMENTED)
+    state = nn.ModuleDict({"linear": nn.Linear(3, 1)}).state_dict()
+    torch.save(state, tmp_path / "critic.pt")
+    torch.save({"model": state, "ema": state | {"linear.bias": torch.ones(1)}}, tmp_path / "checkpoint.pt")
+    done = run(*arguments.split())
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+
+
+def test_every_option_is_documented_and_shown(run: Run) -> None:
+    options = re.findall(r"^ *│? *\*? *(--[a-z-]+)", run("--help").stdout, flags=re.MULTILINE)
+    assert len(options) > 7
+    for option in set(options) - {"--help"}:
+        assert f"| `{option}` |" in DOCUMENT
+        assert option == "--seed" or any(option in example for example in EXAMPLES), option
