@@ -224,7 +224,9 @@ def measure(
     seed: Annotated[int, typer.Option(help="Seed of the factory's random weights and of the search.")] = 0,
     seconds: Annotated[
         float | None,
-        typer.Option(min=0, help="Time limit; what is not finished is named as not measured.", show_default="none"),
+        typer.Option(
+            min=0, max=1e6, help="Time limit; what is not finished is named as not measured.", show_default="none"
+        ),
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print only JSON; null stands for infinity, and stderr explains it.")

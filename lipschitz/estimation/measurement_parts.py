@@ -51,7 +51,7 @@ def _interrupted_after(seconds: float) -> Iterator[None]:
     def interrupt(_: int, __: FrameType | None) -> None:
         raise _TimeLimit
 
-    if seconds <= 0:
+    if not seconds > 0:  # Also of a NaN.
         raise _TimeLimit
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -52,6 +52,11 @@ def test_an_interrupt_that_python_drops_is_repeated(monkeypatch: pytest.MonkeyPa
     assert dropped == ["_TimeLimit"]
 
 
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_no_time_is_no_part(seconds: float) -> None:
+    assert MeasurementParts(print, seconds).run("a", 1, endless) is None
+
+
 def test_an_error_of_a_part_is_its_own() -> None:
     with pytest.raises(ZeroDivisionError):
         MeasurementParts(lambda name: None, 60).run("a", 1, lambda: 1 // 0)
