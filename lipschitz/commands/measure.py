@@ -78,7 +78,7 @@ def measure_module(request: Request, progress: Callable[[str], object] = lambda 
         return measure(net, shape, seed=request.seed, seconds=request.seconds, progress=progress)
     except ValueError as error:
         raise InputError(f"{where}: {error}{_hint(error, request)}") from error
-    except Exception as error:  # A network may raise any error.
+    except (Exception, SystemExit) as error:  # A network may raise any error, or exit.
         raise InputError(f"{where}: measuring it raises {first_line(error, with_type=True)}") from error
 
 

@@ -57,6 +57,10 @@ class Raising(nn.Module):
     def forward(self, x):
         return Steep.apply(x)
 
+class Exiting(nn.Module):
+    def forward(self, x):
+        raise SystemExit(3)
+
 class Conditional(nn.Module):
     def __init__(self):
         super().__init__()
@@ -187,6 +191,7 @@ MISTAKES = {
     "a script that exits": ("own.script:net", "2", "'own.script' cannot be imported: SystemExit: usage: script"),
     "no class": ("own.networks:Conditional", "1", "argument: 'y'; of a conditional network, give a class by --label"),
     "a network that raises": ("own.networks:Raising", "2", "measuring it raises LookupError: no slope"),
+    "a network that exits": ("own.networks:Exiting", "2", "measuring it raises SystemExit: 3"),
     "weights that are no numbers": ("own.networks:broken", "2", "'weight' is not finite"),
 }
 
