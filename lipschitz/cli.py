@@ -228,6 +228,10 @@ def measure(
             min=0, max=1e6, help="Time limit; what is not finished is named as not measured.", show_default="none"
         ),
     ] = None,
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="Also compute the exact constant of a piecewise-linear network on 1 or 2 inputs."),
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print only JSON; null stands for infinity, and stderr explains it.")
     ] = False,
@@ -235,7 +239,7 @@ def measure(
     """Measure σ of every layer of your network, and bracket its Lipschitz constant."""
     from lipschitz.commands import measure as command
 
-    request = command.Request(module, sizes, weights, weights_key, label, seed, seconds)
+    request = command.Request(module, sizes, weights, weights_key, label, seed, seconds, exact)
     command.measure_and_print(request, console, as_json=json)
 
 

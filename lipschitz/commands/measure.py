@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from rich.console import Console
@@ -19,8 +19,11 @@ from torch import nn
 from lipschitz.commands.progress_lines import progress_lines
 from lipschitz.commands.weight_files import load_weights
 from lipschitz.errors import InputError, first_line, nearest
+from lipschitz.estimation.exact.constant import Exact, exact_constant
 from lipschitz.estimation.fixed_labels import Labelled
+from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.measure import Measurement, measure
+from lipschitz.estimation.measurement_parts import MeasurementParts
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,21 @@ class Request:
     """Seed of the factory's random weights, and of the measurement."""
     seconds: float | None = None
     """Limit of the time of the measurement."""
+    exact: bool = False
+    """Whether to compute the exact constant of a network on one or two inputs."""
+
+
+class Measured(NamedTuple):
+    """What was asked for."""
+
+    measurement: Measurement
+    exact: Exact | None = None
+    """None where it was not asked for."""
+
+    def notes(self) -> list[str]:
+        """Return why values are infinite or missing, and the conditions under which they hold."""
+        of_exact = [f"exact: {self.exact.reason}"] if self.exact and self.exact.reason else []
+        return [*self.measurement.reasons, *of_exact]
 
 
 def measure_and_print(request: Request, console: Console, *, as_json: bool) -> None:
@@ -49,17 +67,17 @@ def measure_and_print(request: Request, console: Console, *, as_json: bool) -> N
     What takes more than a few seconds says on stderr what it is doing.
     """
     with progress_lines("measuring") as progress:
-        measurement = measure_module(request, progress)
+        measured = measure_module(request, progress)
     if not as_json:
-        print_table(measurement, console)
+        print_table(measured, console)
         return
-    print(to_json(measurement))
-    for reason in measurement.reasons:
-        print(reason, file=sys.stderr)
+    print(to_json(measured))
+    for note in measured.notes():
+        print(note, file=sys.stderr)
 
 
-def measure_module(request: Request, progress: Callable[[str], object] = lambda part: None) -> Measurement:
-    """Measure the network that a factory makes; see `lipschitz.estimation.measure`.
+def measure_module(request: Request, progress: Callable[[str], object] = lambda part: None) -> Measured:
+    """Measure the network that a factory makes; see `lipschitz.estimation`.
 
     ``progress`` is called with the name of each part of the measurement when it starts.
 
@@ -75,11 +93,19 @@ def measure_module(request: Request, progress: Callable[[str], object] = lambda 
         net = Labelled(net, torch.tensor([request.label]))
     where = f"--module {request.module} --input {request.sizes}"
     try:
-        return measure(net, shape, seed=request.seed, seconds=request.seconds, progress=progress)
+        parts = MeasurementParts(progress, request.seconds)
+        measurement = measure(net, shape, seed=request.seed, seconds=request.seconds, progress=progress)
+        return Measured(measurement, _exact(net, shape, parts) if request.exact else None)
     except ValueError as error:
         raise InputError(f"{where}: {error}{_hint(error, request)}") from error
     except (Exception, SystemExit) as error:  # A network may raise any error, or exit.
         raise InputError(f"{where}: measuring it raises {first_line(error, with_type=True)}") from error
+
+
+def _exact(net: nn.Module, shape: tuple[int, ...], parts: MeasurementParts) -> Exact:
+    with float64_copy(net) as twin:
+        found = parts.run("exact constant", 1.0, lambda: exact_constant(twin, shape))
+    return found or Exact(math.nan, 0, parts.notes[-1].removeprefix("exact constant: "))
 
 
 def _hint(error: ValueError, request: Request) -> str:
@@ -87,24 +113,26 @@ def _hint(error: ValueError, request: Request) -> str:
     return "; of a conditional network, give a class by --label" if needs_more and request.label is None else ""
 
 
-def to_json(measurement: Measurement) -> str:
-    """Return the layers and the bracket as strict JSON, with null for infinity and for what was not measured."""
+def to_json(measured: Measured) -> str:
+    """Return the values as strict JSON, with null for infinity and for what was not measured."""
+    measurement, exact = measured
+    values = {"lower": measurement.lower, "upper": measurement.upper, **({"exact": exact.constant} if exact else {})}
     return json.dumps(
         {
             "layers": [
                 {key: _finite(value) if isinstance(value, float) else value for key, value in layer._asdict().items()}
                 for layer in measurement.layers
             ],
-            "lower": _finite(measurement.lower),
-            "upper": _finite(measurement.upper),
+            **{key: _finite(value) for key, value in values.items()},
         },
         ensure_ascii=False,
         allow_nan=False,
     )
 
 
-def print_table(measurement: Measurement, console: Console) -> None:
-    """Print the layers as a table, then the bracket and the reasons for an infinite bound."""
+def print_table(measured: Measured, console: Console) -> None:
+    """Print the layers as a table, then the bracket, the exact constant, and the notes."""
+    measurement, exact = measured
     table = Table(box=None, pad_edge=False)
     table.add_column("layer", overflow="fold")
     table.add_column("type")
@@ -116,8 +144,10 @@ def print_table(measurement: Measurement, console: Console) -> None:
     bracket = f"{measurement.lower:.5g} <= Lipschitz constant <= {measurement.upper:.5g}"
     ratio = f", a factor of {measurement.ratio:.3g}" if math.isfinite(measurement.ratio) else ""
     console.print(bracket + ratio, soft_wrap=True)
-    for reason in measurement.reasons:
-        console.print(f"- {reason}", soft_wrap=True, markup=False)
+    if exact and not exact.reason:
+        console.print(f"exact: {exact.constant:.5g}", soft_wrap=True)
+    for note in measured.notes():
+        console.print(f"- {note}", soft_wrap=True, markup=False)
 
 
 def _number(value: float) -> str:

@@ -12,7 +12,7 @@ import torch
 from command_line import Done, lipschitz
 from torch import nn
 
-from lipschitz.commands.measure import Request, measure_module, to_json
+from lipschitz.commands.measure import Measured, Request, measure_module, to_json
 from lipschitz.errors import InputError
 from lipschitz.estimation.measure import measure
 
@@ -29,6 +29,9 @@ def critic():
 class Square(nn.Module):
     def forward(self, x):
         return x.square()
+
+def points():
+    return nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))
 
 def odd():
     return nn.Sequential(nn.Linear(2, 2), Square())
@@ -114,7 +117,7 @@ def test_json_is_alone_on_stdout_and_equals_the_function(run: Run) -> None:
     assert list(found) == ["layers", "lower", "upper"]
     assert [list(layer) for layer in found["layers"]] == [["name", "type", "reshaped", "operator", "upper"]] * 2
     assert [(layer["name"], layer["type"]) for layer in found["layers"]] == [("0", "Conv2d"), ("3", "Linear")]
-    assert found == json.loads(to_json(measure(critic(), (1, 4, 4))))
+    assert found == json.loads(to_json(Measured(measure(critic(), (1, 4, 4)))))
     assert 0 < found["lower"] <= found["upper"]
 
 
@@ -134,6 +137,23 @@ def test_the_table_and_the_bracket(run: Run) -> None:
     again = run("--module", "own.networks:odd", "--input", "2", "--seed", 3)
     other = run("--module", "own.networks:odd", "--input", "2", "--seed", 4)
     assert done.stdout == again.stdout != other.stdout
+
+
+def test_the_exact_constant_of_points(run: Run) -> None:
+    options = ("--module", "own.networks:points", "--input", "2", "--exact")
+    done = run(*options, "--json")
+    assert done.stderr == ""
+    found = json.loads(done.stdout)
+    assert 0 < found["lower"] <= found["exact"] <= found["upper"]
+    assert f"\nexact: {found['exact']:.5g}\n" in run(*options).stdout
+
+
+def test_why_there_is_no_exact_constant(run: Run) -> None:
+    options = ("--module", "own.networks:critic", "--input", "1,4,4", "--exact")
+    done = run(*options, "--json")
+    assert (done.returncode, json.loads(done.stdout)["exact"]) == (0, None)
+    assert done.stderr == "exact: it is computed for one or two inputs, got 16\n"
+    assert "- exact: not measured (time limit of 0 s)" in run(*options, "--seconds", 0).stdout
 
 
 def test_what_was_not_finished_in_time_is_named(run: Run) -> None:
@@ -264,6 +284,9 @@ def critic():
 
 def conditional():
     return Pooled(10)
+
+def potential():
+    return nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))
 """
 
 
