@@ -1,7 +1,5 @@
 """The command line: the subcommands and their options. What a subcommand does is in the module of its name."""
 
-import errno
-import os
 import signal
 import sys
 from pathlib import Path
@@ -10,19 +8,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lipschitz.errors import InputError, printable
-from lipschitz.files import full_disk
+from lipschitz.errors import printable
+from lipschitz.exit_codes import FAILED, one_line_errors
 from lipschitz.signals import Stopped, stopping_at_once, stopping_cleanly
 from lipschitz.terminal import Terminal, replace_what_cannot_be_shown
-
-FAILED, WRONG_INPUT = 1, 2
-"""Exit codes, besides 0: a run failed, a file is damaged, the disk is full; the input was wrong. A stop by a signal is
-128 + its number: 130 for Ctrl-C, 143 for SIGTERM."""
-LACKING = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-"""Errors of a machine that has no more processes, open files or memory to give."""
-# typer has no public name for it; the module that it is in depends on typer's version.
-UsageError: Any = typer.BadParameter.__base__
-"""A wrong option, argument or subcommand."""
 
 
 class Commands(TyperGroup):
@@ -287,36 +276,7 @@ def schema(
 def main() -> None:
     """Run the command line; exit codes are 0, `FAILED`, `WRONG_INPUT`, and 128 + the number of a signal."""
     replace_what_cannot_be_shown()
-    with stopping_at_once():
-        _main()
-
-
-def _main() -> None:
-    try:
+    with stopping_at_once(), one_line_errors():
         # Without arguments typer prints the help, as an error.
         code = app(standalone_mode=len(sys.argv) == 1)
-    except UsageError as error:
-        command = error.ctx.command_path if error.ctx else "lipschitz"
-        message = " ".join(error.format_message().split()).rstrip(".")
-        print(f"error: {printable(message)}; see `{command} --help`", file=sys.stderr)
-        raise SystemExit(WRONG_INPUT) from None
-    except typer.Abort:
-        raise SystemExit(FAILED) from None
-    except InputError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
-        raise SystemExit(WRONG_INPUT) from None
-    except OSError as error:
-        if error.errno in LACKING:
-            print(f"error: {error.strerror}: a limit of this machine or user; see `ulimit -a`", file=sys.stderr)
-            raise SystemExit(FAILED) from None
-        if error.filename is None:
-            raise
-        print(f"error: {printable(os.fsdecode(error.filename))}: {error.strerror}", file=sys.stderr)
-        raise SystemExit(FAILED if full_disk(error) else WRONG_INPUT) from None
-    except UnicodeEncodeError as error:
-        if error.encoding != sys.getfilesystemencoding():
-            raise
-        name = printable(error.object)
-        print(f"error: {name}: file names are {error.encoding} here; set LC_ALL=C.UTF-8", file=sys.stderr)
-        raise SystemExit(WRONG_INPUT) from None
     raise SystemExit(code or 0)
