@@ -14,6 +14,8 @@ class ProgressLines:
 
     def __init__(self, command: str) -> None:
         self._command, self._step, self._silent = command, "", True
+        # A step may redirect stderr, to silence torch.
+        self._stream = sys.stderr
 
     def __call__(self, step: str) -> None:
         """Say that the next step starts."""
@@ -28,7 +30,7 @@ class ProgressLines:
             self._print()
 
     def _print(self) -> None:
-        print(f"{self._command}: {self._step} ...", file=sys.stderr, flush=True)
+        print(f"{self._command}: {self._step} ...", file=self._stream, flush=True)
 
 
 @contextmanager

@@ -5,6 +5,8 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from command_line import Done, lipschitz
 from torch import nn
 
 from lipschitz.commands.measure import Measured, Request, measure_module, to_json
+from lipschitz.commands.progress_lines import progress_lines
 from lipschitz.errors import InputError
 from lipschitz.estimation.measure import measure
 
@@ -154,6 +157,13 @@ def test_why_there_is_no_exact_constant(run: Run) -> None:
     assert (done.returncode, json.loads(done.stdout)["exact"]) == (0, None)
     assert done.stderr == "exact: it is computed for one or two inputs, got 16\n"
     assert "- exact: not measured (time limit of 0 s)" in run(*options, "--seconds", 0).stdout
+
+
+def test_progress_is_shown_while_a_step_silences_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_lines("measuring") as progress, redirect_stderr(StringIO()):
+        progress.speak()
+        progress("upper end")
+    assert capsys.readouterr().err == "measuring: upper end ...\n"
 
 
 def test_what_was_not_finished_in_time_is_named(run: Run) -> None:
