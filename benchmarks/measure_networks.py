@@ -14,6 +14,7 @@ from typing import Any
 from networks import PUBLIC_NETWORKS
 from result_files import write_result
 
+from lipschitz.commands.measure import without_repetition
 from lipschitz.errors import first_line
 from lipschitz.estimation.measure import Measurement, measure
 from lipschitz.sweep.process import set_up_torch
@@ -113,7 +114,7 @@ def _number(value: float | None) -> str:
 def _notes(row: dict[str, Any]) -> str:
     if "error" in row:
         return row["error"].replace("|", "\\|")
-    reasons = row["reasons"]
+    reasons = without_repetition(row["reasons"])
     more = [f"and {len(reasons) - SHOWN_NOTES} more"] if len(reasons) > SHOWN_NOTES else []
     return "; ".join([*reasons[:SHOWN_NOTES], *more]).replace("|", "\\|")
 

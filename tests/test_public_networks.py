@@ -72,6 +72,21 @@ def test_a_network_that_takes_too_long_or_fails_is_a_row(script: ModuleType, mon
 
 
 def test_infinity_is_shown_with_its_reasons(script: ModuleType) -> None:
-    row = {"lower": 1.5, "upper": None, "upper_product": None, "reasons": ["a", "b", "c", "d"], "seconds": 2.0}
+    row = {
+        "lower": 1.5,
+        "upper": None,
+        "upper_product": None,
+        "reasons": ["'a' x", "b", "c", "d", "'b' x"],
+        "seconds": 2.0,
+    }
     cells = script._cells("x", {**row, "parameters": 1000, "peak_bytes": 2**30})
-    assert cells == ("x", "1,000", "1.5", "∞", "-", "2.0", "1.0 GiB", "a; b; c; and 1 more")
+    assert cells == (
+        "x",
+        "1,000",
+        "1.5",
+        "∞",
+        "-",
+        "2.0",
+        "1.0 GiB",
+        "'a' x (and 1 more of this kind); b; c; and 1 more",
+    )

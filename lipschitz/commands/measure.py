@@ -4,8 +4,9 @@ import importlib
 import json
 import math
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -58,7 +59,15 @@ class Measured(NamedTuple):
     def notes(self) -> list[str]:
         """Return why values are infinite or missing, and the conditions under which they hold."""
         of_exact = [f"exact: {self.exact.reason}"] if self.exact and self.exact.reason else []
-        return [*self.measurement.reasons, *of_exact]
+        return [*without_repetition(self.measurement.reasons), *of_exact]
+
+
+def without_repetition(notes: Iterable[str]) -> list[str]:
+    """Return the first of all notes that differ only in the names of modules, with the number of the others."""
+    kinds: dict[str, list[str]] = {}
+    for note in notes:
+        kinds.setdefault(re.sub("'[^']*'", "''", note), []).append(note)
+    return [f"{first} (and {len(others)} more of this kind)" if others else first for first, *others in kinds.values()]
 
 
 def measure_and_print(request: Request, console: Console, *, as_json: bool) -> None:

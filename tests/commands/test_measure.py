@@ -14,7 +14,7 @@ import torch
 from command_line import Done, lipschitz
 from torch import nn
 
-from lipschitz.commands.measure import Measured, Request, measure_module, to_json
+from lipschitz.commands.measure import Measured, Request, measure_module, to_json, without_repetition
 from lipschitz.commands.progress_lines import progress_lines
 from lipschitz.errors import InputError
 from lipschitz.estimation.measure import measure
@@ -164,6 +164,11 @@ def test_progress_is_shown_while_a_step_silences_stderr(capsys: pytest.CaptureFi
         progress.speak()
         progress("upper end")
     assert capsys.readouterr().err == "measuring: upper end ...\n"
+
+
+def test_notes_that_differ_in_names_alone_are_one() -> None:
+    notes = ["square in '0' is not known", "a hook", "square in '1' is not known", "square in '2.a' is not known"]
+    assert without_repetition(notes) == ["square in '0' is not known (and 2 more of this kind)", "a hook"]
 
 
 def test_what_was_not_finished_in_time_is_named(run: Run) -> None:
