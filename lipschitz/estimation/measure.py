@@ -1,6 +1,7 @@
 """Measure a network: σ of each layer, and a lower and an upper bound of the network's Lipschitz constant."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -11,10 +12,12 @@ from lipschitz.estimation.bracket import bound_ratio, ordered_bounds
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import WEIGHTED, input_shapes, unlisted_weights, weighted_layers
 from lipschitz.estimation.lower_bound.gradient_norms import Network
-from lipschitz.estimation.lower_bound.search import lower_bound
-from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
-from lipschitz.estimation.upper_bound.composition import upper_bound
+from lipschitz.estimation.lower_bound.search import NOTHING, lower_bound
+from lipschitz.estimation.measurement_parts import MeasurementParts
+from lipschitz.estimation.sigma.layer_sigmas import LayerSigma, layer_sigmas
+from lipschitz.estimation.upper_bound.composition import UpperBound, upper_bound
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
+from lipschitz.estimation.upper_bound.traced_call import LipschitzConstant
 from lipschitz.random_streams import stream
 
 NOISE_POINTS = 32
@@ -22,6 +25,10 @@ NOISE_POINTS = 32
 
 SHOWN_WEIGHTS = 3
 """Most weights that a reason names."""
+FLOPS = 1e11
+"""Floating-point operations that a thorough search for the upper bound may take; see `upper_bound`."""
+UNMEASURED, UNBOUNDED = LayerSigma(math.nan, math.nan), LipschitzConstant(math.nan)
+"""What stands for values of a layer that were not finished in time."""
 
 
 class MeasuredLayer(NamedTuple):
@@ -46,6 +53,8 @@ class Measurement(NamedTuple):
     """Lower bound by gradient ascent, see `lipschitz.estimation.lower_bound.gradient_ascent.lower_bound`."""
     upper: float
     """Certified upper bound, see `lipschitz.estimation.upper_bound.composition.upper_bound`."""
+    product: float
+    """The upper bound that is composed of the constants of single operators; at least ``upper``."""
     reasons: tuple[str, ...]
     """Why ``upper`` is infinite, and the conditions under which the values hold."""
 
@@ -56,7 +65,14 @@ class Measurement(NamedTuple):
 
 
 def measure(
-    net: nn.Module, shape: tuple[int, ...], points: Tensor | None = None, *, seed: int = 0, tolerance: float = 1e-3
+    net: nn.Module,
+    shape: tuple[int, ...],
+    points: Tensor | None = None,
+    *,
+    seed: int = 0,
+    tolerance: float = 1e-3,
+    seconds: float | None = None,
+    progress: Callable[[str], object] = lambda part: None,
 ) -> Measurement:
     """Measure a copy of ``net`` in float64 and eval mode; the network and torch's generators are not changed.
 
@@ -69,12 +85,15 @@ def measure(
             normal noise.
         seed: of the noise and of the search.
         tolerance: relative, of each layer's ``operator``.
+        seconds: limit of the time. What is not finished is NaN for a layer, zero for the lower and infinity for the
+            upper bound of the network, and named in `Measurement.reasons`.
+        progress: is called with the name of each part of the measurement when it starts.
 
     Raises:
         ValueError: the network does not take such samples, does not return one finite output for each of them that can
             be differentiated, or has a weight without a value: not finite, empty, not real, or not initialised.
     """
-    rng = stream(seed, "measure")
+    rng, parts = stream(seed, "measure"), MeasurementParts(progress, seconds)
     if points is None:
         points = torch.randn((NOISE_POINTS, *shape), generator=rng, dtype=torch.float64)
     with float64_copy(net) as twin:
@@ -82,13 +101,16 @@ def measure(
         points = points.detach().to(like)
         _check(twin, shape, points)
         reasons = []
-        sigmas = layer_sigmas(twin, points, tolerance=tolerance)
+        found = parts.run("σ of the layers", 0.3, lambda: layer_sigmas(twin, points, tolerance=tolerance))
+        sigmas, shapes = found or {}, input_shapes(twin, shape)
         reshaped = {name: sigma.reshaped for name, sigma in sigmas.items()}
-        bounds = layer_bounds(twin, input_shapes(twin, shape), reshaped)
+        bounds = parts.run("upper bounds of the layers", 0.6, lambda: layer_bounds(twin, shapes, reshaped))
         layers = []
-        for name, sigma in sigmas.items():
-            layers.append(MeasuredLayer(name, _class_name(twin.get_submodule(name)), *sigma[:2], bounds[name].constant))
-            if math.isnan(sigma.operator):
+        for name in shapes:
+            sigma, bound = sigmas.get(name, UNMEASURED), UNBOUNDED if bounds is None else bounds[name]
+            kind = _class_name(twin.get_submodule(name))
+            layers.append(MeasuredLayer(name, kind, *sigma[:2], bound.constant))
+            if name in sigmas and math.isnan(sigma.operator):
                 reasons.append(f"σ of '{name}' is not measured: its own forward method is not affine")
             if not sigma.converged:
                 reasons.append(f"σ of '{name}' as an operator did not converge to the tolerance")
@@ -97,15 +119,18 @@ def measure(
             more = f" and {len(unlisted) - SHOWN_WEIGHTS} more" if len(unlisted) > SHOWN_WEIGHTS else ""
             kinds = ", ".join(kind.__name__ for kind in WEIGHTED)
             reasons.append(f"σ of {names}{more} is not listed: listed are layers of the types {kinds}")
-        upper = upper_bound(twin, shape, bounds.operators)
+        upper = UpperBound(math.inf, [])
+        if bounds is not None:
+            operators = bounds.operators
+            upper = parts.run("upper end", 0.7, lambda: upper_bound(twin, shape, operators, flops=FLOPS)) or upper
+        searched: Network = twin
         if _mixes_samples(twin, points):
             reasons.append("the network mixes the samples of a batch: measured as a function of a batch of one")
-            found = lower_bound(_one_by_one(twin), points, rng)
-        else:
-            found = lower_bound(twin, points, rng)
-    lower, at_most, note = ordered_bounds(found.value, upper.constant)
-    reasons += filter(None, (found.note, note))
-    return Measurement(tuple(layers), lower, at_most, (*upper.reasons, *reasons))
+            searched = _one_by_one(twin)
+        steepest = parts.run("search for the lower end", 1.0, lambda: lower_bound(searched, points, rng)) or NOTHING
+    lower, at_most, note = ordered_bounds(steepest.value, upper.constant)
+    reasons += [*parts.notes, *filter(None, (steepest.note, note))]
+    return Measurement(tuple(layers), lower, at_most, upper.product, (*upper.reasons, *reasons))
 
 
 def _check(net: nn.Module, shape: tuple[int, ...], points: Tensor) -> None:

@@ -14,8 +14,8 @@ inverse is, with T = (r² Λ)⁻¹,
 
 The last linear map w gives the bound ‖w P wᵀ‖^(1/2). For ReLU, m = r = 1/2 and T = 2 ‖A‖ I, this is ECLipsE-Fast (Xu
 and Sivaranjani 2024, arXiv:2404.04375, Algorithm 2, where Λ = 2 / ‖A‖ and the matrix of the recursion is P⁻¹). Any
-T ≻ A is a certificate. Here T = ρ λ D² (see `ellipsoids.after_activation`), and ρ and D are chosen by L-BFGS on the bound
-itself.
+T ≻ A is a certificate. Here T = ρ λ D² (see `ellipsoids.after_activation`), and ρ and D are chosen by L-BFGS on the
+bound itself.
 
 Convolutions. Put all maps on one torus that is so large that no window of a kernel wraps around it (`frequencies`). A
 zero-padded convolution of a map is then a circular convolution, followed by a multiplication with a mask that is one on
