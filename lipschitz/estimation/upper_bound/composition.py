@@ -97,20 +97,13 @@ class Interpreter:
         plain, named = _values((arguments, keywords))
         output = function(*unchanged(node, plain), **named)
         call = Call(operator_name(node.target), function, plain, named, inputs, output)
-        if _draws(node, call.name):
-            found = LipschitzConstant(math.inf, "draws random numbers")
-        elif not inputs:
+        if not inputs and not _draws(node, call.name):
             return TracedValue(output, 0.0)
-        else:
-            found = self._constant(call)
-        step = None
-        if found.constant > 0 and isinstance(output, Tensor) and not output.is_floating_point():
-            found = LipschitzConstant(math.inf, _why_not_real(output))
-        elif found.slopes is not None or found.linear is not None:
-            step = Step(inputs[0], found.slopes, found.linear)
-        elif (step := scalar_step(call)) is not None and step.slopes is not None:
-            bound = product(step.slopes.constant, step.source.constant)
-            found = LipschitzConstant(bound) if bound <= found.constant else found
+        try:
+            found, step = self._bounded(node, call)
+        except Exception as error:  # Arguments that torch accepts, such as an empty tensor, may not fit a rule.
+            reason = f"is not known with these arguments: {first_line(error)}"
+            found, step = LipschitzConstant(math.inf, reason), None
         if math.isnan(found.constant):
             found = UNKNOWN
         traced = TracedValue(output, found.constant, step, call)
@@ -123,13 +116,19 @@ class Interpreter:
         live = {id(value) for value in _ancestors(result)}
         return list(dict.fromkeys(note for value, note in self._notes if id(value) in live))
 
-    def _constant(self, call: Call) -> LipschitzConstant:
-        if call.function is call_opaque:
-            return _declared(call)
-        try:
-            return operator_constant(call, self._operators)
-        except Exception as error:  # Arguments that torch accepts, such as an empty tensor, may not fit a rule.
-            return LipschitzConstant(math.inf, f"is not known with these arguments: {first_line(error)}")
+    def _bounded(self, node: fx.Node, call: Call) -> tuple[LipschitzConstant, Step | None]:
+        if _draws(node, call.name):
+            return LipschitzConstant(math.inf, "draws random numbers"), None
+        found = _declared(call) if call.function is call_opaque else operator_constant(call, self._operators)
+        if found.constant > 0 and isinstance(call.output, Tensor) and not call.output.is_floating_point():
+            return LipschitzConstant(math.inf, _why_not_real(call.output)), None
+        if found.slopes is not None or found.linear is not None:
+            return found, Step(call.inputs[0], found.slopes, found.linear)
+        step = scalar_step(call)
+        if step is not None and step.slopes is not None:
+            bound = product(step.slopes.constant, step.source.constant)
+            found = LipschitzConstant(bound) if bound <= found.constant else found
+        return found, step
 
     def _describe(self, node: fx.Node) -> str:
         stack = list(node.meta.get("nn_module_stack", {}).values())
