@@ -97,6 +97,13 @@ NONLINEAR: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...], float]] 
         (2, 3),
         1 / 2,
     ),
+    "batch norm beside an operator in place": (
+        lambda x: (
+            F.batch_norm(x, torch.zeros(2).double(), torch.ones(2).double() * 4, eps=0.0).clone().view(-1).mul_(2)
+        ),
+        (2, 3),
+        1,
+    ),
     "layer norm": (lambda x: F.layer_norm(x, (3,), eps=0.25), (3,), 2),
     "group norm": (lambda x: F.group_norm(x, 1, 3 * torch.ones(4).double(), eps=0.25), (4,), 6),
     "instance norm": (lambda x: F.instance_norm(x, eps=0.25), (2, 3), 2),

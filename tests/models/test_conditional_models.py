@@ -124,6 +124,6 @@ def test_the_upper_bound_holds_for_every_class_and_sigma_covers_every_layer() ->
         uppers = []
         for label in range(CLASSES):
             view = Labelled(net, torch.tensor([label]))
-            uppers.append(upper_bound(view, SHAPE, layer_bounds(view, input_shapes(view, SHAPE))).constant)
+            uppers.append(upper_bound(view, SHAPE, layer_bounds(view, input_shapes(view, SHAPE)).operators).constant)
     assert uppers == [uppers[0]] * CLASSES
     assert max(steepest) <= uppers[0] < math.inf

@@ -170,12 +170,12 @@ def test_the_upper_bound_is_finite_without_attention_and_infinite_with_it() -> N
     shape = (1, 8, 8)
     torch.manual_seed(0)
     with float64_copy(ResNet(width=2).build_discriminator(shape)) as net:
-        upper = upper_bound(net, shape, layer_bounds(net, input_shapes(net, shape)))
+        upper = upper_bound(net, shape, layer_bounds(net, input_shapes(net, shape)).operators)
         points = torch.randn(8, *shape, dtype=torch.float64)
         lower = lower_bound(net, points, torch.Generator().manual_seed(0)).value
     assert 0 < lower <= upper.constant < math.inf
     with float64_copy(ResNet(width=8, attention=2).build_discriminator(shape)) as net:
-        upper = upper_bound(net, shape, layer_bounds(net, input_shapes(net, shape)))
+        upper = upper_bound(net, shape, layer_bounds(net, input_shapes(net, shape)).operators)
     assert upper.constant == math.inf
     assert any("attention" in reason for reason in upper.reasons)
 

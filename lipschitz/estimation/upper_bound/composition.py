@@ -127,28 +127,22 @@ class Interpreter:
         call = Call(operator_name(node.target), function, plain, named, inputs, output)
         if not inputs and not _draws(node, call.name):
             return TracedValue(output, 0.0)
-        traced = self._bounded(node, call)
+        traced = self._value(node, call)
         if self._chains is not None and not self._chains.extend(traced):
             tight = tuple(map(self._chains.tightened, inputs))
             if any(a is not b for a, b in zip(tight, inputs, strict=True)):
-                traced = self._bounded(node, replace(call, inputs=tight))
+                traced = self._value(node, replace(call, inputs=tight))
         return traced
 
-    def _bounded(self, node: fx.Node, call: Call) -> TracedValue:
-        output, inputs = call.output, call.inputs
-        drawn = LipschitzConstant(math.inf, "draws random numbers")
-        found = drawn if _draws(node, call.name) else self._constant(call)
-        step = None
-        if found.constant > 0 and isinstance(output, Tensor) and not output.is_floating_point():
-            found = LipschitzConstant(math.inf, _why_not_real(output))
-        elif found.slopes is not None or found.linear is not None:
-            step = Step(inputs[0], found.slopes, found.linear)
-        elif (step := scalar_step(call)) is not None and step.slopes is not None:
-            bound = product(step.slopes.constant, step.source.constant)
-            found = LipschitzConstant(bound) if bound <= found.constant else found
+    def _value(self, node: fx.Node, call: Call) -> TracedValue:
+        try:
+            found, step = self._bounded(node, call)
+        except Exception as error:  # Arguments that torch accepts, such as an empty tensor, may not fit a rule.
+            reason = f"is not known with these arguments: {first_line(error)}"
+            found, step = LipschitzConstant(math.inf, reason), None
         if math.isnan(found.constant):
             found = UNKNOWN
-        traced = TracedValue(output, found.constant, step, call)
+        traced = TracedValue(call.output, found.constant, step, call)
         if found.note:
             self._notes.append((traced, f"{self._describe(node)} {found.note}"))
         return traced
@@ -158,13 +152,19 @@ class Interpreter:
         live = {id(value) for value in _ancestors(result)}
         return list(dict.fromkeys(note for value, note in self._notes if id(value) in live))
 
-    def _constant(self, call: Call) -> LipschitzConstant:
-        if call.function is call_opaque:
-            return _declared(call)
-        try:
-            return operator_constant(call, self.operators)
-        except Exception as error:  # Arguments that torch accepts, such as an empty tensor, may not fit a rule.
-            return LipschitzConstant(math.inf, f"is not known with these arguments: {first_line(error)}")
+    def _bounded(self, node: fx.Node, call: Call) -> tuple[LipschitzConstant, Step | None]:
+        if _draws(node, call.name):
+            return LipschitzConstant(math.inf, "draws random numbers"), None
+        found = _declared(call) if call.function is call_opaque else operator_constant(call, self.operators)
+        if found.constant > 0 and isinstance(call.output, Tensor) and not call.output.is_floating_point():
+            return LipschitzConstant(math.inf, _why_not_real(call.output)), None
+        if found.slopes is not None or found.linear is not None:
+            return found, Step(call.inputs[0], found.slopes, found.linear)
+        step = scalar_step(call)
+        if step is not None and step.slopes is not None:
+            bound = product(step.slopes.constant, step.source.constant)
+            found = LipschitzConstant(bound) if bound <= found.constant else found
+        return found, step
 
     def _describe(self, node: fx.Node) -> str:
         stack = list(node.meta.get("nn_module_stack", {}).values())

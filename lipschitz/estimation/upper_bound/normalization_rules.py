@@ -30,6 +30,13 @@ def batch_norm_constant(
     return call.affine(float((gain.abs() / (variance + eps).sqrt()).max()), note=EVAL_MODE)
 
 
+def functional_batch_norm_constant(
+    call: Call, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, momentum: float, eps: float
+) -> LipschitzConstant:
+    """Batch normalisation as it is in graphs without operators in place: one of its three results has values."""
+    return batch_norm_constant(call, weight, bias, mean, variance, False, momentum, eps)._replace(linear=None)
+
+
 def instance_norm_constant(
     call: Call,
     weight: Tensor | None,
@@ -74,6 +81,7 @@ def _by_own_statistics(call: Call, weight: Tensor | None, eps: float) -> Lipschi
 
 NORMALIZATIONS: dict[str, Callable[..., LipschitzConstant]] = {
     "batch_norm": batch_norm_constant,
+    "_native_batch_norm_legit_no_training": functional_batch_norm_constant,
     "instance_norm": instance_norm_constant,
     "layer_norm": layer_norm_constant,
     "group_norm": layer_norm_constant,
