@@ -53,10 +53,10 @@ class Measurement(NamedTuple):
     """Lower bound by gradient ascent, see `lipschitz.estimation.lower_bound.gradient_ascent.lower_bound`."""
     upper: float
     """Certified upper bound, see `lipschitz.estimation.upper_bound.composition.upper_bound`."""
-    product: float
-    """The upper bound that is composed of the constants of single operators; at least ``upper``."""
     reasons: tuple[str, ...]
     """Why ``upper`` is infinite, and the conditions under which the values hold."""
+    product: float = math.inf
+    """The upper bound that is composed of the constants of single operators; at least ``upper``."""
 
     @property
     def ratio(self) -> float:
@@ -130,7 +130,7 @@ def measure(
         steepest = parts.run("search for the lower end", 1.0, lambda: lower_bound(searched, points, rng)) or NOTHING
     lower, at_most, note = ordered_bounds(steepest.value, upper.constant)
     reasons += [*parts.notes, *filter(None, (steepest.note, note))]
-    return Measurement(tuple(layers), lower, at_most, upper.product, (*upper.reasons, *reasons))
+    return Measurement(tuple(layers), lower, at_most, (*upper.reasons, *reasons), upper.product)
 
 
 def _check(net: nn.Module, shape: tuple[int, ...], points: Tensor) -> None:

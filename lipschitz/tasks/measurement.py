@@ -17,9 +17,12 @@ from lipschitz.estimation.lower_bound.network_cost import network_cost
 from lipschitz.estimation.lower_bound.search import LowerBound, lower_bound
 from lipschitz.estimation.lower_bound.steepest_class import lower_bound_over_classes
 from lipschitz.estimation.sigma.layer_sigmas import effective_rank, layer_sigmas, spectra
-from lipschitz.estimation.upper_bound.composition import upper_bound
+from lipschitz.estimation.upper_bound.composition import FLOPS, UpperBound, upper_bound
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
+from lipschitz.estimation.upper_bound.operator_bounds import OperatorBounds
 
+FULLY_BOUNDED = 20
+"""Most classes of a conditional network for which runs of steps are bounded as one, class by class."""
 CONTRADICTION = 1e-6
 """An exact constant that is outside of the bracket by more than this, relatively, is not recorded."""
 
@@ -60,7 +63,7 @@ def measure_discriminator(
         rng: random numbers of the search for the lower bound, on the CPU; by default seeded by zero.
         labels: int64 ``(n,)``, the classes of the points of every place, row by row, for a conditional network. The
             bracket is then that of x -> D(x, y) for the worst class y: the search tries every class, and the upper
-            bound holds for every class, by σ of the whole embedding table.
+            bound is the largest of all classes.
         classes: the number of classes of a conditional network; by default one more than the largest label.
 
     Returns:
@@ -72,17 +75,18 @@ def measure_discriminator(
         points = {place: where.double() for place, where in places.items()}
         layers, spectra, kept, unconverged = _layers(twin, points["real"], dict(starts or {}))
         search = rng or torch.Generator().manual_seed(0)
+        if labels is not None and classes is None:
+            classes = int(labels.max()) + 1
         together = torch.cat(list(points.values()))
         gradients = _input_gradients(twin, together, labels)
         norms = sample_norms(gradients)
         values = _gradient_norms(points, norms)
-        if labels is None:
+        if labels is None or classes is None:
             lower = lower_bound(twin, together, search, known=JacobianNorms.of(gradients))
         else:
             rows = labels.repeat(len(points))
-            classes = int(labels.max()) + 1 if classes is None else classes
             lower = lower_bound_over_classes(twin, together, norms.nan_to_num(nan=0.0), rows, classes, search)
-        bracket, facts = _bracket(twin, points["real"].shape[1:], lower, labels)
+        bracket, facts = _bracket(twin, tuple(points["real"].shape[1:]), lower, classes if labels is not None else None)
         facts = ({"unconverged": unconverged} if unconverged else {}) | facts
         return DiscriminatorMeasurement(layers | values | bracket, spectra, kept, facts)
 
@@ -150,14 +154,11 @@ def _gradient_norms(points: Mapping[str, Tensor], norms: Tensor) -> dict[str, fl
 
 
 def _bracket(
-    net: nn.Module, shape: tuple[int, ...], found: LowerBound, labels: Tensor | None
+    net: nn.Module, shape: tuple[int, ...], found: LowerBound, classes: int | None
 ) -> tuple[dict[str, float], dict[str, Any]]:
     bounds = layer_bounds(net, input_shapes(net, shape))
     values = {f"sigma_upper/{layer}": bound.constant for layer, bound in bounds.items()}
-    if labels is not None:
-        # Any class will do: the bound of the embedding is that of all classes.
-        net = Labelled(net, labels[:1])
-    bound = upper_bound(net, shape, bounds.operators)
+    bound = _upper_bound(net, shape, bounds.operators, classes)
     lower, upper, note = ordered_bounds(found.value, bound.constant)
     values |= {"lipschitz_lower": lower, "lipschitz_upper": upper, "lipschitz_ratio": bound_ratio(lower, upper)}
     values["lipschitz_upper_product"] = bound.product
@@ -167,3 +168,14 @@ def _bracket(
     if notes := [text for text in (found.note, note) if text]:
         facts["bracket_notes"] = notes
     return values, facts
+
+
+def _upper_bound(net: nn.Module, shape: tuple[int, ...], operators: OperatorBounds, classes: int | None) -> UpperBound:
+    """Return the upper bound of ``net``; of a conditional network the largest of all classes, see `FULLY_BOUNDED`."""
+    if classes is None:
+        return upper_bound(net, shape, operators)
+    flops = FLOPS / classes if classes <= FULLY_BOUNDED else 0.0
+    labels = torch.arange(classes, device=next(net.parameters(), torch.empty(0)).device)
+    bounds = [upper_bound(Labelled(net, label[None]), shape, operators, flops=flops) for label in labels]
+    worst = max(bounds, key=lambda bound: bound.constant)
+    return worst._replace(product=max(bound.product for bound in bounds))

@@ -31,7 +31,7 @@ def test_a_contradicted_upper_bound_is_infinite_and_both_numbers_are_named() -> 
     measured = measure_discriminator(Lying(), places)
     assert measured.values["lipschitz_lower"] == pytest.approx(5, rel=1e-8)
     assert measured.values["lipschitz_upper"] == measured.values["lipschitz_ratio"] == math.inf
-    assert measured.notes == (reason,)
+    assert measured.facts["bracket_notes"] == [reason]
 
 
 def test_in_tests_it_is_an_error() -> None:

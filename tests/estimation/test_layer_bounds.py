@@ -137,7 +137,7 @@ def test_a_weight_is_bounded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     net = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), nn.Flatten(), linear).double()
     sigma = float(torch.linalg.matrix_norm(linear.weight.detach(), 2))
     bounds = layer_bounds(net, input_shapes(net, (2, 4, 4)), {"3": sigma})
-    upper = upper_bound(net, (2, 4, 4), bounds.operators).constant
+    upper = upper_bound(net, (2, 4, 4), bounds.operators).product
     assert len(calls) == 1
     assert sigma <= bounds["3"].constant <= sigma * (1 + 1e-7)
     assert upper == pytest.approx(bounds["0"].constant * bounds["3"].constant, rel=1e-12)

@@ -107,15 +107,15 @@ def statistics_by_attribute() -> nn.Module:
 
 
 def test_a_value_that_is_written_and_then_read_is_part_of_the_function() -> None:
-    assert upper(WrittenThenRead()) == UpperBound(6, [])
+    assert upper(WrittenThenRead()) == UpperBound(6, [], 6)
 
 
 def test_a_count_that_the_output_does_not_use_does_not_matter() -> None:
-    assert upper(Counted()) == UpperBound(3, [])
+    assert upper(Counted()) == UpperBound(3, [], 3)
 
 
 def test_control_flow_on_shapes_is_followed() -> None:
-    assert upper(BranchOfShapes(), (1, 6)) == UpperBound(pytest.approx(1 / 2), [])
+    assert upper(BranchOfShapes(), (1, 6)) == UpperBound(pytest.approx(1 / 2), [], pytest.approx(1 / 2))
 
 
 def test_gradients_in_the_forward_pass_are_part_of_the_graph() -> None:
@@ -127,7 +127,7 @@ def test_gradients_in_the_forward_pass_are_part_of_the_graph() -> None:
             return x + gradient
 
     # The derivative of x + cos x is 1 - sin x.
-    assert upper(Gradient()) == UpperBound(2, [])
+    assert upper(Gradient()) == UpperBound(2, [], 2)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def upper_bound(
         shape: of one sample.
         operators: bounds of layers that are already known; see `lipschitz.estimation.upper_bound.layer_bounds`.
         flops: floating-point operations that may be spent on each run of steps; see
-            `lipschitz.estimation.upper_bound.semidefinite.certificate.chain_bound`.
+            `lipschitz.estimation.upper_bound.semidefinite.certificate.chain_bound`. With none, runs are not bounded.
     """
     like = next(net.parameters(), torch.empty(0, dtype=torch.float64))
     rng = torch.Generator().manual_seed(0)
@@ -79,7 +79,7 @@ def upper_bound(
                 return UpperBound(math.inf, [reason])
             interpreter = Interpreter(net, OperatorBounds() if operators is None else operators)
             by_steps = interpreter.run(graph, examples[0])
-            if not 0 < by_steps.constant < math.inf:
+            if not (0 < by_steps.constant < math.inf and flops > 0):
                 return UpperBound(by_steps.constant, interpreter.notes(by_steps), by_steps.constant)
             runs = Interpreter(net, interpreter.operators, Chains(flops))
             constant = min(by_steps.constant, runs.run(graph, examples[0]).constant)
