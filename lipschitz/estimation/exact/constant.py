@@ -57,10 +57,18 @@ def exact_constant(net: nn.Module, shape: tuple[int, ...], *, max_cells: int = M
     if (inputs := math.prod(shape)) not in range(1, MAX_INPUTS + 1):
         return Exact(math.nan, 0, f"it is computed for one or two inputs, got {inputs}")
     net = copy.deepcopy(net).cpu()
-    try:
-        function = read_stages(net, shape)
-    except Unreadable as error:
-        return Exact(math.nan, 0, str(error))
+    # Huge weights overflow, and the result is then not finite, which is noticed.
+    with np.errstate(all="ignore"):
+        try:
+            return _constant_of(net, read_stages(net, shape), shape, max_cells, prune)
+        except Unreadable as error:
+            return Exact(math.nan, 0, str(error))
+
+
+def _constant_of(
+    net: nn.Module, function: RectifiedStages, shape: tuple[int, ...], max_cells: int, prune: bool
+) -> Exact:
+    inputs = function.inputs
     scale = _scale(function)
     points = np.concatenate([size * scale * _NORMAL[:, :inputs] for size in SCALES])
     if not _agree(net, shape, function, points):
