@@ -17,7 +17,7 @@ from lipschitz.estimation.exact.activations import ACTIVATIONS, SortedValues
 from lipschitz.estimation.exact.rectified_stages import Floats, RectifiedStages, from_sources
 
 MAX_NEURONS = 1024
-"""Most neurons of a network that is read; sorting counts each comparison of two channels."""
+"""Most neurons of a network that is read; a maximum or a sort has one for each comparison of two channels."""
 
 READING = frozenset(["get", "size", "dim", "ndimension", "numel", "len", "is_floating_point", "is_complex"])
 """Functions that read a tensor's attributes, shape or type; as below, without leading and trailing underscores."""
@@ -64,7 +64,7 @@ def read_stages(net: nn.Module, shape: tuple[int, ...]) -> RectifiedStages:
     inputs = int(np.prod(shape))
     neurons = sum(len(preactivation[0]) for preactivation, *_ in _Trace(net, shape, 0).stages)
     if neurons > MAX_NEURONS:
-        raise Unreadable(f"it has {neurons} neurons; allowed: at most {MAX_NEURONS}")
+        raise Unreadable(f"it has {neurons} neurons and comparisons of channels; allowed: at most {MAX_NEURONS}")
     trace = _Trace(net, shape, neurons)
     stages, before = [], inputs
     for rows, negative, positive in trace.stages:

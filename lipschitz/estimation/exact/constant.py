@@ -42,7 +42,8 @@ def exact_constant(net: nn.Module, shape: tuple[int, ...], *, max_cells: int = M
     """Return the Lipschitz constant of ``net`` over all inputs: the largest slope of all its linear regions.
 
     The whole plane is cut, so regions far outside the data, which hold the slopes at infinity, count as well. The
-    largest slope is confirmed by automatic differentiation at a point inside its region.
+    largest slope is confirmed by automatic differentiation at a point inside its region. Regions that are thinner than
+    rounding, 1e-12 on the unit sphere of (x, y, w), are not seen.
 
     Args:
         net: in float64 and eval mode, see `lipschitz.estimation.float64_copy.float64_copy`; it does not mix samples.
@@ -57,10 +58,18 @@ def exact_constant(net: nn.Module, shape: tuple[int, ...], *, max_cells: int = M
     if (inputs := math.prod(shape)) not in range(1, MAX_INPUTS + 1):
         return Exact(math.nan, 0, f"it is computed for one or two inputs, got {inputs}")
     net = copy.deepcopy(net).cpu()
-    try:
-        function = read_stages(net, shape)
-    except Unreadable as error:
-        return Exact(math.nan, 0, str(error))
+    # Huge weights overflow, and the result is then not finite, which is noticed.
+    with np.errstate(all="ignore"):
+        try:
+            return _constant_of(net, read_stages(net, shape), shape, max_cells, prune)
+        except Unreadable as error:
+            return Exact(math.nan, 0, str(error))
+
+
+def _constant_of(
+    net: nn.Module, function: RectifiedStages, shape: tuple[int, ...], max_cells: int, prune: bool
+) -> Exact:
+    inputs = function.inputs
     scale = _scale(function)
     points = np.concatenate([size * scale * _NORMAL[:, :inputs] for size in SCALES])
     if not _agree(net, shape, function, points):
