@@ -14,6 +14,7 @@ from lipschitz.estimation.lower_bound.gradient_norms import JacobianNorms, input
 from lipschitz.estimation.lower_bound.network_cost import network_cost
 from lipschitz.estimation.lower_bound.search import LowerBound, lower_bound
 from lipschitz.estimation.lower_bound.steepest_class import lower_bound_over_classes
+from lipschitz.estimation.network_checks import eval_mode_note
 from lipschitz.estimation.sigma.layer_sigmas import effective_rank, layer_sigmas, spectra
 from lipschitz.estimation.upper_bound.composition import upper_bound
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
@@ -29,7 +30,7 @@ class DiscriminatorMeasurement(NamedTuple):
     starts: dict[str, Tensor]
     """By layer, the vectors from which the next search for its σ should start."""
     notes: tuple[str, ...] = ()
-    """What is wrong with the bracket: bounds that contradict each other, gradients that are not confirmed."""
+    """On the bracket: what it takes for granted, and what contradicts it."""
 
 
 def measure_discriminator(
@@ -66,13 +67,14 @@ def measure_discriminator(
         gradients = _input_gradients(twin, together, labels)
         norms = sample_norms(gradients)
         values = _gradient_norms(points, norms)
+        label = None
         if labels is None:
             lower = lower_bound(twin, together, search, known=JacobianNorms.of(gradients))
         else:
             rows = labels.repeat(len(points))
             classes = int(labels.max()) + 1 if classes is None else classes
-            lower = lower_bound_over_classes(twin, together, norms.nan_to_num(nan=0.0), rows, classes, search)
-        bracket, notes = _bracket(twin, points["real"].shape[1:], lower, labels)
+            label, lower = lower_bound_over_classes(twin, together, norms.nan_to_num(nan=0.0), rows, classes, search)
+        bracket, notes = _bracket(twin, points["real"].shape[1:], lower, label)
         return DiscriminatorMeasurement(layers | values | bracket, spectra, kept, notes)
 
 
@@ -114,14 +116,14 @@ def _gradient_norms(points: Mapping[str, Tensor], norms: Tensor) -> dict[str, fl
 
 
 def _bracket(
-    net: nn.Module, shape: tuple[int, ...], found: LowerBound, labels: Tensor | None
+    net: nn.Module, shape: tuple[int, ...], found: LowerBound, label: Tensor | None
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     bounds = layer_bounds(net, input_shapes(net, shape))
     values = {f"sigma_upper/{layer}": bound.constant for layer, bound in bounds.items()}
-    if labels is not None:
-        # Any class will do: the bound of the embedding is that of all classes.
-        net = Labelled(net, labels[:1])
+    if label is not None:
+        # The bound of the embedding is that of all classes.
+        net = Labelled(net, label)
         bounds = {f"net.{layer}": bound for layer, bound in bounds.items()}
     lower, upper, note = ordered_bounds(found.value, upper_bound(net, shape, bounds).constant)
     values |= {"lipschitz_lower": lower, "lipschitz_upper": upper, "lipschitz_ratio": bound_ratio(lower, upper)}
-    return values, tuple(filter(None, (found.note, note)))
+    return values, tuple(filter(None, (eval_mode_note(net), found.note, note)))
