@@ -27,6 +27,8 @@ from lipschitz.random_streams import stream
 
 NOISE_POINTS = 128
 """Number of noise points from which the search for the lower bound starts if no points are given."""
+FEW_POINTS = 16
+"""Number of these for a network that takes one at a time only."""
 
 
 class MeasuredLayer(NamedTuple):
@@ -103,7 +105,9 @@ def measure(
             upper, found = UpperBound(math.inf, []), NOTHING
         else:
             upper = upper_bound(twin, shape, bounds)
-            found = lower_bound(one_by_one(twin) if behaviour == "mixes samples" else twin, points, rng)
+            mixes = behaviour == "mixes samples"
+            searched, starts = (one_by_one(twin), points[:FEW_POINTS]) if mixes else (twin, points)
+            found = lower_bound(searched, starts, rng)
     lower, at_most, note = ordered_bounds(found.value, upper.constant)
     reasons += filter(None, (found.note, note))
     return Measurement(tuple(layers), lower, at_most, (*upper.reasons, *reasons))

@@ -39,7 +39,8 @@ PAIRS, LEAST_PAIRS = 32, 8
 """Pairs at the start of the ascent, as many as points: half of two given points, half of a steep point and a partner.
 """
 MOST_STEPS, STEPS_AFTER_CLIMB, LEAST_STEPS = 100, 20, 10
-"""Steps of the ascent."""
+STEPS_PER_POINT = 10
+"""Steps of the ascent: at most so many for each point."""
 PASSES_PER_STEP = 0.8
 """Passes of one sample that a step of the ascent takes for each pair of the start, with its `HALVINGS`."""
 STARTS_SHARE, CLIMB_SHARE, ASCENT_SHARE = 0.3, 0.3, 0.6
@@ -166,7 +167,8 @@ class _Plan:
         self.climbers = climbers if few_dimensions else 0
         self.pairs = min(PAIRS, max(len(points), LEAST_PAIRS), max(self.batch // 2, 2))
         steps = int(ASCENT_SHARE * passes / (PASSES_PER_STEP * self.pairs))
-        self.steps = min(max(steps, LEAST_STEPS), STEPS_AFTER_CLIMB if self.climbers else MOST_STEPS)
+        most = STEPS_AFTER_CLIMB if self.climbers else min(MOST_STEPS, STEPS_PER_POINT * len(points))
+        self.steps = min(max(steps, LEAST_STEPS), most)
 
 
 def _start_pairs(points: Tensor, steep: SteepPoints, n: int, scale: float, rng: torch.Generator) -> PointPairs:
