@@ -16,8 +16,8 @@ from lipschitz.estimation.layers import weighted_layers
 
 
 @contextmanager
-def float64_copy(net: nn.Module) -> Iterator[nn.Module]:
-    """Yield a copy of ``net`` in float64 and eval mode whose parameters need no gradient.
+def float64_copy(net: nn.Module, dtype: torch.dtype = torch.float64) -> Iterator[nn.Module]:
+    """Yield a copy of ``net`` in ``dtype``, float64 or float32, and eval mode whose parameters need no gradient.
 
     The copy holds the effective weights: every reparametrised tensor is computed once, and is then a plain parameter.
     After the block torch's global random generators are as they were before. torch's old ``spectral_norm`` and
@@ -29,7 +29,9 @@ def float64_copy(net: nn.Module) -> Iterator[nn.Module]:
             that is empty or not real.
     """
     _refuse_without_values(net)
-    twin = copy.deepcopy(net, _detached_attributes(net)).double().eval().requires_grad_(False)
+    twin = copy.deepcopy(net, _detached_attributes(net)).eval().requires_grad_(False)
+    # Unlike `to`, these leave complex values alone.
+    twin = twin.double() if dtype == torch.float64 else twin.float()
     for name, value in twin.state_dict().items():
         if isinstance(value, Tensor) and not torch.isfinite(value).all():
             raise ValueError(f"'{name}' is not finite: the network cannot be measured")

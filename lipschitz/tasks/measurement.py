@@ -16,6 +16,7 @@ from lipschitz.estimation.lower_bound.gradient_norms import JacobianNorms, input
 from lipschitz.estimation.lower_bound.network_cost import network_cost
 from lipschitz.estimation.lower_bound.search import LowerBound, lower_bound
 from lipschitz.estimation.lower_bound.steepest_class import lower_bound_over_classes
+from lipschitz.estimation.network_checks import eval_mode_note
 from lipschitz.estimation.sigma.layer_sigmas import effective_rank, layer_sigmas, spectra
 from lipschitz.estimation.upper_bound.composition import FLOPS, UpperBound, upper_bound
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
@@ -40,8 +41,8 @@ class DiscriminatorMeasurement(NamedTuple):
     """What the values take for granted; strings and lists of them, and only where there is something to say.
 
     ``unconverged``: layers whose σ as an operator did not reach its tolerance. ``upper_reasons``: why the upper bound
-    is infinite, or the conditions under which it holds. ``upper_method``: which bound it is. ``bracket_notes``: bounds
-    that contradict each other, gradients that are not confirmed. ``no_exact``: why there is no exact constant.
+    is infinite, or the conditions under which it holds. ``upper_method``: which bound it is. ``bracket_notes``: what
+    the bracket takes for granted, bounds that contradict each other, gradients that are not confirmed. ``no_exact``: why there is no exact constant.
     """
 
 
@@ -85,7 +86,7 @@ def measure_discriminator(
             lower = lower_bound(twin, together, search, known=JacobianNorms.of(gradients))
         else:
             rows = labels.repeat(len(points))
-            lower = lower_bound_over_classes(twin, together, norms.nan_to_num(nan=0.0), rows, classes, search)
+            _, lower = lower_bound_over_classes(twin, together, norms.nan_to_num(nan=0.0), rows, classes, search)
         bracket, facts = _bracket(twin, tuple(points["real"].shape[1:]), lower, classes if labels is not None else None)
         facts = ({"unconverged": unconverged} if unconverged else {}) | facts
         return DiscriminatorMeasurement(layers | values | bracket, spectra, kept, facts)
@@ -165,7 +166,7 @@ def _bracket(
     facts: dict[str, Any] = {"upper_method": bound.method}
     if bound.reasons:
         facts["upper_reasons"] = bound.reasons
-    if notes := [text for text in (found.note, note) if text]:
+    if notes := [text for text in (eval_mode_note(net), found.note, note) if text]:
         facts["bracket_notes"] = notes
     return values, facts
 

@@ -35,10 +35,12 @@ STARTS_PER_POINT = 20
 CLIMB_DIMENSIONS = 32
 """A random step from a steep point hits a steeper one in few dimensions only: with more there is no climb."""
 MOST_CLIMBERS = 256
-PAIRS = 32
-"""Pairs at the start of the ascent: half of two given points, half of a steep point and a partner."""
+PAIRS, LEAST_PAIRS = 32, 8
+"""Pairs at the start of the ascent, as many as points: half of two given points, half of a steep point and a partner.
+"""
 MOST_STEPS, STEPS_AFTER_CLIMB, LEAST_STEPS = 100, 20, 10
-"""Steps of the ascent."""
+STEPS_PER_POINT = 10
+"""Steps of the ascent: at most so many for each point."""
 PASSES_PER_STEP = 0.8
 """Passes of one sample that a step of the ascent takes for each pair of the start, with its `HALVINGS`."""
 STARTS_SHARE, CLIMB_SHARE, ASCENT_SHARE = 0.3, 0.3, 0.6
@@ -115,7 +117,7 @@ def lower_bound(
         share: of `SEARCH_OPERATIONS`, where several searches share them.
     """
     points = points.detach()
-    plan = _Plan(net, points, share)
+    plan = _Plan(net, points, share, evaluated=known is not None)
     scale = mean_norm(points)
 
     def jacobian(where: Tensor) -> JacobianNorms:
@@ -148,7 +150,7 @@ def lower_bound(
 class _Plan:
     """How many points, pairs and steps a search tries."""
 
-    def __init__(self, net: Network, points: Tensor, share: float) -> None:
+    def __init__(self, net: Network, points: Tensor, share: float, *, evaluated: bool) -> None:
         cost = network_cost(net, points)
         with torch.no_grad():
             self.several_outputs = outputs_of(net, points[:1]).shape[1] > 1
@@ -158,14 +160,15 @@ class _Plan:
         each = 1 + 1.5 * RANKING_ITERATIONS * self.several_outputs
         few_dimensions = points[0].numel() <= CLIMB_DIMENSIONS
         starts = int(STARTS_SHARE * passes / each)
-        self.given = min(len(points), max(starts, PAIRS))
+        self.given = 0 if evaluated else min(len(points), max(starts, PAIRS))
         wanted = min(MOST_STARTS, len(points) * (STARTS_PER_POINT if few_dimensions else 1))
         self.scattered = max(min(wanted, starts - self.given), 0)
         climbers = min(MOST_CLIMBERS, len(points), int(CLIMB_SHARE * passes / each / (CHILDREN * ROUNDS)))
         self.climbers = climbers if few_dimensions else 0
-        self.pairs = min(PAIRS, max(self.batch // 2, 2))
+        self.pairs = min(PAIRS, max(len(points), LEAST_PAIRS), max(self.batch // 2, 2))
         steps = int(ASCENT_SHARE * passes / (PASSES_PER_STEP * self.pairs))
-        self.steps = min(max(steps, LEAST_STEPS), STEPS_AFTER_CLIMB if self.climbers else MOST_STEPS)
+        most = STEPS_AFTER_CLIMB if self.climbers else min(MOST_STEPS, STEPS_PER_POINT * len(points))
+        self.steps = min(max(steps, LEAST_STEPS), most)
 
 
 def _start_pairs(points: Tensor, steep: SteepPoints, n: int, scale: float, rng: torch.Generator) -> PointPairs:

@@ -1,5 +1,7 @@
 """Lower bound of a class-conditional network's Lipschitz constant by search: the worst of all classes."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -16,9 +18,17 @@ SEARCHED_CLASSES = 3
 """The steepest classes, which are searched."""
 
 
+class ClassBound(NamedTuple):
+    """The steepest class that was found, and the lower bound for it."""
+
+    label: Tensor
+    """int64 ``(1,)``."""
+    bound: LowerBound
+
+
 def lower_bound_over_classes(
     net: nn.Module, points: Tensor, norms: Tensor, labels: Tensor, classes: int, rng: torch.Generator
-) -> LowerBound:
+) -> ClassBound:
     """Return a lower bound of the largest Lipschitz constant of x -> net(x, y) over all classes y.
 
     Every class is tried at the steepest points. Those classes with the largest Jacobians, there or at a point of their
@@ -46,5 +56,7 @@ def lower_bound_over_classes(
     searched = highest.argsort(descending=True, stable=True)[:SEARCHED_CLASSES]
     share = (1 - RANKING_SHARE) / len(searched)
     starts = steepest[: max(len(points) // len(searched), 1)]
-    bounds = [lower_bound(Labelled(net, each.reshape(1)), starts, rng, share=share) for each in searched]
-    return max(bounds, key=lambda bound: bound.value)
+    bounds = [
+        ClassBound(label, lower_bound(Labelled(net, label), starts, rng, share=share)) for label in searched.view(-1, 1)
+    ]
+    return max(bounds, key=lambda found: found.bound.value)

@@ -19,6 +19,8 @@ ORDER_KEEPING = frozenset(
     ["flatten", "view", "view_as", "_unsafe_view", "reshape", "reshape_as", "ravel", "squeeze", "unsqueeze"]
 )
 """By ATen's name: functions that keep the order of the values, so that a flattened map is the same vector."""
+FUNCTIONAL_BATCH_NORM = "_native_batch_norm_legit_no_training"
+"""The name of batch normalisation in eval mode, in graphs without operators in place: its first result has the values."""
 MAX_UNITS = 512
 """Other linear maps become matrices where input and output have at most so many values."""
 
@@ -31,6 +33,11 @@ class Chain:
     shape: tuple[int, ...]
     """Of the base, without the batch."""
     steps: tuple[chain_steps.Step, ...] = ()
+
+    @property
+    def end(self) -> tuple[int, ...]:
+        """The shape of the value, before any flattening."""
+        return chain_steps.shapes(self.steps, self.shape)[-1]
 
     @property
     def has_gain(self) -> bool:
@@ -54,10 +61,19 @@ class Chains:
 
     def extend(self, value: TracedValue) -> bool:
         """Say whether ``value`` follows from its step's source by steps of a chain, and if so, remember its chain."""
-        if value.step is None or value.call is None:
+        call = value.call
+        if call is None:
             return False
-        source = self.of(value.step.source)
-        further = _chain_steps(value.step, value.call, source)
+        if call.name == "getitem" and call.arguments[1:] == (0,) and id(call.inputs[0]) in self._chains:
+            source, further = self.of(call.inputs[0]), tuple[chain_steps.Step, ...]()
+        elif call.name == FUNCTIONAL_BATCH_NORM and call.is_unary():
+            source = self.of(call.inputs[0])
+            further = _batch_norm_scale(*call.arguments, shape=source.end)
+        elif value.step is not None:
+            source = self.of(value.step.source)
+            further = _chain_steps(value.step, call, source)
+        else:
+            return False
         if further is None:
             return False
         self._kept.append(value)
@@ -85,7 +101,7 @@ def _chain_steps(step: Step, call: Call, source: Chain) -> tuple[chain_steps.Ste
     """Return the steps of a chain for ``step``, after those of ``source``; None if there are none that fit."""
     if not _is_float_sample(step.source.value) or not _is_float_sample(call.output):
         return None
-    actual, shape = tuple(step.source.value.shape[1:]), chain_steps.shapes(source.steps, source.shape)[-1]
+    actual, shape = tuple(step.source.value.shape[1:]), source.end
     if step.linear is None:
         assert step.slopes is not None
         return (Slopes(*step.slopes),) if math.isfinite(step.slopes.constant) else None
@@ -95,6 +111,16 @@ def _chain_steps(step: Step, call: Call, source: Chain) -> tuple[chain_steps.Ste
     if found is None and max(math.prod(shape), call.output.numel()) <= MAX_UNITS:
         found = (_dense_matrix(step, actual),)
     return found if found is not None and (not found or _agrees(found, step, shape)) else None
+
+
+def _batch_norm_scale(
+    x: Tensor, weight: Tensor | None, _: object, __: object, variance: Tensor, *numbers: float, shape: tuple[int, ...]
+) -> tuple[ChannelScale] | None:
+    """Return the scale γ / √(running variance + ε) of a batch normalisation in eval mode."""
+    if tuple(x.shape[1:]) != shape:
+        return None
+    scale = (variance + numbers[-1]).rsqrt()
+    return (ChannelScale((scale if weight is None else weight * scale).double()),)
 
 
 def _known_linear_steps(
