@@ -80,7 +80,7 @@ def test_without_time_the_bracket_is_wide_and_says_so() -> None:
 
 
 def test_what_was_finished_before_the_limit_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "lower_bound", lambda *arguments: signal.raise_signal(signal.SIGALRM))
+    monkeypatch.setattr(module, "lower_bound", lambda *arguments, **options: signal.raise_signal(signal.SIGALRM))
     net, told = nn.Linear(2, 1), []
     found = measure(net, (2,), seconds=600, progress=told.append)
     assert told == ["σ of the layers", "upper bounds of the layers", "upper end", "search for the lower end"]
