@@ -42,7 +42,8 @@ class DiscriminatorMeasurement(NamedTuple):
 
     ``unconverged``: layers whose σ as an operator did not reach its tolerance. ``upper_reasons``: why the upper bound
     is infinite, or the conditions under which it holds. ``upper_method``: which bound it is. ``bracket_notes``: what
-    the bracket takes for granted, bounds that contradict each other, gradients that are not confirmed. ``no_exact``: why there is no exact constant.
+    the bracket takes for granted, bounds that contradict each other, gradients that are not confirmed. ``no_exact``:
+    why there is no exact constant.
     """
 
 

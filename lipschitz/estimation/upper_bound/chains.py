@@ -20,7 +20,7 @@ ORDER_KEEPING = frozenset(
 )
 """By ATen's name: functions that keep the order of the values, so that a flattened map is the same vector."""
 FUNCTIONAL_BATCH_NORM = "_native_batch_norm_legit_no_training"
-"""The name of batch normalisation in eval mode, in graphs without operators in place: its first result has the values."""
+"""Batch normalisation in eval mode in graphs without operators in place: its first result holds the values."""
 MAX_UNITS = 512
 """Other linear maps become matrices where input and output have at most so many values."""
 
@@ -62,10 +62,11 @@ class Chains:
     def extend(self, value: TracedValue) -> bool:
         """Say whether ``value`` follows from its step's source by steps of a chain, and if so, remember its chain."""
         call = value.call
+        further: tuple[chain_steps.Step, ...] | None
         if call is None:
             return False
         if call.name == "getitem" and call.arguments[1:] == (0,) and id(call.inputs[0]) in self._chains:
-            source, further = self.of(call.inputs[0]), tuple[chain_steps.Step, ...]()
+            source, further = self.of(call.inputs[0]), ()
         elif call.name == FUNCTIONAL_BATCH_NORM and call.is_unary():
             source = self.of(call.inputs[0])
             further = _batch_norm_scale(*call.arguments, shape=source.end)
