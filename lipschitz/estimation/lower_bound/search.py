@@ -26,6 +26,7 @@ from lipschitz.estimation.lower_bound.hill_climb import (
     scattered_points,
 )
 from lipschitz.estimation.lower_bound.network_cost import network_cost
+from lipschitz.estimation.lower_bound.smoothed_ascent import steep_points_by_smoothing
 
 SEARCH_OPERATIONS = 8e11
 """Floating-point operations of a search, counted by `network_cost`: about 20 s on one core at 32x32, width 64."""
@@ -52,6 +53,10 @@ PARTNER_DISTANCE = 0.1
 MIN_DISTANCES = {torch.float64: 1e-4, torch.float32: 1e-2}
 """Smallest distance of a pair during the ascent, relative to the mean norm of the points, so that rounding does not
 lead it astray. What is returned is confirmed at other distances too, see `difference_quotients`."""
+SMOOTHED_POINTS, SMOOTHED_STEPS, SMOOTHED_SHARE = 4, 120, 0.6
+"""Points from which the gradient's norm of the smoothed network is ascended, steps, and the share of the operations."""
+PASSES_PER_ASCENT = 1.5
+"""Passes of one sample, in float64, that a step of that ascent takes, in float32, for each point."""
 LINE_POINTS = 5
 """Points on the line between the ends of each remaining pair, ends included, where the Jacobian is evaluated last."""
 CONFIRMED_POINTS = 4
@@ -134,6 +139,10 @@ def lower_bound(
     if plan.climbers:
         ended = climb(jacobian, steep.first(plan.climbers), scale, rng)
         steep = steep.with_others(ended.points, ended.found)
+    if plan.smoothed:
+        ended = steep_points_by_smoothing(net, steep.first(plan.smoothed).points, scale, plan.smoothed_steps)
+        if ended is not None:
+            steep = steep.with_others(ended, jacobian(ended))
     pairs = _start_pairs(points, steep, plan.pairs, scale, rng)
     noise = torch.randn(pairs.x.shape, generator=rng, dtype=points.dtype).to(points.device)
     min_gap = MIN_DISTANCES[points.dtype] * scale * noise / per_sample(sample_norms(noise), noise)
@@ -158,6 +167,8 @@ class _Plan:
         passes = share * SEARCH_OPERATIONS / cost.operations
         # A step of power iteration is two forward passes and one backward, and an operation count is of one of each.
         each = 1 + 1.5 * RANKING_ITERATIONS * self.several_outputs
+        self.smoothed = 0 if self.several_outputs else SMOOTHED_POINTS
+        self.smoothed_steps = min(SMOOTHED_STEPS, int(SMOOTHED_SHARE * passes / (SMOOTHED_POINTS * PASSES_PER_ASCENT)))
         few_dimensions = points[0].numel() <= CLIMB_DIMENSIONS
         starts = int(STARTS_SHARE * passes / each)
         self.given = 0 if evaluated else min(len(points), max(starts, PAIRS))
