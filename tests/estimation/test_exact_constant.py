@@ -141,6 +141,7 @@ def test_it_lies_between_every_slope_and_the_product_of_the_layers(
         # Zero weights, and zero biases so that kinks meet in one point.
         parameter.data *= scale * (torch.rand(parameter.shape, generator=rng) <= kept)
     exact = exact_constant(net, (inputs,)).constant
+    assert exact == pytest.approx(exact_constant(net, (inputs,), prune=False).constant, rel=1e-11)
     upper = math.prod(float(torch.linalg.matrix_norm(layer.weight, 2)) for layer in net if isinstance(layer, nn.Linear))
     assert steepest(net, scattered(inputs, 500)) <= exact * (1 + 1e-9)
     assert exact <= upper * (1 + 1e-9)

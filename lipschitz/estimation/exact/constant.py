@@ -12,7 +12,8 @@ from lipschitz.estimation.exact.affine_trace import Unreadable, read_stages
 from lipschitz.estimation.exact.line_cuts import TooManyPolygons
 from lipschitz.estimation.exact.polygons import Booleans
 from lipschitz.estimation.exact.rectified_stages import Floats, RectifiedStages
-from lipschitz.estimation.exact.subdivision import Search, spectral_norms
+from lipschitz.estimation.exact.slope_bounds import spectral_norms
+from lipschitz.estimation.exact.subdivision import Search
 
 MAX_INPUTS = 2
 MAX_CELLS = 500_000

@@ -2,7 +2,7 @@
 
 The plane is cut layer by layer into convex polygons, on each of which the network is one affine map (Humayun et al.
 2023, SplineCam, arXiv:2302.12828). Polygons that cannot hold a larger slope than one already found are left out before
-the last layer cuts them.
+the last two layers cut them.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +13,7 @@ import numpy as np
 from lipschitz.estimation.exact.line_cuts import CHUNK, norms, sides, subdivide
 from lipschitz.estimation.exact.polygons import Booleans, Polygons, line, plane
 from lipschitz.estimation.exact.rectified_stages import Floats, RectifiedStages, Stage
+from lipschitz.estimation.exact.slope_bounds import Neurons, one_stage_bound, spectral_norms, two_stage_bound
 
 CONFIRMED_TOGETHER = 16
 """Slopes that are confirmed in one batch, steepest first."""
@@ -76,49 +77,47 @@ class Search:
         elif depth == len(stages) - 1:
             self._cut_last(cells, stages[depth])
         else:
-            for chunk in self._cut(cells, stages[depth]):
+            following = stages[depth + 1] if depth == len(stages) - 2 else None
+            for chunk in self._cut(cells, stages[depth], following):
                 self._search(chunk, depth + 1)
 
-    def _cut(self, cells: Cells, stage: Stage) -> Iterator[Cells]:
-        """Yield the parts of ``cells`` between the kinks of ``stage``, `CHUNK` at a time."""
-        lines = _preactivations(cells, stage)
-        polygons, parents, signs = subdivide(cells.polygons, lines, *sides(cells.polygons, lines), self._left)
+    def _cut(self, cells: Cells, stage: Stage, last: Stage | None) -> Iterator[Cells]:
+        """Yield the parts of ``cells`` between the kinks of ``stage``, `CHUNK` at a time; ``last`` may follow it."""
+        neurons = _neurons(cells, stage)
+        if self._prune and last is not None and not len(stage.kept) + len(last.kept):
+            bounds = two_stage_bound(cells.polygons, neurons, last, self._function.weight)
+            cells, neurons = self._hopeful(cells, neurons, bounds)
+        if not len(cells.maps):
+            return
+        polygons, parents, signs = subdivide(cells.polygons, neurons.lines, neurons.cut, neurons.signs, self._left)
         self._left -= len(parents)
         for start in range(0, len(parents), CHUNK):
             chunk = slice(start, start + CHUNK)
-            own = lines[parents[chunk]] * _slopes(stage, signs[chunk])[:, None]
+            own = neurons.lines[parents[chunk]] * _slopes(stage, signs[chunk])[:, None]
             maps = np.concatenate([cells.maps[parents[chunk]][:, :, stage.kept], own], axis=2)
             yield Cells(polygons.between(start, start + CHUNK), maps)
 
     def _cut_last(self, cells: Cells, stage: Stage) -> None:
         """Cut by the last stage where the slope may be larger than the best; compute slopes, and no state."""
-        lines = _preactivations(cells, stage)
-        cut, signs = sides(cells.polygons, lines)
+        neurons = _neurons(cells, stage)
         through, own = np.split(self._function.weight, [len(stage.kept)], axis=1)
-        passed = cells.maps[:, :2, stage.kept] @ through.T
         if self._prune:
-            hopeful = self._bounds(lines, cut, signs, stage, passed, own) > self.best
-            self.cells += int((~hopeful).sum())
-            if not hopeful.any():
-                return
-            lines, cut, signs, passed = lines[hopeful], cut[hopeful], signs[hopeful], passed[hopeful]
-            cells = Cells(cells.polygons.take(hopeful), cells.maps[hopeful])
-        polygons, parents, signs = subdivide(cells.polygons, lines, cut, signs, self._left)
+            bounds = one_stage_bound(neurons, cells.maps[:, :2, stage.kept] @ through.T, own)
+            cells, neurons = self._hopeful(cells, neurons, bounds)
+        if not len(cells.maps):
+            return
+        polygons, parents, signs = subdivide(cells.polygons, neurons.lines, neurons.cut, neurons.signs, self._left)
         self._left -= len(parents)
         self.cells += len(parents)
-        jacobians = (lines[parents, :2] * _slopes(stage, signs)[:, None]) @ own.T
-        self._examine_polygons(polygons, passed[parents] + jacobians)
+        passed = cells.maps[parents][:, :2, stage.kept] @ through.T
+        jacobians = (neurons.lines[parents, :2] * _slopes(stage, signs)[:, None]) @ own.T
+        self._examine_polygons(polygons, passed + jacobians)
 
-    def _bounds(
-        self, lines: Floats, cut: Booleans, signs: Booleans, stage: Stage, passed: Floats, own: Floats
-    ) -> Floats:
-        """Return an upper bound of the slopes in each cell: each kink inside adds half of what it changes them by."""
-        middle = np.where(cut, (stage.positive + stage.negative) / 2, _slopes(stage, signs))
-        spread = np.where(cut, np.abs(stage.positive - stage.negative) / 2, 0.0)
-        steps = norms(lines[:, :2]) * np.sqrt((own**2).sum(axis=0))
-        jacobians = passed + (lines[:, :2] * middle[:, None]) @ own.T
-        bounds: Floats = (spectral_norms(jacobians) + (spread * steps).sum(axis=1)) / self._scale
-        return bounds
+    def _hopeful(self, cells: Cells, neurons: Neurons, bounds: Floats) -> tuple[Cells, Neurons]:
+        """Return the cells, and neurons on them, whose bound is above the best slope; count the others."""
+        hopeful = bounds > self.best * self._scale
+        self.cells += int((~hopeful).sum())
+        return Cells(cells.polygons.take(hopeful), cells.maps[hopeful]), neurons.take(hopeful)
 
     def _examine_polygons(self, polygons: Polygons, jacobians: Floats) -> None:
         """Examine polygons by their Jacobians ``(n, 2, outputs)`` in units of ``scale``."""
@@ -138,26 +137,13 @@ class Search:
                 return
 
 
-def spectral_norms(jacobians: Floats) -> Floats:
-    """Return the spectral norm of each of the matrices ``(n, inputs, outputs)``, of one or two inputs."""
-    squares = (jacobians**2).sum(axis=2)
-    if 1 in jacobians.shape[1:]:
-        norms: Floats = np.sqrt(squares.sum(axis=1))
-        return norms
-    # The larger eigenvalue of the 2 x 2 Gram matrix.
-    a, b = squares.T
-    c = (jacobians[:, 0] * jacobians[:, 1]).sum(axis=1)
-    largest: Floats = np.sqrt((a + b + np.hypot(a - b, 2 * c)) / 2)
-    return largest
-
-
 def _slopes(stage: Stage, signs: Booleans) -> Floats:
     slopes: Floats = np.where(signs, stage.positive, stage.negative)
     return slopes
 
 
-def _preactivations(cells: Cells, stage: Stage) -> Floats:
-    """Return the neurons before their activation as linear maps of (x, y, w) on each cell, ``(n, 3, m)``."""
+def _neurons(cells: Cells, stage: Stage) -> Neurons:
+    """Return the neurons of ``stage`` on each cell."""
     n, _, state = cells.maps.shape
     lines = (cells.maps.reshape(3 * n, state) @ stage.weight.T).reshape(n, 3, len(stage.bias))
     lines[:, 2] += stage.bias
@@ -165,4 +151,4 @@ def _preactivations(cells: Cells, stage: Stage) -> Floats:
     vanished = norms(lines) <= VANISHED * (terms + np.abs(stage.bias))
     if vanished.any():
         lines.swapaxes(1, 2)[vanished] = 0
-    return lines
+    return Neurons(stage, lines, *sides(cells.polygons, lines))
