@@ -50,7 +50,7 @@ class Measurement(NamedTuple):
 
     layers: tuple[MeasuredLayer, ...]
     lower: float
-    """Lower bound by gradient ascent, see `lipschitz.estimation.lower_bound.gradient_ascent.lower_bound`."""
+    """Quotient of two points, see `lipschitz.estimation.lower_bound.search.lower_bound`."""
     upper: float
     """Certified upper bound, see `lipschitz.estimation.upper_bound.composition.upper_bound`."""
     reasons: tuple[str, ...]
