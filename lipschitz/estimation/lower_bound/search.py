@@ -35,7 +35,7 @@ STARTS_PER_POINT = 20
 CLIMB_DIMENSIONS = 32
 """A random step from a steep point hits a steeper one in few dimensions only: with more there is no climb."""
 MOST_CLIMBERS = 256
-PAIRS, LEAST_PAIRS = 64, 8
+PAIRS, LEAST_PAIRS = 48, 8
 """Pairs at the start of the ascent, as many as points: half of two given points, half of a steep point and a partner.
 """
 MOST_STEPS, STEPS_AFTER_CLIMB, LEAST_STEPS = 100, 20, 10
