@@ -27,6 +27,8 @@ from lipschitz.random_streams import stream
 
 NOISE_POINTS = 128
 """Number of noise points from which the search for the lower bound starts if no points are given."""
+SEARCH_SHARE = 0.4
+"""Share of the operations of a search in a sweep: a classifier on 64x64 is then searched in half a minute."""
 FEW_POINTS = 16
 """Number of these for a network that takes one at a time only."""
 
@@ -107,7 +109,7 @@ def measure(
             upper = upper_bound(twin, shape, bounds)
             mixes = behaviour == "mixes samples"
             searched, starts = (one_by_one(twin), points[:FEW_POINTS]) if mixes else (twin, points)
-            found = lower_bound(searched, starts, rng)
+            found = lower_bound(searched, starts, rng, share=SEARCH_SHARE)
     lower, at_most, note = ordered_bounds(found.value, upper.constant)
     reasons += filter(None, (found.note, note))
     return Measurement(tuple(layers), lower, at_most, (*upper.reasons, *reasons))
