@@ -30,6 +30,8 @@ from lipschitz.random_streams import stream
 
 NOISE_POINTS = 128
 """Number of noise points from which the search for the lower bound starts if no points are given."""
+SEARCH_SHARE = 0.4
+"""Share of the operations of a search in a sweep: a classifier on 64x64 is then searched in half a minute."""
 FEW_POINTS = 16
 """Number of these for a network that takes one at a time only."""
 
@@ -60,7 +62,7 @@ class Measurement(NamedTuple):
 
     layers: tuple[MeasuredLayer, ...]
     lower: float
-    """Lower bound by gradient ascent, see `lipschitz.estimation.lower_bound.gradient_ascent.lower_bound`."""
+    """Quotient of two points, see `lipschitz.estimation.lower_bound.search.lower_bound`."""
     upper: float
     """Certified upper bound, see `lipschitz.estimation.upper_bound.composition.upper_bound`."""
     reasons: tuple[str, ...]
@@ -136,7 +138,10 @@ def measure(
         if behaviour != "changes":
             mixes = behaviour == "mixes samples"
             searched, starts = (one_by_one(twin), points[:FEW_POINTS]) if mixes else (twin, points)
-            steepest = parts.run("search for the lower end", 1.0, lambda: lower_bound(searched, starts, rng)) or NOTHING
+            found_slope = parts.run(
+                "search for the lower end", 1.0, lambda: lower_bound(searched, starts, rng, share=SEARCH_SHARE)
+            )
+            steepest = found_slope or NOTHING
     lower, at_most, note = ordered_bounds(steepest.value, upper.constant)
     reasons += [*parts.notes, *filter(None, (steepest.note, note))]
     return Measurement(tuple(layers), lower, at_most, (*upper.reasons, *reasons), upper.product)

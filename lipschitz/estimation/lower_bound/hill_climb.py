@@ -18,7 +18,7 @@ slopes."""
 LARGEST_STEP, SMALLEST_STEP = 0.5, 5e-4
 """Lengths of the steps of a climb, drawn uniformly on a logarithmic scale, relative to the norm of the climbing point.
 """
-ROUNDS = 12
+ROUNDS = 16
 """Rounds of a climb."""
 CHILDREN = 8
 """Steps that each point tries in a round; twice as many after each halving of the points."""

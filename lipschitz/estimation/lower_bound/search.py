@@ -36,7 +36,7 @@ STARTS_PER_POINT = 20
 CLIMB_DIMENSIONS = 32
 """A random step from a steep point hits a steeper one in few dimensions only: with more there is no climb."""
 MOST_CLIMBERS = 256
-PAIRS, LEAST_PAIRS = 32, 8
+PAIRS, LEAST_PAIRS = 48, 8
 """Pairs at the start of the ascent, as many as points: half of two given points, half of a steep point and a partner.
 """
 MOST_STEPS, STEPS_AFTER_CLIMB, LEAST_STEPS = 100, 20, 10
@@ -176,8 +176,10 @@ class _Plan:
         self.scattered = max(min(wanted, starts - self.given), 0)
         climbers = min(MOST_CLIMBERS, len(points), int(CLIMB_SHARE * passes / each / (CHILDREN * ROUNDS)))
         self.climbers = climbers if few_dimensions else 0
-        self.pairs = min(PAIRS, max(len(points), LEAST_PAIRS), max(self.batch // 2, 2))
-        steps = int(ASCENT_SHARE * passes / (PASSES_PER_STEP * self.pairs))
+        ascent = int(ASCENT_SHARE * passes / PASSES_PER_STEP)
+        affordable = max(min(ascent // (MOST_STEPS // 2), self.batch // 2), 2)
+        self.pairs = min(PAIRS, max(len(points), LEAST_PAIRS), affordable)
+        steps = ascent // self.pairs
         most = STEPS_AFTER_CLIMB if self.climbers else min(MOST_STEPS, STEPS_PER_POINT * len(points))
         self.steps = min(max(steps, LEAST_STEPS), most)
 
