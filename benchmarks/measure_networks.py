@@ -21,6 +21,8 @@ from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 
 HEADINGS = ("network", "parameters", "at least", "at most", "at most, product", "seconds", "peak memory", "notes")
+SHARE_OF_LIMIT = 0.9
+"""Share of the limit after which the measurement gives up what is not finished, and returns the rest."""
 SHOWN_NOTES = 3
 """Most notes of a network in the table; the JSON file has all."""
 
@@ -58,7 +60,7 @@ def _measured(name: str, seconds: int, gigabytes: float) -> dict[str, Any]:
     signal.alarm(seconds)
     start = time.perf_counter()
     try:
-        row |= _values(measure(net, network.shape))
+        row |= _values(measure(net, network.shape, seconds=SHARE_OF_LIMIT * seconds))
     except Exception as error:  # Whatever the measurement raises is its result.
         row["error"] = first_line(error, with_type=True)
     signal.alarm(0)

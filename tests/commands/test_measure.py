@@ -14,6 +14,7 @@ import torch
 from command_line import Done, lipschitz
 from torch import nn
 
+from lipschitz.commands import progress_lines as progress_lines_module
 from lipschitz.commands.measure import Measured, Request, measure_module, to_json, without_repetition
 from lipschitz.commands.progress_lines import progress_lines
 from lipschitz.errors import InputError
@@ -94,6 +95,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run the command line as the installed script does: the current folder is not on its path."""
+    # No progress, however slow the machine is.
+    monkeypatch.setattr(progress_lines_module, "SILENT_SECONDS", 1e6)
 
     def measure_command(*arguments: object) -> Done:
         monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
