@@ -107,7 +107,7 @@ def test_batch_normalization_is_said_to_be_in_eval_mode() -> None:
     )
     assert note in measure(net, (2,)).reasons
     places = {place: torch.randn(4, 2) for place in ("real", "fake", "interpolated")}
-    assert measure_discriminator(net, places).notes == (note,)
+    assert measure_discriminator(net, places).facts["bracket_notes"] == [note]
 
 
 def test_several_outputs_need_no_second_derivative() -> None:

@@ -140,9 +140,9 @@ def lower_bound(
         ended = climb(jacobian, steep.first(plan.climbers), scale, rng)
         steep = steep.with_others(ended.points, ended.found)
     if plan.smoothed:
-        ended = steep_points_by_smoothing(net, steep.first(plan.smoothed).points, scale, plan.smoothed_steps)
-        if ended is not None:
-            steep = steep.with_others(ended, jacobian(ended))
+        smoothed = steep_points_by_smoothing(net, steep.first(plan.smoothed).points, scale, plan.smoothed_steps)
+        if smoothed is not None:
+            steep = steep.with_others(smoothed, jacobian(smoothed))
     pairs = _start_pairs(points, steep, plan.pairs, scale, rng)
     noise = torch.randn(pairs.x.shape, generator=rng, dtype=points.dtype).to(points.device)
     min_gap = MIN_DISTANCES[points.dtype] * scale * noise / per_sample(sample_norms(noise), noise)

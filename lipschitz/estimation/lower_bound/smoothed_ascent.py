@@ -1,8 +1,8 @@
 """Gradient ascent on the norm of the input gradient of a network whose ReLUs are smoothed.
 
-The gradient of a piecewise-linear network does not change inside of a region, so its norm has no useful derivative. With
-w softplus(x / w) in the place of ReLU it has one. The width w falls during the ascent, so that the end of it is close to
-the network itself. It is a way to find steep points only: slopes are measured on the network as it is.
+The gradient of a piecewise-linear network does not change inside of a region, so its norm has no useful derivative.
+With w softplus(x / w) in the place of ReLU it has one. The width w falls during the ascent, so that the end of it is
+close to the network itself. It is a way to find steep points only: slopes are measured on the network as it is.
 """
 
 import copy
@@ -34,7 +34,9 @@ class SmoothedReLUs(TorchFunctionMode):
         self.calls = 0
         """How many ReLUs were smoothed."""
 
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         """Replace ReLUs; call anything else as it is."""
         kwargs = kwargs or {}
         if func not in RELUS:
@@ -74,7 +76,9 @@ def steep_points_by_smoothing(net: Network, points: Tensor, scale: float, steps:
             if direction is None:
                 return None
             velocity = MOMENTUM * velocity + (1 - MOMENTUM) * direction
-            x = x + _between(LENGTHS, progress) * scale * velocity / per_sample(one_where_zero(sample_norms(velocity)), x)
+            x = x + _between(LENGTHS, progress) * scale * velocity / per_sample(
+                one_where_zero(sample_norms(velocity)), x
+            )
     except RuntimeError:  # torch has no second derivative of some function.
         return None
     return x.to(points.dtype) if bool(torch.isfinite(x).all()) else None
