@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.upper_bound.composition import UpperBound, upper_bound
+from lipschitz.tf32 import Float32, float32_products
 
 
 def upper(net: nn.Module, shape: tuple[int, ...] = (2,)) -> UpperBound:
@@ -197,3 +198,12 @@ def test_a_module_is_as_before_after_it_was_kept_as_one_call() -> None:
     net = nn.Sequential(nn.Linear(2, 2), Declared(), BranchOfTensors()).double()
     upper_bound(net, (2,))
     assert not any("forward" in vars(module) for module in net)
+
+
+@pytest.mark.parametrize("precision", ["ieee", "tf32"])
+def test_a_network_is_traced_at_any_precision_of_float32_and_the_switches_are_left_alone(precision: Float32) -> None:
+    with float32_products(precision):
+        assert upper(nn.Linear(2, 1)).constant < math.inf
+        assert torch.backends.cudnn.conv.fp32_precision == precision
+        assert torch.backends.cudnn.rnn.fp32_precision == precision
+        assert torch.backends.cuda.matmul.fp32_precision == precision

@@ -13,6 +13,7 @@ from torch.export.graph_signature import InputKind, OutputKind
 
 from lipschitz.errors import first_line
 from lipschitz.estimation.upper_bound.opaque_modules import call_opaque, kept_opaque
+from lipschitz.tf32 import float32_products
 
 Evaluate = Callable[[fx.Node, tuple[Any, ...], dict[str, Any]], Any]
 """Returns the value of a node, given the values of its arguments."""
@@ -110,7 +111,8 @@ def traced(net: nn.Module, example: Tensor) -> Iterator[Graph]:
 
 
 def _export(net: nn.Module, example: Tensor) -> Graph:
-    with _quiet():
+    # torch.export saves and restores cuDNN's old TF32 switch, which torch can only read if it is on, or never was set.
+    with _quiet(), float32_products("tf32"):
         program = torch.export.export(net, (example,), strict=False)
         if any(map(_changes_a_used_value, program.graph_module.modules())):
             program = program.run_decompositions({})
