@@ -1,7 +1,5 @@
 """The command line: the subcommands and their options. What a subcommand does is in the module of its name."""
 
-import errno
-import os
 import signal
 import sys
 from pathlib import Path
@@ -10,19 +8,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lipschitz.errors import InputError, printable
-from lipschitz.files import full_disk
+from lipschitz.errors import printable
+from lipschitz.exit_codes import FAILED, one_line_errors
 from lipschitz.signals import Stopped, stopping_at_once, stopping_cleanly
 from lipschitz.terminal import Terminal, replace_what_cannot_be_shown
-
-FAILED, WRONG_INPUT = 1, 2
-"""Exit codes, besides 0: a run failed, a file is damaged, the disk is full; the input was wrong. A stop by a signal is
-128 + its number: 130 for Ctrl-C, 143 for SIGTERM."""
-LACKING = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-"""Errors of a machine that has no more processes, open files or memory to give."""
-# typer has no public name for it; the module that it is in depends on typer's version.
-UsageError: Any = typer.BadParameter.__base__
-"""A wrong option, argument or subcommand."""
 
 
 class Commands(TyperGroup):
@@ -207,8 +196,31 @@ def verify(folder: Folder) -> None:
 def measure(
     module: Annotated[str, typer.Option(help="Factory of the network: package.module:factory.", show_default=False)],
     sizes: Annotated[str, typer.Option("--input", help="Shape of one sample, such as 3,32,32.", show_default=False)],
-    weights: Annotated[Path | None, typer.Option(help="State dict to load, written by torch.save.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="Weights to load: a checkpoint of torch.save, or a .safetensors file.", show_default="random"
+        ),
+    ] = None,
+    weights_key: Annotated[
+        str | None,
+        typer.Option(help="Which state dict of the file, such as ema, where several fit.", show_default="the one"),
+    ] = None,
+    label: Annotated[
+        int | None,
+        typer.Option(min=0, help="Class of a conditional network: its second argument.", show_default="none"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the factory's random weights and of the search.")] = 0,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1e6, help="Time limit; what is not finished is named as not measured.", show_default="none"
+        ),
+    ] = None,
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="Also compute the exact constant of a piecewise-linear network on 1 or 2 inputs."),
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print only JSON; null stands for infinity, and stderr explains it.")
     ] = False,
@@ -216,7 +228,8 @@ def measure(
     """Measure σ of every layer of your network, and bracket its Lipschitz constant."""
     from lipschitz.commands import measure as command
 
-    command.measure_and_print(module, sizes, weights, seed, console, as_json=json)
+    request = command.Request(module, sizes, weights, weights_key, label, seed, seconds, exact)
+    command.measure_and_print(request, console, as_json=json)
 
 
 @app.command()
@@ -263,36 +276,7 @@ def schema(
 def main() -> None:
     """Run the command line; exit codes are 0, `FAILED`, `WRONG_INPUT`, and 128 + the number of a signal."""
     replace_what_cannot_be_shown()
-    with stopping_at_once():
-        _main()
-
-
-def _main() -> None:
-    try:
+    with stopping_at_once(), one_line_errors():
         # Without arguments typer prints the help, as an error.
         code = app(standalone_mode=len(sys.argv) == 1)
-    except UsageError as error:
-        command = error.ctx.command_path if error.ctx else "lipschitz"
-        message = " ".join(error.format_message().split()).rstrip(".")
-        print(f"error: {printable(message)}; see `{command} --help`", file=sys.stderr)
-        raise SystemExit(WRONG_INPUT) from None
-    except typer.Abort:
-        raise SystemExit(FAILED) from None
-    except InputError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
-        raise SystemExit(WRONG_INPUT) from None
-    except OSError as error:
-        if error.errno in LACKING:
-            print(f"error: {error.strerror}: a limit of this machine or user; see `ulimit -a`", file=sys.stderr)
-            raise SystemExit(FAILED) from None
-        if error.filename is None:
-            raise
-        print(f"error: {printable(os.fsdecode(error.filename))}: {error.strerror}", file=sys.stderr)
-        raise SystemExit(FAILED if full_disk(error) else WRONG_INPUT) from None
-    except UnicodeEncodeError as error:
-        if error.encoding != sys.getfilesystemencoding():
-            raise
-        name = printable(error.object)
-        print(f"error: {name}: file names are {error.encoding} here; set LC_ALL=C.UTF-8", file=sys.stderr)
-        raise SystemExit(WRONG_INPUT) from None
     raise SystemExit(code or 0)

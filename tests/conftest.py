@@ -64,3 +64,17 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def gpu_or_skip(request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip(f"needs a CUDA device; torch {torch.__version__} finds none here")
+
+
+@pytest.fixture
+def contradictions_allowed() -> None:
+    """For tests of what is said where a lower bound is above an upper one; in all others that is an error."""
+
+
+@pytest.fixture(autouse=True)
+def contradicted_bounds_are_errors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(lower: float, upper: float) -> str:
+        raise AssertionError(f"the lower bound {lower!r} is above the upper bound {upper!r}")
+
+    if "contradictions_allowed" not in request.fixturenames:
+        monkeypatch.setattr("lipschitz.estimation.bracket.contradiction", fail)

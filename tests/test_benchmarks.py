@@ -63,6 +63,19 @@ def test_overhead(tmp_path: Path, run: Run) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["overhead.json", "table.md"]
 
 
+def test_bracket_points(tmp_path: Path, run: Run) -> None:
+    sweep = tmp_path / "tiny.yaml"
+    sweep.write_text(SWEEP)
+    run("bracket_points.py", "--file", sweep, "--out", tmp_path / "out")
+    networks = json.loads((tmp_path / "out" / "points.json").read_text())["networks"]
+    assert [network["method"] for network in networks] == ["none", "weight_clipping"]
+    for network in networks:
+        assert 0 < network["lower"] <= network["exact"] * (1 + 1e-9)
+        assert network["exact"] <= network["upper"] * (1 + 1e-9)
+        assert network["upper"] <= network["product"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["points.json", "points.md"]
+
+
 def test_estimators(tmp_path: Path, run: Run) -> None:
     small = ["--width", 2, "--size", 8, "--steps", 2, "--repeats", 1, "--layers", "blocks.1.conv"]
     run("estimators.py", *small, "--out", tmp_path)

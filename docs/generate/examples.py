@@ -44,6 +44,7 @@ NESTED = {
         "every": "every: 2000",
         "samples": "samples: 5000",
         "gradient_samples": "gradient_samples: 64",
+        "exact": "exact: every",
         "select": "select: fid/sngan",
         "protocols": "protocols: [sngan, {modern: {n_fake: 10000}}]",
         "metrics": "metrics: [docs/examples/mean_distance.py:MeanDistance]",

@@ -10,8 +10,7 @@ from torch.nn.utils import parametrize
 
 from lipschitz.constraints.base import Refusal
 from lipschitz.constraints.one_lipschitz import why_not_one_lipschitz
-from lipschitz.estimation.layers import WeightedLayer, input_shapes, reparametrizations
-from lipschitz.estimation.upper_bound.layer_bounds import has_torch_forward
+from lipschitz.estimation.layers import WeightedLayer, has_torch_forward, input_shapes, reparametrizations
 
 MARGIN = 1e-7
 """Largest relative excess of a float64 kernel over its bound by rounding."""

@@ -2,13 +2,12 @@
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from torch import nn
 
-from lipschitz.estimation.upper_bound.activation_constants import ACTIVATION_MODULES
-from lipschitz.estimation.upper_bound.module_rules import torch_class
+from lipschitz.estimation.upper_bound.activation_slopes import ACTIVATION_MODULES
 
 
 def why_not_one_lipschitz(module: nn.Module) -> str | None:
@@ -28,9 +27,22 @@ def why_not_one_lipschitz(module: nn.Module) -> str | None:
         return "nothing bounds its parameters"
     if (kind := torch_class(module, ACTIVATION_MODULES)) is not None:
         return _why_above_one(
-            max(ACTIVATION_MODULES[kind](_copy_in_mode(module, training)) for training in (False, True))
+            max(ACTIVATION_MODULES[kind](_copy_in_mode(module, training)).constant for training in (False, True))
         )
     return "its Lipschitz constant is not known"
+
+
+def torch_class(module: nn.Module, classes: Container[type[nn.Module]]) -> type[nn.Module] | None:
+    """Return the class among ``classes`` whose forward method the module has.
+
+    None for a module of another class, a subclass with its own forward, or an instance whose forward was replaced.
+    """
+    if "forward" in vars(module):
+        return None
+    own = getattr(type(module), "forward", None)
+    return next(
+        (kind for kind in type(module).__mro__ if kind in classes and getattr(kind, "forward", None) is own), None
+    )
 
 
 def _copy_in_mode(module: nn.Module, training: bool) -> nn.Module:
@@ -84,6 +96,7 @@ def _as_tuple(field: Any) -> tuple[Any, ...]:
 
 
 RULES: dict[type[nn.Module], Callable[[nn.Module], str | None]] = {
+    **dict.fromkeys((nn.Softmax, nn.Softmin, nn.Softmax2d), _always_one_lipschitz),
     **dict.fromkeys((nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle), _always_one_lipschitz),
     **dict.fromkeys((nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d), _max_pooling),
     **dict.fromkeys((nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d), _average_pooling),

@@ -21,6 +21,19 @@ def weighted_layers(net: nn.Module) -> Iterator[tuple[str, WeightedLayer]]:
             yield name, module
 
 
+def unlisted_weights(net: nn.Module) -> list[str]:
+    """Return the names of matrices and kernels that are no weight of a weighted layer, such as those of an LSTM."""
+    listed = {id(layer.weight) for _, layer in weighted_layers(net)}
+    return [name for name, value in net.named_parameters() if value.dim() > 1 and id(value) not in listed]
+
+
+def has_torch_forward(layer: nn.Module) -> bool:
+    """Say whether the weighted layer runs torch's forward method: neither its class nor the instance replaced it."""
+    kind = next(kind for kind in WEIGHTED if isinstance(layer, kind))
+    methods = ("forward", "_conv_forward") if hasattr(kind, "_conv_forward") else ("forward",)
+    return all(getattr(type(layer), name) is getattr(kind, name) and name not in vars(layer) for name in methods)
+
+
 def raw_weight(layer: WeightedLayer) -> Tensor:
     """Return the trained parameter: ``layer.weight``, or the original weight behind its reparametrisations."""
     if parametrize.is_parametrized(layer, "weight"):

@@ -124,12 +124,28 @@ LIPSCHITZ_BOUNDS = (
         summary="Largest input-gradient norm and difference quotient found by ascent from real and generated samples.",
     ),
     Description(
+        name="lipschitz_exact",
+        title="Exact Lip(D)",
+        better=None,
+        unit="",
+        source="Humayun et al. 2023, arXiv:2302.12828, for the cutting of the plane",
+        summary="Largest slope over all linear regions of a piecewise-linear D of one or two inputs, in eval mode.",
+    ),
+    Description(
         name="lipschitz_upper",
         title="Upper bound on Lip(D)",
         better=None,
         unit="",
         source="Szegedy et al. 2013, arXiv:1312.6199, section 4.3",
         summary="Certified bounds of all layers, composed over D in eval mode; ∞ where a module is not Lipschitz.",
+    ),
+    Description(
+        name="lipschitz_upper_product",
+        title="Upper bound on Lip(D) by layers",
+        better=None,
+        unit="",
+        source="Szegedy et al. 2013, arXiv:1312.6199, section 4.3",
+        summary="Upper bound from the certified bounds of single layers alone, the product bound of the literature.",
     ),
     Description(
         name="lipschitz_ratio",

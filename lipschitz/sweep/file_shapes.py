@@ -43,6 +43,7 @@ class _Result(_Shape):
     best: _Best | None = None
     floor: Values = {}
     protocols: dict[str, dict[str, Any]] = {}
+    measurement: dict[str, str | list[str]] = {}
     files: dict[str, str] = {}
 
 

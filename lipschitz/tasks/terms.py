@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field, Strict, model_validator
@@ -82,6 +82,9 @@ class Evaluation(Config):
     """Generated samples per evaluation, and as many real ones; fewer if the data set holds out fewer."""
     gradient_samples: Samples = 128
     """Points of each kind (real, fake, interpolated, ...) at which the discriminator's input gradient is measured."""
+    exact: Literal["last", "every", "never"] = "last"
+    """When the exact Lipschitz constant is computed, which needs a piecewise-linear discriminator of one or two inputs.
+    last: after the last step. every: at every evaluation."""
     select: str | None = None
     """Metric that chooses a run's best step. By default w1 for points, frechet_classifier for images, cosine for
     transport, and the FID of the first protocol for images without labels."""

@@ -162,6 +162,9 @@ class Trainer:
 
     def _evaluate(self) -> None:
         values = self.task.evaluate(f"step {self.step}")
+        if self.step == self.steps:
+            # A task from outside the package may have been written before tasks had this method.
+            values |= getattr(self.task, "evaluate_at_end", dict)()
         self._evaluated_at = self.step
         self._keep_best(values[self.task.selection.metric])
         self.task.keep_for_next_evaluation()
@@ -177,7 +180,8 @@ class Trainer:
 
     def _finish(self) -> None:
         """Write the arrays of the last networks, and evaluate the best ones again."""
-        arrays = self.task.arrays()
+        # Before the best networks replace the last ones: the facts are of the last evaluation.
+        arrays, facts = self.task.arrays(), self.task.facts()
         self._journal.keep(self._networks())
         best = None
         if self._best is not None:
@@ -187,7 +191,6 @@ class Trainer:
                 "by": self.task.selection.metric,
                 "values": json_values(self.task.evaluate("best")),
             }
-        facts = self.task.facts()
         if arrays:
             self._notify("on_samples", arrays)
         self._end("finished", {"last": self._last, "best": best, **facts, "floor": json_values(facts["floor"])})

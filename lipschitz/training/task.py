@@ -59,11 +59,19 @@ class Task(Protocol):
     def evaluate(self, draw: str) -> dict[str, float]:
         """Measure the networks with random numbers of the stream called ``draw``; the training state is unchanged."""
 
+    def evaluate_at_end(self) -> dict[str, float]:
+        """Measure what is measured after the last step only; called after `evaluate`, of the same networks."""
+        return {}
+
     def keep_for_next_evaluation(self) -> None:
         """Keep what the next evaluation needs of the last one; called after each scheduled evaluation."""
 
     def facts(self) -> dict[str, Any]:
-        """Return the ``floor`` of each metric (real against real data) and its ``protocols``."""
+        """Return the ``floor`` of each metric (real against real data), its ``protocols``, and other facts.
+
+        ``measurement`` holds what the last kept evaluation takes for granted, see
+        `lipschitz.tasks.measurement.DiscriminatorMeasurement`.
+        """
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what the report draws: samples, surfaces, spectra."""

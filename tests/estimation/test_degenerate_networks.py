@@ -9,7 +9,9 @@ from torch.nn.utils import parametrizations, spectral_norm, weight_norm
 
 from lipschitz.estimation.measure import measure
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:Lazy modules", "ignore:Initializing zero")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::FutureWarning", "ignore::DeprecationWarning", "ignore:Lazy modules", "ignore:Initializing zero"
+)
 NOT_FINITE = "weight' is not finite once it is reparametrised"
 
 
@@ -36,7 +38,7 @@ class WithUnusedLayer(nn.Module):
         return output
 
 
-def zero(layer: nn.Linear | nn.Conv2d, rows: int | None = None) -> nn.Module:
+def zero(layer: nn.Linear | nn.Conv2d | nn.Conv3d, rows: int | None = None) -> nn.Module:
     nn.init.zeros_(layer.weight[:rows])
     return layer
 
@@ -45,6 +47,11 @@ def linear(entry: float) -> nn.Module:
     layer = nn.Linear(3, 2)
     layer.weight.data[0, 0] = entry
     return layer
+
+
+def hidden_layer() -> nn.Module:
+    layer = nn.Linear(3, 2)
+    return Returns(lambda x: layer(x))
 
 
 def of_dtype(dtype: torch.dtype) -> nn.Module:
@@ -73,6 +80,23 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
     "complex numbers": (lambda: of_dtype(torch.complex64), (3,), "'weight' is complex64"),
     "lazy": (lambda: nn.LazyLinear(2), (3,), "'weight' has no shape yet: call the network once"),
     "meta": (lambda: nn.Linear(3, 2, device="meta"), (3,), "'weight' is on the meta device"),
+    "zero kernel of a layer without σ": (
+        lambda: parametrizations.spectral_norm(zero(nn.Conv3d(1, 1, 2))),
+        (1, 3, 3, 3),
+        NOT_FINITE,
+    ),
+    "old spectral norm of such a layer": (lambda: spectral_norm(zero(nn.Conv3d(1, 1, 2))), (1, 3, 3, 3), NOT_FINITE),
+    "compiled": (lambda: torch.jit.trace(nn.Linear(3, 2), torch.ones(1, 3)), (3,), "network was compiled by torch.jit"),
+    "a compiled layer": (
+        lambda: nn.Sequential(torch.jit.trace(nn.Linear(3, 2), torch.ones(1, 3))),
+        (3,),
+        "'0' was compiled by torch.jit",
+    ),
+    "a function that holds a layer": (
+        hidden_layer,
+        (3,),
+        "'function' of the network is a function that holds a Linear",
+    ),
     "integer outputs": (lambda: Returns(lambda x: x.argmax(1)), (3,), "to return real numbers, got int64"),
     "complex outputs": (lambda: Returns(torch.fft.fft), (3,), "to return real numbers, got complex128"),
     "two outputs": (lambda: Returns(lambda x: (x, x)), (3,), "to return one tensor, got tuple"),

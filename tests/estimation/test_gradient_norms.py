@@ -6,7 +6,11 @@ import torch
 from numpy.testing import assert_allclose
 from torch import Tensor, nn
 
-from lipschitz.estimation.lower_bound.gradient_norms import gradient_norms, jacobian_norms
+from lipschitz.estimation.lower_bound.gradient_norms import Network, input_gradients, jacobian_norms, sample_norms
+
+
+def gradient_norms(net: Network, points: Tensor) -> Tensor:
+    return sample_norms(input_gradients(net, points, batch=2))
 
 
 def test_a_linear_network_has_the_norm_of_its_weight_everywhere() -> None:
@@ -67,6 +71,44 @@ def test_with_several_outputs_it_is_the_leading_singular_vector_of_the_jacobian(
         assert float(norm) <= sigmas[0] * (1 + 1e-12)
         assert float(norm) == pytest.approx(sigmas[0], rel=1e-3)
         assert abs(direction.numpy() @ right[0]) == pytest.approx(1, rel=1e-2)
+
+
+def test_batches_bound_the_memory_and_do_not_change_the_norms() -> None:
+    sizes = []
+
+    def net(x: Tensor) -> Tensor:
+        sizes.append(len(x))
+        return x.square()
+
+    points = torch.arange(10.0, dtype=torch.float64).view(5, 2)
+    found = jacobian_norms(net, points, rng(), batch=2)
+    assert max(sizes) == 2
+    assert_allclose(found.norms, 2 * points[:, 1], rtol=1e-3)
+
+
+def test_a_network_that_is_differentiable_once_only() -> None:
+    class Once(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 3 * x
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(ctx, gradient):
+            return 3 * gradient
+
+    found = jacobian_norms(Once.apply, torch.ones(2, 4, dtype=torch.float64), rng())
+    assert_allclose(found.norms, 3, rtol=1e-12)
+    points = torch.randn(3, 4, dtype=torch.float64, generator=rng())
+    near = torch.zeros(1, 4, dtype=torch.float64)
+    distances = jacobian_norms(lambda x: torch.cdist(x, near.expand(2, 4)), points, rng())
+    assert_allclose(distances.norms, 2**0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 1), (3, 1, 1)])
+def test_outputs_without_an_axis_of_their_own(shape: tuple[int, ...]) -> None:
+    points = torch.randn(3, 2, dtype=torch.float64, generator=rng())
+    assert_allclose(jacobian_norms(lambda x: (3 * x[:, 0]).view(shape), points, rng()).norms, 3, rtol=1e-12)
 
 
 @pytest.mark.parametrize("outputs", [1, 3])

@@ -11,6 +11,8 @@ from layer_strategies import Drawn, convolutions, dense, linears, transposed_con
 from torch import Tensor, nn
 
 from lipschitz.estimation.layers import input_shapes
+from lipschitz.estimation.upper_bound import operator_bounds
+from lipschitz.estimation.upper_bound.composition import upper_bound
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 
 
@@ -29,7 +31,7 @@ def test_a_large_operator_is_bounded_by_circular_convolution(monkeypatch: pytest
     torch.manual_seed(0)
     layer, shape = nn.Conv2d(3, 4, 3, padding=1).double(), torch.Size((3, 4, 4))
     exact = np.linalg.norm(dense(layer, shape), 2)
-    monkeypatch.setattr("lipschitz.estimation.upper_bound.layer_bounds.MAX_DENSE_ENTRIES", 0)
+    monkeypatch.setattr("lipschitz.estimation.upper_bound.operator_bounds.MAX_DENSE_ENTRIES", 0)
     assert exact * (1 + 1e-6) < bound(layer, shape) < exact * 1.5
 
 
@@ -41,7 +43,7 @@ def test_circular_reflect_and_replicate_padding(monkeypatch: pytest.MonkeyPatch,
     shape = torch.Size((2, 5, 5))
     exact = np.linalg.norm(dense(layer, shape), 2)
     assert exact <= bound(layer, shape) <= exact * (1 + 1e-6)
-    monkeypatch.setattr("lipschitz.estimation.upper_bound.layer_bounds.MAX_DENSE_ENTRIES", 0)
+    monkeypatch.setattr("lipschitz.estimation.upper_bound.operator_bounds.MAX_DENSE_ENTRIES", 0)
     assert exact <= bound(layer, shape) <= exact * 4
 
 
@@ -51,7 +53,7 @@ def test_one_padded_pixel_by_hand(monkeypatch: pytest.MonkeyPatch, mode: str) ->
     layer = nn.Conv1d(1, 1, 3, padding=1, padding_mode=mode, dtype=torch.float64)
     nn.init.ones_(layer.weight)
     assert bound(layer, torch.Size((1, 1))) == pytest.approx(3, rel=1e-6)
-    monkeypatch.setattr("lipschitz.estimation.upper_bound.layer_bounds.MAX_DENSE_ENTRIES", 0)
+    monkeypatch.setattr("lipschitz.estimation.upper_bound.operator_bounds.MAX_DENSE_ENTRIES", 0)
     assert bound(layer, torch.Size((1, 1))) == pytest.approx(3 * math.sqrt(3), rel=1e-6)
 
 
@@ -70,20 +72,32 @@ class Declared(Doubled):
 
 
 @pytest.mark.parametrize("kind", [Doubled, Standardised])
-def test_a_layer_with_its_own_forward_is_not_bounded_by_its_weight(kind: type[nn.Conv2d]) -> None:
-    found = layer_bounds(kind(1, 1, 3).double(), {"": torch.Size((1, 4, 4))})[""]
+def test_a_layer_with_its_own_forward_is_bounded_by_what_it_applies(kind: type[nn.Conv2d]) -> None:
+    torch.manual_seed(0)
+    layer, shape = kind(1, 1, 3, bias=False).double(), torch.Size((1, 4, 4))
+    plain = nn.Conv2d(1, 1, 3, bias=False).double()
+    plain.weight.data = layer.weight * 2 if kind is Doubled else layer.weight / layer.weight.std()
+    assert bound(layer, shape) == pytest.approx(np.linalg.norm(dense(plain, shape), 2), rel=1e-6)
+
+
+def test_a_layer_whose_own_forward_has_no_constant_is_not_bounded() -> None:
+    class Squared(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).square()
+
+    found = layer_bounds(Squared(2, 2).double(), {"": torch.Size((2,))})[""]
     assert found.constant == math.inf
-    assert "has its own forward method" in found.note
+    assert "square in the network (Squared) has no Lipschitz constant" in found.note
 
 
 def test_a_layer_with_its_own_forward_may_declare_its_constant() -> None:
     assert bound(Declared(1, 1, 3).double(), torch.Size((1, 4, 4))) == 7
 
 
-def test_a_layer_whose_forward_was_replaced_has_no_bound() -> None:
+def test_a_layer_whose_forward_was_replaced_is_bounded_by_that() -> None:
     layer = nn.Linear(2, 2).double()
     layer.forward = lambda x: 3 * x
-    assert bound(layer, torch.Size((2,))) == math.inf
+    assert bound(layer, torch.Size((2,))) == 3
 
 
 def test_a_layer_that_the_forward_pass_does_not_use_is_left_out() -> None:
@@ -97,3 +111,41 @@ def test_a_layer_that_the_forward_pass_does_not_use_is_left_out() -> None:
 
     net = One().double()
     assert list(layer_bounds(net, input_shapes(net, (2,)))) == ["used"]
+
+
+def test_the_groups_of_a_depthwise_convolution_are_bounded_one_by_one() -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(256, 256, 3, padding=1, groups=256, bias=False).double()
+    shape = torch.Size((256, 4, 4))
+    exact = max(map(_one_channel, layer.weight))
+    assert exact <= bound(layer, shape) <= exact * (1 + 1e-6)
+
+
+def _one_channel(kernel: Tensor) -> float:
+    single = nn.Conv2d(1, 1, 3, padding=1, bias=False).double()
+    single.weight.data = kernel[None]
+    return float(np.linalg.norm(dense(single, torch.Size((1, 4, 4))), 2))
+
+
+def test_a_weight_is_bounded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    computed = operator_bounds.operator_bound
+    monkeypatch.setattr(
+        operator_bounds, "operator_bound", lambda *arguments: calls.append(arguments[0]) or computed(*arguments)
+    )
+    linear = nn.Linear(32, 3)
+    net = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), nn.Flatten(), linear).double()
+    sigma = float(torch.linalg.matrix_norm(linear.weight.detach(), 2))
+    bounds = layer_bounds(net, input_shapes(net, (2, 4, 4)), {"3": sigma})
+    upper = upper_bound(net, (2, 4, 4), bounds.operators).product
+    assert len(calls) == 1
+    assert sigma <= bounds["3"].constant <= sigma * (1 + 1e-7)
+    assert upper == pytest.approx(bounds["0"].constant * bounds["3"].constant, rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+def test_a_given_singular_value_is_not_taken_where_its_squares_underflow(scale: float) -> None:
+    layer = nn.Linear(2, 2, bias=False).double()
+    layer.weight.data = scale * torch.eye(2, dtype=torch.float64)
+    given = 1.0 if scale == 1 else 0.0
+    assert layer_bounds(layer, {"": torch.Size((2,))}, {"": given})[""].constant == pytest.approx(scale)

@@ -240,3 +240,33 @@ def test_the_norm_does_not_decrease_with_the_input_size(drawn: Drawn, data: st.D
     layer, shape = drawn
     larger = torch.Size((shape[0], *(size + data.draw(st.integers(0, 3)) for size in shape[1:])))
     assert np.linalg.norm(dense(layer, shape), 2) <= np.linalg.norm(dense(layer, larger), 2) * (1 + 1e-12)
+
+
+class NormalizedLinear(nn.Linear):
+    """Applies its weight divided by its own norm, as layers with their own spectral normalization do."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight / torch.linalg.matrix_norm(self.weight, 2), self.bias)
+
+
+class NormalizedConvolution(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, self.weight / 4, self.bias)
+
+
+class Rectified(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).relu()
+
+
+def test_a_layer_with_its_own_forward_is_measured_by_what_it_applies() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(NormalizedConvolution(2, 3, 3), nn.Flatten(), NormalizedLinear(12, 2), Rectified(2, 2)).double()
+    example = torch.zeros(1, 2, 4, 4, dtype=torch.float64)
+    found = layer_sigmas(net.requires_grad_(False), example, tolerance=1e-6)
+    plain = nn.Conv2d(2, 3, 3).double()
+    plain.weight.data = net[0].weight / 4
+    assert found["0"].operator == pytest.approx(operator_sigma(plain, torch.Size((2, 4, 4))), rel=1e-6)
+    assert found["2"].operator == pytest.approx(1)
+    assert [sigma.reshaped for sigma in found.values()] == pytest.approx([np.nan] * 3, nan_ok=True)
+    assert np.isnan(found["3"].operator)

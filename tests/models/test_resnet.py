@@ -12,7 +12,7 @@ from lipschitz.constraints.base import constrain
 from lipschitz.constraints.batch_normalization import BatchNormalization
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import input_shapes
-from lipschitz.estimation.lower_bound.gradient_ascent import lower_bound
+from lipschitz.estimation.lower_bound.search import lower_bound
 from lipschitz.estimation.upper_bound.composition import upper_bound
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 from lipschitz.models.residual import ResidualBlock, SelfAttention, SumPool, down_block, first_block, up_block
@@ -170,12 +170,12 @@ def test_the_upper_bound_is_finite_without_attention_and_infinite_with_it() -> N
     shape = (1, 8, 8)
     torch.manual_seed(0)
     with float64_copy(ResNet(width=2).build_discriminator(shape)) as net:
-        upper = upper_bound(net, shape, layer_bounds(net, input_shapes(net, shape)))
+        upper = upper_bound(net, shape, layer_bounds(net, input_shapes(net, shape)).operators)
         points = torch.randn(8, *shape, dtype=torch.float64)
-        lower = lower_bound(net, points, torch.Generator().manual_seed(0))
+        lower = lower_bound(net, points, torch.Generator().manual_seed(0)).value
     assert 0 < lower <= upper.constant < math.inf
     with float64_copy(ResNet(width=8, attention=2).build_discriminator(shape)) as net:
-        upper = upper_bound(net, shape, layer_bounds(net, input_shapes(net, shape)))
+        upper = upper_bound(net, shape, layer_bounds(net, input_shapes(net, shape)).operators)
     assert upper.constant == math.inf
     assert any("attention" in reason for reason in upper.reasons)
 

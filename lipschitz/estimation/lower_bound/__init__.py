@@ -1,4 +1,6 @@
 """Lower bounds of a network's Lipschitz constant.
 
-gradient_norms: norms of input gradients at given points. gradient_ascent: ascent over pairs of points.
+- search: the bound. hill_climb: steep points in few dimensions. gradient_ascent: steep pairs of points in many.
+- gradient_norms: slopes by autograd. difference_quotients: slopes confirmed. rounding_error: how far they may be off.
+- network_cost: operations of one pass, for a budget.
 """

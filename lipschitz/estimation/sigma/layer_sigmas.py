@@ -1,15 +1,22 @@
 """Singular values (σ) of layers: of the reshaped kernel, and by Lanczos of the operator at its true input size."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from lipschitz.estimation.layers import WeightedLayer, input_shapes, reshaped_weight, weighted_layers
+from lipschitz.estimation.layers import (
+    WeightedLayer,
+    has_torch_forward,
+    input_shapes,
+    reshaped_weight,
+    weighted_layers,
+)
 from lipschitz.estimation.sigma.batched_host_copies import Algorithm, advance_one_by_one, advance_together
 from lipschitz.estimation.sigma.lanczos import LeadingSingularValue, lanczos
-from lipschitz.estimation.sigma.operators import operator
+from lipschitz.estimation.sigma.operators import is_affine, operator
 
 RANDOM_SHARE = 0.1
 """Norm of the random vector that is added to a given start of norm one."""
@@ -19,9 +26,15 @@ class LayerSigma(NamedTuple):
     """The two largest singular values that describe a layer; both are of its effective weight."""
 
     reshaped: float
-    """Largest singular value of the kernel as a ``(d_out, d_in k k)`` matrix (arXiv:1802.05957, Sec. 2.1)."""
+    """Largest singular value of the kernel as a ``(d_out, d_in k k)`` matrix (arXiv:1802.05957, Sec. 2.1).
+
+    NaN for a layer with its own forward method, which may apply another kernel.
+    """
     operator: float
-    """Largest singular value of the linear operator at its true input size, stride and padding, from below."""
+    """Largest singular value of the linear operator at its true input size, stride and padding, from below.
+
+    NaN for a layer with its own forward method that is not affine.
+    """
     converged: bool = True
     """Whether ``operator`` met its tolerance. If not, it is the value after the largest number of steps."""
 
@@ -100,18 +113,26 @@ def layer_sigmas(
     layers = {name: layer for name, layer in weighted_layers(net) if name in shapes}
     reshaped = reshaped_sigmas(layers) if reshaped is None else reshaped
     starts = {} if starts is None else starts
-    convolutions = [name for name in shapes if not isinstance(layers[name], nn.Linear)]
+    affine = {name: is_affine(layers[name], shapes[name]) for name in shapes}
+    iterated = [name for name in shapes if affine[name] and not _is_its_weight(layers[name])]
     run = advance_one_by_one if all(parameter.is_cpu for parameter in net.parameters()) else advance_together
     found = run(
-        operator_lanczos(layers[name], shapes[name], tolerance=tolerance, start=starts.get(name))
-        for name in convolutions
+        operator_lanczos(layers[name], shapes[name], tolerance=tolerance, start=starts.get(name)) for name in iterated
     )
     # A Linear layer acts on the last axis alone: its operator on all positions has the norm of its weight.
-    sigmas = {name: LayerSigma(reshaped[name], reshaped[name]) for name in shapes}
-    for name, leading in zip(convolutions, found, strict=True):
+    sigmas = {name: LayerSigma(reshaped[name], reshaped[name] if affine[name] else math.nan) for name in shapes}
+    for name, leading in zip(iterated, found, strict=True):
         sigmas[name] = LayerSigma(reshaped[name], leading.sigma, leading.converged)
         starts[name] = leading.next_start
-    return sigmas
+    # A layer with its own forward method may not apply its weight.
+    return {
+        name: sigma if has_torch_forward(layers[name]) else sigma._replace(reshaped=math.nan)
+        for name, sigma in sigmas.items()
+    }
+
+
+def _is_its_weight(layer: WeightedLayer) -> bool:
+    return isinstance(layer, nn.Linear) and has_torch_forward(layer)
 
 
 def _singular_values(matrices: Tensor) -> Tensor:

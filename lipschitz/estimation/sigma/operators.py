@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipschitz.estimation.layers import WeightedLayer
+from lipschitz.estimation.layers import WeightedLayer, has_torch_forward
 from lipschitz.estimation.sigma.lanczos import LinearMap
 
 
@@ -20,11 +20,18 @@ class Operator(NamedTuple):
     """A tensor with the shape, dtype and device of the input of ``forward``."""
 
 
+LINEARITY = 1e-9
+"""Largest relative deviation of a layer with its own forward method from an affine map, which counts as rounding."""
+
+
 def linear_part(layer: WeightedLayer) -> Callable[[Tensor], Tensor]:
     """Return x -> W x for the layer's effective weight, in that weight's dtype and with the layer's padding.
 
-    Every padding mode of torch (zeros, circular, reflect, replicate) is linear.
+    Every padding mode of torch (zeros, circular, reflect, replicate) is linear. A layer with its own forward method may
+    apply another weight than its own: for it x -> f(x) - f(0) is returned, see `is_affine`.
     """
+    if not has_torch_forward(layer):
+        return lambda x: layer(x) - layer(torch.zeros_like(x))
     weight = layer.weight.detach()
     if isinstance(layer, nn.Linear):
         return lambda x: F.linear(x, weight)
@@ -33,6 +40,28 @@ def linear_part(layer: WeightedLayer) -> Callable[[Tensor], Tensor]:
         extra = layer.output_padding
         return lambda x: F.conv_transpose2d(x, weight, None, stride, padding, extra, groups, dilation)  # type: ignore[arg-type]
     return lambda x: layer._conv_forward(x, weight, None)
+
+
+@torch.no_grad()
+def is_affine(layer: WeightedLayer, input_shape: Sequence[int]) -> bool:
+    """Say whether the forward method of ``layer`` seems to be an affine map of one sample ``(c, ...)``.
+
+    That of torch is. Another one is tried on random inputs of several sizes: f(a x + b y) - f(0) must be
+    a (f(x) - f(0)) + b (f(y) - f(0)), up to `LINEARITY`.
+    """
+    if has_torch_forward(layer):
+        return True
+    rng = torch.Generator().manual_seed(0)
+    forward = linear_part(layer)
+    for scale in (1e-2, 1.0, 1e2):
+        x, y = (
+            scale * torch.randn((1, *input_shape), generator=rng, dtype=torch.float64, device="cpu").to(layer.weight)
+            for _ in range(2)
+        )
+        expected, found = 0.5 * forward(x) - 2 * forward(y), forward(0.5 * x - 2 * y)
+        if not torch.linalg.vector_norm(found - expected) <= LINEARITY * torch.linalg.vector_norm(expected):
+            return False
+    return True
 
 
 def adjoint(forward: LinearMap, like: Tensor) -> LinearMap:

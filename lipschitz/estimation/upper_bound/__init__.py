@@ -1,6 +1,9 @@
 """Certified upper bounds of Lipschitz constants.
 
-- layer_bounds: of every layer; gram_iteration: of a convolution; polyphase: stride, dilation and padding.
-- composition: of a network, over its torch.fx graph; traced_call: one step of it.
-- activation_constants, module_rules, function_rules, pooling_and_reshaping, sums_and_products: constants of steps.
+- layer_bounds: of every layer; operator_bounds: by weight, each once; gram_iteration: of a convolution; polyphase:
+  stride, dilation and padding; nonnegative_maps: of averages and copies.
+- composition: of a network; tracing: its graph, by torch.export; opaque_modules: modules that are not traced;
+  traced_call: records of one step.
+- operator_rules: constants of operators by name, from activation_slopes, linear_rules, normalization_rules,
+  pooling_and_reshaping, reductions, sums_and_products, scalar_functions.
 """

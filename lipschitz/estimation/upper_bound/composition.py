@@ -1,8 +1,9 @@
-"""Upper bound of a network's Lipschitz constant, composed from its modules and functions over a torch.fx graph."""
+"""Upper bound of a network's Lipschitz constant, composed from its operators over a graph by torch.export."""
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -10,43 +11,26 @@ from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
 from lipschitz.errors import first_line
-from lipschitz.estimation.layers import WEIGHTED
-from lipschitz.estimation.upper_bound.function_rules import function_constant, torch_name
-from lipschitz.estimation.upper_bound.module_rules import module_rule
-from lipschitz.estimation.upper_bound.traced_call import UNKNOWN, Call, LipschitzConstant, TracedValue, tensors_in
+from lipschitz.estimation.upper_bound.chains import Chains
+from lipschitz.estimation.upper_bound.opaque_modules import call_opaque, opaque_module
+from lipschitz.estimation.upper_bound.operator_bounds import OperatorBounds
+from lipschitz.estimation.upper_bound.operator_rules import draws_in_training_alone, operator_constant
+from lipschitz.estimation.upper_bound.scalar_functions import scalar_step
+from lipschitz.estimation.upper_bound.traced_call import (
+    UNKNOWN,
+    Call,
+    LipschitzConstant,
+    Step,
+    TracedValue,
+    product,
+)
+from lipschitz.estimation.upper_bound.tracing import Graph, UntraceableError, implementation, traced, unchanged
 
-CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.DataParallel)
-
-
-class Tracer(fx.Tracer):
-    """Traces with these modules as leaves: those with a known constant, and those that torch.fx cannot trace."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.failures: dict[str, str] = {}
-        """Why a module could not be traced, by its name in the graph."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Say whether ``m`` is weighted, has a rule, or is a module of torch other than a container."""
-        kind = parametrize.type_before_parametrizations(m)
-        of_torch = kind.__module__.startswith("torch.") and kind not in CONTAINERS
-        return isinstance(m, WEIGHTED) or of_torch or module_rule(m) is not None
-
-    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
-        """Trace into ``m``; if that fails, record one call of ``m`` and the reason."""
-        stack = self.module_stack.copy()
-        try:
-            return super().call_module(m, forward, args, kwargs)
-        except Exception as error:  # A forward pass may raise any error on torch.fx's proxies.
-            self.module_stack = stack
-            name = self.path_of_module(m)
-            self.failures.setdefault(name, f"cannot be traced by torch.fx: {first_line(error)}")
-            return self.create_proxy("call_module", name, args, kwargs)
-
-
-def quoted(name: str) -> str:
-    """Return a module's name in quotation marks, or "the network" for the empty name of the network itself."""
-    return f"'{name}'" if name else "the network"
+FLOPS = 3e10
+"""Floating-point operations that may be spent on a thorough search for each run of steps; see `chain_bound`."""
+SCALES = (1.0, 1e-2, 1e2)
+"""Sizes of the random inputs at which the graph must return what the network returns. The first input is then repeated,
+which shows a network that returns something else at a later call."""
 
 
 class UpperBound(NamedTuple):
@@ -56,171 +40,266 @@ class UpperBound(NamedTuple):
     """Infinite where some part of the network has no Lipschitz constant, or none that is known."""
     reasons: list[str]
     """By name, the parts that make the bound infinite, and the conditions under which the bound holds."""
+    product: float = math.inf
+    """The bound that is composed of the constants of single operators; at least ``constant``."""
+
+    @property
+    def method(self) -> str:
+        """Which bound ``constant`` is."""
+        return "semidefinite" if self.constant < self.product else "product"
 
 
 @torch.no_grad()
-def upper_bound(net: nn.Module, shape: tuple[int, ...], layers: Mapping[str, LipschitzConstant]) -> UpperBound:
+def upper_bound(
+    net: nn.Module, shape: tuple[int, ...], operators: OperatorBounds | None = None, *, flops: float = FLOPS
+) -> UpperBound:
     """Bound the Lipschitz constant of ``net`` for one sample of ``shape``, in the Euclidean norm.
 
     Constants of consecutive steps multiply, those of a skip connection and its branch add, and concatenation takes the
-    root of the sum of squares. The network is traced by `torch.fx`. The graph is run on an example and must return what
-    the network returns. A part that is unknown or cannot be traced, and every hook, makes the bound infinite and is
-    named in ``reasons``.
+    root of the sum of squares. A run of linear maps and elementwise activations is also bounded as one, by semidefinite
+    relaxation, and the smaller bound is taken. The network is traced by `torch.export` with a batch of one sample. The
+    graph must return what the network returns, on inputs of several sizes. A part that is unknown or cannot be traced
+    makes the bound infinite and is named in ``reasons``.
 
     Args:
         net: in float64 and eval mode; see `lipschitz.estimation.float64_copy.float64_copy`.
         shape: of one sample.
-        layers: the result of `lipschitz.estimation.upper_bound.layer_bounds.layer_bounds` for ``net``.
+        operators: bounds of layers that are already known; see `lipschitz.estimation.upper_bound.layer_bounds`.
+        flops: floating-point operations that may be spent on each run of steps; see
+            `lipschitz.estimation.upper_bound.semidefinite.certificate.chain_bound`. With none, runs are not bounded.
     """
-    hooked = [name for name, module in net.named_modules() if _has_hooks(module)]
-    if hooked:
-        return UpperBound(math.inf, [f"{quoted(name)} has a hook, which may change any value" for name in hooked])
     like = next(net.parameters(), torch.empty(0, dtype=torch.float64))
     rng = torch.Generator().manual_seed(0)
-    example = torch.randn((1, *shape), generator=rng, dtype=torch.float64, device="cpu").to(like)
-    # In a container, so that a network that is a single known module is one node of the graph.
-    root, tracer = nn.Sequential(net), Tracer()
-    interpreter = Interpreter(root, example.clone(), layers, tracer.failures)
+    draws = torch.randn((len(SCALES), 1, *shape), generator=rng, dtype=torch.float64, device="cpu").to(like)
+    examples = [scale * draw for scale, draw in zip(SCALES, draws, strict=True)]
+    examples.append(examples[0])
     try:
-        result = interpreter.run(tracer.trace(root))
-    except Exception as error:  # A traced forward pass may raise any error.
-        return UpperBound(math.inf, [f"the torch.fx graph of the network cannot be run: {first_line(error)}"])
-    if not (isinstance(result.value, Tensor) and _same_output(result.value, net(example.clone()))):
-        reason = "the torch.fx graph of the network does not return what the network returns"
-        return UpperBound(math.inf, [reason, *interpreter.notes()])
-    return UpperBound(result.constant, interpreter.notes())
+        with traced(net, examples[0]) as graph:
+            if (reason := _why_not_a_function(net, graph, examples)) is not None:
+                return UpperBound(math.inf, [reason])
+            interpreter = Interpreter(net, OperatorBounds() if operators is None else operators)
+            by_steps = interpreter.run(graph, examples[0])
+            if not (0 < by_steps.constant < math.inf and flops > 0):
+                return UpperBound(by_steps.constant, interpreter.notes(by_steps), by_steps.constant)
+            runs = Interpreter(net, interpreter.operators, Chains(flops))
+            constant = min(by_steps.constant, runs.run(graph, examples[0]).constant)
+            return UpperBound(constant, interpreter.notes(by_steps), by_steps.constant)
+    except UntraceableError as error:
+        return UpperBound(math.inf, [f"the network {error}"])
 
 
 class Interpreter:
-    """Runs a torch.fx graph on an example, and computes each value's Lipschitz constant as a function of the input."""
+    """Evaluates the operators of a graph on an example, and each value's Lipschitz constant.
 
-    def __init__(
-        self, root: nn.Module, example: Tensor, layers: Mapping[str, LipschitzConstant], failures: Mapping[str, str]
-    ) -> None:
-        self._root, self._example, self._layers, self._failures = root, example, layers, failures
-        self._values: dict[fx.Node, TracedValue] = {}
-        self._versions: dict[fx.Node, list[int]] = {}
-        self._notes: dict[fx.Node, str] = {}
+    With ``chains``, the constants of values that end a run of steps are tightened by the bound of the run.
+    """
 
-    def run(self, graph: fx.Graph) -> TracedValue:
-        """Run the graph; return its output and the output's Lipschitz constant."""
-        for node in graph.nodes:
-            if node.op == "output":
-                returned = self._current(node, node.args[0])
-                live = {node, *_ancestors(node)}
-                self._notes = {step: note for step, note in self._notes.items() if step in live}
-                return returned
-            self._store(node, self._evaluate(node))
-        raise AssertionError("a graph ends in its output")
+    def __init__(self, net: nn.Module, operators: OperatorBounds, chains: Chains | None = None) -> None:
+        self._modules = dict(net.named_modules(remove_duplicate=False))
+        self.operators, self._chains = operators, chains
+        self._evaluated: dict[tuple[Any, ...], TracedValue] = {}
+        self._notes: list[tuple[TracedValue, str]] = []
 
-    def notes(self) -> list[str]:
-        """Return the notes on the nodes that the output depends on, in order and without repetition."""
-        return list(dict.fromkeys(f"{self._describe(node)} {note}" for node, note in self._notes.items()))
+    def run(self, graph: Graph, example: Tensor) -> TracedValue:
+        """Evaluate ``graph`` on ``example`` and return its output."""
+        result: TracedValue = graph.run(
+            self.evaluate, TracedValue(example.clone(), 1.0), lambda constant: TracedValue(constant, 0.0)
+        )
+        return self._chains.tightened(result) if self._chains else result
 
-    def _store(self, node: fx.Node, traced: TracedValue) -> None:
-        self._values[node] = traced
-        self._versions[node] = [value._version for value in tensors_in(traced.value)]
+    def evaluate(self, node: fx.Node, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> TracedValue:
+        """Return the value of ``node``; arguments hold a `TracedValue` for each value of the graph.
 
-    def _evaluate(self, node: fx.Node) -> TracedValue:
-        if node.op == "placeholder":
-            return TracedValue(self._example, 1.0)
-        if node.op == "get_attr":
-            return TracedValue(operator.attrgetter(str(node.target))(self._root), 0.0)
-        inputs: list[TracedValue] = []
+        A call that is repeated with the same arguments has one value.
+        """
+        function = implementation(node)
+        key = (node.target, _hashable(arguments), _hashable(keywords))
+        if key not in self._evaluated:
+            self._evaluated[key] = self._traced(node, function, arguments, keywords)
+        return self._evaluated[key]
 
-        def take(argument: fx.Node) -> Any:
-            inputs.append(self._current(node, argument))
-            return inputs[-1].value
-
-        arguments, keywords = fx.node.map_arg(node.args, take), fx.node.map_arg(node.kwargs, take)
-        function = self._function(node)
-        output = function(*arguments, **keywords)
-        dependent = tuple(traced for traced in inputs if traced.constant != 0)
-        if not dependent:
+    def _traced(
+        self, node: fx.Node, function: Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> TracedValue:
+        inputs = tuple(value for value in _traced_in((arguments, keywords)) if value.constant != 0)
+        plain, named = _values((arguments, keywords))
+        output = function(*unchanged(node, plain), **named)
+        call = Call(operator_name(node.target), function, plain, named, inputs, output)
+        if not inputs and not _draws(node, call.name):
             return TracedValue(output, 0.0)
-        name = str(node.target) if isinstance(node.target, str) else torch_name(node.target)
-        constant = self._constant(node, Call(name or "", function, arguments, keywords, dependent, output))
-        if constant.constant > 0 and isinstance(output, Tensor) and not output.is_floating_point():
-            reason = "returns complex numbers" if output.is_complex() else "returns integers, so it is discontinuous"
-            constant = LipschitzConstant(math.inf, reason)
-        if constant.note:
-            self._notes.setdefault(node, constant.note)
-        traced = TracedValue(output, constant.constant)
-        for argument in node.all_input_nodes:
-            if self._values[argument].value is output:
-                # Changed in place: later uses of the argument see the output.
-                self._store(argument, traced)
+        traced = self._value(node, call)
+        if self._chains is not None and not self._chains.extend(traced):
+            tight = tuple(map(self._chains.tightened, inputs))
+            if any(a is not b for a, b in zip(tight, inputs, strict=True)):
+                traced = self._value(node, replace(call, inputs=tight))
         return traced
 
-    def _current(self, node: fx.Node, argument: fx.Node) -> TracedValue:
-        """Return the value of ``argument`` for ``node``; its constant is infinite if it was changed since."""
-        traced = self._values[argument]
-        if self._versions[argument] == [value._version for value in tensors_in(traced.value)]:
-            return traced
-        self._notes[node] = "uses a value that was changed in place after it was computed"
-        return TracedValue(traced.value, math.inf)
+    def _value(self, node: fx.Node, call: Call) -> TracedValue:
+        try:
+            found, step = self._bounded(node, call)
+        except Exception as error:  # Arguments that torch accepts, such as an empty tensor, may not fit a rule.
+            reason = f"is not known with these arguments: {first_line(error)}"
+            found, step = LipschitzConstant(math.inf, reason), None
+        if math.isnan(found.constant):
+            found = UNKNOWN
+        traced = TracedValue(call.output, found.constant, step, call)
+        if found.note:
+            self._notes.append((traced, f"{self._describe(node)} {found.note}"))
+        return traced
 
-    def _function(self, node: fx.Node) -> Callable[..., Any]:
-        if node.op == "call_module":
-            return self._root.get_submodule(str(node.target))
-        if node.op == "call_method":
-            method = str(node.target)
-            return lambda x, *arguments, **keywords: getattr(x, method)(*arguments, **keywords)
-        assert callable(node.target)
-        return node.target
+    def notes(self, result: TracedValue) -> list[str]:
+        """Return the notes on the values that ``result`` depends on, in order and without repetition."""
+        live = {id(value) for value in _ancestors(result)}
+        return list(dict.fromkeys(note for value, note in self._notes if id(value) in live))
 
-    def _constant(self, node: fx.Node, call: Call) -> LipschitzConstant:
-        if not isinstance(call.function, nn.Module):
-            return function_constant(call) if call.name else UNKNOWN
-        name = str(node.target)
-        if isinstance(call.function, WEIGHTED) and (bound := self._layers.get(_name_in_network(name))) is not None:
-            if not call.is_unary():
-                return UNKNOWN
-            if _has_extra_arguments(call):
-                return LipschitzConstant(
-                    math.inf, "is called with more than its input, which may change the operator that it applies"
-                )
-            return LipschitzConstant(call.times_input_constant(bound.constant), bound.note)
-        if (rule := module_rule(call.function)) is not None:
-            return rule(call)
-        return LipschitzConstant(math.inf, self._failures.get(name, UNKNOWN.note))
+    def _bounded(self, node: fx.Node, call: Call) -> tuple[LipschitzConstant, Step | None]:
+        if _draws(node, call.name):
+            return LipschitzConstant(math.inf, "draws random numbers"), None
+        found = _declared(call) if call.function is call_opaque else operator_constant(call, self.operators)
+        if found.constant > 0 and isinstance(call.output, Tensor) and not call.output.is_floating_point():
+            return LipschitzConstant(math.inf, _why_not_real(call.output)), None
+        if found.slopes is not None or found.linear is not None:
+            return found, Step(call.inputs[0], found.slopes, found.linear)
+        step = scalar_step(call)
+        if step is not None and step.slopes is not None:
+            bound = product(step.slopes.constant, step.source.constant)
+            found = LipschitzConstant(bound) if bound <= found.constant else found
+        return found, step
 
     def _describe(self, node: fx.Node) -> str:
-        if node.op == "call_module":
-            name = str(node.target)
-            kind = parametrize.type_before_parametrizations(self._root.get_submodule(name))
-            return f"{quoted(_name_in_network(name))} ({kind.__name__})"
         stack = list(node.meta.get("nn_module_stack", {}).values())
-        owner = quoted(_name_in_network(stack[-1][0] if stack else ""))
-        called = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.name)
-        return f"{called} in {owner}"
+        name = str(stack[-1][0]) if stack else ""
+        module = self._modules.get(name) or self._modules[""]
+        kind = parametrize.type_before_parametrizations(module).__name__
+        owner = f"'{name}' ({kind})" if name else f"the network ({kind})"
+        if implementation(node) is call_opaque:
+            return owner
+        return f"{operator_name(node.target)} in {owner}"
 
 
-def _has_extra_arguments(call: Call) -> bool:
-    """Say whether a layer is given more than its input, such as a transposed convolution's ``output_size``."""
-    return any(value is not None for value in (*call.arguments[1:], *call.keywords.values()))
+def operator_name(function: Any) -> str:
+    """Return the name of an ATen operator without its namespace, its overload, and the underscore of in-place ones.
+
+    An operator of another library keeps its namespace, so that it is not taken for one of ATen.
+    """
+    if function is operator.getitem:
+        return "getitem"
+    schema = getattr(function, "_schema", None)
+    if schema is None:
+        return f"{getattr(function, '__module__', '')}.{getattr(function, '__name__', function)}"
+    name: str = schema.name.removeprefix("aten::")
+    return name.removesuffix("_") if schema.is_mutable else name
 
 
-def _name_in_network(name: str) -> str:
-    """Return the name in the network of a module that has ``name`` in the container around it."""
-    return name.partition(".")[2]
+def _draws(node: fx.Node, name: str) -> bool:
+    may_draw = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+    return may_draw and not draws_in_training_alone(name)
 
 
-def _has_hooks(module: nn.Module) -> bool:
-    kinds = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
-    return any(kinds)
+def _why_not_real(output: Tensor) -> str:
+    if output.is_complex():
+        return "returns complex numbers"
+    kind = "truth values" if output.dtype == torch.bool else "integers"
+    return f"returns {kind}, so it is discontinuous"
 
 
-def _ancestors(node: fx.Node) -> set[fx.Node]:
-    found: set[fx.Node] = set()
-    waiting = [node]
+def _declared(call: Call) -> LipschitzConstant:
+    """The constant that a module declares, or the reason why a module that declares none could not be traced."""
+    module = opaque_module(call.arguments[1])
+    declared = getattr(module.module, "lipschitz_constant", None)
+    if declared is None:
+        return LipschitzConstant(math.inf, module.reason)
+    if len(call.inputs) != 1:
+        return UNKNOWN
+    constant, reason = float(declared), str(getattr(module.module, "lipschitz_reason", ""))
+    if not constant >= 0:
+        constant, reason = math.inf, f"{constant} is no Lipschitz constant"
+    note = f"declares a Lipschitz constant of {constant:g}"
+    note = f"{note}: {reason}" if reason else note if constant == math.inf else ""
+    return LipschitzConstant(call.times_input_constant(constant), note)
+
+
+def _why_not_a_function(net: nn.Module, graph: Graph, examples: list[Tensor]) -> str | None:
+    """Return why the graph is not the network as a function of its input, or None if it seems to be."""
+    if len(graph.returned) != 1:
+        return f"the network returns {len(graph.returned)} values"
+    # A value that is written and not read, such as a count of calls, does not matter.
+    kept = {name: value for name, value in _kept_tensors(net) if name not in graph.changed - graph.read}
+    versions = {name: value._version for name, value in kept.items()}
+    expected = [net(example.clone()) for example in examples]
+    changed = [name for name, value in kept.items() if value._version != versions[name]]
+    if changed := sorted({*changed, *(graph.changed & graph.read)}):
+        names = ", ".join(f"'{name}'" for name in changed)
+        return f"the network changes {names} at each call, so it is no function of its input alone"
+    try:
+        found = [graph(example.clone()) for example in examples]
+    except Exception as error:  # A traced forward pass may raise any error.
+        return f"the graph of the network by torch.export cannot be run: {first_line(error)}"
+    if not _same_outputs(found, expected):
+        return "the graph of the network by torch.export does not return what the network returns"
+    return None
+
+
+def _same_outputs(found: list[Any], expected: list[Any]) -> bool:
+    """Compare relative to how much the outputs differ from each other, not to their size: offsets do not count."""
+    if not all(isinstance(value, Tensor) for value in (*found, *expected)):
+        return False
+    if [value.shape for value in found] != [value.shape for value in expected]:
+        return False
+    for a, b, other in zip(found, expected, (*expected[1:], expected[0]), strict=True):
+        a, b, other = (value.nan_to_num(nan=math.inf) for value in (a, b, other))
+        rounding = 64 * torch.finfo(b.dtype).eps * b.abs().amax() if b.numel() else 0
+        allowed = 1e-9 * (b - other).abs().amax() if b.numel() else 0
+        if not bool(((a == b) | ((a - b).abs() <= allowed + rounding)).all()):
+            return False
+    return True
+
+
+def _kept_tensors(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield parameters, buffers, and other tensors that are attributes of modules, with their names."""
+    yield from net.named_parameters()
+    yield from net.named_buffers()
+    for name, module in net.named_modules():
+        for attribute, value in vars(module).items():
+            if isinstance(value, Tensor):
+                yield f"{name}.{attribute}".lstrip("."), value
+
+
+def _traced_in(value: Any) -> Iterator[TracedValue]:
+    if isinstance(value, TracedValue):
+        yield value
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _traced_in(part)
+    elif isinstance(value, dict):
+        yield from _traced_in(tuple(value.values()))
+
+
+def _values(value: Any) -> Any:
+    """Replace every `TracedValue` in nested tuples, lists and dictionaries by its value."""
+    if isinstance(value, TracedValue):
+        return value.value
+    if isinstance(value, dict):
+        return {key: _values(part) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        parts = [_values(part) for part in value]
+        return tuple(parts) if isinstance(value, tuple) else parts
+    return value
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple((key, _hashable(part)) for key, part in value.items())
+    # True, 1 and 1.0 are equal, but are not the same argument.
+    return tuple(map(_hashable, value)) if isinstance(value, tuple | list) else (type(value), value)
+
+
+def _ancestors(result: TracedValue) -> Iterator[TracedValue]:
+    seen: set[int] = set()
+    waiting = [result]
     while waiting:
-        for argument in waiting.pop().all_input_nodes:
-            if argument not in found:
-                found.add(argument)
-                waiting.append(argument)
-    return found
-
-
-def _same_output(a: Tensor, b: Any) -> bool:
-    return isinstance(b, Tensor) and a.shape == b.shape and torch.allclose(a, b, rtol=1e-9, atol=1e-9, equal_nan=True)
+        value = waiting.pop()
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield value
+            waiting.extend((value.step.source,) if value.step else value.call.inputs if value.call else ())

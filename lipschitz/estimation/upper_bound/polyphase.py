@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipschitz.estimation.layers import WeightedLayer
+from lipschitz.estimation.layers import WeightedLayer, is_transposed
 
 
 @dataclass(frozen=True)
@@ -65,31 +66,83 @@ class ConvolutionAxis:
         return -(-(self.size + max(left, right, 0)) // math.lcm(self.stride, self.dilation))
 
 
-def convolution_axes(layer: WeightedLayer, input_shape: Sequence[int]) -> tuple[ConvolutionAxis, ...]:
-    """Return the axes along which ``layer`` convolves one sample ``(c, ...)``; none for a Linear layer.
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """The weight and the arguments of a linear layer or of a zero-padded convolution, named as in torch; no bias."""
 
-    A transposed convolution is the adjoint of a convolution: the one that its stored kernel, read as ``(d_out, d_in,
-    ...)``, defines from the layer's output to its input. For it the axes of that convolution are returned.
+    weight: Tensor
+    """``(d_out, d_in)`` or ``(d_out, d_in / groups, k_1, ...)``; transposed, ``(d_in, d_out / groups, k_1, ...)``."""
+    stride: tuple[int, ...] = ()
+    padding: str | tuple[int, ...] = ()
+    dilation: tuple[int, ...] = ()
+    groups: int = 1
+    transposed: bool = False
+    output_padding: tuple[int, ...] = ()
+
+    @property
+    def dimensions(self) -> int:
+        """The number of axes that are convolved; zero for a linear layer."""
+        return self.weight.dim() - 2
+
+    def axes(self, sizes: Sequence[int]) -> tuple[ConvolutionAxis, ...]:
+        """Return the axes that are convolved, for an input of ``sizes`` along them.
+
+        A transposed convolution is the adjoint of a convolution: the one that its stored kernel, read as ``(d_out,
+        d_in, ...)``, defines from the output to the input. For it the axes of that convolution are returned.
+        """
+        axes = []
+        for a, size in enumerate(sizes):
+            kernel, stride, dilation = self.weight.shape[2 + a], self.stride[a], self.dilation[a]
+            reach = dilation * (kernel - 1)
+            padding, both = _padding(self.padding, a, reach)
+            if self.transposed:
+                larger = (size - 1) * stride - both + reach + self.output_padding[a] + 1
+                axes.append(ConvolutionAxis(larger, size, kernel, stride, padding, dilation))
+            else:
+                outputs = (size + both - reach - 1) // stride + 1
+                axes.append(ConvolutionAxis(size, outputs, kernel, stride, padding, dilation))
+        return tuple(axes)
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Apply the linear map to ``x`` ``(n, d_in, ...)``."""
+        if not self.dimensions:
+            return F.linear(x, self.weight)
+        arguments: tuple[Any, ...] = (self.stride, self.padding, self.dilation, self.groups)
+        functions: tuple[Any, ...] = (F.conv1d, F.conv2d, F.conv3d)
+        if self.transposed:
+            arguments = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+            functions = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
+        output: Tensor = functions[self.dimensions - 1](x, self.weight, None, *arguments)
+        return output
+
+
+def layer_kernel(layer: WeightedLayer) -> Kernel:
+    """Return the effective weight of a layer, and its arguments.
 
     Raises:
         ValueError: a padding mode other than zeros.
     """
     if isinstance(layer, nn.Linear):
-        return ()
+        return Kernel(layer.weight)
     if layer.padding_mode != "zeros":
         raise ValueError(f"padding mode '{layer.padding_mode}' is not supported; supported: zeros")
-    axes = []
-    for a, size in enumerate(input_shape[1:]):
-        kernel, stride, dilation = layer.kernel_size[a], layer.stride[a], layer.dilation[a]
-        reach = dilation * (kernel - 1)
-        padding, both = _padding(layer.padding, a, reach)
-        if isinstance(layer, nn.ConvTranspose2d):
-            larger = (size - 1) * stride - both + reach + layer.output_padding[a] + 1
-            axes.append(ConvolutionAxis(larger, size, kernel, stride, padding, dilation))
-        else:
-            outputs = (size + both - reach - 1) // stride + 1
-            axes.append(ConvolutionAxis(size, outputs, kernel, stride, padding, dilation))
-    return tuple(axes)
+    return Kernel(
+        layer.weight,
+        layer.stride,
+        layer.padding,
+        layer.dilation,
+        layer.groups,
+        is_transposed(layer),
+        layer.output_padding,
+    )
+
+
+def convolution_axes(layer: WeightedLayer, input_shape: Sequence[int]) -> tuple[ConvolutionAxis, ...]:
+    """Return the axes along which ``layer`` convolves one sample ``(c, ...)``; none for a Linear layer.
+
+    See `Kernel.axes` and `layer_kernel`.
+    """
+    return () if isinstance(layer, nn.Linear) else layer_kernel(layer).axes(input_shape[1:])
 
 
 def polyphase_kernel(kernel: Tensor, phases: Sequence[int]) -> Tensor:

@@ -1,92 +1,80 @@
-"""Lipschitz constants of pooling, reshaping, padding and interpolation: layers and functions without weights."""
+"""Lipschitz constants of pooling, reshaping, padding and interpolation: operators without weights."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
+from lipschitz.estimation.upper_bound.activation_slopes import IDENTITY
+from lipschitz.estimation.upper_bound.gram_iteration import spectral_norm_bound
+from lipschitz.estimation.upper_bound.nonnegative_maps import nonnegative_norm
 from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis
-from lipschitz.estimation.upper_bound.traced_call import UNKNOWN, Call, LipschitzConstant, tensors_in
+from lipschitz.estimation.upper_bound.traced_call import Call, LinearMap, LipschitzConstant, tensors_in
 
 RESHAPING = """
-    flatten ravel view reshape unflatten permute transpose swapaxes swapdims movedim moveaxis squeeze unsqueeze
-    contiguous clone chunk split tensor_split unbind getitem narrow select diagonal unfold expand repeat tile
-    repeat_interleave roll flip t pad pixel_shuffle pixel_unshuffle channel_shuffle gather index_select take_along_dim
+    flatten ravel view view_as _unsafe_view reshape reshape_as unflatten permute transpose numpy_T t mT
+    swapaxes swapdims movedim moveaxis squeeze unsqueeze
+    chunk split split_with_sizes tensor_split unsafe_chunk unsafe_split unbind select slice narrow diagonal unfold
+    expand expand_as repeat tile repeat_interleave roll flip fliplr flipud rot90
+    pad constant_pad_nd reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d
+    pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle im2col col2im
+    index gather index_select take_along_dim tril triu masked_fill
 """
 AVERAGING = """
-    mean sum interpolate upsample avg_pool1d avg_pool2d avg_pool3d
-    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d
+    mean sum cumsum trace
+    upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d
+    _upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d upsample_trilinear3d
+    avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d
+    _adaptive_avg_pool2d _adaptive_avg_pool3d
 """
-LINEAR_FUNCTIONS = frozenset((RESHAPING + AVERAGING).split())
-"""By torch's name: affine functions of the first argument whose weights are all >= 0."""
+SAME_VALUES = "alias detach clone contiguous to _to_copy type_as lift_fresh_copy positive"
+IDENTITIES = frozenset(SAME_VALUES.split())
+"""By ATen's name: functions that return the same values, up to the rounding of float32."""
+LINEAR_FUNCTIONS = IDENTITIES.union(RESHAPING.split(), AVERAGING.split())
+"""By ATen's name: affine functions of the first argument whose weights are all >= 0."""
 
-LINEAR_MODULES: tuple[type[nn.Module], ...] = (
-    nn.Flatten,
-    nn.Unflatten,
-    nn.AvgPool1d,
-    nn.AvgPool2d,
-    nn.AvgPool3d,
-    nn.AdaptiveAvgPool1d,
-    nn.AdaptiveAvgPool2d,
-    nn.AdaptiveAvgPool3d,
-    nn.Upsample,
-    nn.UpsamplingNearest2d,
-    nn.UpsamplingBilinear2d,
-    nn.PixelShuffle,
-    nn.PixelUnshuffle,
-    nn.ChannelShuffle,
-    nn.Unfold,
-    nn.ConstantPad1d,
-    nn.ConstantPad2d,
-    nn.ConstantPad3d,
-    nn.ZeroPad1d,
-    nn.ZeroPad2d,
-    nn.ZeroPad3d,
-    nn.ReflectionPad1d,
-    nn.ReflectionPad2d,
-    nn.ReplicationPad1d,
-    nn.ReplicationPad2d,
-    nn.CircularPad1d,
-    nn.CircularPad2d,
-)
-"""Modules that are affine functions with weights >= 0."""
-
-SIGNED_INTERPOLATION = ("bicubic", "lanczos")
-"""Modes of interpolation that have weights of both signs."""
+PADDING_MODES = ("circular", "reflect", "replicate")
+MAX_POOLS = {f"max_pool{axes}d{form}": axes for axes in (1, 2, 3) for form in ("", "_with_indices")}
+ADAPTIVE_MAX_POOLS = {f"adaptive_max_pool{axes}d": axes for axes in (1, 2, 3)}
 
 
 def linear_constant(call: Call) -> LipschitzConstant:
-    """One of `LINEAR_FUNCTIONS` or `LINEAR_MODULES`: a bound of the norm of its linear part, times the constant."""
-    options = (*call.arguments[1:], *call.keywords.values(), getattr(call.function, "mode", None))
-    if not call.is_unary() or any(value in SIGNED_INTERPOLATION for value in options if isinstance(value, str)):
-        return UNKNOWN
-    norm = nonnegative_norm(lambda x: call.function(x, *call.arguments[1:], **call.keywords), call.input)
-    return LipschitzConstant(call.times_input_constant(norm))
+    """One of `LINEAR_FUNCTIONS`: a bound of the norm of its linear part, times the constant."""
+    if call.name in IDENTITIES:
+        return _identity(call)
+    padding = None
+    if call.name == "pad" and len(call.arguments) > 2 and call.arguments[2] in PADDING_MODES:
+        padding = (str(call.arguments[2]), tuple(call.arguments[1]))
+    return call.affine(nonnegative_norm(call.of_input, call.input), LinearMap(call.of_input, padding=padding))
 
 
-def nonnegative_norm(affine: Callable[[Tensor], Any], like: Tensor) -> float:
-    """Bound the spectral norm of A, the linear part of ``affine`` on inputs shaped like ``like``; all entries >= 0.
+def _identity(call: Call) -> LipschitzConstant:
+    kept = call.output.dtype
+    if kept not in (torch.float32, torch.float64):
+        return LipschitzConstant(math.inf, "rounds to few digits")
+    rounded = kept == torch.float32 and call.input.dtype == torch.float64
+    return call.affine(1.0, note="rounds to float32; the bound does not count that" if rounded else "", slopes=IDENTITY)
 
-    ‖A‖₂² <= ‖A‖₁ ‖A‖_∞ (Schur), the largest column sum times the largest row sum. Row sums are A applied to ones,
-    column sums Aᵀ applied to ones. The bound is exact where all rows have the same sum and all columns too: for
-    averages over disjoint windows, for sums, and for maps that only move values or repeat each value equally often.
+
+def bicubic_constant(call: Call) -> LipschitzConstant:
+    """Bicubic interpolation: the product of the norms of its matrices along the two axes, of which it is the product.
+
+    The weights along an axis have both signs and the sum one. So an input that is constant along one axis shows the
+    matrix along the other.
     """
-    with torch.enable_grad():
-        ones = torch.ones_like(like, requires_grad=True)
-        outputs = list(tensors_in(affine(ones)))
-        columns = torch.zeros_like(like)
-        if outputs:
-            (columns,) = torch.autograd.grad([output.sum() for output in outputs], ones)
-    with torch.no_grad():
-        shifts = list(tensors_in(affine(torch.zeros_like(like))))
-    rows = [float((a.detach() - b).max()) for a, b in zip(outputs, shifts, strict=True) if a.numel()]
-    return math.sqrt(float(columns.max()) * max(rows, default=0.0))
+    like, norms = call.input, []
+    for axis in (-2, -1):
+        size = like.shape[axis]
+        unit = torch.eye(size, dtype=like.dtype, device=like.device).view(
+            size, 1, *((size, 1) if axis == -2 else (1, size))
+        )
+        output = call.of_input(unit.expand(size, 1, *like.shape[-2:]))
+        norms.append(float(spectral_norm_bound(output.select(-3 - axis, 0).flatten(1), None)))
+    return call.affine(math.prod(norms))
 
 
 def max_pool_constant(
-    call: Call, axes: int, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
+    call: Call, axes: int, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: Any = 0
 ) -> LipschitzConstant:
     """Max pooling over the last ``axes`` axes: the root of the largest number of windows that hold one value.
 
@@ -120,4 +108,5 @@ def _output_sizes(call: Call, axes: int) -> tuple[int, ...]:
 
 
 def _per_axis(value: Any, axes: int) -> tuple[int, ...]:
-    return (value,) * axes if isinstance(value, int) else tuple(value)
+    values = (value,) if isinstance(value, int) else tuple(value)
+    return values * axes if len(values) == 1 else values

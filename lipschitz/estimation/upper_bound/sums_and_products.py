@@ -2,27 +2,51 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from lipschitz.estimation.upper_bound.traced_call import Call, LipschitzConstant, product, tensors_in
+from lipschitz.estimation.upper_bound.traced_call import Call, LipschitzConstant, Slopes, TracedValue, product
 
 ATTENTION = (
     "dot-product attention, which is not globally Lipschitz (Kim, Papamakarios & Mnih 2021, The Lipschitz Constant of "
     "Self-Attention, arXiv:2006.04710)"
 )
+OTHER_ARGUMENTS = LipschitzConstant(math.inf, "is not known with these arguments")
 
 
 def sum_constant(call: Call) -> LipschitzConstant:
     """Sum or difference, as in a skip connection: the sum of the constants. Numbers and parameters add nothing."""
-    if call.keywords or len(call.arguments) > 2:
-        return LipschitzConstant(math.inf, "is not known with these arguments")
-    return LipschitzConstant(math.fsum(_broadcast_constants(call)))
+    alpha = added_multiple(call)
+    if alpha is None:
+        return OTHER_ARGUMENTS
+    scaled = call.arguments[0 if call.name == "rsub" else 1]
+    factors = [abs(alpha) if part.value is scaled and alpha != 1 else 1.0 for part in call.inputs]
+    if len(call.inputs) == 2 and call.inputs[0] is call.inputs[1]:
+        # x + α x, where both arguments are one value.
+        factors = [1.0, abs(alpha)]
+    total = math.fsum(map(product, factors, _broadcast_constants(call)))
+    if len(call.inputs) > 1:
+        return LipschitzConstant(total)
+    (factor,) = factors
+    sign = -1.0 if call.name != "add" and call.inputs[0].value is scaled else 1.0
+    repeated = math.sqrt(call.output.numel() / max(call.inputs[0].value.numel(), 1))
+    slopes = Slopes(sign * factor, sign * factor) if repeated == 1 else None
+    return call.affine(factor * repeated, slopes=slopes)
+
+
+def added_multiple(call: Call) -> float | None:
+    """Return α of x + α y, x - α y or, for rsub, of y - α x; None if that is no number."""
+    alpha = call.arguments[2] if len(call.arguments) > 2 else call.keywords.get("alpha", 1)
+    return alpha if isinstance(alpha, int | float) else None
 
 
 def maximum_constant(call: Call) -> LipschitzConstant:
-    """Elementwise maximum or minimum of several values: the root of the sum of the squared constants."""
+    """Elementwise maximum of several values, and others whose gradient by them has at most the norm one.
+
+    The root of the sum of the squared constants.
+    """
     return LipschitzConstant(math.hypot(*_broadcast_constants(call)))
 
 
@@ -40,19 +64,40 @@ def product_constant(call: Call) -> LipschitzConstant:
 
 def quotient_constant(call: Call) -> LipschitzConstant:
     """Quotient by a number or a parameter: the constant divided by its smallest absolute value."""
-    if call.keywords or not call.is_unary():
+    if not call.is_unary() or call.name == "reciprocal":
         return LipschitzConstant(math.inf, "divides by a value that depends on the input")
     return _scaled(call, lambda other: 1 / other)
 
 
-def matrix_product_constant(call: Call) -> LipschitzConstant:
-    """Matrix product with a constant matrix: its spectral norm, times the constant. Infinite for two values."""
-    if len(call.inputs) > 1:
-        return LipschitzConstant(math.inf, f"multiplies two values that both depend on the input, as in {ATTENTION}")
-    matrices = [value for value in tensors_in(call.arguments) if value is not call.inputs[0].value]
-    if call.name not in ("matmul", "mm") or len(matrices) != 1 or matrices[0].dim() != 2:
-        return LipschitzConstant(math.inf, "is not known with these arguments")
-    return LipschitzConstant(call.times_input_constant(float(torch.linalg.matrix_norm(matrices[0], 2))))
+def interpolation_constant(call: Call) -> LipschitzConstant:
+    """lerp(x, y, w) = (1 - w) x + w y, where w does not depend on the input."""
+    weight = torch.as_tensor(call.arguments[2], dtype=call.output.dtype)
+    if any(part.value is call.arguments[2] for part in call.inputs):
+        return LipschitzConstant(math.inf, "multiplies two values that both depend on the input")
+    shares = [float((1 - weight).abs().max()), float(weight.abs().max())]
+    pairs = zip(shares, call.arguments[:2], strict=True)
+    given = [(share, part) for share, value in pairs for part in _of_value(call, value)]
+    return LipschitzConstant(math.fsum(product(share, _broadcast_constant(call, part)) for share, part in given))
+
+
+def selection_constant(call: Call) -> LipschitzConstant:
+    """where(condition, x, y) with a constant condition: the root of the sum of the squared constants."""
+    if _of_value(call, call.arguments[0]):
+        return LipschitzConstant(math.inf, "selects by a condition on values, so it may jump")
+    return LipschitzConstant(math.hypot(*_broadcast_constants(call)))
+
+
+def replacement_constant(call: Call) -> LipschitzConstant:
+    """A value, a part of which is replaced by another one: the root of the sum of the squared constants."""
+    replaced, part = call.arguments[:2]
+    given = [*_of_value(call, replaced), *_of_value(call, part)]
+    return LipschitzConstant(math.hypot(*(value.constant for value in given)))
+
+
+def copy_constant(call: Call) -> LipschitzConstant:
+    """copy(x, y) is y in the shape of x."""
+    given = _of_value(call, call.arguments[1])
+    return LipschitzConstant(math.fsum(_broadcast_constant(call, value) for value in given))
 
 
 def attention_constant(call: Call) -> LipschitzConstant:
@@ -61,28 +106,43 @@ def attention_constant(call: Call) -> LipschitzConstant:
 
 
 SUMS_AND_PRODUCTS: dict[str, Callable[[Call], LipschitzConstant]] = {
-    **dict.fromkeys(("add", "add_", "iadd", "sub", "sub_", "isub", "subtract"), sum_constant),
-    **dict.fromkeys(("maximum", "minimum"), maximum_constant),
-    **dict.fromkeys(("cat", "concat", "concatenate", "stack", "hstack", "vstack"), concatenation_constant),
-    **dict.fromkeys(("mul", "mul_", "imul", "multiply"), product_constant),
-    **dict.fromkeys(("div", "div_", "itruediv", "truediv", "divide", "true_divide"), quotient_constant),
-    **dict.fromkeys(("matmul", "mm", "bmm", "einsum", "baddbmm", "tensordot"), matrix_product_constant),
-    "scaled_dot_product_attention": attention_constant,
+    **dict.fromkeys(("add", "sub", "subtract", "rsub"), sum_constant),
+    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin", "hypot", "logaddexp"), maximum_constant),
+    **dict.fromkeys(("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack"), concatenation_constant),
+    **dict.fromkeys(("mul", "multiply"), product_constant),
+    **dict.fromkeys(("div", "divide", "true_divide", "reciprocal"), quotient_constant),
+    **dict.fromkeys(
+        ("scaled_dot_product_attention", "_native_multi_head_attention", "_transformer_encoder_layer_fwd"),
+        attention_constant,
+    ),
+    **dict.fromkeys(("select_scatter", "slice_scatter", "diagonal_scatter"), replacement_constant),
+    **dict.fromkeys(("copy", "fill"), copy_constant),
+    "lerp": interpolation_constant,
+    "where": selection_constant,
 }
-"""Rules by torch's name of the function."""
+"""Rules by ATen's name of the function."""
+
+
+def _of_value(call: Call, value: Any) -> list[TracedValue]:
+    """Return the input whose value this is, or nothing if it does not depend on the network's input."""
+    return [part for part in call.inputs if part.value is value][:1]
 
 
 def _broadcast_constants(call: Call) -> list[float]:
-    """Return the constant of each input times √r, where r is how often broadcasting repeats it in the output."""
-    size = call.output.numel()
-    return [product(part.constant, math.sqrt(size / max(part.value.numel(), 1))) for part in call.inputs]
+    return [_broadcast_constant(call, part) for part in call.inputs]
+
+
+def _broadcast_constant(call: Call, part: TracedValue) -> float:
+    """Return the constant of an input times √r, where r is how often broadcasting repeats it in the output."""
+    return product(part.constant, math.sqrt(call.output.numel() / max(part.value.numel(), 1)))
 
 
 def _scaled(call: Call, multiplier: Callable[[Tensor], Tensor]) -> LipschitzConstant:
     """Return the input's constant times the largest absolute value of ``multiplier(other argument)``."""
     others = [value for value in call.arguments if value is not call.inputs[0].value]
     if call.keywords or len(call.arguments) != 2 or len(others) != 1:
-        return LipschitzConstant(math.inf, "is not known with these arguments")
-    largest = float(multiplier(torch.as_tensor(others[0], dtype=call.output.dtype)).abs().max())
-    (constant,) = _broadcast_constants(call)
-    return LipschitzConstant(product(largest, constant))
+        return OTHER_ARGUMENTS
+    factors = multiplier(torch.as_tensor(others[0], dtype=call.output.dtype))
+    slopes = Slopes(float(factors.min()), float(factors.max()))
+    repeated = math.sqrt(call.output.numel() / max(call.inputs[0].value.numel(), 1))
+    return call.affine(product(slopes.constant, repeated), slopes=slopes if repeated == 1 else None)

@@ -1,4 +1,4 @@
-"""Plot the final bracket around the Lipschitz constant of each method's discriminator: lower and upper bound."""
+"""Plot the final bracket around the Lipschitz constant of each discriminator: lower and upper bound, exact value."""
 
 import math
 
@@ -13,9 +13,11 @@ from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.data import ComparisonData
 from lipschitz.report.plots.lines import figure_title
 from lipschitz.report.plots.panels import log_tick, panels
-from lipschitz.report.style import GREY, Style
+from lipschitz.report.style import GREY, INK, Style
 
-_BOUNDS = ("lipschitz_lower", "lipschitz_upper")
+_BOUNDS = ("lipschitz_lower", "lipschitz_upper", "lipschitz_exact", "lipschitz_upper_product")
+_APART = 1.02
+"""Least ratio of the product of layers to the upper bound where it is drawn."""
 _ROW = 0.27
 """Inches between two methods."""
 
@@ -24,24 +26,33 @@ _ROW = 0.27
 def brackets(data: ComparisonData) -> Figure | None:
     """Return one bar a constraint after the last step: from the lower to the upper bound, geometric means over seeds.
 
-    Where there is no upper bound, the bar ends in an arrow at the edge of the axes.
+    Where there is no upper bound, the bar ends in an arrow at the edge of the axes. A dot is the exact constant, and a
+    thin mark beyond the bar the product bound of single layers, where it is larger than the upper bound.
     """
     bounds = _bounds(data)
     if bounds.empty:
         return None
     names = [name for name in data.constraints if name in bounds.index]
+    products = _products(bounds)
+    layers = "" if products.notna().any() else " from layer bounds"
     subtitle = (
         "Bar: bracket of Lip(D), eval mode. Filled: lower bound, largest gradient norm or difference quotient found.\n"
-        "Open: certified upper bound from layer bounds; arrow: not Lipschitz. Last step, geometric mean over seeds."
+        f"Open: certified upper bound{layers}; arrow: not Lipschitz. Last step, geometric mean over seeds."
     )
+    further = [
+        *(["Black dot: exact constant."] if bounds["lipschitz_exact"].notna().any() else []),
+        *([] if layers else ["Thin mark: product bound of single layers."]),
+    ]
+    subtitle = "\n".join(filter(None, [subtitle, " ".join(further)]))
     left = 0.25 + 0.066 * max(len(data.labels[name]) for name in names)
     size = (4.6, _ROW * len(names) + 0.1)
     title = figure_title("Bracket around Lip(D)", data)
     figure, (axes,) = panels(1, 1, title, subtitle, size=size, left=left, right=1.0)
     _limits(axes, bounds)
     for place, name in enumerate(names):
-        lower, upper = (float(value) for value in bounds.loc[name].to_numpy(float))
+        lower, upper, exact, _ = (float(value) for value in bounds.loc[name].to_numpy(float))
         _bar(axes, place, lower, upper, data.styles[name])
+        _further(axes, place, upper, exact, float(products[name]), data.styles[name])
     axes.axvline(1.0, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks(range(len(names)), [data.labels[name] for name in names])
@@ -53,7 +64,7 @@ def brackets(data: ComparisonData) -> Figure | None:
 
 
 def _bounds(data: ComparisonData) -> pd.DataFrame:
-    """Return lower and upper bound by constraint, geometric means over finished seeds, where there is a lower bound."""
+    """Return `_BOUNDS` by constraint, geometric means over finished seeds, where there is a lower bound."""
     finished = data.runs.index[data.runs["status"] == "finished"]
     last = data.results.outcomes
     last = last[(last["which"] == "last") & last["metric"].isin(_BOUNDS) & last["run"].isin(finished)]
@@ -62,6 +73,12 @@ def _bounds(data: ComparisonData) -> pd.DataFrame:
     table = logs.pivot_table(index="constraint", columns="metric", values="value", aggfunc="mean", sort=False)
     bounds = table.reindex(columns=list(_BOUNDS)).apply(np.exp)
     return bounds[bounds[_BOUNDS[0]].notna()]
+
+
+def _products(bounds: pd.DataFrame) -> pd.Series:
+    """Return the product bounds that are apart from the upper bounds; NaN for the others."""
+    product = bounds["lipschitz_upper_product"]
+    return product.where(np.isfinite(product) & (product > _APART * bounds["lipschitz_upper"]))
 
 
 def _limits(axes: Axes, bounds: pd.DataFrame) -> None:
@@ -89,3 +106,12 @@ def _bar(axes: Axes, place: int, lower: float, upper: float, style: Style) -> No
         axes.annotate(
             f"× {show(ratio, 2)}", (right, place), xytext=(12, 0), textcoords="offset points", va="center", fontsize=8
         )
+
+
+def _further(axes: Axes, place: int, upper: float, exact: float, product: float, style: Style) -> None:
+    """Draw the exact constant and the product bound; NaN where there is none."""
+    if not math.isnan(product):
+        axes.hlines(place, upper, product, color=style.colour, linewidth=0.8, alpha=0.6)
+        axes.plot(product, place, color=style.colour, marker="|", markersize=8)
+    if exact > 0:
+        axes.plot(exact, place, color=INK, marker="o", markersize=3.5, markeredgecolor="white", markeredgewidth=0.6)

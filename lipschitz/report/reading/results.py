@@ -38,6 +38,8 @@ class Results:
         definitions: by configuration, the resolved run as one of its runs has it.
         names: by label, its display name; a label that is not here is shown as it is.
         timings: by configuration, what the serial timing pass measured.
+        measurement: by configuration, what the last measurement of one of its networks takes for granted, see
+            `lipschitz.tasks.measurement.DiscriminatorMeasurement`; empty where it does not say.
         provenance: commit, versions, device and data of the sweep.
         waiting: runs of the plan that were not started.
         damaged: runs of the plan that are left out because a file of theirs is damaged.
@@ -58,6 +60,7 @@ class Results:
     definitions: dict[str, dict[str, Any]]
     names: dict[str, str]
     timings: dict[str, dict[str, Any]]
+    measurement: dict[str, dict[str, Any]]
     provenance: dict[str, Any]
     waiting: int
     damaged: int = 0
@@ -119,7 +122,7 @@ def _results_of(read: Runs, *, folder: SweepFolder, warnings: list[str], **field
     """Return the tables of the runs that were read; ``warnings`` is one list for all parts of a sweep."""
     # Runs record title and direction of the metrics that are not the package's own.
     CATALOGUE.declare(metric for row in read.rows for metric in row["metrics"])
-    outside_the_table = ["origins", "inputs", "sources", "outside", "metrics"]
+    outside_the_table = ["origins", "inputs", "sources", "outside", "metrics", "measurement"]
     runs = separate_configurations(pd.DataFrame(read.rows).set_index("run").drop(columns=outside_the_table))
     records, outcomes = records_of(list(runs.index), read.measured), outcomes_of(read.measured)
     protocols = separate_protocols(runs, records, outcomes, facts_of(read.measured), warnings)
@@ -134,12 +137,22 @@ def _results_of(read: Runs, *, folder: SweepFolder, warnings: list[str], **field
         sources=_merged(row["sources"] for row in read.rows),
         outside=_merged(row["outside"] for row in read.rows),
         definitions={row["configuration"]: row["definition"] for row in reversed(read.rows)},
+        measurement=_facts_of_measurements(read.rows),
         names=display_names({str(key): value for key, value in row.items()} for row in distinct),
         waiting=read.waiting,
         damaged=read.damaged,
         warnings=warnings,
         **fields,
     )
+
+
+def _facts_of_measurements(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return by configuration the facts of its runs; a fact that they do not share is that of the first run with it."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        of_configuration = found.setdefault(row["configuration"], {})
+        found[row["configuration"]] = row["measurement"] | of_configuration
+    return found
 
 
 def _mixed_origins(origins: Iterable[list[dict[str, Any]]]) -> list[str]:

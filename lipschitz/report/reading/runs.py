@@ -140,6 +140,8 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], RunMeasureme
         # Runs of early versions have neither sources nor ``outside``.
         "sources": {name: dict(facts) for name, facts in definition.get("sources", {}).items()},
         "outside": {name: dict(facts) for name, facts in definition.get("outside", {}).items()},
+        # Nor do they say what a measurement takes for granted.
+        "measurement": result.get("measurement", {}),
         "metrics": [Description(name, **facts) for name, facts in definition.get("metrics", {}).items()],
     }
     return row, measured

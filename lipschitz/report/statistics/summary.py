@@ -191,8 +191,14 @@ class Lookup:
 
     def timing(self, row: "pd.Series[Any]") -> Mapping[str, Any]:
         """Return the timing of the configuration that ``row`` names; empty if it was not timed."""
-        configuration = self._results.configurations.get(tuple(row[LABELS]))
-        return {} if configuration is None else self._results.timings.get(configuration, {})
+        return self._results.timings.get(self._configuration(row), {})
+
+    def measurement(self, row: "pd.Series[Any]") -> Mapping[str, Any]:
+        """Return what the measurements of the configuration that ``row`` names take for granted."""
+        return self._results.measurement.get(self._configuration(row), {})
+
+    def _configuration(self, row: "pd.Series[Any]") -> str:
+        return self._results.configurations.get(tuple(row[LABELS]), "")
 
     def best(self, rows: pd.DataFrame, metric: str, which: str) -> set[object]:
         """Return the index of the row with the best mean among rows without a diverged seed; of a tie, all.

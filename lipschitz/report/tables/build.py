@@ -16,6 +16,7 @@ from lipschitz.report.statistics.summary import RIVALS, Lookup, Summary
 from lipschitz.report.statistics.time_to_target import Target
 from lipschitz.report.style import ordered
 from lipschitz.report.tables.cost import COST_TABLE_ONLY, cost_columns, cost_notes
+from lipschitz.report.tables.measurement_notes import measurement_notes
 from lipschitz.report.tables.table import Cell, Column, Table
 from lipschitz.report.tables.time_to_target import TimeToTarget
 from lipschitz.tasks.wording import wording
@@ -53,6 +54,7 @@ def build(summary: Summary, targets: Sequence[Target] = ()) -> list[Table]:
         critic_w1 = [name for name in summary.critic_w1_metrics if section.lookup.has(name)]
         quality, cost = section.measured(judging, ["last", "best"]), cost_columns(group, section.lookup)
         notes = cost_notes(group, section.lookup, results.shown)
+        measured = measurement_notes(group, section.lookup, results.shown)
         tables.append(section.table("Overview", _overview(quality, cost), notes=notes.step))
         floor = section.floor(judging, ["last", "best"]) if judging else []
         tables.append(section.table("Quality", quality, floor))
@@ -60,7 +62,9 @@ def build(summary: Summary, targets: Sequence[Target] = ()) -> list[Table]:
             true = f", true W1 {show(summary.true_w1[dataset][0])}" if dataset in summary.true_w1 else ""
             title = f"W1 by the critic after the last step{true}"
             tables.append(section.table(title, section.critic_w1(critic_w1), section.floor(critic_w1, ["last"])))
-        tables.append(section.table("Constraint and cost", cost, notes=[*notes.step, *notes.cost_table_only]))
+        tables.append(
+            section.table("Constraint and cost", cost, notes=[*notes.step, *notes.cost_table_only, *measured])
+        )
         for part in time_to_target.parts(group, section.lookup, judging, section.rivals, section.where):
             rows = section.labelled_rows(part.cells)
             columns = section.label_columns + part.columns

@@ -18,11 +18,13 @@ from lipschitz.report.reading.timing import (
     uncaptured_parts,
 )
 from lipschitz.report.statistics.summary import LARGEST_SIGMA, Lookup
+from lipschitz.report.tables.measurement_notes import EXACT
 from lipschitz.report.tables.table import Cell, Column
 from lipschitz.tasks.wording import wording
 
 _MEMORY, _ITERATION, _TOGETHER = "Peak memory", "Iteration", "Runs at once"
-COST_TABLE_ONLY = (_MEMORY, _ITERATION, _TOGETHER)
+_PRODUCT = "Lip(D) by layers"
+COST_TABLE_ONLY = (_MEMORY, _ITERATION, _TOGETHER, _PRODUCT)
 """Heads of columns that the table of cost has and an overview has not."""
 
 _MS, _UNCAPTURED, _OVER_NONE = "ms", "ms, uncaptured", "× none"
@@ -52,9 +54,9 @@ class Notes(NamedTuple):
 def cost_columns(group: pd.DataFrame, lookup: Lookup) -> tuple[list[Column], list[list[Cell]]]:
     """Return the columns and, one row for each configuration of ``group``, their cells.
 
-    Columns without content are left out: the ratio to ``none`` if that was not timed, what only a GPU has (uncaptured
-    steps, captured iterations, runs at once), and the memory of networks that are too small to show in that of a
-    process on the CPU.
+    Columns without content are left out: the exact Lipschitz constant, the ratio to ``none`` if that was not timed,
+    what only a GPU has (uncaptured steps, captured iterations, runs at once), and the memory of networks that are too
+    small to show in that of a process on the CPU.
     """
     rows = [row for _, row in group.iterrows()]
     task = wording(str(group["task"].iloc[0]))
@@ -64,9 +66,16 @@ def cost_columns(group: pd.DataFrame, lookup: Lookup) -> tuple[list[Column], lis
         Column("kernel", "Largest σ of a layer"): reshaped,
         Column("operator", "Largest σ of a layer"): operator,
         Column("at least", "Lip(D)"): "lipschitz_lower",
+        Column("exact", "Lip(D)"): EXACT,
         Column("at most", "Lip(D)"): "lipschitz_upper",
+        Column("at most", _PRODUCT): "lipschitz_upper_product",
     }
     texts = {column: [lookup.interval(row, metric).text for row in rows] for column, metric in measured.items()}
+    # Runs of earlier versions have neither, and only points have an exact constant.
+    sometimes = (EXACT, "lipschitz_upper_product")
+    texts = {
+        column: line for column, line in texts.items() if measured[column] not in sometimes or set(line) != {MISSING}
+    }
     texts |= _times(rows, lookup, f"{task.network} step")
     if not (task.small_networks and on_cpu):
         texts[Column("MiB", _MEMORY)] = _numbers(rows, lookup, PEAK_MEMORY)

@@ -39,10 +39,13 @@ class EvaluationState(NamedTuple):
     """By layer, the vectors from which the next search for σ starts."""
     spectra: dict[str, Tensor]
     """By layer, its singular values at each evaluation so far, ``(evaluations, k)`` float32."""
+    facts: dict[str, Any]
+    """`DiscriminatorMeasurement.facts` of the last evaluation."""
 
     def after(self, old: Tensor, measured: DiscriminatorMeasurement) -> "EvaluationState":
         """Return the state after the evaluation that ``measured``, with samples ``old`` of its generator."""
-        return EvaluationState(old, measured.starts, append_spectra(self.spectra, measured.spectra))
+        spectra = append_spectra(self.spectra, measured.spectra)
+        return EvaluationState(old, measured.starts, spectra, measured.facts)
 
 
 class Evaluator:
@@ -95,8 +98,10 @@ class Evaluator:
         fake, real, *labels = samples
         places = self._places(fake, real, kept.old, rng)
         search = stream(self._terms.seed, f"evaluation/{draw}/lipschitz")
-        of_places = [rows[: self._gradient_samples] for rows in labels]
-        measured = measure_discriminator(networks["discriminator"], places, kept.starts, search, *of_places)
+        of_places = labels[0][: self._gradient_samples] if labels else None
+        measured = measure_discriminator(
+            networks["discriminator"], places, kept.starts, search, labels=of_places, classes=self._classes
+        )
         return measured._replace(values=quality | measured.values)
 
     def _quality_of(self, generator: nn.Module, samples: Sequence[Tensor], draw: str) -> dict[str, float]:

@@ -15,7 +15,7 @@ from lipschitz.models.base import PairModel
 from lipschitz.observe import NamedRings
 from lipschitz.random_streams import RandomStreams, seeded
 from lipschitz.tasks.generation.evaluation import EvaluationState, Evaluator
-from lipschitz.tasks.measurement import DiscriminatorMeasurement
+from lipschitz.tasks.measurement import DiscriminatorMeasurement, with_exact_constant
 from lipschitz.tasks.memory_format import to_memory_format
 from lipschitz.tasks.player import Discriminator, Generator, Player, players_are_finite
 from lipschitz.tasks.precision import forward_precision
@@ -55,8 +55,8 @@ class GANTraining:
         self._players: dict[str, Player] = {"discriminator": self._discriminator, "generator": self._generator}
         self._observed = NamedRings(terms.device, {*CATALOGUE, *(one.label() for one in terms.evaluation.metrics)})
         self._evaluator = Evaluator(data, terms, latent=networks.latent, classes=self._classes)
-        self._kept = EvaluationState(self._evaluator.samples_from_fixed_latents(self.generator), {}, {})
-        self._measured = DiscriminatorMeasurement({}, {}, {})
+        self._kept = EvaluationState(self._evaluator.samples_from_fixed_latents(self.generator), {}, {}, {})
+        self._measured = DiscriminatorMeasurement({}, {}, {}, {})
 
     @property
     def generator(self) -> nn.Module:
@@ -124,16 +124,26 @@ class GANTraining:
     def evaluate(self, draw: str) -> dict[str, float]:
         """Measure quality, σ, gradient norms and losses, with random numbers of the evaluation stream ``draw``."""
         self._measured = self._evaluator.evaluate(self._networks(), self._kept, draw)
+        if self._terms.evaluation.exact == "every":
+            self._measure_exactly()
         losses = [player.measured_losses(name) for name, player in self._players.items()]
         return dict(ChainMap(*losses, self._measured.values)) | self._observed.means()
+
+    def evaluate_at_end(self) -> dict[str, float]:
+        """Compute the discriminator's exact Lipschitz constant, if it is wanted after the last step alone."""
+        return self._measure_exactly() if self._terms.evaluation.exact == "last" else {}
+
+    def _measure_exactly(self) -> dict[str, float]:
+        self._measured, values = with_exact_constant(self._measured, self.discriminator, self._data.shape)
+        return values
 
     def keep_for_next_evaluation(self) -> None:
         """Keep spectra, search starts, and samples of the generator as it is now."""
         self._kept = self._kept.after(self._evaluator.samples_from_fixed_latents(self.generator), self._measured)
 
     def facts(self) -> dict[str, Any]:
-        """Return the floor of each quality metric, real against real, and the metrics' protocols."""
-        return self._evaluator.facts(self.generator)
+        """Return each metric's floor, real against real, the metrics' protocols, and those of the last measurement."""
+        return {**self._evaluator.facts(self.generator), "measurement": self._kept.facts}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return samples, spectra and, for points, the discriminator's surface, as the report draws them."""
@@ -184,7 +194,8 @@ class GANTraining:
         self._load_evaluation_state(snapshot)
 
     def _load_evaluation_state(self, state: dict[str, Any]) -> None:
-        kept = EvaluationState(**state["memory"])
+        # Checkpoints of earlier versions have no facts.
+        kept = EvaluationState(**{"facts": {}} | state["memory"])
         self._kept = kept._replace(old=kept.old.to(self.device))
         self._observed.load_state_dict(state)
 

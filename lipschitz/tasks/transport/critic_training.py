@@ -12,7 +12,7 @@ from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.observe import NamedRings
 from lipschitz.random_streams import RandomStreams, seeded
-from lipschitz.tasks.measurement import DiscriminatorMeasurement, append_spectra
+from lipschitz.tasks.measurement import DiscriminatorMeasurement, append_spectra, with_exact_constant
 from lipschitz.tasks.player import Discriminator, players_are_finite
 from lipschitz.tasks.surfaces import spectrum_arrays
 from lipschitz.tasks.terms import Terms
@@ -30,7 +30,7 @@ class CriticTraining:
         self.device = terms.device
         self.selection = BestStepRule.by(terms.selection, terms.evaluation.metrics)
         self._data, self._batch_size = data, terms.training.batch_size
-        self._constraints = terms.constraints
+        self._constraints, self._exact = terms.constraints, terms.evaluation.exact
         self._streams = RandomStreams(terms.seed, ("data", "constraint"), terms.device)
         with seeded(terms.seed, "weights"):
             critic = terms.model.build_discriminator(data.shape)
@@ -45,7 +45,8 @@ class CriticTraining:
         )
         self._starts: dict[str, Tensor] = {}
         self._spectra: dict[str, Tensor] = {}
-        self._measured = DiscriminatorMeasurement({}, {}, {})
+        self._facts: dict[str, Any] = {}
+        self._measured = DiscriminatorMeasurement({}, {}, {}, {})
 
     @property
     def critic(self) -> nn.Module:
@@ -83,16 +84,27 @@ class CriticTraining:
     def evaluate(self, draw: str) -> dict[str, float]:
         """Compare the critic with the optimal potential; measure σ, bracket and losses on the stream ``draw``."""
         self._measured = self._evaluator.evaluate(self.critic, self._starts, draw)
+        if self._exact == "every":
+            self._measure_exactly()
         return self._measured.values | self._critic.measured_losses("discriminator") | self._observed.means()
+
+    def evaluate_at_end(self) -> dict[str, float]:
+        """Compute the critic's exact Lipschitz constant, if it is wanted after the last step alone."""
+        return self._measure_exactly() if self._exact == "last" else {}
+
+    def _measure_exactly(self) -> dict[str, float]:
+        self._measured, values = with_exact_constant(self._measured, self.critic, self._data.shape)
+        return values
 
     def keep_for_next_evaluation(self) -> None:
         """Keep spectra and search starts of the last evaluation."""
         self._starts = self._measured.starts
         self._spectra = append_spectra(self._spectra, self._measured.spectra)
+        self._facts = self._measured.facts
 
     def facts(self) -> dict[str, Any]:
-        """Return the value of each metric for the optimal potential, and the metrics' protocols."""
-        return self._evaluator.facts()
+        """Return each metric of the optimal potential, the metrics' protocols, and those of the last measurement."""
+        return {**self._evaluator.facts(), "measurement": self._facts}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return spectra and, in the plane, the surfaces of the critic and of the optimal potential."""
@@ -109,6 +121,7 @@ class CriticTraining:
             "streams": self._streams.state_dict(),
             "starts": self._starts,
             "spectra": self._spectra,
+            "facts": self._facts,
             **self._observed.state_dict(),
         }
 
@@ -124,6 +137,7 @@ class CriticTraining:
             "critic": self._critic.snapshot(),
             "starts": self._starts,
             "spectra": self._spectra,
+            "facts": self._facts,
             **self._observed.state_dict(),
         }
 
@@ -134,4 +148,6 @@ class CriticTraining:
 
     def _load_evaluation_state(self, state: dict[str, Any]) -> None:
         self._starts, self._spectra = state["starts"], state["spectra"]
+        # Checkpoints of earlier versions have none.
+        self._facts = state.get("facts", {})
         self._observed.load_state_dict(state)

@@ -8,7 +8,8 @@ from textwrap import dedent
 import pytest
 from synthetic import Plan, write_sweep
 
-from lipschitz.cli import WRONG_INPUT, main
+from lipschitz.cli import main
+from lipschitz.exit_codes import WRONG_INPUT
 from lipschitz.report.plots.base import GROUP, Plot, each_comparison, registered_plots
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.gallery import gallery

@@ -9,8 +9,9 @@ import pytest
 from synthetic import Plan, dump, write_sweep, write_timing
 from synthetic_transport import CLIPPING, PENALTY, SORTING, Pairs, write_pairs
 
-from lipschitz.cli import WRONG_INPUT, main
+from lipschitz.cli import main
 from lipschitz.errors import InputError
+from lipschitz.exit_codes import WRONG_INPUT
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.statistics.time_to_target import (

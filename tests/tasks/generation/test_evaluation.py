@@ -36,9 +36,9 @@ def measured(
     """Return the places and the generator that an evaluation measures the discriminator with."""
     seen: list[Any] = []
 
-    def spy(net: Any, places: Any, starts: Any, search: Any) -> DiscriminatorMeasurement:
+    def spy(net: Any, places: Any, starts: Any, search: Any, **_: Any) -> DiscriminatorMeasurement:
         seen.append((places, search))
-        return DiscriminatorMeasurement({}, {}, {})
+        return DiscriminatorMeasurement({}, {}, {}, {})
 
     monkeypatch.setattr(evaluation, "measure_discriminator", spy)
     task.evaluate(draw)

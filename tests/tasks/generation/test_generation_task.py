@@ -212,7 +212,7 @@ def test_what_is_measured_has_the_documented_names() -> None:
     places = ["real", "fake", "interpolated", "old", "noise"]
     expected = {"frechet_classifier", "w1_classifier", "kid_classifier"}
     expected |= {f"{loss}/{player}" for loss in ("loss", "loss_mean") for player in ("discriminator", "generator")}
-    expected |= {"lipschitz_lower", "lipschitz_upper", "lipschitz_ratio"}
+    expected |= {"lipschitz_lower", "lipschitz_upper", "lipschitz_upper_product", "lipschitz_ratio"}
     of_layers = ("sigma_reshaped", "sigma_operator", "sigma_upper", "effective_rank")
     expected |= {f"{metric}/{layer}" for metric in of_layers for layer in layers}
     expected |= {f"{norm}/{place}" for norm in ("gradient_norm", "gradient_norm_max") for place in places}

@@ -210,6 +210,7 @@ def test_what_is_measured_has_the_documented_names() -> None:
         "loss_mean/discriminator",
         "lipschitz_lower",
         "lipschitz_upper",
+        "lipschitz_upper_product",
         "lipschitz_ratio",
     }
     of_layers = ("sigma_reshaped", "sigma_operator", "sigma_upper", "effective_rank")

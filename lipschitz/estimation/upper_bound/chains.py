@@ -1,0 +1,204 @@
+"""Follow a traced value back through linear and elementwise steps, and bound the run of them as one chain."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis
+from lipschitz.estimation.upper_bound.pooling_and_reshaping import IDENTITIES
+from lipschitz.estimation.upper_bound.semidefinite import steps as chain_steps
+from lipschitz.estimation.upper_bound.semidefinite.certificate import chain_bound
+from lipschitz.estimation.upper_bound.semidefinite.steps import ChannelScale, Convolution, Matrix, Slopes, SpatialSum
+from lipschitz.estimation.upper_bound.traced_call import Call, Step, TracedValue, product
+
+ORDER_KEEPING = frozenset(
+    ["flatten", "view", "view_as", "_unsafe_view", "reshape", "reshape_as", "ravel", "squeeze", "unsqueeze"]
+)
+"""By ATen's name: functions that keep the order of the values, so that a flattened map is the same vector."""
+FUNCTIONAL_BATCH_NORM = "_native_batch_norm_legit_no_training"
+"""Batch normalisation in eval mode in graphs without operators in place: its first result holds the values."""
+MAX_UNITS = 512
+"""Other linear maps become matrices where input and output have at most so many values."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A value as a chain of steps applied to an earlier value."""
+
+    base: TracedValue
+    shape: tuple[int, ...]
+    """Of the base, without the batch."""
+    steps: tuple[chain_steps.Step, ...] = ()
+
+    @property
+    def end(self) -> tuple[int, ...]:
+        """The shape of the value, before any flattening."""
+        return chain_steps.shapes(self.steps, self.shape)[-1]
+
+    @property
+    def has_gain(self) -> bool:
+        """Whether the chain as one can have a smaller bound than its steps one by one."""
+        linear = sum(not isinstance(step, Slopes) for step in self.steps)
+        return linear > 1
+
+
+class Chains:
+    """The chains of the values of one graph.
+
+    Args:
+        flops: operations that may be spent on each chain; see `chain_bound`.
+    """
+
+    def __init__(self, flops: float) -> None:
+        self._flops = flops
+        self._chains: dict[int, Chain] = {}
+        self._tightened: dict[int, TracedValue] = {}
+        self._kept: list[TracedValue] = []
+
+    def extend(self, value: TracedValue) -> bool:
+        """Say whether ``value`` follows from its step's source by steps of a chain, and if so, remember its chain."""
+        call = value.call
+        further: tuple[chain_steps.Step, ...] | None
+        if call is None:
+            return False
+        if call.name == "getitem" and call.arguments[1:] == (0,) and id(call.inputs[0]) in self._chains:
+            source, further = self.of(call.inputs[0]), ()
+        elif call.name == FUNCTIONAL_BATCH_NORM and call.is_unary():
+            source = self.of(call.inputs[0])
+            further = _batch_norm_scale(*call.arguments, shape=source.end)
+        elif value.step is not None:
+            source = self.of(value.step.source)
+            further = _chain_steps(value.step, call, source)
+        else:
+            return False
+        if further is None:
+            return False
+        self._kept.append(value)
+        self._chains[id(value)] = replace(source, steps=(*source.steps, *further))
+        return True
+
+    def of(self, value: TracedValue) -> Chain:
+        """Return the chain of ``value``, which may have no steps."""
+        return self._chains.get(id(value)) or Chain(value, tuple(value.value.shape[1:]))
+
+    def tightened(self, value: TracedValue) -> TracedValue:
+        """Return ``value`` with the smaller of its constant and the bound of its chain times that of the base."""
+        if id(value) not in self._tightened:
+            self._kept.append(value)
+            chain = self._chains.get(id(value))
+            found = value
+            if chain is not None and chain.has_gain and math.isfinite(chain.base.constant):
+                bound = product(chain_bound(chain.steps, chain.shape, flops=self._flops), chain.base.constant)
+                found = replace(value, constant=min(value.constant, bound))
+            self._tightened[id(value)] = found
+        return self._tightened[id(value)]
+
+
+def _chain_steps(step: Step, call: Call, source: Chain) -> tuple[chain_steps.Step, ...] | None:
+    """Return the steps of a chain for ``step``, after those of ``source``; None if there are none that fit."""
+    if not _is_float_sample(step.source.value) or not _is_float_sample(call.output):
+        return None
+    actual, shape = tuple(step.source.value.shape[1:]), source.end
+    if step.linear is None:
+        assert step.slopes is not None
+        return (Slopes(*step.slopes),) if math.isfinite(step.slopes.constant) else None
+    if call.name in IDENTITIES:
+        return ()
+    found = _known_linear_steps(step, call, actual, shape)
+    if found is None and max(math.prod(shape), call.output.numel()) <= MAX_UNITS:
+        found = (_dense_matrix(step, actual),)
+    return found if found is not None and (not found or _agrees(found, step, shape)) else None
+
+
+def _batch_norm_scale(
+    x: Tensor, weight: Tensor | None, _: object, __: object, variance: Tensor, *numbers: float, shape: tuple[int, ...]
+) -> tuple[ChannelScale] | None:
+    """Return the scale γ / √(running variance + ε) of a batch normalisation in eval mode."""
+    if tuple(x.shape[1:]) != shape:
+        return None
+    scale = (variance + numbers[-1]).rsqrt()
+    return (ChannelScale((scale if weight is None else weight * scale).double()),)
+
+
+def _known_linear_steps(
+    step: Step, call: Call, actual: tuple[int, ...], shape: tuple[int, ...]
+) -> tuple[chain_steps.Step, ...] | None:
+    assert step.linear is not None
+    kernel, outputs = step.linear.kernel, tuple(call.output.shape[1:])
+    if kernel is not None and not kernel.transposed:
+        if not kernel.dimensions:
+            return (Matrix(kernel.weight.double()),) if len(actual) == 1 else None
+        if actual == shape:
+            return (Convolution(kernel.weight.double(), kernel.axes(actual[1:]), kernel.groups),)
+    elif call.name in ORDER_KEEPING:
+        return () if outputs == shape or math.prod(outputs[1:]) == 1 else None
+    elif step.slopes is not None and step.slopes.low == step.slopes.high:
+        return (Slopes(*step.slopes),)
+    elif actual == shape and (step.slopes is not None or call.name == "batch_norm"):
+        return (ChannelScale(_linear_part(step, torch.ones(actual)).reshape(len(call.output[0]), -1)[:, 0].clone()),)
+    elif actual == shape and len(actual) > 1:
+        if call.name.startswith("avg_pool"):
+            return _average_pooling(actual, outputs, *call.arguments[1:4])
+        if call.name in ("pad", "constant_pad_nd"):
+            return _zero_padding(actual, outputs, list(call.arguments[1])[::-2])
+        if call.output.numel() == actual[0]:
+            total = float(_linear_part(step, torch.ones(actual)).flatten()[0])
+            return (SpatialSum(total / math.prod(actual[1:])),)
+    return None
+
+
+def _average_pooling(
+    shape: tuple[int, ...], outputs: tuple[int, ...], kernel: Any, stride: Any = None, padding: Any = 0
+) -> tuple[Convolution]:
+    channels, *sizes = shape
+    fields = [_each(value, len(sizes)) for value in (kernel, stride or kernel, padding)]
+    axes = tuple(map(ConvolutionAxis, sizes, outputs[1:], *fields))
+    taps = [axis.kernel for axis in axes]
+    weight = torch.full((channels, 1, *taps), 1 / math.prod(taps), dtype=torch.float64)
+    return (Convolution(weight, axes, groups=channels),)
+
+
+def _zero_padding(shape: tuple[int, ...], outputs: tuple[int, ...], before: list[int]) -> tuple[Convolution] | None:
+    """Return padding as a convolution with one tap; ``before``: by axis, how much is added in front."""
+    channels, *sizes = shape
+    if len(before) != len(sizes):
+        return None
+    axes = (ConvolutionAxis(size, n, 1, padding=p) for size, n, p in zip(sizes, outputs[1:], before, strict=True))
+    weight = torch.ones((channels, 1, *[1] * len(sizes)), dtype=torch.float64)
+    return (Convolution(weight, tuple(axes), groups=channels),)
+
+
+def _each(value: Any, axes: int) -> tuple[int, ...]:
+    values = (value,) if isinstance(value, int) else tuple(value)
+    return values * axes if len(values) == 1 else values
+
+
+def _dense_matrix(step: Step, shape: tuple[int, ...]) -> Matrix:
+    units = torch.eye(math.prod(shape), dtype=torch.float64)
+    return Matrix(torch.stack([_linear_part(step, unit.view(shape)).flatten() for unit in units], dim=1))
+
+
+def _linear_part(step: Step, x: Tensor) -> Tensor:
+    """Return A x for one sample ``x``, where the step is x -> A x + b."""
+    assert step.linear is not None
+    sample = x[None].to(step.source.value)
+    part: Tensor = step.linear.apply(sample) - step.linear.apply(torch.zeros_like(sample))
+    return part[0].double()
+
+
+def _agrees(steps: Sequence[chain_steps.Step], step: Step, shape: tuple[int, ...]) -> bool:
+    """Say whether ``steps`` are the linear part of ``step``, by a random input."""
+    x = torch.randn(math.prod(shape), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = x.to(step.source.value.device)
+    expected = _linear_part(step, x.view(step.source.value.shape[1:])).flatten()
+    found = chain_steps.apply(steps, x.view(shape)).flatten()
+    rounding = 1e-6 * float(expected.abs().max())
+    return found.shape == expected.shape and torch.allclose(found, expected, rtol=1e-6, atol=rounding)
+
+
+def _is_float_sample(value: object) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.dim() > 1 and len(value) == 1
