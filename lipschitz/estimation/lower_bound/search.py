@@ -28,8 +28,8 @@ from lipschitz.estimation.lower_bound.hill_climb import (
 from lipschitz.estimation.lower_bound.network_cost import network_cost
 from lipschitz.estimation.lower_bound.smoothed_ascent import steep_points_by_smoothing
 
-SEARCH_OPERATIONS = 8e11
-"""Floating-point operations of a search, counted by `network_cost`: about 20 s on one core at 32x32, width 64."""
+SEARCH_OPERATIONS = 4e11
+"""Floating-point operations of a search, counted by `network_cost`: about half a minute on one core at 32x32, width 64."""
 MOST_STARTS = 8192
 STARTS_PER_POINT = 20
 """Scattered points for each given one if samples have at most `CLIMB_DIMENSIONS` numbers; else one."""
@@ -39,12 +39,12 @@ MOST_CLIMBERS = 256
 PAIRS, LEAST_PAIRS = 48, 8
 """Pairs at the start of the ascent, as many as points: half of two given points, half of a steep point and a partner.
 """
-MOST_STEPS, STEPS_AFTER_CLIMB, LEAST_STEPS = 100, 20, 10
+MOST_STEPS, STEPS_AFTER_CLIMB, LEAST_STEPS = 60, 20, 10
 STEPS_PER_POINT = 10
 """Steps of the ascent: at most so many for each point."""
 PASSES_PER_STEP = 0.8
 """Passes of one sample that a step of the ascent takes for each pair of the start, with its `HALVINGS`."""
-STARTS_SHARE, CLIMB_SHARE, ASCENT_SHARE = 0.3, 0.3, 0.6
+STARTS_SHARE, CLIMB_SHARE, ASCENT_SHARE = 0.2, 0.3, 0.3
 """Most of the operations that each phase may take; the phases before the ascent rarely need theirs."""
 RANKING_ITERATIONS = 2
 """Steps of power iteration to rank points by their Jacobian, if there are several outputs."""
@@ -53,7 +53,7 @@ PARTNER_DISTANCE = 0.1
 MIN_DISTANCES = {torch.float64: 1e-4, torch.float32: 1e-2}
 """Smallest distance of a pair during the ascent, relative to the mean norm of the points, so that rounding does not
 lead it astray. What is returned is confirmed at other distances too, see `difference_quotients`."""
-SMOOTHED_POINTS, SMOOTHED_STEPS, SMOOTHED_SHARE = 4, 120, 0.6
+SMOOTHED_POINTS, SMOOTHED_STEPS, SMOOTHED_SHARE = 2, 240, 0.6
 """Points from which the gradient's norm of the smoothed network is ascended, steps, and the share of the operations."""
 PASSES_PER_ASCENT = 1.5
 """Passes of one sample, in float64, that a step of that ascent takes, in float32, for each point."""

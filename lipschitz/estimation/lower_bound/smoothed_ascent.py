@@ -16,11 +16,11 @@ from torch.overrides import TorchFunctionMode
 
 from lipschitz.estimation.lower_bound.gradient_norms import Network, one_where_zero, per_sample, sample_norms
 
-WIDTHS = (1.0, 0.02)
+WIDTHS = (0.3, 0.02)
 """Width of the smoothed kink at the first and the last step, relative to the root mean square of its inputs."""
-LENGTHS = (0.2, 0.02)
-"""Length of the first and the last step, relative to the scale of the points."""
-MOMENTUM = 0.5
+LENGTHS = (0.15, 0.02)
+"""Length of the first and the last step, relative to a point's norm, or to the scale of the data if that is larger."""
+MOMENTUM = 0.7
 RELUS = frozenset([F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.leaky_relu, F.leaky_relu_])
 
 
@@ -76,9 +76,8 @@ def steep_points_by_smoothing(net: Network, points: Tensor, scale: float, steps:
             if direction is None:
                 return None
             velocity = MOMENTUM * velocity + (1 - MOMENTUM) * direction
-            x = x + _between(LENGTHS, progress) * scale * velocity / per_sample(
-                one_where_zero(sample_norms(velocity)), x
-            )
+            length = _between(LENGTHS, progress) * sample_norms(x).clamp_min(scale)
+            x = x + per_sample(length / one_where_zero(sample_norms(velocity)), x) * velocity
     except RuntimeError:  # torch has no second derivative of some function.
         return None
     return x.to(points.dtype) if bool(torch.isfinite(x).all()) else None

@@ -84,7 +84,8 @@ def after_activation(a: Tensor, log_gap: Tensor, log_scales: Tensor, m: float, r
     """Return the ellipsoid after an activation, given A = W P Wᴴ of its input, ``(F, n, n)``.
 
     T = ρ λ D² with λ about the largest eigenvalue of D⁻¹ A D⁻¹ over all frequencies; ``log_gap`` is log(ρ - 1), and
-    ``log_scales`` ``(n,)`` is 2 log D. T is raised until T - A is verified to be positive definite.
+    ``log_scales`` ``(n,)`` is 2 log D. In double precision T is raised until it is verified to be above A by a share of
+    the gap.
     """
     n, scales = len(log_scales), (log_scales / 2).exp().to(a.real.dtype)
     scaled = a / (scales[:, None] * scales)
@@ -93,16 +94,22 @@ def after_activation(a: Tensor, log_gap: Tensor, log_scales: Tensor, m: float, r
     # A small floor, so that zero weights need no case of their own.
     t = (1 + gap) * largest_eigenvalue(scaled).clamp_min(torch.finfo(a.dtype).tiny ** 0.5)
     rounding = 8 * n * n * _epsilon(a)
-    with torch.no_grad():
-        share, raised = float(VERIFIED * gap / (1 + gap)), 1.0
-        for _ in range(ATTEMPTS):
-            _, failed = torch.linalg.cholesky_ex(t * raised * (1 - share - rounding) * identity - scaled)
-            if not failed.any():
-                break
-            raised *= 1 + float(gap) / 2
-    t = t * raised
+    share = float(VERIFIED * gap.detach() / (1 + gap.detach()))
+    if rounding > 0:
+        t = t * _raise(scaled.detach(), t.detach() * (1 - share - rounding), 1 + float(gap.detach()) / 2)
     factor = torch.linalg.cholesky(t * (1 - rounding) * identity - scaled)
     return AfterActivation(factor, t, scales, (share * t.detach()).rsqrt(), m, r)
+
+
+def _raise(matrices: Tensor, t: Tensor, step: float) -> float:
+    """Return the smallest power r of ``step`` such that r t I - ``matrices`` is positive definite."""
+    identity, raised = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device), 1.0
+    for _ in range(ATTEMPTS):
+        _, failed = torch.linalg.cholesky_ex(t * raised * identity - matrices)
+        if not failed.any():
+            break
+        raised *= step
+    return raised
 
 
 def largest_eigenvalue(matrices: Tensor) -> Tensor:
