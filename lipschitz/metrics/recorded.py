@@ -121,7 +121,7 @@ LIPSCHITZ_BOUNDS = (
         better=None,
         unit="",
         source="Scaman and Virmaux 2018, arXiv:1805.10965",
-        summary="Largest input-gradient norm and difference quotient found by ascent from real and generated samples.",
+        summary="Largest difference quotient of two points that a search from real and generated samples finds.",
     ),
     Description(
         name="lipschitz_exact",
@@ -136,8 +136,8 @@ LIPSCHITZ_BOUNDS = (
         title="Upper bound on Lip(D)",
         better=None,
         unit="",
-        source="Szegedy et al. 2013, arXiv:1312.6199, section 4.3",
-        summary="Certified bounds of all layers, composed over D in eval mode; ∞ where a module is not Lipschitz.",
+        source="Fazlyab et al. 2019, arXiv:1906.04893; Xu and Sivaranjani 2024, arXiv:2404.04375",
+        summary="Certified, by semidefinite relaxation of runs of layers; eval mode; ∞ where a part is not Lipschitz.",
     ),
     Description(
         name="lipschitz_upper_product",

@@ -29,7 +29,7 @@ from lipschitz.estimation.lower_bound.network_cost import network_cost
 from lipschitz.estimation.lower_bound.smoothed_ascent import steep_points_by_smoothing
 
 SEARCH_OPERATIONS = 4e11
-"""Floating-point operations of a search, counted by `network_cost`: about half a minute on one core at 32x32, width 64."""
+"""Floating-point operations of a search, counted by `network_cost`: half a minute on a core at 32x32, width 64."""
 MOST_STARTS = 8192
 STARTS_PER_POINT = 20
 """Scattered points for each given one if samples have at most `CLIMB_DIMENSIONS` numbers; else one."""

@@ -6,4 +6,5 @@
   traced_call: records of one step.
 - operator_rules: constants of operators by name, from activation_slopes, linear_rules, normalization_rules,
   pooling_and_reshaping, reductions, sums_and_products, scalar_functions.
+- chains: runs of steps that are bounded as one, by semidefinite relaxation: semidefinite/.
 """

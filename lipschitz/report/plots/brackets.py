@@ -36,7 +36,7 @@ def brackets(data: ComparisonData) -> Figure | None:
     products = _products(bounds)
     layers = "" if products.notna().any() else " from layer bounds"
     subtitle = (
-        "Bar: bracket of Lip(D), eval mode. Filled: lower bound, largest gradient norm or difference quotient found.\n"
+        "Bar: bracket of Lip(D), eval mode. Filled: lower bound, steepest pair of points found.\n"
         f"Open: certified upper bound{layers}; arrow: not Lipschitz. Last step, geometric mean over seeds."
     )
     further = [
