@@ -135,10 +135,10 @@ def _places(task: GANTraining, images: Any, seed: int) -> dict[str, Tensor]:
 def _text(options: argparse.Namespace) -> str:
     return (
         "# Bounds of Lip(D) on 32x32 images\n\nEval mode, one core. Lower: steepest pair of points found. Upper: "
-        "certified, the smaller of the composed bound and of the semidefinite bounds of runs of layers. Product: composed "
-        "of the bounds of single layers. Steps 0: at the start, He initialisation, noise of 3x32x32. Others: after "
-        f"{options.steps} steps on Fashion-MNIST, setting C, hinge loss, batch 64. Seconds of the upper bound leave out "
-        "the bounds of single layers."
+        "certified, the smaller of the composed bound and of the semidefinite bounds of runs of layers. Product: "
+        "composed of the bounds of single layers. Steps 0: at the start, He initialisation, noise of 3x32x32. After "
+        f"{options.steps} steps: trained on Fashion-MNIST, setting C, hinge loss, batch 64. Seconds of the upper bound leave "
+        "out the bounds of single layers."
     )
 
 

@@ -22,11 +22,13 @@ from lipschitz.tf32 import multiply_float32
 PRELOAD = [
     "lipschitz.sweep.engine.worker",
     "torch._dynamo",
+    "torch.export._trace",
     "scipy.optimize",
     "scipy.spatial.distance",
     "sklearn.datasets",
 ]
-"""What every worker imports sooner or later; torch imports its compiler as soon as it makes an optimiser."""
+"""What every worker imports sooner or later: torch imports its compiler as soon as it makes an optimiser, and traces
+networks with it."""
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Parameters of glibc's mallopt(3)."""
 
