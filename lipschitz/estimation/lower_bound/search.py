@@ -53,8 +53,12 @@ PARTNER_DISTANCE = 0.1
 MIN_DISTANCES = {torch.float64: 1e-4, torch.float32: 1e-2}
 """Smallest distance of a pair during the ascent, relative to the mean norm of the points, so that rounding does not
 lead it astray. What is returned is confirmed at other distances too, see `difference_quotients`."""
-SMOOTHED_POINTS, SMOOTHED_STEPS, SMOOTHED_SHARE = 2, 240, 0.6
-"""Points from which the gradient's norm of the smoothed network is ascended, steps, and the share of the operations."""
+SMOOTHED_POINTS, SMOOTHED_SHARE = 2, 0.6
+"""Points from which the gradient's norm of the smoothed network is ascended, and the share of the operations."""
+SMOOTHED_STEPS, LARGE_NETWORK_STEPS = 60, 240
+"""Steps of that ascent. A tiny network is also trained in little time."""
+LARGE_NETWORK = 1e5
+"""Operations of a pass of one sample from which a network is large."""
 PASSES_PER_ASCENT = 1.5
 """Passes of one sample, in float64, that a step of that ascent takes, in float32, for each point."""
 LINE_POINTS = 5
@@ -167,9 +171,10 @@ class _Plan:
         passes = share * SEARCH_OPERATIONS / cost.operations
         # A step of power iteration is two forward passes and one backward, and an operation count is of one of each.
         each = 1 + 1.5 * RANKING_ITERATIONS * self.several_outputs
-        self.smoothed = 0 if self.several_outputs else SMOOTHED_POINTS
-        self.smoothed_steps = min(SMOOTHED_STEPS, int(SMOOTHED_SHARE * passes / (SMOOTHED_POINTS * PASSES_PER_ASCENT)))
         few_dimensions = points[0].numel() <= CLIMB_DIMENSIONS
+        self.smoothed = 0 if self.several_outputs or few_dimensions else SMOOTHED_POINTS
+        ascent_steps = LARGE_NETWORK_STEPS if cost.operations > LARGE_NETWORK else SMOOTHED_STEPS
+        self.smoothed_steps = min(ascent_steps, int(SMOOTHED_SHARE * passes / (SMOOTHED_POINTS * PASSES_PER_ASCENT)))
         starts = int(STARTS_SHARE * passes / each)
         self.given = 0 if evaluated else min(len(points), max(starts, PAIRS))
         wanted = min(MOST_STARTS, len(points) * (STARTS_PER_POINT if few_dimensions else 1))

@@ -85,9 +85,10 @@ def steep_points_by_smoothing(net: Network, points: Tensor, scale: float, steps:
 
 def _ascent_direction(net: Network, points: Tensor, smoothed: SmoothedReLUs) -> Tensor | None:
     """Return the direction ``(n, ...)`` in which the gradient's norm grows fastest, of norm one."""
-    with torch.enable_grad(), smoothed:
+    with torch.enable_grad():
         x = points.detach().requires_grad_()
-        output = net(x.clone())
+        with smoothed:
+            output = net(x.clone())
         if output.numel() != len(x) or not smoothed.calls:
             return None
         (gradient,) = torch.autograd.grad(output.sum(), x, create_graph=True)

@@ -52,7 +52,7 @@ FIRST_GAPS = {"stride one": 0.2, "larger stride": 0.4, "last": 0.08}
 About what it finds for random weights. Where the last linear map has few rows, it reads few of the directions that a
 small gap stretches.
 """
-ITERATIONS = 30
+ITERATIONS = 16
 """Evaluations in the search for multipliers, at most."""
 SHORT_SEARCH = 10
 """Evaluations in a search that costs more than was allowed."""
