@@ -18,12 +18,9 @@ from lipschitz.estimation.lower_bound.search import LowerBound, lower_bound
 from lipschitz.estimation.lower_bound.steepest_class import lower_bound_over_classes
 from lipschitz.estimation.network_checks import eval_mode_note
 from lipschitz.estimation.sigma.layer_sigmas import effective_rank, layer_sigmas, spectra
-from lipschitz.estimation.upper_bound.composition import FLOPS, UpperBound, upper_bound
+from lipschitz.estimation.upper_bound.composition import upper_bound, upper_bound_over_classes
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
-from lipschitz.estimation.upper_bound.operator_bounds import OperatorBounds
 
-FULLY_BOUNDED = 20
-"""Most classes of a conditional network for which runs of steps are bounded as one, class by class."""
 CONTRADICTION = 1e-6
 """An exact constant that is outside of the bracket by more than this, relatively, is not recorded."""
 
@@ -160,7 +157,10 @@ def _bracket(
 ) -> tuple[dict[str, float], dict[str, Any]]:
     bounds = layer_bounds(net, input_shapes(net, shape))
     values = {f"sigma_upper/{layer}": bound.constant for layer, bound in bounds.items()}
-    bound = _upper_bound(net, shape, bounds.operators, classes)
+    if classes is None:
+        bound = upper_bound(net, shape, bounds.operators)
+    else:
+        bound = upper_bound_over_classes(net, shape, classes, bounds.operators)
     lower, upper, note = ordered_bounds(found.value, bound.constant)
     values |= {"lipschitz_lower": lower, "lipschitz_upper": upper, "lipschitz_ratio": bound_ratio(lower, upper)}
     values["lipschitz_upper_product"] = bound.product
@@ -170,14 +170,3 @@ def _bracket(
     if notes := [text for text in (eval_mode_note(net), found.note, note) if text]:
         facts["bracket_notes"] = notes
     return values, facts
-
-
-def _upper_bound(net: nn.Module, shape: tuple[int, ...], operators: OperatorBounds, classes: int | None) -> UpperBound:
-    """Return the upper bound of ``net``; of a conditional network the largest of all classes, see `FULLY_BOUNDED`."""
-    if classes is None:
-        return upper_bound(net, shape, operators)
-    flops = FLOPS / classes if classes <= FULLY_BOUNDED else 0.0
-    labels = torch.arange(classes, device=next(net.parameters(), torch.empty(0)).device)
-    bounds = [upper_bound(Labelled(net, label[None]), shape, operators, flops=flops) for label in labels]
-    worst = max(bounds, key=lambda bound: bound.constant)
-    return worst._replace(product=max(bound.product for bound in bounds))

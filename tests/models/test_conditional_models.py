@@ -1,6 +1,5 @@
 """Conditional networks: both depend on the class, and constraints and measurements cover every layer."""
 
-import math
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import input_shapes, weighted_layers
 from lipschitz.estimation.lower_bound.gradient_norms import input_gradients, sample_norms
 from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
-from lipschitz.estimation.upper_bound.composition import upper_bound
+from lipschitz.estimation.upper_bound.composition import upper_bound, upper_bound_over_classes
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 from lipschitz.models.conditional import ConditionalBatchNorm2d, ProjectionDiscriminator
 from lipschitz.models.dcgan import DCGAN
@@ -124,6 +123,9 @@ def test_the_upper_bound_holds_for_every_class_and_sigma_covers_every_layer() ->
         uppers = []
         for label in range(CLASSES):
             view = Labelled(net, torch.tensor([label]))
-            uppers.append(upper_bound(view, SHAPE, layer_bounds(view, input_shapes(view, SHAPE)).operators).constant)
-    assert uppers == [uppers[0]] * CLASSES
-    assert max(steepest) <= uppers[0] < math.inf
+            uppers.append(upper_bound(view, SHAPE, layer_bounds(view, input_shapes(view, SHAPE)).operators))
+        every = upper_bound_over_classes(net, SHAPE, CLASSES)
+    assert len({upper.product for upper in uppers}) == 1
+    assert all(slope <= upper.constant for slope, upper in zip(steepest, uppers, strict=True))
+    assert every.constant == pytest.approx(max(upper.constant for upper in uppers), rel=0.05)
+    assert every.product == pytest.approx(uppers[0].product, rel=1e-12)

@@ -174,7 +174,8 @@ class _Plan:
         few_dimensions = points[0].numel() <= CLIMB_DIMENSIONS
         self.smoothed = 0 if self.several_outputs or few_dimensions else SMOOTHED_POINTS
         ascent_steps = LARGE_NETWORK_STEPS if cost.operations > LARGE_NETWORK else SMOOTHED_STEPS
-        self.smoothed_steps = min(ascent_steps, int(SMOOTHED_SHARE * passes / (SMOOTHED_POINTS * PASSES_PER_ASCENT)))
+        affordable_steps = int(SMOOTHED_SHARE * passes / (SMOOTHED_POINTS * PASSES_PER_ASCENT))
+        self.smoothed_steps = min(ascent_steps, len(points), affordable_steps)
         starts = int(STARTS_SHARE * passes / each)
         self.given = 0 if evaluated else min(len(points), max(starts, PAIRS))
         wanted = min(MOST_STARTS, len(points) * (STARTS_PER_POINT if few_dimensions else 1))

@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
 from lipschitz.errors import first_line
+from lipschitz.estimation.fixed_labels import Labelled
 from lipschitz.estimation.upper_bound.chains import Chains
 from lipschitz.estimation.upper_bound.opaque_modules import call_opaque, opaque_module
 from lipschitz.estimation.upper_bound.operator_bounds import OperatorBounds
@@ -28,6 +29,8 @@ from lipschitz.estimation.upper_bound.tracing import Graph, UntraceableError, im
 
 FLOPS = 3e10
 """Floating-point operations that may be spent on a thorough search for each run of steps; see `chain_bound`."""
+FULLY_BOUNDED = 20
+"""Most classes of a conditional network for which runs of steps are bounded as one, class by class."""
 SCALES = (1.0, 1e-2, 1e2)
 """Sizes of the random inputs at which the graph must return what the network returns. The first input is then repeated,
 which shows a network that returns something else at a later call."""
@@ -68,24 +71,64 @@ def upper_bound(
         flops: floating-point operations that may be spent on each run of steps; see
             `lipschitz.estimation.upper_bound.semidefinite.certificate.chain_bound`. With none, runs are not bounded.
     """
-    like = next(net.parameters(), torch.empty(0, dtype=torch.float64))
-    rng = torch.Generator().manual_seed(0)
-    draws = torch.randn((len(SCALES), 1, *shape), generator=rng, dtype=torch.float64, device="cpu").to(like)
-    examples = [scale * draw for scale, draw in zip(SCALES, draws, strict=True)]
-    examples.append(examples[0])
+    examples = _examples(net, shape)
+    operators = OperatorBounds() if operators is None else operators
     try:
         with traced(net, examples[0]) as graph:
             if (reason := _why_not_a_function(net, graph, examples)) is not None:
                 return UpperBound(math.inf, [reason])
-            interpreter = Interpreter(net, OperatorBounds() if operators is None else operators)
-            by_steps = interpreter.run(graph, examples[0])
-            if not (0 < by_steps.constant < math.inf and flops > 0):
-                return UpperBound(by_steps.constant, interpreter.notes(by_steps), by_steps.constant)
-            runs = Interpreter(net, interpreter.operators, Chains(flops))
-            constant = min(by_steps.constant, runs.run(graph, examples[0]).constant)
-            return UpperBound(constant, interpreter.notes(by_steps), by_steps.constant)
+            return _bound(net, graph, examples[0], operators, flops)
     except UntraceableError as error:
         return UpperBound(math.inf, [f"the network {error}"])
+
+
+@torch.no_grad()
+def upper_bound_over_classes(
+    net: nn.Module, shape: tuple[int, ...], classes: int, operators: OperatorBounds | None = None
+) -> UpperBound:
+    """Bound the Lipschitz constants of x -> net(x, y) for all classes y, as `upper_bound` does for one.
+
+    The network is traced once, and the graph must return what the network returns for every class. With more than
+    `FULLY_BOUNDED` classes runs of steps are not bounded as one.
+    """
+    labels = torch.arange(classes, device=next(net.parameters(), torch.empty(0)).device).view(-1, 1)
+    view, operators = Labelled(net, labels[0]), OperatorBounds() if operators is None else operators
+    examples = _examples(view, shape)
+    flops = FLOPS / classes if classes <= FULLY_BOUNDED else 0.0
+    found = []
+    try:
+        with traced(view, examples[0]) as graph:
+            given = [name for name, value in graph.constants.items() if value.data_ptr() == view.labels.data_ptr()]
+            for label in labels:
+                view.labels = label
+                graph.constants.update(dict.fromkeys(given, label))
+                checked = examples if label is labels[0] else examples[:1]
+                if (reason := _why_not_a_function(view, graph, checked)) is not None:
+                    return UpperBound(math.inf, [f"class {int(label)}: {reason}"])
+                found.append(_bound(view, graph, examples[0], operators, flops))
+    except UntraceableError as error:
+        return UpperBound(math.inf, [f"the network {error}"])
+    worst = max(found, key=lambda bound: bound.constant)
+    return worst._replace(product=max(bound.product for bound in found))
+
+
+def _examples(net: nn.Module, shape: tuple[int, ...]) -> list[Tensor]:
+    """Return random inputs of several sizes, the last equal to the first."""
+    like = next(net.parameters(), torch.empty(0, dtype=torch.float64))
+    rng = torch.Generator().manual_seed(0)
+    draws = torch.randn((len(SCALES), 1, *shape), generator=rng, dtype=torch.float64, device="cpu").to(like)
+    examples = [scale * draw for scale, draw in zip(SCALES, draws, strict=True)]
+    return [*examples, examples[0]]
+
+
+def _bound(net: nn.Module, graph: Graph, example: Tensor, operators: OperatorBounds, flops: float) -> UpperBound:
+    interpreter = Interpreter(net, operators)
+    by_steps = interpreter.run(graph, example)
+    if not (0 < by_steps.constant < math.inf and flops > 0):
+        return UpperBound(by_steps.constant, interpreter.notes(by_steps), by_steps.constant)
+    runs = Interpreter(net, operators, Chains(flops))
+    constant = min(by_steps.constant, runs.run(graph, example).constant)
+    return UpperBound(constant, interpreter.notes(by_steps), by_steps.constant)
 
 
 class Interpreter:

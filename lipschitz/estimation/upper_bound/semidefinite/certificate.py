@@ -59,7 +59,7 @@ SHORT_SEARCH = 10
 SAMPLES = ((3, 20), (2, 20), (1, SHORT_SEARCH))
 """Frequencies by axis that may stand for all in the search, and the number of evaluations: with few frequencies, many
 evaluations fit the multipliers to these alone."""
-FINAL_FLOPS = 3e11
+FINAL_FLOPS = 4e11
 """Largest cost of the last evaluation."""
 SEARCH_UNITS = 512
 """Maps with at most so many values are written out as vectors while multipliers are searched."""

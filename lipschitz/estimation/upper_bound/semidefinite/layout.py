@@ -35,6 +35,8 @@ from lipschitz.estimation.upper_bound.semidefinite.steps import (
     shapes,
 )
 
+SMALL_MATRIX = 32
+"""Rows and columns that are added to count operations: small matrices are slow for their number of operations."""
 MASK = Slopes(0.0, 1.0)
 """A mask that is one on a map and zero elsewhere, as an activation."""
 
@@ -126,7 +128,9 @@ class Layout:
         frequencies = self._frequency_counts()
         for i, step in enumerate([*self._torus, *self._vectors]):
             on_torus = i < len(self._torus)
-            before, after = (each[0] if on_torus else math.prod(each) for each in self._shapes[i : i + 2])
+            before, after = (
+                SMALL_MATRIX + (each[0] if on_torus else math.prod(each)) for each in self._shapes[i : i + 2]
+            )
             # A complex product counts as four real ones.
             times = 8.0 * frequencies[i] if on_torus else 2.0
             total += times * (before**3 if isinstance(step, Slopes) else before * after * (before + after))
