@@ -137,8 +137,8 @@ def _text(options: argparse.Namespace) -> str:
         "# Bounds of Lip(D) on 32x32 images\n\nEval mode, one core. Lower: steepest pair of points found. Upper: "
         "certified, the smaller of the composed bound and of the semidefinite bounds of runs of layers. Product: "
         "composed of the bounds of single layers. Steps 0: at the start, He initialisation, noise of 3x32x32. After "
-        f"{options.steps} steps: trained on Fashion-MNIST, setting C, hinge loss, batch 64. Seconds of the upper bound leave "
-        "out the bounds of single layers."
+        f"{options.steps} steps: trained on Fashion-MNIST, setting C, hinge loss, batch 64. Seconds of the upper "
+        "bound leave out the bounds of single layers."
     )
 
 
