@@ -71,7 +71,7 @@ def _values(measurement: Measurement) -> dict[str, Any]:
     values = {
         "lower": measurement.lower,
         "upper": measurement.upper,
-        "upper_product": getattr(measurement, "upper_product", None),
+        "upper_product": measurement.product,
     }
     finite = {key: value if value is not None and math.isfinite(value) else None for key, value in values.items()}
     return {**finite, "layers": len(measurement.layers), "reasons": list(measurement.reasons)}

@@ -125,7 +125,8 @@ def _hint(error: ValueError, request: Request) -> str:
 def to_json(measured: Measured) -> str:
     """Return the values as strict JSON, with null for infinity and for what was not measured."""
     measurement, exact = measured
-    values = {"lower": measurement.lower, "upper": measurement.upper, **({"exact": exact.constant} if exact else {})}
+    values = {"lower": measurement.lower, "upper": measurement.upper, "upper_product": measurement.product}
+    values |= {"exact": exact.constant} if exact else {}
     return json.dumps(
         {
             "layers": [
@@ -153,6 +154,8 @@ def print_table(measured: Measured, console: Console) -> None:
     bracket = f"{measurement.lower:.5g} <= Lipschitz constant <= {measurement.upper:.5g}"
     ratio = f", a factor of {measurement.ratio:.3g}" if math.isfinite(measurement.ratio) else ""
     console.print(bracket + ratio, soft_wrap=True)
+    if measurement.upper < measurement.product < math.inf:
+        console.print(f"by the bounds of single layers alone: at most {measurement.product:.5g}", soft_wrap=True)
     if exact and not exact.reason:
         console.print(f"exact: {exact.constant:.5g}", soft_wrap=True)
     for note in measured.notes():

@@ -120,7 +120,7 @@ def test_json_is_alone_on_stdout_and_equals_the_function(run: Run) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     found = json.loads(done.stdout)
-    assert list(found) == ["layers", "lower", "upper"]
+    assert list(found) == ["layers", "lower", "upper", "upper_product"]
     assert [list(layer) for layer in found["layers"]] == [["name", "type", "reshaped", "operator", "upper"]] * 2
     assert [(layer["name"], layer["type"]) for layer in found["layers"]] == [("0", "Conv2d"), ("3", "Linear")]
     assert found == json.loads(to_json(Measured(measure(critic(), (1, 4, 4)))))
