@@ -56,8 +56,8 @@ def lipschitz(data: ComparisonData) -> Figure | None:
     if "lipschitz_lower" not in data.metrics:
         return None
     subtitle = (
-        "Solid: lower bound, the largest gradient norm or difference quotient found. Dashed: certified upper bound, "
-        f"composed of layer bounds;\nnone where D is not Lipschitz. {lines_note(data)}"
+        "Solid: lower bound, the steepest slope found. Dashed: certified upper bound, none where D is not Lipschitz.\n"
+        f"{lines_note(data)}"
     )
     return _curves(
         data, ["lipschitz_lower"], "Bracket around Lip(D)", subtitle, "Step", unit_line=True, dashed="lipschitz_upper"
