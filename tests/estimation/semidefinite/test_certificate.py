@@ -8,9 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lipschitz.estimation.upper_bound.composition import upper_bound
 from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis
 from lipschitz.estimation.upper_bound.semidefinite import certificate, ellipsoids
 from lipschitz.estimation.upper_bound.semidefinite.certificate import Multipliers, chain_bound, search_multipliers
@@ -280,3 +281,49 @@ def test_weights_of_any_size(size: float) -> None:
     steps = perceptron([3, 8, 8, 1])
     scaled = [Matrix(step.weight * size) if isinstance(step, Matrix) else step for step in steps]
     assert chain_bound(scaled, (3,)) == pytest.approx(chain_bound(steps, (3,)) * size**3, rel=1e-3)
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=30, deadline=None)
+def test_a_map_is_read_and_cropped_in_the_right_direction(seed: int) -> None:
+    # Without activations the bound on the torus is at least the exact norm; a reversed map has another one.
+    rng = np.random.default_rng(seed)
+    size, channels = int(rng.integers(3, 7)), [int(c) for c in rng.integers(1, 4, size=3)]
+    steps: list[Step] = []
+    for inputs, outputs in pairwise(channels):
+        weight = torch.from_numpy(rng.normal(size=(outputs, inputs, 3)))
+        steps.append(
+            Convolution(weight, (ConvolutionAxis(size, size - 2 if steps else size, 3, padding=0 if steps else 1),))
+        )
+    rows = int(rng.integers(1, 3))
+    steps.append(Matrix(torch.from_numpy(rng.normal(size=(rows, channels[2] * (size - 2))))))
+    jacobian = steps[2].weight.numpy() @ steps[1].matrix().numpy() @ steps[0].matrix().numpy()
+    exact = np.linalg.norm(jacobian, 2)
+    for on_torus in (3, 2, 1, 0):
+        layout = Layout(steps, (channels[0], size), on_torus)
+        bound = math.sqrt(float(layout.square([], [])))
+        assert bound >= exact * (1 - 1e-12)
+    assert bound == pytest.approx(exact, rel=1e-6)
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_convolutions_without_an_activation_between(norm: bool) -> None:
+    torch.manual_seed(0)
+    between = [nn.BatchNorm2d(8)] if norm else []
+    body = [nn.Conv2d(1, 8, 3, padding=1), *between, nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Flatten()]
+    net = nn.Sequential(*body, nn.Linear(8 * 144, 1)).double().eval()
+    found = upper_bound(net, (1, 12, 12))
+    assert 0 < found.constant <= found.product < math.inf
+    read = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.Flatten(), nn.Linear(16 * 256, 1)).double().eval()
+    linear = read[2].weight.detach() @ torch.autograd.functional.jacobian(
+        lambda x: read[0](x.view(1, 3, 16, 16)).flatten(), torch.zeros(768, dtype=torch.float64)
+    )
+    exact = float(torch.linalg.matrix_norm(linear, 2))
+    assert exact <= upper_bound(read, (3, 16, 16)).constant <= 1.2 * exact
+
+
+def test_a_relaxation_that_fails_leaves_the_product() -> None:
+    small = torch.eye(3, dtype=torch.float64)
+    small[0, 0] = 1e-200
+    large = torch.diag(torch.tensor([1e200, 0.0, 0.0], dtype=torch.float64))
+    assert chain_bound([Matrix(small), RELU, Matrix(large)], (3,)) >= 1

@@ -105,9 +105,14 @@ def chain_bound(steps: Sequence[Step], shape: tuple[int, ...], *, flops: float =
     if plain.cost() > FINAL_FLOPS:
         return math.inf
     multipliers = search_multipliers(*_search(steps, shape, flops))
-    final = written_out if written_out.cost() <= flops / 2 else plain
-    with torch.no_grad():
-        bound = factor * math.sqrt(float(multipliers.square(final)))
+    # A layout may need a mask, which has multipliers, where the other has none.
+    same = len(written_out.activations) == len(plain.activations)
+    final = written_out if same and written_out.cost() <= flops / 2 else plain
+    try:
+        with torch.no_grad():
+            bound = factor * math.sqrt(float(multipliers.square(final)))
+    except RuntimeError:  # torch's LinAlgError: the product of the layers' bounds is left.
+        return math.inf
     return bound if bound >= 0 else math.inf
 
 

@@ -214,7 +214,8 @@ class Layout:
         return found
 
     def _torus_convolution(self, step: Convolution, angles: Tensor) -> LinearMap:
-        spectrum = fourier_transform(step.full_weight(), angles, [axis.dilation for axis in step.axes])
+        # torch's convolution is a correlation, y_i = Σ_j w_j x_(i + j), so its symbol has exp(+i ω j).
+        spectrum = fourier_transform(step.full_weight(), angles, [axis.dilation for axis in step.axes]).conj()
         taps = math.prod(axis.kernel for axis in step.axes)
         return LinearMap(self._rounded(spectrum), terms=taps, folds=math.prod(axis.stride for axis in step.axes))
 
@@ -232,7 +233,7 @@ class Layout:
         return LinearMap(self._rounded(spectrum), terms=math.prod(sizes), shares=shares)
 
     def _rounded(self, spectrum: Tensor) -> Tensor:
-        return spectrum.to(torch.complex64) if self.sampled else spectrum
+        return spectrum.to(torch.complex64 if self.sampled else torch.complex128).resolve_conj()
 
 
 def _with_masks(steps: Sequence[NormalStep]) -> list[NormalStep]:
