@@ -117,7 +117,8 @@ def _check(net: nn.Module, shape: tuple[int, ...], points: Tensor) -> None:
     except Exception as error:
         first = next(((name, layer) for name, layer in weighted_layers(net)), None)
         hint = f"; its first layer is '{first[0]}', {class_name(first[1])}({first[1].extra_repr()})" if first else ""
-        raise ValueError(f"the network does not take samples of shape {shape}: {first_line(error)}{hint}") from error
+        reason = first_line(error, with_type=True)
+        raise ValueError(f"the network does not take samples of shape {shape}: {reason}{hint}") from error
     if not isinstance(outputs, Tensor):
         raise ValueError(f"expected the network to return one tensor, got {type(outputs).__name__}")
     if outputs.dim() == 0 or len(outputs) != 2:

@@ -82,6 +82,7 @@ def test_layers_with_one_v_have_one_trained_gain() -> None:
 
 
 def test_the_largest_divisor_of_a_shared_weight_counts() -> None:
+    torch.manual_seed(0)
     # One kernel at two strides: the operators have different norms, and both are at most one after the projection.
     convolutions = [nn.Conv2d(2, 2, 3, stride, padding=1, bias=False).double() for stride in (2, 1)]
     convolutions[1].weight = convolutions[0].weight

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.testing import assert_close
 
 from lipschitz.constraints.base import CONSTRAINTS, Batch, Refusal, constrain
@@ -14,6 +15,7 @@ from lipschitz.estimation.layers import input_shapes, weighted_layers
 from lipschitz.estimation.lower_bound.gradient_norms import input_gradients, sample_norms
 from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
 from lipschitz.estimation.upper_bound.composition import upper_bound, upper_bound_over_classes
+from lipschitz.estimation.upper_bound.graph_checks import random_inputs
 from lipschitz.estimation.upper_bound.layer_bounds import layer_bounds
 from lipschitz.models.conditional import ConditionalBatchNorm2d, ProjectionDiscriminator
 from lipschitz.models.dcgan import DCGAN
@@ -129,3 +131,23 @@ def test_the_upper_bound_holds_for_every_class_and_sigma_covers_every_layer() ->
     assert all(slope <= upper.constant for slope, upper in zip(steepest, uppers, strict=True))
     assert every.constant == pytest.approx(max(upper.constant for upper in uppers), rel=0.05)
     assert every.product == pytest.approx(uppers[0].product, rel=1e-12)
+
+
+def test_the_graph_is_checked_on_every_input_for_every_class() -> None:
+    called: list[int] = []
+
+    class Gain(nn.Module):
+        takes_labels = True
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding.from_pretrained(torch.tensor([[1.0], [3.0], [2.0]], dtype=torch.float64))
+
+        def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+            if not isinstance(x, FakeTensor):
+                called.append(int(labels))
+            return x * self.table(labels)
+
+    found = upper_bound_over_classes(Gain().eval(), (2,), 3)
+    assert found.constant == pytest.approx(3)
+    assert min(called.count(label) for label in range(3)) >= len(random_inputs(Gain(), (2,)))

@@ -56,9 +56,9 @@ lead it astray. What is returned is confirmed at other distances too, see `diffe
 SMOOTHED_POINTS, SMOOTHED_SHARE = 2, 0.6
 """Points from which the gradient's norm of the smoothed network is ascended, and the share of the operations."""
 SMOOTHED_STEPS, LARGE_NETWORK_STEPS = 60, 240
-"""Steps of that ascent. A tiny network is also trained in little time."""
+"""Most steps of that ascent, for a tiny and for a large network: a tiny one is trained in seconds."""
 LARGE_NETWORK = 1e5
-"""Operations of a pass of one sample from which a network is large."""
+"""A network is large if a pass of one sample takes more operations than this."""
 PASSES_PER_ASCENT = 1.5
 """Passes of one sample, in float64, that a step of that ascent takes, in float32, for each point."""
 LINE_POINTS = 5
@@ -108,7 +108,8 @@ def lower_bound(
 
     1. The Jacobian at ``points`` and at points scattered around them, at all scales: many, where samples have few
        dimensions.
-    2. A climb by random steps from the steepest of them, where samples have few dimensions.
+    2. From the steepest of them, a climb by random steps where samples have few dimensions, else gradient ascent on the
+       gradient's norm of the network with smoothed ReLUs, see `smoothed_ascent`.
     3. Gradient ascent of the quotients ‖f(x) - f(y)‖ / ‖x - y‖ of pairs of points. By the mean value theorem the
        Jacobian is as large at some point of the line between both.
     4. The steepest of all these confirmed: the result is the quotient of two points; see `difference_quotients`.

@@ -42,8 +42,7 @@ class Chain:
     @property
     def has_gain(self) -> bool:
         """Whether the chain as one can have a smaller bound than its steps one by one."""
-        linear = sum(not isinstance(step, Slopes) for step in self.steps)
-        return linear > 1
+        return sum(not isinstance(step, Slopes) for step in self.steps) > 1
 
 
 class Chains:
@@ -70,7 +69,7 @@ class Chains:
         elif call.name == FUNCTIONAL_BATCH_NORM and call.is_unary():
             source = self.of(call.inputs[0])
             further = _batch_norm_scale(*call.arguments, shape=source.end)
-        elif value.step is not None:
+        elif value.step is not None and isinstance(value.step.source.value, Tensor):
             source = self.of(value.step.source)
             further = _chain_steps(value.step, call, source)
         else:

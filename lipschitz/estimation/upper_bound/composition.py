@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 from lipschitz.errors import first_line
 from lipschitz.estimation.fixed_labels import Labelled
 from lipschitz.estimation.upper_bound.chains import Chains
+from lipschitz.estimation.upper_bound.graph_checks import random_inputs, why_not_a_function
 from lipschitz.estimation.upper_bound.opaque_modules import call_opaque, opaque_module
 from lipschitz.estimation.upper_bound.operator_bounds import OperatorBounds
 from lipschitz.estimation.upper_bound.operator_rules import draws_in_training_alone, operator_constant
@@ -31,9 +32,6 @@ FLOPS = 3e10
 """Floating-point operations that may be spent on a thorough search for each run of steps; see `chain_bound`."""
 FULLY_BOUNDED = 20
 """Most classes of a conditional network for which runs of steps are bounded as one, class by class."""
-SCALES = (1.0, 1e-2, 1e2)
-"""Sizes of the random inputs at which the graph must return what the network returns. The first input is then repeated,
-which shows a network that returns something else at a later call."""
 
 
 class UpperBound(NamedTuple):
@@ -71,11 +69,11 @@ def upper_bound(
         flops: floating-point operations that may be spent on each run of steps; see
             `lipschitz.estimation.upper_bound.semidefinite.certificate.chain_bound`. With none, runs are not bounded.
     """
-    examples = _examples(net, shape)
+    examples = random_inputs(net, shape)
     operators = OperatorBounds() if operators is None else operators
     try:
         with traced(net, examples[0]) as graph:
-            if (reason := _why_not_a_function(net, graph, examples)) is not None:
+            if (reason := why_not_a_function(net, graph, examples)) is not None:
                 return UpperBound(math.inf, [reason])
             return _bound(net, graph, examples[0], operators, flops)
     except UntraceableError as error:
@@ -91,9 +89,9 @@ def upper_bound_over_classes(
     The network is traced once, and the graph must return what the network returns for every class. With more than
     `FULLY_BOUNDED` classes runs of steps are not bounded as one.
     """
-    labels = torch.arange(classes, device=next(net.parameters(), torch.empty(0)).device).view(-1, 1)
+    labels = list(torch.arange(classes, device=next(net.parameters(), torch.empty(0)).device).view(-1, 1))
     view, operators = Labelled(net, labels[0]), OperatorBounds() if operators is None else operators
-    examples = _examples(view, shape)
+    examples = random_inputs(view, shape)
     flops = FLOPS / classes if classes <= FULLY_BOUNDED else 0.0
     found = []
     try:
@@ -102,23 +100,13 @@ def upper_bound_over_classes(
             for label in labels:
                 view.labels = label
                 graph.constants.update(dict.fromkeys(given, label))
-                checked = examples if label is labels[0] else examples[:1]
-                if (reason := _why_not_a_function(view, graph, checked)) is not None:
+                if (reason := why_not_a_function(view, graph, examples)) is not None:
                     return UpperBound(math.inf, [f"class {int(label)}: {reason}"])
                 found.append(_bound(view, graph, examples[0], operators, flops))
     except UntraceableError as error:
         return UpperBound(math.inf, [f"the network {error}"])
     worst = max(found, key=lambda bound: bound.constant)
     return worst._replace(product=max(bound.product for bound in found))
-
-
-def _examples(net: nn.Module, shape: tuple[int, ...]) -> list[Tensor]:
-    """Return random inputs of several sizes, the last equal to the first."""
-    like = next(net.parameters(), torch.empty(0, dtype=torch.float64))
-    rng = torch.Generator().manual_seed(0)
-    draws = torch.randn((len(SCALES), 1, *shape), generator=rng, dtype=torch.float64, device="cpu").to(like)
-    examples = [scale * draw for scale, draw in zip(SCALES, draws, strict=True)]
-    return [*examples, examples[0]]
 
 
 def _bound(net: nn.Module, graph: Graph, example: Tensor, operators: OperatorBounds, flops: float) -> UpperBound:
@@ -260,52 +248,6 @@ def _declared(call: Call) -> LipschitzConstant:
     note = f"declares a Lipschitz constant of {constant:g}"
     note = f"{note}: {reason}" if reason else note if constant == math.inf else ""
     return LipschitzConstant(call.times_input_constant(constant), note)
-
-
-def _why_not_a_function(net: nn.Module, graph: Graph, examples: list[Tensor]) -> str | None:
-    """Return why the graph is not the network as a function of its input, or None if it seems to be."""
-    if len(graph.returned) != 1:
-        return f"the network returns {len(graph.returned)} values"
-    # A value that is written and not read, such as a count of calls, does not matter.
-    kept = {name: value for name, value in _kept_tensors(net) if name not in graph.changed - graph.read}
-    versions = {name: value._version for name, value in kept.items()}
-    expected = [net(example.clone()) for example in examples]
-    changed = [name for name, value in kept.items() if value._version != versions[name]]
-    if changed := sorted({*changed, *(graph.changed & graph.read)}):
-        names = ", ".join(f"'{name}'" for name in changed)
-        return f"the network changes {names} at each call, so it is no function of its input alone"
-    try:
-        found = [graph(example.clone()) for example in examples]
-    except Exception as error:  # A traced forward pass may raise any error.
-        return f"the graph of the network by torch.export cannot be run: {first_line(error)}"
-    if not _same_outputs(found, expected):
-        return "the graph of the network by torch.export does not return what the network returns"
-    return None
-
-
-def _same_outputs(found: list[Any], expected: list[Any]) -> bool:
-    """Compare relative to how much the outputs differ from each other, not to their size: offsets do not count."""
-    if not all(isinstance(value, Tensor) for value in (*found, *expected)):
-        return False
-    if [value.shape for value in found] != [value.shape for value in expected]:
-        return False
-    for a, b, other in zip(found, expected, (*expected[1:], expected[0]), strict=True):
-        a, b, other = (value.nan_to_num(nan=math.inf) for value in (a, b, other))
-        rounding = 64 * torch.finfo(b.dtype).eps * b.abs().amax() if b.numel() else 0
-        allowed = 1e-9 * (b - other).abs().amax() if b.numel() else 0
-        if not bool(((a == b) | ((a - b).abs() <= allowed + rounding)).all()):
-            return False
-    return True
-
-
-def _kept_tensors(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Yield parameters, buffers, and other tensors that are attributes of modules, with their names."""
-    yield from net.named_parameters()
-    yield from net.named_buffers()
-    for name, module in net.named_modules():
-        for attribute, value in vars(module).items():
-            if isinstance(value, Tensor):
-                yield f"{name}.{attribute}".lstrip("."), value
 
 
 def _traced_in(value: Any) -> Iterator[TracedValue]:

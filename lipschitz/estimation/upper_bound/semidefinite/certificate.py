@@ -91,9 +91,8 @@ def chain_bound(steps: Sequence[Step], shape: tuple[int, ...], *, flops: float =
     Args:
         steps: in order; float64.
         shape: of one sample.
-        flops: floating-point operations that may be spent on a thorough search for multipliers, roughly. So the result
-            depends on a number of operations, and not on the time that anything takes. A short search, and one
-            evaluation, may each spend `FINAL_FLOPS`.
+        flops: floating-point operations that the search for multipliers may take, roughly. A search of `SHORT_SEARCH`
+            evaluations may take `FINAL_FLOPS` in any case. The clock decides nothing, so the result can be repeated.
 
     Returns:
         Infinity where even one evaluation costs more than `FINAL_FLOPS`.
@@ -104,7 +103,7 @@ def chain_bound(steps: Sequence[Step], shape: tuple[int, ...], *, flops: float =
     plain, written_out = (Layout(steps, shape, torus_steps(steps, shape, n)) for n in (SEARCH_UNITS, FINAL_UNITS))
     if plain.cost() > FINAL_FLOPS:
         return math.inf
-    multipliers = search_multipliers(*_search(steps, shape, flops))
+    multipliers = search_multipliers(*_search(plain, steps, shape, flops))
     # A layout may need a mask, which has multipliers, where the other has none.
     same = len(written_out.activations) == len(plain.activations)
     final = written_out if same and written_out.cost() <= flops / 2 else plain
@@ -116,12 +115,11 @@ def chain_bound(steps: Sequence[Step], shape: tuple[int, ...], *, flops: float =
     return bound if bound >= 0 else math.inf
 
 
-def _search(steps: Sequence[NormalStep], shape: tuple[int, ...], flops: float) -> tuple[Layout, int]:
-    """Return the layout on which multipliers are searched, and the number of evaluations."""
-    on_torus = torus_steps(steps, shape, SEARCH_UNITS)
-    plain = Layout(steps, shape, on_torus)
+def _search(plain: Layout, steps: Sequence[NormalStep], shape: tuple[int, ...], flops: float) -> tuple[Layout, int]:
+    """Return the layout to search multipliers on, ``plain`` or a sampled one, and the number of evaluations."""
     layouts = [(plain, ITERATIONS)]
     if plain.can_be_sampled:
+        on_torus = torus_steps(steps, shape, SEARCH_UNITS)
         layouts += [(Layout(steps, shape, on_torus, sampled=n), evaluations) for n, evaluations in SAMPLES]
     for layout, evaluations in layouts:
         if BACKWARD * layout.cost() * evaluations <= flops:
