@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -45,8 +45,8 @@ class Chain:
         return sum(not isinstance(step, Slopes) for step in self.steps) > 1
 
 
-class Chains:
-    """The chains of the values of one graph.
+class ChainBounds:
+    """Bounds of chains, each computed once.
 
     Args:
         flops: operations that may be spent on each chain; see `chain_bound`.
@@ -54,6 +54,34 @@ class Chains:
 
     def __init__(self, flops: float) -> None:
         self._flops = flops
+        self._known: dict[tuple[object, ...], tuple[float, Chain]] = {}
+
+    def of(self, chain: Chain) -> float:
+        """Return the bound of the steps of ``chain``."""
+        key = (chain.shape, *map(_identity, chain.steps))
+        if key not in self._known:
+            # The chain is kept, so that no other weight gets the memory of one of its weights.
+            self._known[key] = chain_bound(chain.steps, chain.shape, flops=self._flops), chain
+        return self._known[key][0]
+
+
+def _identity(step: chain_steps.Step) -> tuple[object, ...]:
+    """Return what tells a step from others; two steps with equal weights in other memory are told apart, too."""
+    values = (getattr(step, field.name) for field in fields(step))
+    return type(step), *(
+        (v.data_ptr(), v._version, v.shape, v.stride()) if isinstance(v, Tensor) else v for v in values
+    )
+
+
+class Chains:
+    """The chains of the values of one graph.
+
+    Args:
+        bounds: of chains, which other graphs may share.
+    """
+
+    def __init__(self, bounds: ChainBounds) -> None:
+        self._bounds = bounds
         self._chains: dict[int, Chain] = {}
         self._tightened: dict[int, TracedValue] = {}
         self._kept: list[TracedValue] = []
@@ -91,7 +119,7 @@ class Chains:
             chain = self._chains.get(id(value))
             found = value
             if chain is not None and chain.has_gain and math.isfinite(chain.base.constant):
-                bound = product(chain_bound(chain.steps, chain.shape, flops=self._flops), chain.base.constant)
+                bound = product(self._bounds.of(chain), chain.base.constant)
                 found = replace(value, constant=min(value.constant, bound))
             self._tightened[id(value)] = found
         return self._tightened[id(value)]

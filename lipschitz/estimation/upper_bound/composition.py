@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 
 from lipschitz.errors import first_line
 from lipschitz.estimation.fixed_labels import Labelled
-from lipschitz.estimation.upper_bound.chains import Chains
+from lipschitz.estimation.upper_bound.chains import ChainBounds, Chains
 from lipschitz.estimation.upper_bound.graph_checks import random_inputs, why_not_a_function
 from lipschitz.estimation.upper_bound.opaque_modules import call_opaque, opaque_module
 from lipschitz.estimation.upper_bound.operator_bounds import OperatorBounds
@@ -75,7 +75,7 @@ def upper_bound(
         with traced(net, examples[0]) as graph:
             if (reason := why_not_a_function(net, graph, examples)) is not None:
                 return UpperBound(math.inf, [reason])
-            return _bound(net, graph, examples[0], operators, flops)
+            return _bound(net, graph, examples[0], operators, ChainBounds(flops) if flops > 0 else None)
     except UntraceableError as error:
         return UpperBound(math.inf, [f"the network {error}"])
 
@@ -92,7 +92,8 @@ def upper_bound_over_classes(
     labels = list(torch.arange(classes, device=next(net.parameters(), torch.empty(0)).device).view(-1, 1))
     view, operators = Labelled(net, labels[0]), OperatorBounds() if operators is None else operators
     examples = random_inputs(view, shape)
-    flops = FLOPS / classes if classes <= FULLY_BOUNDED else 0.0
+    # Runs that do not depend on the class are bounded once.
+    bounds = ChainBounds(FLOPS / classes) if classes <= FULLY_BOUNDED else None
     found = []
     try:
         with traced(view, examples[0]) as graph:
@@ -102,19 +103,21 @@ def upper_bound_over_classes(
                 graph.constants.update(dict.fromkeys(given, label))
                 if (reason := why_not_a_function(view, graph, examples)) is not None:
                     return UpperBound(math.inf, [f"class {int(label)}: {reason}"])
-                found.append(_bound(view, graph, examples[0], operators, flops))
+                found.append(_bound(view, graph, examples[0], operators, bounds))
     except UntraceableError as error:
         return UpperBound(math.inf, [f"the network {error}"])
     worst = max(found, key=lambda bound: bound.constant)
     return worst._replace(product=max(bound.product for bound in found))
 
 
-def _bound(net: nn.Module, graph: Graph, example: Tensor, operators: OperatorBounds, flops: float) -> UpperBound:
+def _bound(
+    net: nn.Module, graph: Graph, example: Tensor, operators: OperatorBounds, bounds: ChainBounds | None
+) -> UpperBound:
     interpreter = Interpreter(net, operators)
     by_steps = interpreter.run(graph, example)
-    if not (0 < by_steps.constant < math.inf and flops > 0):
+    if bounds is None or not 0 < by_steps.constant < math.inf:
         return UpperBound(by_steps.constant, interpreter.notes(by_steps), by_steps.constant)
-    runs = Interpreter(net, operators, Chains(flops))
+    runs = Interpreter(net, operators, Chains(bounds))
     constant = min(by_steps.constant, runs.run(graph, example).constant)
     return UpperBound(constant, interpreter.notes(by_steps), by_steps.constant)
 

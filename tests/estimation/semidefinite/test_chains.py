@@ -1,0 +1,31 @@
+"""Bounds of chains are computed once for the same weights, and again for others in the same memory."""
+
+import pytest
+import torch
+
+from lipschitz.estimation.upper_bound import chains
+from lipschitz.estimation.upper_bound.chains import Chain, ChainBounds
+from lipschitz.estimation.upper_bound.semidefinite.certificate import chain_bound
+from lipschitz.estimation.upper_bound.semidefinite.steps import Matrix, Slopes
+from lipschitz.estimation.upper_bound.traced_call import TracedValue
+
+
+def test_a_bound_is_computed_once_for_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(chains, "chain_bound", lambda *given, flops: calls.append(given) or chain_bound(*given))
+    torch.manual_seed(0)
+    first, second = (torch.randn(3, 3, dtype=torch.float64) for _ in range(2))
+    base, relu, bounds = TracedValue(torch.zeros(1, 3), 1.0), Slopes(0.0, 1.0), ChainBounds(1e9)
+
+    def bound(a: torch.Tensor, b: torch.Tensor, slopes: Slopes = relu) -> float:
+        return bounds.of(Chain(base, (3,), (Matrix(a), slopes, Matrix(b))))
+
+    once = bound(first, second)
+    assert bound(first, second) == once
+    assert len(calls) == 1
+    # The transpose has the memory and the shape of the matrix.
+    assert bound(first.T, second) == chain_bound((Matrix(first.T), relu, Matrix(second)), (3,))
+    assert bound(first.T, second) != once
+    assert bound(first, second, Slopes(-1.0, 1.0)) > once
+    second.mul_(2)
+    assert bound(first, second) == pytest.approx(2 * once, rel=1e-6)
