@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lipschitz.estimation.layers import WeightedLayer
+from lipschitz.estimation.sigma.gram_matrix import EXCESS, LARGE, largest_gram_eigenvalue
 from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis, convolution_axes, polyphase_kernel
 
 MAX_BLOCK_ENTRIES = 2**22
@@ -95,7 +96,8 @@ def spectral_norm_bound(matrices: Tensor, iterations: int | None) -> Tensor:
     Gram iteration: ‖A‖ = ‖A Aᴴ‖^(1/2) <= ‖(A Aᴴ)²‖_F^(1/4) <= ... Each iteration squares the matrix, and the Frobenius
     norm of the last one gives the bound. The more the largest singular value stands out, the tighter the bound. Every
     matrix is divided by its Frobenius norm, as in arXiv:2305.16173, Sec. 3. These norms are constants to the gradient:
-    they do not change it. With ``iterations`` None the largest eigenvalue of A Aᴴ is used instead.
+    they do not change it. With ``iterations`` None the largest eigenvalue of A Aᴴ is used instead; of one large matrix
+    without a gradient, an upper bound by `largest_gram_eigenvalue`.
 
     A margin for rounding is added to every square. With ‖A‖_F = 1 and m <= n the computed A Aᴴ has an error below
     (n + 4) ε in the Frobenius norm (Higham 2002, Sec. 3.5 and 3.6). So it is not exactly Hermitian, and the error of
@@ -107,7 +109,11 @@ def spectral_norm_bound(matrices: Tensor, iterations: int | None) -> Tensor:
     scale = _frobenius(matrices.detach())
     power = matrices * _reciprocal(scale)
     norms = []
-    if iterations is None:
+    one = power.numel() == math.prod(power.shape[-2:]) and not power.is_complex() and not power.requires_grad
+    if iterations is None and one and power.shape[-2] > LARGE:
+        squared = (1 + EXCESS) * largest_gram_eigenvalue(power.view(power.shape[-2:]))
+        bound = (squared + margin).sqrt().view_as(scale)
+    elif iterations is None:
         squared = torch.linalg.eigvalsh(power @ power.mH)[..., -1:, None].clamp_min(0)
         bound = (squared + margin).sqrt()
     else:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lipschitz.estimation.sigma.gram_matrix import EXCESS, LARGE
 from lipschitz.estimation.upper_bound.gram_iteration import convolution_bound, spectral_norm_bound
 from lipschitz.estimation.upper_bound.nonnegative_maps import nonnegative_norm
 from lipschitz.estimation.upper_bound.polyphase import Kernel
@@ -42,7 +43,8 @@ class OperatorBounds:
     def add_linear(self, weight: Tensor, sigma: float) -> None:
         """Take ``sigma``, computed as the root of the largest eigenvalue of the Gram matrix or by an SVD, in float64.
 
-        The margin for rounding is that of `spectral_norm_bound`. Weights whose squares may underflow or overflow are
+        The margin for rounding is that of `spectral_norm_bound`; of a large matrix, as in `largest_gram_eigenvalue`,
+        that excess is added. Weights whose squares may underflow or overflow are
         left out.
         """
         peak = float(weight.abs().amax())
@@ -51,6 +53,7 @@ class OperatorBounds:
         rows, columns = sorted(weight.shape)
         size = float(torch.linalg.vector_norm(weight))
         margin = 8 * rows * (columns + 4) * torch.finfo(weight.dtype).eps
+        sigma *= 1 + EXCESS if rows > LARGE else 1
         self._weights.append(weight)
         self._known[self._key(Kernel(weight), weight.shape[1:], None)] = math.hypot(sigma, math.sqrt(margin) * size)
 
