@@ -39,6 +39,8 @@ SHOWN_WEIGHTS = 3
 """Most weights that a reason names."""
 FLOPS = 1e11
 """Floating-point operations that a thorough search for the upper bound may take; see `upper_bound`."""
+SIGMA_FLOPS = 4e11
+"""Floating-point operations that the iterations for σ of all layers may take: ten seconds of a core."""
 UNMEASURED, UNBOUNDED = LayerSigma(math.nan, math.nan), LipschitzConstant(math.nan)
 """What stands for values of a layer that were not finished in time."""
 
@@ -116,7 +118,9 @@ def measure(
         points = points_like(twin, points, dtype)
         behaviour = behaviour_of(twin, points)
         reasons += notes_on(twin, behaviour)
-        found = parts.run("σ of the layers", 0.3, lambda: layer_sigmas(twin, points, tolerance=tolerance))
+        found = parts.run(
+            "σ of the layers", 0.3, lambda: layer_sigmas(twin, points, tolerance=tolerance, flops=SIGMA_FLOPS)
+        )
         sigmas, shapes = found or {}, input_shapes(twin, shape)
         reshaped = {name: sigma.reshaped for name, sigma in sigmas.items()}
         # Certified bounds are computed in float64 whatever the network takes.

@@ -11,12 +11,13 @@ from lipschitz.estimation.layers import (
     WeightedLayer,
     has_torch_forward,
     input_shapes,
+    is_transposed,
     reshaped_weight,
     weighted_layers,
 )
 from lipschitz.estimation.sigma.batched_host_copies import Algorithm, advance_one_by_one, advance_together
 from lipschitz.estimation.sigma.gram_matrix import LARGE, largest_gram_eigenvalue
-from lipschitz.estimation.sigma.lanczos import LeadingSingularValue, lanczos
+from lipschitz.estimation.sigma.lanczos import MAX_STEPS, MIN_STEPS, LeadingSingularValue, lanczos
 from lipschitz.estimation.sigma.operators import is_affine, operator
 
 RANDOM_SHARE = 0.1
@@ -70,7 +71,12 @@ def reshaped_sigmas(layers: Mapping[str, WeightedLayer]) -> dict[str, float]:
 
 
 def operator_lanczos(
-    layer: WeightedLayer, input_shape: Sequence[int], *, tolerance: float = 1e-3, start: Tensor | None = None
+    layer: WeightedLayer,
+    input_shape: Sequence[int],
+    *,
+    tolerance: float = 1e-3,
+    start: Tensor | None = None,
+    max_steps: int = MAX_STEPS,
 ) -> Algorithm[LeadingSingularValue]:
     """Return the Lanczos algorithm on the layer's operator on one sample ``(c, ...)``, in the dtype of its weight.
 
@@ -85,7 +91,7 @@ def operator_lanczos(
     first = first / torch.linalg.vector_norm(first)
     if start is not None and start.shape == first.shape:
         first = start.to(first) + RANDOM_SHARE * first
-    return lanczos(forward, adjoint, first, tolerance=tolerance)
+    return lanczos(forward, adjoint, first, tolerance=tolerance, max_steps=max_steps)
 
 
 @torch.no_grad()
@@ -96,6 +102,7 @@ def layer_sigmas(
     tolerance: float = 1e-3,
     starts: dict[str, Tensor] | None = None,
     reshaped: Mapping[str, float] | None = None,
+    flops: float = math.inf,
 ) -> dict[str, LayerSigma]:
     """Measure σ of every weighted layer of ``net`` at the input sizes that follow from ``example`` ``(n, ...)``.
 
@@ -111,6 +118,8 @@ def layer_sigmas(
             measurement. The caller keeps it between measurements: a warm start saves steps on weights that moved
             little.
         reshaped: by layer, σ of the reshaped kernel, if already known, for example from `spectra`; computed if None.
+        flops: floating-point operations of all Lanczos iterations together, about. Each layer may take an equal share,
+            and what others leave of theirs, but `MIN_STEPS` steps in any case.
     """
     shapes = input_shapes(net, tuple(example.shape[1:]))
     layers = {name: layer for name, layer in weighted_layers(net) if name in shapes}
@@ -119,8 +128,12 @@ def layer_sigmas(
     affine = {name: is_affine(layers[name], shapes[name]) for name in shapes}
     iterated = [name for name in shapes if affine[name] and not _is_its_weight(layers[name])]
     run = advance_one_by_one if all(parameter.is_cpu for parameter in net.parameters()) else advance_together
+    limits = _step_limits({name: _step_flops(layers[name], shapes[name]) for name in iterated}, flops)
     found = run(
-        operator_lanczos(layers[name], shapes[name], tolerance=tolerance, start=starts.get(name)) for name in iterated
+        operator_lanczos(
+            layers[name], shapes[name], tolerance=tolerance, start=starts.get(name), max_steps=limits[name]
+        )
+        for name in iterated
     )
     # A Linear layer acts on the last axis alone: its operator on all positions has the norm of its weight.
     sigmas = {name: LayerSigma(reshaped[name], reshaped[name] if affine[name] else math.nan) for name in shapes}
@@ -132,6 +145,25 @@ def layer_sigmas(
         name: sigma if has_torch_forward(layers[name]) else sigma._replace(reshaped=math.nan)
         for name, sigma in sigmas.items()
     }
+
+
+def _step_flops(layer: WeightedLayer, shape: torch.Size) -> float:
+    """Return the floating-point operations of a Lanczos step: the layer's operator and its adjoint, once each."""
+    if isinstance(layer, nn.Linear):
+        return 4.0 * layer.weight.numel() * math.prod(shape[:-1])
+    # Each tap multiplies once for each position of the smaller of the two maps.
+    positions = math.prod(shape[1:]) / (1 if is_transposed(layer) else math.prod(layer.stride))
+    return 4.0 * layer.weight.numel() * max(positions, 1.0)
+
+
+def _step_limits(costs: Mapping[str, float], flops: float) -> dict[str, int]:
+    """Return by layer the most steps that ``flops`` allow, given what a step costs; see `layer_sigmas`."""
+    limits: dict[str, int] = {}
+    for name, cost in sorted(costs.items(), key=lambda item: item[1]):
+        affordable = flops / (len(costs) - len(limits)) / max(cost, 1.0)
+        limits[name] = int(min(max(affordable, MIN_STEPS), MAX_STEPS))
+        flops -= limits[name] * cost
+    return limits
 
 
 def _is_its_weight(layer: WeightedLayer) -> bool:
