@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lipschitz.estimation.bracket import bound_ratio, ordered_bounds
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import WEIGHTED, input_shapes, unlisted_weights
-from lipschitz.estimation.lower_bound.search import NOTHING, lower_bound
+from lipschitz.estimation.lower_bound.search import NOTHING, LowerBound, lower_bound
 from lipschitz.estimation.measurement_parts import MeasurementParts
 from lipschitz.estimation.network_checks import (
     SINGLE_PRECISION,
@@ -101,8 +101,8 @@ def measure(
             normal noise.
         seed: of the noise and of the search.
         tolerance: relative, of each layer's ``operator``.
-        seconds: limit of the time. What is not finished is NaN for a layer, zero for the lower and infinity for the
-            upper bound of the network, and named in `Measurement.reasons`.
+        seconds: limit of the time. What is not finished is NaN for a layer and infinity for the upper bound of the
+            network, and named in `Measurement.reasons`. The lower bound is by what the search has found until then.
         progress: is called with the name of each part of the measurement when it starts.
 
     Raises:
@@ -142,9 +142,15 @@ def measure(
         if behaviour != "changes":
             mixes = behaviour == "mixes samples"
             searched, starts = (one_by_one(twin), points[:FEW_POINTS]) if mixes else (twin, points)
+            interrupted: list[Callable[[], LowerBound]] = []
             found_slope = parts.run(
-                "search for the lower end", 1.0, lambda: lower_bound(searched, starts, rng, share=SEARCH_SHARE)
+                "search for the lower end",
+                0.85,
+                lambda: lower_bound(searched, starts, rng, share=SEARCH_SHARE, keep=interrupted.append),
+                lost="not finished",
             )
+            if found_slope is None and interrupted:
+                found_slope = parts.run("confirmation of the lower end", 1.0, interrupted[0])
             steepest = found_slope or NOTHING
     lower, at_most, note = ordered_bounds(steepest.value, upper.constant)
     reasons += [*parts.notes, *filter(None, (steepest.note, note))]
