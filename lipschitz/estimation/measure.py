@@ -41,6 +41,8 @@ FLOPS = 1e11
 """Floating-point operations that a thorough search for the upper bound may take; see `upper_bound`."""
 SIGMA_FLOPS = 4e11
 """Floating-point operations that the iterations for σ of all layers may take: ten seconds of a core."""
+BOUND_FLOPS = 2e11
+"""Floating-point operations that the upper bound of one layer may take: five seconds of a core."""
 UNMEASURED, UNBOUNDED = LayerSigma(math.nan, math.nan), LipschitzConstant(math.nan)
 """What stands for values of a layer that were not finished in time."""
 
@@ -125,7 +127,7 @@ def measure(
         reshaped = {name: sigma.reshaped for name, sigma in sigmas.items()}
         # Certified bounds are computed in float64 whatever the network takes.
         wide = twin if dtype == torch.float64 else copy.deepcopy(twin).double()
-        bounds = parts.run("upper bounds of the layers", 0.6, lambda: layer_bounds(wide, shapes, reshaped))
+        bounds = parts.run("upper bounds of the layers", 0.6, lambda: layer_bounds(wide, shapes, reshaped, flops=BOUND_FLOPS))
         layers = []
         for name in shapes:
             sigma, bound = sigmas.get(name, UNMEASURED), UNBOUNDED if bounds is None else bounds[name]

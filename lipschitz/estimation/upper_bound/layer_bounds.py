@@ -16,15 +16,19 @@ from lipschitz.estimation.upper_bound.traced_call import LipschitzConstant
 class LayerBounds(dict[str, LipschitzConstant]):
     """By name, an upper bound of the operator norm of each layer; infinity has a note with the reason."""
 
-    def __init__(self) -> None:
+    def __init__(self, flops: float = math.inf) -> None:
         super().__init__()
-        self.operators = OperatorBounds()
+        self.operators = OperatorBounds(flops)
         """The bounds by weight, for `lipschitz.estimation.upper_bound.composition.upper_bound`."""
 
 
 @torch.no_grad()
 def layer_bounds(
-    net: nn.Module, shapes: Mapping[str, torch.Size], reshaped: Mapping[str, float] | None = None
+    net: nn.Module,
+    shapes: Mapping[str, torch.Size],
+    reshaped: Mapping[str, float] | None = None,
+    *,
+    flops: float = math.inf,
 ) -> LayerBounds:
     """Return an upper bound of the operator norm of each layer in ``shapes``.
 
@@ -32,8 +36,9 @@ def layer_bounds(
         net: in float64.
         shapes: the result of `lipschitz.estimation.layers.input_shapes`.
         reshaped: by layer, σ of its reshaped weight, where it is already known; it is that of a Linear layer.
+        flops: floating-point operations that each bound may take; see `OperatorBounds`.
     """
-    bounds = LayerBounds()
+    bounds = LayerBounds(flops)
     layers = {name: layer for name, layer in weighted_layers(net) if name in shapes}
     for name, layer in layers.items():
         if isinstance(layer, nn.Linear) and name in (reshaped or {}) and has_torch_forward(layer):
