@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lipschitz.estimation.bracket import bound_ratio, ordered_bounds
 from lipschitz.estimation.float64_copy import float64_copy
-from lipschitz.estimation.layers import WEIGHTED, input_shapes, unlisted_weights
+from lipschitz.estimation.layers import AFFINE, input_shapes, unlisted_weights
 from lipschitz.estimation.lower_bound.search import NOTHING, LowerBound, lower_bound
 from lipschitz.estimation.measurement_parts import MeasurementParts
 from lipschitz.estimation.network_checks import (
@@ -37,12 +37,13 @@ FEW_POINTS = 16
 
 SHOWN_WEIGHTS = 3
 """Most weights that a reason names."""
-FLOPS = 1e11
-"""Floating-point operations that a thorough search for the upper bound may take; see `upper_bound`."""
-SIGMA_FLOPS = 4e11
-"""Floating-point operations that the iterations for σ of all layers may take: ten seconds of a core."""
-BOUND_FLOPS = 2e11
-"""Floating-point operations that the upper bound of one layer may take: five seconds of a core."""
+FLOPS, CHAIN_FLOPS = 1e11, 2e11
+"""Floating-point operations that a thorough search for the upper bound may take, and the limit of the cost of all runs
+after the first; see `upper_bound`."""
+SIGMA_FLOPS = 3e11
+"""Floating-point operations that the iterations for σ of all layers may take: seven seconds of a core."""
+BOUND_FLOPS = 1e11
+"""Floating-point operations that the upper bound of one layer may take: two seconds of a core."""
 UNMEASURED, UNBOUNDED = LayerSigma(math.nan, math.nan), LipschitzConstant(math.nan)
 """What stands for values of a layer that were not finished in time."""
 
@@ -127,7 +128,9 @@ def measure(
         reshaped = {name: sigma.reshaped for name, sigma in sigmas.items()}
         # Certified bounds are computed in float64 whatever the network takes.
         wide = twin if dtype == torch.float64 else copy.deepcopy(twin).double()
-        bounds = parts.run("upper bounds of the layers", 0.6, lambda: layer_bounds(wide, shapes, reshaped, flops=BOUND_FLOPS))
+        bounds = parts.run(
+            "upper bounds of the layers", 0.6, lambda: layer_bounds(wide, shapes, reshaped, flops=BOUND_FLOPS)
+        )
         layers = []
         for name in shapes:
             sigma, bound = sigmas.get(name, UNMEASURED), UNBOUNDED if bounds is None else bounds[name]
@@ -140,7 +143,10 @@ def measure(
         upper, steepest = UpperBound(math.inf, []), NOTHING
         if bounds is not None and behaviour != "changes":
             operators = bounds.operators
-            upper = parts.run("upper end", 0.7, lambda: upper_bound(twin, shape, operators, flops=FLOPS)) or upper
+            upper = (
+                parts.run("upper end", 0.7, lambda: upper_bound(twin, shape, operators, flops=FLOPS, total=CHAIN_FLOPS))
+                or upper
+            )
         if behaviour != "changes":
             mixes = behaviour == "mixes samples"
             searched, starts = (one_by_one(twin), points[:FEW_POINTS]) if mixes else (twin, points)
@@ -165,5 +171,5 @@ def _unlisted(net: nn.Module) -> list[str]:
         return []
     names = ", ".join(f"'{name}'" for name in unlisted[:SHOWN_WEIGHTS])
     more = f" and {len(unlisted) - SHOWN_WEIGHTS} more" if len(unlisted) > SHOWN_WEIGHTS else ""
-    kinds = ", ".join(kind.__name__ for kind in WEIGHTED)
+    kinds = ", ".join(kind.__name__ for kind in AFFINE)
     return [f"σ of {names}{more} is not listed: listed are layers of the types {kinds}"]

@@ -11,7 +11,7 @@ from lipschitz.estimation.bracket import bound_ratio, ordered_bounds
 from lipschitz.estimation.exact.constant import exact_constant
 from lipschitz.estimation.fixed_labels import Labelled
 from lipschitz.estimation.float64_copy import float64_copy
-from lipschitz.estimation.layers import input_shapes, weighted_layers
+from lipschitz.estimation.layers import affine_layers, input_shapes
 from lipschitz.estimation.lower_bound.gradient_norms import JacobianNorms, input_gradients, sample_norms
 from lipschitz.estimation.lower_bound.network_cost import network_cost
 from lipschitz.estimation.lower_bound.search import LowerBound, lower_bound
@@ -125,7 +125,7 @@ def append_spectra(spectra: Mapping[str, Tensor], row: Mapping[str, Tensor]) -> 
 def _layers(
     net: nn.Module, example: Tensor, kept: dict[str, Tensor]
 ) -> tuple[dict[str, float], dict[str, Tensor], dict[str, Tensor], list[str]]:
-    kernels = spectra(dict(weighted_layers(net)))
+    kernels = spectra(dict(affine_layers(net)))
     reshaped = {name: float(row[0]) for name, row in kernels.items()}
     sigmas = layer_sigmas(net, example, starts=kept, reshaped=reshaped)
     values = {}

@@ -4,6 +4,7 @@ Autograd is not proof: at a kink, x - relu(x) + relu(-x) at zero, it may return 
 backward may return anything. ‖f(x) - f(y)‖ / ‖x - y‖ of any two points is a lower bound of the Lipschitz constant.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -54,15 +55,15 @@ def steepest_quotient(net: Network, pairs: PointPairs, batch: int, finalists: in
     return Quotient(float(values[best][chosen]), float(allowances[chosen]))
 
 
-def pairs_along(points: Tensor, found: JacobianNorms, scale: float) -> PointPairs:
-    """Return pairs on the line through each of ``points`` ``(n, ...)`` in its steepest direction, at all `STEPS`.
+def pairs_along(points: Tensor, found: JacobianNorms, scale: float, steps: Sequence[float] = STEPS) -> PointPairs:
+    """Return pairs on the line through each of ``points`` ``(n, ...)`` in its steepest direction, at all ``steps``.
 
     For each step h: (x - h/2, x + h/2), which is exact to second order in a smooth network, and (x, x + h/2) and
     (x - h/2, x), which are exact next to a kink. ``scale``: least norm that steps are relative to.
     """
     size = per_sample(sample_norms(points).clamp_min(scale), points)
     pairs = []
-    for step in STEPS:
+    for step in steps:
         half = found.directions * size * (step / 2)
         below, above = points - half, points + half
         pairs += [PointPairs(below, above), PointPairs(points, above), PointPairs(below, points)]

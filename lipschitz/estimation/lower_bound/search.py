@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lipschitz.estimation.lower_bound.difference_quotients import FINALISTS, pairs_along, steepest_quotient
+from lipschitz.estimation.lower_bound.difference_quotients import FINALISTS, STEPS, pairs_along, steepest_quotient
 from lipschitz.estimation.lower_bound.gradient_ascent import PointPairs, ascend, random_pairs
 from lipschitz.estimation.lower_bound.gradient_norms import (
     POWER_ITERATIONS,
@@ -66,6 +66,8 @@ LINE_POINTS = 5
 """Points on the line between the ends of each remaining pair, ends included, where the Jacobian is evaluated last."""
 CONFIRMED_POINTS, CONFIRMED_SHARE = 4, 0.3
 """Steepest points whose slope is confirmed, and the share of the operations: of a costly network fewer points are."""
+COSTLY_PASSES = 100
+"""A network is costly if the operations allow fewer passes of one sample: its points are confirmed with less effort."""
 PASSES_PER_CONFIRMATION = 26
 """Passes of one sample that each of them takes, besides those of power iteration, if there are several outputs."""
 ROUNDING_MARGIN = 1e-9
@@ -176,7 +178,7 @@ def lower_bound(
     between = torch.cat([torch.lerp(pairs.x, pairs.y, share) for share in shares])
     steep = steep.with_others(between, jacobian(between)).first(plan.confirmed)
     if plan.several_outputs:
-        found = jacobian_norms(net, steep.points, rng, batch=plan.batch, power_iterations=POWER_ITERATIONS)
+        found = jacobian_norms(net, steep.points, rng, batch=plan.batch, power_iterations=plan.power_iterations)
         steep = SteepPoints(steep.points, found)
     return confirmed()
 
@@ -199,8 +201,11 @@ class _Plan:
         self.smoothed_steps = min(ascent_steps, len(points), affordable_steps)
         per_point = PASSES_PER_CONFIRMATION + 1.5 * POWER_ITERATIONS * self.several_outputs
         self.confirmed = min(max(int(CONFIRMED_SHARE * passes / per_point), 1), CONFIRMED_POINTS)
+        costly = passes < COSTLY_PASSES
+        self.power_iterations = POWER_ITERATIONS // 3 if costly else POWER_ITERATIONS
+        self.distances = STEPS[::2] if costly else STEPS
         starts = int(STARTS_SHARE * passes / each)
-        self.given = 0 if evaluated else min(len(points), max(starts, LEAST_PAIRS))
+        self.given = 0 if evaluated else min(len(points), max(starts, LEAST_PAIRS // 2 if costly else LEAST_PAIRS))
         wanted = min(MOST_STARTS, len(points) * (STARTS_PER_POINT if few_dimensions else 1))
         self.scattered = max(min(wanted, starts - self.given), 0)
         climbers = min(MOST_CLIMBERS, len(points), int(CLIMB_SHARE * passes / each / (CHILDREN * ROUNDS)))
@@ -222,7 +227,7 @@ def _start_pairs(points: Tensor, steep: SteepPoints, n: int, scale: float, rng: 
 
 
 def _confirmed(net: Network, steep: SteepPoints, pairs: PointPairs, scale: float, plan: _Plan) -> LowerBound:
-    candidates = pairs.joined(pairs_along(steep.points, steep.found, scale))
+    candidates = pairs.joined(pairs_along(steep.points, steep.found, scale, plan.distances))
     if not len(candidates.x):
         return NOTHING
     quotient = steepest_quotient(net, candidates, plan.batch, FINALISTS * plan.confirmed // CONFIRMED_POINTS)

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from lipschitz.estimation.layers import (
-    WeightedLayer,
+    AffineLayer,
+    affine_layers,
     has_torch_forward,
     input_shapes,
     is_transposed,
     reshaped_weight,
-    weighted_layers,
 )
 from lipschitz.estimation.sigma.batched_host_copies import Algorithm, advance_one_by_one, advance_together
 from lipschitz.estimation.sigma.gram_matrix import LARGE, largest_gram_eigenvalue
@@ -42,7 +42,7 @@ class LayerSigma(NamedTuple):
 
 
 @torch.no_grad()
-def spectra(layers: Mapping[str, WeightedLayer]) -> dict[str, Tensor]:
+def spectra(layers: Mapping[str, AffineLayer]) -> dict[str, Tensor]:
     """Return by layer all singular values ``(k,)`` of its reshaped effective weight: descending, float64, on CPU."""
     return _by_shape(_singular_values, layers)
 
@@ -59,7 +59,7 @@ def effective_rank(values: Tensor) -> float:
 
 
 @torch.no_grad()
-def reshaped_sigmas(layers: Mapping[str, WeightedLayer]) -> dict[str, float]:
+def reshaped_sigmas(layers: Mapping[str, AffineLayer]) -> dict[str, float]:
     """Return by layer σ of its reshaped effective weight, as the root of the largest eigenvalue of a Gram matrix.
 
     The Gram matrix of the smaller side is used. Its eigenvalues are cheaper than the SVD, and in float64 squaring
@@ -71,7 +71,7 @@ def reshaped_sigmas(layers: Mapping[str, WeightedLayer]) -> dict[str, float]:
 
 
 def operator_lanczos(
-    layer: WeightedLayer,
+    layer: AffineLayer,
     input_shape: Sequence[int],
     *,
     tolerance: float = 1e-3,
@@ -104,7 +104,7 @@ def layer_sigmas(
     reshaped: Mapping[str, float] | None = None,
     flops: float = math.inf,
 ) -> dict[str, LayerSigma]:
-    """Measure σ of every weighted layer of ``net`` at the input sizes that follow from ``example`` ``(n, ...)``.
+    """Measure σ of every affine layer of ``net`` at the input sizes that follow from ``example`` ``(n, ...)``.
 
     Only effective weights are used, no buffer of any constraint. Pass a float64 network and example. A layer that the
     forward pass does not use is left out. A layer that is used at several sizes is measured at the largest, see
@@ -122,7 +122,7 @@ def layer_sigmas(
             and what others leave of theirs, but `MIN_STEPS` steps in any case.
     """
     shapes = input_shapes(net, tuple(example.shape[1:]))
-    layers = {name: layer for name, layer in weighted_layers(net) if name in shapes}
+    layers = {name: layer for name, layer in affine_layers(net) if name in shapes}
     reshaped = reshaped_sigmas(layers) if reshaped is None else reshaped
     starts = {} if starts is None else starts
     affine = {name: is_affine(layers[name], shapes[name]) for name in shapes}
@@ -147,7 +147,7 @@ def layer_sigmas(
     }
 
 
-def _step_flops(layer: WeightedLayer, shape: torch.Size) -> float:
+def _step_flops(layer: AffineLayer, shape: torch.Size) -> float:
     """Return the floating-point operations of a Lanczos step: the layer's operator and its adjoint, once each."""
     if isinstance(layer, nn.Linear):
         return 4.0 * layer.weight.numel() * math.prod(shape[:-1])
@@ -166,7 +166,7 @@ def _step_limits(costs: Mapping[str, float], flops: float) -> dict[str, int]:
     return limits
 
 
-def _is_its_weight(layer: WeightedLayer) -> bool:
+def _is_its_weight(layer: AffineLayer) -> bool:
     return isinstance(layer, nn.Linear) and has_torch_forward(layer)
 
 
@@ -186,7 +186,7 @@ def _largest_singular_value(matrices: Tensor) -> Tensor:
     return eigenvalues[:, -1:].clamp_min(0).sqrt()
 
 
-def _by_shape(compute: Callable[[Tensor], Tensor], layers: Mapping[str, WeightedLayer]) -> dict[str, Tensor]:
+def _by_shape(compute: Callable[[Tensor], Tensor], layers: Mapping[str, AffineLayer]) -> dict[str, Tensor]:
     """Apply ``compute``, ``(b, m, n)`` -> ``(b, k)``, to the reshaped effective weights; return ``(k,)`` by layer.
 
     In float64. Matrices of one shape are stacked, and all results are copied to the CPU in one transfer.

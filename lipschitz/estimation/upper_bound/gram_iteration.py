@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lipschitz.estimation.layers import WeightedLayer
+from lipschitz.estimation.layers import AffineLayer
 from lipschitz.estimation.sigma.gram_matrix import EXCESS, LARGE, largest_gram_eigenvalue
 from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis, convolution_axes, polyphase_kernel
 
@@ -17,7 +17,7 @@ MAX_BLOCK_ENTRIES = 2**22
 """Largest number of complex entries of the Fourier blocks that are in memory at a time: 64 MiB."""
 
 
-def operator_bound(layer: WeightedLayer, input_shape: Sequence[int], *, iterations: int | None = None) -> Tensor:
+def operator_bound(layer: AffineLayer, input_shape: Sequence[int], *, iterations: int | None = None) -> Tensor:
     """Return an upper bound of the norm of the operator that ``layer`` applies to one sample ``(c, ...)``.
 
     It is never below the true value, rounding included. For a Linear layer it is the true value. For a convolution it
@@ -34,7 +34,7 @@ def operator_bound(layer: WeightedLayer, input_shape: Sequence[int], *, iteratio
     return convolution_bound(layer.weight, convolution_axes(layer, input_shape), groups, iterations=iterations)
 
 
-def overlap_factor(layer: WeightedLayer, input_shape: Sequence[int]) -> float:
+def overlap_factor(layer: AffineLayer, input_shape: Sequence[int]) -> float:
     """Return f such that f times σ of the reshaped kernel bounds the operator norm; with groups, the largest group's σ.
 
     The kernel is reshaped as stored, to ``(n, ...)``. The layer applies it to windows of its input, and each pixel lies

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from lipschitz.estimation.layers import WeightedLayer, has_torch_forward, weighted_layers
+from lipschitz.estimation.layers import AffineLayer, affine_layers, has_torch_forward
 from lipschitz.estimation.upper_bound.composition import upper_bound
 from lipschitz.estimation.upper_bound.operator_bounds import OperatorBounds
 from lipschitz.estimation.upper_bound.polyphase import Kernel, layer_kernel
@@ -39,7 +39,7 @@ def layer_bounds(
         flops: floating-point operations that each bound may take; see `OperatorBounds`.
     """
     bounds = LayerBounds(flops)
-    layers = {name: layer for name, layer in weighted_layers(net) if name in shapes}
+    layers = {name: layer for name, layer in affine_layers(net) if name in shapes}
     for name, layer in layers.items():
         if isinstance(layer, nn.Linear) and name in (reshaped or {}) and has_torch_forward(layer):
             bounds.operators.add_linear(layer.weight, (reshaped or {})[name])
@@ -47,7 +47,7 @@ def layer_bounds(
     return bounds
 
 
-def _bound(layer: WeightedLayer, shape: torch.Size, operators: OperatorBounds) -> LipschitzConstant:
+def _bound(layer: AffineLayer, shape: torch.Size, operators: OperatorBounds) -> LipschitzConstant:
     if not has_torch_forward(layer):
         found = upper_bound(layer, tuple(shape), operators)
         return LipschitzConstant(found.constant, "; ".join(found.reasons) if found.constant == math.inf else "")
