@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from lipschitz.commands import sweep as sweeping
 from lipschitz.estimation.lower_bound import search
+from lipschitz.estimation.upper_bound import composition
 from lipschitz.estimation.upper_bound.semidefinite import certificate
 from lipschitz.features import reference_classifier
 from lipschitz.report.write import report
@@ -93,6 +94,7 @@ def test_a_sweep_runs_from_its_file_to_its_report(tmp_path, monkeypatch, name):
     monkeypatch.setattr(inception_quality, "load_inception", lambda path, device: network())
     # The bracket is measured, but not searched for long.
     monkeypatch.setattr(certificate, "ITERATIONS", 1)
+    monkeypatch.setattr(composition, "FULLY_BOUNDED", 2)
     monkeypatch.setattr(search, "SEARCH_OPERATIONS", 1e8)
     yaml = YAML(typ="safe", pure=True)
     path = tmp_path / f"{name}.yaml"
