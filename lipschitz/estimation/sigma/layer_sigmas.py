@@ -17,9 +17,11 @@ from lipschitz.estimation.layers import (
 )
 from lipschitz.estimation.sigma.batched_host_copies import Algorithm, advance_one_by_one, advance_together
 from lipschitz.estimation.sigma.gram_matrix import LARGE, largest_gram_eigenvalue
-from lipschitz.estimation.sigma.lanczos import MAX_STEPS, MIN_STEPS, LeadingSingularValue, lanczos
+from lipschitz.estimation.sigma.lanczos import MAX_STEPS, LeadingSingularValue, lanczos
 from lipschitz.estimation.sigma.operators import is_affine, operator
 
+LEAST_STEPS = 8
+"""Fewest steps of an iteration whose operations are limited."""
 RANDOM_SHARE = 0.1
 """Norm of the random vector that is added to a given start of norm one."""
 
@@ -119,7 +121,7 @@ def layer_sigmas(
             little.
         reshaped: by layer, σ of the reshaped kernel, if already known, for example from `spectra`; computed if None.
         flops: floating-point operations of all Lanczos iterations together, about. Each layer may take an equal share,
-            and what others leave of theirs, but `MIN_STEPS` steps in any case.
+            and what others leave of theirs, but `LEAST_STEPS` steps in any case.
     """
     shapes = input_shapes(net, tuple(example.shape[1:]))
     layers = {name: layer for name, layer in affine_layers(net) if name in shapes}
@@ -161,7 +163,7 @@ def _step_limits(costs: Mapping[str, float], flops: float) -> dict[str, int]:
     limits: dict[str, int] = {}
     for name, cost in sorted(costs.items(), key=lambda item: item[1]):
         affordable = flops / (len(costs) - len(limits)) / max(cost, 1.0)
-        limits[name] = int(min(max(affordable, MIN_STEPS), MAX_STEPS))
+        limits[name] = int(min(max(affordable, LEAST_STEPS), MAX_STEPS))
         flops -= limits[name] * cost
     return limits
 
