@@ -375,6 +375,8 @@ def test_a_dry_run_needs_no_data(tmp_path: Path) -> None:
     assert "warning: data set cifar10 not found in data" in done.stdout
     assert "4 unfinished runs on" in done.stdout
     assert "time not measured" in done.stdout
+    assert "predicted, not measured: 4 runs on one H200, one after the other: about 0.0 min of training" in done.stdout
+    assert "and 3.3 min of evaluation" in done.stdout
 
 
 def test_a_dry_run_warns_of_results_of_another_definition(tmp_path: Path) -> None:

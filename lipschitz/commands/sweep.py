@@ -9,6 +9,7 @@ from rich.console import Console
 
 from lipschitz.errors import InputError, printable
 from lipschitz.extensions.entry import default_config
+from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
 from lipschitz.sweep.disk_space import check_space
 from lipschitz.sweep.display import RunsDisplay, TimingDisplay, display, warn
@@ -22,6 +23,7 @@ from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.run_folder import OVER
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.estimate import estimate_training_seconds, training_seconds, with_packs
+from lipschitz.sweep.timing.prediction import H200, predict
 from lipschitz.sweep.timing.timing_files import iteration_ms
 from lipschitz.sweep.timing.timing_pass import groups_to_time, time_configurations
 from lipschitz.tasks.averaging import average_warnings
@@ -103,6 +105,7 @@ def show_plan(request: Request, console: Console) -> None:
     # A step can be timed without the weights, which only evaluations need.
     seconds = None if missing else estimate_training_seconds(plan, folder, request.site)
     _print_estimate(seconds, unfinished, request.site, console)
+    _print_prediction([run for run in plan.runs if statuses[run.id] not in OVER], console)
 
 
 def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:
@@ -194,12 +197,29 @@ def _print_plan(plan: Sweep, console: Console) -> None:
 def _print_estimate(seconds: float | None, runs: int, site: Site, console: Console) -> None:
     estimate = "time not measured"
     if seconds is not None:
-        minutes = seconds / site.workers / 60
-        estimate = (
-            f"about {minutes:.1f} min of training" if minutes < 600 else f"about {minutes / 60:.0f} h of training"
-        )
+        seconds /= site.workers
+        estimate = f"about {_duration(seconds)} of training"
         if gpus := {device for device in site.devices if device.startswith("cuda")}:
-            estimate += f", {len(gpus) * minutes / 60:.1f} GPU hours"
+            estimate += f", {len(gpus) * seconds / 3600:.1f} GPU hours"
     console.print(
         f"{_counted(runs, 'unfinished run')} on {_counted(site.workers, 'worker')}: {estimate}, without evaluations"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{minutes:.1f} min" if minutes < 600 else f"{minutes / 60:.0f} h"
+
+
+def _print_prediction(runs: Sequence[Run], console: Console) -> None:
+    """Print hours of training and of evaluation on a GPU, and what they rest on; nothing if no run can be predicted."""
+    found = predict(runs)
+    if not (predicted := len(runs) - found.unpredicted):
+        return
+    console.print(
+        f"predicted, not measured: {_counted(predicted, 'run')} on {H200.name}, one after the other: about "
+        f"{_duration(found.training)} of training and {_duration(found.evaluation)} of evaluation; counted operations "
+        f"at assumed {H200.tf32 / 1e12:.0f} (tf32) and {H200.float32 / 1e12:.0f} (float32) TFLOP/s, "
+        f"{1e6 * H200.kernel:.1f} µs a kernel in a CUDA graph",
+        soft_wrap=True,
     )

@@ -33,6 +33,7 @@ from lipschitz.tasks.losses import Loss
 from lipschitz.tasks.optimisers import Optimiser
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import Evaluation, Terms, Training
+from lipschitz.training.task import Task
 
 META, CPU = torch.device("meta"), torch.device("cpu")
 SMALL_BATCH = 2
@@ -114,7 +115,7 @@ def step_failure(configuration: Configuration) -> StepFailure | None:
 def _failure(configuration: Configuration) -> StepFailure | None:
     if origin_of(type(configuration.task)) is not None:
         return None
-    if not _is_from_outside(configuration):
+    if not is_from_outside(configuration):
         return _found(configuration)
     try:
         failure: StepFailure | None = call_apart(_found, configuration, seconds=TIME_LIMIT)
@@ -130,7 +131,7 @@ def _found(configuration: Configuration) -> StepFailure | None:
     return None if reason is None else StepFailure(reason, _at_fault(configuration))
 
 
-def _is_from_outside(configuration: Configuration) -> bool:
+def is_from_outside(configuration: Configuration) -> bool:
     """Return whether a step calls code from outside the package."""
     one = (configuration.model, configuration.loss)
     every = (*one, *configuration.constraints, *configuration.generator_constraints)
@@ -198,6 +199,12 @@ def _needs_values(error: BaseException) -> bool:
 
 
 def _make_step(configuration: Configuration, device: torch.device) -> None:
+    with watched():
+        build_without_data(configuration, device).step(0.0)
+
+
+def build_without_data(configuration: Configuration, device: torch.device) -> Task:
+    """Return a task that can make steps on ``device``, such as meta, on samples of the data set's shape."""
     selection = configuration.evaluation.select
     terms = Terms(
         configuration.model,
@@ -211,10 +218,8 @@ def _make_step(configuration: Configuration, device: torch.device) -> None:
         device,
         configuration.generator_constraints,
     )
-    with _watched():
-        with device:
-            task = configuration.task.build(_stand_in(configuration.dataset, device), terms)
-        task.step(0.0)
+    with device:
+        return configuration.task.build(_stand_in(configuration.dataset, device), terms)
 
 
 def _stand_in(dataset: Dataset, device: torch.device) -> Data | PairData:
@@ -240,7 +245,7 @@ def _stand_in(dataset: Dataset, device: torch.device) -> Data | PairData:
 
 
 @contextmanager
-def _watched() -> Iterator[None]:
+def watched() -> Iterator[None]:
     """Restore the process's global settings after the block; warnings are left to the run itself.
 
     Raises:
