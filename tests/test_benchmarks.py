@@ -133,7 +133,8 @@ def test_speed(tmp_path: Path, run: Run) -> None:
     assert "no graphs on a CPU" in table
     goals = (tmp_path / "README.md").read_text()
     assert "Nothing was measured on a GPU" in goals
-    assert goals.count("| not measured | not measured |") == 10
+    assert goals.count("| not measured | not measured |") == 11
+    assert "**Predicted, not measured**, for one H200" in goals
     assert (tmp_path / "speed_cpu.png").read_bytes().startswith(b"\x89PNG")
     assert "| none | 0.0e+00 | no graphs on a CPU |" in table
 
@@ -171,17 +172,21 @@ def test_goals_and_figures_of_a_gpu(tmp_path: Path, run: Run) -> None:
     found = {"cuda": cuda(), "peers": peers()}
     values = [goal.measured(found) for goal in goals.goals()]
     # One constraint was not captured, so the smallest gain is unknown. The other values are worked out by hand.
-    assert values[0] is None
-    assert values[1:6] == pytest.approx([1600 / 1.25 * 0.012, 1600 / 0.4 * 0.012, 1.28 * 170 / 400, 1.04, 1.06])
-    assert values[6] is None, "no CPU was measured"
-    assert values[7:] == pytest.approx([0.95 * 1.02, 0.95 * 1.02, 1.05 * 0.8, 1.05 * 0.9])
+    assert values[:2] == [None, None]
+    assert values[2:7] == pytest.approx([1600 / 1.25 * 0.012, 1600 / 0.4 * 0.012, 1.28 * 170 / 400, 1.04, 1.06])
+    assert values[7] is None, "no CPU was measured"
+    assert values[8:] == pytest.approx([0.95 * 1.02, 0.95 * 1.02, 1.05 * 0.8, 1.05 * 0.9])
     unfinished = {"peers": {**peers(), "rows": peers()["rows"][1:]}}
-    assert goals.goals()[7].measured(unfinished) is None
-    assert goals.goals()[8].measured(unfinished) is not None
+    assert goals.goals()[8].measured(unfinished) is None
+    assert goals.goals()[9].measured(unfinished) is not None
     sound = {"cuda": cuda()}
     for key in [key for key in sound["cuda"]["cells"] if BROKEN in key]:
         del sound["cuda"]["cells"][key]
-    assert goals.goals()[0].measured(sound) == pytest.approx(UNCAPTURED / CAPTURED[64])
+    gains = [goal.measured(sound) for goal in goals.goals()[:2]]
+    assert gains == pytest.approx([UNCAPTURED / CAPTURED[64], UNCAPTURED / CAPTURED[16]])
+    for goal in goals.goals():
+        # Every goal of a GPU says what it is predicted to be, and how that could be wrong.
+        assert bool(goal.predicted) == bool(goal.assumes) == bool(goal.refuted) == ("TF32" in goal.what)
     table = tables.device_table(cuda())
     assert f"| {BROKEN} | 0.0e+00 | not captured: RuntimeError: no |" in table
     assert "| none | tf32 | 64 | iteration | 12 | 1.25 | 9.60 | 1.000 | 1.000 | 170 | 136 | 34 % |" in table
