@@ -7,6 +7,7 @@ from lipschitz.datasets.images.image_data import ImageData, Split
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.memory_format import MemoryFormat
 from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import SETTINGS, Setting
 from lipschitz.tasks.terms import Evaluation, Terms, Training
@@ -33,6 +34,7 @@ def dcgan_training(
     setting: Setting = SETTINGS["C"],
     device: torch.device = CPU,
     precision: Precision = "float32",
+    layout: MemoryFormat = "contiguous",
     seed: int = 0,
 ) -> GANTraining:
     """Return the training of SN-GAN's standard CNN. Two trainings with one seed draw the same batches."""
@@ -44,7 +46,7 @@ def dcgan_training(
             LOSSES[loss](),
             setting,
             seed,
-            Training(steps=1000, batch_size=batch_size, precision=precision),
+            Training(steps=1000, batch_size=batch_size, precision=precision, layout=layout),
             Evaluation(samples=batch_size, gradient_samples=batch_size),
             selection="frechet_classifier",
             device=device,

@@ -2,10 +2,15 @@
 
 import importlib
 import json
+import os
+import re
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import fake_inception
 import pytest
 from synthetic_speed_results import BROKEN, CAPTURED, UNCAPTURED, cuda, peers
 
@@ -228,3 +233,50 @@ def test_a_fault_that_is_not_met_is_shown(tmp_path: Path, run: Run) -> None:
         "error: a\x1b[31m",
         "error: " + "x" * 200,
     ]
+
+
+def test_day_one_in_small_on_a_cpu(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.import_module("day_one"), "VERSIONS", "print('torch', 'x|y')")
+    small = ["--device", "cpu", "--small", "--parts", "versions", "layouts"]
+    archive = tmp_path / "kept.tar.gz"
+    run("day_one.py", *small, "--minutes", 3, "--out", tmp_path / "out", "--archive", archive)
+    table = (tmp_path / "out" / "day_one.md").read_text()
+    assert re.search(r"\| versions \| yes \| \d+ \| torch x/y \|", table)
+    assert re.search(r"\| layouts \| yes \|", table), (tmp_path / "out" / "layouts.log").read_text()
+    assert "| none | float32 | channels_last |" in (tmp_path / "out" / "layouts" / "table.md").read_text()
+    with tarfile.open(archive) as kept:
+        assert {"./day_one.md", "./layouts.log", "./layouts/layouts.json"} <= set(kept.getnames())
+
+
+def test_a_part_of_day_one_is_cut_off_and_the_others_follow(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day_one = importlib.import_module("day_one")
+
+    def ended(code: str, seconds: float) -> tuple[str, str]:
+        part = day_one.Part("part", 1, [sys.executable, "-Sc", code])
+        outcome = day_one.run(part, seconds, tmp_path / "part.log", os.environ)
+        return outcome.ended, outcome.last
+
+    assert ended("raise SystemExit('no')", 60) == ("failed, exit code 1", "no")
+    assert ended("", day_one.LEAST / 2) == ("no time left", "")
+    monkeypatch.setattr(day_one, "LEAST", 0)
+    assert ended("print('begun', flush=True); import signal; signal.pause()", 2) == ("cut off at its limit", "begun")
+
+
+def test_evaluation(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluation = importlib.import_module("evaluation")
+    monkeypatch.setattr(evaluation, "untrained_network", lambda: fake_inception.network().backbone)
+    monkeypatch.setattr(evaluation, "measure_discriminator", lambda *_: SimpleNamespace(starts={}))
+    run("evaluation.py", "--width", 2, "--images", 60, "--out", tmp_path)
+    seconds = json.loads((tmp_path / "evaluation.json").read_text())["seconds"]
+    assert len(seconds) == 6
+    assert all(value >= 0 for value in seconds.values())
+    assert "metrics of sngan(n_real=12, n_fake=6, score_samples=60)" in seconds
+    assert [one.label() for one in evaluation.protocols(50_000)] == ["sngan", "modern"]
+
+
+def test_checks_of_a_sweep_count_what_is_changed(run: Run) -> None:
+    largest = importlib.import_module("sweep_checks").largest_change
+    runs = [{"a": {"records": [((0, "w1"), first), ((1, "w1"), "2.0")]}} for first in ("1.0", "1.0", "1.25", "nan")]
+    assert [largest(runs[0], found) for found in (*runs[1:3], {})] == [0, 0.2, 1]

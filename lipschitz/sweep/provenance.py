@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from lipschitz import __version__
 from lipschitz.sweep.engine.site import device_kind
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib")
@@ -39,7 +40,7 @@ def provenance(
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": f"{', '.join(sorted({device_kind(device) for device in devices}))}; {_workers(workers)}",
-        "versions": {"lipschitz": version("lipschitz"), "python": platform.python_version()}
+        "versions": {"lipschitz": __version__, "python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
         "os": platform.platform(),
         "kernels": kernels(),

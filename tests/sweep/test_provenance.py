@@ -1,6 +1,8 @@
 import platform
+import tomllib
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import torch
 from in_process_engine import InProcess
@@ -18,6 +20,14 @@ def test_the_kernels_of_the_processor_and_the_system_are_recorded() -> None:
     assert found["kernels"] == kernels()
     assert kernels()["capability"] == torch.backends.cpu.get_cpu_capability()
     assert kernels()["blas"] is None or kernels()["blas"].isalnum()
+
+
+def test_a_package_that_is_not_installed_has_a_version() -> None:
+    with Path(__file__).parents[2].joinpath("pyproject.toml").open("rb") as file:
+        declared = tomllib.load(file)["project"]["version"]
+    not_installed = mock.patch("lipschitz.sweep.provenance.version", lambda name: {"lipschitz": None}.get(name, "1"))
+    with not_installed:
+        assert provenance(["cpu"], 1, {})["versions"]["lipschitz"] == declared
 
 
 def test_only_other_kernels_are_a_change() -> None:
