@@ -50,6 +50,7 @@ if sys.argv[1] != "cpu":
     print("sum of ones", float(torch.ones(1000, device=sys.argv[1]).sum()), "(expected 1000)")
 import lipschitz.cli
 """
+FIVE = ("none", "weight_clipping", "gradient_penalty", "spectral_regularization", "spectral_normalization")
 LEAST = 5.0
 """Seconds below which a part is not started."""
 
@@ -119,12 +120,15 @@ def parts(options: argparse.Namespace) -> list[Part]:
         path = str(ROOT / "benchmarks" / f"{name}.py")
         return [sys.executable, path, *device, *arguments, *(of_small if options.small else ())]
 
-    speed = ["--minutes", f"{options.minutes * 0.25:g}", "--widths", "64", "--out", str(out / "speed")]
+    # Its table and figures are written after its time.
+    speed = ["--widths", "64", "--minutes", f"{options.minutes * 0.12:g}", "--out"]
     check = ["--out", str(out / "checks")]
     found = [
         Part("versions", 3, [sys.executable, "-c", VERSIONS, options.device]),
         Part("tests", 25, [sys.executable, "-m", "pytest", *tests, *gpu_tests(small=options.small)]),
-        Part("speed", 27, script("speed", *speed, of_small=small)),
+        # First whether captured iterations equal launched ones, for all methods; then the times of some.
+        Part("captured", 14, script("speed", *speed, str(out / "captured"), of_small=small)),
+        Part("speed", 14, script("speed", *speed, str(out / "speed"), "--constraints", *FIVE, of_small=small)),
         Part("layouts", 13, script("layouts", "--out", str(out / "layouts"), of_small=narrow)),
         Part("evaluation", 12, script("evaluation", "--out", str(out / "evaluation"), of_small=few)),
         Part("memory", 10, script("sweep_checks", "memory", *check, "--pack", "8", of_small=["--steps", "30"])),
