@@ -156,6 +156,9 @@ def test_what_happens_once_costs_no_run_anything(
     assert sum(line.startswith("returned") for line in log.lines) == back
     assert sum(line.startswith("ended") for line in log.lines) == 3
     assert not any(job.folder.error.exists() for job in jobs)
+    at_once = [[origin["runs_at_once"] for origin in job.folder.definition()["provenance"]] for job in jobs]
+    if what == "out_of_memory":
+        assert sorted(at_once) == [[3], [3, 1], [3, 1]]
 
 
 @pytest.mark.parametrize(
