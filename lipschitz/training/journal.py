@@ -12,7 +12,7 @@ import torch
 from pydantic import PrivateAttr
 
 from lipschitz.checksums import is_damage, json_lines, set_aside
-from lipschitz.errors import first_line
+from lipschitz.errors import InputError, first_line
 from lipschitz.files import write_atomically
 from lipschitz.training import checkpoint
 from lipschitz.training.checkpoint import Unusable
@@ -85,6 +85,9 @@ class Journal(Observer):
 
         Returns:
             A warning for everything that was lost.
+
+        Raises:
+            InputError: ``accept`` raises one: the checkpoint is good, but not to be continued here.
         """
         warnings = []
         for path in (self._files.checkpoint, self._files.previous_checkpoint):
@@ -98,6 +101,8 @@ class Journal(Observer):
             except (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError):
                 # The checkpoint may be good.
                 raise
+            except InputError as error:
+                raise InputError(f"{self._files.path}: {error}") from None
             except Exception as error:
                 if not is_damage(error):
                     raise
