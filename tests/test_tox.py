@@ -34,7 +34,7 @@ def test_tests_on_a_simulated_device_run_where_there_is_one(tmp_path: Path, is_t
         check=True,
     )
     assert done.stdout == (
-        "pytest -p emulated_device -p no:cacheprovider -m gpu -n 0 tests/tasks\n"
+        "pytest -p emulated_device -p no:cacheprovider --assert=plain -m gpu -n 0 tests/tasks\n"
         if is_there
         else "skipped: LIPSCHITZ_SIMULATED_DEVICE does not name the folder of a simulated device\n"
     )
