@@ -27,6 +27,7 @@ from lipschitz.estimation.upper_bound.traced_call import (
     product,
 )
 from lipschitz.estimation.upper_bound.tracing import Graph, UntraceableError, implementation, traced, unchanged
+from lipschitz.out_of_memory import lacks_memory
 
 FLOPS = 3e10
 """Floating-point operations that may be spent on a thorough search for each run of steps; see `chain_bound`."""
@@ -52,7 +53,12 @@ class UpperBound(NamedTuple):
 
 @torch.no_grad()
 def upper_bound(
-    net: nn.Module, shape: tuple[int, ...], operators: OperatorBounds | None = None, *, flops: float = FLOPS
+    net: nn.Module,
+    shape: tuple[int, ...],
+    operators: OperatorBounds | None = None,
+    *,
+    flops: float = FLOPS,
+    total: float = math.inf,
 ) -> UpperBound:
     """Bound the Lipschitz constant of ``net`` for one sample of ``shape``, in the Euclidean norm.
 
@@ -68,6 +74,7 @@ def upper_bound(
         operators: bounds of layers that are already known; see `lipschitz.estimation.upper_bound.layer_bounds`.
         flops: floating-point operations that may be spent on each run of steps; see
             `lipschitz.estimation.upper_bound.semidefinite.certificate.chain_bound`. With none, runs are not bounded.
+        total: operations of one evaluation of all runs together; see `ChainBounds`.
     """
     examples = random_inputs(net, shape)
     operators = OperatorBounds() if operators is None else operators
@@ -75,7 +82,7 @@ def upper_bound(
         with traced(net, examples[0]) as graph:
             if (reason := why_not_a_function(net, graph, examples)) is not None:
                 return UpperBound(math.inf, [reason])
-            return _bound(net, graph, examples[0], operators, ChainBounds(flops) if flops > 0 else None)
+            return _bound(net, graph, examples[0], operators, ChainBounds(flops, total) if flops > 0 else None)
     except UntraceableError as error:
         return UpperBound(math.inf, [f"the network {error}"])
 
@@ -172,6 +179,8 @@ class Interpreter:
         try:
             found, step = self._bounded(node, call)
         except Exception as error:  # Arguments that torch accepts, such as an empty tensor, may not fit a rule.
+            if lacks_memory(error):
+                raise
             reason = f"is not known with these arguments: {first_line(error)}"
             found, step = LipschitzConstant(math.inf, reason), None
         if math.isnan(found.constant):

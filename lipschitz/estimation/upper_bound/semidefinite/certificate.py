@@ -115,6 +115,12 @@ def chain_bound(steps: Sequence[Step], shape: tuple[int, ...], *, flops: float =
     return bound if bound >= 0 else math.inf
 
 
+def chain_cost(steps: Sequence[Step], shape: tuple[int, ...]) -> float:
+    """Return about how many floating-point operations one evaluation of the bound of ``steps`` takes."""
+    _, steps = normal_form(steps, shape)
+    return Layout(steps, shape, torus_steps(steps, shape, SEARCH_UNITS)).cost() if steps else 0.0
+
+
 def _search(plain: Layout, steps: Sequence[NormalStep], shape: tuple[int, ...], flops: float) -> tuple[Layout, int]:
     """Return the layout to search multipliers on, ``plain`` or a sampled one, and the number of evaluations."""
     layouts = [(plain, ITERATIONS)]
