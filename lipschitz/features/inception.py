@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -66,22 +65,22 @@ TensorFlow graph of Heusel et al. 2017.
 
 
 DIMENSIONS, CLASSES = 2048, 1008
-BATCH = 64
-"""Number of images in a forward pass."""
+BATCH, DEVICE_BATCH = 64, 256
+"""Number of images in a forward pass on the CPU, and on a GPU, which small batches leave idle."""
 
 
 class InceptionOutputs(NamedTuple):
-    """Outputs of the Inception network for n images."""
+    """Outputs of the Inception network for n images, on the network's device."""
 
-    features: np.ndarray
+    features: Tensor
     """Output of the last average pooling, float32 ``(n, 2048)``, for FID and KID."""
-    logits: np.ndarray
+    logits: Tensor
     """Logits of the network's 1,008 classes without bias, float32 ``(n, 1008)``, for the Inception Score."""
 
 
 @dataclass(frozen=True)
 class Inception:
-    """The network of TensorFlow's 2015 graph, as in pytorch-fid and torch-fidelity, in float32 and eval mode."""
+    """The network of TensorFlow's 2015 graph, as in pytorch-fid and torch-fidelity: float32 weights, in eval mode."""
 
     backbone: nn.Module
     """Images ``(n, 3, 299, 299)`` -> features ``(n, 2048)``."""
@@ -93,18 +92,18 @@ class Inception:
     def embed(self, images: Iterable[Tensor], preprocessing: str) -> InceptionOutputs:
         """Map chunks of uint8 images ``(k, c, h, w)``, n images in all, to the outputs for all n in order.
 
-        ``preprocessing`` is a key of `PREPROCESSINGS`. All products are in float32 or float64, also if training uses
-        TF32.
+        The outputs stay on the network's device. ``preprocessing`` is a key of `PREPROCESSINGS`. All products are in
+        float32 or float64, also if training uses TF32.
         """
         device = self.head.device
         features, logits = [], []
         with torch.no_grad(), float32_products("ieee"):
             for chunk in images:
-                for part in torch.split(chunk.to(device), BATCH):
+                for part in torch.split(chunk.to(device), BATCH if device.type == "cpu" else DEVICE_BATCH):
                     seen: Tensor = self.backbone(preprocess(part, preprocessing))
-                    features.append(seen.cpu())
-                    logits.append((seen.double() @ self.head.double().T).float().cpu())
-        return InceptionOutputs(torch.cat(features).numpy(), torch.cat(logits).numpy())
+                    features.append(seen)
+                    logits.append((seen.double() @ self.head.double().T).float())
+        return InceptionOutputs(torch.cat(features), torch.cat(logits))
 
 
 def load_inception(path: Path, device: torch.device) -> Inception:

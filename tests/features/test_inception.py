@@ -3,7 +3,6 @@
 import hashlib
 import io
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -72,14 +71,14 @@ def test_features_and_logits_without_bias_equal_torch_fidelity_s(inception, weig
 
 def test_the_two_preprocessings_give_different_features(inception):
     one, other = (inception.embed([colour()], name).features for name in ("pytorch_fid", "torch_fidelity"))
-    assert np.abs(one - other).max() > 0.01
+    assert (one - other).abs().max() > 0.01
 
 
 def test_outputs_do_not_depend_on_chunks_or_batches(inception, monkeypatch):
     whole = inception.embed([colour(3, 8)], "pytorch_fid")
     assert whole.features.shape == (3, 2048)
     assert whole.logits.shape == (3, 1008)
-    assert whole.features.dtype == whole.logits.dtype == np.float32
+    assert whole.features.dtype == whole.logits.dtype == torch.float32
     monkeypatch.setattr(module, "BATCH", 1)
     chunked = inception.embed(torch.split(colour(3, 8), 2), "pytorch_fid")
     assert chunked.features == pytest.approx(whole.features, rel=1e-4, abs=1e-4)
@@ -90,8 +89,9 @@ class PrecisionProbe(torch.nn.Module):
     """Stores the precision that convolutions on CUDA would have."""
 
     def forward(self, x):
+        self.images = [*getattr(self, "images", []), len(x)]
         self.found = torch.backends.cudnn.conv.fp32_precision
-        return torch.zeros(len(x), 2048)
+        return x.new_zeros(len(x), 2048)
 
 
 @pytest.mark.parametrize("training", ["tf32", "ieee"])
@@ -105,6 +105,22 @@ def test_products_are_in_float32_for_every_training_precision(inception, trainin
         assert torch.backends.cudnn.conv.fp32_precision == training
     finally:
         torch.backends.cudnn.conv.fp32_precision = before
+
+
+def test_batches_on_a_device_are_large_and_outputs_stay_there(inception):
+    # Tensors of the device meta have no values that could be copied to the host.
+    probe, meta = PrecisionProbe(), torch.device("meta")
+    outputs = Inception(probe, inception.head.to(meta), "").embed([colour(300, 8), colour(2, 8)], "torch_fidelity")
+    assert probe.images == [256, 44, 2]
+    assert [(rows.device, len(rows)) for rows in outputs] == [(meta, 302)] * 2
+
+
+@pytest.mark.gpu
+def test_features_on_cuda_equal_those_of_the_cpu(inception, weights):
+    there = inception_of(weights, "0" * 64, torch.device("cuda"))
+    expected = inception.embed([colour()], "pytorch_fid")
+    for rows, others in zip(there.embed([colour()], "pytorch_fid"), expected, strict=True):
+        assert torch.allclose(rows.cpu(), others, rtol=1e-4, atol=1e-4)
 
 
 def test_the_hash_of_a_file_is_checked(file, inception, monkeypatch):

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +17,7 @@ from lipschitz.features.inception_weights import weights_file
 from lipschitz.features.protocols import Protocol
 from lipschitz.features.real_statistics import RealStatistics, cache_key, embed_random_images, real_statistics
 from lipschitz.metrics.base import Metric, measure_all
-from lipschitz.metrics.samples import InceptionSamples
+from lipschitz.metrics.samples import InceptionSamples, InceptionTensors
 from lipschitz.tasks.generation.quality import to_bytes
 
 
@@ -29,14 +28,13 @@ def scores(
 
     ``further`` are metrics that a sweep adds.
     """
-    samples = InceptionSamples(
+    tensors = InceptionTensors(
         generated=images.features[: protocol.n_fake],
         logits=images.logits[: protocol.n_scored],
-        score_splits=protocol.score_splits,
-        real_moments=real.moments,
         generated_compared=images.features[: protocol.n_compared],
         real_compared=real.features,
     )
+    samples = InceptionSamples(tensors, real.moments, protocol.score_splits)
     found = measure_all(protocol.measured(further), samples)
     return {protocol.recorded(name): value for name, value in found.items()}
 
@@ -124,7 +122,7 @@ class InceptionQuality:
             for preprocessing, embedded in parts.items():
                 embedded.append(self._inception.embed([to_bytes(chunk)], preprocessing))
         whole = {
-            name: InceptionOutputs(*(np.concatenate(rows) for rows in zip(*embedded, strict=True)))
+            name: InceptionOutputs(*(torch.cat(rows) for rows in zip(*embedded, strict=True)))
             for name, embedded in parts.items()
         }
         values: dict[str, float] = {}
