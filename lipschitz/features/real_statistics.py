@@ -44,9 +44,7 @@ def real_statistics(
     """
 
     def compute() -> RealStatistics:
-        features = embed_random_images(
-            data, protocol.split, protocol.n_real, inception, protocol.preprocessing
-        ).features
+        features = embed_random_images(data, protocol.split, protocol.n_real, inception, *protocol.embedding).features
         return RealStatistics(moments(features), features[: protocol.n_compared].clone())
 
     found = _CACHE.get(cache or cache_folder("statistics"), cache_key(data, protocol, inception), compute)
@@ -55,7 +53,9 @@ def real_statistics(
 
 def cache_key(data: ImageData, protocol: Protocol, inception: Inception) -> dict[str, Any]:
     """Return everything that the statistics depend on."""
-    return {
+    # Files that were cached before there was a choice keep their names.
+    precision = {} if protocol.precision == "float32" else {"precision": protocol.precision}
+    return precision | {
         "version": VERSION,
         "data": data.hash,
         "split": protocol.split,
@@ -67,16 +67,16 @@ def cache_key(data: ImageData, protocol: Protocol, inception: Inception) -> dict
 
 
 def embed_random_images(
-    data: ImageData, split: SplitName, n: int, inception: Inception, preprocessing: str
+    data: ImageData, split: SplitName, n: int, inception: Inception, *embedding: Any
 ) -> InceptionOutputs:
     """Return the outputs for ``n`` random images of a split, always the same, in random order.
 
-    Because of the random order, the first k are a random part of them.
+    ``embedding`` is `Protocol.embedding`. Because of the random order, the first k are a random part of them.
     """
     order = torch.randperm(data.sizes[split], generator=stream(0, f"protocol/{split}"))[:n]
     drawn = torch.zeros(data.sizes[split], dtype=torch.bool)
     drawn[order] = True
-    embedded = inception.embed(_where(drawn, data.chunks(split)), preprocessing)
+    embedded = inception.embed(_where(drawn, data.chunks(split)), *embedding)
     # The outputs are in the order of the data; they are put in the order of the draw.
     back = order.argsort().argsort()
     return InceptionOutputs(*(rows[back.to(rows.device)] for rows in embedded))

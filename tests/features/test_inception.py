@@ -85,33 +85,58 @@ def test_outputs_do_not_depend_on_chunks_or_batches(inception, monkeypatch):
     assert chunked.logits == pytest.approx(whole.logits, rel=1e-4, abs=1e-4)
 
 
-class PrecisionProbe(torch.nn.Module):
-    """Stores the precision that convolutions on CUDA would have."""
+class Probe(torch.nn.Module):
+    """Stores the precision that convolutions on CUDA would have, and whether images and kernels are channels_last."""
+
+    def __init__(self):
+        super().__init__()
+        self.kernels = torch.nn.Parameter(torch.zeros(2, 3, 3, 3))
+        self.seen = []
 
     def forward(self, x):
-        self.images = [*getattr(self, "images", []), len(x)]
-        self.found = torch.backends.cudnn.conv.fp32_precision
+        layouts = [tensor.is_contiguous(memory_format=torch.channels_last) for tensor in (x, self.kernels)]
+        self.seen.append((torch.backends.cudnn.conv.fp32_precision, len(x), *layouts))
         return x.new_zeros(len(x), 2048)
+
+    def __deepcopy__(self, memo):
+        copied = Probe()
+        copied.seen = self.seen
+        return copied
 
 
 @pytest.mark.parametrize("training", ["tf32", "ieee"])
-def test_products_are_in_float32_for_every_training_precision(inception, training):
+def test_the_precision_is_the_protocols_for_every_training_precision(inception, training):
     before = torch.backends.cudnn.conv.fp32_precision
-    probe = PrecisionProbe()
+    probe = Probe()
+    network = Inception(probe, inception.head, "")
     try:
         torch.backends.cudnn.conv.fp32_precision = training
-        Inception(probe, inception.head, "").embed([colour()], "pytorch_fid")
-        assert probe.found == "ieee"
-        assert torch.backends.cudnn.conv.fp32_precision == training
+        for precision in ("float32", "tf32", "float32"):
+            network.embed([colour()], "pytorch_fid", precision)
+            assert torch.backends.cudnn.conv.fp32_precision == training
     finally:
         torch.backends.cudnn.conv.fp32_precision = before
+    float32, tf32 = ("ieee", 2, False, False), ("tf32", 2, True, True)
+    assert probe.seen == [float32, tf32, float32]
+
+
+def test_the_layout_of_tf32_changes_rounding_only(inception):
+    # The CPU has no TF32; only the layout is another one.
+    one, other = (inception.embed([colour()], "pytorch_fid", precision) for precision in ("float32", "tf32"))
+    for outputs, expected in zip(other, one, strict=True):
+        assert torch.allclose(outputs, expected, rtol=1e-4, atol=1e-4)
+    assert not any(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in _large(inception.backbone))
+
+
+def _large(net):
+    return [kernel for kernel in net.parameters() if kernel.dim() == 4 and min(kernel.shape[1:3]) > 1]
 
 
 def test_batches_on_a_device_are_large_and_outputs_stay_there(inception):
     # Tensors of the device meta have no values that could be copied to the host.
-    probe, meta = PrecisionProbe(), torch.device("meta")
+    probe, meta = Probe(), torch.device("meta")
     outputs = Inception(probe, inception.head.to(meta), "").embed([colour(300, 8), colour(2, 8)], "torch_fidelity")
-    assert probe.images == [256, 44, 2]
+    assert [images for _, images, *_ in probe.seen] == [256, 44, 2]
     assert [(rows.device, len(rows)) for rows in outputs] == [(meta, 302)] * 2
 
 
@@ -119,8 +144,11 @@ def test_batches_on_a_device_are_large_and_outputs_stay_there(inception):
 def test_features_on_cuda_equal_those_of_the_cpu(inception, weights):
     there = inception_of(weights, "0" * 64, torch.device("cuda"))
     expected = inception.embed([colour()], "pytorch_fid")
-    for rows, others in zip(there.embed([colour()], "pytorch_fid"), expected, strict=True):
-        assert torch.allclose(rows.cpu(), others, rtol=1e-4, atol=1e-4)
+    # Products in TF32 have 10 bits.
+    for precision, tolerance in (("float32", 1e-4), ("tf32", 0.05)):
+        found = there.embed([colour()], "pytorch_fid", precision)
+        for rows, others in zip(found, expected, strict=True):
+            assert torch.allclose(rows.cpu(), others, rtol=tolerance, atol=tolerance)
 
 
 def test_the_hash_of_a_file_is_checked(file, inception, monkeypatch):

@@ -74,12 +74,13 @@ def test_images_protocol_and_network_are_part_of_the_cache_key(tmp_path, passes)
         (data(seed=5), SMALL, network()),
         (data(), SNGAN(n_real=21, n_fake=10), network()),
         (data(), SNGAN(n_real=20, n_fake=10, preprocessing="torch_fidelity"), network()),
+        (data(), SNGAN(n_real=20, n_fake=10, precision="tf32"), network()),
         (data(), Modern(n_real=20, n_fake=10), network()),
         (data(), SMALL, network(sha256="b" * 64)),
     ]
     for arguments in [(data(), SMALL, network()), *others]:
         real_statistics(*arguments, tmp_path)
-    assert len(passes) == len(list(tmp_path.glob("*.npz"))) == 6
+    assert len(passes) == len(list(tmp_path.glob("*.npz"))) == 7
 
 
 def truncate(path):

@@ -53,7 +53,7 @@ def test_one_pass_serves_all_protocols(passes):
     assert quality.generated == 30
     generated = to_floats(images(30, seed=9))
     found = quality.measure(torch.split(generated, 16))
-    assert passes == [(16, "pytorch_fid"), (14, "pytorch_fid")]
+    assert passes == [(16, *SMALL.embedding), (14, *SMALL.embedding)]
     embedded = network().embed([images(30, seed=9)], "pytorch_fid")
     for protocol in (SMALL, LARGE):
         expected = scores(embedded, real_statistics(data(), protocol, network()), protocol)
@@ -92,7 +92,7 @@ def test_each_preprocessing_is_a_pass_of_its_own(passes):
     quality = InceptionQuality(data(), (SMALL, other), None, CPU)
     del passes[:]
     found = quality.measure([to_floats(images(30, seed=9))])
-    assert passes == [(30, "pytorch_fid"), (30, "torch_fidelity")]
+    assert passes == [(30, "pytorch_fid", "float32"), (30, "torch_fidelity", "float32")]
     assert found[SMALL.metrics[0]] != found[other.metrics[0]]
     assert quality.protocols[other.metrics[0]]["preprocessing"] == "torch_fidelity"
 
