@@ -20,7 +20,7 @@ from workload import dcgan_training
 
 from lipschitz.constraints.base import CONSTRAINTS
 from lipschitz.sweep.process import set_up_torch
-from lipschitz.sweep.timing.one_round import capture_call, iteration_parts, repeat_call, time_in_turn
+from lipschitz.sweep.timing.one_round import capture_parts, iteration_parts, repeat_call, time_in_turn
 from lipschitz.sweep.timing.throughput import PackedRun, throughputs
 from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.precision import Precision
@@ -87,10 +87,7 @@ def times(
         once = {name: {part: repeat_call(call, on) for part, call in calls.items()} for name, calls in parts.items()}
         time_in_turn(once, on, WARM_UP)
         launched = time_in_turn(once, on, repeats)
-        graphs = {
-            name: {part: capture_call(tasks[name], call) for part, call in parts[name].items()} for name in captured
-        }
-        replayed = time_in_turn(graphs, on, repeats)
+        replayed = time_in_turn({name: capture_parts(tasks[name]) for name in captured}, on, repeats)
     for name in methods:
         value: dict[str, Any] = {"gflop": operations[name], "launched": _timings(launched[name])}
         if name in replayed:

@@ -12,6 +12,7 @@ from lipschitz.extensions.origin import origin_of
 from lipschitz.features.inception import read_weights
 from lipschitz.features.inception_weights import weights_file
 from lipschitz.features.protocols import SPLITS, Protocol
+from lipschitz.out_of_memory import lacks_memory
 from lipschitz.sweep.definition.sweep_file import Sweep
 from lipschitz.tasks.precision import Precision, check_device, check_protocol
 
@@ -51,8 +52,7 @@ def _load(label: str, dataset: Dataset, data_root: Path | None) -> Data | PairDa
     except InputError:
         raise
     except Exception as error:
-        # torch has no type of its own for this on a CPU.
-        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        if lacks_memory(error):
             raise InputError(f"{label}: does not fit into memory") from error
         if origin_of(type(dataset)) is None:
             raise

@@ -2,7 +2,9 @@
 
 Always in float32 are the values of losses, of penalties without input gradients and of reparametrised weights, and the
 updates of constraints and optimisers. Under tf32 the whole backward pass, one for the loss and all penalties, is in
-TF32. Under bf16 each operation of the backward pass has the precision of its forward pass, bfloat16 or float32.
+TF32. Under bf16 each operation of the backward pass has the precision of its forward pass, bfloat16 or float32. Where
+the device has TF32, products of float32 that remain under bf16 are in TF32: in penalties with input gradients and in
+the backward pass.
 """
 
 from collections.abc import Iterator
@@ -45,8 +47,10 @@ def forward_precision(precision: Precision, device: torch.device, *networks: nn.
 
 @contextmanager
 def matmul_precision(precision: Precision) -> Iterator[None]:
-    """Compute float32 matrix products and convolutions of the block in TF32 if ``precision`` is tf32."""
-    with float32_products("tf32") if precision == "tf32" else nullcontext():
+    """Compute float32 matrix products and convolutions of the block in TF32, on devices that have it, below float32."""
+    # On AMD's devices the switch means something else.
+    in_tf32 = precision != "float32" and torch.version.hip is None
+    with float32_products("tf32") if in_tf32 else nullcontext():
         yield
 
 

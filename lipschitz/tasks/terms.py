@@ -44,8 +44,8 @@ class Training(Config):
     """Generated samples per generator update; null for batch_size (SN-GAN's ResNets use twice as many)."""
     precision: Precision = "float32"
     """Precision of training steps. tf32: matrix products and convolutions in TF32, on CUDA only. bf16: forward passes
-    under autocast to bfloat16; losses, penalties, constraints and optimisers stay in float32. Evaluations are not
-    affected."""
+    under autocast to bfloat16, gradients by the input in TF32 on CUDA; losses, constraints and optimisers stay in
+    float32. Evaluations are not affected."""
     layout: MemoryFormat = "contiguous"
     """Memory format of images in training steps. channels_last: both networks use it, up to layers that return
     contiguous maps, such as full_sort. Results differ by rounding only. Kernels, constraints and evaluations stay

@@ -12,6 +12,7 @@ import torch
 from lipschitz.checksums import SHOWN
 from lipschitz.errors import first_line
 from lipschitz.files import keep_previous, read_bytes, write_atomically
+from lipschitz.out_of_memory import lacks_memory
 
 FORMAT = 3
 """Version of the content of checkpoints; a run is not resumed from another one."""
@@ -56,6 +57,8 @@ def read(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
+        if lacks_memory(error):
+            raise
         # A file that was made by hand makes the unpickler raise almost any exception.
         raise Unusable(f"no checkpoint ({first_line(error)[:100]})") from None
     if not isinstance(state, dict):

@@ -8,6 +8,7 @@ import torch
 
 from lipschitz.errors import first_line
 from lipschitz.observe import capturing
+from lipschitz.out_of_memory import lacks_memory
 from lipschitz.training.task import Task
 
 WARM_UP = 3
@@ -138,9 +139,7 @@ def capture(graph: Graph, work: Callable[[], object]) -> None:
         cause: BaseException = error
         while cause.__context__ is not None:
             cause = cause.__context__
-        # CUDA allocates graphs outside of torch's allocator, and reports a lack of memory as another error.
-        lacked_memory = isinstance(cause, torch.OutOfMemoryError) or "out of memory" in str(cause)
-        raise Uncapturable(first_line(cause, with_type=True), lacked_memory) from error
+        raise Uncapturable(first_line(cause, with_type=True), lacks_memory(error)) from error
 
 
 def new_stream(device: torch.device) -> torch.cuda.Stream | None:
@@ -149,13 +148,16 @@ def new_stream(device: torch.device) -> torch.cuda.Stream | None:
 
 
 class CudaGraph:
-    """A CUDA graph with its own memory pool, on ``stream``.
+    """A CUDA graph on ``stream``.
 
-    Each replay advances ``generators``, from which the captured work draws, as the work itself would.
+    Each replay advances ``generators``, from which the captured work draws, as the work itself would. Its memory is
+    that of the captured graph ``like``, if there is one; these two must never run at the same time.
     """
 
-    def __init__(self, stream: torch.cuda.Stream, generators: list[torch.Generator]) -> None:
-        self._stream = stream
+    def __init__(
+        self, stream: torch.cuda.Stream, generators: list[torch.Generator], like: "CudaGraph | None" = None
+    ) -> None:
+        self._stream, self._like = stream, like
         self._graph = torch.cuda.CUDAGraph()
         for generator in generators:
             self._graph.register_generator_state(generator)
@@ -163,7 +165,8 @@ class CudaGraph:
     def capture(self, work: Callable[[], object]) -> None:
         """Record what ``work`` launches, after the device has finished all other work."""
         # Other threads, such as those that pin memory for streamed images, may continue.
-        with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"):
+        pool = None if self._like is None else self._like._graph.pool()
+        with torch.cuda.graph(self._graph, pool, stream=self._stream, capture_error_mode="thread_local"):
             work()
 
     def replay(self) -> None:

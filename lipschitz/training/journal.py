@@ -14,6 +14,7 @@ from pydantic import PrivateAttr
 from lipschitz.checksums import is_damage, json_lines, set_aside
 from lipschitz.errors import first_line
 from lipschitz.files import write_atomically
+from lipschitz.out_of_memory import lacks_memory
 from lipschitz.training import checkpoint
 from lipschitz.training.checkpoint import Unusable
 from lipschitz.training.observers import Observer
@@ -95,11 +96,9 @@ class Journal(Observer):
                 checkpoint.check(state, identity, steps)
                 seen = checkpoint.check_records(state, self._files.recorded(state["size"]))
                 accept(state)
-            except (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError):
-                # The checkpoint may be good.
-                raise
             except Exception as error:
-                if not is_damage(error):
+                # The checkpoint may be good.
+                if isinstance(error, torch.AcceleratorError) or lacks_memory(error) or not is_damage(error):
                     raise
                 reason = str(error)
                 if not isinstance(error, Unusable):

@@ -95,7 +95,7 @@ def note(what: str, made: Tensor) -> None:
     [
         ("float32", (torch.float32, False), (torch.float32, False)),
         ("tf32", (torch.float32, True), (torch.float32, True)),
-        ("bf16", (torch.bfloat16, False), (torch.float32, False)),
+        ("bf16", (torch.bfloat16, True), (torch.float32, True)),
     ],
 )
 def test_only_passes_through_the_networks_are_in_it(
@@ -119,8 +119,9 @@ def test_only_passes_through_the_networks_are_in_it(
     assert not tf32()
 
 
-def test_backward_passes_are_in_tf32_too() -> None:
-    built, seen = task("tf32"), []
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_backward_passes_are_in_tf32_too(precision: Precision) -> None:
+    built, seen = task(precision), []
     for net in (built.discriminator, built.generator):
         next(net.parameters()).register_hook(lambda gradient: seen.append(tf32()))
     built.step(0.0)

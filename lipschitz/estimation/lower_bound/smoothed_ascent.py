@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from lipschitz.estimation.lower_bound.gradient_norms import Network, one_where_zero, per_sample, sample_norms
+from lipschitz.out_of_memory import lacks_memory
 
 WIDTHS = (0.3, 0.02)
 """Width of the smoothed kink at the first and the last step, relative to the root mean square of its inputs."""
@@ -78,7 +79,10 @@ def steep_points_by_smoothing(net: Network, points: Tensor, scale: float, steps:
             velocity = MOMENTUM * velocity + (1 - MOMENTUM) * direction
             length = _between(LENGTHS, progress) * sample_norms(x).clamp_min(scale)
             x = x + per_sample(length / one_where_zero(sample_norms(velocity)), x) * velocity
-    except RuntimeError:  # torch has no second derivative of some function.
+    except RuntimeError as error:
+        if lacks_memory(error):
+            raise
+        # torch has no second derivative of some function.
         return None
     return x.to(points.dtype) if bool(torch.isfinite(x).all()) else None
 

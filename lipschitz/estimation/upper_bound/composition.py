@@ -27,6 +27,7 @@ from lipschitz.estimation.upper_bound.traced_call import (
     product,
 )
 from lipschitz.estimation.upper_bound.tracing import Graph, UntraceableError, implementation, traced, unchanged
+from lipschitz.out_of_memory import lacks_memory
 
 FLOPS = 3e10
 """Floating-point operations that may be spent on a thorough search for each run of steps; see `chain_bound`."""
@@ -172,6 +173,8 @@ class Interpreter:
         try:
             found, step = self._bounded(node, call)
         except Exception as error:  # Arguments that torch accepts, such as an empty tensor, may not fit a rule.
+            if lacks_memory(error):
+                raise
             reason = f"is not known with these arguments: {first_line(error)}"
             found, step = LipschitzConstant(math.inf, reason), None
         if math.isnan(found.constant):

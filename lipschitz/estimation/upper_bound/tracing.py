@@ -13,6 +13,7 @@ from torch.export.graph_signature import InputKind, OutputKind
 
 from lipschitz.errors import first_line
 from lipschitz.estimation.upper_bound.opaque_modules import call_opaque, kept_opaque
+from lipschitz.out_of_memory import lacks_memory
 from lipschitz.tf32 import float32_products
 
 Evaluate = Callable[[fx.Node, tuple[Any, ...], dict[str, Any]], Any]
@@ -101,6 +102,8 @@ def traced(net: nn.Module, example: Tensor) -> Iterator[Graph]:
                 net(example.clone())
                 graph = _export(net, example)
             except Exception as error:  # A forward pass may raise any error on tensors without values.
+                if lacks_memory(error):
+                    raise
                 failed = _innermost_module(error, net, opaque)
                 if failed is None:
                     raise UntraceableError(_reason(error)) from error

@@ -16,6 +16,7 @@ from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.errors import InputError
 from lipschitz.files import full_disk
 from lipschitz.global_state import GlobalState
+from lipschitz.out_of_memory import lacks_memory
 from lipschitz.sweep.engine.active_run import ActiveRun, Channel, SignOfLife
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.inputs import inputs_of, refuse_changed_inputs
@@ -99,14 +100,14 @@ class Worker:
         lacked_memory = ""
         try:
             step = self._next_step(active)
-        except torch.OutOfMemoryError:
-            lacked_memory = traceback.format_exc()
         except Uncapturable as error:
             self._leave_uncaptured(active, error)
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             # No signal raises here: code of the run does.
             if full := full_disk(error):
                 self._stop_on_full_disk(active, full)
+            elif lacks_memory(error):
+                lacked_memory = traceback.format_exc()
             else:
                 self._fail(active, error)
         else:
@@ -266,13 +267,10 @@ class Worker:
     def _leave_uncaptured(self, failed: ActiveRun, error: Uncapturable) -> None:
         """Give back every run and exit: after a broken capture of a CUDA graph torch's allocator cannot be trusted."""
         self._channel.send(("leaving",))
-        count = len(self._runs)
-        if error.lacked_memory and count == 1:
-            failed.job.folder.fail(f"out of memory, with no other run in the process: {error}")
-            self._end(failed, failed=True)
-        else:
-            others = [active for active in self._runs if active is not failed]
-            self._give_back([failed, *others], failed, count // 2 if error.lacked_memory else 0, str(error))
+        # A run that has the process to itself goes on without a graph, which keeps memory of its own.
+        limit = len(self._runs) // 2 if error.lacked_memory else 0
+        others = [active for active in self._runs if active is not failed]
+        self._give_back([failed, *others], failed, limit, str(error))
         raise SystemExit(0)
 
     def _give_back(self, returned: list[ActiveRun], failed: ActiveRun, limit: int, reason: str) -> None:

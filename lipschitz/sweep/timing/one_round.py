@@ -3,6 +3,7 @@
 import resource
 import sys
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ import torch
 from lipschitz.datasets.base import Data
 from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.global_state import GlobalState
+from lipschitz.out_of_memory import lacks_memory
 from lipschitz.sweep.engine.job import Job
 from lipschitz.training.clock import milliseconds, synchronize
 from lipschitz.training.iterations import TOGETHER, CudaGraph, capture, new_stream
@@ -23,6 +25,7 @@ Round = dict[str, Any]
 captured parts, and ``peak_memory`` in MiB."""
 Calls = dict[str, Callable[[], None]]
 """By the name of the part."""
+LACKED_MEMORY = "lacked_memory"
 _ANYTHING = (Exception, SystemExit)
 """What a user's method can raise; the other methods are timed all the same."""
 
@@ -33,12 +36,19 @@ def time_round(
     """Time one iteration of each of ``jobs``; give the round of each configuration to ``answer``, as ``rounds``.
 
     The configurations in ``captured`` are timed as CUDA graphs, too. Before each configuration makes its first
-    iterations its name is given to ``answer``, as ``at``, and None when all have made them.
+    iterations its name is given to ``answer``, as ``at``, and None when all have made them. Where there is no memory
+    for all of them at once, the answer is `LACKED_MEMORY`.
     """
-    rounds = measure_round(
-        jobs, warm_up=WARM_UP, repeats=REPEATS, captured=captured, began=lambda name: answer({"at": name})
-    )
-    answer({"rounds": rounds})
+    try:
+        rounds = measure_round(
+            jobs, warm_up=WARM_UP, repeats=REPEATS, captured=captured, began=lambda name: answer({"at": name})
+        )
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        answer({LACKED_MEMORY: True})
+    else:
+        answer({"rounds": rounds})
 
 
 def measure_round(
@@ -64,7 +74,8 @@ def measure_round(
 
     Raises:
         Uncapturable: a configuration in ``captured`` cannot be captured; then there is no round of any.
-        torch.OutOfMemoryError: there is not enough memory for all of them at once.
+        torch.OutOfMemoryError: there is not enough memory for all of them at once. CUDA's libraries report that by
+            other errors, too; see `lacks_memory`.
     """
     device, state = torch.device(jobs[0].device), GlobalState()
     data = jobs[0].load()
@@ -84,7 +95,7 @@ def measure_round(
                 launched[name] = {part: repeat_call(call, device) for part, call in task.parts().items()}
                 rounds[name] = {"peak_memory": _peak_memory(job.device) - before}
                 if name in captured:
-                    replayed[name] = {part: capture_call(task, call) for part, call in iteration_parts(task).items()}
+                    replayed[name] = capture_parts(task)
         began(None)
         for key, calls in (("calls", launched), ("captured", replayed)):
             for name, seen in time_in_turn(calls, device, repeats, state).items():
@@ -98,15 +109,22 @@ def iteration_parts(task: Task) -> Calls:
     return {**task.parts(), "ms_iteration": lambda: task.step(progress)}
 
 
-def capture_call(task: Task, call: Callable[[], None]) -> Callable[[], None]:
-    """Return the replay of a CUDA graph of `TOGETHER` calls, captured on the current stream, where they were warmed up.
+def capture_parts(task: Task) -> Calls:
+    """Return replays of the `iteration_parts`, each a CUDA graph of `TOGETHER` calls.
+
+    They are captured on the current stream, where they were warmed up. The graphs share their memory, since only one of
+    them runs at a time, and none reads what another left there.
 
     Raises:
         Uncapturable: they cannot be captured.
     """
-    graph = CudaGraph(torch.cuda.current_stream(), list(task.random_streams()))
-    capture(graph, lambda: _repeat(call, TOGETHER))
-    return graph.replay
+    replays: Calls = {}
+    graph: CudaGraph | None = None
+    for part, call in iteration_parts(task).items():
+        graph = CudaGraph(torch.cuda.current_stream(), list(task.random_streams()), like=graph)
+        capture(graph, partial(_repeat, call, TOGETHER))
+        replays[part] = graph.replay
+    return replays
 
 
 def repeat_call(call: Callable[[], None], device: torch.device) -> Callable[[], None]:
@@ -135,9 +153,9 @@ def time_in_turn(
                     seen[name][part].append(milliseconds(call, device) / at_once)
                 if state is not None:
                     state.check(name)
-            except torch.OutOfMemoryError:
-                raise
-            except _ANYTHING:
+            except _ANYTHING as error:
+                if lacks_memory(error):
+                    raise
                 del calls[name], seen[name]
                 if state is not None:
                     state.restore()
@@ -151,9 +169,9 @@ def _warm(job: Job, data: Data | PairData, calls: int, state: GlobalState) -> Ta
             for _ in range(calls):
                 part()
         state.check(job.run.configuration)
-    except torch.OutOfMemoryError:
-        raise
-    except _ANYTHING:
+    except _ANYTHING as error:
+        if lacks_memory(error):
+            raise
         state.restore()
         return None
     return task

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from lipschitz.out_of_memory import lacks_memory
 from lipschitz.sweep.engine.job import Job
 from lipschitz.training.clock import synchronize
 from lipschitz.training.iterations import (
@@ -91,10 +92,12 @@ def throughputs(
             while len(runs) < size:
                 runs.append(start_run(build, device))
             pack = Pack(size, _throughput(runs, device, seconds), _reserved_memory(device))
-        except torch.OutOfMemoryError:
-            return
         except Uncapturable as error:
             if error.lacked_memory and before:
+                return
+            raise
+        except Exception as error:
+            if lacks_memory(error):
                 return
             raise
         yield pack

@@ -11,7 +11,7 @@ import torch
 from lipschitz.sweep.engine.base import TIMED_OUT, Engine, Measurement, Progress
 from lipschitz.sweep.engine.job import Job, uncaptured_warning
 from lipschitz.sweep.store import SweepFolder
-from lipschitz.sweep.timing.one_round import Round, time_round
+from lipschitz.sweep.timing.one_round import LACKED_MEMORY, Round, time_round
 from lipschitz.sweep.timing.throughput import measure_packs
 from lipschitz.training.clock import median_interval
 
@@ -105,6 +105,8 @@ def time_configurations(groups: Sequence[Sequence[Job]], engine: Engine, progres
 class Batch:
     """Times batches of configurations, each in one process; finds the one that ends or hangs its process.
 
+    Where memory is lacking, from then on at most half as many share a process.
+
     Args:
         captured: configurations that are timed as CUDA graphs, too.
         call: calls a measurement in a new process on the device of a job.
@@ -112,6 +114,7 @@ class Batch:
 
     def __init__(self, captured: Sequence[str], call: Callable[[Job, Measurement], dict[str, Any]]) -> None:
         self._captured, self._call = captured, call
+        self._most = max(AT_ONCE.values())
         self.lost: dict[str, str] = {}
         """Configurations that ended or hung their process, with how. They are not tried again."""
 
@@ -123,16 +126,26 @@ class Batch:
         jobs = [job for job in batch if job.run.configuration not in self.lost]
         if not jobs:
             return {}
+        if len(jobs) > self._most:
+            return self._in_parts(jobs, self._most)
         found = self._call(jobs[0], partial(time_round, self._captured, jobs))
         if "rounds" in found:
             rounds: dict[str, Round] = found["rounds"]
             return rounds
+        if LACKED_MEMORY in found and len(jobs) > 1:
+            self._most = len(jobs) // 2
+            return self.time(jobs)
         hung, at = bool(found.get(TIMED_OUT)), found.get("at")
         if len(jobs) == 1 or (hung and at):
             name = jobs[0].run.configuration if len(jobs) == 1 else str(at)
-            self.lost[name] = f": it {f'hung for {jobs[0].site.timeout:g} s' if hung else 'ended its process'}"
+            ended = "needs more memory than there is" if LACKED_MEMORY in found else "ended its process"
+            self.lost[name] = f": it {f'hung for {jobs[0].site.timeout:g} s' if hung else ended}"
             return self.time(jobs)
-        return {name: measured for job in jobs for name, measured in self.time([job]).items()}
+        return self._in_parts(jobs, 1)
+
+    def _in_parts(self, jobs: Sequence[Job], size: int) -> dict[str, Round]:
+        parts = [jobs[first : first + size] for first in range(0, len(jobs), size)]
+        return {name: measured for part in parts for name, measured in self.time(part).items()}
 
 
 def summarise_rounds(job: Job, rounds: Sequence[Round]) -> dict[str, Any]:

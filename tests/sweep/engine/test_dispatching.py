@@ -42,6 +42,12 @@ from lipschitz.training.iterations import Uncapturable
 def out_of_memory():
     raise torch.OutOfMemoryError("CUDA out of memory.")
 
+def lacks_a_workspace():
+    raise RuntimeError("GET was unable to find an engine to execute this computation")
+
+def lacks_memory_for_a_graph():
+    raise Uncapturable("AcceleratorError: CUDA error: out of memory", lacked_memory=True)
+
 def dies():
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -136,6 +142,12 @@ def unlucky(folder: Path, what: str, often: str) -> tuple[list[Job], ProgressLog
     ("what", "said", "back"),
     [
         ("out_of_memory", "cpu: at most 1 runs at once from now on: torch.OutOfMemoryError: CUDA out of memory.", 2),
+        (
+            "lacks_a_workspace",
+            "cpu: at most 1 runs at once from now on: "
+            "RuntimeError: GET was unable to find an engine to execute this computation",
+            2,
+        ),
         ("dies", "cpu: a worker with 3 runs died (signal 9, SIGKILL); each is started again in a worker to itself", 3),
         (
             "loses_the_device",
@@ -169,6 +181,7 @@ def test_what_happens_once_costs_no_run_anything(
         ("exits", "the worker died (exit status 0) after step 50 and left no error message"),
         ("changes_the_dtype", " changed torch's default dtype from torch.float32 to torch.float64; "),
         ("loses_the_device", "device-side assert triggered"),
+        ("lacks_a_workspace", "out of memory, with no other run in the process"),
     ],
 )
 def test_what_happens_again_and_again_costs_one_run(tmp_path: Path, alone: list[Any], what: str, why: str) -> None:

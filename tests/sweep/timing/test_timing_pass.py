@@ -16,7 +16,7 @@ from lipschitz.sweep.engine.job import Job, unfinished_jobs
 from lipschitz.sweep.engine.site import Site, device_kind
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.estimate import training_seconds, with_packs
-from lipschitz.sweep.timing.one_round import Round, measure_round
+from lipschitz.sweep.timing.one_round import LACKED_MEMORY, Round, measure_round, time_round
 from lipschitz.sweep.timing.throughput import measure_packs
 from lipschitz.sweep.timing.timing_files import iteration_ms, seconds_of_an_iteration
 from lipschitz.sweep.timing.timing_pass import (
@@ -126,6 +126,29 @@ def test_one_that_ends_or_hangs_the_timing_process_loses_its_own_timing(tmp_path
     assert batch.lost == {b: ": it hung for 3600 s" if hangs else ": it ended its process"}
     alone = [[a, c]] if hangs and when == "its first calls" else [[a], [b], [c]]
     assert processes.called == [[a, b, c], *alone, [a, c]]
+
+
+def test_where_memory_is_lacking_fewer_are_timed_at_once_and_one_that_lacks_it_alone_is_named(tmp_path: Path) -> None:
+    group = timing_groups(sweep_jobs(tmp_path, CROSSED))[0]
+    (a, b, c) = (job.run.configuration for job in group)
+    processes = Processes({c: {LACKED_MEMORY: True}})
+    batch = Batch([], processes)
+    assert set(batch.time(group)) == set(batch.time(group)) == {a, b}
+    assert processes.called == [[a, b, c], [a], [b], [c], [a], [b]]
+    assert batch.lost == {c: ": it needs more memory than there is"}
+
+
+def test_a_round_that_lacks_memory_says_so_whatever_the_error_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(job: Job, data: Any) -> Any:
+        raise RuntimeError("GET was unable to find an engine to execute this computation")
+
+    monkeypatch.setattr(Job, "build", build)
+    (job, *_) = sweep_jobs(tmp_path)
+    answers: list[dict[str, Any]] = []
+    time_round([], [job], job, answers.append)
+    assert answers[-1] == {LACKED_MEMORY: True}
 
 
 def test_a_large_group_is_timed_a_few_at_a_time(tmp_path: Path) -> None:
@@ -363,7 +386,9 @@ def test_what_a_gpu_was_not_seen_to_capture_and_pack_is_timed_again(tmp_path: Pa
 
 @pytest.mark.parametrize("setting", ["C", "{lr: 1e-3, decay: linear}"])
 def test_what_is_captured_takes_turns_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
-    monkeypatch.setattr("lipschitz.sweep.timing.one_round.CudaGraph", lambda _, generators: FakeCudaGraph(generators))
+    monkeypatch.setattr(
+        "lipschitz.sweep.timing.one_round.CudaGraph", lambda _, generators, like: FakeCudaGraph(generators)
+    )
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
     jobs = sweep_jobs(tmp_path, f"{dedent(SMALL)}settings: [{setting}]\n")
     (first, second) = (job.run.configuration for job in timing_groups(jobs)[0])
