@@ -97,6 +97,17 @@ def test_all_metrics_of_a_protocol(move: Mover) -> None:
     assert values[0] == pytest.approx(values[1], rel=1e-6)
 
 
+def test_on_the_cpu_every_bit_is_numpys() -> None:
+    # Committed results were measured with NumPy's order of summation.
+    x = np.random.default_rng(0).normal(size=(300, 40)) @ np.random.default_rng(1).normal(size=(40, 40))
+    tensor = torch.from_numpy(x)
+    assert np.array_equal(arithmetic.column_means(tensor), x.mean(axis=0))
+    assert np.array_equal(arithmetic.squared_row_norms(tensor), np.einsum("ij,ij->i", x, x))
+    assert np.array_equal(arithmetic.product(tensor, tensor[0]), x @ x[0])
+    assert arithmetic.sum_of_squares(tensor) == np.sum(x**2)
+    assert arithmetic.nuclear_norm(tensor) == np.linalg.svd(x, compute_uv=False).sum()
+
+
 @pytest.mark.parametrize("shape", [(3, 2), (2, 3), (0, 4)])
 def test_the_nuclear_norm_against_the_svd(move: Mover, shape: tuple[int, int]) -> None:
     x = torch.from_numpy(np.random.default_rng(0).normal(size=shape))
