@@ -20,9 +20,7 @@ from lipschitz.estimation.measure import Measurement, measure
 from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
 
-HEADINGS = ("network", "parameters", "at least", "at most", "at most, product", "seconds", "peak memory", "notes")
-SHARE_OF_LIMIT = 0.9
-"""Share of the limit after which the measurement gives up what is not finished, and returns the rest."""
+HEADINGS = ("network", "parameters", "at least", "at most", "at most, product", "CPU seconds", "peak memory", "notes")
 SHOWN_NOTES = 3
 """Most notes of a network in the table; the JSON file has all."""
 
@@ -46,7 +44,7 @@ def main() -> None:
 
 
 def _measured(name: str, seconds: int, gigabytes: float) -> dict[str, Any]:
-    """Measure one network in this process, which a signal ends after ``seconds``."""
+    """Measure one network in this process, which a signal ends after ``seconds`` of CPU time."""
     set_up_torch()
     network = PUBLIC_NETWORKS[name]
     net = network.build()
@@ -56,15 +54,19 @@ def _measured(name: str, seconds: int, gigabytes: float) -> dict[str, Any]:
     }
     size = int(gigabytes * 2**30)
     resource.setrlimit(resource.RLIMIT_DATA, (size, size))
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(seconds)
-    start = time.perf_counter()
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    start, parts = time.process_time(), dict[str, float]()
+
+    def progress(part: str) -> None:
+        parts[part] = time.process_time() - start
+
     try:
-        row |= _values(measure(net, network.shape, seconds=SHARE_OF_LIMIT * seconds))
+        row |= _values(measure(net, network.shape, progress=progress))
     except Exception as error:  # Whatever the measurement raises is its result.
         row["error"] = first_line(error, with_type=True)
-    signal.alarm(0)
-    return row | {"seconds": time.perf_counter() - start, "peak_bytes": _peak_bytes()}
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    return row | {"cpu_seconds": time.process_time() - start, "began": parts, "peak_bytes": _peak_bytes()}
 
 
 def _values(measurement: Measurement) -> dict[str, Any]:
@@ -89,18 +91,18 @@ def _in_process(name: str, seconds: int, gigabytes: float) -> dict[str, Any]:
     if done.returncode == 0:
         row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return row
-    if done.returncode == -signal.SIGALRM:
-        return {"error": f"not measured in {seconds} s"}
+    if done.returncode == -signal.SIGPROF:
+        return {"error": f"not measured in {seconds} s of CPU time"}
     last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
     return {"error": last[0]}
 
 
 def _bracket(row: dict[str, Any]) -> str:
-    return f"{_number(row['lower'])} to {_number(row['upper'])}, {row['seconds']:.1f} s"
+    return f"{_number(row['lower'])} to {_number(row['upper'])}, {row['cpu_seconds']:.1f} s"
 
 
 def _cells(name: str, row: dict[str, Any]) -> tuple[str, ...]:
-    seconds = f"{row['seconds']:.1f}" if "seconds" in row else "-"
+    seconds = f"{row['cpu_seconds']:.1f}" if "cpu_seconds" in row else "-"
     memory = f"{row['peak_bytes'] / 2**30:.1f} GiB" if "peak_bytes" in row else "-"
     parameters = f"{row['parameters']:,}" if "parameters" in row else "-"
     if "error" in row:
@@ -126,8 +128,8 @@ def _title(options: argparse.Namespace) -> str:
         "# Public networks measured\n\n"
         "Discriminators written after their papers, and torchvision's classifiers, with random weights; images of "
         f"3x64x64 unless their papers say otherwise. Each is measured in a process of its own, by one thread, with a "
-        f"limit of {options.seconds} s and {options.gigabytes:g} GiB. The peak memory includes torch. Notes say why an "
-        "upper end is infinite, and under which conditions the values hold."
+        f"limit of {options.seconds} s of CPU time and {options.gigabytes:g} GiB. The peak memory includes torch. "
+        "Notes say why an upper end is infinite, and under which conditions the values hold."
     )
 
 
@@ -136,7 +138,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--networks", nargs="+", choices=PUBLIC_NETWORKS, default=list(PUBLIC_NETWORKS), metavar="NAME", help="which"
     )
-    parser.add_argument("--seconds", type=int, default=60, help="limit of the time of one network")
+    parser.add_argument("--seconds", type=int, default=60, help="limit of the CPU time of one network")
     parser.add_argument("--gigabytes", type=float, default=4, help="limit of the memory of one network, in GiB")
     parser.add_argument("--out", type=Path, default=Path("results/bracket"), help="folder of the results")
     parser.add_argument("--one", choices=PUBLIC_NETWORKS, metavar="NAME", help="print one network's values as JSON")

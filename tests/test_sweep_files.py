@@ -13,6 +13,9 @@ from published_files import expect_cifar, write_cifar, write_stl10
 from ruamel.yaml import YAML
 
 from lipschitz.commands import sweep as sweeping
+from lipschitz.estimation.lower_bound import search
+from lipschitz.estimation.upper_bound import composition
+from lipschitz.estimation.upper_bound.semidefinite import certificate
 from lipschitz.features import reference_classifier
 from lipschitz.report.write import report
 from lipschitz.sweep import inputs
@@ -89,6 +92,10 @@ def test_a_sweep_runs_from_its_file_to_its_report(tmp_path, monkeypatch, name):
     for module in (inputs, inception_quality):
         monkeypatch.setattr(module, "weights_file", lambda given: given)
     monkeypatch.setattr(inception_quality, "load_inception", lambda path, device: network())
+    # The bracket is measured, but not searched for long.
+    monkeypatch.setattr(certificate, "ITERATIONS", 1)
+    monkeypatch.setattr(composition, "FULLY_BOUNDED", 2)
+    monkeypatch.setattr(search, "SEARCH_OPERATIONS", 1e8)
     yaml = YAML(typ="safe", pure=True)
     path = tmp_path / f"{name}.yaml"
     yaml.dump(small(yaml.load(BENCHMARKS / path.name)), path)

@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from lipschitz.estimation.layers import weighted_layers
+from lipschitz.estimation.layers import affine_layers
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def float64_copy(net: nn.Module, dtype: torch.dtype = torch.float64) -> Iterator
     devices = {value.device for value in twin.state_dict().values() if isinstance(value, Tensor) and value.is_cuda}
     with torch.random.fork_rng(list(devices)):
         _replace_parametrizations(twin)
-        for name, layer in weighted_layers(twin):
+        for name, layer in affine_layers(twin):
             _refuse_degenerate_weight(f"{name}.weight".lstrip("."), layer.weight)
         for name, value in twin.named_parameters():
             _refuse_not_finite(name, value)

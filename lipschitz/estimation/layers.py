@@ -11,7 +11,18 @@ from torch.nn.utils import parametrize
 from lipschitz.estimation.fixed_labels import example_labels
 
 WeightedLayer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d
-WEIGHTED: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
+"""A layer that constraints know."""
+AffineLayer = WeightedLayer | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose3d
+"""A layer that is measured."""
+AFFINE: tuple[type[nn.Module], ...] = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
 
 
 def weighted_layers(net: nn.Module) -> Iterator[tuple[str, WeightedLayer]]:
@@ -21,15 +32,22 @@ def weighted_layers(net: nn.Module) -> Iterator[tuple[str, WeightedLayer]]:
             yield name, module
 
 
+def affine_layers(net: nn.Module) -> Iterator[tuple[str, AffineLayer]]:
+    """Yield (name, layer) for every Linear and every (transposed) convolution of ``net``, in order of definition."""
+    for name, module in net.named_modules():
+        if isinstance(module, AffineLayer):
+            yield name, module
+
+
 def unlisted_weights(net: nn.Module) -> list[str]:
-    """Return the names of matrices and kernels that are no weight of a weighted layer, such as those of an LSTM."""
-    listed = {id(layer.weight) for _, layer in weighted_layers(net)}
+    """Return the names of matrices and kernels that are no weight of an affine layer, such as those of an LSTM."""
+    listed = {id(layer.weight) for _, layer in affine_layers(net)}
     return [name for name, value in net.named_parameters() if value.dim() > 1 and id(value) not in listed]
 
 
 def has_torch_forward(layer: nn.Module) -> bool:
-    """Say whether the weighted layer runs torch's forward method: neither its class nor the instance replaced it."""
-    kind = next(kind for kind in WEIGHTED if isinstance(layer, kind))
+    """Say whether an affine layer runs torch's forward method: neither its class nor the instance replaced it."""
+    kind = next(kind for kind in AFFINE if isinstance(layer, kind))
     methods = ("forward", "_conv_forward") if hasattr(kind, "_conv_forward") else ("forward",)
     return all(getattr(type(layer), name) is getattr(kind, name) and name not in vars(layer) for name in methods)
 
@@ -72,16 +90,16 @@ def as_matrix(weight: Tensor, transposed: bool = False) -> Tensor:
 
 def is_transposed(layer: nn.Module) -> bool:
     """Say whether the layer stores its kernel with the input channels first."""
-    return isinstance(layer, nn.ConvTranspose2d)
+    return isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
 
 
-def reshaped_weight(layer: WeightedLayer) -> Tensor:
+def reshaped_weight(layer: AffineLayer) -> Tensor:
     """Return the effective weight, which the forward pass uses, as a matrix ``(d_out, d_in k_1 k_2 ...)``."""
     return as_matrix(layer.weight, is_transposed(layer))
 
 
 def input_shapes(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Size]:
-    """Return the input shape of each weighted layer by name, without the batch, for one sample of ``shape``.
+    """Return the input shape of each affine layer by name, without the batch, for one sample of ``shape``.
 
     Found by `probe_input_shapes`. A layer that the forward pass does not use is left out. For a layer that is used at
     several sizes the largest size along each axis is returned. The operator of a zero-padded convolution at a smaller
@@ -107,7 +125,7 @@ def input_shapes(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Size
         shape,
         [
             (layer, partial(keep_largest, name, getattr(layer, "padding_mode", "zeros")))
-            for name, layer in weighted_layers(net)
+            for name, layer in affine_layers(net)
         ],
     )
     return shapes

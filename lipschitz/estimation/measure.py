@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from lipschitz.estimation.bracket import bound_ratio, ordered_bounds
 from lipschitz.estimation.float64_copy import float64_copy
-from lipschitz.estimation.layers import WEIGHTED, input_shapes, unlisted_weights
-from lipschitz.estimation.lower_bound.search import NOTHING, lower_bound
+from lipschitz.estimation.layers import AFFINE, input_shapes, unlisted_weights
+from lipschitz.estimation.lower_bound.search import NOTHING, LowerBound, lower_bound
 from lipschitz.estimation.measurement_parts import MeasurementParts
 from lipschitz.estimation.network_checks import (
     SINGLE_PRECISION,
@@ -37,8 +37,13 @@ FEW_POINTS = 16
 
 SHOWN_WEIGHTS = 3
 """Most weights that a reason names."""
-FLOPS = 1e11
-"""Floating-point operations that a thorough search for the upper bound may take; see `upper_bound`."""
+FLOPS, CHAIN_FLOPS = 1e11, 2e11
+"""Floating-point operations that a thorough search for the upper bound may take, and the limit of the cost of all runs
+after the first; see `upper_bound`."""
+SIGMA_FLOPS = 3e11
+"""Floating-point operations that the iterations for σ of all layers may take: seven seconds of a core."""
+BOUND_FLOPS = 1e11
+"""Floating-point operations that the upper bound of one layer may take: two seconds of a core."""
 UNMEASURED, UNBOUNDED = LayerSigma(math.nan, math.nan), LipschitzConstant(math.nan)
 """What stands for values of a layer that were not finished in time."""
 
@@ -99,8 +104,8 @@ def measure(
             normal noise.
         seed: of the noise and of the search.
         tolerance: relative, of each layer's ``operator``.
-        seconds: limit of the time. What is not finished is NaN for a layer, zero for the lower and infinity for the
-            upper bound of the network, and named in `Measurement.reasons`.
+        seconds: limit of the time. What is not finished is NaN for a layer and infinity for the upper bound of the
+            network, and named in `Measurement.reasons`. The lower bound is by what the search has found until then.
         progress: is called with the name of each part of the measurement when it starts.
 
     Raises:
@@ -116,12 +121,16 @@ def measure(
         points = points_like(twin, points, dtype)
         behaviour = behaviour_of(twin, points)
         reasons += notes_on(twin, behaviour)
-        found = parts.run("σ of the layers", 0.3, lambda: layer_sigmas(twin, points, tolerance=tolerance))
+        found = parts.run(
+            "σ of the layers", 0.3, lambda: layer_sigmas(twin, points, tolerance=tolerance, flops=SIGMA_FLOPS)
+        )
         sigmas, shapes = found or {}, input_shapes(twin, shape)
         reshaped = {name: sigma.reshaped for name, sigma in sigmas.items()}
         # Certified bounds are computed in float64 whatever the network takes.
         wide = twin if dtype == torch.float64 else copy.deepcopy(twin).double()
-        bounds = parts.run("upper bounds of the layers", 0.6, lambda: layer_bounds(wide, shapes, reshaped))
+        bounds = parts.run(
+            "upper bounds of the layers", 0.6, lambda: layer_bounds(wide, shapes, reshaped, flops=BOUND_FLOPS)
+        )
         layers = []
         for name in shapes:
             sigma, bound = sigmas.get(name, UNMEASURED), UNBOUNDED if bounds is None else bounds[name]
@@ -134,13 +143,22 @@ def measure(
         upper, steepest = UpperBound(math.inf, []), NOTHING
         if bounds is not None and behaviour != "changes":
             operators = bounds.operators
-            upper = parts.run("upper end", 0.7, lambda: upper_bound(twin, shape, operators, flops=FLOPS)) or upper
+            upper = (
+                parts.run("upper end", 0.7, lambda: upper_bound(twin, shape, operators, flops=FLOPS, total=CHAIN_FLOPS))
+                or upper
+            )
         if behaviour != "changes":
             mixes = behaviour == "mixes samples"
             searched, starts = (one_by_one(twin), points[:FEW_POINTS]) if mixes else (twin, points)
+            interrupted: list[Callable[[], LowerBound]] = []
             found_slope = parts.run(
-                "search for the lower end", 1.0, lambda: lower_bound(searched, starts, rng, share=SEARCH_SHARE)
+                "search for the lower end",
+                0.85,
+                lambda: lower_bound(searched, starts, rng, share=SEARCH_SHARE, keep=interrupted.append),
+                lost="not finished",
             )
+            if found_slope is None and interrupted:
+                found_slope = parts.run("confirmation of the lower end", 1.0, interrupted[0])
             steepest = found_slope or NOTHING
     lower, at_most, note = ordered_bounds(steepest.value, upper.constant)
     reasons += [*parts.notes, *filter(None, (steepest.note, note))]
@@ -153,5 +171,5 @@ def _unlisted(net: nn.Module) -> list[str]:
         return []
     names = ", ".join(f"'{name}'" for name in unlisted[:SHOWN_WEIGHTS])
     more = f" and {len(unlisted) - SHOWN_WEIGHTS} more" if len(unlisted) > SHOWN_WEIGHTS else ""
-    kinds = ", ".join(kind.__name__ for kind in WEIGHTED)
+    kinds = ", ".join(kind.__name__ for kind in AFFINE)
     return [f"σ of {names}{more} is not listed: listed are layers of the types {kinds}"]

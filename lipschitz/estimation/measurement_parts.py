@@ -31,10 +31,13 @@ class MeasurementParts:
         self._progress, self._seconds = progress, seconds
         self._start = time.monotonic()
         self.notes: list[str] = []
-        """What was not measured."""
+        """What was not measured or not finished."""
 
-    def run(self, name: str, until: float, part: Callable[[], Result]) -> Result | None:
-        """Return ``part()``, or None if it is not finished at the share ``until`` of the time limit."""
+    def run(self, name: str, until: float, part: Callable[[], Result], *, lost: str = "not measured") -> Result | None:
+        """Return ``part()``, or None if it is not finished at the share ``until`` of the time limit.
+
+        ``lost``: what a note then says of it.
+        """
         self._progress(name)
         if self._seconds is None:
             return part()
@@ -42,7 +45,7 @@ class MeasurementParts:
             with _interrupted_after(self._start + until * self._seconds - time.monotonic()):
                 return part()
         except _TimeLimit:
-            self.notes.append(f"{name}: not measured (time limit of {self._seconds:g} s)")
+            self.notes.append(f"{name}: {lost} (time limit of {self._seconds:g} s)")
             return None
 
 

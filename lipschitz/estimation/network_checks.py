@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from lipschitz.errors import first_line
 from lipschitz.estimation.float64_copy import float64_copy
-from lipschitz.estimation.layers import WEIGHTED, weighted_layers
+from lipschitz.estimation.layers import AFFINE, affine_layers
 from lipschitz.estimation.lower_bound.gradient_norms import Network
 
 Behaviour = Literal["function", "settles", "changes", "mixes samples"]
@@ -115,7 +115,7 @@ def _check(net: nn.Module, shape: tuple[int, ...], points: Tensor) -> None:
         with torch.no_grad():
             outputs = net(points[:1].repeat(2, *[1] * len(shape)))
     except Exception as error:
-        first = next(((name, layer) for name, layer in weighted_layers(net)), None)
+        first = next(((name, layer) for name, layer in affine_layers(net)), None)
         hint = f"; its first layer is '{first[0]}', {class_name(first[1])}({first[1].extra_repr()})" if first else ""
         reason = first_line(error, with_type=True)
         raise ValueError(f"the network does not take samples of shape {shape}: {reason}{hint}") from error
@@ -132,7 +132,7 @@ def _check(net: nn.Module, shape: tuple[int, ...], points: Tensor) -> None:
 
 def class_name(layer: nn.Module) -> str:
     """Return the name of torch's class of a weighted layer."""
-    return next(kind.__name__ for kind in WEIGHTED if isinstance(layer, kind))
+    return next(kind.__name__ for kind in AFFINE if isinstance(layer, kind))
 
 
 def _mixes_samples(net: Network, points: Tensor) -> bool:

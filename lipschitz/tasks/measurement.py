@@ -11,7 +11,7 @@ from lipschitz.estimation.bracket import bound_ratio, ordered_bounds
 from lipschitz.estimation.exact.constant import exact_constant
 from lipschitz.estimation.fixed_labels import Labelled
 from lipschitz.estimation.float64_copy import float64_copy
-from lipschitz.estimation.layers import input_shapes, weighted_layers
+from lipschitz.estimation.layers import affine_layers, input_shapes
 from lipschitz.estimation.lower_bound.gradient_norms import JacobianNorms, input_gradients, sample_norms
 from lipschitz.estimation.lower_bound.network_cost import network_cost
 from lipschitz.estimation.lower_bound.search import LowerBound, lower_bound
@@ -85,7 +85,9 @@ def measure_discriminator(
         else:
             rows = labels.repeat(len(points))
             _, lower = lower_bound_over_classes(twin, together, norms.nan_to_num(nan=0.0), rows, classes, search)
-        bracket, facts = _bracket(twin, tuple(points["real"].shape[1:]), lower, classes if labels is not None else None)
+        reshaped = {name: float(row[0]) for name, row in spectra.items()}
+        shape = tuple(points["real"].shape[1:])
+        bracket, facts = _bracket(twin, shape, lower, classes if labels is not None else None, reshaped)
         facts = ({"unconverged": unconverged} if unconverged else {}) | facts
         return DiscriminatorMeasurement(layers | values | bracket, spectra, kept, facts)
 
@@ -123,8 +125,9 @@ def append_spectra(spectra: Mapping[str, Tensor], row: Mapping[str, Tensor]) -> 
 def _layers(
     net: nn.Module, example: Tensor, kept: dict[str, Tensor]
 ) -> tuple[dict[str, float], dict[str, Tensor], dict[str, Tensor], list[str]]:
-    kernels = spectra(dict(weighted_layers(net)))
-    sigmas = layer_sigmas(net, example, starts=kept, reshaped={name: float(row[0]) for name, row in kernels.items()})
+    kernels = spectra(dict(affine_layers(net)))
+    reshaped = {name: float(row[0]) for name, row in kernels.items()}
+    sigmas = layer_sigmas(net, example, starts=kept, reshaped=reshaped)
     values = {}
     for layer, sigma in sigmas.items():
         values[f"sigma_reshaped/{layer}"] = sigma.reshaped
@@ -153,9 +156,13 @@ def _gradient_norms(points: Mapping[str, Tensor], norms: Tensor) -> dict[str, fl
 
 
 def _bracket(
-    net: nn.Module, shape: tuple[int, ...], found: LowerBound, classes: int | None
+    net: nn.Module,
+    shape: tuple[int, ...],
+    found: LowerBound,
+    classes: int | None,
+    reshaped: Mapping[str, float],
 ) -> tuple[dict[str, float], dict[str, Any]]:
-    bounds = layer_bounds(net, input_shapes(net, shape))
+    bounds = layer_bounds(net, input_shapes(net, shape), reshaped)
     values = {f"sigma_upper/{layer}": bound.constant for layer, bound in bounds.items()}
     if classes is None:
         bound = upper_bound(net, shape, bounds.operators)

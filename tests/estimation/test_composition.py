@@ -113,6 +113,8 @@ BY_HAND = {
     "a hook": (hooked(), (2,), 2),
     "a view that is changed": (Function(alias, times(1, 1)), (2,), 2),
     "an in-place addition to a value that is used again": (Function(augmented, times(1, 1)), (2,), 4),
+    "an unknown function times zero": (Function(lambda x: x + torch.zeros(1) * x.exp()), (2,), 1),
+    "an unknown function before a zero layer": (Function(lambda x, f: x + f(x.exp()), times(0, 0)), (2,), 1),
     "an unknown function in an unused branch": (Function(lambda x: (x.exp(), x)[1]), (2,), 1),
 }
 

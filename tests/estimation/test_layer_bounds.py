@@ -131,7 +131,7 @@ def test_a_weight_is_bounded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     computed = operator_bounds.operator_bound
     monkeypatch.setattr(
-        operator_bounds, "operator_bound", lambda *arguments: calls.append(arguments[0]) or computed(*arguments)
+        operator_bounds, "operator_bound", lambda *of, **options: calls.append(of[0]) or computed(*of, **options)
     )
     linear = nn.Linear(32, 3)
     net = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), nn.Flatten(), linear).double()
@@ -149,3 +149,17 @@ def test_a_given_singular_value_is_not_taken_where_its_squares_underflow(scale: 
     layer.weight.data = scale * torch.eye(2, dtype=torch.float64)
     given = 1.0 if scale == 1 else 0.0
     assert layer_bounds(layer, {"": torch.Size((2,))}, {"": given})[""].constant == pytest.approx(scale)
+
+
+def test_convolutions_along_one_and_three_axes_are_bounded() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv3d(2, 3, 2, stride=2), nn.Flatten(2), nn.ConvTranspose1d(3, 2, 3, stride=2, output_padding=1)
+    ).double()
+    shapes = input_shapes(net, (2, 4, 4, 4))
+    bounds = layer_bounds(net, shapes)
+    assert list(bounds) == ["0", "2"]
+    for name, found in bounds.items():
+        assert found.constant == pytest.approx(
+            np.linalg.norm(dense(net.get_submodule(name), shapes[name]), 2), rel=1e-6
+        )

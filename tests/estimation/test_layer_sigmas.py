@@ -26,7 +26,7 @@ from lipschitz.estimation.sigma.layer_sigmas import (
 from lipschitz.estimation.sigma.operators import adjoint, linear_part
 from lipschitz.models.resnet import ResNet
 
-ANY = st.one_of(convolutions(), transposed_convolutions(), linears())
+ANY = st.one_of(convolutions(most_axes=3), transposed_convolutions(axes=(1, 2, 3)), linears())
 
 
 def kernel_sigma(layer: nn.Module) -> float:

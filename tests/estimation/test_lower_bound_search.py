@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from lipschitz.estimation.lower_bound import search
 from lipschitz.estimation.lower_bound.gradient_norms import Network, input_gradients, sample_norms
+from lipschitz.estimation.lower_bound.network_cost import network_cost
 
 
 def lower_bound(net: Network, points: Tensor, rng: torch.Generator) -> float:
@@ -160,6 +161,19 @@ def test_a_large_network_is_searched_within_a_budget_of_operations() -> None:
     lower_bound(net, seen, rng())
     free = sum(passes)
     passes.clear()
-    # By the operations of its elements; the last part is always done.
+    # By the operations of its elements; the last part is always done, for a single point.
     search.lower_bound(net, seen, rng(), share=1e-4)
-    assert sum(passes) < free / 4
+    assert sum(passes) < free / 8
+
+
+def test_the_bound_so_far_of_a_search_that_found_nothing_is_zero() -> None:
+    kept = []
+    search.lower_bound(lambda x: 3 * x, torch.zeros(1, 1, dtype=torch.float64), rng(), keep=kept.append)
+    assert len(kept) == 1
+    net, asked = nn.Linear(3, 1).double(), []
+    search.lower_bound(net, points(1, 3), rng(), keep=lambda best: asked.append(best()))
+    assert asked == [search.NOTHING]
+
+
+def test_the_transposed_weight_of_a_linear_layer_takes_no_memory_of_a_batch() -> None:
+    assert network_cost(nn.Linear(1000, 10).double(), points(1, 1000)).elements == 1000 + 10, "a copy and the output"

@@ -11,6 +11,7 @@ from torch import nn
 
 from lipschitz.estimation import measure as module
 from lipschitz.estimation import measurement_parts
+from lipschitz.estimation.lower_bound import search
 from lipschitz.estimation.measure import measure
 from lipschitz.estimation.measurement_parts import MeasurementParts
 
@@ -76,7 +77,7 @@ def test_without_time_the_bracket_is_wide_and_says_so() -> None:
     assert (found.lower, found.upper) == (0, torch.inf)
     assert [layer.name for layer in found.layers] == ["0", "2"]
     assert all(value != value for layer in found.layers for value in layer[2:])
-    assert len([reason for reason in found.reasons if "not measured (time limit of 0 s)" in reason]) == 3
+    assert len([reason for reason in found.reasons if "(time limit of 0 s)" in reason]) == 3
 
 
 def test_what_was_finished_before_the_limit_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,4 +87,18 @@ def test_what_was_finished_before_the_limit_is_kept(monkeypatch: pytest.MonkeyPa
     assert told == ["σ of the layers", "upper bounds of the layers", "upper end", "search for the lower end"]
     assert found.lower == 0
     assert found.upper == pytest.approx(float(net.weight.detach().norm()))
-    assert found.reasons == ("search for the lower end: not measured (time limit of 600 s)",)
+    assert found.reasons == ("search for the lower end: not finished (time limit of 600 s)",)
+
+
+@pytest.mark.parametrize("phase", ["jacobian_norms", "ascend", "_confirmed"])
+def test_an_interrupted_search_returns_its_best_so_far(monkeypatch: pytest.MonkeyPatch, phase: str) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        monkeypatch.undo()
+        signal.raise_signal(signal.SIGALRM)
+
+    monkeypatch.setattr(search, phase, interrupted)
+    told = []
+    found = measure(nn.Linear(2, 1, bias=False), (2,), seconds=600, progress=told.append)
+    assert told[-2:] == ["search for the lower end", "confirmation of the lower end"]
+    assert 0.3 * found.upper < found.lower < found.upper
+    assert found.reasons == ("search for the lower end: not finished (time limit of 600 s)",)

@@ -114,6 +114,7 @@ NONLINEAR: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...], float]] 
     "logsumexp": (lambda x: x.logsumexp(1), (3,), 1),
     "log softmax": (lambda x: F.log_softmax(x, 1), (4,), 2),
     "standard deviation": (lambda x: x.std(1), (5,), 1 / 2),
+    "standard deviation and mean": (lambda x: torch.cat(torch.std_mean(x, 1, keepdim=True), 1), (5,), 2**-0.5),
     "standard deviation of the population": (lambda x: x.std(1, correction=0), (4,), 1 / 2),
     "median": (lambda x: x.median(1)[0], (3,), 1),
     "second smallest": (lambda x: x.kthvalue(2, 1).values, (3,), 1),

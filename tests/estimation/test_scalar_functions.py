@@ -22,6 +22,8 @@ BY_HAND: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "SiLU": (lambda x: x * torch.sigmoid(x), 1.09984),
     "SiLU of a scaled value": (lambda x: torch.sigmoid(2 * x) * (2 * x), 2.19968),
     "a fast GELU": (lambda x: x * torch.sigmoid(1.702 * x), 1.09984),
+    "GELU": (lambda x: x * 0.5 * (1.0 + torch.erf(x / math.sqrt(2))), 1.128904),
+    "GELU of a scaled value": (lambda x: (torch.erf(-3 * x) + 1) * x * 2, 4.515616),
     "mish": (lambda x: x * torch.tanh(F.softplus(x)), 1.088499),
     "softsign": (F.softsign, 1),
     "leaky ReLU as a maximum": (lambda x: torch.maximum(x, 0.2 * x), 1),
@@ -52,6 +54,8 @@ JUMPS: dict[str, Callable[[Tensor], Tensor]] = {
     "a product that jumps": lambda x: (x + 1) * (x > 0),
     "a square by a condition": lambda x: torch.where(x > 0, x * x, x),
     "two conditions as numbers": lambda x: (x > 0).double() * (x < 1).double(),
+    "an error function of another value": lambda x: x * (1 + torch.erf(x.flip(1))),
+    "an error function that is not increased by one": lambda x: x * (2 + torch.erf(x)) + x * torch.erf(x),
     "a gate of another value": lambda x: x * torch.sigmoid(x.flip(1)),
 }
 

@@ -179,3 +179,12 @@ def test_sigma_of_a_kernel_is_the_first_of_its_spectrum() -> None:
         assert measured.values[f"sigma_reshaped/{name}"] == values[0].item()
         kernel = net.get_submodule(name).weight.detach().double().flatten(1).numpy()
         assert values[0].item() == pytest.approx(np.linalg.norm(kernel, 2), rel=1e-12)
+
+
+def test_the_eigenproblem_of_a_linear_layer_is_not_solved_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    given, bounds = [], measurement.layer_bounds
+    monkeypatch.setattr(
+        measurement, "layer_bounds", lambda *arguments: given.append(arguments[2]) or bounds(*arguments)
+    )
+    measured = measure_discriminator(nn.Linear(2, 1), PLACES)
+    assert given == [{"": pytest.approx(measured.values["sigma_reshaped/"])}]

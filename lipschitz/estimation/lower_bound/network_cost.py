@@ -22,7 +22,7 @@ class NetworkCost(NamedTuple):
     operations: int
     """Floating-point operations of a forward pass and of the gradient by the input, taken as twice the forward pass."""
     elements: int
-    """Elements of all intermediate values of a forward pass."""
+    """Elements of all intermediate values of a forward pass, without those that are views of others or of weights."""
 
     @property
     def batch(self) -> int:
@@ -36,20 +36,24 @@ def network_cost(net: Callable[[Tensor], Tensor], points: Tensor) -> NetworkCost
     with torch.no_grad(), counter:
         net(points[:1].clone())
     forward = counter.products + OPERATIONS_PER_ELEMENT * counter.elements
-    return NetworkCost(2 * max(forward, 1), max(counter.elements, 1))
+    return NetworkCost(2 * max(forward, 1), max(counter.stored, 1))
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the elements of all tensors that operations return, and the operations of products of matrices."""
+    """Counts the elements of all tensors that operations return, those that are stored, and products of matrices."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.elements = self.products = 0
+        self.elements = self.stored = self.products = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         keywords = kwargs or {}
         output = func(*args, **keywords)
-        self.elements += sum(leaf.numel() for leaf in tree_leaves(output) if isinstance(leaf, Tensor))
+        elements = sum(leaf.numel() for leaf in tree_leaves(output) if isinstance(leaf, Tensor))
+        self.elements += elements
+        # What a function returns of its arguments, as the transposed weight of a linear layer, takes no memory.
+        if not any(result.alias_info for result in func._schema.returns):
+            self.stored += elements
         if (formula := flop_registry.get(func.overloadpacket)) is not None:
             self.products += int(formula(*args, **keywords, out_val=output))
         return output

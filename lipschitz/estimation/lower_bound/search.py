@@ -1,12 +1,13 @@
 """Lower bound of a network's Lipschitz constant by search: the steepest pair of points that is found."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from lipschitz.estimation.lower_bound.difference_quotients import pairs_along, steepest_quotient
+from lipschitz.estimation.lower_bound.difference_quotients import FINALISTS, STEPS, pairs_along, steepest_quotient
 from lipschitz.estimation.lower_bound.gradient_ascent import PointPairs, ascend, random_pairs
 from lipschitz.estimation.lower_bound.gradient_norms import (
     POWER_ITERATIONS,
@@ -63,8 +64,12 @@ PASSES_PER_ASCENT = 1.5
 """Passes of one sample, in float64, that a step of that ascent takes, in float32, for each point."""
 LINE_POINTS = 5
 """Points on the line between the ends of each remaining pair, ends included, where the Jacobian is evaluated last."""
-CONFIRMED_POINTS = 4
-"""Steepest points whose slope is confirmed."""
+CONFIRMED_POINTS, CONFIRMED_SHARE = 4, 0.3
+"""Steepest points whose slope is confirmed, and the share of the operations: of a costly network fewer points are."""
+COSTLY_PASSES = 100
+"""A network is costly if the operations allow fewer passes of one sample: its points are confirmed with less effort."""
+PASSES_PER_CONFIRMATION = 26
+"""Passes of one sample that each of them takes, besides those of power iteration, if there are several outputs."""
 ROUNDING_MARGIN = 1e-9
 """A lower bound is further reduced by this share of itself: upper bounds are computed in float64 too."""
 UNCONFIRMED = 1e-5
@@ -102,7 +107,13 @@ NOTHING = LowerBound(0.0, 0.0, 0.0)
 
 
 def lower_bound(
-    net: Network, points: Tensor, rng: torch.Generator, *, known: JacobianNorms | None = None, share: float = 1.0
+    net: Network,
+    points: Tensor,
+    rng: torch.Generator,
+    *,
+    known: JacobianNorms | None = None,
+    share: float = 1.0,
+    keep: Callable[[Callable[[], LowerBound]], object] = lambda best_so_far: None,
 ) -> LowerBound:
     """Return a lower bound of the Lipschitz constant of ``net`` in the Euclidean norm, over all inputs.
 
@@ -125,10 +136,21 @@ def lower_bound(
         rng: the only source of randomness, on the CPU.
         known: the Jacobian at ``points``, where it was computed before.
         share: of `SEARCH_OPERATIONS`, where several searches share them.
+        keep: is called once, at the start, with a function that returns the bound by what is found when that function
+            is called: for a search that is interrupted.
     """
     points = points.detach()
     plan = _Plan(net, points, share, evaluated=known is not None)
     scale = mean_norm(points)
+
+    steep = SteepPoints(points[:1], JacobianNorms.of(torch.zeros_like(points[:1])))
+    even = len(points) // 2 * 2
+    pairs = PointPairs(points[:even:2], points[1:even:2]).first(LEAST_PAIRS)
+
+    def confirmed() -> LowerBound:
+        return _confirmed(net, steep.first(plan.confirmed), pairs, scale, plan)
+
+    keep(confirmed)
 
     def jacobian(where: Tensor) -> JacobianNorms:
         return jacobian_norms(net, where, rng, batch=plan.batch, power_iterations=RANKING_ITERATIONS)
@@ -154,11 +176,11 @@ def lower_bound(
     pairs, _ = ascend(net, pairs, min_gap, plan.steps)
     shares = torch.linspace(0, 1, LINE_POINTS, dtype=points.dtype).tolist()
     between = torch.cat([torch.lerp(pairs.x, pairs.y, share) for share in shares])
-    steep = steep.with_others(between, jacobian(between)).first(CONFIRMED_POINTS)
+    steep = steep.with_others(between, jacobian(between)).first(plan.confirmed)
     if plan.several_outputs:
-        found = jacobian_norms(net, steep.points, rng, batch=plan.batch, power_iterations=POWER_ITERATIONS)
+        found = jacobian_norms(net, steep.points, rng, batch=plan.batch, power_iterations=plan.power_iterations)
         steep = SteepPoints(steep.points, found)
-    return _confirmed(net, steep, pairs, scale, plan.batch)
+    return confirmed()
 
 
 class _Plan:
@@ -177,8 +199,13 @@ class _Plan:
         ascent_steps = LARGE_NETWORK_STEPS if cost.operations > LARGE_NETWORK else SMOOTHED_STEPS
         affordable_steps = int(SMOOTHED_SHARE * passes / (SMOOTHED_POINTS * PASSES_PER_ASCENT))
         self.smoothed_steps = min(ascent_steps, len(points), affordable_steps)
+        per_point = PASSES_PER_CONFIRMATION + 1.5 * POWER_ITERATIONS * self.several_outputs
+        self.confirmed = min(max(int(CONFIRMED_SHARE * passes / per_point), 1), CONFIRMED_POINTS)
+        costly = passes < COSTLY_PASSES
+        self.power_iterations = POWER_ITERATIONS // 3 if costly else POWER_ITERATIONS
+        self.distances = STEPS[::2] if costly else STEPS
         starts = int(STARTS_SHARE * passes / each)
-        self.given = 0 if evaluated else min(len(points), max(starts, PAIRS))
+        self.given = 0 if evaluated else min(len(points), max(starts, LEAST_PAIRS // 2 if costly else LEAST_PAIRS))
         wanted = min(MOST_STARTS, len(points) * (STARTS_PER_POINT if few_dimensions else 1))
         self.scattered = max(min(wanted, starts - self.given), 0)
         climbers = min(MOST_CLIMBERS, len(points), int(CLIMB_SHARE * passes / each / (CHILDREN * ROUNDS)))
@@ -199,9 +226,11 @@ def _start_pairs(points: Tensor, steep: SteepPoints, n: int, scale: float, rng: 
     return apart.joined(PointPairs(near, near + PARTNER_DISTANCE * scale * steep.found.directions[order]))
 
 
-def _confirmed(net: Network, steep: SteepPoints, pairs: PointPairs, scale: float, batch: int) -> LowerBound:
-    candidates = pairs.joined(pairs_along(steep.points, steep.found, scale))
-    quotient = steepest_quotient(net, candidates, batch)
+def _confirmed(net: Network, steep: SteepPoints, pairs: PointPairs, scale: float, plan: _Plan) -> LowerBound:
+    candidates = pairs.joined(pairs_along(steep.points, steep.found, scale, plan.distances))
+    if not len(candidates.x):
+        return NOTHING
+    quotient = steepest_quotient(net, candidates, plan.batch, FINALISTS * plan.confirmed // CONFIRMED_POINTS)
     allowance = quotient.allowance + ROUNDING_MARGIN * quotient.value
     gradient = float(steep.found.norms[0])
     return LowerBound(quotient.value, allowance, gradient if math.isfinite(gradient) else 0.0)

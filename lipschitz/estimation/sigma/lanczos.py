@@ -10,6 +10,8 @@ from lipschitz.estimation.sigma.batched_host_copies import Algorithm, advance_to
 
 LinearMap = Callable[[Tensor], Tensor]
 
+MAX_STEPS = 200
+"""Most steps, unless others are given."""
 MIN_STEPS = 24
 """Fewest steps before it may stop: by chance a start may be nearly a singular vector, but not of the largest value."""
 ROUNDING_UNITS = 100
@@ -30,7 +32,7 @@ class LeadingSingularValue(NamedTuple):
 
 
 def leading_singular_value(
-    forward: LinearMap, adjoint: LinearMap, start: Tensor, *, tolerance: float = 1e-3, max_steps: int = 200
+    forward: LinearMap, adjoint: LinearMap, start: Tensor, *, tolerance: float = 1e-3, max_steps: int = MAX_STEPS
 ) -> LeadingSingularValue:
     """Approximate σ = max ‖A x‖ / ‖x‖ from below by Golub-Kahan-Lanczos bidiagonalisation.
 
@@ -60,7 +62,7 @@ def leading_singular_value(
 
 
 def lanczos(
-    forward: LinearMap, adjoint: LinearMap, start: Tensor, *, tolerance: float = 1e-3, max_steps: int = 200
+    forward: LinearMap, adjoint: LinearMap, start: Tensor, *, tolerance: float = 1e-3, max_steps: int = MAX_STEPS
 ) -> Algorithm[LeadingSingularValue]:
     """Return the algorithm of `leading_singular_value`, so that several can be run by `advance_together`.
 

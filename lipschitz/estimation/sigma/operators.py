@@ -1,13 +1,13 @@
 """A layer as a linear operator on inputs of its true size, with its stride and padding and without its bias."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipschitz.estimation.layers import WeightedLayer, has_torch_forward
+from lipschitz.estimation.layers import AffineLayer, has_torch_forward, is_transposed
 from lipschitz.estimation.sigma.lanczos import LinearMap
 
 
@@ -24,7 +24,7 @@ LINEARITY = 1e-9
 """Largest relative deviation of a layer with its own forward method from an affine map, which counts as rounding."""
 
 
-def linear_part(layer: WeightedLayer) -> Callable[[Tensor], Tensor]:
+def linear_part(layer: AffineLayer) -> Callable[[Tensor], Tensor]:
     """Return x -> W x for the layer's effective weight, in that weight's dtype and with the layer's padding.
 
     Every padding mode of torch (zeros, circular, reflect, replicate) is linear. A layer with its own forward method may
@@ -35,15 +35,16 @@ def linear_part(layer: WeightedLayer) -> Callable[[Tensor], Tensor]:
     weight = layer.weight.detach()
     if isinstance(layer, nn.Linear):
         return lambda x: F.linear(x, weight)
-    if isinstance(layer, nn.ConvTranspose2d):
-        stride, padding, dilation, groups = layer.stride, layer.padding, layer.dilation, layer.groups
-        extra = layer.output_padding
-        return lambda x: F.conv_transpose2d(x, weight, None, stride, padding, extra, groups, dilation)  # type: ignore[arg-type]
+    if is_transposed(layer):
+        arguments = (layer.stride, layer.padding, layer.output_padding, layer.groups, layer.dilation)
+        functions: tuple[Any, ...] = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
+        transposed = functions[weight.dim() - 3]
+        return lambda x: transposed(x, weight, None, *arguments)
     return lambda x: layer._conv_forward(x, weight, None)
 
 
 @torch.no_grad()
-def is_affine(layer: WeightedLayer, input_shape: Sequence[int]) -> bool:
+def is_affine(layer: AffineLayer, input_shape: Sequence[int]) -> bool:
     """Say whether the forward method of ``layer`` seems to be an affine map of one sample ``(c, ...)``.
 
     That of torch is. Another one is tried on random inputs of several sizes: f(a x + b y) - f(0) must be
@@ -81,7 +82,7 @@ def adjoint(forward: LinearMap, like: Tensor) -> LinearMap:
     return pull_back
 
 
-def operator(layer: WeightedLayer, input_shape: Sequence[int]) -> Operator:
+def operator(layer: AffineLayer, input_shape: Sequence[int]) -> Operator:
     """Return the layer's operator on one sample ``(c, ...)``, or its adjoint if the output is smaller than the input.
 
     Both have the same singular values. An iteration stores vectors of the size of its start, so it starts from the

@@ -11,7 +11,7 @@ from torch import Tensor
 from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis
 from lipschitz.estimation.upper_bound.pooling_and_reshaping import IDENTITIES
 from lipschitz.estimation.upper_bound.semidefinite import steps as chain_steps
-from lipschitz.estimation.upper_bound.semidefinite.certificate import chain_bound
+from lipschitz.estimation.upper_bound.semidefinite.certificate import chain_bound, chain_cost
 from lipschitz.estimation.upper_bound.semidefinite.steps import ChannelScale, Convolution, Matrix, Slopes, SpatialSum
 from lipschitz.estimation.upper_bound.traced_call import Call, Step, TracedValue, product
 
@@ -50,18 +50,23 @@ class ChainBounds:
 
     Args:
         flops: operations that may be spent on each chain; see `chain_bound`.
+        total: operations of one evaluation of all chains together. One that exceeds it is not bounded, but the first.
     """
 
-    def __init__(self, flops: float) -> None:
-        self._flops = flops
+    def __init__(self, flops: float, total: float = math.inf) -> None:
+        self._flops, self._total, self._spent = flops, total, 0.0
         self._known: dict[tuple[object, ...], tuple[float, Chain]] = {}
 
     def of(self, chain: Chain) -> float:
         """Return the bound of the steps of ``chain``."""
         key = (chain.shape, *map(_identity, chain.steps))
         if key not in self._known:
+            cost = chain_cost(chain.steps, chain.shape) if self._total < math.inf else 0.0
+            affordable = not self._spent or self._spent + cost <= self._total
+            bound = chain_bound(chain.steps, chain.shape, flops=self._flops) if affordable else math.inf
+            self._spent += cost if bound < math.inf else 0.0
             # The chain is kept, so that no other weight gets the memory of one of its weights.
-            self._known[key] = chain_bound(chain.steps, chain.shape, flops=self._flops), chain
+            self._known[key] = bound, chain
         return self._known[key][0]
 
 

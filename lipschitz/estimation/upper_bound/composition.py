@@ -53,7 +53,12 @@ class UpperBound(NamedTuple):
 
 @torch.no_grad()
 def upper_bound(
-    net: nn.Module, shape: tuple[int, ...], operators: OperatorBounds | None = None, *, flops: float = FLOPS
+    net: nn.Module,
+    shape: tuple[int, ...],
+    operators: OperatorBounds | None = None,
+    *,
+    flops: float = FLOPS,
+    total: float = math.inf,
 ) -> UpperBound:
     """Bound the Lipschitz constant of ``net`` for one sample of ``shape``, in the Euclidean norm.
 
@@ -69,6 +74,7 @@ def upper_bound(
         operators: bounds of layers that are already known; see `lipschitz.estimation.upper_bound.layer_bounds`.
         flops: floating-point operations that may be spent on each run of steps; see
             `lipschitz.estimation.upper_bound.semidefinite.certificate.chain_bound`. With none, runs are not bounded.
+        total: operations of one evaluation of all runs together; see `ChainBounds`.
     """
     examples = random_inputs(net, shape)
     operators = OperatorBounds() if operators is None else operators
@@ -76,7 +82,7 @@ def upper_bound(
         with traced(net, examples[0]) as graph:
             if (reason := why_not_a_function(net, graph, examples)) is not None:
                 return UpperBound(math.inf, [reason])
-            return _bound(net, graph, examples[0], operators, ChainBounds(flops) if flops > 0 else None)
+            return _bound(net, graph, examples[0], operators, ChainBounds(flops, total) if flops > 0 else None)
     except UntraceableError as error:
         return UpperBound(math.inf, [f"the network {error}"])
 

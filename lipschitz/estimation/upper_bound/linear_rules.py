@@ -24,6 +24,8 @@ def linear_layer_constant(call: Call, operators: OperatorBounds) -> LipschitzCon
     if not call.is_unary():
         return LipschitzConstant(math.inf, "has a weight that depends on the input")
     kernel = KERNELS[call.name](*call.arguments[1:], **call.keywords)
+    if not kernel.weight.any():
+        return LipschitzConstant(0.0)
     # In front of the channels there are batch axes, over which the operator is block diagonal.
     linear = LinearMap(call.of_input, kernel)
     shape = tuple(call.input.shape[-kernel.dimensions - 1 :])

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lipschitz.estimation.sigma.gram_matrix import EXCESS, LARGE
 from lipschitz.estimation.upper_bound.gram_iteration import convolution_bound, spectral_norm_bound
 from lipschitz.estimation.upper_bound.nonnegative_maps import nonnegative_norm
 from lipschitz.estimation.upper_bound.polyphase import Kernel
@@ -21,9 +22,14 @@ Padding = tuple[str, tuple[int, ...]]
 
 
 class OperatorBounds:
-    """Bounds of operator norms that were computed before, by weight, arguments and input shape."""
+    """Bounds of operator norms that were computed before, by weight, arguments and input shape.
 
-    def __init__(self) -> None:
+    Args:
+        flops: floating-point operations that each bound may take; see `convolution_bound`.
+    """
+
+    def __init__(self, flops: float = math.inf) -> None:
+        self._flops = flops
         self._known: dict[tuple[object, ...], float] = {}
         self._weights: list[Tensor] = []
         """Kept, so that no other tensor gets the id of a weight."""
@@ -36,13 +42,14 @@ class OperatorBounds:
         key = self._key(kernel, shape, padding)
         if key not in self._known:
             self._weights.append(kernel.weight)
-            self._known[key] = operator_bound(kernel, shape, padding)
+            self._known[key] = operator_bound(kernel, shape, padding, flops=self._flops)
         return self._known[key]
 
     def add_linear(self, weight: Tensor, sigma: float) -> None:
         """Take ``sigma``, computed as the root of the largest eigenvalue of the Gram matrix or by an SVD, in float64.
 
-        The margin for rounding is that of `spectral_norm_bound`. Weights whose squares may underflow or overflow are
+        The margin for rounding is that of `spectral_norm_bound`; of a large matrix, as in `largest_gram_eigenvalue`,
+        that excess is added. Weights whose squares may underflow or overflow are
         left out.
         """
         peak = float(weight.abs().amax())
@@ -51,6 +58,7 @@ class OperatorBounds:
         rows, columns = sorted(weight.shape)
         size = float(torch.linalg.vector_norm(weight))
         margin = 8 * rows * (columns + 4) * torch.finfo(weight.dtype).eps
+        sigma *= 1 + EXCESS if rows > LARGE else 1
         self._weights.append(weight)
         self._known[self._key(Kernel(weight), weight.shape[1:], None)] = math.hypot(sigma, math.sqrt(margin) * size)
 
@@ -65,7 +73,9 @@ class OperatorBounds:
         return id(weight), weight._version, *arguments, tuple(shape), padding
 
 
-def operator_bound(kernel: Kernel, shape: Sequence[int], padding: Padding | None = None) -> float:
+def operator_bound(
+    kernel: Kernel, shape: Sequence[int], padding: Padding | None = None, *, flops: float = math.inf
+) -> float:
     """Return an upper bound of the norm of the operator, as in `OperatorBounds.bound`.
 
     A linear layer acts on the last axis alone: its operator on all positions has the norm of its weight.
@@ -75,12 +85,12 @@ def operator_bound(kernel: Kernel, shape: Sequence[int], padding: Padding | None
     if not kernel.dimensions:
         return float(convolution_bound(kernel.weight))
     if padding is None:
-        bound = float(convolution_bound(kernel.weight, kernel.axes(shape[1:]), kernel.groups))
+        bound = float(convolution_bound(kernel.weight, kernel.axes(shape[1:]), kernel.groups, flops=flops))
         return min(bound, _dense_bound(kernel, shape))
     mode, sides = padding
     like = kernel.weight.new_zeros((1, *shape))
     padded = F.pad(like, sides, mode).shape[1:]
-    bound = nonnegative_norm(lambda x: F.pad(x, sides, mode), like) * operator_bound(kernel, padded)
+    bound = nonnegative_norm(lambda x: F.pad(x, sides, mode), like) * operator_bound(kernel, padded, flops=flops)
     return min(bound, _dense_bound(kernel, shape, padding))
 
 

@@ -37,7 +37,7 @@ SHAPE_FUNCTIONS = frozenset(OF_THE_SHAPE.split())
 """Functions whose result does not depend on the values of a tensor, only on its shape, dtype and device."""
 LIKE_ANOTHER = frozenset(["type_as", "view_as", "reshape_as", "expand_as"])
 """Functions of one value, with the shape or the type of another one."""
-STEEP = "exp exp2 expm1 square pow sqrt rsqrt log log2 log10 log1p tan sinh cosh prod cumprod var glu mse_loss"
+STEEP = "exp exp2 expm1 square pow sqrt rsqrt log log2 log10 log1p tan sinh cosh prod cumprod var var_mean glu mse_loss"
 UNBOUNDED = frozenset(STEEP.split())
 """Functions whose slope has no bound."""
 JUMPING = """

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipschitz.estimation.layers import WeightedLayer, is_transposed
+from lipschitz.estimation.layers import AffineLayer, is_transposed
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Kernel:
         return output
 
 
-def layer_kernel(layer: WeightedLayer) -> Kernel:
+def layer_kernel(layer: AffineLayer) -> Kernel:
     """Return the effective weight of a layer, and its arguments.
 
     Raises:
@@ -137,7 +137,7 @@ def layer_kernel(layer: WeightedLayer) -> Kernel:
     )
 
 
-def convolution_axes(layer: WeightedLayer, input_shape: Sequence[int]) -> tuple[ConvolutionAxis, ...]:
+def convolution_axes(layer: AffineLayer, input_shape: Sequence[int]) -> tuple[ConvolutionAxis, ...]:
     """Return the axes along which ``layer`` convolves one sample ``(c, ...)``; none for a Linear layer.
 
     See `Kernel.axes` and `layer_kernel`.

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from lipschitz.estimation.upper_bound.traced_call import UNKNOWN, Call, LipschitzConstant, tensors_in
 
@@ -54,13 +53,16 @@ def norm_constant(call: Call, order: Any = 2, *_: Any, **__: Any) -> LipschitzCo
 def deviation_constant(
     call: Call, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
 ) -> LipschitzConstant:
-    """Standard deviation over n values, ‖x - mean‖ / √(n - correction): one over that root."""
+    """Standard deviation over n values, ‖x - mean‖ / √(n - correction): one over that root.
+
+    The mean, which std_mean also returns, depends on another orthogonal part of x, with 1 / √n.
+    """
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     free = _reduced(call) - (float(unbiased) if correction is None else correction)
     if free <= 0:
         return LipschitzConstant(math.inf, "divides by zero")
-    return LipschitzConstant(call.times_input_constant(1 / math.sqrt(free)))
+    return LipschitzConstant(call.times_input_constant(1 / math.sqrt(min(free, _reduced(call)))))
 
 
 def cumulative_extremum_constant(call: Call, dim: int) -> LipschitzConstant:
@@ -81,7 +83,7 @@ REDUCTIONS: dict[str, Callable[..., LipschitzConstant]] = {
     **dict.fromkeys(("cummax", "cummin"), cumulative_extremum_constant),
     # Its gradient is softmax, whose norm is at most one.
     "logsumexp": _one,
-    "std": deviation_constant,
+    **dict.fromkeys(("std", "std_mean"), deviation_constant),
     "diff": difference_constant,
 }
 """By ATen's name: returns the constant, given the call and the arguments after the input."""
@@ -89,5 +91,5 @@ REDUCTIONS: dict[str, Callable[..., LipschitzConstant]] = {
 
 def _reduced(call: Call) -> float:
     """Return how many values of the input each value of the output is made of."""
-    output = call.output if isinstance(call.output, Tensor) else torch.empty(1)
+    output = next(tensors_in(call.output), torch.empty(1))
     return call.input.numel() / max(output.numel(), 1)

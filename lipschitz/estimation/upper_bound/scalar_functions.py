@@ -74,7 +74,26 @@ def _product(call: Call) -> Step | None:
             # x σ(β x) is SiLU of β x, divided by β.
             if argument is not None and (argument is gated or (name == "silu" and _multiple_of(argument) is gated)):
                 return Step(gated, ACTIVATION_FUNCTIONS[name]())
+        if (found := _gelu(gated, gate)) is not None:
+            return found
     return None
+
+
+def _gelu(gated: TracedValue, gate: TracedValue) -> Step | None:
+    """c x (1 + erf(a x)) is c / (a √(1/2)) times GELU of a √2 x, so its slopes are 2 c times those of GELU."""
+    call = gate.call
+    if call is None or call.name != "add" or call.keywords or len(call.inputs) != 1:
+        return None
+    if [value for value in call.arguments if isinstance(value, int | float)] != [1]:
+        return None
+    inside = _argument(call.inputs[0], ("erf",))
+    if inside is None:
+        return None
+    (source, factor), (same, inner) = _multiple(gated), _multiple(inside)
+    if source is not same or inner == 0:
+        return None
+    slopes = Slopes(2 * factor, 2 * factor).after(ACTIVATION_FUNCTIONS["gelu"]())
+    return Step(source, slopes)
 
 
 def _quotient(call: Call) -> Step | None:
@@ -107,6 +126,18 @@ def _argument(value: TracedValue, names: tuple[str, ...]) -> TracedValue | None:
             return None
         value = value.call.inputs[0]
     return value
+
+
+def _multiple(value: TracedValue) -> tuple[TracedValue, float]:
+    """Return (x, c) such that ``value`` is c x; c is one, if it is no product with a number."""
+    factor = 1.0
+    while (call := value.call) is not None and call.name in ("mul", "div") and call.is_unary() and not call.keywords:
+        number = call.arguments[1]
+        if not isinstance(number, int | float) or number == 0:
+            break
+        factor = factor * number if call.name == "mul" else factor / number
+        value = call.inputs[0]
+    return value, factor
 
 
 def _multiple_of(value: TracedValue) -> TracedValue | None:

@@ -144,5 +144,8 @@ def _scaled(call: Call, multiplier: Callable[[Tensor], Tensor]) -> LipschitzCons
         return OTHER_ARGUMENTS
     factors = multiplier(torch.as_tensor(others[0], dtype=call.output.dtype))
     slopes = Slopes(float(factors.min()), float(factors.max()))
+    if slopes.constant == 0:
+        # The product is zero, also where the input has no Lipschitz constant: a part that is switched off.
+        return LipschitzConstant(0.0)
     repeated = math.sqrt(call.output.numel() / max(call.inputs[0].value.numel(), 1))
     return call.affine(product(slopes.constant, repeated), slopes=slopes if repeated == 1 else None)

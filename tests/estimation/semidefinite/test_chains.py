@@ -1,11 +1,13 @@
-"""Bounds of chains are computed once for the same weights, and again for others in the same memory."""
+"""Bounds of chains are computed once for the same weights, again for others in the same memory, up to a total cost."""
+
+import math
 
 import pytest
 import torch
 
 from lipschitz.estimation.upper_bound import chains
 from lipschitz.estimation.upper_bound.chains import Chain, ChainBounds
-from lipschitz.estimation.upper_bound.semidefinite.certificate import chain_bound
+from lipschitz.estimation.upper_bound.semidefinite.certificate import chain_bound, chain_cost
 from lipschitz.estimation.upper_bound.semidefinite.steps import Matrix, Slopes
 from lipschitz.estimation.upper_bound.traced_call import TracedValue
 
@@ -29,3 +31,23 @@ def test_a_bound_is_computed_once_for_the_same_weights(monkeypatch: pytest.Monke
     assert bound(first, second, Slopes(-1.0, 1.0)) > once
     second.mul_(2)
     assert bound(first, second) == pytest.approx(2 * once, rel=1e-6)
+
+
+def test_a_chain_after_the_first_is_not_bounded_if_all_cost_too_much() -> None:
+    torch.manual_seed(0)
+    weights = [torch.randn(n, n, dtype=torch.float64) for n in (3, 4, 5)]
+    costs = [chain_cost(triple(weight), (len(weight),)) for weight in weights]
+    assert costs == sorted(costs)
+    for total, bounded in ((0.0, [True, False, False]), (costs[0] + costs[1], [True, True, False])):
+        bounds = ChainBounds(1e9, total)
+        found = [bounds.of(Chain(base(len(weight)), (len(weight),), triple(weight))) for weight in weights]
+        assert [bound < math.inf for bound in found] == bounded
+        assert found[0] == chain_bound(triple(weights[0]), (3,), flops=1e9)
+
+
+def triple(weight: torch.Tensor) -> tuple[Matrix, Slopes, Matrix]:
+    return Matrix(weight), Slopes(0.0, 1.0), Matrix(weight)
+
+
+def base(n: int) -> TracedValue:
+    return TracedValue(torch.zeros(1, n), 1.0)

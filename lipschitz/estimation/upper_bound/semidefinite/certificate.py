@@ -110,9 +110,15 @@ def chain_bound(steps: Sequence[Step], shape: tuple[int, ...], *, flops: float =
     try:
         with torch.no_grad():
             bound = factor * math.sqrt(float(multipliers.square(final)))
-    except RuntimeError:  # torch's LinAlgError: the product of the layers' bounds is left.
+    except torch.linalg.LinAlgError:  # The product of the layers' bounds is left.
         return math.inf
     return bound if bound >= 0 else math.inf
+
+
+def chain_cost(steps: Sequence[Step], shape: tuple[int, ...]) -> float:
+    """Return about how many floating-point operations one evaluation of the bound of ``steps`` takes."""
+    _, steps = normal_form(steps, shape)
+    return Layout(steps, shape, torus_steps(steps, shape, SEARCH_UNITS)).cost() if steps else 0.0
 
 
 def _search(plain: Layout, steps: Sequence[NormalStep], shape: tuple[int, ...], flops: float) -> tuple[Layout, int]:
@@ -156,7 +162,7 @@ def search_multipliers(layout: Layout, evaluations: int) -> Multipliers:
         parameters, max_iter=evaluations, max_eval=evaluations, history_size=10, line_search_fn="strong_wolfe"
     )
     # A step that is too long has no value. What was best until then is kept.
-    with suppress(RuntimeError):  # torch's LinAlgError
+    with suppress(torch.linalg.LinAlgError):
         optimiser.step(evaluate)  # type: ignore[no-untyped-call]
     return kept
 
