@@ -11,12 +11,12 @@ from lipschitz.errors import InputError, first_line, printable
 from lipschitz.extensions.origin import origin_of
 from lipschitz.features.inception import read_weights
 from lipschitz.features.inception_weights import weights_file
-from lipschitz.features.protocols import SPLITS
+from lipschitz.features.protocols import SPLITS, Protocol
 from lipschitz.out_of_memory import lacks_memory
 from lipschitz.random_streams import begun_on_other_device
 from lipschitz.sweep.definition.sweep_file import Sweep
 from lipschitz.sweep.engine.job import Job
-from lipschitz.tasks.precision import Precision, check_device
+from lipschitz.tasks.precision import Precision, check_device, check_protocol
 
 MIN_IMAGES = 2
 """Fewest training, and fewest held-out images."""
@@ -108,6 +108,18 @@ def check_precisions(precisions: Iterable[Precision], devices: Iterable[str]) ->
     for precision in dict.fromkeys(precisions):
         for device in names:
             check_device(precision, torch.device(device))
+
+
+def check_protocols(protocols: Iterable[Protocol], devices: Iterable[str]) -> None:
+    """Refuse a protocol whose precision one of the devices does not support.
+
+    Raises:
+        InputError: the protocol, the device and what is supported.
+    """
+    names = tuple(dict.fromkeys(devices))
+    for protocol in dict.fromkeys(protocols):
+        for device in names:
+            check_protocol(protocol, torch.device(device))
 
 
 def check_begun(jobs: Sequence[Job]) -> None:
