@@ -58,6 +58,11 @@ LINEAR: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...], float]] = {
     "tensordot": (lambda x: torch.tensordot(x, MATRIX, dims=([1], [1])), (3,), SIGMA),
     "matmul from the left": (lambda x: MATRIX @ x, (3, 2), SIGMA),
     "matmul": (lambda x: x @ MATRIX.T, (3,), SIGMA),
+    "a product beside a large constant": (
+        lambda x: torch.baddbmm(torch.full((1, 1, 2), 1e17).double(), x[:, None], MATRIX.T[None]),
+        (3,),
+        SIGMA,
+    ),
     "bmm": (lambda x: torch.bmm(MATRIX[None], x), (3, 2), SIGMA),
     "addmm": (lambda x: torch.addmm(torch.ones(2).double(), x, MATRIX.T, beta=7, alpha=3), (3,), 3 * SIGMA),
     "mv": (lambda x: MATRIX @ x[0], (3,), SIGMA),
