@@ -98,13 +98,13 @@ SCHUR: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...], float]] = {
 }
 NONLINEAR: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...], float]] = {
     "batch norm": (
-        lambda x: F.batch_norm(x, torch.zeros(2).double(), torch.ones(2).double() * 4, eps=0.0),
+        lambda x: F.batch_norm(x, torch.zeros(2).double(), torch.ones(2).double() * 3, eps=1.0),
         (2, 3),
         1 / 2,
     ),
     "batch norm beside an operator in place": (
         lambda x: (
-            F.batch_norm(x, torch.zeros(2).double(), torch.ones(2).double() * 4, eps=0.0).clone().view(-1).mul_(2)
+            F.batch_norm(x, torch.zeros(2).double(), torch.ones(2).double() * 3, eps=1.0).clone().view(-1).mul_(2)
         ),
         (2, 3),
         1,

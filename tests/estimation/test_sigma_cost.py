@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from lipschitz.estimation.measure import measure
-from lipschitz.estimation.sigma.lanczos import MAX_STEPS, MIN_STEPS
-from lipschitz.estimation.sigma.layer_sigmas import _step_flops, _step_limits, layer_sigmas
+from lipschitz.estimation.sigma.lanczos import MAX_STEPS
+from lipschitz.estimation.sigma.layer_sigmas import LEAST_STEPS, _step_flops, _step_limits, layer_sigmas
 
 
 def test_each_layer_has_its_share_and_what_cheaper_ones_leave() -> None:
     assert _step_limits({"cheap": 1.0, "dear": 100.0}, 8200.0) == {"cheap": MAX_STEPS, "dear": 80}
-    assert _step_limits({"dear": 100.0, "cheap": 1.0}, 0.0) == {"dear": MIN_STEPS, "cheap": MIN_STEPS}
+    assert _step_limits({"dear": 100.0, "cheap": 1.0}, 0.0) == {"dear": LEAST_STEPS, "cheap": LEAST_STEPS}
     assert _step_limits({"dear": 1e30}, math.inf) == {"dear": MAX_STEPS}
     assert _step_limits({}, 0.0) == {}
 
