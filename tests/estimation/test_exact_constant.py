@@ -205,6 +205,7 @@ def test_networks_without_kinks_or_without_slope() -> None:
         (lambda x: x - x.mean(0), "its affine maps, as read off a forward pass, do not give its outputs"),
         (lambda x: F.dropout(x), "its affine maps, as read off a forward pass, do not give its outputs"),
         (lambda x: x.to(torch.float32) * 1.1, "its affine maps, as read off a forward pass, do not give its outputs"),
+        (lambda x: x + 4 * x.detach().relu(), "automatic differentiation does not give its slopes"),
         (lambda x: x.relu().sum(), "it does not return one tensor with a row for each sample"),
         (lambda x: x.repeat(1, 600).relu(), "it has 1200 neurons and comparisons of channels; allowed: at most 1024"),
     ],
