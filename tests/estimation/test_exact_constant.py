@@ -235,3 +235,8 @@ class WrongGradient(torch.autograd.Function):
 
 def test_a_custom_function_is_refused() -> None:
     assert exact_constant(Function(WrongGradient.apply), (2,)).reason != ""
+
+
+def test_a_change_in_place_that_automatic_differentiation_refuses_is_a_reason() -> None:
+    exact = exact_constant(Function(lambda x: torch.relu_(x * 2).mul_(3)), (2,))
+    assert exact.reason.startswith("automatic differentiation fails: ")

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from lipschitz.errors import first_line
 from lipschitz.estimation.exact.affine_trace import Unreadable, read_stages
 from lipschitz.estimation.exact.line_cuts import TooManyPolygons
 from lipschitz.estimation.exact.polygons import Booleans
@@ -126,7 +127,18 @@ def _agree(net: nn.Module, shape: tuple[int, ...], function: RectifiedStages, po
 
 
 def _jacobians(net: nn.Module, shape: tuple[int, ...], points: Floats) -> Floats:
-    """Return the Jacobians ``(n, inputs, outputs)`` of ``net`` by automatic differentiation."""
+    """Return the Jacobians ``(n, inputs, outputs)`` of ``net`` by automatic differentiation.
+
+    Raises:
+        Unreadable: it fails, as after a change in place of a value that it needs.
+    """
+    try:
+        return _differentiated(net, shape, points)
+    except RuntimeError as error:
+        raise Unreadable(f"automatic differentiation fails: {first_line(error)}") from None
+
+
+def _differentiated(net: nn.Module, shape: tuple[int, ...], points: Floats) -> Floats:
     with torch.enable_grad():
         at = torch.from_numpy(np.ascontiguousarray(points)).reshape(-1, *shape).requires_grad_()
         outputs = net(at.clone()).reshape(len(points), -1)
