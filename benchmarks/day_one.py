@@ -131,8 +131,12 @@ def parts(options: argparse.Namespace) -> list[Part]:
         Part("speed", 14, script("speed", *speed, str(out / "speed"), "--constraints", *FIVE, of_small=small)),
         Part("layouts", 13, script("layouts", "--out", str(out / "layouts"), of_small=narrow)),
         Part("evaluation", 12, script("evaluation", "--out", str(out / "evaluation"), of_small=few)),
-        Part("memory", 10, script("sweep_checks", "memory", *check, "--pack", "8", of_small=["--steps", "30"])),
-        Part("stop", 10, script("sweep_checks", "stop", *check, of_small=["--steps", "300"])),
+        Part(
+            "memory",
+            10,
+            script("sweep_checks", "memory", *check, "--pack", "8", of_small=["--steps", "30", "--points"]),
+        ),
+        Part("stop", 10, script("sweep_checks", "stop", *check, of_small=["--steps", "100"])),
     ]
     return [part for part in found if on_gpu or part.name not in ("tests", "memory")]
 

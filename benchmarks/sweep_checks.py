@@ -43,7 +43,9 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "checked.yaml"
     points = ("eight_gaussians", "{mlp: {width: 8, depth: 1}}")
-    dataset, model = points if options.check == "stop" else ("digits", f"{{dcgan: {{width: {options.width}}}}}")
+    dataset, model = (
+        points if options.check == "stop" or options.points else ("digits", f"{{dcgan: {{width: {options.width}}}}}")
+    )
     path.write_text(SWEEP.format(dataset=dataset, model=model, steps=options.steps, every=max(1, options.steps // 3)))
     expected, found = options.out / "undisturbed", options.out / options.check
     start = time.monotonic()
@@ -127,6 +129,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:0; memory needs a GPU")
     parser.add_argument("--steps", type=int, default=3000, help="iterations of a run")
     parser.add_argument("--width", type=int, default=32, help="channels of the networks on images")
+    parser.add_argument("--points", action="store_true", help="train on points in both checks, to try the script")
     parser.add_argument("--pack", type=int, default=2, help="runs that share the device")
     parser.add_argument("--mib", type=int, default=1500, help="MiB that are left of the memory")
     parser.add_argument("--out", type=Path, default=Path("results/checks"), help="folder of the results")
