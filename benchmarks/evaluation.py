@@ -6,7 +6,6 @@ them. The first part of the features is taken for those of real images.
 
 import argparse
 from collections.abc import Callable, Iterable
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +75,10 @@ def measure(options: argparse.Namespace) -> Iterable[tuple[str, float]]:
         f"their features, {n} images in float32",
         _seconds(lambda: outputs.append(inception.embed(chunks, "pytorch_fid")), device),
     )
-    if "precision" in signature(inception.embed).parameters and device.type == "cuda":
-        embed: Callable[..., Any] = inception.embed
-        embed([chunks[0][:8]], "pytorch_fid", "tf32")
-        yield f"their features, {n} images in TF32", _seconds(lambda: embed(chunks, "pytorch_fid", "tf32"), device)
+    if device.type == "cuda":
+        inception.embed([chunks[0][:8]], "pytorch_fid", "tf32")
+        in_tf32 = _seconds(lambda: inception.embed(chunks, "pytorch_fid", "tf32"), device)
+        yield f"their features, {n} images in TF32", in_tf32
     for protocol in protocols(n):
         features = outputs[0].features
         real = RealStatistics(moments(features[: protocol.n_real]), features[: protocol.n_compared])

@@ -41,8 +41,8 @@ class Rates(NamedTuple):
     """Bytes of an operator's tensors up to which they are taken to be in the cache."""
     kernel: float
     """Seconds of the shortest kernel inside of a CUDA graph, with the gap before it."""
-    metrics: float
-    """Floating-point operations of the metrics of protocols, in float64."""
+    decompositions: float
+    """Floating-point operations of eigenvalues and singular values in float64."""
     measurement: float
     """Seconds of the measurement of a discriminator on images."""
 
@@ -61,11 +61,11 @@ H200 = Rates(
     cache=8e12,
     cache_size=40e6,
     kernel=2.2e-6,
-    metrics=5e10,
+    decompositions=1e12,
     measurement=10.0,
 )
 """An assumption for one NVIDIA H200, on which nothing was measured: three quarters of its peak in float32, 45 % of the
-rate of a large product in TF32, 2.2 µs a kernel. The metrics are computed on one core of the host."""
+rate of a large product in TF32, 2.2 µs a kernel."""
 
 INCEPTION_OPERATIONS = 11.4e9
 """Of the features of one image: two for each of 5.7e9 multiplications of Inception v3 at 299x299."""
@@ -107,19 +107,19 @@ def evaluation_seconds(evaluation: Evaluation, rates: Rates = H200) -> float:
 
     Not counted: generating the images, and the features and metrics of a reference classifier.
     """
-    protocols = evaluation.protocols
-    images = {protocol.preprocessing: 0 for protocol in protocols}
-    for protocol in protocols:
-        images[protocol.preprocessing] = max(images[protocol.preprocessing], protocol.n_generated)
-    features = sum(images.values()) * INCEPTION_OPERATIONS / rates.float32
-    return features + sum(map(_metric_operations, protocols)) / rates.metrics + rates.measurement
+    images: dict[tuple[str, Precision], int] = {}
+    for protocol in evaluation.protocols:
+        images[protocol.embedding] = max(images.get(protocol.embedding, 0), protocol.n_generated)
+    features = sum(INCEPTION_OPERATIONS * n / rates.products(precision) for (_, precision), n in images.items())
+    metrics = sum(_metric_seconds(protocol, rates) for protocol in evaluation.protocols)
+    return features + metrics + rates.measurement
 
 
-def _metric_operations(protocol: Protocol) -> float:
-    """Return the operations of the moments and the Fréchet distance, and of all inner products of two sets."""
+def _metric_seconds(protocol: Protocol, rates: Rates) -> float:
+    """Return the time of the moments, of all inner products of two sets, and of the Fréchet distance."""
     moments = 2 * protocol.n_fake * DIMENSIONS**2
     inner_products = 3 * 2 * protocol.n_compared**2 * DIMENSIONS
-    return moments + FRECHET_OPERATIONS * DIMENSIONS**3 + inner_products
+    return (moments + inner_products) / rates.float64 + FRECHET_OPERATIONS * DIMENSIONS**3 / rates.decompositions
 
 
 def iteration_seconds(run: Run, rates: Rates = H200) -> float | None:
