@@ -125,7 +125,7 @@ def parts(options: argparse.Namespace) -> list[Part]:
     check = ["--out", str(out / "checks")]
     found = [
         Part("versions", 3, [sys.executable, "-c", VERSIONS, options.device]),
-        Part("tests", 25, [sys.executable, "-m", "pytest", *tests, *gpu_tests(small=options.small)]),
+        Part("tests", 22, [sys.executable, "-m", "pytest", *tests, *gpu_tests(small=options.small)]),
         # First whether captured iterations equal launched ones, for all methods; then the times of some.
         Part("captured", 14, script("speed", *speed, str(out / "captured"), of_small=small)),
         Part("speed", 14, script("speed", *speed, str(out / "speed"), "--constraints", *FIVE, of_small=small)),
@@ -136,7 +136,7 @@ def parts(options: argparse.Namespace) -> list[Part]:
             10,
             script("sweep_checks", "memory", *check, "--pack", "8", of_small=["--steps", "30", "--points"]),
         ),
-        Part("stop", 10, script("sweep_checks", "stop", *check, of_small=["--steps", "100"])),
+        Part("stop", 14, script("sweep_checks", "stop", *check, of_small=["--steps", "100"])),
     ]
     return [part for part in found if on_gpu or part.name not in ("tests", "memory")]
 
