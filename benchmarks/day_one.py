@@ -134,9 +134,16 @@ def parts(options: argparse.Namespace) -> list[Part]:
         Part(
             "memory",
             10,
-            script("sweep_checks", "memory", *check, "--pack", "8", of_small=["--steps", "30", "--points"]),
+            script(
+                "sweep_checks",
+                "memory",
+                *check,
+                "--pack",
+                "8",
+                of_small=["--steps", "30", "--constraints", "none", "--points"],
+            ),
         ),
-        Part("stop", 14, script("sweep_checks", "stop", *check, of_small=["--steps", "100"])),
+        Part("stop", 14, script("sweep_checks", "stop", *check, of_small=["--steps", "60", "--constraints", "none"])),
     ]
     return [part for part in found if on_gpu or part.name not in ("tests", "memory")]
 

@@ -27,7 +27,7 @@ name: checked
 task: generation
 datasets: [{dataset}]
 models: [{model}]
-constraints: [none, spectral_normalization]
+constraints: [{constraints}]
 seeds: [0, 1]
 training: {{steps: {steps}, batch_size: 16}}
 evaluation: {{every: {every}, samples: 32, gradient_samples: 8}}
@@ -47,7 +47,8 @@ def main() -> None:
     dataset, model = (
         points if options.check == "stop" or options.points else ("digits", f"{{dcgan: {{width: {options.width}}}}}")
     )
-    path.write_text(SWEEP.format(dataset=dataset, model=model, steps=options.steps, every=max(1, options.steps // 3)))
+    terms = {"steps": options.steps, "every": max(1, options.steps // 3), "constraints": ", ".join(options.constraints)}
+    path.write_text(SWEEP.format(dataset=dataset, model=model, **terms))
     expected, found = options.out / "undisturbed", options.out / "disturbed"
     start = time.monotonic()
     if code := sweep(path, expected, options):
@@ -64,7 +65,7 @@ def main() -> None:
     seconds = f"{time.monotonic() - start:.1f}"
     rows.append((options.check, str(code), *counts, f"{largest_change(ours, theirs):.1e}", seconds))
     result = {"workload": vars(options) | {"out": str(options.out)}, "provenance": provenance([options.device], 1, {})}
-    title = f"# Check: {options.check}\n\nA small sweep of four runs; only records and results are compared, not times."
+    title = f"# Check: {options.check}\n\nA small sweep; only records and results are compared, not times."
     write_result(options.out, options.check, result | {"rows": rows}, title, [HEADINGS, *rows])
     print(options.out / "table.md", rows[-1])
     if code or outcome.lost or outcome.doubled:
@@ -133,6 +134,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=3000, help="iterations of a run")
     parser.add_argument("--width", type=int, default=32, help="channels of the networks on images")
     parser.add_argument("--points", action="store_true", help="train on points in both checks, to try the script")
+    methods = ["none", "spectral_normalization"]
+    parser.add_argument("--constraints", nargs="+", default=methods, metavar="NAME", help="two seeds of each are run")
     parser.add_argument("--pack", type=int, default=2, help="runs that share the device")
     parser.add_argument("--mib", type=int, default=1500, help="MiB that are left of the memory")
     parser.add_argument("--out", type=Path, default=Path("results/checks"), help="folder of the results")
