@@ -7,6 +7,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from lipschitz.errors import InputError
+
 
 def stream_seed(seed: int, name: str) -> int:
     """Derive the 63-bit seed of the stream called ``name`` of the run seeded by ``seed``."""
@@ -49,6 +51,21 @@ class RandomStreams:
         return {name: generator.get_state() for name, generator in self._generators.items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what `state_dict` returned."""
+        """Restore what `state_dict` returned.
+
+        Raises:
+            InputError: these are states of generators on the other kind of device.
+        """
         for name, generator in self._generators.items():
+            if state[name].numel() != generator.get_state().numel():
+                here = generator.device.type
+                raise InputError(begun_on_other_device("cpu" if here == "cuda" else "cuda", here))
             generator.set_state(state[name])
+
+
+def begun_on_other_device(begun: str, here: str) -> str:
+    """Return why a run that was begun on one kind of device cannot go on on another, and what to do."""
+    return (
+        f"begun on {begun}, whose random numbers cannot go on on {here}; "
+        f"use --device {begun}, or remove this folder to start the run again"
+    )

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import mnist_files
 import pytest
 from synthetic_speed_results import BROKEN, CAPTURED, UNCAPTURED, cuda, peers
 
@@ -74,6 +75,16 @@ def test_bracket_points(tmp_path: Path, run: Run) -> None:
         assert network["exact"] <= network["upper"] * (1 + 1e-9)
         assert network["upper"] <= network["product"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["points.json", "points.md"]
+
+
+def test_bracket_mnist(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = mnist_files.contents()
+    mnist_files.write(tmp_path, "MNIST", content, packed=False)
+    mnist_files.expect(monkeypatch, "MNIST", content)
+    run("bracket_mnist.py", "--data-root", tmp_path, "--seeds", 0, "--epochs", 1, "--out", tmp_path / "out")
+    (network,) = json.loads((tmp_path / "out" / "mnist.json").read_text())["networks"]
+    assert 0 < network["lower"] < network["upper"] < network["product"]
+    assert "LipSDP 4.82" in (tmp_path / "out" / "mnist.md").read_text()
 
 
 def test_estimators(tmp_path: Path, run: Run) -> None:

@@ -203,6 +203,39 @@ def test_double_precision_before_or_after_wrapping(constraint: Constraint, model
         assert all(value.dtype == torch.float64 for value in net.state_dict().values() if value.is_floating_point())
 
 
+def elsewhere(net: nn.Module, device: str) -> list[str]:
+    """Return the names of the tensors that do not lie on ``device``: of all modules, and any attribute of them."""
+    found = dict(net.named_parameters()) | dict(net.named_buffers())
+    for name, module in net.named_modules():
+        found |= {f"{name}.{key}": value for key, value in vars(module).items() if isinstance(value, Tensor)}
+    return [name for name, value in found.items() if value.device.type != device]
+
+
+def test_all_that_a_method_adds_lies_where_the_network_lies(constraint: Constraint, model: Any) -> None:
+    # On the CPU, where torch puts what is given no device, a method that names none would pass.
+    net = plain(model).to("meta")
+    try:
+        net = constrain(net, [constraint], SHAPES[model.kind])
+    except Refusal as reason:
+        pytest.skip(f"{model.label()}: {reason}")
+    assert not elsewhere(net, "meta")
+
+
+class OnTheCpu(Constraint):
+    """Adds a module, which torch puts on the CPU."""
+
+    source, promise = "this test", "none"
+
+    def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+        return nn.Sequential(net, nn.BatchNorm1d(1))
+
+
+def test_a_module_on_the_cpu_is_noticed() -> None:
+    net = constrain(nn.Linear(2, 1, device="meta"), [OnTheCpu()], (2,))
+    names = ["1.weight", "1.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked"]
+    assert elsewhere(net, "meta") == names
+
+
 def test_only_update_and_project_write_buffers(constraint: Constraint, model: Any) -> None:
     net = wrapped(constraint, model)
     # After a step the stored vectors are not those of the weights, so advancing them would change them.

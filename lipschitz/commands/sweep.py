@@ -16,7 +16,7 @@ from lipschitz.sweep.engine.base import ENGINES, Engine
 from lipschitz.sweep.engine.job import Job, unfinished_jobs
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.folder_lock import locked_folder, refuse_other_definition, write_definition
-from lipschitz.sweep.input_checks import check_data, check_precisions, check_weights
+from lipschitz.sweep.input_checks import check_begun, check_data, check_precisions, check_protocols, check_weights
 from lipschitz.sweep.inputs import claim_inputs
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.run_folder import OVER
@@ -50,19 +50,20 @@ class Request:
         ``warn`` is told what a user should know of the data.
 
         Raises:
-            InputError: a device does not support a run's precision, or weights or data are missing or broken.
+            InputError: a device does not support a precision, or weights or data are missing or broken.
         """
         self.check_devices(plan)
         check_weights(plan, self.site.inception_weights)
         return check_data(plan, self.site.data_root, warn)
 
     def check_devices(self, plan: Sweep) -> None:
-        """Refuse a device that does not support a run's precision.
+        """Refuse a device that does not support the precision of a run or of a protocol.
 
         Raises:
             InputError: the precision, the device and what is supported.
         """
         check_precisions((run.training.precision for run in plan.runs), self.site.devices)
+        check_protocols((protocol for run in plan.runs for protocol in run.evaluation.protocols), self.site.devices)
 
 
 class Outcome(NamedTuple):
@@ -97,6 +98,7 @@ def show_plan(request: Request, console: Console) -> None:
         *_errors(claim_inputs, [], data, folder),
         *_errors(check_weights, plan, request.site.inception_weights),
         *_errors(refuse_other_definition, folder, plan),
+        *_errors(check_begun, unfinished_jobs(plan, folder, request.site, {})),
     ]
     for line in [*missing, *others]:
         warn(console, line)
@@ -129,6 +131,7 @@ def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:
             _print_plan(plan, console)
             origin = provenance(request.site.devices, request.site.workers, data, notes)
             jobs = unfinished_jobs(plan, folder, request.site, origin)
+            check_begun(jobs)
             jobs = claim_inputs(jobs, data, folder)
             write_definition(plan, folder, origin, measures=bool(jobs))
             _time_and_train(jobs, plan, folder, engine, console)

@@ -76,8 +76,9 @@ class Constraint(Config):
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """Reparametrise ``net`` or register state on it, and return the network to train.
 
-        Called once, before the optimiser is built. Raw parameters keep their names. A sweep is checked by wrapping its
-        networks on the meta device, so this hook must not branch on the values of tensors.
+        Called once, before the optimiser is built. Raw parameters keep their names; what is added lies on the
+        network's device. A sweep is checked by wrapping its networks on the meta device, so this hook must not branch
+        on the values of tensors.
 
         Args:
             net: the network, which may be changed in place.

@@ -30,6 +30,7 @@ def float64_copy(net: nn.Module, dtype: torch.dtype = torch.float64) -> Iterator
     """
     _refuse_without_values(net)
     twin = copy.deepcopy(net, _detached_attributes(net)).eval().requires_grad_(False)
+    _keep_epsilon(twin)
     # Unlike `to`, these leave complex values alone.
     twin = twin.double() if dtype == torch.float64 else twin.float()
     for name, value in twin.state_dict().items():
@@ -45,6 +46,14 @@ def float64_copy(net: nn.Module, dtype: torch.dtype = torch.float64) -> Iterator
         for name, value in twin.named_parameters():
             _refuse_not_finite(name, value)
         yield twin
+
+
+def _keep_epsilon(net: nn.Module) -> None:
+    """Fix the ε of RMSNorm where it follows the dtype, so that the copy computes the network's function."""
+    for module in net.modules():
+        if isinstance(module, nn.RMSNorm) and module.eps is None:
+            dtype = torch.get_default_dtype() if module.weight is None else module.weight.dtype
+            module.eps = torch.finfo(dtype).eps
 
 
 def _refuse_without_values(net: nn.Module) -> None:

@@ -1,13 +1,14 @@
 """Inception network of the FID: features of images, and class logits for the Inception Score."""
 
+import copy
 import hashlib
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -66,22 +67,24 @@ TensorFlow graph of Heusel et al. 2017.
 
 
 DIMENSIONS, CLASSES = 2048, 1008
-BATCH = 64
-"""Number of images in a forward pass."""
+BATCH, DEVICE_BATCH = 64, 256
+"""Number of images in a forward pass on the CPU, and on a GPU, which small batches leave idle."""
+Precision = Literal["float32", "tf32"]
+"""Of the products in the network. TF32, on a GPU, rounds their factors to 10 bits."""
 
 
 class InceptionOutputs(NamedTuple):
-    """Outputs of the Inception network for n images."""
+    """Outputs of the Inception network for n images, on the network's device."""
 
-    features: np.ndarray
+    features: Tensor
     """Output of the last average pooling, float32 ``(n, 2048)``, for FID and KID."""
-    logits: np.ndarray
+    logits: Tensor
     """Logits of the network's 1,008 classes without bias, float32 ``(n, 1008)``, for the Inception Score."""
 
 
 @dataclass(frozen=True)
 class Inception:
-    """The network of TensorFlow's 2015 graph, as in pytorch-fid and torch-fidelity, in float32 and eval mode."""
+    """The network of TensorFlow's 2015 graph, as in pytorch-fid and torch-fidelity: float32 weights, in eval mode."""
 
     backbone: nn.Module
     """Images ``(n, 3, 299, 299)`` -> features ``(n, 2048)``."""
@@ -90,21 +93,29 @@ class Inception:
     sha256: str
     """SHA-256, in hex, of the file with the weights."""
 
-    def embed(self, images: Iterable[Tensor], preprocessing: str) -> InceptionOutputs:
+    def embed(self, images: Iterable[Tensor], preprocessing: str, precision: Precision = "float32") -> InceptionOutputs:
         """Map chunks of uint8 images ``(k, c, h, w)``, n images in all, to the outputs for all n in order.
 
-        ``preprocessing`` is a key of `PREPROCESSINGS`. All products are in float32 or float64, also if training uses
-        TF32.
+        The outputs stay on the network's device. ``preprocessing`` is a key of `PREPROCESSINGS`. The products of the
+        network are in ``precision``, whatever training uses; those of the logits are in float64. In TF32 images and
+        kernels are in channels_last, the layout of the tensor cores.
         """
-        device = self.head.device
+        is_tf32, device = precision == "tf32", self.head.device
+        network = self._in_channels_last if is_tf32 else self.backbone
         features, logits = [], []
-        with torch.no_grad(), float32_products("ieee"):
+        with torch.no_grad(), float32_products("tf32" if is_tf32 else "ieee"):
             for chunk in images:
-                for part in torch.split(chunk.to(device), BATCH):
-                    seen: Tensor = self.backbone(preprocess(part, preprocessing))
-                    features.append(seen.cpu())
-                    logits.append((seen.double() @ self.head.double().T).float().cpu())
-        return InceptionOutputs(torch.cat(features).numpy(), torch.cat(logits).numpy())
+                for part in torch.split(chunk.to(device), BATCH if device.type == "cpu" else DEVICE_BATCH):
+                    seen: Tensor = network(preprocess(part, preprocessing))
+                    features.append(seen)
+                    logits.append((seen.double() @ self.head.double().T).float())
+        return InceptionOutputs(torch.cat(features), torch.cat(logits))
+
+    @cached_property
+    def _in_channels_last(self) -> Callable[[Tensor], Tensor]:
+        # A copy: an evaluation may use both layouts.
+        network = copy.deepcopy(self.backbone).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return lambda images: network(images.contiguous(memory_format=torch.channels_last))
 
 
 def load_inception(path: Path, device: torch.device) -> Inception:

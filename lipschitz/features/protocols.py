@@ -43,6 +43,8 @@ class Protocol(Config):
     """Number of parts into which these are split; the score is the mean over the parts."""
     preprocessing: Literal["pytorch_fid", "torch_fidelity"] = "pytorch_fid"
     """The package whose resizing and scaling is used."""
+    precision: Literal["float32", "tf32"] = "float32"
+    """Of the products in the network. tf32, on CUDA only, rounds their factors to 10 bits."""
 
     @model_validator(mode="after")
     def _is_measurable(self) -> Self:
@@ -83,6 +85,11 @@ class Protocol(Config):
     def measured(self, further: Sequence[Metric] = ()) -> tuple[Metric, ...]:
         """Return the metrics that are measured by this protocol, FID first; ``further`` are those that a sweep adds."""
         return METRICS.judging("inception", self.context(), further)
+
+    @property
+    def embedding(self) -> tuple[str, Literal["float32", "tf32"]]:
+        """Preprocessing and precision of the features; protocols in which both are equal share generated images'."""
+        return self.preprocessing, self.precision
 
     def recorded(self, name: str) -> str:
         """Return the name under which the metric ``name`` is recorded."""
@@ -125,6 +132,8 @@ class Protocol(Config):
             "preprocessing": self.preprocessing,
             "quantisation": "8 bit",
         }
+        if self.precision != "float32":
+            network["precision"] = self.precision
         return InceptionContext(
             network,
             reference=f"{SPLITS[self.split]} images",

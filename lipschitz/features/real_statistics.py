@@ -24,31 +24,38 @@ class RealStatistics(NamedTuple):
 
     moments: Moments
     """Mean and covariance of the features of all reference images."""
-    features: np.ndarray
+    features: Tensor
     """Features of a random part of them, float32 ``(n_compared, 2048)``."""
+
+    def to(self, device: torch.device) -> "RealStatistics":
+        """Return the same on ``device``."""
+        return RealStatistics(self.moments.to(device), self.features.to(device))
 
 
 def real_statistics(
     data: ImageData, protocol: Protocol, inception: Inception, cache: Path | None = None
 ) -> RealStatistics:
-    """Return the statistics of the reference images of ``protocol``; cached in ``cache`` or the user's cache folder.
+    """Return the statistics of the reference images of ``protocol``, on the network's device.
+
+    They are cached in ``cache`` or the user's cache folder.
 
     Raises:
         InputError: the cache folder cannot be written.
     """
 
     def compute() -> RealStatistics:
-        features = embed_random_images(
-            data, protocol.split, protocol.n_real, inception, protocol.preprocessing
-        ).features
-        return RealStatistics(moments(features), features[: protocol.n_compared].copy())
+        features = embed_random_images(data, protocol.split, protocol.n_real, inception, *protocol.embedding).features
+        return RealStatistics(moments(features), features[: protocol.n_compared].clone())
 
-    return _CACHE.get(cache or cache_folder("statistics"), cache_key(data, protocol, inception), compute)
+    found = _CACHE.get(cache or cache_folder("statistics"), cache_key(data, protocol, inception), compute)
+    return found.to(inception.head.device)
 
 
 def cache_key(data: ImageData, protocol: Protocol, inception: Inception) -> dict[str, Any]:
     """Return everything that the statistics depend on."""
-    return {
+    # Files that were cached before there was a choice keep their names.
+    precision = {} if protocol.precision == "float32" else {"precision": protocol.precision}
+    return precision | {
         "version": VERSION,
         "data": data.hash,
         "split": protocol.split,
@@ -60,19 +67,19 @@ def cache_key(data: ImageData, protocol: Protocol, inception: Inception) -> dict
 
 
 def embed_random_images(
-    data: ImageData, split: SplitName, n: int, inception: Inception, preprocessing: str
+    data: ImageData, split: SplitName, n: int, inception: Inception, *embedding: Any
 ) -> InceptionOutputs:
     """Return the outputs for ``n`` random images of a split, always the same, in random order.
 
-    Because of the random order, the first k are a random part of them.
+    ``embedding`` is `Protocol.embedding`. Because of the random order, the first k are a random part of them.
     """
     order = torch.randperm(data.sizes[split], generator=stream(0, f"protocol/{split}"))[:n]
     drawn = torch.zeros(data.sizes[split], dtype=torch.bool)
     drawn[order] = True
-    embedded = inception.embed(_where(drawn, data.chunks(split)), preprocessing)
+    embedded = inception.embed(_where(drawn, data.chunks(split)), *embedding)
     # The outputs are in the order of the data; they are put in the order of the draw.
-    back = order.argsort().argsort().numpy()
-    return InceptionOutputs(*(rows[back] for rows in embedded))
+    back = order.argsort().argsort()
+    return InceptionOutputs(*(rows[back.to(rows.device)] for rows in embedded))
 
 
 def _where(drawn: Tensor, chunks: Iterator[Tensor]) -> Iterator[Tensor]:
@@ -87,15 +94,15 @@ def _where(drawn: Tensor, chunks: Iterator[Tensor]) -> Iterator[Tensor]:
 def _read(path: Path) -> RealStatistics:
     # Opened here, since NumPy does not close a file that turns out to be truncated.
     with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-        statistics = RealStatistics(Moments(file["mean"], file["factor"]), file["features"])
-    (mean, factor), features = statistics
+        mean, factor, features = (torch.from_numpy(file[name]) for name in ("mean", "factor", "features"))
     if mean.shape != (DIMENSIONS,) or {factor.shape[1:], features.shape[1:]} != {(DIMENSIONS,)}:
-        raise ValueError(f"its arrays are {mean.shape}, {factor.shape} and {features.shape}")
-    return statistics
+        raise ValueError(f"its arrays are {tuple(mean.shape)}, {tuple(factor.shape)} and {tuple(features.shape)}")
+    return RealStatistics(Moments(mean, factor), features)
 
 
 def _write(file: BinaryIO, statistics: RealStatistics) -> None:
-    np.savez(file, features=statistics.features, **statistics.moments._asdict())
+    tensors = {"features": statistics.features, **statistics.moments._asdict()}
+    np.savez(file, **{name: tensor.cpu().numpy() for name, tensor in tensors.items()})
 
 
 _CACHE = Cache("statistics of real images", "npz", _read, _write)

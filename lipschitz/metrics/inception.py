@@ -50,7 +50,7 @@ class FID(Metric):
         """Return the squared Fréchet distance."""
         from lipschitz.metrics.frechet import frechet_of_moments, moments
 
-        return frechet_of_moments(moments(samples.generated), samples.real_moments)
+        return frechet_of_moments(moments(samples.tensors.generated), samples.real_moments)
 
     def protocol(self, context: InceptionContext) -> dict[str, Any]:
         """Return the facts with the numbers of images whose mean and covariance are compared."""
@@ -72,7 +72,7 @@ class InceptionScore(Metric):
         """Return the mean over the parts of the samples."""
         from lipschitz.metrics.mutual_information import inception_score
 
-        return inception_score(samples.logits, samples.score_splits).mean
+        return inception_score(samples.tensors.logits, samples.score_splits).mean
 
     def protocol(self, context: InceptionContext) -> dict[str, Any]:
         """Return the facts of generated images, which are compared with no others."""

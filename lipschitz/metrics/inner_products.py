@@ -6,11 +6,10 @@ Samples are centred first: far from zero the digits of their differences would b
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
-from lipschitz.metrics.sample_arrays import Floats, as_two_samples
+from lipschitz.metrics.float64_arithmetic import column_means
+from lipschitz.metrics.sample_arrays import Samples, as_two_samples
 
 SampleName = Literal["fake", "real"]
 ROWS = 512
@@ -18,25 +17,28 @@ ROWS = 512
 
 
 class CentredSamples(NamedTuple):
-    """Two samples from which their common mean was subtracted."""
+    """Two samples from which their common mean was subtracted: float64, on one device."""
 
-    fake: Floats
+    fake: Tensor
     """``(n, d)``."""
-    real: Floats
+    real: Tensor
     """``(m, d)``."""
-    center: Floats
+    center: Tensor
     """The mean of all samples that was subtracted, ``(d,)``."""
 
 
-def centred(fake: Floats, real: Floats) -> CentredSamples:
+def centred(fake: Tensor, real: Tensor) -> CentredSamples:
     """Subtract from ``fake`` ``(n, d)`` and ``real`` ``(m, d)`` the mean of all their rows."""
     total = len(fake) + len(real)
-    center = fake.mean(axis=0) * (len(fake) / total) + real.mean(axis=0) * (len(real) / total)
+    center = column_means(fake) * (len(fake) / total) + column_means(real) * (len(real) / total)
     return CentredSamples(fake - center, real - center, center)
 
 
 class BlockMetric(Protocol):
-    """A metric that is computed from blocks of inner products, float64 on the CPU. It must not change the blocks."""
+    """A metric that is computed from blocks of inner products, which it must not change.
+
+    The blocks are float64, on the device of the samples.
+    """
 
     def within(self, sample: SampleName, rows: slice, products: Tensor) -> None:
         """Add the products of ``rows`` of a sample with these and all later rows, ``(rows, n - rows.start)``."""
@@ -55,7 +57,7 @@ class SharedInnerProducts:
     `CentredSamples`. What is asked for again is not computed again.
     """
 
-    def __init__(self, fake: ArrayLike, real: ArrayLike) -> None:
+    def __init__(self, fake: Samples, real: Samples) -> None:
         self._samples = centred(*as_two_samples(fake, real))
         self._planned: dict[Hashable, BlockMetric] = {}
         self._done: dict[Hashable, Any] = {}
@@ -82,7 +84,7 @@ def add_inner_products(centred: CentredSamples, metrics: Sequence[BlockMetric]) 
 
     It takes O((n + m)² d) time. The memory does not grow with n m.
     """
-    samples: dict[SampleName, Tensor] = {"fake": torch.from_numpy(centred.fake), "real": torch.from_numpy(centred.real)}
+    samples: dict[SampleName, Tensor] = {"fake": centred.fake, "real": centred.real}
     for name, sample in samples.items():
         for rows in _row_blocks(sample):
             products = sample[rows] @ sample[rows.start :].T

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
+from lipschitz.metrics.float64_arithmetic import product
 from lipschitz.metrics.inner_products import CentredSamples, SampleName, add_inner_products, centred
-from lipschitz.metrics.sample_arrays import as_two_samples
+from lipschitz.metrics.sample_arrays import Samples, as_two_samples
 
 
 class Kid(NamedTuple):
@@ -21,8 +21,8 @@ class Kid(NamedTuple):
 
 
 def kid(
-    fake: ArrayLike,
-    real: ArrayLike,
+    fake: Samples,
+    real: Samples,
     *,
     subsets: int = 1,
     size: int | None = None,
@@ -73,14 +73,15 @@ class KernelSums:
                 f"{'no rng' if rng is None else 'rng'}, subsets {subsets}, size {size}"
             )
         self._dimension = len(samples.center)
-        self._a = 1 + float(samples.center @ samples.center) / self._dimension
+        self._a = 1 + float(product(samples.center, samples.center)) / self._dimension
         self._offsets: dict[SampleName, Tensor] = {
-            "fake": torch.from_numpy(samples.fake @ samples.center / self._dimension),
-            "real": torch.from_numpy(samples.real @ samples.center / self._dimension),
+            "fake": product(samples.fake, samples.center) / self._dimension,
+            "real": product(samples.real, samples.center) / self._dimension,
         }
+        device = samples.center.device
         self._masks: dict[SampleName, Tensor] = {
-            "fake": _masks(fake, subsets, size, rng),
-            "real": _masks(real, subsets, size, rng),
+            "fake": _masks(fake, subsets, size, rng).to(device),
+            "real": _masks(real, subsets, size, rng).to(device),
         }
         self._within: dict[SampleName, Tensor] = {
             name: mask.new_zeros(mask.shape[1]) for name, mask in self._masks.items()

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lipschitz.metrics.frechet import Moments
 from lipschitz.metrics.inner_products import SharedInnerProducts
@@ -56,24 +58,54 @@ class ClassifierSamples:
     """Classes of a conditional run, generated and real alike, ``(n,)``; else None."""
 
 
+class InceptionTensors(NamedTuple):
+    """Outputs of the FID's Inception network for generated and real images: float32, on the network's device."""
+
+    generated: Tensor
+    """Features of the generated images whose mean and covariance are compared, ``(n_fake, d)``."""
+    logits: Tensor
+    """Class logits of the generated images of the Inception Score, ``(n_scored, classes)``."""
+    generated_compared: Tensor
+    """Features of the generated images that are compared one by one, ``(n_compared, d)``."""
+    real_compared: Tensor
+    """Features of the real images that are compared one by one, ``(n_compared, d)``."""
+
+
 @dataclass(frozen=True, eq=False)
 class InceptionSamples:
-    """Generated and real images in the features of the FID's Inception network, as many as a protocol says."""
+    """Generated and real images in the features of the FID's Inception network, as many as a protocol says.
 
-    generated: NDArray[np.float32]
-    """Features of the generated images whose mean and covariance are compared, ``(n_fake, d)``."""
-    logits: NDArray[np.float32]
-    """Class logits of the generated images of the Inception Score, ``(n_scored, classes)``."""
-    score_splits: int
-    """Number of parts of the Inception Score."""
+    ``tensors`` are on the device of the network. The arrays of the same names are copies on the host, made where a
+    metric asks for them.
+    """
+
+    tensors: InceptionTensors
     real_moments: Moments
     """Mean and covariance of the features of all real images."""
-    generated_compared: NDArray[np.float32]
-    """Features of the generated images that are compared one by one, ``(n_compared, d)``."""
-    real_compared: NDArray[np.float32]
-    """Features of the real images that are compared one by one, ``(n_compared, d)``."""
+    score_splits: int
+    """Number of parts of the Inception Score."""
+
+    @cached_property
+    def generated(self) -> NDArray[np.float32]:
+        """`InceptionTensors.generated` as an array."""
+        return self.tensors.generated.cpu().numpy()
+
+    @cached_property
+    def logits(self) -> NDArray[np.float32]:
+        """`InceptionTensors.logits` as an array."""
+        return self.tensors.logits.cpu().numpy()
+
+    @cached_property
+    def generated_compared(self) -> NDArray[np.float32]:
+        """`InceptionTensors.generated_compared` as an array."""
+        return self.tensors.generated_compared.cpu().numpy()
+
+    @cached_property
+    def real_compared(self) -> NDArray[np.float32]:
+        """`InceptionTensors.real_compared` as an array."""
+        return self.tensors.real_compared.cpu().numpy()
 
     @cached_property
     def inner_products(self) -> SharedInnerProducts:
         """Inner products of the images that are compared one by one."""
-        return SharedInnerProducts(self.generated_compared, self.real_compared)
+        return SharedInnerProducts(self.tensors.generated_compared, self.tensors.real_compared)

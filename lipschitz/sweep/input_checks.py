@@ -1,6 +1,6 @@
-"""Check what the runs of a sweep need, before the first one starts: data sets, Inception weights, precisions."""
+"""Check what the runs of a sweep need, before the first one starts: data sets, Inception weights, devices."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -11,10 +11,12 @@ from lipschitz.errors import InputError, first_line, printable
 from lipschitz.extensions.origin import origin_of
 from lipschitz.features.inception import read_weights
 from lipschitz.features.inception_weights import weights_file
-from lipschitz.features.protocols import SPLITS
+from lipschitz.features.protocols import SPLITS, Protocol
 from lipschitz.out_of_memory import lacks_memory
+from lipschitz.random_streams import begun_on_other_device
 from lipschitz.sweep.definition.sweep_file import Sweep
-from lipschitz.tasks.precision import Precision, check_device
+from lipschitz.sweep.engine.job import Job
+from lipschitz.tasks.precision import Precision, check_device, check_protocol
 
 MIN_IMAGES = 2
 """Fewest training, and fewest held-out images."""
@@ -106,3 +108,29 @@ def check_precisions(precisions: Iterable[Precision], devices: Iterable[str]) ->
     for precision in dict.fromkeys(precisions):
         for device in names:
             check_device(precision, torch.device(device))
+
+
+def check_protocols(protocols: Iterable[Protocol], devices: Iterable[str]) -> None:
+    """Refuse a protocol whose precision one of the devices does not support.
+
+    Raises:
+        InputError: the protocol, the device and what is supported.
+    """
+    names = tuple(dict.fromkeys(devices))
+    for protocol in dict.fromkeys(protocols):
+        for device in names:
+            check_protocol(protocol, torch.device(device))
+
+
+def check_begun(jobs: Sequence[Job]) -> None:
+    """Refuse to resume a run on another kind of device than the one that it was begun on.
+
+    Raises:
+        InputError: the folder of such a run, both kinds, and what to do.
+    """
+    for job in jobs:
+        folder, here = job.folder, torch.device(job.device).type
+        began = [str(origin.get("device")).partition(":")[0] for origin in folder.origins()[-1:]]
+        kept = folder.checkpoint.exists() or folder.previous_checkpoint.exists()
+        if kept and began in (["cpu"], ["cuda"]) and began != [here]:
+            raise InputError(f"{folder.path}: {begun_on_other_device(began[0], here)}")

@@ -18,6 +18,7 @@ from torch.nn.utils import parametrize
 from lipschitz.constraints.base import Constraint, Refusal
 from lipschitz.errors import InputError
 from lipschitz.estimation.layers import compute_reparametrized
+from lipschitz.features.protocols import Protocol
 from lipschitz.tf32 import float32_products
 
 Precision = Literal["float32", "tf32", "bf16"]
@@ -68,6 +69,19 @@ def check_device(precision: Precision, device: torch.device) -> None:
         capability = ".".join(map(str, found))
         needs = f"precision {precision} needs compute capability {'.'.join(map(str, AMPERE))}"
         raise InputError(f"{needs}, {device} has {capability}; supported: float32")
+
+
+def check_protocol(protocol: Protocol, device: torch.device) -> None:
+    """Refuse a device that does not support the precision of a protocol's features.
+
+    Raises:
+        InputError: names the protocol and the device.
+    """
+    try:
+        check_device(protocol.precision, device)
+    except InputError:
+        found = f"protocol {protocol.label()}: precision {protocol.precision} is not supported on {device}"
+        raise InputError(f"{found}; supported: float32") from None
 
 
 def check_constraint(precision: Precision, constraint: Constraint) -> None:

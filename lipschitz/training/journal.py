@@ -12,7 +12,7 @@ import torch
 from pydantic import PrivateAttr
 
 from lipschitz.checksums import is_damage, json_lines, set_aside
-from lipschitz.errors import first_line
+from lipschitz.errors import InputError, first_line
 from lipschitz.files import write_atomically
 from lipschitz.out_of_memory import lacks_memory
 from lipschitz.training import checkpoint
@@ -86,6 +86,9 @@ class Journal(Observer):
 
         Returns:
             A warning for everything that was lost.
+
+        Raises:
+            InputError: ``accept`` raises one: the checkpoint is good, but not to be continued here.
         """
         warnings = []
         for path in (self._files.checkpoint, self._files.previous_checkpoint):
@@ -96,6 +99,8 @@ class Journal(Observer):
                 checkpoint.check(state, identity, steps)
                 seen = checkpoint.check_records(state, self._files.recorded(state["size"]))
                 accept(state)
+            except InputError as error:
+                raise InputError(f"{self._files.path}: {error}") from None
             except Exception as error:
                 # The checkpoint may be good.
                 if isinstance(error, torch.AcceleratorError) or lacks_memory(error) or not is_damage(error):

@@ -127,9 +127,9 @@ def test_singular_vectors_are_kept_between_projections() -> None:
 @pytest.mark.parametrize(("bound", "factor"), [(1.5, 0.5), (None, 1.0), (4.0, 1.0)])
 def test_gamma_is_scaled_by_lambda_bn(bound: float | None, factor: float) -> None:
     # γ / √(Var + ε) is (1, -3, 0.5).
-    ours = nn.Sequential(nn.Linear(1, 3), nn.BatchNorm1d(3, eps=0.0)).double()
+    ours = nn.Sequential(nn.Linear(1, 3), nn.BatchNorm1d(3, eps=1.0)).double()
     ours[1].weight.data = torch.tensor([2.0, -3.0, 2.5], dtype=torch.float64)
-    ours[1].running_var.copy_(torch.tensor([4.0, 1.0, 25.0]))
+    ours[1].running_var.copy_(torch.tensor([3.0, 0.0, 24.0]))
     constraint = GoukProjection(lambda_bn=bound)
     constrain(ours, [constraint], (1,))
     constraint.project(ours)

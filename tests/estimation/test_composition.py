@@ -129,9 +129,9 @@ def test_a_constant_worked_out_by_hand(name: str) -> None:
 
 
 def test_batch_normalisation_has_a_constant_in_eval_mode_with_a_note() -> None:
-    norm = nn.BatchNorm2d(2, eps=0.0)
+    norm = nn.BatchNorm2d(2, eps=1.0)
     norm.weight.data = torch.tensor([-3.0, 1.0])
-    norm.running_var = torch.tensor([4.0, 1.0])
+    norm.running_var = torch.tensor([3.0, 0.0])
     found = upper(nn.Sequential(norm), (2, 3, 3))
     assert found.constant == pytest.approx(1.5)
     assert len(found.reasons) == 1

@@ -205,6 +205,7 @@ def test_networks_without_kinks_or_without_slope() -> None:
         (lambda x: x - x.mean(0), "its affine maps, as read off a forward pass, do not give its outputs"),
         (lambda x: F.dropout(x), "its affine maps, as read off a forward pass, do not give its outputs"),
         (lambda x: x.to(torch.float32) * 1.1, "its affine maps, as read off a forward pass, do not give its outputs"),
+        (lambda x: x + 4 * x.detach().relu(), "automatic differentiation does not give its slopes"),
         (lambda x: x.relu().sum(), "it does not return one tensor with a row for each sample"),
         (lambda x: x.repeat(1, 600).relu(), "it has 1200 neurons and comparisons of channels; allowed: at most 1024"),
     ],
@@ -234,3 +235,8 @@ class WrongGradient(torch.autograd.Function):
 
 def test_a_custom_function_is_refused() -> None:
     assert exact_constant(Function(WrongGradient.apply), (2,)).reason != ""
+
+
+def test_a_change_in_place_that_automatic_differentiation_refuses_is_a_reason() -> None:
+    exact = exact_constant(Function(lambda x: torch.relu_(x * 2).mul_(3)), (2,))
+    assert exact.reason.startswith("automatic differentiation fails: ")

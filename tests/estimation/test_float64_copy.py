@@ -101,3 +101,12 @@ def test_a_parameter_that_is_not_finite_is_named(value: float) -> None:
     original[4].weight.data[0, 1] = value
     with pytest.raises(ValueError, match=r"'4\.weight' is not finite"), float64_copy(original):
         pass
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_an_epsilon_that_follows_the_dtype_stays_that_of_the_network(affine: bool) -> None:
+    norm = nn.RMSNorm(3, elementwise_affine=affine)
+    x = torch.tensor([[1e-5, -1e-4, 2e-4]])
+    with float64_copy(norm) as twin:
+        torch.testing.assert_close(twin(x.double()), norm(x).double(), rtol=1e-5, atol=0)
+    assert norm.eps is None

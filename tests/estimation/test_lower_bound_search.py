@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lipschitz.estimation.lower_bound import search
+from lipschitz.estimation.lower_bound import kink_walk, search
 from lipschitz.estimation.lower_bound.gradient_norms import Network, input_gradients, sample_norms
 from lipschitz.estimation.lower_bound.network_cost import network_cost
 
@@ -177,3 +177,39 @@ def test_the_bound_so_far_of_a_search_that_found_nothing_is_zero() -> None:
 
 def test_the_transposed_weight_of_a_linear_layer_takes_no_memory_of_a_batch() -> None:
     assert network_cost(nn.Linear(1000, 10).double(), points(1, 1000)).elements == 1000 + 10, "a copy and the output"
+
+
+def in_a_triangle(x: Tensor) -> Tensor:
+    """Slope √8 in a triangle with legs of 1e-5, or a prism, and at most √5 anywhere else."""
+    a, b = x[:, :1] - 0.3, x[:, 1:2] + 0.2
+    return a.relu() + b.relu() - (1e-5 - a - b).relu()
+
+
+@pytest.mark.parametrize("inputs", [2, 3])
+def test_a_region_that_no_random_point_hits_is_found(inputs: int) -> None:
+    for seed in range(2):
+        seen = torch.randn(100, inputs, generator=rng(seed + 9), dtype=torch.float64)
+        assert lower_bound(in_a_triangle, seen, rng(seed)) == pytest.approx(8**0.5, rel=1e-5)
+
+
+def test_the_first_of_two_kinks_on_a_ray_is_found() -> None:
+    # The functions at both ends of the ray agree between the kinks at 0.1 and at 0.1001.
+    def net(x: Tensor) -> Tensor:
+        return (x[:, :1] - 0.1).relu() + 2 * (x[:, :1] - 0.1001).relu() + x[:, 1:]
+
+    here = kink_walk.pieces_of(net, torch.zeros(1, 2, dtype=torch.float64))
+    right = torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)
+    beyond, _ = kink_walk._first_kinks(lambda x: kink_walk.pieces_of(net, x), here, right, torch.tensor([1e-8]))
+    assert beyond.gradients.flatten().tolist() == [1, 1]
+    assert float(beyond.points[0, 0, 0]) == pytest.approx(0.1, abs=1e-7)
+
+
+def test_three_pieces_meet_in_a_corner() -> None:
+    # Kinks at x = 0.3 and at y = -0.2, seen from the origin in a turned plane.
+    at = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, -1.0]], dtype=torch.float64)
+    pieces = kink_walk.pieces_of(lambda x: (x[:, :1] - 0.3).relu() + 2 * (-x[:, 1:] - 0.2).relu() + x[:, 1:], at)
+    here, sides = pieces.where(at[:, 0] + at[:, 1] == 0), kink_walk.Pieces(*(part[None, 1:] for part in pieces))
+    plane = torch.tensor([[[0.6, 0.8], [-0.8, 0.6]]], dtype=torch.float64)
+    corners, exist = kink_walk._corners(here, sides, plane)
+    assert exist.all()
+    assert (corners @ plane)[0, 0].tolist() == pytest.approx([0.3, -0.2])

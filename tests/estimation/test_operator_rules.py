@@ -58,6 +58,11 @@ LINEAR: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...], float]] = {
     "tensordot": (lambda x: torch.tensordot(x, MATRIX, dims=([1], [1])), (3,), SIGMA),
     "matmul from the left": (lambda x: MATRIX @ x, (3, 2), SIGMA),
     "matmul": (lambda x: x @ MATRIX.T, (3,), SIGMA),
+    "a product beside a large constant": (
+        lambda x: torch.baddbmm(torch.full((1, 1, 2), 1e17).double(), x[:, None], MATRIX.T[None]),
+        (3,),
+        SIGMA,
+    ),
     "bmm": (lambda x: torch.bmm(MATRIX[None], x), (3, 2), SIGMA),
     "addmm": (lambda x: torch.addmm(torch.ones(2).double(), x, MATRIX.T, beta=7, alpha=3), (3,), 3 * SIGMA),
     "mv": (lambda x: MATRIX @ x[0], (3,), SIGMA),
@@ -93,13 +98,13 @@ SCHUR: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...], float]] = {
 }
 NONLINEAR: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...], float]] = {
     "batch norm": (
-        lambda x: F.batch_norm(x, torch.zeros(2).double(), torch.ones(2).double() * 4, eps=0.0),
+        lambda x: F.batch_norm(x, torch.zeros(2).double(), torch.ones(2).double() * 3, eps=1.0),
         (2, 3),
         1 / 2,
     ),
     "batch norm beside an operator in place": (
         lambda x: (
-            F.batch_norm(x, torch.zeros(2).double(), torch.ones(2).double() * 4, eps=0.0).clone().view(-1).mul_(2)
+            F.batch_norm(x, torch.zeros(2).double(), torch.ones(2).double() * 3, eps=1.0).clone().view(-1).mul_(2)
         ),
         (2, 3),
         1,
@@ -177,6 +182,15 @@ UNBOUNDED: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...], str]] = 
     "truth values": (lambda x: (x > 0).double(), (2,), "gt in the network (Applied) returns truth values"),
     "a sorted order": (lambda x: x.gather(1, x.argsort(1).argsort(1)), (2,), "returns integers"),
     "half precision": (lambda x: x.half().double(), (2,), "rounds to few digits"),
+    "half precision inside a sum": (lambda x: x.sum(1, dtype=torch.bfloat16).double(), (2,), "rounds to few digits"),
+    "half precision of a copy": (lambda x: torch.zeros(1, 2).half().copy_(x).double(), (2,), "rounds to few digits"),
+    "a softsign that is rounded": (lambda x: torch.div(x, 1 + x.abs(), rounding_mode="floor"), (2,), "divides"),
+    "the bits of another type": (lambda x: x.view(torch.float32).double(), (2,), "is not known"),
+    "an average with weights below zero": (
+        lambda x: F.avg_pool2d(x, 2, padding=1, divisor_override=-1),
+        (1, 4, 4),
+        "is not known",
+    ),
     "a number taken from a tensor": (lambda x: x * x.sum().item(), (2,), "item in the network (Applied) is not known"),
     "a filter that depends on the input": (lambda x: F.conv1d(x, x[:, :, :2]), (1, 4), "multiplies two values"),
     "a weight that depends on the input": (lambda x: F.linear(torch.ones(1, 3).double(), x[0]), (3, 3), "weight"),

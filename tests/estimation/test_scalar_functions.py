@@ -31,6 +31,8 @@ BY_HAND: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "what is left of ReLU": (lambda x: x - x.relu(), 1),
     "tanhshrink": (F.tanhshrink, 1),
     "a sum of activations": (lambda x: x.relu() + (-x).relu(), 1),
+    "a multiple of the same tensor": (lambda x: torch.add(x, F.dropout(x, training=False), alpha=0.1), 1.1),
+    "the same, subtracted from it": (lambda x: torch.sub(F.dropout(x, training=False), x, alpha=-0.1), 1.1),
 }
 
 

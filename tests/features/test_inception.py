@@ -3,7 +3,6 @@
 import hashlib
 import io
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -72,39 +71,84 @@ def test_features_and_logits_without_bias_equal_torch_fidelity_s(inception, weig
 
 def test_the_two_preprocessings_give_different_features(inception):
     one, other = (inception.embed([colour()], name).features for name in ("pytorch_fid", "torch_fidelity"))
-    assert np.abs(one - other).max() > 0.01
+    assert (one - other).abs().max() > 0.01
 
 
 def test_outputs_do_not_depend_on_chunks_or_batches(inception, monkeypatch):
     whole = inception.embed([colour(3, 8)], "pytorch_fid")
     assert whole.features.shape == (3, 2048)
     assert whole.logits.shape == (3, 1008)
-    assert whole.features.dtype == whole.logits.dtype == np.float32
+    assert whole.features.dtype == whole.logits.dtype == torch.float32
     monkeypatch.setattr(module, "BATCH", 1)
     chunked = inception.embed(torch.split(colour(3, 8), 2), "pytorch_fid")
     assert chunked.features == pytest.approx(whole.features, rel=1e-4, abs=1e-4)
     assert chunked.logits == pytest.approx(whole.logits, rel=1e-4, abs=1e-4)
 
 
-class PrecisionProbe(torch.nn.Module):
-    """Stores the precision that convolutions on CUDA would have."""
+class Probe(torch.nn.Module):
+    """Stores the precision that convolutions on CUDA would have, and whether images and kernels are channels_last."""
+
+    def __init__(self):
+        super().__init__()
+        self.kernels = torch.nn.Parameter(torch.zeros(2, 3, 3, 3))
+        self.seen = []
 
     def forward(self, x):
-        self.found = torch.backends.cudnn.conv.fp32_precision
-        return torch.zeros(len(x), 2048)
+        layouts = [tensor.is_contiguous(memory_format=torch.channels_last) for tensor in (x, self.kernels)]
+        self.seen.append((torch.backends.cudnn.conv.fp32_precision, len(x), *layouts))
+        return x.new_zeros(len(x), 2048)
+
+    def __deepcopy__(self, memo):
+        copied = Probe()
+        copied.seen = self.seen
+        return copied
 
 
 @pytest.mark.parametrize("training", ["tf32", "ieee"])
-def test_products_are_in_float32_for_every_training_precision(inception, training):
+def test_the_precision_is_the_protocols_for_every_training_precision(inception, training):
     before = torch.backends.cudnn.conv.fp32_precision
-    probe = PrecisionProbe()
+    probe = Probe()
+    network = Inception(probe, inception.head, "")
     try:
         torch.backends.cudnn.conv.fp32_precision = training
-        Inception(probe, inception.head, "").embed([colour()], "pytorch_fid")
-        assert probe.found == "ieee"
-        assert torch.backends.cudnn.conv.fp32_precision == training
+        for precision in ("float32", "tf32", "float32"):
+            network.embed([colour()], "pytorch_fid", precision)
+            assert torch.backends.cudnn.conv.fp32_precision == training
     finally:
         torch.backends.cudnn.conv.fp32_precision = before
+    float32, tf32 = ("ieee", 2, False, False), ("tf32", 2, True, True)
+    assert probe.seen == [float32, tf32, float32]
+
+
+def test_the_layout_of_tf32_changes_rounding_only(inception):
+    # The CPU has no TF32; only the layout is another one.
+    one, other = (inception.embed([colour()], "pytorch_fid", precision) for precision in ("float32", "tf32"))
+    for outputs, expected in zip(other, one, strict=True):
+        assert torch.allclose(outputs, expected, rtol=1e-4, atol=1e-4)
+    assert not any(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in _large(inception.backbone))
+
+
+def _large(net):
+    return [kernel for kernel in net.parameters() if kernel.dim() == 4 and min(kernel.shape[1:3]) > 1]
+
+
+def test_batches_on_a_device_are_large_and_outputs_stay_there(inception):
+    # Tensors of the device meta have no values that could be copied to the host.
+    probe, meta = Probe(), torch.device("meta")
+    outputs = Inception(probe, inception.head.to(meta), "").embed([colour(300, 8), colour(2, 8)], "torch_fidelity")
+    assert [images for _, images, *_ in probe.seen] == [256, 44, 2]
+    assert [(rows.device, len(rows)) for rows in outputs] == [(meta, 302)] * 2
+
+
+@pytest.mark.gpu
+def test_features_on_cuda_equal_those_of_the_cpu(inception, weights):
+    there = inception_of(weights, "0" * 64, torch.device("cuda"))
+    expected = inception.embed([colour()], "pytorch_fid")
+    # Products in TF32 have 10 bits.
+    for precision, tolerance in (("float32", 1e-4), ("tf32", 0.05)):
+        found = there.embed([colour()], "pytorch_fid", precision)
+        for rows, others in zip(found, expected, strict=True):
+            assert torch.allclose(rows.cpu(), others, rtol=tolerance, atol=tolerance)
 
 
 def test_the_hash_of_a_file_is_checked(file, inception, monkeypatch):

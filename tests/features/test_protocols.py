@@ -61,6 +61,16 @@ def test_a_variant_has_its_own_label():
     assert not set(small.metrics) & set(SNGAN().metrics)
 
 
+def test_tf32_is_a_variant_that_its_facts_name():
+    tf32 = SNGAN(precision="tf32")
+    assert tf32.metrics[0] == "fid/sngan(precision=tf32)"
+    assert tf32.facts(SHA256, 10)["fid/sngan(precision=tf32)"] == SNGAN().facts(SHA256, 10)["fid/sngan"] | {
+        "protocol": "sngan(precision=tf32)",
+        "precision": "tf32",
+    }
+    assert SNGAN(precision="float32").label() == "sngan"
+
+
 def test_too_few_images_are_refused_with_protocol_number_and_split():
     SNGAN().check("cifar10", {"train": 50_000, "held_out": 10_000})
     with pytest.raises(
@@ -79,6 +89,7 @@ def test_too_few_images_are_refused_with_protocol_number_and_split():
         ({"n_real": 5, "n_fake": 100}, "n_real 5 and n_fake 100 are too few for 5 neighbours; allowed: 6 or more"),
         ({"score_samples": 4}, "4 images cannot be split into 10 parts"),
         ({"preprocessing": "bicubic"}, "'pytorch_fid' or 'torch_fidelity'"),
+        ({"precision": "bf16"}, "'float32' or 'tf32'"),
         ({"n_fakes": 3}, "Extra inputs"),
     ],
 )

@@ -30,9 +30,9 @@ def test_statistics_are_mean_covariance_and_part_of_the_features(tmp_path):
     real, inception = data(), network()
     found = real_statistics(real, SMALL, inception, tmp_path)
     drawn = embed_random_images(real, "held_out", 20, inception, "pytorch_fid").features
-    assert found.moments.mean == pytest.approx(drawn.mean(axis=0, dtype=np.float64), rel=1e-9)
+    assert found.moments.mean == pytest.approx(drawn.double().mean(dim=0), rel=1e-9)
     covariance = found.moments.factor.T @ found.moments.factor
-    assert np.allclose(covariance, np.cov(drawn.T.astype(np.float64)), rtol=1e-6, atol=1e-12)
+    assert np.allclose(covariance, np.cov(drawn.T.double()), rtol=1e-6, atol=1e-12)
     assert np.array_equal(found.features, drawn[:10])
 
 
@@ -74,12 +74,13 @@ def test_images_protocol_and_network_are_part_of_the_cache_key(tmp_path, passes)
         (data(seed=5), SMALL, network()),
         (data(), SNGAN(n_real=21, n_fake=10), network()),
         (data(), SNGAN(n_real=20, n_fake=10, preprocessing="torch_fidelity"), network()),
+        (data(), SNGAN(n_real=20, n_fake=10, precision="tf32"), network()),
         (data(), Modern(n_real=20, n_fake=10), network()),
         (data(), SMALL, network(sha256="b" * 64)),
     ]
     for arguments in [(data(), SMALL, network()), *others]:
         real_statistics(*arguments, tmp_path)
-    assert len(passes) == len(list(tmp_path.glob("*.npz"))) == 6
+    assert len(passes) == len(list(tmp_path.glob("*.npz"))) == 7
 
 
 def truncate(path):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from lipschitz.errors import InputError
 from lipschitz.metrics import inner_products
@@ -15,7 +16,7 @@ from lipschitz.metrics.catalogue import CATALOGUE, METRICS, Catalogue, metric_of
 from lipschitz.metrics.context import ImageContext, InceptionContext, PointContext
 from lipschitz.metrics.description import Description
 from lipschitz.metrics.frechet import moments
-from lipschitz.metrics.samples import ClassifierSamples, ImageSamples, InceptionSamples, PointSamples
+from lipschitz.metrics.samples import ClassifierSamples, ImageSamples, InceptionSamples, InceptionTensors, PointSamples
 
 ORDER = [
     *("w1", "modes", "high_quality"),
@@ -55,11 +56,11 @@ def _samples() -> dict[Judged, Any]:
 
     labels = np.arange(N) % 3
     pixels = rng.integers(256, size=(2, N, 1, 4, 4), dtype=np.uint8)
-    fake, real = draw(N, 6).astype(np.float32), draw(N, 6).astype(np.float32)
+    fake, real, logits = (torch.from_numpy(draw(N, d).astype(np.float32)) for d in (6, 6, 7))
     return {
         "points": PointSamples(draw(N, 2), draw(N, 2), draw(3, 2), 1.0),
         "classifier": ClassifierSamples(draw(N, 5), draw(N, 5), labels[::-1].copy(), 3, labels),
-        "inception": InceptionSamples(fake, draw(N, 7).astype(np.float32), 2, moments(real), fake[:12], real[:12]),
+        "inception": InceptionSamples(InceptionTensors(fake, logits, fake[:12], real[:12]), moments(real), 2),
         "images": ImageSamples(pixels[0], pixels[1], labels),
     }
 

@@ -3,6 +3,7 @@
 import json
 import signal
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -170,6 +171,20 @@ def test_a_checkpoint_of_other_data_is_not_resumed(folder: Path) -> None:
     assert then.endswith("starting again; later records are removed")
     assert job.folder.status() == "finished"
     assert job.folder.definition()["inputs"] == {"data": hash_numbers({"centre": 2.0})}
+
+
+@pytest.mark.parametrize("dry", [False, True])
+def test_a_run_that_was_begun_on_a_gpu_is_refused_on_a_cpu_before_anything_is_written(folder: Path, dry: bool) -> None:
+    job = replace(job_in(folder), sweep=folder / "results" / "small")
+    trained(replace(job, provenance={"device": "cuda: NVIDIA H200; 1 worker of one thread"}), Stopping())
+    files = {path: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
+    done = swept(folder, SWEEP, *["--dry-run"] * dry)
+    assert done.returncode == (0 if dry else 2)
+    assert (
+        f"results/small/runs/{job.run.id}: begun on cuda, whose random numbers cannot go on on cpu; use --device cuda, "
+        "or remove this folder to start the run again\n" in (done.stdout if dry else done.stderr)
+    )
+    assert files.items() <= {path: path.read_bytes() for path in files}.items()
 
 
 @pytest.mark.parametrize("name", ["run.json", "records.jsonl", "samples.npz", "result.json"])

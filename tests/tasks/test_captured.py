@@ -95,7 +95,7 @@ def same(ours: Any, theirs: Any) -> bool:
 
 def assert_equal(one: Task, other: Task) -> None:
     ours, theirs = dict(leaves(one.state_dict())), dict(leaves(other.state_dict()))
-    assert ours.keys() == theirs.keys()
+    assert not ours.keys() ^ theirs.keys()
     differing = [name for name, value in ours.items() if not same(value, theirs[name])]
     assert not differing
 

@@ -32,6 +32,12 @@ def written(folder: Path, training: str = "", constraints: str = "[none, gradien
     return path
 
 
+def judged(folder: Path, protocols: str) -> Path:
+    path = written(folder)
+    path.write_text(path.read_text() + f"evaluation: {{protocols: [{protocols}]}}\n")
+    return path
+
+
 def test_a_refusal_says_where(tmp_path: Path) -> None:
     path = written(tmp_path, ", precision: bf16", "[none, gradient_normalization]")
     with pytest.raises(
@@ -74,6 +80,17 @@ def test_there_is_no_tf32_on_a_cpu(tmp_path: Path) -> None:
     request = Request(written(tmp_path, ", precision: tf32"), Site(("cpu",)))
     with pytest.raises(InputError, match=said):
         request.check(request.plan(), print)
+
+
+def test_there_is_no_protocol_in_tf32_on_a_cpu(tmp_path: Path) -> None:
+    request = Request(judged(tmp_path, "sngan, {sngan: {precision: tf32}}"), Site(("cpu",)))
+    said = r"^protocol sngan\(precision=tf32\): precision tf32 is not supported on cpu; supported: float32$"
+    with pytest.raises(InputError, match=said):
+        request.check(request.plan(), print)
+    with pytest.raises(InputError, match=said):
+        Job(request.plan().runs[0], tmp_path, Site(("cpu",)), "cpu", {}).build()
+    request = Request(judged(tmp_path, "sngan"), Site(("cpu",)))
+    request.check_devices(request.plan())
 
 
 def test_an_old_device_knows_neither(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -12,23 +11,27 @@ from torch import Tensor
 from lipschitz.datasets.images.decode import LazyImages
 from lipschitz.datasets.images.split import CHUNK, Split
 
+FOLLOWED = 32
+"""Most generators whose next batch is prefetched, those of the latest draws: as many as a worker has runs at once."""
 
-class _Prefetch(NamedTuple):
-    """A batch that is read before it is drawn."""
+
+class _Draw(NamedTuple):
+    """The last draw from a generator."""
 
     n: int
     state: Tensor
-    """State of the generator from which the batch was drawn: from another state another batch is drawn."""
-    images: Future[Tensor]
+    """State of the generator after the draw: only from this state the next draw is the prefetched one."""
+    following: Future[Tensor] | None
+    """The next ``n`` images from that state, where they are prefetched."""
 
 
 class StreamedSplit:
     """Images that are read when they are drawn, with labels on the device. It draws what a `Split` would draw.
 
-    The next batch is prefetched: its indices are drawn from a copy of the generator, and it is read in the background.
-    It is used if the generator still has the state of the copy; otherwise, as after a checkpoint is restored, the batch
-    is drawn and read again. So a batch depends on the data and the generator alone. The host reads the images, so a
-    CUDA graph cannot capture a draw. Not thread-safe.
+    Once a generator has drawn two batches in a row, the next one is prefetched: its indices are drawn from a copy of
+    the generator, and it is read in the background. It is used if the generator still has the state of the copy;
+    otherwise, as after a checkpoint is restored, the batch is drawn and read again. So a batch depends on the data and
+    the generator alone. The host reads the images, so a CUDA graph cannot capture a draw. Not thread-safe.
     """
 
     def __init__(self, source: Split | LazyImages, device: torch.device) -> None:
@@ -36,8 +39,9 @@ class StreamedSplit:
         self.labels = None if source.labels is None else source.labels.to(device)
         self._device = device
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
-        # Several tasks can share the data set, each with its own generator.
-        self._prefetched: WeakKeyDictionary[torch.Generator, _Prefetch] = WeakKeyDictionary()
+        # Several tasks can share the data set, each with its own generator. By id, since generators have no weak
+        # references before torch 2.12; one that inherits the id of another has another state.
+        self._last: dict[int, _Draw] = {}
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     @property
@@ -65,13 +69,13 @@ class StreamedSplit:
         Raises:
             InputError: an image cannot be read.
         """
-        prefetched, state = self._prefetched.pop(rng, None), rng.get_state()
+        last, state = self._last.pop(id(rng), None), rng.get_state()
         index = self._indices(n, rng)
-        if prefetched and prefetched.n == n and torch.equal(prefetched.state, state):
-            images = prefetched.images.result()
-        else:
-            images = self._read(index)
-        self._prefetched[rng] = self._prefetch(n, rng)
+        goes_on = last is not None and last.n == n and torch.equal(last.state, state)
+        images = last.following.result() if goes_on and last and last.following else self._read(index)
+        self._last[id(rng)] = _Draw(n, rng.get_state(), self._prefetch(n, rng) if goes_on else None)
+        if len(self._last) > FOLLOWED:
+            del self._last[next(iter(self._last))]
         return images.to(self._device, non_blocking=True), index
 
     def take(self, index: Tensor) -> Tensor:
@@ -85,16 +89,16 @@ class StreamedSplit:
             following = self._reader.submit(next, chunks, None)
             yield chunk.to(self._device)
 
-    def _prefetch(self, n: int, rng: torch.Generator) -> _Prefetch:
+    def _prefetch(self, n: int, rng: torch.Generator) -> Future[Tensor]:
         copy = torch.Generator(rng.device)
-        copy.set_state(state := rng.get_state())
+        copy.set_state(rng.get_state())
 
         def read() -> Tensor:
             # On its own stream, so that it does not wait for the training step.
             with torch.cuda.stream(self._stream) if self._stream else nullcontext():
                 return self._read(self._indices(n, copy))
 
-        return _Prefetch(n, state, self._reader.submit(read))
+        return self._reader.submit(read)
 
     def _indices(self, n: int, rng: torch.Generator) -> Tensor:
         return torch.randint(self.size, (n,), generator=rng, device=rng.device)

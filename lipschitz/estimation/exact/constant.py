@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from lipschitz.errors import first_line
 from lipschitz.estimation.exact.affine_trace import Unreadable, read_stages
 from lipschitz.estimation.exact.line_cuts import TooManyPolygons
 from lipschitz.estimation.exact.polygons import Booleans
@@ -26,6 +27,8 @@ AGREEMENT = 1e-9
 """Largest relative difference of the network and the stages that were read off it."""
 SLOPES_AGREE = 1e-6
 """Largest relative difference of a slope and its value by automatic differentiation; torch rounds some derivatives."""
+AT_KINKS = 0.01
+"""Largest share of random points where automatic differentiation may give another slope."""
 
 
 class Exact(NamedTuple):
@@ -81,6 +84,9 @@ def _constant_of(
         return np.abs(found - slopes) <= SLOPES_AGREE * slopes
 
     slopes = spectral_norms(function.jacobians(points))
+    differences = np.abs(spectral_norms(_jacobians(net, shape, points)) - slopes)
+    if (differences > SLOPES_AGREE * slopes.max()).mean() > AT_KINKS:
+        return Exact(math.nan, 0, "automatic differentiation does not give its slopes")
     search = Search(function, confirm, scale=scale, max_cells=max_cells, prune=prune)
     search.examine(points, slopes)
     try:
@@ -121,7 +127,18 @@ def _agree(net: nn.Module, shape: tuple[int, ...], function: RectifiedStages, po
 
 
 def _jacobians(net: nn.Module, shape: tuple[int, ...], points: Floats) -> Floats:
-    """Return the Jacobians ``(n, inputs, outputs)`` of ``net`` by automatic differentiation."""
+    """Return the Jacobians ``(n, inputs, outputs)`` of ``net`` by automatic differentiation.
+
+    Raises:
+        Unreadable: it fails, as after a change in place of a value that it needs.
+    """
+    try:
+        return _differentiated(net, shape, points)
+    except RuntimeError as error:
+        raise Unreadable(f"automatic differentiation fails: {first_line(error)}") from None
+
+
+def _differentiated(net: nn.Module, shape: tuple[int, ...], points: Floats) -> Floats:
     with torch.enable_grad():
         at = torch.from_numpy(np.ascontiguousarray(points)).reshape(-1, *shape).requires_grad_()
         outputs = net(at.clone()).reshape(len(points), -1)

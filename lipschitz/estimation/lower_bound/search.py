@@ -26,6 +26,7 @@ from lipschitz.estimation.lower_bound.hill_climb import (
     mean_norm,
     scattered_points,
 )
+from lipschitz.estimation.lower_bound.kink_walk import EVALUATIONS, REGIONS, Pieces, pieces_of, walk
 from lipschitz.estimation.lower_bound.network_cost import network_cost
 from lipschitz.estimation.lower_bound.smoothed_ascent import steep_points_by_smoothing
 
@@ -37,6 +38,10 @@ STARTS_PER_POINT = 20
 CLIMB_DIMENSIONS = 32
 """A random step from a steep point hits a steeper one in few dimensions only: with more there is no climb."""
 MOST_CLIMBERS = 256
+WALK_STARTS = 2048
+"""Steepest points that a walk across kinks may start from."""
+WHOLE_WALK = 256
+"""Number of given points from which a walk is whole."""
 PAIRS, LEAST_PAIRS = 48, 8
 """Pairs at the start of the ascent, as many as points: half of two given points, half of a steep point and a partner.
 """
@@ -119,8 +124,9 @@ def lower_bound(
 
     1. The Jacobian at ``points`` and at points scattered around them, at all scales: many, where samples have few
        dimensions.
-    2. From the steepest of them, a climb by random steps where samples have few dimensions, else gradient ascent on the
-       gradient's norm of the network with smoothed ReLUs, see `smoothed_ascent`.
+    2. From the steepest of them, where samples have few dimensions: a walk across the kinks, see `kink_walk`, or with
+       several outputs a climb by random steps. Else gradient ascent on the gradient's norm of the network with smoothed
+       ReLUs, see `smoothed_ascent`.
     3. Gradient ascent of the quotients ‖f(x) - f(y)‖ / ‖x - y‖ of pairs of points. By the mean value theorem the
        Jacobian is as large at some point of the line between both.
     4. The steepest of all these confirmed: the result is the quotient of two points; see `difference_quotients`.
@@ -166,6 +172,10 @@ def lower_bound(
     if plan.climbers:
         ended = climb(jacobian, steep.first(plan.climbers), scale, rng)
         steep = steep.with_others(ended.points, ended.found)
+    if plan.walk:
+        met = _walk(net, steep.first(WALK_STARTS).points, plan, scale, rng)
+        where, gradients = (part.view(-1, *points.shape[1:]) for part in (met.points, met.gradients))
+        steep = steep.with_others(where, JacobianNorms.of(gradients))
     if plan.smoothed:
         smoothed = steep_points_by_smoothing(net, steep.first(plan.smoothed).points, scale, plan.smoothed_steps)
         if smoothed is not None:
@@ -181,6 +191,16 @@ def lower_bound(
         found = jacobian_norms(net, steep.points, rng, batch=plan.batch, power_iterations=plan.power_iterations)
         steep = SteepPoints(steep.points, found)
     return confirmed()
+
+
+def _walk(net: Network, points: Tensor, plan: "_Plan", scale: float, rng: torch.Generator) -> Pieces:
+    """Return what a walk from ``points`` ``(n, ...)`` meets, as pieces with flattened points."""
+
+    def evaluate(where: Tensor) -> Pieces:
+        parts = [pieces_of(net, part.view(-1, *points.shape[1:])) for part in torch.split(where, plan.batch)]
+        return Pieces(*(torch.cat(of_parts) for of_parts in zip(*parts, strict=True)))
+
+    return walk(evaluate, evaluate(points.flatten(1)), scale, rng, share=plan.walk)
 
 
 class _Plan:
@@ -209,12 +229,15 @@ class _Plan:
         wanted = min(MOST_STARTS, len(points) * (STARTS_PER_POINT if few_dimensions else 1))
         self.scattered = max(min(wanted, starts - self.given), 0)
         climbers = min(MOST_CLIMBERS, len(points), int(CLIMB_SHARE * passes / each / (CHILDREN * ROUNDS)))
-        self.climbers = climbers if few_dimensions else 0
+        self.climbers = climbers if few_dimensions and self.several_outputs else 0
+        affordable = CLIMB_SHARE * passes / EVALUATIONS
+        can_walk = few_dimensions and not self.several_outputs and affordable * max(REGIONS) >= 1
+        self.walk = min(len(points) / WHOLE_WALK, affordable, 1.0) if can_walk else 0.0
         ascent = int(ASCENT_SHARE * passes / PASSES_PER_STEP)
         affordable = max(min(ascent // (MOST_STEPS // 2), self.batch // 2), 2)
         self.pairs = min(PAIRS, max(len(points), LEAST_PAIRS), affordable)
         steps = ascent // self.pairs
-        most = STEPS_AFTER_CLIMB if self.climbers else min(MOST_STEPS, STEPS_PER_POINT * len(points))
+        most = STEPS_AFTER_CLIMB if few_dimensions else min(MOST_STEPS, STEPS_PER_POINT * len(points))
         self.steps = min(max(steps, LEAST_STEPS), most)
 
 

@@ -45,7 +45,12 @@ class LayerSigma(NamedTuple):
 
 @torch.no_grad()
 def spectra(layers: Mapping[str, AffineLayer]) -> dict[str, Tensor]:
-    """Return by layer all singular values ``(k,)`` of its reshaped effective weight: descending, float64, on CPU."""
+    """Return by layer all singular values ``(k,)`` of its reshaped effective weight: descending, float64, on the CPU.
+
+    They are the roots of the eigenvalues of the Gram matrix of the smaller side, which is cheaper than the SVD.
+    Squaring changes σ₁ by no more than rounding, and a smaller σ by at most about ε σ₁² / (2 σ), ε = 2.2e-16:
+    relatively 1e-10 at σ = 1e-3 σ₁, and 1e-4 at 1e-6 σ₁. What comes out below 1e-7 σ₁ may be rounding errors alone.
+    """
     return _by_shape(_singular_values, layers)
 
 
@@ -174,9 +179,9 @@ def _is_its_weight(layer: AffineLayer) -> bool:
 
 def _singular_values(matrices: Tensor) -> Tensor:
     """Return the singular values of each matrix, ``(b, min(m, n))`` of ``(b, m, n)``, descending."""
-    # LAPACK is up to five times faster on a tall matrix than on its transpose.
-    values: Tensor = torch.linalg.svdvals(matrices if matrices.shape[1] >= matrices.shape[2] else matrices.mT)
-    return values
+    wide = matrices if matrices.shape[1] <= matrices.shape[2] else matrices.mT
+    eigenvalues: Tensor = torch.linalg.eigvalsh(wide @ wide.mT)
+    return eigenvalues.flip(-1).clamp_min(0).sqrt()
 
 
 def _largest_singular_value(matrices: Tensor) -> Tensor:
@@ -184,8 +189,7 @@ def _largest_singular_value(matrices: Tensor) -> Tensor:
     wide = matrices if matrices.shape[1] <= matrices.shape[2] else matrices.mT
     if wide.shape[1] > LARGE:
         return torch.stack([largest_gram_eigenvalue(matrix) for matrix in wide])[:, None].sqrt()
-    eigenvalues: Tensor = torch.linalg.eigvalsh(wide @ wide.mT)
-    return eigenvalues[:, -1:].clamp_min(0).sqrt()
+    return _singular_values(matrices)[:, :1]
 
 
 def _by_shape(compute: Callable[[Tensor], Tensor], layers: Mapping[str, AffineLayer]) -> dict[str, Tensor]:

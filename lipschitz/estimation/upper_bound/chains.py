@@ -21,6 +21,8 @@ ORDER_KEEPING = frozenset(
 """By ATen's name: functions that keep the order of the values, so that a flattened map is the same vector."""
 FUNCTIONAL_BATCH_NORM = "_native_batch_norm_legit_no_training"
 """Batch normalisation in eval mode in graphs without operators in place: its first result holds the values."""
+ROUNDED_AWAY = 1e-9
+"""Largest part of a matrix that may be rounding of the constant that its map adds."""
 MAX_UNITS = 512
 """Other linear maps become matrices where input and output have at most so many values."""
 
@@ -101,7 +103,7 @@ class Chains:
             source, further = self.of(call.inputs[0]), ()
         elif call.name == FUNCTIONAL_BATCH_NORM and call.is_unary():
             source = self.of(call.inputs[0])
-            further = _batch_norm_scale(*call.arguments, shape=source.end)
+            further = _batch_norm_scale(call, source.end)
         elif value.step is not None and isinstance(value.step.source.value, Tensor):
             source = self.of(value.step.source)
             further = _chain_steps(value.step, call, source)
@@ -140,19 +142,21 @@ def _chain_steps(step: Step, call: Call, source: Chain) -> tuple[chain_steps.Ste
         return (Slopes(*step.slopes),) if math.isfinite(step.slopes.constant) else None
     if call.name in IDENTITIES:
         return ()
+    if call.name == "batch_norm":
+        return _batch_norm_scale(call, shape)
     found = _known_linear_steps(step, call, actual, shape)
     if found is None and max(math.prod(shape), call.output.numel()) <= MAX_UNITS:
-        found = (_dense_matrix(step, actual),)
+        found = _dense_matrix(step, actual)
     return found if found is not None and (not found or _agrees(found, step, shape)) else None
 
 
-def _batch_norm_scale(
-    x: Tensor, weight: Tensor | None, _: object, __: object, variance: Tensor, *numbers: float, shape: tuple[int, ...]
-) -> tuple[ChannelScale] | None:
+def _batch_norm_scale(call: Call, shape: tuple[int, ...]) -> tuple[ChannelScale] | None:
     """Return the scale γ / √(running variance + ε) of a batch normalisation in eval mode."""
+    x, weight, _, _, variance, *numbers = call.arguments
     if tuple(x.shape[1:]) != shape:
         return None
-    scale = (variance + numbers[-1]).rsqrt()
+    # Not read off outputs, where a large bias leaves little of a small scale.
+    scale = (variance + numbers[-1 if call.name == FUNCTIONAL_BATCH_NORM else 2]).rsqrt()
     return (ChannelScale((scale if weight is None else weight * scale).double()),)
 
 
@@ -164,14 +168,16 @@ def _known_linear_steps(
     if kernel is not None and not kernel.transposed:
         if not kernel.dimensions:
             return (Matrix(kernel.weight.double()),) if len(actual) == 1 else None
-        if actual == shape:
+        # A map without a batch is left out: its first axis is that of the channels.
+        if actual == shape and len(actual) == kernel.dimensions + 1:
             return (Convolution(kernel.weight.double(), kernel.axes(actual[1:]), kernel.groups),)
     elif call.name in ORDER_KEEPING:
         return () if outputs == shape or math.prod(outputs[1:]) == 1 else None
     elif step.slopes is not None and step.slopes.low == step.slopes.high:
         return (Slopes(*step.slopes),)
-    elif actual == shape and (step.slopes is not None or call.name == "batch_norm"):
-        return (ChannelScale(_linear_part(step, torch.ones(actual)).reshape(len(call.output[0]), -1)[:, 0].clone()),)
+    elif actual == shape and step.slopes is not None:
+        factors = _linear_part(step, torch.ones(actual)).reshape(actual[0], -1)
+        return (ChannelScale(factors[:, 0].clone()),) if bool((factors == factors[:, :1]).all()) else None
     elif actual == shape and len(actual) > 1:
         if call.name.startswith("avg_pool"):
             return _average_pooling(actual, outputs, *call.arguments[1:4])
@@ -209,9 +215,14 @@ def _each(value: Any, axes: int) -> tuple[int, ...]:
     return values * axes if len(values) == 1 else values
 
 
-def _dense_matrix(step: Step, shape: tuple[int, ...]) -> Matrix:
+def _dense_matrix(step: Step, shape: tuple[int, ...]) -> tuple[Matrix] | None:
+    """Return the matrix of the step; None if a constant that it adds may have rounded its entries away."""
+    assert step.linear is not None
     units = torch.eye(math.prod(shape), dtype=torch.float64)
-    return Matrix(torch.stack([_linear_part(step, unit.view(shape)).flatten() for unit in units], dim=1))
+    matrix = torch.stack([_linear_part(step, unit.view(shape)).flatten() for unit in units], dim=1)
+    added = step.linear.apply(torch.zeros_like(step.source.value)).abs().max()
+    rounding = math.prod(shape) * torch.finfo(step.source.value.dtype).eps * float(added)
+    return (Matrix(matrix),) if rounding <= ROUNDED_AWAY * float(matrix.abs().max()) else None
 
 
 def _linear_part(step: Step, x: Tensor) -> Tensor:

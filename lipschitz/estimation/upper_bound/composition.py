@@ -25,6 +25,7 @@ from lipschitz.estimation.upper_bound.traced_call import (
     Step,
     TracedValue,
     product,
+    why_not_real,
 )
 from lipschitz.estimation.upper_bound.tracing import Graph, UntraceableError, implementation, traced, unchanged
 from lipschitz.out_of_memory import lacks_memory
@@ -199,8 +200,8 @@ class Interpreter:
         if _draws(node, call.name):
             return LipschitzConstant(math.inf, "draws random numbers"), None
         found = _declared(call) if call.function is call_opaque else operator_constant(call, self.operators)
-        if found.constant > 0 and isinstance(call.output, Tensor) and not call.output.is_floating_point():
-            return LipschitzConstant(math.inf, _why_not_real(call.output)), None
+        if found.constant > 0 and isinstance(call.output, Tensor) and (reason := why_not_real(call.output)):
+            return LipschitzConstant(math.inf, reason), None
         if found.slopes is not None or found.linear is not None:
             return found, Step(call.inputs[0], found.slopes, found.linear)
         step = scalar_step(call)
@@ -237,13 +238,6 @@ def operator_name(function: Any) -> str:
 def _draws(node: fx.Node, name: str) -> bool:
     may_draw = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
     return may_draw and not draws_in_training_alone(name)
-
-
-def _why_not_real(output: Tensor) -> str:
-    if output.is_complex():
-        return "returns complex numbers"
-    kind = "truth values" if output.dtype == torch.bool else "integers"
-    return f"returns {kind}, so it is discontinuous"
 
 
 def _declared(call: Call) -> LipschitzConstant:

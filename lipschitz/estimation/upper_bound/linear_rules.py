@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ def linear_layer_constant(call: Call, operators: OperatorBounds) -> LipschitzCon
     if not kernel.weight.any():
         return LipschitzConstant(0.0)
     # In front of the channels there are batch axes, over which the operator is block diagonal.
-    linear = LinearMap(call.of_input, kernel)
+    linear = LinearMap(kernel.apply, kernel)
     shape = tuple(call.input.shape[-kernel.dimensions - 1 :])
     found = call.affine(operators.bound(kernel, shape), linear)
     before = call.inputs[0].step
@@ -49,6 +50,10 @@ def matrix_product_constant(call: Call) -> LipschitzConstant:
         return LipschitzConstant(math.inf, TWO_VALUES)
     like = call.inputs[0].value
     inputs, outputs = like.numel(), call.output.numel()
+    if call.name in SUMS_OF_PRODUCTS and call.arguments[0] is not like:
+        # Without the constant that is added: a large one would leave nothing of the product but rounding.
+        zero = torch.zeros_like(call.arguments[0])
+        call = replace(call, arguments=(zero, *call.arguments[1:]))
     if call.name in ("matmul", "mm", "addmm") and _matrix_on_the_right(call):
         matrix = call.arguments[2 if call.name == "addmm" else 1]
         scale = abs(call.keywords.get("alpha", 1)) if call.name == "addmm" else 1
@@ -134,6 +139,8 @@ KERNELS: dict[str, Callable[..., Kernel]] = {
 }
 """By ATen's name: the arguments after the input -> the weight and the arguments of the operator."""
 
+SUMS_OF_PRODUCTS = frozenset(["addmm", "addmv", "addbmm", "baddbmm"])
+"""By ATen's name: functions that add a product of the second and the third argument to the first one."""
 PRODUCTS = "matmul mm bmm mv dot vdot inner addmm baddbmm addmv addbmm einsum tensordot bilinear outer ger"
 MATRIX_PRODUCTS = frozenset(PRODUCTS.split())
 """By ATen's name: functions that are linear in each of their tensors."""

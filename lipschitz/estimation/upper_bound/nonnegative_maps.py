@@ -16,14 +16,20 @@ def nonnegative_norm(affine: Callable[[Tensor], Any], like: Tensor) -> float:
     ‖A‖₂² <= ‖A‖₁ ‖A‖_∞ (Schur), the largest column sum times the largest row sum. Row sums are A applied to ones,
     column sums Aᵀ applied to ones. The bound is exact where all rows have the same sum and all columns too: for
     averages over disjoint windows, for sums, and for maps that only move values or repeat each value equally often.
+    Infinite where an entry is found to be below zero, or where autograd does not see that outputs depend on the input.
     """
     with torch.enable_grad():
         ones = torch.ones_like(like, requires_grad=True)
         outputs = list(tensors_in(affine(ones.clone())))
+        if not all(output.requires_grad for output in outputs if output.numel()):
+            return math.inf
         columns = torch.zeros_like(like)
-        if dependent := [output.sum() for output in outputs if output.requires_grad]:
+        if dependent := [output.sum() for output in outputs if output.numel()]:
             (columns,) = torch.autograd.grad(dependent, ones)
     with torch.no_grad():
         shifts = list(tensors_in(affine(torch.zeros_like(like))))
-    rows = [float((a.detach() - b).max()) for a, b in zip(outputs, shifts, strict=True) if a.numel()]
-    return math.sqrt(float(columns.max()) * max(rows, default=0.0))
+    rows = [(a.detach() - b).flatten() for a, b in zip(outputs, shifts, strict=True) if a.numel()]
+    sums = [columns.flatten(), torch.cat(rows) if rows else columns.new_zeros(1)]
+    if any(float(values.min()) < 0 for values in sums):
+        return math.inf
+    return math.sqrt(math.prod(float(values.max()) for values in sums))

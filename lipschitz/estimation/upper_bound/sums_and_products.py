@@ -23,9 +23,9 @@ def sum_constant(call: Call) -> LipschitzConstant:
         return OTHER_ARGUMENTS
     scaled = call.arguments[0 if call.name == "rsub" else 1]
     factors = [abs(alpha) if part.value is scaled and alpha != 1 else 1.0 for part in call.inputs]
-    if len(call.inputs) == 2 and call.inputs[0] is call.inputs[1]:
-        # x + α x, where both arguments are one value.
-        factors = [1.0, abs(alpha)]
+    if len(call.inputs) == 2:
+        # By their places: both may be one tensor, as x + α dropout(x) in eval mode.
+        factors = [abs(alpha), 1.0] if call.name == "rsub" else [1.0, abs(alpha)]
     total = math.fsum(map(product, factors, _broadcast_constants(call)))
     if len(call.inputs) > 1:
         return LipschitzConstant(total)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from lipschitz.estimation.upper_bound.polyphase import Kernel
@@ -158,3 +159,13 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, tuple | list):
         for part in value:
             yield from tensors_in(part)
+
+
+def why_not_real(output: Tensor) -> str:
+    """Return why a function with such outputs is not continuous, or not real; empty for float32 and float64."""
+    if output.is_complex():
+        return "returns complex numbers"
+    if output.is_floating_point():
+        return "" if output.dtype in (torch.float32, torch.float64) else "rounds to few digits"
+    kind = "truth values" if output.dtype == torch.bool else "integers"
+    return f"returns {kind}, so it is discontinuous"

@@ -129,7 +129,7 @@ class Dispatcher:
 
     def _placed(self, job: Job, device: str) -> Job:
         captures = job.captures and job.run.configuration not in self._uncapturable
-        return replace(job, device=device, captures=captures)
+        return replace(job, device=device, captures=captures, pack=int(min(job.pack, self._limits[device])))
 
     def _read_messages(self, worker: WorkerProcess) -> None:
         # A dead worker's channel is at its end: only the sentinel says that the worker is dead.

@@ -15,7 +15,7 @@ from lipschitz.sweep.engine.site import Site, device_kind
 from lipschitz.sweep.run_folder import OVER, RunFolder
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.timing_files import iteration_ms
-from lipschitz.tasks.precision import check_device
+from lipschitz.tasks.precision import check_device, check_protocol
 from lipschitz.tasks.terms import Terms
 from lipschitz.training.checkpoint import steps_of
 from lipschitz.training.task import Task
@@ -92,10 +92,12 @@ class Job:
         """Build the task on the job's device, on ``data`` where that is loaded already.
 
         Raises:
-            InputError: the device does not support the run's precision.
+            InputError: the device does not support the precision of the run or of a protocol.
         """
         run, device = self.run, torch.device(self.device)
         check_device(run.training.precision, device)
+        for protocol in run.evaluation.protocols:
+            check_protocol(protocol, device)
         terms = Terms(
             run.model,
             run.constraints,

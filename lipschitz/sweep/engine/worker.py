@@ -181,8 +181,10 @@ class Worker:
                 engine[CHECKPOINTS_KEPT] = True
             before = folder.origins()
             origins = [*before, {**job.provenance, **engine}]
+            lost = trainer.restore()
+            # A process that could not restore the run has not trained it.
             folder.define({**job.run.definition(steps), "inputs": inputs, "provenance": origins})
-            for line in trainer.restore():
+            for line in lost:
                 self._warn(line)
             if trainer.step and (changed := kernels_changed(before, job.provenance)):
                 self._warn(f"{folder.path}: {changed}; the last bits of numbers may differ")

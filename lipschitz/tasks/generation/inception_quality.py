@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +17,7 @@ from lipschitz.features.inception_weights import weights_file
 from lipschitz.features.protocols import Protocol
 from lipschitz.features.real_statistics import RealStatistics, cache_key, embed_random_images, real_statistics
 from lipschitz.metrics.base import Metric, measure_all
-from lipschitz.metrics.samples import InceptionSamples
+from lipschitz.metrics.samples import InceptionSamples, InceptionTensors
 from lipschitz.tasks.generation.quality import to_bytes
 
 
@@ -29,14 +28,13 @@ def scores(
 
     ``further`` are metrics that a sweep adds.
     """
-    samples = InceptionSamples(
+    tensors = InceptionTensors(
         generated=images.features[: protocol.n_fake],
         logits=images.logits[: protocol.n_scored],
-        score_splits=protocol.score_splits,
-        real_moments=real.moments,
         generated_compared=images.features[: protocol.n_compared],
         real_compared=real.features,
     )
+    samples = InceptionSamples(tensors, real.moments, protocol.score_splits)
     found = measure_all(protocol.measured(further), samples)
     return {protocol.recorded(name): value for name, value in found.items()}
 
@@ -57,7 +55,7 @@ def floor(
 
     def compute() -> dict[str, float]:
         n = min(protocol.n_generated, data.sizes[protocol.other_split])
-        images = embed_random_images(data, protocol.other_split, n, inception, protocol.preprocessing)
+        images = embed_random_images(data, protocol.other_split, n, inception, *protocol.embedding)
         return scores(images, real, protocol, further)
 
     origins = [(metric.label(), origin_of(type(metric))) for metric in protocol.measured(further)]
@@ -117,19 +115,19 @@ class InceptionQuality:
     def measure(self, chunks: Iterable[Tensor]) -> dict[str, float]:
         """Return the metrics of all protocols of images in [-1, 1], given in chunks ``(k, c, h, w)``.
 
-        Each image passes through the network once for each kind of preprocessing.
+        Each image passes through the network once for each kind of preprocessing and each precision.
         """
-        parts: dict[str, list[InceptionOutputs]] = {protocol.preprocessing: [] for protocol in self._real}
+        parts: dict[Any, list[InceptionOutputs]] = {protocol.embedding: [] for protocol in self._real}
         for chunk in chunks:
-            for preprocessing, embedded in parts.items():
-                embedded.append(self._inception.embed([to_bytes(chunk)], preprocessing))
+            for embedding, embedded in parts.items():
+                embedded.append(self._inception.embed([to_bytes(chunk)], *embedding))
         whole = {
-            name: InceptionOutputs(*(np.concatenate(rows) for rows in zip(*embedded, strict=True)))
-            for name, embedded in parts.items()
+            embedding: InceptionOutputs(*(torch.cat(rows) for rows in zip(*embedded, strict=True)))
+            for embedding, embedded in parts.items()
         }
         values: dict[str, float] = {}
         for protocol, real in self._real.items():
-            values |= scores(whole[protocol.preprocessing], real, protocol, self._further)
+            values |= scores(whole[protocol.embedding], real, protocol, self._further)
         return values
 
     def floor(self) -> dict[str, float]:

@@ -14,7 +14,7 @@ from lipschitz.datasets.images import placement
 from lipschitz.datasets.images.crop import CropResize
 from lipschitz.datasets.images.decode import LazyImages
 from lipschitz.datasets.images.image_data import ImageData, Split
-from lipschitz.datasets.images.streaming import StreamedSplit
+from lipschitz.datasets.images.streaming import FOLLOWED, StreamedSplit
 from lipschitz.errors import InputError
 
 CPU = torch.device("cpu")
@@ -107,12 +107,33 @@ def test_host_pixels_that_do_not_fit_on_the_device_are_streamed(nothing_fits):
     assert all(torch.equal(one, other) for one, other in zip(draws(streamed), draws(held), strict=True))
 
 
-def test_one_batch_is_prefetched(pictures, opened, nothing_fits):
+def read_so_far(data, opened):
+    """The number of pictures that were opened, once nothing is being read."""
+    data.train._reader.submit(int).result()
+    return opened.total()
+
+
+def test_the_batch_after_two_draws_in_a_row_is_prefetched(pictures, opened, nothing_fits):
     data, training = load(pictures), rng()
     opened.clear()
-    for _ in range(5):
+    for drawn, read in enumerate([8, 24, 32, 40], start=1):
         data.batch(8, training)
-    assert opened.total() <= (5 + 1) * 8
+        assert read_so_far(data, opened) == read, drawn
+
+
+def test_nothing_is_prefetched_for_an_evaluation_that_draws_once(pictures, opened, nothing_fits):
+    data = load(pictures)
+    opened.clear()
+    for seed in range(3):
+        data.batch(8, rng(seed))
+    assert read_so_far(data, opened) == 3 * 8
+
+
+def test_of_many_generators_the_earliest_are_forgotten(pictures, nothing_fits):
+    data, many = load(pictures), [rng(seed) for seed in range(FOLLOWED + 5)]
+    for training in many:
+        data.batch(2, training)
+    assert list(data.train._last) == [id(training) for training in many[5:]]
 
 
 def test_prefetching_works_for_tasks_that_take_turns(pictures, opened, nothing_fits):

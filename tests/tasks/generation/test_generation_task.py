@@ -105,7 +105,7 @@ class InNorm(Constraint):
     promise: ClassVar[Literal["certified", "heuristic", "none"]] = "none"
 
     def wrap(self, net: torch.nn.Module, shape: tuple[int, ...]) -> torch.nn.Module:
-        return torch.nn.Sequential(net, torch.nn.BatchNorm1d(1))
+        return torch.nn.Sequential(net, torch.nn.BatchNorm1d(1, device=next(net.parameters()).device))
 
 
 def batches_judged(task: GANTraining) -> list[int]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -35,12 +37,12 @@ def passes(monkeypatch, tmp_path):
     made, inception = [], network()
 
     class Counted:
-        sha256 = inception.sha256
+        sha256, head = inception.sha256, inception.head
 
-        def embed(self, chunks, preprocessing):
+        def embed(self, chunks, *how):
             chunks = list(chunks)
-            made.append((sum(map(len, chunks)), preprocessing))
-            return inception.embed(chunks, preprocessing)
+            made.append((sum(map(len, chunks)), *how))
+            return inception.embed(chunks, *how)
 
     monkeypatch.setattr(module, "weights_file", lambda given: given)
     monkeypatch.setattr(module, "load_inception", lambda path, device: Counted())
@@ -53,7 +55,7 @@ def test_one_pass_serves_all_protocols(passes):
     assert quality.generated == 30
     generated = to_floats(images(30, seed=9))
     found = quality.measure(torch.split(generated, 16))
-    assert passes == [(16, "pytorch_fid"), (14, "pytorch_fid")]
+    assert passes == [(16, *SMALL.embedding), (14, *SMALL.embedding)]
     embedded = network().embed([images(30, seed=9)], "pytorch_fid")
     for protocol in (SMALL, LARGE):
         expected = scores(embedded, real_statistics(data(), protocol, network()), protocol)
@@ -92,7 +94,7 @@ def test_each_preprocessing_is_a_pass_of_its_own(passes):
     quality = InceptionQuality(data(), (SMALL, other), None, CPU)
     del passes[:]
     found = quality.measure([to_floats(images(30, seed=9))])
-    assert passes == [(30, "pytorch_fid"), (30, "torch_fidelity")]
+    assert passes == [(30, "pytorch_fid", "float32"), (30, "torch_fidelity", "float32")]
     assert found[SMALL.metrics[0]] != found[other.metrics[0]]
     assert quality.protocols[other.metrics[0]]["preprocessing"] == "torch_fidelity"
 
@@ -102,6 +104,29 @@ def test_generated_images_are_quantised(passes):
     generated = to_floats(images(30, seed=9))
     exact, off = (quality.measure([x]) for x in (generated, generated + 0.4 / 255))
     assert exact == off
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_values_on_cuda_equal_those_of_the_cpu(precision, monkeypatch, tmp_path):
+    def loaded(path, device):
+        inception = network()
+        return replace(inception, backbone=inception.backbone.to(device), head=inception.head.to(device))
+
+    monkeypatch.setattr(module, "weights_file", lambda given: given)
+    monkeypatch.setattr(module, "load_inception", loaded)
+    variant = SNGAN(n_real=20, n_fake=10, score_samples=30, precision=precision)
+    found = []
+    for device in (CPU, torch.device("cuda")):
+        # Statistics of real images are computed on each device; the second time they are read from the cache.
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / device.type))
+        quality = InceptionQuality(data(), (variant, LARGE), None, device)
+        generated = to_floats(images(30, seed=9)).to(device)
+        values = quality.measure(torch.split(generated, 16)) | {f"floor {k}": v for k, v in quality.floor().items()}
+        again = InceptionQuality(data(), (variant, LARGE), None, device).measure([generated])
+        assert again == pytest.approx({name: values[name] for name in again}, rel=1e-6)
+        found.append(values)
+    assert found[1] == pytest.approx(found[0], rel=1e-4 if precision == "float32" else 0.05, abs=1e-6)
 
 
 def test_too_few_images_are_refused_before_anything_passes(passes):

@@ -34,6 +34,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from lipschitz.estimation.upper_bound.semidefinite.layout import Layout
 from lipschitz.estimation.upper_bound.semidefinite.normal_form import normal_form
@@ -110,7 +111,7 @@ def chain_bound(steps: Sequence[Step], shape: tuple[int, ...], *, flops: float =
     try:
         with torch.no_grad():
             bound = factor * math.sqrt(float(multipliers.square(final)))
-    except torch.linalg.LinAlgError:  # The product of the layers' bounds is left.
+    except LinAlgError:  # The product of the layers' bounds is left.
         return math.inf
     return bound if bound >= 0 else math.inf
 
@@ -162,7 +163,7 @@ def search_multipliers(layout: Layout, evaluations: int) -> Multipliers:
         parameters, max_iter=evaluations, max_eval=evaluations, history_size=10, line_search_fn="strong_wolfe"
     )
     # A step that is too long has no value. What was best until then is kept.
-    with suppress(torch.linalg.LinAlgError):
+    with suppress(LinAlgError):
         optimiser.step(evaluate)  # type: ignore[no-untyped-call]
     return kept
 
