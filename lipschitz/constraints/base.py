@@ -50,6 +50,12 @@ class Constraint(Config):
     penalty without an input gradient is never computed in TF32.
     """
 
+    updates_buffers_only: ClassVar[bool] = False
+    """Whether `update` reads the network, writes in place to buffers of `wrap`, and has no other effect.
+
+    Then on a GPU it runs beside the generator's forward pass.
+    """
+
     uncapturable: ClassVar[str] = ""
     """Why a training step with this method cannot be captured in a CUDA graph; empty if no reason is known."""
 

@@ -6,12 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lipschitz.constraints.convolution_operator import Convolution
-from lipschitz.constraints.power_iteration import (
-    Operator,
-    infinite_where_zero,
-    leading_vectors,
-    matrix_operator,
-)
+from lipschitz.constraints.power_iteration import Operator, leading_vectors, matrix_operator
 from lipschitz.estimation.layers import as_matrix
 
 
@@ -95,23 +90,38 @@ class DivideBySigma(torch.autograd.Function):
     (arXiv:1802.05957, eq. 9-12). This is one graph node and one rank-one update; plain autograd would record two
     products and a division. σ is an output because backward uses it: a double backward differentiates saved tensors
     with respect to W only if they are inputs or outputs. Where uᵀ W v is zero, as for a zero weight, σ is infinite, and
-    W/σ and all gradients are zero, see `infinite_where_zero`.
+    W/σ and all gradients are zero, see `infinite_where_zero`; unlike a norm, uᵀ W v may be negative.
     """
 
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``matrix / sigma`` and ``sigma = u @ matrix @ v``; shapes ``(m, n)``, ``(m,)``, ``(n,)``."""
-        sigma = infinite_where_zero(torch.dot(u, torch.mv(matrix, v)))
+        # Gradients that do not exist stay None, where torch would fill a tensor with zeros.
+        ctx.set_materialize_grads(False)
+        sigma = torch.dot(u, torch.mv(matrix, v))
+        sigma.masked_fill_(sigma == 0, torch.inf)
         normalized = matrix / sigma
         ctx.save_for_backward(normalized, sigma, u, v)
         return normalized, sigma
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        """Return the gradient with respect to ``matrix``, given the gradients with respect to both outputs."""
-        grad, grad_sigma = grads
+    def backward(ctx: Any, grad: Tensor | None, grad_sigma: Tensor | None) -> tuple[Tensor, None, None]:
+        """Return the gradient with respect to ``matrix``, given those with respect to both outputs; None means zero."""
         normalized, sigma, u, v = ctx.saved_tensors
+        if grad is None:
+            grad = torch.zeros_like(normalized)
+        if grad_sigma is None and not grad.is_cpu:
+            return gradient_in_few_launches(grad, normalized, sigma, u, v), None, None
         along = torch.dot(grad.flatten(), normalized.flatten())
-        by_sigma = torch.addcdiv(grad_sigma, along, sigma, value=-1)
+        by_sigma = -along / sigma if grad_sigma is None else torch.addcdiv(grad_sigma, along, sigma, value=-1)
         # In place, because allocating another tensor of the weight's size costs more than the arithmetic.
         return torch.div(grad, sigma).addr_(u * by_sigma, v), None, None
+
+
+def gradient_in_few_launches(grad: Tensor, normalized: Tensor, sigma: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """Return (G - <G, W̄> u vᵀ) / σ, the gradient of `DivideBySigma`, in one launch less on a GPU.
+
+    It differs by rounding from the order of operations on the CPU, whose results are kept bit for bit.
+    """
+    along = torch.dot(grad.flatten(), normalized.flatten())
+    return torch.addr(grad, u * along, v, alpha=-1).div_(sigma)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from lipschitz.estimation.sigma.lanczos import LinearMap
 from lipschitz.observe import is_capturing
@@ -60,9 +61,10 @@ def dense_unit(like: Tensor) -> Tensor:
 def advance(operators: Sequence[Operator], us: Sequence[Tensor], vs: Sequence[Tensor], iterations: int) -> list[Tensor]:
     """Run power iteration on each operator, in place: v <- Aᵀu / ‖Aᵀu‖, then u <- Av / ‖Av‖.
 
-    This is the order of Algorithm 1 of arXiv:1802.05957. Norms and divisions of all operators are computed by one call
-    each, because on a GPU without graphs such small kernels cost as much as their launches. A vector is kept where its
-    image is zero, so that the vectors of a zero operator stay usable. Exact zeros of v are filled, see `RANDOM_SHARE`.
+    This is the order of Algorithm 1 of arXiv:1802.05957. On a GPU kernels as small as these cost as much as their
+    launches, so norms and divisions of all operators are computed together, see `_normalise`. A vector is kept where
+    its image is zero, so that the vectors of a zero operator stay usable. Exact zeros of v are filled, see
+    `RANDOM_SHARE`.
 
     Args:
         operators: the linear maps.
@@ -82,29 +84,40 @@ def advance(operators: Sequence[Operator], us: Sequence[Tensor], vs: Sequence[Te
 
 
 def infinite_where_zero(norms: Tensor) -> Tensor:
-    """Return ``norms`` as divisors, with infinity for each zero, so that a quotient and its gradient are zero there.
+    """Return norms as divisors, with infinity for each zero, so that a quotient and its gradient are zero there.
 
     W / ‖W‖ has no limit at W = 0. Zero is what a division by max(‖W‖, ε) gives. A gradient of zero keeps the weight
-    there, where one of size 1/ε would throw it far away. All other values keep their bits.
+    there, where one of size 1/ε would throw it far away. All other values keep their bits. None may be negative.
     """
-    return norms.masked_fill(norms == 0, torch.inf)
+    return functional.threshold(norms, 0, torch.inf)
 
 
-def _normalise(out: Sequence[Tensor], tensors: list[Tensor]) -> list[Tensor]:
-    """Write each tensor that is not zero, divided by its norm, to ``out``; return the norms."""
-    out, norms = list(out), list(torch._foreach_norm(tensors))
+def _normalise(out: Sequence[Tensor], images: list[Tensor]) -> list[Tensor]:
+    """Write each image that is not zero, divided by its norm, to ``out``; return the norms, at least `EPSILON`.
+
+    The number of launches does not depend on the number of images. A list of scalars would be one launch for each of
+    them, so the norms are repeated to the images' sizes.
+    """
+    out, norms = list(out), list(torch._foreach_norm(images))
     # The host may look at a value where that costs nothing, and no graph is recorded.
     if norms[0].is_cpu and not is_capturing() and all(norms):
         torch._foreach_clamp_min_(norms, EPSILON)
-        torch._foreach_div_(tensors, norms)
-        torch._foreach_copy_(out, tensors)
+        torch._foreach_div_(images, norms)
+        torch._foreach_copy_(out, images)
         return norms
-    kept = (torch.stack(norms) == 0).to(norms[0].dtype).unbind()
-    torch._foreach_clamp_min_(norms, EPSILON)
-    torch._foreach_div_(tensors, norms)
-    torch._foreach_mul_(out, kept)
-    torch._foreach_add_(out, tensors)
-    return norms
+    divisors = torch.cat([norm.expand(image.numel()) for norm, image in zip(norms, images, strict=True)])
+    # 1, or 0 where the norm is zero: x + 1 (y - x) and x + 0 (y - x) are computed as exactly y and x.
+    shares = divisors.sign()
+    divisors.clamp_min_(EPSILON)
+    torch._foreach_div_(images, _parts(divisors, images))
+    torch._foreach_lerp_(out, images, _parts(shares, images))
+    return [part.flatten()[0] for part in _parts(divisors, images)]
+
+
+def _parts(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    """Return consecutive parts of ``flat`` as views in the shapes of ``like``."""
+    parts = flat.split_with_sizes([one.numel() for one in like])
+    return [part.view(one.shape) for part, one in zip(parts, like, strict=True)]
 
 
 @cache

@@ -34,6 +34,7 @@ class SpectralNormalization(Constraint):
 
     source = "Miyato et al. 2018, arXiv:1802.05957, Algorithm 1"
     promise = "heuristic"
+    updates_buffers_only = True
 
     operator: Literal["reshaped", "convolution"] = "reshaped"
     """``reshaped``: σ of the kernel as a matrix; ``convolution``: σ at the true input size, stride and padding."""

@@ -20,6 +20,7 @@ class SpectralRegularization(Constraint):
 
     source = "Yoshida & Miyato 2017, arXiv:1705.10941, eq. 4, Algorithm 1"
     promise = "heuristic"
+    updates_buffers_only = True
 
     weight: Factor = 0.01
     """λ, the factor of the penalty."""

@@ -16,6 +16,7 @@ from lipschitz.random_streams import seeded
 from lipschitz.tasks.memory_format import maps_in_memory_format, to_memory_format
 from lipschitz.tasks.precision import Precision, forward_precision, matmul_precision
 from lipschitz.tasks.settings import Setting
+from lipschitz.tasks.side_stream import SideStream
 from lipschitz.tasks.terms import Terms
 
 
@@ -172,13 +173,27 @@ class Discriminator(Player):
         lr = terms.setting.discriminator_lr
         super().__init__(net, terms.setting, terms.device, terms.constraints, lr, terms.training.precision)
         self._objective, self._rng = terms.loss, rng
+        self._side, self._is_updated = SideStream(terms.device), False
+        self._forks = all(
+            one.updates_buffers_only or type(one).update is Constraint.update for one in terms.constraints
+        )
         # On a CPU half a batch fits its caches better; on a GPU one pass launches half as many kernels.
         self._separate_passes = terms.device.type == "cpu" or any(batch_dependent(net))
+
+    def update_constraints_early(self) -> None:
+        """Update the constraints' state for the next `step` now, if that may run beside what is done until then."""
+        if self._forks:
+            with self._side.fork():
+                self.update_constraints()
+            self._is_updated = True
 
     def step(self, real: Tensor, generated: Tensor, labels: Tensor | None = None) -> None:
         """Make one update on real and generated samples ``(n, *shape)``, both of the classes ``labels`` ``(n,)``."""
         self.set_requires_grad(True)
-        self.update_constraints()
+        if not self._is_updated:
+            self.update_constraints()
+        self._side.join()
+        self._is_updated = False
         net = self.net if labels is None else Labelled(self.net, labels)
         # Cached: a reparametrised weight is computed once, and the penalty sees the same one as the loss.
         with parametrize.cached():

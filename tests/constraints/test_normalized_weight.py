@@ -3,11 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from call_counters import Launches
 from numpy.testing import assert_allclose
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from lipschitz.constraints.normalized_weight import DivideBySigma, NormalizedWeight
+from lipschitz.constraints.normalized_weight import (
+    DivideBySigma,
+    NormalizedWeight,
+    divide_by_sigma,
+    gradient_in_few_launches,
+)
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.estimation.layers import raw_weight
 
@@ -40,7 +46,30 @@ def test_the_gradient_matches_equation_12() -> None:
     assert_allclose(quotient.detach(), matrix / sigma, rtol=1e-14)
     (by_weight,) = torch.autograd.grad(quotient, weight, gradient)
     along = (gradient.numpy() * matrix.numpy() / sigma).sum()
-    assert_allclose(by_weight, (gradient.numpy() - along * np.outer(u, v)) / sigma, rtol=1e-12)
+    expected = (gradient.numpy() - along * np.outer(u, v)) / sigma
+    assert_allclose(by_weight, expected, rtol=1e-12)
+    assert_allclose(gradient_in_few_launches(gradient, quotient.detach(), ours.detach(), u, v), expected, rtol=1e-12)
+
+
+def test_of_the_two_outputs_either_may_have_no_gradient() -> None:
+    u, v = unit(draw(4, seed=2)), unit(draw(6, seed=3))
+    weight = draw(4, 6).requires_grad_()
+    quotient, sigma = DivideBySigma.apply(weight, u, v)
+    (alone,) = torch.autograd.grad(sigma, weight, retain_graph=True)
+    assert_allclose(alone, np.outer(u, v), rtol=1e-13)
+    (other,) = torch.autograd.grad(quotient.sum(), weight, retain_graph=True)
+    (both,) = torch.autograd.grad(quotient.sum() + sigma, weight)
+    assert_allclose(both, alone + other, rtol=1e-12)
+
+
+def test_on_a_gpu_a_layer_costs_five_launches_forward_and_four_backward() -> None:
+    weight, u, v = (torch.empty(shape, device="meta") for shape in ((4, 6), 4, 6))
+    with Launches() as forward:
+        normalized = divide_by_sigma(weight.requires_grad_(), u, v)
+    gradient = torch.empty_like(normalized)
+    with Launches() as backward:
+        normalized.backward(gradient)
+    assert (forward.count, backward.count) == (5, 4)
 
 
 def test_the_gradient_of_a_loss_matches_the_papers_formula() -> None:

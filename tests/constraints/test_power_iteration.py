@@ -1,15 +1,18 @@
 """Power iteration on several operators against NumPy's SVD and a plain loop, in float64."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
+from call_counters import Launches
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from lipschitz.constraints.power_iteration import Operator, advance, leading_vectors, matrix_operator
+from lipschitz.observe import capturing
 
 
 def matrices(seed: int, count: int = 3) -> list[np.ndarray]:
@@ -145,3 +148,32 @@ def test_leading_vectors_match_the_svd(seed: int) -> None:
     assert_allclose(matrix @ v, sigma * u, atol=1e-12)
     assert_allclose(matrix.T @ u, sigma * v, atol=1e-12)
     assert_allclose([np.linalg.norm(u), np.linalg.norm(v)], 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_without_a_look_at_the_values_the_result_is_the_same_bit_for_bit(dtype: torch.dtype, zeros: bool) -> None:
+    found = []
+    for block in (nullcontext, capturing):
+        drawn = [torch.from_numpy(matrix).to(dtype) for matrix in matrices(0, 5)]
+        us, vs = ([vector.to(dtype) for vector in side] for side in starts([one.double().numpy() for one in drawn]))
+        if zeros:
+            drawn[2].zero_()
+            us[2], vs[2] = leading_vectors(drawn[2])
+        with block():
+            sigmas = advance([matrix_operator(one) for one in drawn], us, vs, 2)
+        found.append([*us, *vs, *sigmas])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+def launches_of_a_step(layers: int) -> int:
+    weights = [torch.empty(4 + layer, 9 - layer, device="meta") for layer in range(layers)]
+    us, vs = ([weight.new_empty(weight.shape[axis]) for weight in weights] for axis in (0, 1))
+    with Launches() as launches:
+        advance([matrix_operator(weight) for weight in weights], us, vs, 1)
+    return launches.count
+
+
+def test_on_a_gpu_each_operator_adds_the_launches_of_its_two_products_only() -> None:
+    launches_of_a_step(8)  # Draws the numbers that fill zeros.
+    assert [launches_of_a_step(layers) for layers in (1, 2, 8)] == [17 + 2, 17 + 4, 17 + 16]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from call_counters import Launches
 from torch import Tensor, nn
 
 from lipschitz.constraints.base import CONSTRAINTS, Batch, Constraint, constrain
@@ -112,6 +113,16 @@ def test_other_weights_keep_every_bit() -> None:
         assert torch.equal(NormalizedUnits(layer, gain=True)(weight), weight * (norms / norms))
     norms = torch.tensor([0.0, 1e-45, 1e-12, 2.0])
     assert infinite_where_zero(norms).tolist() == [float("inf"), *norms[1:].tolist()]
+
+
+def test_norms_become_divisors_in_one_launch_and_hide_no_nan() -> None:
+    norms = torch.tensor([0.0, 2.0, torch.nan], requires_grad=True)
+    with Launches() as launches:
+        divisors = infinite_where_zero(norms)
+    assert launches.count == 1
+    assert divisors[2].isnan()
+    (1 / divisors[:2]).sum().backward()
+    assert norms.grad.tolist() == [0, -0.25, 0]
 
 
 def test_a_zero_gamma_stays_zero_under_the_projection() -> None:

@@ -1,4 +1,4 @@
-"""Count torch operators and copies of tensor values to Python."""
+"""Count torch operators, the kernels that they launch on a GPU, and copies of tensor values to Python."""
 
 from collections import Counter
 from typing import Any
@@ -20,6 +20,30 @@ class AtenCalls(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.counts[function.overloadpacket.__name__] += 1
+        return function(*args, **(kwargs or {}))
+
+
+FREE = {"empty", "empty_like", "empty_strided", "new_empty", "detach"}
+SEVERAL = {"masked_fill": 2, "_foreach_norm": 3}
+
+
+class Launches(TorchDispatchMode):
+    """Counts the kernels that ATen operators launch on a GPU, library calls included; meta tensors will do.
+
+    An operator launches one kernel, but for views, allocations and those in `SEVERAL`. One for lists launches one for
+    each tensor where a list holds scalars, as torch's code for CUDA does.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = function.overloadpacket.__name__
+        if not function.is_view and name not in FREE:
+            lists = [[one.shape for one in arg] for arg in args if isinstance(arg, list) and isinstance(arg[0], Tensor)]
+            scattered = name.startswith("_foreach") and any(shapes != lists[0] for shapes in lists)
+            self.count += len(lists[0]) if scattered else SEVERAL.get(name, 1)
         return function(*args, **(kwargs or {}))
 
 

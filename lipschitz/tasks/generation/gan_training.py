@@ -79,6 +79,7 @@ class GANTraining:
     def discriminator_step(self) -> None:
         """Make one update of the discriminator on a batch of real and a batch of newly generated samples."""
         with self._observed.recording():
+            self._discriminator.update_constraints_early()
             real, *labels = self._real_batch()
             latents = self._latents("latents_discriminator", self._terms.training.batch_size)
             with torch.no_grad(), forward_precision(self._terms.training.precision, self.device, self.generator):

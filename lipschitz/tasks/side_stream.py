@@ -1,0 +1,37 @@
+"""A second CUDA stream, on which small work runs beside other work of a training step: forked and joined again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+class SideStream:
+    """Runs work beside what the current stream does meanwhile; on a CPU the work runs at once.
+
+    A CUDA graph that captures fork and join has two branches. The work must write to nothing that the other branch
+    reads or writes, and must free no tensor of the other branch. Memory of its own is safe: the next fork waits for all
+    that came before it.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        # A priority has streams of its own, of which none is the stream of another run.
+        self._stream = torch.cuda.Stream(device, priority=-1) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        self._device, self._is_forked = device, False
+
+    @contextmanager
+    def fork(self) -> Iterator[None]:
+        """Run the block after all work so far on the current stream, beside the work on it until `join`."""
+        if self._stream is None:
+            yield
+            return
+        self._stream.wait_stream(torch.cuda.current_stream(self._device))
+        self._is_forked = True
+        with torch.cuda.stream(self._stream):
+            yield
+
+    def join(self) -> None:
+        """Let later work on the current stream wait for the work of the last `fork`, if there was one."""
+        if self._stream is not None and self._is_forked:
+            torch.cuda.current_stream(self._device).wait_stream(self._stream)
+            self._is_forked = False
