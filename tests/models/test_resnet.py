@@ -175,9 +175,12 @@ def test_the_upper_bound_is_finite_without_attention_and_infinite_with_it() -> N
         lower = lower_bound(net, points, torch.Generator().manual_seed(0)).value
     assert 0 < lower <= upper.constant < math.inf
     with float64_copy(ResNet(width=8, attention=2).build_discriminator(shape)) as net:
-        upper = upper_bound(net, shape, layer_bounds(net, input_shapes(net, shape)).operators)
-    assert upper.constant == math.inf
-    assert any("attention" in reason for reason in upper.reasons)
+        (attention,) = (module for module in net.modules() if isinstance(module, SelfAttention))
+        for gamma, is_finite in ((0.0, True), (0.1, False)):
+            attention.gamma.fill_(gamma)
+            upper = upper_bound(net, shape, layer_bounds(net, input_shapes(net, shape)).operators)
+            assert (upper.constant < math.inf) == is_finite
+            assert any("attention" in reason for reason in upper.reasons) == (not is_finite)
 
 
 def test_global_sum_pooling() -> None:
