@@ -163,4 +163,11 @@ def probe_input_shapes(
 
 
 def _shape_hook(callback: ShapeCallback) -> Callable[[nn.Module, tuple[Tensor, ...], dict[str, Any]], None]:
-    return lambda _, args, kwargs: callback((args[0] if args else kwargs["input"]).shape[1:])
+    def call(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Any]) -> None:
+        x = args[0] if args else kwargs["input"]
+        # A convolution takes a map without a batch, too.
+        is_convolution = isinstance(module, AffineLayer) and not isinstance(module, nn.Linear)
+        axes = len(module.kernel_size) + 1 if is_convolution else x.dim() - 1  # type: ignore[arg-type]
+        callback(x.shape[x.dim() - axes :])
+
+    return call

@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.estimation.layers import as_matrix, input_shapes, raw_weight, reshaped_weight, weighted_layers
@@ -53,6 +53,18 @@ def test_input_shapes_are_those_of_the_forward_pass() -> None:
         "across": (3, 9),
         "output": (2, 9),
     }
+
+
+def test_a_convolution_of_a_map_without_a_batch_has_the_shape_of_the_map() -> None:
+    class Each(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(1, 2, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.stack([self.layer(one) for one in x])
+
+    assert input_shapes(Each(), (1, 4, 5)) == {"layer": (1, 4, 5)}
 
 
 def test_input_shapes_does_not_change_modes_or_batch_statistics() -> None:
