@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from result_files import write_result
 from torch import Tensor, nn
+from workload import PLACES, POINTS
 
 from lipschitz.constraints.base import CONSTRAINTS, Constraint
 from lipschitz.datasets.base import DATASETS
@@ -33,8 +34,6 @@ from lipschitz.tasks.measurement import measure_discriminator
 from lipschitz.tasks.settings import SETTINGS
 from lipschitz.tasks.terms import Evaluation, Terms, Training
 
-POINTS = Evaluation().gradient_samples
-PLACES = ("real", "fake", "interpolated", "old", "noise")
 METHODS = ("none", "weight_clipping", "gradient_penalty", "spectral_regularization", "spectral_normalization")
 HEADINGS = (
     *("network", "method", "steps", "seed", "lower", "upper", "product"),

@@ -80,18 +80,21 @@ def main() -> None:
     options.out = options.out.resolve()
     start = time.monotonic()
     with TemporaryDirectory(prefix="day_one-") as site:
-        install(options.wheels, site)
-        folders = [str(ROOT), site, os.environ.get("PYTHONPATH", "")]
-        given = {"PYTHONPATH": os.pathsep.join(filter(None, folders)), "PYTHONUNBUFFERED": "1"}
+        given = {"PYTHONPATH": install(options.wheels, site), "PYTHONUNBUFFERED": "1"}
         run_all(options, start, {"OMP_NUM_THREADS": "1", **os.environ, **given})
     print((options.out / "day_one.md").read_text(encoding="utf-8"))
 
 
-def install(wheels: Path | None, site: str) -> None:
-    """Install `WHEELS` from the folder ``wheels``, where one is given, into the folder ``site``."""
+def install(wheels: Path | None, site: str) -> str:
+    """Install `WHEELS` from the folder ``wheels``, where one is given, into the folder ``site``.
+
+    Returns:
+        The PYTHONPATH with which a process finds them and this project.
+    """
     if wheels:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
         subprocess.run([*pip, "--find-links", str(wheels), "--target", site, *WHEELS], check=True)
+    return os.pathsep.join(filter(None, [str(ROOT), site, os.environ.get("PYTHONPATH", "")]))
 
 
 def run_all(options: argparse.Namespace, start: float, environment: Mapping[str, str]) -> None:

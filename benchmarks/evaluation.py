@@ -6,12 +6,13 @@ them. The first part of the features is taken for those of real images.
 
 import argparse
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from result_files import write_result
-from workload import dcgan_training, noise_images
+from workload import PLACES, POINTS, dcgan_training, noise_images
 
 from lipschitz.constraints.base import CONSTRAINTS
 from lipschitz.features.inception import CLASSES, DIMENSIONS, Inception, untrained_network
@@ -26,8 +27,6 @@ from lipschitz.tasks.generation.samples import BATCH, generate
 from lipschitz.tasks.measurement import measure_discriminator
 from lipschitz.training.clock import milliseconds
 
-PLACES = ("real", "fake", "interpolated", "old", "noise")
-POINTS = 128
 HEADINGS = ("what", "seconds")
 
 
@@ -82,10 +81,7 @@ def measure(options: argparse.Namespace) -> Iterable[tuple[str, float]]:
     for protocol in protocols(n):
         features = outputs[0].features
         real = RealStatistics(moments(features[: protocol.n_real]), features[: protocol.n_compared])
-        yield (
-            f"metrics of {protocol.label()}",
-            _seconds(lambda: scores(outputs[0], real, protocol), device),  # noqa: B023
-        )
+        yield f"metrics of {protocol.label()}", _seconds(partial(scores, outputs[0], real, protocol), device)
 
 
 def protocols(n: int) -> list[Protocol]:

@@ -27,9 +27,7 @@ def main() -> None:
     options, further = _arguments()
     start = time.monotonic()
     with TemporaryDirectory(prefix="gpu_first-") as site:
-        install(options.wheels, site)
-        folders = [str(ROOT), site, os.environ.get("PYTHONPATH", "")]
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
+        os.environ["PYTHONPATH"] = install(options.wheels, site)
         raise SystemExit(sweep_and_report(options, further, start))
 
 

@@ -56,6 +56,7 @@ def main() -> None:
         except Exception as error:
             if lacks_memory(error):
                 raise
+            # A method may refuse a precision. The others are timed all the same.
             row = {"failed": first_line(error, with_type=True)}
         result["rows"][f"{method}/{precision}/{layout}"] = row
         write_result(options.out, "layouts", result, _title(workload), [HEADINGS, *_rows(result["rows"])])

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from result_files import write_result
-from workload import dcgan_training, noise_images
+from workload import PLACES, POINTS, dcgan_training, noise_images
 
 from lipschitz.constraints.base import CONSTRAINTS
 from lipschitz.estimation.float64_copy import float64_copy
@@ -22,8 +22,6 @@ from lipschitz.tasks.measurement import measure_discriminator
 from lipschitz.tasks.terms import Evaluation
 
 CADENCE = Evaluation().every
-POINTS = Evaluation().gradient_samples
-PLACES = ("real", "fake", "interpolated", "old", "noise")
 ALLOWED = {"σ of kernels and operators, warm": "1 s", "certified bounds of layers": "4 s", "share of training": "5 %"}
 HEADINGS = ("what", "measured", "allowed")
 

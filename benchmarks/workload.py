@@ -14,6 +14,8 @@ from lipschitz.tasks.terms import Evaluation, Terms, Training
 
 CPU = torch.device("cpu")
 IMAGES = 512
+PLACES, POINTS = ("real", "fake", "interpolated", "old", "noise"), Evaluation().gradient_samples
+"""Where a sweep measures a discriminator of images, and at how many points of each place."""
 
 
 def noise_images(size: int, device: torch.device = CPU) -> ImageData:

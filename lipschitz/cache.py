@@ -10,7 +10,6 @@ from typing import Any, BinaryIO, Generic, TypeVar
 
 from lipschitz.errors import InputError, first_line
 from lipschitz.files import lock, write_atomically
-from lipschitz.out_of_memory import lacks_memory
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -83,8 +82,6 @@ class Cache(Generic[T]):
             return self._read(path)
         # The type of the exception depends on where the file is damaged.
         except Exception as error:
-            if lacks_memory(error):
-                raise
             _log.warning("computing %s again: cannot read %s (%s)", self._what, path, first_line(error))
             return None
 

@@ -37,7 +37,8 @@ class FailingGraph:
         try:
             raise self._error
         except Exception:
-            raise RuntimeError("CUDA error: operation failed due to a previous error during capture")  # noqa: B904
+            # The first error stays the context of the last one.
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture") from None
 
     def replay(self) -> None: ...
 

@@ -165,9 +165,10 @@ def probe_input_shapes(
 def _shape_hook(callback: ShapeCallback) -> Callable[[nn.Module, tuple[Tensor, ...], dict[str, Any]], None]:
     def call(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Any]) -> None:
         x = args[0] if args else kwargs["input"]
-        # A convolution takes a map without a batch, too.
-        is_convolution = isinstance(module, AffineLayer) and not isinstance(module, nn.Linear)
-        axes = len(module.kernel_size) + 1 if is_convolution else x.dim() - 1  # type: ignore[arg-type]
+        axes = x.dim() - 1
+        if isinstance(module, AffineLayer) and not isinstance(module, nn.Linear):
+            # A convolution takes a map without a batch, too.
+            axes = len(module.kernel_size) + 1
         callback(x.shape[x.dim() - axes :])
 
     return call

@@ -1,8 +1,9 @@
 """Check what the runs of a sweep need, before the first one starts: data sets, Inception weights, devices."""
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -18,6 +19,7 @@ from lipschitz.sweep.definition.sweep_file import Sweep
 from lipschitz.sweep.engine.job import Job
 from lipschitz.tasks.precision import Precision, check_device, check_protocol
 
+T = TypeVar("T")
 MIN_IMAGES = 2
 """Fewest training, and fewest held-out images."""
 
@@ -104,10 +106,7 @@ def check_precisions(precisions: Iterable[Precision], devices: Iterable[str]) ->
     Raises:
         InputError: the precision, the device and what is supported.
     """
-    names = tuple(dict.fromkeys(devices))
-    for precision in dict.fromkeys(precisions):
-        for device in names:
-            check_device(precision, torch.device(device))
+    _check_each(check_device, precisions, devices)
 
 
 def check_protocols(protocols: Iterable[Protocol], devices: Iterable[str]) -> None:
@@ -116,10 +115,12 @@ def check_protocols(protocols: Iterable[Protocol], devices: Iterable[str]) -> No
     Raises:
         InputError: the protocol, the device and what is supported.
     """
-    names = tuple(dict.fromkeys(devices))
-    for protocol in dict.fromkeys(protocols):
-        for device in names:
-            check_protocol(protocol, torch.device(device))
+    _check_each(check_protocol, protocols, devices)
+
+
+def _check_each(check: Callable[[T, torch.device], None], wanted: Iterable[T], devices: Iterable[str]) -> None:
+    for one, device in product(dict.fromkeys(wanted), dict.fromkeys(devices)):
+        check(one, torch.device(device))
 
 
 def check_begun(jobs: Sequence[Job]) -> None:

@@ -173,7 +173,7 @@ class Discriminator(Player):
         lr = terms.setting.discriminator_lr
         super().__init__(net, terms.setting, terms.device, terms.constraints, lr, terms.training.precision)
         self._objective, self._rng = terms.loss, rng
-        self._side, self._is_updated = SideStream(terms.device), False
+        self._side = SideStream(terms.device)
         self._forks = all(
             one.updates_buffers_only or type(one).update is Constraint.update for one in terms.constraints
         )
@@ -185,15 +185,12 @@ class Discriminator(Player):
         if self._forks:
             with self._side.fork():
                 self.update_constraints()
-            self._is_updated = True
 
     def step(self, real: Tensor, generated: Tensor, labels: Tensor | None = None) -> None:
         """Make one update on real and generated samples ``(n, *shape)``, both of the classes ``labels`` ``(n,)``."""
         self.set_requires_grad(True)
-        if not self._is_updated:
+        if not self._side.join():
             self.update_constraints()
-        self._side.join()
-        self._is_updated = False
         net = self.net if labels is None else Labelled(self.net, labels)
         # Cached: a reparametrised weight is computed once, and the penalty sees the same one as the loss.
         with parametrize.cached():

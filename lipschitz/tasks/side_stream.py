@@ -22,16 +22,17 @@ class SideStream:
     @contextmanager
     def fork(self) -> Iterator[None]:
         """Run the block after all work so far on the current stream, beside the work on it until `join`."""
+        self._is_forked = True
         if self._stream is None:
             yield
             return
         self._stream.wait_stream(torch.cuda.current_stream(self._device))
-        self._is_forked = True
         with torch.cuda.stream(self._stream):
             yield
 
-    def join(self) -> None:
-        """Let later work on the current stream wait for the work of the last `fork`, if there was one."""
-        if self._stream is not None and self._is_forked:
+    def join(self) -> bool:
+        """Let later work on the current stream wait for the work of `fork`; say whether there was any since `join`."""
+        was_forked, self._is_forked = self._is_forked, False
+        if self._stream is not None and was_forked:
             torch.cuda.current_stream(self._device).wait_stream(self._stream)
-            self._is_forked = False
+        return was_forked

@@ -30,8 +30,9 @@ SEVERAL = {"masked_fill": 2, "_foreach_norm": 3}
 class Launches(TorchDispatchMode):
     """Counts the kernels that ATen operators launch on a GPU, library calls included; meta tensors will do.
 
-    An operator launches one kernel, but for views, allocations and those in `SEVERAL`. One for lists launches one for
-    each tensor where a list holds scalars, as torch's code for CUDA does.
+    An operator launches one kernel, or as many as `SEVERAL` says. Views and allocations launch none. An operator on
+    lists launches one kernel for the whole list; if one of the lists holds scalars, it launches one for each tensor, as
+    torch's code for CUDA does.
     """
 
     def __init__(self) -> None:

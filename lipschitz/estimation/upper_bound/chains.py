@@ -52,7 +52,8 @@ class ChainBounds:
 
     Args:
         flops: operations that may be spent on each chain; see `chain_bound`.
-        total: operations of one evaluation of all chains together. One that exceeds it is not bounded, but the first.
+        total: operations of one evaluation of all chains together. The first chain is bounded in any case; a further
+            one is not if the sum would then be larger.
     """
 
     def __init__(self, flops: float, total: float = math.inf) -> None:
