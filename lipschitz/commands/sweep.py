@@ -223,6 +223,7 @@ def _print_prediction(runs: Sequence[Run], console: Console) -> None:
         f"predicted, not measured: {_counted(predicted, 'run')} on {H200.name}, one after the other: about "
         f"{_duration(found.training)} of training and {_duration(found.evaluation)} of evaluation; counted operations "
         f"at assumed {H200.tf32 / 1e12:.0f} (tf32) and {H200.float32 / 1e12:.0f} (float32) TFLOP/s, "
-        f"{1e6 * H200.kernel:.1f} µs a kernel in a CUDA graph",
+        f"{1e6 * H200.kernel:.1f} µs a kernel in a CUDA graph, "
+        f"{H200.measurement:.0f} s a measurement of a discriminator",
         soft_wrap=True,
     )
