@@ -6,8 +6,10 @@ from itertools import pairwise
 from torch import nn
 
 from lipschitz.config import Width
-from lipschitz.models.base import Activation, Networks, activation, check_activation, check_square, initialise
+from lipschitz.models.activations import Activation, activation, check_activation
+from lipschitz.models.base import Networks, check_square
 from lipschitz.models.conditional import ConditionalModel, add_output_layer, batch_norm, sequential_class
+from lipschitz.models.initialisation import DiscriminatorInit, GeneratorInit, initialise
 
 
 class DCGAN(ConditionalModel):
@@ -22,6 +24,10 @@ class DCGAN(ConditionalModel):
     """Dimension of the generator's Gaussian input."""
     activation: Activation = "leaky_relu"
     """Activation function of the discriminator; the generator uses ReLU."""
+    init: DiscriminatorInit = "he"
+    """Initial weights of the discriminator. The released code of DCGAN, WGAN and SN-GAN starts from ``normal``."""
+    generator_init: GeneratorInit = "he"
+    """Initial weights of the generator."""
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError unless ``shape`` is ``(c, s, s)`` with s a multiple of 8."""
@@ -53,7 +59,7 @@ class DCGAN(ConditionalModel):
                 tanh=nn.Tanh(),
             )
         )
-        initialise(net, "relu")
+        initialise(net, "relu", self.generator_init)
         return net
 
     def _discriminator(self, channels: int, smallest: int, classes: int | None) -> nn.Module:
@@ -64,7 +70,7 @@ class DCGAN(ConditionalModel):
         blocks = [self._block(i, o, stride) for i, (o, stride) in zip(inputs, plan, strict=False)]
         body = OrderedDict[str, nn.Module](blocks=nn.Sequential(*blocks), flatten=nn.Flatten())
         net = add_output_layer(body, nn.Linear(8 * w * smallest**2, 1), classes)
-        initialise(net, self.activation)
+        initialise(net, self.activation, self.init)
         return net
 
     def _block(self, inputs: int, outputs: int, stride: int) -> nn.Module:

@@ -6,8 +6,9 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from lipschitz.models.base import Activation, activation
+from lipschitz.models.activations import Activation, activation
 from lipschitz.models.conditional import batch_norm, call_with_labels, sequential_class
+from lipschitz.models.initialisation import DiscriminatorInit, initialise
 
 REDUCTION = 8
 """Ratio of the channels of the feature map to those of queries, keys and values; k in Sec. 3 of the paper."""
@@ -97,23 +98,22 @@ class SumPool(nn.Module):
         return x.sum(dim=(2, 3))
 
 
-@torch.no_grad()
-def initialise_residual(net: nn.Module) -> None:
-    """Apply uniform Glorot initialisation (Glorot and Bengio 2010), with gain √2 in residual branches and 1 elsewhere.
+def initialise_residual(net: nn.Module, name: Activation, init: DiscriminatorInit) -> None:
+    """Draw the weights of a network of residual blocks; biases are zero.
 
-    Biases are zero. The published ResNets of SN-GAN and WGAN-GP are initialised like this.
+    With ``glorot`` the convolutions in residual branches have gain √2, and all others 1: so the published ResNets of
+    SN-GAN and WGAN-GP start.
     """
-    for module in net.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            nn.init.xavier_uniform_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    initialise(net, name, init)
+    if init != "glorot":
+        return
     for block in net.modules():
         if isinstance(block, ResidualBlock):
             for branch in (block.first, block.second):
                 conv = branch.get_submodule("conv")
                 assert isinstance(conv, nn.Conv2d)
-                conv.weight.mul_(math.sqrt(2))
+                with torch.no_grad():
+                    conv.weight.mul_(math.sqrt(2))
 
 
 def _conv3(inputs: int, outputs: int) -> nn.Conv2d:

@@ -8,8 +8,10 @@ from typing import Literal, NamedTuple
 from torch import nn
 
 from lipschitz.config import Pixels, Width
-from lipschitz.models.base import Activation, Networks, activation, check_activation, check_square
+from lipschitz.models.activations import Activation, activation, check_activation
+from lipschitz.models.base import Networks, check_square
 from lipschitz.models.conditional import ConditionalModel, add_output_layer, sequential_class
+from lipschitz.models.initialisation import DiscriminatorInit, GeneratorInit
 from lipschitz.models.residual import SelfAttention, SumPool, down_block, first_block, initialise_residual, up_block
 
 
@@ -57,6 +59,10 @@ class ResNet(ConditionalModel):
     """Dimension of the generator's Gaussian input."""
     activation: Activation = "relu"
     """Activation function of the discriminator; the generator uses ReLU."""
+    init: DiscriminatorInit = "glorot"
+    """Initial weights of the discriminator. ``glorot`` has gain √2 in residual branches, as published."""
+    generator_init: GeneratorInit = "glorot"
+    """Initial weights of the generator."""
     special_first_block: bool = True
     """Whether the discriminator's first block is that of the authors' code: no activation before its first convolution,
     and a shortcut that pools first."""
@@ -104,7 +110,7 @@ class ResNet(ConditionalModel):
             blocks=nn.Sequential(*blocks), activation=activation(self.activation), pool=SumPool()
         )
         net = add_output_layer(body, nn.Linear(widths[-1], 1), self.classes_if_conditional(classes))
-        initialise_residual(net)
+        initialise_residual(net, self.activation, self.init)
         return net
 
     def _generator(self, layout: Stages, shape: tuple[int, ...], classes: int | None) -> nn.Module:
@@ -127,7 +133,7 @@ class ResNet(ConditionalModel):
                 tanh=nn.Tanh(),
             )
         )
-        initialise_residual(net)
+        initialise_residual(net, "relu", self.generator_init)
         return net
 
     def _with_attention(

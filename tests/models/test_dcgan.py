@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lipschitz.models.base import NEGATIVE_SLOPE
+from lipschitz.models.activations import NEGATIVE_SLOPE
 from lipschitz.models.dcgan import DCGAN
 
 DISCRIMINATOR = [

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lipschitz.constraints.base import uncapturable_reason
+from lipschitz.constraints.base import uncapturable_reason, with_start
 from lipschitz.datasets.base import Data, ImageData
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.models.base import PairModel
@@ -39,7 +39,8 @@ class GANTraining:
     """
 
     def __init__(self, data: Data, terms: Terms) -> None:
-        assert isinstance(terms.model, PairModel)
+        model = with_start(terms.model, terms.constraints)
+        assert isinstance(model, PairModel)
         self.device = terms.device
         self.selection = BestStepRule.by(terms.selection, terms.evaluation.metrics)
         self._data, self._terms = data, terms
@@ -47,7 +48,7 @@ class GANTraining:
         names = STREAMS if self._classes is None else (*STREAMS, LABELS)
         self._streams = RandomStreams(terms.seed, names, terms.device)
         with seeded(terms.seed, "weights"):
-            networks = terms.model.build(data.shape, self._classes)
+            networks = model.build(data.shape, self._classes)
         self._latent = networks.latent
         rng = self._streams["constraint"]
         self._discriminator = Discriminator(networks.discriminator, data.shape, terms, rng)
