@@ -161,8 +161,8 @@ def _time_and_train(jobs: Sequence[Job], plan: Sweep, folder: SweepFolder, engin
             time_configurations(groups, engine, TimingDisplay(bars, groups))
     jobs = with_packs(jobs)
     # Only now are budgets in seconds known as steps.
-    timed = [(job.run.training, job.timing) for job in jobs if job.run.training.seconds]
-    for line in average_warnings((one.ema, one.steps_at(iteration_ms(timing))) for one, timing in timed if timing):
+    timed = [(job.run.training, iteration_ms(job.timing)) for job in jobs if job.timing and job.run.training.seconds]
+    for line in average_warnings(one.averaged_steps(one.steps_at(ms)) for one, ms in timed):
         warn(console, line)
     _print_estimate(training_seconds(jobs, folder.timings()), len(jobs), site, console)
     with display(console, "steps") as bars:
@@ -193,7 +193,7 @@ def _print_plan(plan: Sweep, console: Console) -> None:
         console.print(printable(choice.described()), soft_wrap=True)
     if plan.waiting:
         console.print(f"and {_counted(plan.waiting, 'run')} whose settings are chosen once these are finished")
-    for line in average_warnings((run.training.ema, run.training.steps or 0) for run in plan.runs):
+    for line in average_warnings(run.training.averaged_steps(run.training.steps or 0) for run in plan.runs):
         warn(console, line)
 
 
