@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 
 from lipschitz.constraints.base import Batch, Constraint, constrain
 from lipschitz.constraints.batch_dependence import batch_dependent
+from lipschitz.constraints.stored_sigma import StoredSigmas
 from lipschitz.estimation.fixed_labels import Labelled
 from lipschitz.observe import LENGTH, Ring
 from lipschitz.random_streams import seeded
@@ -187,18 +188,39 @@ class Discriminator(Player):
         lr = terms.setting.discriminator_lr
         super().__init__(net, terms.setting, terms.device, terms.constraints, lr, terms.training.precision)
         self._objective, self._rng = terms.loss, rng
+        self._sigmas = StoredSigmas(net)
         self._side = SideStream(terms.device)
+        self._side.keep((*net.parameters(), *net.buffers(), self._sigmas.values))
         self._forks = all(
             one.updates_buffers_only or type(one).update is Constraint.update for one in terms.constraints
         )
         # On a CPU half a batch fits its caches better; on a GPU one pass launches half as many kernels.
         self._separate_passes = terms.device.type == "cpu" or any(batch_dependent(net))
 
+    def update_constraints(self) -> None:
+        """Advance the state of the constraints, and compute σ of the layers for the forward passes of the update."""
+        super().update_constraints()
+        self._sigmas.compute()
+
     def update_constraints_early(self) -> None:
         """Update the constraints' state for the next `step` now, if that may run beside what is done until then."""
         if self._forks:
             with self._side.fork():
                 self.update_constraints()
+
+    def compute_sigmas_early(self) -> None:
+        """Compute σ of the layers for the next `judge` now, beside what is done until then."""
+        if len(self._sigmas):
+            with self._side.fork():
+                self._sigmas.compute()
+
+    def judge(self, generated: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the outputs ``(n, 1)`` for samples ``(n, *shape)``, through which a generator is updated."""
+        if not self._side.join():
+            self._sigmas.compute()
+        with self._sigmas.used(), forward_precision(self._precision, generated.device, self.net):
+            outputs: Tensor = self.net(generated) if labels is None else self.net(generated, labels)
+            return outputs
 
     def step(self, real: Tensor, generated: Tensor, labels: Tensor | None = None) -> None:
         """Make one update on real and generated samples ``(n, *shape)``, both of the classes ``labels`` ``(n,)``."""
@@ -207,7 +229,7 @@ class Discriminator(Player):
             self.update_constraints()
         net = self.net if labels is None else Labelled(self.net, labels)
         # Cached: a reparametrised weight is computed once, and the penalty sees the same one as the loss.
-        with parametrize.cached():
+        with parametrize.cached(), self._sigmas.used():
             with forward_precision(self._precision, real.device, self.net):
                 outputs = self._outputs(net, real, generated)
             loss = self._objective.discriminator(*(output.to(real.dtype) for output in outputs))
