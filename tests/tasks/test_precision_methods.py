@@ -54,6 +54,7 @@ BOUNDS: Mapping[str, tuple[Callable[[nn.Module], float], float]] = MappingProxyT
         "orthogonal": (operators, ROUNDED),
         "aol": (operators, ROUNDED),
         "gram_normalization": (operators, ROUNDED),
+        "aoc": (operators, ROUNDED),
     }
 )
 
