@@ -1,0 +1,9 @@
+"""Compute what kernels of the simulated device would, in each Python process of a script: see `.ci/simulated`."""
+
+import sys
+
+# Not in a process of multiprocessing that only counts resources.
+if not any("resource_tracker" in argument for argument in sys.orig_argv):
+    import emulate  # of the simulated device
+
+    emulate.install()
