@@ -1,5 +1,6 @@
 """The benchmark scripts run and write their results. Times are not checked."""
 
+import gc
 import importlib
 import json
 import os
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 import fake_inception
 import mnist_files
 import pytest
+import torch
 from synthetic_speed_results import BROKEN, CAPTURED, UNCAPTURED, cuda, peers
 
 ROOT = Path(__file__).parents[1]
@@ -291,3 +293,26 @@ def test_checks_of_a_sweep_count_what_is_changed(run: Run) -> None:
     largest = importlib.import_module("sweep_checks").largest_change
     runs = [{"a": {"records": [((0, "w1"), first), ((1, "w1"), "2.0")]}} for first in ("1.0", "1.0", "1.25", "nan")]
     assert [largest(runs[0], found) for found in (*runs[1:3], {})] == [0, 0.2, 1]
+
+
+def test_the_check_of_memory_knows_whether_memory_was_lacking(tmp_path: Path, run: Run) -> None:
+    fewest_at_once = importlib.import_module("sweep_checks").fewest_at_once
+    for name, packs in {"a": [8], "b": [8, 4]}.items():
+        path = tmp_path / "runs" / name / "run.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"provenance": [{"runs_at_once": pack} for pack in packs]}))
+    assert fewest_at_once(tmp_path) == 4
+
+
+@pytest.mark.gpu
+def test_no_two_networks_that_hold_memory_fit(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    held_memory = importlib.import_module("held_memory")
+    method, nets = held_memory.HeldMemory(), [torch.nn.Linear(1, 1, device="cuda") for _ in range(3)]
+    assert method.wrap(nets[0], (1,)) is nets[0]
+    monkeypatch.setenv(held_memory.SWITCH, "1")
+    method.wrap(nets[1], (1,))
+    with pytest.raises(torch.OutOfMemoryError):
+        method.wrap(nets[2], (1,))
+    del nets[1]
+    gc.collect()
+    method.wrap(nets[1], (1,))
