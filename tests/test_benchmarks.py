@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -316,3 +317,26 @@ def test_no_two_networks_that_hold_memory_fit(run: Run, monkeypatch: pytest.Monk
     del nets[1]
     gc.collect()
     method.wrap(nets[1], (1,))
+
+
+@pytest.mark.parametrize(
+    ("sweep", "code", "reported"),
+    [
+        ("exit 1", 0, True),
+        ("exit 2", 2, False),
+        ("trap 'kill $!; exit 130' INT; sleep 60 & wait", 0, True),
+        ("trap '' INT; exec tail -f /dev/null --pid=$PPID", 0, True),
+    ],
+    ids=["some runs failed", "refused", "stopped", "it does not stop"],
+)
+def test_gpu_first_reports_what_there_is_in_time(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, sweep: str, code: int, reported: bool
+) -> None:
+    gpu_first = importlib.import_module("gpu_first")
+    stub, calls = tmp_path / "python", tmp_path / "calls"
+    stub.write_text(f'#!/usr/bin/env bash\necho "$3" >> {calls}\nif [ "$3" = sweep ]; then\n{sweep}\nfi\n')
+    stub.chmod(0o755)
+    monkeypatch.setattr(gpu_first, "sys", SimpleNamespace(executable=str(stub)))
+    given = {"sweep": Path("s.yaml"), "out": tmp_path, "device": "cpu", "workers": 1, "minutes": 2 / 60}
+    assert gpu_first.sweep_and_report(SimpleNamespace(**given), [], time.monotonic()) == code
+    assert calls.read_text().split() == ["sweep", *(["status", "report"] if reported else [])]
