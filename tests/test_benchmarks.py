@@ -251,10 +251,12 @@ def test_a_fault_that_is_not_met_is_shown(tmp_path: Path, run: Run) -> None:
 
 def test_day_one_in_small_on_a_cpu(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.import_module("day_one"), "VERSIONS", "print('torch', 'x|y')")
+    monkeypatch.setenv("LIPSCHITZ_SIMULATED_DEVICE", "folder")
     small = ["--device", "cpu", "--small", "--parts", "versions", "layouts"]
     archive = tmp_path / "kept.tar.gz"
     run("day_one.py", *small, "--minutes", 3, "--out", tmp_path / "out", "--archive", archive)
     table = (tmp_path / "out" / "day_one.md").read_text()
+    assert "\nTimes mean nothing: tiny networks, a simulated device.\n" in table
     assert re.search(r"\| versions \| yes \| \d+ \| torch x/y \|", table)
     assert re.search(r"\| layouts \| yes \|", table), (tmp_path / "out" / "layouts.log").read_text()
     assert "| none | float32 | channels_last |" in (tmp_path / "out" / "layouts" / "table.md").read_text()
