@@ -35,9 +35,9 @@ class Listing(NamedTuple):
 def _constraints() -> Iterable[Row]:
     for name, kind in CONSTRAINTS.items():
         cost = "second backward" if kind.double_backward else "-"
-        yield name, kind.promise, cost, kind.summary(), _source(kind)
+        yield name, kind.promise, cost, kind.start or "-", kind.summary(), _source(kind)
     for name, reason in CONSTRAINTS.refused.items():
-        yield name, "-", "-", f"Refused: {reason}.", ""
+        yield name, "-", "-", "-", f"Refused: {reason}.", ""
 
 
 def _rows(point: ExtensionPoint[Any]) -> Iterable[Row]:
@@ -76,7 +76,7 @@ _POINTS: tuple[ExtensionPoint[Any], ...] = (
 )
 LISTINGS: dict[str, Listing] = {
     **{point.plural: Listing(("name", "description", "source"), partial(_rows, point)) for point in _POINTS},
-    "constraints": Listing(("name", "promise", "extra cost", "description", "source"), _constraints),
+    "constraints": Listing(("name", "promise", "extra cost", "start", "description", "source"), _constraints),
     "metrics": Listing(("name", "better", "description", "source"), _metrics),
 }
 """What can be listed, by the plural of its name."""

@@ -1,7 +1,7 @@
 """The `Constraint` base class: hyperparameters, and hooks into the training of a discriminator."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,10 @@ from torch import Tensor, nn
 from lipschitz.config import Config
 from lipschitz.errors import InputError, nearest
 from lipschitz.extensions.point import ExtensionPoint
+from lipschitz.models.base import Model
+from lipschitz.models.initialisation import Init
+
+AnyModel = TypeVar("AnyModel", bound=Model)
 
 
 class Batch(NamedTuple):
@@ -55,6 +59,9 @@ class Constraint(Config):
 
     Then on a GPU it runs beside the generator's forward pass.
     """
+
+    start: ClassVar[Init | None] = None
+    """Initial weights in the released code of the method's authors, for ``init: method``; None if not known."""
 
     uncapturable: ClassVar[str] = ""
     """Why a training step with this method cannot be captured in a CUDA graph; empty if no reason is known."""
@@ -120,6 +127,23 @@ def uncapturable_reason(constraints: Sequence[Constraint]) -> str | None:
     """Return why a training step with ``constraints`` cannot be captured in a CUDA graph, or None if it can."""
     reasons = [f"{one.name()}: {one.uncapturable}" for one in constraints if one.uncapturable]
     return "; ".join(reasons) or None
+
+
+def with_start(model: AnyModel, constraints: Sequence[Constraint]) -> AnyModel:
+    """Return ``model``, with the initial weights of the constraints' authors where its ``init`` is ``method``.
+
+    Constraints that declare none start from the model's default.
+
+    Raises:
+        Refusal: two constraints declare different initial weights.
+    """
+    if getattr(model, "init", None) != "method":
+        return model
+    declared = {one.start: one.name() for one in constraints if one.start}
+    if len(declared) > 1:
+        said = ", ".join(f"{name} {init}" for init, name in declared.items())
+        raise Refusal(f"init 'method' is not one start ({said}); allowed: one of them")
+    return model.model_copy(update={"init": next(iter(declared), None)})
 
 
 def constrain(net: nn.Module, constraints: Sequence[Constraint], shape: tuple[int, ...]) -> nn.Module:

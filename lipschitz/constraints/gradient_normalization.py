@@ -31,6 +31,7 @@ class GradientNormalization(Constraint):
 
     source = "Wu et al. 2021, arXiv:2109.02235"
     promise = "heuristic"
+    start = "normal"
     double_backward = True
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:

@@ -17,6 +17,7 @@ class WeightClipping(Constraint):
 
     source = "Arjovsky et al. 2017, arXiv:1701.07875, Algorithm 1"
     promise = "heuristic"
+    start = "normal"
 
     c: Bound = 0.01
     """Largest absolute value of a weight."""

@@ -1,4 +1,4 @@
-"""Base classes of models: records that build a discriminator, or a GAN pair; activations and He initialisation."""
+"""Base classes of models: records that build a discriminator, or a GAN pair."""
 
 from abc import abstractmethod
 from typing import ClassVar, Literal, NamedTuple
@@ -7,12 +7,6 @@ from torch import nn
 
 from lipschitz.config import Config
 from lipschitz.extensions.point import ExtensionPoint
-from lipschitz.models.group_sort import GroupSort
-
-Activation = Literal["relu", "leaky_relu", "group_sort", "full_sort"]
-
-NEGATIVE_SLOPE = 0.1
-"""Negative slope of the leaky ReLU of Miyato et al. 2018 (arXiv:1802.05957, Table 3)."""
 
 
 class Networks(NamedTuple):
@@ -78,25 +72,6 @@ class PairModel(Model):
         """
 
 
-def activation(name: Activation) -> nn.Module:
-    """Return a module of the activation ``name``."""
-    match name:
-        case "relu":
-            return nn.ReLU()
-        case "leaky_relu":
-            return nn.LeakyReLU(NEGATIVE_SLOPE)
-        case "group_sort":
-            return GroupSort()
-        case "full_sort":
-            return GroupSort(None)
-
-
-def check_activation(name: Activation, width: int) -> None:
-    """Raise ValueError unless the activation ``name`` supports ``width`` channels."""
-    if name == "group_sort" and width % 2:
-        raise ValueError(f"group_sort sorts pairs of channels, got width {width}; allowed: even widths")
-
-
 def check_square(model: str, shape: tuple[int, ...], multiple: int) -> None:
     """Raise ValueError unless ``shape`` is ``(c, s, s)`` with s a multiple of ``multiple``."""
     if len(shape) != 3:
@@ -104,23 +79,6 @@ def check_square(model: str, shape: tuple[int, ...], multiple: int) -> None:
     _, height, width = shape
     if height != width or width % multiple:
         raise ValueError(f"{model} takes square images whose size is a multiple of {multiple}, not {height}x{width}")
-
-
-def initialise(net: nn.Module, name: Activation) -> None:
-    """Apply He initialisation (He et al. 2015, arXiv:1502.01852, eq. 15) for the activation ``name``; biases are zero.
-
-    The compared papers do not state an initialisation. He initialisation preserves the scale of activations in networks
-    without normalization layers, so that outputs do not vanish at the start with any constraint.
-    """
-    # Sorting preserves the norm, like a linear activation, whose slope is one.
-    slope = {"relu": 0.0, "leaky_relu": NEGATIVE_SLOPE, "group_sort": 1.0, "full_sort": 1.0}[name]
-    for module in net.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            # A transposed convolution stores input channels first, so that torch's "fan_out" is its fan-in.
-            mode: Literal["fan_in", "fan_out"] = "fan_out" if isinstance(module, nn.ConvTranspose2d) else "fan_in"
-            nn.init.kaiming_normal_(module.weight, a=slope, mode=mode, nonlinearity="leaky_relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
 
 
 MODELS = ExtensionPoint("model", "models", "lipschitz.models", Model)

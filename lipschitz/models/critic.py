@@ -3,15 +3,14 @@
 from torch import nn
 
 from lipschitz.config import Depth, Width
-from lipschitz.models.base import Activation, Model, check_activation
+from lipschitz.models.activations import Activation, check_activation
+from lipschitz.models.base import Model
+from lipschitz.models.initialisation import DiscriminatorInit, initialise
 from lipschitz.models.mlp import perceptron
 
 
 class Critic(Model):
-    """Fully connected critic for the transport task, with two hidden layers of max(2 d, 128) units.
-
-    Weights and biases have torch's default initialisation, uniform within ±1/√fan_in, like the published critics.
-    """
+    """Fully connected critic for the transport task, with two hidden layers of max(2 d, 128) units."""
 
     source = "Korotin et al. 2022, arXiv:2206.07767, continuous Wasserstein-1 benchmark"
     kind = "points"
@@ -22,6 +21,8 @@ class Critic(Model):
     """Number of hidden layers."""
     activation: Activation = "relu"
     """Activation function; ``full_sort`` together with the constraint orthogonal is "sorting out"."""
+    init: DiscriminatorInit | None = None
+    """Initial weights and biases; null for ``torch``, as the published critics start."""
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError unless ``shape`` is the shape of a point, ``(d,)``."""
@@ -33,7 +34,9 @@ class Critic(Model):
         """Build the critic for points of ``shape`` ``(d,)``."""
         self.check(shape)
         (dimension,) = shape
-        return perceptron(dimension, 1, width=self._width(dimension), depth=self.depth, name=self.activation)
+        net = perceptron(dimension, 1, width=self._width(dimension), depth=self.depth, name=self.activation)
+        initialise(net, self.activation, self.init or "torch")
+        return net
 
     def _width(self, dimension: int) -> int:
         return self.width or max(2 * dimension, 128)

@@ -6,7 +6,9 @@ from itertools import pairwise
 from torch import nn
 
 from lipschitz.config import Depth, Width
-from lipschitz.models.base import Activation, Networks, PairModel, activation, check_activation, initialise
+from lipschitz.models.activations import Activation, activation, check_activation
+from lipschitz.models.base import Networks, PairModel
+from lipschitz.models.initialisation import DiscriminatorInit, GeneratorInit, initialise
 
 
 def perceptron(inputs: int, outputs: int, *, width: int, depth: int, name: Activation) -> nn.Sequential:
@@ -41,6 +43,10 @@ class MLP(PairModel):
     """Dimension of the generator's Gaussian input."""
     activation: Activation = "relu"
     """Activation function of both networks."""
+    init: DiscriminatorInit | None = None
+    """Initial weights of the discriminator; null for ``he``."""
+    generator_init: GeneratorInit | None = None
+    """Initial weights of the generator; null for ``he``."""
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError unless ``shape`` is the shape of a point, ``(d,)``."""
@@ -52,14 +58,16 @@ class MLP(PairModel):
         """Build the pair for points of ``shape`` ``(d,)``."""
         self.check(shape)
         (dimension,) = shape
-        return Networks(self._perceptron(self.latent, dimension), self.build_discriminator(shape), self.latent)
+        return Networks(
+            self._perceptron(self.latent, dimension, self.generator_init), self.build_discriminator(shape), self.latent
+        )
 
     def build_discriminator(self, shape: tuple[int, ...], classes: int | None = None) -> nn.Module:
         """Build the discriminator for points of ``shape`` ``(d,)``."""
         self.check(shape)
-        return self._perceptron(shape[0], 1)
+        return self._perceptron(shape[0], 1, self.init)
 
-    def _perceptron(self, inputs: int, outputs: int) -> nn.Module:
+    def _perceptron(self, inputs: int, outputs: int, init: DiscriminatorInit | None) -> nn.Module:
         net = perceptron(inputs, outputs, width=self.width, depth=self.depth, name=self.activation)
-        initialise(net, self.activation)
+        initialise(net, self.activation, init or "he")
         return net

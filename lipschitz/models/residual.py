@@ -6,8 +6,9 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from lipschitz.models.base import Activation, activation
+from lipschitz.models.activations import Activation, activation
 from lipschitz.models.conditional import batch_norm, call_with_labels, sequential_class
+from lipschitz.models.initialisation import DiscriminatorInit, initialise
 
 REDUCTION = 8
 """Ratio of the channels of the feature map to those of queries, keys and values; k in Sec. 3 of the paper."""
@@ -21,16 +22,24 @@ class SelfAttention(nn.Module):
     is not used, because it cannot be differentiated twice.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, as_released: bool = False) -> None:
+        """Take the number of channels, and whether values have C/2 of them and keys and values are max-pooled.
+
+        The latter is the released code of SAGAN; the paper has C/8 and no pooling.
+        """
         super().__init__()
         inner = max(1, channels // REDUCTION)
-        self.key, self.query, self.value = (nn.Conv2d(channels, inner, 1, bias=False) for _ in range(3))
-        self.output = nn.Conv2d(inner, channels, 1, bias=False)
+        values = max(1, channels // 2) if as_released else inner
+        self.key, self.query = (nn.Conv2d(channels, inner, 1, bias=False) for _ in range(2))
+        self.value = nn.Conv2d(channels, values, 1, bias=False)
+        self.output = nn.Conv2d(values, channels, 1, bias=False)
+        self.pool = nn.MaxPool2d(2) if as_released else nn.Identity()
         self.gamma = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, c, h, w)`` to the same shape."""
-        key, query, value = (conv(x).flatten(2) for conv in (self.key, self.query, self.value))
+        key, value = (self.pool(conv(x)).flatten(2) for conv in (self.key, self.value))
+        query = self.query(x).flatten(2)
         # Rows are query positions, columns are key positions.
         weights = torch.softmax(query.transpose(1, 2) @ key, dim=-1)
         attended = (value @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
@@ -89,6 +98,14 @@ def first_block(inputs: int, outputs: int, name: Activation) -> ResidualBlock:
     return ResidualBlock(first, nn.Sequential(second), nn.Sequential(shortcut))
 
 
+class MeanPool(nn.Module):
+    """Global average pooling."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(n, c, h, w)`` to ``(n, c)``."""
+        return x.mean(dim=(2, 3))
+
+
 class SumPool(nn.Module):
     """Global sum pooling."""
 
@@ -97,23 +114,22 @@ class SumPool(nn.Module):
         return x.sum(dim=(2, 3))
 
 
-@torch.no_grad()
-def initialise_residual(net: nn.Module) -> None:
-    """Apply uniform Glorot initialisation (Glorot and Bengio 2010), with gain √2 in residual branches and 1 elsewhere.
+def initialise_residual(net: nn.Module, name: Activation, init: DiscriminatorInit) -> None:
+    """Draw the weights of a network of residual blocks; biases are zero.
 
-    Biases are zero. The published ResNets of SN-GAN and WGAN-GP are initialised like this.
+    With ``glorot`` the convolutions in residual branches have gain √2, and all others 1: so the published ResNets of
+    SN-GAN and WGAN-GP start.
     """
-    for module in net.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            nn.init.xavier_uniform_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    initialise(net, name, init)
+    if init != "glorot":
+        return
     for block in net.modules():
         if isinstance(block, ResidualBlock):
             for branch in (block.first, block.second):
                 conv = branch.get_submodule("conv")
                 assert isinstance(conv, nn.Conv2d)
-                conv.weight.mul_(math.sqrt(2))
+                with torch.no_grad():
+                    conv.weight.mul_(math.sqrt(2))
 
 
 def _conv3(inputs: int, outputs: int) -> nn.Conv2d:

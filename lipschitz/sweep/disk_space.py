@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from lipschitz.constraints.base import with_start
 from lipschitz.errors import InputError
 from lipschitz.models.base import PairModel
 from lipschitz.sweep.definition.run import Run
@@ -51,7 +52,7 @@ def needed_bytes(jobs: Sequence[Job]) -> int:
 
 def _weight_bytes(run: Run) -> int:
     """Return the bytes of the networks of a run, without making them; zero where a model cannot be built so."""
-    model, shape, classes = run.model, run.dataset.shape, run.dataset.classes
+    model, shape, classes = with_start(run.model, run.constraints), run.dataset.shape, run.dataset.classes
     nets: list[nn.Module] = []
     try:
         with torch.device("meta"):

@@ -5,7 +5,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from lipschitz.models.base import activation
+from lipschitz.models.activations import activation
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.group_sort import GroupSort
 from lipschitz.models.mlp import MLP

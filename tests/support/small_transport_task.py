@@ -7,7 +7,7 @@ from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.none import NoConstraint
 from lipschitz.datasets.transport.funnels import Funnels
 from lipschitz.datasets.transport.pair_data import PairData
-from lipschitz.models.base import Activation
+from lipschitz.models.activations import Activation
 from lipschitz.models.critic import Critic
 from lipschitz.tasks.losses import Wasserstein
 from lipschitz.tasks.precision import Precision

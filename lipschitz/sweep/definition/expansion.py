@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lipschitz.constraints.base import Constraint, Refusal, constrain
+from lipschitz.constraints.base import Constraint, Refusal, constrain, with_start
 from lipschitz.datasets.base import Dataset
 from lipschitz.errors import nearest, shortened
 from lipschitz.estimation.fixed_labels import example_labels
@@ -144,7 +144,7 @@ def _check_generator_constraints(dataset: Dataset, model: Model, constraints: tu
                 f"{constraint.name()} adds a penalty to the discriminator's loss; not supported on a generator"
             )
     with torch.device("meta"):
-        networks = model.build(dataset.shape, dataset.classes)
+        networks = with_start(model, ()).build(dataset.shape, dataset.classes)
         net = constrain(networks.generator, constraints, (networks.latent,))
         latents = torch.zeros(2, networks.latent)
         try:
@@ -158,7 +158,8 @@ def _check_generator_constraints(dataset: Dataset, model: Model, constraints: tu
 def _check_constraints(dataset: Dataset, model: Model, constraints: tuple[Constraint, ...]) -> None:
     """Raise Refusal where the constraints cannot bound the discriminator; it is built on the meta device."""
     with torch.device("meta"):
-        constrain(model.build_discriminator(dataset.shape, dataset.classes), constraints, dataset.shape)
+        net = with_start(model, constraints).build_discriminator(dataset.shape, dataset.classes)
+        constrain(net, constraints, dataset.shape)
 
 
 def check_metrics(document: Document, axes: Axes, part: Place) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lipschitz.constraints.base import uncapturable_reason
+from lipschitz.constraints.base import uncapturable_reason, with_start
 from lipschitz.datasets.base import Data, ImageData
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.models.base import PairModel
@@ -39,7 +39,8 @@ class GANTraining:
     """
 
     def __init__(self, data: Data, terms: Terms) -> None:
-        assert isinstance(terms.model, PairModel)
+        model = with_start(terms.model, terms.constraints)
+        assert isinstance(model, PairModel)
         self.device = terms.device
         self.selection = BestStepRule.by(terms.selection, terms.evaluation.metrics)
         self._data, self._terms = data, terms
@@ -47,7 +48,7 @@ class GANTraining:
         names = STREAMS if self._classes is None else (*STREAMS, LABELS)
         self._streams = RandomStreams(terms.seed, names, terms.device)
         with seeded(terms.seed, "weights"):
-            networks = terms.model.build(data.shape, self._classes)
+            networks = model.build(data.shape, self._classes)
         self._latent = networks.latent
         rng = self._streams["constraint"]
         self._discriminator = Discriminator(networks.discriminator, data.shape, terms, rng)
@@ -93,13 +94,14 @@ class GANTraining:
         """
         with self._observed.recording():
             self._discriminator.set_requires_grad(False)
+            self._discriminator.compute_sigmas_early()
             self._generator.update_constraints()
             n = self._terms.training.generator_batch_size or self._terms.training.batch_size
             labels = self._drawn_labels(n)
             latents = self._latents("latents_generator", n)
-            precision = self._terms.training.precision
-            with forward_precision(precision, self.device, self.generator, self.discriminator):
-                outputs = self.discriminator(self._generator.generate(latents, *labels), *labels)
+            with forward_precision(self._terms.training.precision, self.device, self.generator):
+                generated = self._generator.generate(latents, *labels)
+            outputs = self._discriminator.judge(generated, *labels)
             loss = self._terms.loss.generator(outputs.to(latents.dtype))
             self._generator.losses.write(loss)
             self._generator.update(loss)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lipschitz.constraints.base import uncapturable_reason
+from lipschitz.constraints.base import uncapturable_reason, with_start
 from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.observe import NamedRings
@@ -33,7 +33,7 @@ class CriticTraining:
         self._constraints, self._exact = terms.constraints, terms.evaluation.exact
         self._streams = RandomStreams(terms.seed, ("data", "constraint"), terms.device)
         with seeded(terms.seed, "weights"):
-            critic = terms.model.build_discriminator(data.shape)
+            critic = with_start(terms.model, terms.constraints).build_discriminator(data.shape)
         self._critic = Discriminator(critic, data.shape, terms, self._streams["constraint"])
         self._observed = NamedRings(terms.device, {*CATALOGUE, *(one.label() for one in terms.evaluation.metrics)})
         self._evaluator = PotentialEvaluator(

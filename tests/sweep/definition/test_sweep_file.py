@@ -196,3 +196,14 @@ def test_what_a_constraint_refuses_is_refused_with_its_line(tmp_path: Path, monk
     path = write(tmp_path, SMALL.replace("[none", "[none, weight_clipping"))
     with pytest.raises(InputError, match=r"small.yaml:\d+: constraints\[1\]: .*: cannot bound samples of \(2,\)"):
         load_sweep(path)
+
+
+def test_the_start_of_the_weights_is_an_axis(tmp_path: Path) -> None:
+    starts = "models: [{mlp: {width: 8, init: normal}}, {mlp: {width: 8, init: method}}, {mlp: {width: 8}}]"
+    text = SMALL.replace("models: [{mlp: {width: 8, depth: 1}}]", starts)
+    labels = {run.labels()["model"] for run in load_sweep(write(tmp_path, text)).runs}
+    assert labels == {"mlp(width=8, init=normal)", "mlp(width=8, init=method)", "mlp(width=8)"}
+    with pytest.raises(InputError, match=r"init 'method' is not one start"):
+        load_sweep(write(tmp_path, text.replace("[none, spec", "[[weight_clipping, bjorck], spec")))
+    with pytest.raises(InputError, match=r"init.*'he', 'normal', 'glorot', 'orthogonal', 'dirac'"):
+        load_sweep(write(tmp_path, text.replace("normal", "kaiming")))

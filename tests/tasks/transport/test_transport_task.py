@@ -19,7 +19,7 @@ from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.constraints.weight_clipping import WeightClipping
 from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.estimation.layers import raw_weight, weighted_layers
-from lipschitz.models.base import Activation
+from lipschitz.models.activations import Activation
 from lipschitz.observe import LENGTH
 from lipschitz.random_streams import stream
 from lipschitz.tasks.settings import Setting
