@@ -130,7 +130,7 @@ class Generator(Player):
             net, terms.setting, terms.device, terms.generator_constraints, precision=terms.training.precision
         )
         self.average = None if terms.training.ema is None else copy.deepcopy(net).requires_grad_(False)
-        self._decay, self._start = terms.training.ema or 0.0, terms.training.ema_start
+        self._decay, self._start = terms.training.ema or 0.0, terms.training.ema_start or 0
         # Counted on the device, so that a CUDA graph can capture it.
         self._updates = torch.zeros((), dtype=torch.int64, device=terms.device)
         self._layout = terms.training.layout

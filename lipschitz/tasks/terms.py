@@ -40,9 +40,9 @@ class Training(Config):
     """Decay of an exponential moving average of the generator's weights, or null for none. The average is evaluated
     under names of its own, such as fid/sngan/ema, with batch statistics estimated anew. It does not affect training or
     the choice of a run's best step."""
-    ema_start: Annotated[int, Field(ge=0, le=10**9)] = 0
-    """Iterations before the average begins: until then it equals the weights, so that it never holds the initial ones.
-    """
+    ema_start: Steps | None = None
+    """Iterations before the average begins, or null for none: until then it equals the weights, so that it never holds
+    the initial ones."""
     generator_batch_size: Samples | None = None
     """Generated samples per generator update; null for batch_size (SN-GAN's ResNets use twice as many)."""
     precision: Precision = "float32"
@@ -60,9 +60,9 @@ class Training(Config):
             raise entry_error("no budget; allowed: steps or seconds")
         if self.steps is not None and self.seconds is not None:
             raise entry_error(f"steps {self.steps} and seconds {self.seconds:g} are two budgets; allowed: one of them")
-        if self.ema_start and self.ema is None:
+        if self.ema_start is not None and self.ema is None:
             raise entry_error(f"ema_start {self.ema_start} without ema; allowed: both, or neither")
-        if self.steps is not None and self.ema_start >= self.steps:
+        if self.steps is not None and (self.ema_start or 0) >= self.steps:
             raise entry_error(f"ema_start {self.ema_start} of {self.steps} steps; allowed: less than steps")
         return self
 
