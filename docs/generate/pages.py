@@ -58,7 +58,7 @@ def method_sweep(method: Method) -> str:
     entries = ["none"] if method.name == "none" else ["none", entry]
     listed = "\n".join(f"  - {one}" for one in entries)
     return (
-        f"name: {method.name}_example\ntask: generation\ndatasets: [eight_gaussians]\n"
+        f"name: {method.name}_example\ntask: generation\ndatasets: [{method.dataset}]\n"
         f"constraints:\n{listed}\ntraining: {{steps: 1000}}\n"
     )
 

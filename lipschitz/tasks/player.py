@@ -196,13 +196,18 @@ class Discriminator(Player):
         with parametrize.cached():
             with forward_precision(self._precision, real.device, self.net):
                 outputs = self._outputs(net, real, generated)
-            loss = self._objective.discriminator(*(output.to(real.dtype) for output in outputs))
+            judged = [output.to(real.dtype) for output in outputs]
+            loss = self._objective.discriminator(*judged)
             self.losses.write(loss)
+            batch = Batch(real, generated, labels, *judged)
+            with torch.no_grad():
+                for constraint in self._constraints:
+                    constraint.track(self.net, batch)
             for constraint in self._constraints:
                 # Outside autocast: a gradient by the input is never taken in bfloat16. A penalty without one may be the
                 # small difference of large products, such as W^T W - I, which TF32 would round away.
                 with matmul_precision(self._precision if constraint.double_backward else "float32"):
-                    loss = loss + constraint.penalty(net, Batch(real, generated, labels), self._rng)
+                    loss = loss + constraint.penalty(net, batch, self._rng)
         self.update(loss)
 
     def _outputs(self, net: nn.Module, real: Tensor, generated: Tensor) -> Sequence[Tensor]:
