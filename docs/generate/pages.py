@@ -92,6 +92,8 @@ def sweep_reference() -> str:
             parts += _entries(key, field["items"])
         if key == "constraints":
             parts.append("Each method's hyperparameters are on [its page](methods.md).\n")
+        if key == "training":
+            parts += _entries("augment", record["properties"]["augment"]["items"])
         if key == "evaluation":
             parts += _entries("protocols", record["properties"]["protocols"]["items"])
     return "\n".join(parts)

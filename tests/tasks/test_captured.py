@@ -22,6 +22,7 @@ from lipschitz.datasets.transport.funnels import Funnels
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP
 from lipschitz.models.resnet import ResNet
+from lipschitz.tasks.augmentation import DiffAugment, Flip
 from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.losses import Relativistic
 from lipschitz.tasks.settings import Setting
@@ -147,6 +148,7 @@ VARIANTS: Mapping[str, Terms] = {
     ),
     "bounded generator": with_terms(IMAGES, generator_constraints=(SpectralNormalization(),)),
     "two methods": with_terms(IMAGES, constraints=(SpectralNormalization(operator="convolution"), GradientPenalty())),
+    "augmented": with_terms(IMAGES, augment=(Flip(), DiffAugment()), loss=Relativistic(), layout="channels_last"),
     "R3GAN": with_terms(IMAGES, loss=Relativistic(), constraints=(ZeroCenteredPenalty(points="both"),)),
     "rmsprop": with_terms(IMAGES, constraints=(WeightClipping(),), setting=Setting(optimiser="rmsprop", lr=5e-5)),
 }

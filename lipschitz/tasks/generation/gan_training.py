@@ -27,6 +27,8 @@ from lipschitz.training.task import BestStepRule
 STREAMS = ("data", "latents_discriminator", "latents_generator", "constraint")
 LABELS = "labels_generator"
 """The additional random stream of a conditional run."""
+AUGMENTATION = "augmentation"
+"""The additional random stream of a run that augments images."""
 REAL = "data_generator"
 """The additional random stream of a loss whose generator update sees real samples."""
 
@@ -90,7 +92,8 @@ class GANTraining:
             latents = self._latents("latents_discriminator", n)
             with torch.no_grad(), forward_precision(self._terms.training.precision, self.device, self.generator):
                 generated = self._generator.generate(latents, *labels)
-            self._discriminator.step(real, generated.to(real.dtype), *labels)
+            real, generated = self._augmented(real), self._augmented(generated.to(real.dtype), generated=True)
+            self._discriminator.step(real, generated, *labels)
 
     def generator_step(self) -> None:
         """Make one update of the generator; the discriminator's parameters and its constraints' state do not change.
@@ -109,9 +112,10 @@ class GANTraining:
                 parametrize.cached() if real else nullcontext(),
                 forward_precision(precision, self.device, self.generator, self.discriminator),
             ):
-                judged = [self.discriminator(self._generator.generate(latents, *labels), *labels)]
+                generated = self._augmented(self._generator.generate(latents, *labels), generated=True)
+                judged = [self.discriminator(generated, *labels)]
                 with torch.no_grad():
-                    judged += [self.discriminator(images, *labels) for images in real]
+                    judged += [self.discriminator(self._augmented(images), *labels) for images in real]
             loss = self._terms.loss.generator(*(outputs.to(latents.dtype) for outputs in judged))
             self._generator.losses.write(loss)
             self._generator.update(loss)
@@ -219,6 +223,8 @@ class GANTraining:
             yield REAL
         elif self._classes is not None:
             yield LABELS
+        if self._terms.training.augment:
+            yield AUGMENTATION
 
     def _real_batch(self, n: int, stream: str) -> tuple[Tensor, ...]:
         """Return ``n`` real samples in the terms' memory format and, in a conditional run, their labels."""
@@ -241,6 +247,16 @@ class GANTraining:
             return (), ()
         assert isinstance(self._data, ImageData)
         return (), (self._data.draw_classes(n, self._streams[LABELS]),)
+
+    def _augmented(self, images: Tensor, *, generated: bool = False) -> Tensor:
+        """Return what the discriminator judges of ``images``: augmented in float32, and in the terms' memory format."""
+        chosen = [one for one in self._terms.training.augment if one.on_generated or not generated]
+        if not chosen:
+            return images
+        images = images.float()
+        for augmentation in chosen:
+            images = augmentation.augment(images, self._streams[AUGMENTATION])
+        return to_memory_format(images, self._terms.training.layout)
 
     def _latents(self, stream: str, n: int) -> Tensor:
         return torch.randn(n, self._latent, generator=self._streams[stream], device=self.device)
