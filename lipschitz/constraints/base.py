@@ -166,8 +166,7 @@ def with_start(model: AnyModel, constraints: Sequence[Constraint]) -> AnyModel:
     if len(declared) > 1:
         said = ", ".join(f"{name} {init}" for init, name in declared.items())
         raise Refusal(f"init 'method' is not one start ({said}); allowed: one of them")
-    default = type(model).model_fields["init"].default
-    return model.model_copy(update={"init": next(iter(declared), default)})
+    return model.model_copy(update={"init": next(iter(declared), None)})
 
 
 def constrain(net: nn.Module, constraints: Sequence[Constraint], shape: tuple[int, ...]) -> nn.Module:

@@ -3,24 +3,20 @@
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import parametrize
 
 from lipschitz.config import Bound, Iterations
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.convolution_operator import convolution_of, input_maps_shape
-from lipschitz.constraints.normalized_weight import NormalizedConvolution, NormalizedWeight
-from lipschitz.constraints.power_iteration import advance
-from lipschitz.estimation.layers import (
-    WeightedLayer,
-    input_shapes,
-    is_transposed,
-    raw_weight,
-    reparametrizations,
-    weighted_layers,
+from lipschitz.constraints.normalized_weight import (
+    Normalized,
+    NormalizedConvolution,
+    NormalizedWeight,
+    find_normalization,
 )
-
-Normalized = NormalizedWeight | NormalizedConvolution
+from lipschitz.constraints.power_iteration import advance
+from lipschitz.estimation.layers import input_shapes, is_transposed, weighted_layers
 
 
 class SpectralNormalization(Constraint):
@@ -68,20 +64,10 @@ class SpectralNormalization(Constraint):
     @torch.no_grad()
     def update(self, net: nn.Module) -> None:
         """Advance the power iteration of all layers, on the weight that the normalization receives."""
-        layers = (_find_normalization(layer) for _, layer in weighted_layers(net))
+        layers = (find_normalization(layer) for _, layer in weighted_layers(net))
         found = [one for one in layers if one is not None]
         operators = [module.operator(weight) for module, weight in found]
         advance(operators, [module.u for module, _ in found], [module.v for module, _ in found], self.power_iterations)
         for module, _ in found:
             if isinstance(module, NormalizedConvolution):
                 module.update_gradient()
-
-
-def _find_normalization(layer: WeightedLayer) -> tuple[Normalized, Tensor] | None:
-    """Return the normalization among the layer's reparametrisations and the weight that it receives, None if absent."""
-    weight = raw_weight(layer).detach()
-    for module in reparametrizations(layer):
-        if isinstance(module, Normalized):
-            return module, weight
-        weight = module(weight)
-    return None

@@ -2,13 +2,11 @@
 
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from lipschitz.constraints.base import uncapturable_reason, with_start
 from lipschitz.datasets.base import Data, ImageData
@@ -102,21 +100,16 @@ class GANTraining:
         """
         with self._observed.recording():
             self._discriminator.set_requires_grad(False)
+            self._discriminator.compute_sigmas_early()
             self._generator.update_constraints()
             n = self._terms.training.generator_batch_size or self._terms.training.batch_size
             real, labels = self._compared(n)
             latents = self._latents("latents_generator", n)
-            precision = self._terms.training.precision
-            # Cached: with real samples there are two passes, and the discriminator's weights do not change.
-            with (
-                parametrize.cached() if real else nullcontext(),
-                forward_precision(precision, self.device, self.generator, self.discriminator),
-            ):
-                generated = self._augmented(self._generator.generate(latents, *labels), generated=True)
-                judged = [self.discriminator(generated, *labels)]
-                with torch.no_grad():
-                    judged += [self.discriminator(self._augmented(images), *labels) for images in real]
-            loss = self._terms.loss.generator(*(outputs.to(latents.dtype) for outputs in judged))
+            with forward_precision(self._terms.training.precision, self.device, self.generator):
+                generated = self._generator.generate(latents, *labels)
+            generated = self._augmented(generated, generated=True)
+            outputs = self._discriminator.judge(generated, *labels, real=[self._augmented(one) for one in real])
+            loss = self._terms.loss.generator(*(one.to(latents.dtype) for one in outputs))
             self._generator.losses.write(loss)
             self._generator.update(loss)
 
