@@ -80,6 +80,10 @@ class Constraint(Config):
     start: ClassVar[Init | None] = None
     """Initial weights in the released code of the method's authors, for ``init: method``; None if not known."""
 
+    def advances_in_forward(self) -> bool:
+        """Return whether forward passes of training change the method's state: then none is left out or shared."""
+        return False
+
     uncapturable: ClassVar[str] = ""
     """Why a training step with this method cannot be captured in a CUDA graph; empty if no reason is known."""
 

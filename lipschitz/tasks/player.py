@@ -189,14 +189,16 @@ class Discriminator(Player):
         lr = terms.setting.discriminator_lr
         super().__init__(net, terms.setting, terms.device, terms.constraints, lr, terms.training.precision)
         self._objective, self._rng = terms.loss, rng
-        self._sigmas = StoredSigmas(net)
+        advances = any(one.advances_in_forward() for one in terms.constraints)
+        self._sigmas = StoredSigmas(nn.Identity() if advances else net)
+        self._cached = nullcontext if advances else parametrize.cached
         self._side = SideStream(terms.device)
         self._side.keep((*net.parameters(), *net.buffers(), self._sigmas.values))
         self._forks = all(
             one.updates_buffers_only or type(one).update is Constraint.update for one in terms.constraints
         )
         # On a CPU half a batch fits its caches better; on a GPU one pass launches half as many kernels.
-        self._separate_passes = terms.device.type == "cpu" or any(batch_dependent(net))
+        self._separate_passes = terms.device.type == "cpu" or advances or any(batch_dependent(net))
 
     def update_constraints(self) -> None:
         """Advance the state of the constraints, and compute σ of the layers for the forward passes of the update."""
@@ -241,7 +243,7 @@ class Discriminator(Player):
             self.update_constraints()
         net = self.net if labels is None else Labelled(self.net, labels)
         # Cached: a reparametrised weight is computed once, and the penalty sees the same one as the loss.
-        with parametrize.cached(), self._sigmas.used():
+        with self._cached(), self._sigmas.used():
             with forward_precision(self._precision, real.device, self.net):
                 outputs = self._outputs(net, real, generated)
             judged = [output.to(real.dtype) for output in outputs]
