@@ -16,7 +16,10 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 
 
 class Batch(NamedTuple):
-    """The data that a penalty may use, all on the discriminator's device."""
+    """The data that a penalty may use, all on the discriminator's device: what its loss was computed from.
+
+    Samples are those that the discriminator judged: augmented ones, if the run augments them.
+    """
 
     real: Tensor
     """``(n, ...)`` samples of the data set."""
@@ -24,6 +27,20 @@ class Batch(NamedTuple):
     """``(n, ...)`` generated samples, detached from the generator; None if the task has no generator."""
     labels: Tensor | None = None
     """``(n,)`` int64 class labels, None without labels."""
+    real_outputs: Tensor | None = None
+    """``(n, 1)`` outputs on ``real``, with their graph, from the loss's forward pass; None if there was none."""
+    fake_outputs: Tensor | None = None
+    """The same on ``fake``."""
+
+    def outputs(self, method: str) -> tuple[Tensor, Tensor]:
+        """Return the outputs on real and on generated samples.
+
+        Raises:
+            ValueError: there are none; the message contains ``method``.
+        """
+        if self.real_outputs is None or self.fake_outputs is None:
+            raise ValueError(f"{method} needs the discriminator's outputs on real and generated samples, got None")
+        return self.real_outputs, self.fake_outputs
 
 
 class Refusal(ValueError):
@@ -111,6 +128,12 @@ class Constraint(Config):
         """Update the method's state, such as by power iteration.
 
         Called once before each discriminator update, without gradients.
+        """
+
+    def track(self, net: nn.Module, batch: Batch) -> None:
+        """Update the method's state by the outputs of this update's forward pass, such as running means of them.
+
+        Called once a discriminator update, between the loss and the penalty, without gradients.
         """
 
     def penalty(self, net: nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:

@@ -15,6 +15,7 @@ from lipschitz.features.protocols import PROTOCOLS, Protocol
 from lipschitz.metrics.base import Metric
 from lipschitz.metrics.catalogue import FURTHER_METRIC
 from lipschitz.models.base import Model
+from lipschitz.tasks.augmentation import AUGMENTATIONS, Augmentation
 from lipschitz.tasks.losses import Loss
 from lipschitz.tasks.memory_format import MemoryFormat
 from lipschitz.tasks.precision import Precision
@@ -53,6 +54,9 @@ class Training(Config):
     """Memory format of images in training steps. channels_last: both networks use it, up to layers that return
     contiguous maps, such as full_sort. Results differ by rounding only. Kernels, constraints and evaluations stay
     contiguous."""
+    augment: Annotated[tuple[Annotated[Augmentation, *entry_of(AUGMENTATIONS)], ...], Strict(False), unique] = ()
+    """Augmentations of the images that the discriminator judges, in this order: flip (real images), diffaugment (real
+    and generated ones). Penalties see the augmented images, evaluations do not."""
 
     @model_validator(mode="after")
     def _has_one_budget(self) -> Self:
@@ -79,9 +83,9 @@ class Training(Config):
         return (None if self.ema_start else self.ema), steps
 
     def incomparable(self) -> list[str]:
-        """Return precision and layout where they are not the default: such runs are only compared with each other."""
+        """Return precision, layout and augmentations other than the default: such runs are compared with each other."""
         changed = self.changed()
-        return [changed[name] for name in ("precision", "layout") if name in changed]
+        return [changed[name] for name in ("precision", "layout") if name in changed] + list(changed.get("augment", ()))
 
 
 class Evaluation(Config):
