@@ -87,6 +87,14 @@ class Constraint(Config):
     uncapturable: ClassVar[str] = ""
     """Why a training step with this method cannot be captured in a CUDA graph; empty if no reason is known."""
 
+    def why_uncapturable(self) -> str:
+        """Return why a training step with these hyperparameters cannot be captured, or an empty string."""
+        return self.uncapturable
+
+    def changes_network(self) -> bool:
+        """Return whether `wrap` changes the network; a method that does may be listed once."""
+        return type(self).wrap is not Constraint.wrap
+
     @classmethod
     def check_class(cls) -> None:
         """Check that a class from outside the package declares its promise.
@@ -152,7 +160,7 @@ class Constraint(Config):
 
 def uncapturable_reason(constraints: Sequence[Constraint]) -> str | None:
     """Return why a training step with ``constraints`` cannot be captured in a CUDA graph, or None if it can."""
-    reasons = [f"{one.name()}: {one.uncapturable}" for one in constraints if one.uncapturable]
+    reasons = [f"{one.name()}: {why}" for one in constraints if (why := one.why_uncapturable())]
     return "; ".join(reasons) or None
 
 
@@ -181,7 +189,7 @@ def constrain(net: nn.Module, constraints: Sequence[Constraint], shape: tuple[in
     Raises:
         Refusal: a constraint does not support this network, or cannot be combined with the others.
     """
-    stateful = [type(one) for one in constraints if type(one).wrap is not Constraint.wrap]
+    stateful = [type(one) for one in constraints if one.changes_network()]
     for kind in stateful:
         if stateful.count(kind) > 1:
             raise Refusal(f"{kind.name()} is listed twice; allowed: each method that changes the network once")

@@ -1,4 +1,4 @@
-"""Augmentation of images before the discriminator, apart from constraints: horizontal flip, DiffAugment.
+"""Augmentation of images before the discriminator, apart from constraints: flip, dequantisation, DiffAugment.
 
 The discriminator judges augmented images in both updates. Penalties get them, too: a gradient penalty acts where the
 loss does, at T(x) and between T(x) and T(G(z)), on D's own gradient, and never through T. Otherwise a method would
@@ -43,6 +43,24 @@ class Flip(Augmentation):
     def augment(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """Return the images, half of them flipped."""
         return random_flip(images, rng)
+
+
+class Dequantise(Augmentation):
+    """Make the pixels of real images continuous: an integer k of 0 to 255 becomes k/128 - 1 + u, with u ~ U[0, 1/128).
+
+    The released code of SN-GAN does so for ImageNet. Without it k is 2 k/255 - 1.
+    Generated images stay as they are.
+    """
+
+    named = "dequantise"
+    source = "Code of Miyato et al. 2018, arXiv:1802.05957: pfnet-research/sngan_projection, datasets/imagenet.py"
+    on_generated = False
+
+    def augment(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """Return the images with a random number of its own in each pixel of each channel."""
+        u = torch.rand(images.shape, generator=rng, device=images.device, dtype=images.dtype)
+        # Rounded, because a pixel that went through [-1, 1] is an integer up to rounding only.
+        return ((images + 1) * 127.5).round().add(u).div(128).sub(1)
 
 
 class DiffAugment(Augmentation):

@@ -18,7 +18,7 @@ from lipschitz.errors import InputError
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.sweep.definition.dry_step import Configuration, step_failure
 from lipschitz.sweep.definition.sweep_file import load_sweep
-from lipschitz.tasks.augmentation import AUGMENTATIONS, Augmentation, DiffAugment, Flip
+from lipschitz.tasks.augmentation import AUGMENTATIONS, Augmentation, Dequantise, DiffAugment, Flip
 from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.generation.generation import GenerationTask
 from lipschitz.tasks.losses import Relativistic
@@ -144,7 +144,7 @@ def test_a_restored_run_goes_on_with_the_same_draws(precision: str) -> None:
 def test_without_augmentation_there_is_no_stream_and_nothing_changes() -> None:
     assert "augmentation" not in task().state_dict()["streams"]
     assert "augmentation" in task(Flip()).state_dict()["streams"]
-    assert set(AUGMENTATIONS) == {"flip", "diffaugment"}
+    assert set(AUGMENTATIONS) == {"flip", "dequantise", "diffaugment"}
 
 
 def test_a_sweep_names_augmentations_and_is_compared_apart(tmp_path: Path) -> None:
@@ -205,3 +205,15 @@ def test_mistakes_are_one_line(tmp_path: Path, augment: str, said: str) -> None:
     with pytest.raises(InputError, match=said) as error:
         load_sweep(path)
     assert "\n" not in str(error.value)
+
+
+def test_dequantised_pixels_fill_the_range_that_each_integer_stands_for() -> None:
+    integers = torch.arange(256).repeat(2, 1, 64, 1).reshape(2, 1, 128, 128)
+    images = integers.float().div(127.5).sub(1)
+    found = Dequantise().augment(images, torch.Generator().manual_seed(0))
+    u = (found + 1) * 128 - integers
+    assert u.min() >= -1e-5
+    assert u.max() < 1 + 1e-5
+    assert abs(u.mean().item() - 0.5) < 0.01
+    assert abs(u.std().item() - 12**-0.5) < 0.01
+    assert not Dequantise.on_generated
