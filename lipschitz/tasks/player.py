@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -129,7 +130,7 @@ class Generator(Player):
             net, terms.setting, terms.device, terms.generator_constraints, precision=terms.training.precision
         )
         self.average = None if terms.training.ema is None else copy.deepcopy(net).requires_grad_(False)
-        self._decay, self._start = terms.training.ema or 0.0, terms.training.ema_start
+        self._decay, self._start = terms.training.ema or 0.0, terms.training.ema_start or 0
         # Counted on the device, so that a CUDA graph can capture it.
         self._updates = torch.zeros((), dtype=torch.int64, device=terms.device)
         self._layout = terms.training.layout
@@ -188,14 +189,16 @@ class Discriminator(Player):
         lr = terms.setting.discriminator_lr
         super().__init__(net, terms.setting, terms.device, terms.constraints, lr, terms.training.precision)
         self._objective, self._rng = terms.loss, rng
-        self._sigmas = StoredSigmas(net)
+        advances = any(one.advances_in_forward() for one in terms.constraints)
+        self._sigmas = StoredSigmas(nn.Identity() if advances else net)
+        self._cached = nullcontext if advances else parametrize.cached
         self._side = SideStream(terms.device)
         self._side.keep((*net.parameters(), *net.buffers(), self._sigmas.values))
         self._forks = all(
             one.updates_buffers_only or type(one).update is Constraint.update for one in terms.constraints
         )
         # On a CPU half a batch fits its caches better; on a GPU one pass launches half as many kernels.
-        self._separate_passes = terms.device.type == "cpu" or any(batch_dependent(net))
+        self._separate_passes = terms.device.type == "cpu" or advances or any(batch_dependent(net))
 
     def update_constraints(self) -> None:
         """Advance the state of the constraints, and compute σ of the layers for the forward passes of the update."""
@@ -214,12 +217,23 @@ class Discriminator(Player):
             with self._side.fork():
                 self._sigmas.compute()
 
-    def judge(self, generated: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return the outputs ``(n, 1)`` for samples ``(n, *shape)``, through which a generator is updated."""
+    def judge(self, generated: Tensor, labels: Tensor | None = None, *, real: Sequence[Tensor] = ()) -> list[Tensor]:
+        """Return the outputs ``(n, 1)`` for samples ``(n, *shape)``, through which a generator is updated.
+
+        Then those for each batch in ``real``, of the same classes, without a graph.
+        """
         if not self._side.join():
             self._sigmas.compute()
-        with self._sigmas.used(), forward_precision(self._precision, generated.device, self.net):
-            outputs: Tensor = self.net(generated) if labels is None else self.net(generated, labels)
+        given = () if labels is None else (labels,)
+        with (
+            # Cached: with real samples there are several passes, and the weights do not change.
+            parametrize.cached() if real else nullcontext(),
+            self._sigmas.used(),
+            forward_precision(self._precision, generated.device, self.net),
+        ):
+            outputs: list[Tensor] = [self.net(generated, *given)]
+            with torch.no_grad():
+                outputs += [self.net(samples, *given) for samples in real]
             return outputs
 
     def step(self, real: Tensor, generated: Tensor, labels: Tensor | None = None) -> None:
@@ -229,16 +243,21 @@ class Discriminator(Player):
             self.update_constraints()
         net = self.net if labels is None else Labelled(self.net, labels)
         # Cached: a reparametrised weight is computed once, and the penalty sees the same one as the loss.
-        with parametrize.cached(), self._sigmas.used():
+        with self._cached(), self._sigmas.used():
             with forward_precision(self._precision, real.device, self.net):
                 outputs = self._outputs(net, real, generated)
-            loss = self._objective.discriminator(*(output.to(real.dtype) for output in outputs))
+            judged = [output.to(real.dtype) for output in outputs]
+            loss = self._objective.discriminator(*judged)
             self.losses.write(loss)
+            batch = Batch(real, generated, labels, *judged)
+            with torch.no_grad():
+                for constraint in self._constraints:
+                    constraint.track(self.net, batch)
             for constraint in self._constraints:
                 # Outside autocast: a gradient by the input is never taken in bfloat16. A penalty without one may be the
                 # small difference of large products, such as W^T W - I, which TF32 would round away.
                 with matmul_precision(self._precision if constraint.double_backward else "float32"):
-                    loss = loss + constraint.penalty(net, Batch(real, generated, labels), self._rng)
+                    loss = loss + constraint.penalty(net, batch, self._rng)
         self.update(loss)
 
     def _outputs(self, net: nn.Module, real: Tensor, generated: Tensor) -> Sequence[Tensor]:
