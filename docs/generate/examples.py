@@ -61,6 +61,7 @@ NESTED = {
         "betas": "betas: [0.0, 0.9]",
         "n_dis": "n_dis: 5",
         "discriminator_lr": "discriminator_lr: 4e-4",
+        "discriminator_optimiser": "discriminator_optimiser: {muon: {weight_decay: 0.1}}",
         "decay": "decay: linear",
     },
 }

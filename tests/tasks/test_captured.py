@@ -145,6 +145,15 @@ VARIANTS: Mapping[str, Terms] = {
     ),
     "bounded generator": with_terms(IMAGES, generator_constraints=(SpectralNormalization(),)),
     "two methods": with_terms(IMAGES, constraints=(SpectralNormalization(operator="convolution"), GradientPenalty())),
+    "muon, and sgd for the generator": with_terms(
+        IMAGES,
+        setting=Setting(
+            optimiser={"sgd": {"momentum": 0.5, "weight_decay": 0.1}},
+            discriminator_optimiser={"muon": {"weight_decay": 0.1}},
+            decay="linear",
+        ),
+    ),
+    "adamw": with_terms(IMAGES, setting=Setting(optimiser="adamw", decay="linear")),
     "rmsprop": with_terms(IMAGES, constraints=(WeightClipping(),), setting=Setting(optimiser="rmsprop", lr=5e-5)),
 }
 
