@@ -13,6 +13,7 @@ from torch import Tensor
 from lipschitz.constraints.base import CONSTRAINTS, Batch, Constraint, Refusal
 from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.constraints.orthogonal import Orthogonal
+from lipschitz.constraints.spectral_cap import SpectralCap
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.constraints.weight_clipping import WeightClipping
 from lipschitz.datasets.images.image_data import ImageData, Split
@@ -153,6 +154,7 @@ VARIANTS: Mapping[str, Terms] = {
             decay="linear",
         ),
     ),
+    "hard cap": with_terms(IMAGES, constraints=(SpectralCap(mode="hard"),)),
     "adamw": with_terms(IMAGES, setting=Setting(optimiser="adamw", decay="linear")),
     "rmsprop": with_terms(IMAGES, constraints=(WeightClipping(),), setting=Setting(optimiser="rmsprop", lr=5e-5)),
 }

@@ -48,6 +48,7 @@ BOUNDS: Mapping[str, tuple[Callable[[nn.Module], float], float]] = MappingProxyT
         "frobenius_normalization": (frobenius, ROUNDED),
         "weight_normalization": (units, ROUNDED),
         "spectral_projection": (reshaped, ITERATED),
+        "spectral_cap": (reshaped, ROUNDED),
         "spectral_normalization": (reshaped, ITERATED),
         "gouk_projection": (operators, ITERATED),
         "bjorck": (operators, ROUNDED),
