@@ -61,7 +61,8 @@ class SpectralCap(Constraint):
             if transposed:
                 matrix = matrix.view(weight.shape[1], weight.shape[0], *weight.shape[2:]).transpose(0, 1)
             weights.append(weight)
-            capped.append(matrix.reshape(weight.shape))
+            # Contiguous, so that a GPU copies all of them by one kernel.
+            capped.append(matrix.reshape(weight.shape).contiguous())
         torch._foreach_copy_(weights, capped)
 
     def capped(self, matrix: Tensor) -> Tensor:
