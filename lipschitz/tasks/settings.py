@@ -94,6 +94,9 @@ class Setting(Config):
         if (other := self.discriminator_optimiser) is not None:
             fields["discriminator_optimiser"] = other.name()
             fields |= {f"discriminator_{key}": value for key, value in other.changed().items()}
+        # The ids of earlier runs have the empty brackets of rmsprop.
+        if not fields and self.optimiser.name() != "rmsprop":
+            return self.optimiser.name()
         return f"{self.optimiser.name()}({', '.join(f'{key}={value}' for key, value in fields.items())})"
 
 

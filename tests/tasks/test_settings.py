@@ -108,6 +108,7 @@ def test_labels() -> None:
     assert Setting(lr=1e-4, betas=(0.0, 0.9), n_dis=5).label() == "adam(lr=0.0001, betas=[0.0, 0.9], n_dis=5)"
     assert Setting(optimiser="rmsprop", lr=5e-5).label() == "rmsprop(lr=5e-05)"
     assert Setting(lr=1e-3, decay="linear").label() == "adam(lr=0.001, decay=linear)"
+    assert [Setting(optimiser=name).label() for name in ("muon", "rmsprop")] == ["muon", "rmsprop()"]
     decayed = Setting(optimiser={"adamw": {"weight_decay": 1.0}}, discriminator_optimiser={"muon": {"momentum": 0.9}})
     assert decayed.label() == "adamw(weight_decay=1.0, discriminator_optimiser=muon, discriminator_momentum=0.9)"
 
