@@ -34,6 +34,7 @@ class SpectralNormalization(Constraint):
 
     source = "Miyato et al. 2018, arXiv:1802.05957, Algorithm 1"
     promise = "heuristic"
+    scale_invariant = True
     start = "normal"
     updates_buffers_only = True
 
