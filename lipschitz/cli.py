@@ -53,7 +53,8 @@ def sweep(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or some GPUs: cuda:0,2.")] = "auto",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Number of workers.", show_default="one per CPU core or GPU")
+        int | None,
+        typer.Option(min=1, help="Number of workers.", show_default="one per CPU core; the fastest on a GPU"),
     ] = None,
     pack: Annotated[
         int | None,
@@ -107,6 +108,7 @@ def sweep(
 
     site = Site(
         devices=worker_devices(device, workers),
+        chooses_workers=workers is None,
         data_root=data_root,
         inception_weights=inception_weights,
         pack=pack,

@@ -22,10 +22,12 @@ from lipschitz.sweep.inputs import claim_inputs
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.run_folder import OVER
 from lipschitz.sweep.store import SweepFolder
-from lipschitz.sweep.timing.estimate import estimate_training_seconds, training_seconds, with_packs
+from lipschitz.sweep.timing.estimate import Estimate, estimate, estimate_training, with_packs
 from lipschitz.sweep.timing.prediction import H200, predict
+from lipschitz.sweep.timing.shared_device import Shared
 from lipschitz.sweep.timing.timing_files import iteration_ms
 from lipschitz.sweep.timing.timing_pass import groups_to_time, time_configurations
+from lipschitz.sweep.timing.workers import choose_workers, measure_workers
 from lipschitz.tasks.averaging import average_warnings
 
 
@@ -105,8 +107,8 @@ def show_plan(request: Request, console: Console) -> None:
     for line in [*missing, *others]:
         warn(console, line)
     # A step can be timed without the weights, which only evaluations need.
-    seconds = None if missing else estimate_training_seconds(plan, folder, request.site)
-    _print_estimate(seconds, unfinished, request.site, console)
+    found = None if missing else estimate_training(plan, folder, request.site)
+    _print_estimate(found, unfinished, request.site, console)
     _print_prediction([run for run in plan.runs if statuses[run.id] not in OVER], console)
 
 
@@ -154,19 +156,36 @@ def _time_and_train(jobs: Sequence[Job], plan: Sweep, folder: SweepFolder, engin
     if not jobs:
         console.print("all runs are finished")
         return
-    site = jobs[0].site
     check_space(jobs, lambda line: warn(console, line))
     if groups := groups_to_time(jobs, folder):
         with display(console, "timings") as bars:
             time_configurations(groups, engine, TimingDisplay(bars, groups))
     jobs = with_packs(jobs)
     # Only now are budgets in seconds known as steps.
-    timed = [(job.run.training, job.timing) for job in jobs if job.run.training.seconds]
-    for line in average_warnings((one.ema, one.steps_at(iteration_ms(timing))) for one, timing in timed if timing):
+    timed = [(job.run.training, iteration_ms(job.timing)) for job in jobs if job.timing and job.run.training.seconds]
+    for line in average_warnings(one.averaged_steps(one.steps_at(ms)) for one, ms in timed):
         warn(console, line)
-    _print_estimate(training_seconds(jobs, folder.timings()), len(jobs), site, console)
+    jobs, found = _with_workers(jobs, folder, engine, console)
+    site = jobs[0].site
+    _print_estimate(found, len(jobs), site, console)
     with display(console, "steps") as bars:
         engine.run(jobs, site, RunsDisplay(console, bars, jobs, len(plan.runs)))
+
+
+def _with_workers(
+    jobs: Sequence[Job], folder: SweepFolder, engine: Engine, console: Console
+) -> tuple[Sequence[Job], Estimate | None]:
+    """Return ``jobs`` on a site with the number of workers that was measured best, if it may be, and their time."""
+    shared: Shared = {}
+    if jobs[0].site.chooses_workers and jobs[0].device.startswith("cuda"):
+        with display(console, "measurements") as bars:
+            bar = bars.add_task("workers that share a GPU", total=None)
+            shared = measure_workers(jobs, engine, lambda: bars.advance(bar))
+    if choice := choose_workers(jobs, folder.timings(), shared):
+        console.print(choice.why, soft_wrap=True, highlight=False)
+        folder.write_provenance(choice.jobs[0].provenance)
+        return choice.jobs, choice.estimate
+    return jobs, estimate(jobs, folder.timings())
 
 
 def _errors(check: Callable[..., object], *arguments: object) -> list[str]:
@@ -193,20 +212,21 @@ def _print_plan(plan: Sweep, console: Console) -> None:
         console.print(printable(choice.described()), soft_wrap=True)
     if plan.waiting:
         console.print(f"and {_counted(plan.waiting, 'run')} whose settings are chosen once these are finished")
-    for line in average_warnings((run.training.ema, run.training.steps or 0) for run in plan.runs):
+    for line in average_warnings(run.training.averaged_steps(run.training.steps or 0) for run in plan.runs):
         warn(console, line)
 
 
-def _print_estimate(seconds: float | None, runs: int, site: Site, console: Console) -> None:
-    estimate = "time not measured"
-    if seconds is not None:
-        seconds /= site.workers
-        estimate = f"about {_duration(seconds)} of training"
+def _print_estimate(found: Estimate | None, runs: int, site: Site, console: Console) -> None:
+    time = "time not measured"
+    if found is not None:
+        time = f"about {_duration(found.training)} of training"
+        if found.evaluation is not None:
+            time += f" and {_duration(found.evaluation)} of evaluation"
         if gpus := {device for device in site.devices if device.startswith("cuda")}:
-            estimate += f", {len(gpus) * seconds / 3600:.1f} GPU hours"
-    console.print(
-        f"{_counted(runs, 'unfinished run')} on {_counted(site.workers, 'worker')}: {estimate}, without evaluations"
-    )
+            time += f", {len(gpus) * found.total / 3600:.1f} GPU hours"
+    if found is None or found.evaluation is None:
+        time += ", without evaluations"
+    console.print(f"{_counted(runs, 'unfinished run')} on {_counted(site.workers, 'worker')}: {time}", soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

@@ -2,6 +2,6 @@
 
 - base: `Constraint` with its four hooks, `CONSTRAINTS`, how several constraints wrap a network.
 - certified, one_lipschitz: what certified methods share. power_iteration, convolution_operator: σ during training.
-- normalized_weight: a weight divided by σ. input_gradients: for penalties.
+- normalized_weight, stored_sigma: a weight divided by σ. input_gradients: for penalties.
 - norm_slots, batch_norm_scale, batch_dependence: normalization layers.
 """

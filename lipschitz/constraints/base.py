@@ -69,6 +69,10 @@ class Constraint(Config):
     start: ClassVar[Init | None] = None
     """Initial weights in the released code of the method's authors, for ``init: method``; None if not known."""
 
+    def advances_in_forward(self) -> bool:
+        """Return whether forward passes of training change the method's state: then none is left out or shared."""
+        return False
+
     uncapturable: ClassVar[str] = ""
     """Why a training step with this method cannot be captured in a CUDA graph; empty if no reason is known."""
 
@@ -149,8 +153,7 @@ def with_start(model: AnyModel, constraints: Sequence[Constraint]) -> AnyModel:
     if len(declared) > 1:
         said = ", ".join(f"{name} {init}" for init, name in declared.items())
         raise Refusal(f"init 'method' is not one start ({said}); allowed: one of them")
-    default = type(model).model_fields["init"].default
-    return model.model_copy(update={"init": next(iter(declared), default)})
+    return model.model_copy(update={"init": next(iter(declared), None)})
 
 
 def constrain(net: nn.Module, constraints: Sequence[Constraint], shape: tuple[int, ...]) -> nn.Module:

@@ -23,7 +23,8 @@ class GradientPenalty(Constraint):
     of DRAGAN differ. The paper (eq. 1) uses the point x + δ with δ ~ N(0, c I) and c about 10, which is larger than the
     range of images in [-1, 1]. The authors' code uses δ = std(x) u / 2, with one std for the batch and u ~ U[0, 1) per
     entry, so that all shifts are upward, and then a random point between x and x + δ. Here δ is that of the code, which
-    suits data of any scale, and the point is x + δ, as in the paper.
+    suits data of any scale, and the point is x + δ, as in the paper. ``points: between_real_and_perturbed`` takes
+    x + α δ with one α ~ U[0, 1] per sample, as the code.
     """
 
     source = (
@@ -37,14 +38,17 @@ class GradientPenalty(Constraint):
     """λ, the factor of the penalty."""
     one_sided: bool = False
     """Whether to penalise only norms above 1 (Petzka et al. 2018, arXiv:1709.08894, eq. 8)."""
-    points: Literal["interpolates", "real", "generated", "perturbed_real"] = "interpolates"
-    """Where the gradient is taken: between real and generated samples, at real or generated ones, or near real ones."""
+    points: Literal["interpolates", "real", "generated", "perturbed_real", "between_real_and_perturbed"] = (
+        "interpolates"
+    )
+    """Where the gradient is taken: between real and generated samples, at real or generated ones, near real ones, or
+    between real ones and those near them."""
     noise: Factor = 0.5
-    """Largest shift of an entry for ``points: perturbed_real``, in standard deviations of all entries of the batch."""
+    """Largest shift of an entry of perturbed real points, in standard deviations of all entries of the batch."""
 
     @model_validator(mode="after")
     def _noise_is_used(self) -> Self:
-        if self.noise != type(self).model_fields["noise"].default and self.points != "perturbed_real":
+        if self.noise != type(self).model_fields["noise"].default and "perturbed" not in self.points:
             raise ValueError(f"noise moves perturbed_real points alone, not {self.points}")
         return self
 
@@ -70,6 +74,8 @@ class GradientPenalty(Constraint):
                 return batch.real
             case "perturbed_real":
                 return perturb(batch.real, self.noise, rng)
+            case "between_real_and_perturbed":
+                return interpolate(perturb(batch.real, self.noise, rng), batch.real, rng)
         generated = generated_samples(batch, f"{self.name()} on {self.points}", "points: real or perturbed_real")
         return generated if self.points == "generated" else interpolate(batch.real, generated, rng)
 

@@ -1,26 +1,25 @@
 """Spectral normalization: every weight is divided by its spectral norm σ, from power iteration, in the forward pass."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import parametrize
 
 from lipschitz.config import Bound, Iterations
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.convolution_operator import convolution_of, input_maps_shape
-from lipschitz.constraints.normalized_weight import NormalizedConvolution, NormalizedWeight
-from lipschitz.constraints.power_iteration import advance
-from lipschitz.estimation.layers import (
-    WeightedLayer,
-    input_shapes,
-    is_transposed,
-    raw_weight,
-    reparametrizations,
-    weighted_layers,
+from lipschitz.constraints.normalized_weight import (
+    BidirectionalWeight,
+    Normalized,
+    NormalizedConvolution,
+    NormalizedWeight,
+    ScaledWeight,
+    advance_all,
+    find_normalization,
 )
-
-Normalized = NormalizedWeight | NormalizedConvolution
+from lipschitz.estimation.layers import WeightedLayer, input_shapes, is_transposed, raw_weight, weighted_layers
 
 
 class SpectralNormalization(Constraint):
@@ -32,18 +31,31 @@ class SpectralNormalization(Constraint):
     v. A zero weight stays zero, with a gradient of zero.
     """
 
-    source = "Miyato et al. 2018, arXiv:1802.05957, Algorithm 1"
+    source = (
+        "Miyato et al. 2018, arXiv:1802.05957, Algorithm 1; gain: Appendix E; bidirectional: Lin et al. 2021, "
+        "arXiv:2009.02773"
+    )
     promise = "heuristic"
     scale_invariant = True
     start = "normal"
     updates_buffers_only = True
 
-    operator: Literal["reshaped", "convolution"] = "reshaped"
-    """``reshaped``: σ of the kernel as a matrix; ``convolution``: σ at the true input size, stride and padding."""
+    operator: Literal["reshaped", "convolution", "bidirectional"] = "reshaped"
+    """``reshaped``: σ of the kernel as a matrix; ``convolution``: σ at the true input size, stride and padding;
+    ``bidirectional``: the mean of σ of the kernel with output units as rows and of that with input units as rows (BSN,
+    Lin et al. 2021)."""
     coefficient: Bound = 1.0
-    """c, the spectral norm after normalization: W is replaced by c W / σ(W)."""
+    """c, the spectral norm after normalization: W is replaced by c W / σ(W). Lin et al. call c ≠ 1 SSN, and BSSN with
+    ``bidirectional``."""
+    gain: bool = False
+    """Whether each layer has a trained factor γ, which starts at one (Appendix E): W is replaced by γ c W / σ(W), and
+    nothing bounds it."""
     power_iterations: Iterations = 1
-    """Steps of power iteration before each discriminator update."""
+    """Steps of power iteration before each discriminator update, or at each forward pass."""
+    advance: Literal["update", "forward"] = "update"
+    """When u and v take steps of power iteration. ``update``: before each discriminator update, as in Algorithm 1.
+    ``forward``: whenever a forward pass of training uses the weight, as in the authors' code, so also
+    in the generator's update and in penalties. Real and generated samples then have passes of their own."""
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """Reparametrise the weight of each layer.
@@ -53,36 +65,39 @@ class SpectralNormalization(Constraint):
                 groups, or its padding is not supported.
         """
         shapes = input_shapes(net, shape) if self.operator == "convolution" else {}
+        # Layers that share a weight share γ.
+        gains: dict[int, ScaledWeight] = {}
         for name, layer in list(weighted_layers(net)):
-            module: Normalized
-            if self.operator == "reshaped" or isinstance(layer, nn.Linear):
-                module = NormalizedWeight(layer.weight, is_transposed(layer), self.coefficient)
-            else:
-                maps, convolution = (
-                    input_maps_shape(self.name(), name, shapes),
-                    convolution_of(self.name(), name, layer),
-                )
-                module = NormalizedConvolution(layer.weight, convolution, maps, self.coefficient)
+            raw = raw_weight(layer)
+            module = self._normalization(name, layer, shapes)
+            module.steps_in_forward = self.power_iterations if self.advances_in_forward() else 0
             parametrize.register_parametrization(layer, "weight", module)
+            if self.gain:
+                scaled = gains.setdefault(id(raw), ScaledWeight(raw.detach()))
+                parametrize.register_parametrization(layer, "weight", scaled)
         return net
+
+    def _normalization(self, name: str, layer: WeightedLayer, shapes: Mapping[str, torch.Size]) -> Normalized:
+        # For a matrix, both reshaped kernels have the same σ, and so has the operator.
+        if self.operator == "reshaped" or isinstance(layer, nn.Linear):
+            return NormalizedWeight(layer.weight, is_transposed(layer), self.coefficient)
+        if self.operator == "bidirectional":
+            return BidirectionalWeight(layer.weight, is_transposed(layer), self.coefficient)
+        maps, convolution = input_maps_shape(self.name(), name, shapes), convolution_of(self.name(), name, layer)
+        return NormalizedConvolution(layer.weight, convolution, maps, self.coefficient)
+
+    def advances_in_forward(self) -> bool:
+        """Return whether forward passes of training take the steps of power iteration."""
+        return self.advance == "forward"
 
     @torch.no_grad()
     def update(self, net: nn.Module) -> None:
         """Advance the power iteration of all layers, on the weight that the normalization receives."""
-        layers = (_find_normalization(layer) for _, layer in weighted_layers(net))
+        if self.advances_in_forward():
+            return
+        layers = (find_normalization(layer) for _, layer in weighted_layers(net))
         found = [one for one in layers if one is not None]
-        operators = [module.operator(weight) for module, weight in found]
-        advance(operators, [module.u for module, _ in found], [module.v for module, _ in found], self.power_iterations)
+        iterated = [one for module, weight in found for one in module.iterated(weight)]
+        advance_all(iterated, self.power_iterations)
         for module, _ in found:
-            if isinstance(module, NormalizedConvolution):
-                module.update_gradient()
-
-
-def _find_normalization(layer: WeightedLayer) -> tuple[Normalized, Tensor] | None:
-    """Return the normalization among the layer's reparametrisations and the weight that it receives, None if absent."""
-    weight = raw_weight(layer).detach()
-    for module in reparametrizations(layer):
-        if isinstance(module, Normalized):
-            return module, weight
-        weight = module(weight)
-    return None
+            module.after_steps()

@@ -12,13 +12,13 @@ NEGATIVE_SLOPE = 0.1
 """Negative slope of the leaky ReLU of Miyato et al. 2018 (arXiv:1802.05957, Table 3)."""
 
 
-def activation(name: Activation) -> nn.Module:
-    """Return a module of the activation ``name``."""
+def activation(name: Activation, negative_slope: float = NEGATIVE_SLOPE) -> nn.Module:
+    """Return a module of the activation ``name``; ``negative_slope`` is that of the leaky ReLU."""
     match name:
         case "relu":
             return nn.ReLU()
         case "leaky_relu":
-            return nn.LeakyReLU(NEGATIVE_SLOPE)
+            return nn.LeakyReLU(negative_slope)
         case "group_sort":
             return GroupSort()
         case "full_sort":

@@ -21,8 +21,8 @@ class Critic(Model):
     """Number of hidden layers."""
     activation: Activation = "relu"
     """Activation function; ``full_sort`` together with the constraint orthogonal is "sorting out"."""
-    init: DiscriminatorInit = "torch"
-    """Initial weights and biases; the published critics start from torch's own."""
+    init: DiscriminatorInit | None = None
+    """Initial weights and biases; null for ``torch``, as the published critics start."""
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError unless ``shape`` is the shape of a point, ``(d,)``."""
@@ -35,7 +35,7 @@ class Critic(Model):
         self.check(shape)
         (dimension,) = shape
         net = perceptron(dimension, 1, width=self._width(dimension), depth=self.depth, name=self.activation)
-        initialise(net, self.activation, self.init)
+        initialise(net, self.activation, self.init or "torch")
         return net
 
     def _width(self, dimension: int) -> int:

@@ -2,32 +2,58 @@
 
 from collections import OrderedDict
 from itertools import pairwise
+from typing import Literal, NamedTuple
 
 from torch import nn
 
 from lipschitz.config import Width
-from lipschitz.models.activations import Activation, activation, check_activation
+from lipschitz.models.activations import NEGATIVE_SLOPE, Activation, activation, check_activation
 from lipschitz.models.base import Networks, check_square
 from lipschitz.models.conditional import ConditionalModel, add_output_layer, batch_norm, sequential_class
 from lipschitz.models.initialisation import DiscriminatorInit, GeneratorInit, initialise
 
 
+class Layout(NamedTuple):
+    """What the two descriptions of the standard CNN differ in."""
+
+    discriminator: tuple[tuple[int, int], ...]
+    """For each convolution: its outputs in multiples of the width, and its stride; 3x3 for stride 1, 4x4 for stride 2.
+    """
+    negative_slope: float
+    """Negative slope of the discriminator's leaky ReLU."""
+    init: Literal["he", "normal"]
+    """Initial weights of both networks."""
+    norm_after_dense: bool
+    """Whether the generator normalises the units of its dense layer."""
+
+
+LAYOUTS = {
+    "table_3": Layout(((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1)), NEGATIVE_SLOPE, "he", False),
+    "code": Layout(((1, 1), (2, 2), (2, 1), (4, 2), (4, 1), (8, 2), (8, 1)), 0.2, "normal", True),
+}
+"""Table 3 of Miyato et al. 2018, which states no initial weights; and chainer-gan-lib, to which the authors' repository
+points for this network."""
+
+
 class DCGAN(ConditionalModel):
     """Standard CNN of SN-GAN (Miyato et al. 2018); batch normalization in the generator, none in the discriminator."""
 
-    source = "Miyato et al. 2018, arXiv:1802.05957, Table 3"
+    source = "Miyato et al. 2018, arXiv:1802.05957, Table 3; code: pfnet-research/chainer-gan-lib, common/net.py"
     kind = "images"
 
+    layout: Literal["table_3", "code"] = "table_3"
+    """``table_3``: the paper's table. ``code``: the released code, whose discriminator widens at each convolution of
+    stride 2, with leaky ReLU of slope 0.2, batch normalization after the generator's dense layer, and N(0, 0.02²)."""
     width: Width = 64
     """Channels of the discriminator's first and the generator's last block; the widest blocks have 8 times as many."""
     latent: Width = 128
     """Dimension of the generator's Gaussian input."""
     activation: Activation = "leaky_relu"
     """Activation function of the discriminator; the generator uses ReLU."""
-    init: DiscriminatorInit = "he"
-    """Initial weights of the discriminator. The released code of DCGAN, WGAN and SN-GAN starts from ``normal``."""
-    generator_init: GeneratorInit = "he"
-    """Initial weights of the generator."""
+    init: DiscriminatorInit | None = None
+    """Initial weights of the discriminator; null for the layout's own, ``he`` of table_3 and ``normal`` of code."""
+    generator_init: GeneratorInit | None = None
+    """Initial weights of the generator; null for the layout's own."""
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError unless ``shape`` is ``(c, s, s)`` with s a multiple of 8."""
@@ -50,32 +76,36 @@ class DCGAN(ConditionalModel):
     def _generator(self, channels: int, smallest: int, classes: int | None) -> nn.Module:
         widths = [8 * self.width, 4 * self.width, 2 * self.width, self.width]
         sequential = sequential_class(classes)
+        units, layout = widths[0] * smallest**2, LAYOUTS[self.layout]
+        first: dict[str, nn.Module] = {"dense": nn.Linear(self.latent, units)}
+        if layout.norm_after_dense:
+            first |= {"norm": nn.BatchNorm1d(units), "activation": nn.ReLU()}
         net = sequential(
             OrderedDict(
-                dense=nn.Linear(self.latent, widths[0] * smallest**2),
+                **first,
                 unflatten=nn.Unflatten(1, (widths[0], smallest, smallest)),
                 blocks=sequential(*(_upsample(a, b, classes) for a, b in pairwise(widths))),
                 output=nn.Conv2d(self.width, channels, 3, padding=1),
                 tanh=nn.Tanh(),
             )
         )
-        initialise(net, "relu", self.generator_init)
+        initialise(net, "relu", self.generator_init or layout.init)
         return net
 
     def _discriminator(self, channels: int, smallest: int, classes: int | None) -> nn.Module:
-        w = self.width
-        # (channels, stride); kernels are 3x3 for stride 1 and 4x4 for stride 2.
-        plan = [(w, 1), (w, 2), (2 * w, 1), (2 * w, 2), (4 * w, 1), (4 * w, 2), (8 * w, 1)]
-        inputs = [channels] + [width for width, _ in plan]
-        blocks = [self._block(i, o, stride) for i, (o, stride) in zip(inputs, plan, strict=False)]
+        layout = LAYOUTS[self.layout]
+        widths = [channels] + [times * self.width for times, _ in layout.discriminator]
+        strides = [stride for _, stride in layout.discriminator]
+        blocks = [self._block(i, o, stride) for (i, o), stride in zip(pairwise(widths), strides, strict=True)]
         body = OrderedDict[str, nn.Module](blocks=nn.Sequential(*blocks), flatten=nn.Flatten())
-        net = add_output_layer(body, nn.Linear(8 * w * smallest**2, 1), classes)
-        initialise(net, self.activation, self.init)
+        net = add_output_layer(body, nn.Linear(widths[-1] * smallest**2, 1), classes)
+        initialise(net, self.activation, self.init or layout.init, layout.negative_slope)
         return net
 
     def _block(self, inputs: int, outputs: int, stride: int) -> nn.Module:
         conv = nn.Conv2d(inputs, outputs, 3 if stride == 1 else 4, stride, padding=1)
-        return nn.Sequential(OrderedDict(conv=conv, norm=nn.Identity(), activation=activation(self.activation)))
+        function = activation(self.activation, LAYOUTS[self.layout].negative_slope)
+        return nn.Sequential(OrderedDict(conv=conv, norm=nn.Identity(), activation=function))
 
 
 def _upsample(inputs: int, outputs: int, classes: int | None) -> nn.Module:

@@ -38,13 +38,16 @@ STD = 0.02
 Layer = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
 
 
-def initialise(net: nn.Module, activation: Activation, init: DiscriminatorInit) -> None:
+def initialise(
+    net: nn.Module, activation: Activation, init: DiscriminatorInit, negative_slope: float = NEGATIVE_SLOPE
+) -> None:
     """Draw the weights of all linear layers and convolutions of ``net`` from torch's global generator.
 
     Args:
         net: the network, changed in place.
         activation: its activation function, which ``he`` takes into account.
         init: how weights are drawn.
+        negative_slope: that of the leaky ReLU.
 
     Raises:
         ValueError: ``init`` is ``method``, which `lipschitz.constraints.base.with_start` must replace before.
@@ -54,20 +57,22 @@ def initialise(net: nn.Module, activation: Activation, init: DiscriminatorInit) 
     if init == "torch":
         # Layers have these weights since they were made.
         return
+    # Sorting preserves the norm, like a linear activation, whose slope is one.
+    slope = {"relu": 0.0, "leaky_relu": negative_slope, "group_sort": 1.0, "full_sort": 1.0}[activation]
     for module in net.modules():
         if isinstance(module, Layer):
-            _draw(module, activation, init)
+            _draw(module, init, slope)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 
 
-def _draw(layer: Layer, activation: Activation, init: Init) -> None:
+def _draw(layer: Layer, init: Init, slope: float) -> None:
     weight = layer.weight
     match init:
         case "he":
             # A transposed convolution stores input channels first, so that torch's "fan_out" is its fan-in.
             mode: Literal["fan_in", "fan_out"] = "fan_out" if isinstance(layer, nn.ConvTranspose2d) else "fan_in"
-            nn.init.kaiming_normal_(weight, a=_slope(activation), mode=mode, nonlinearity="leaky_relu")
+            nn.init.kaiming_normal_(weight, a=slope, mode=mode, nonlinearity="leaky_relu")
         case "normal":
             nn.init.normal_(weight, std=STD)
         case "glorot":
@@ -92,8 +97,3 @@ def _draw_centred(weight: Tensor) -> None:
         tap = tap * size + (size - 1) // 2
     weight.zero_()
     weight.view(outputs, inputs, -1)[:, :, tap] = centre
-
-
-def _slope(activation: Activation) -> float:
-    """Return the negative slope; sorting preserves the norm, like a linear activation, whose slope is one."""
-    return {"relu": 0.0, "leaky_relu": NEGATIVE_SLOPE, "group_sort": 1.0, "full_sort": 1.0}[activation]

@@ -43,10 +43,10 @@ class MLP(PairModel):
     """Dimension of the generator's Gaussian input."""
     activation: Activation = "relu"
     """Activation function of both networks."""
-    init: DiscriminatorInit = "he"
-    """Initial weights of the discriminator."""
-    generator_init: GeneratorInit = "he"
-    """Initial weights of the generator."""
+    init: DiscriminatorInit | None = None
+    """Initial weights of the discriminator; null for ``he``."""
+    generator_init: GeneratorInit | None = None
+    """Initial weights of the generator; null for ``he``."""
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError unless ``shape`` is the shape of a point, ``(d,)``."""
@@ -67,7 +67,7 @@ class MLP(PairModel):
         self.check(shape)
         return self._perceptron(shape[0], 1, self.init)
 
-    def _perceptron(self, inputs: int, outputs: int, init: DiscriminatorInit) -> nn.Module:
+    def _perceptron(self, inputs: int, outputs: int, init: DiscriminatorInit | None) -> nn.Module:
         net = perceptron(inputs, outputs, width=self.width, depth=self.depth, name=self.activation)
-        initialise(net, self.activation, init)
+        initialise(net, self.activation, init or "he")
         return net

@@ -22,16 +22,24 @@ class SelfAttention(nn.Module):
     is not used, because it cannot be differentiated twice.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, as_released: bool = False) -> None:
+        """Take the number of channels, and whether values have C/2 of them and keys and values are max-pooled.
+
+        The latter is the released code of SAGAN; the paper has C/8 and no pooling.
+        """
         super().__init__()
         inner = max(1, channels // REDUCTION)
-        self.key, self.query, self.value = (nn.Conv2d(channels, inner, 1, bias=False) for _ in range(3))
-        self.output = nn.Conv2d(inner, channels, 1, bias=False)
+        values = max(1, channels // 2) if as_released else inner
+        self.key, self.query = (nn.Conv2d(channels, inner, 1, bias=False) for _ in range(2))
+        self.value = nn.Conv2d(channels, values, 1, bias=False)
+        self.output = nn.Conv2d(values, channels, 1, bias=False)
+        self.pool = nn.MaxPool2d(2) if as_released else nn.Identity()
         self.gamma = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, c, h, w)`` to the same shape."""
-        key, query, value = (conv(x).flatten(2) for conv in (self.key, self.query, self.value))
+        key, value = (self.pool(conv(x)).flatten(2) for conv in (self.key, self.value))
+        query = self.query(x).flatten(2)
         # Rows are query positions, columns are key positions.
         weights = torch.softmax(query.transpose(1, 2) @ key, dim=-1)
         attended = (value @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
@@ -88,6 +96,14 @@ def first_block(inputs: int, outputs: int, name: Activation) -> ResidualBlock:
     shortcut = OrderedDict(pool=nn.AvgPool2d(2), conv=nn.Conv2d(inputs, outputs, 1))
     first = nn.Sequential(OrderedDict(conv=_conv3(inputs, outputs)))
     return ResidualBlock(first, nn.Sequential(second), nn.Sequential(shortcut))
+
+
+class MeanPool(nn.Module):
+    """Global average pooling."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(n, c, h, w)`` to ``(n, c)``."""
+        return x.mean(dim=(2, 3))
 
 
 class SumPool(nn.Module):

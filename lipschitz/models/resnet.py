@@ -12,7 +12,15 @@ from lipschitz.models.activations import Activation, activation, check_activatio
 from lipschitz.models.base import Networks, check_square
 from lipschitz.models.conditional import ConditionalModel, add_output_layer, sequential_class
 from lipschitz.models.initialisation import DiscriminatorInit, GeneratorInit
-from lipschitz.models.residual import SelfAttention, SumPool, down_block, first_block, initialise_residual, up_block
+from lipschitz.models.residual import (
+    MeanPool,
+    SelfAttention,
+    SumPool,
+    down_block,
+    first_block,
+    initialise_residual,
+    up_block,
+)
 
 
 class Stages(NamedTuple):
@@ -35,8 +43,10 @@ class Stages(NamedTuple):
 LAYOUTS = {
     "table_4": Stages((2, 2, 2, 2), ((1, True), (1, True), (1, False), (1, False)), 128),
     "table_5": Stages((8, 4, 2, 1), ((1, True), (2, True), (4, True), (8, True), (16, False)), 64),
+    "snresnet_64": Stages((16, 8, 4, 2, 1), ((1, True), (2, True), (4, True), (8, True), (16, True)), 64),
 }
-"""Miyato et al. 2018: Table 4 for CIFAR-10 (32x32), Table 5 for STL-10 (48x48)."""
+"""Miyato et al. 2018: Table 4 for CIFAR-10 (32x32), Table 5 for STL-10 (48x48); snresnet_64 of the authors' code
+sngan_projection, for 64x64."""
 
 
 class ResNet(ConditionalModel):
@@ -51,26 +61,34 @@ class ResNet(ConditionalModel):
     )
     kind = "images"
 
-    layout: Literal["auto", "table_4", "table_5"] = "auto"
-    """Widths and depth, from Table 4 (CIFAR-10) or Table 5 (STL-10) of SN-GAN; ``auto``: Table 5 for 48x48, else 4."""
+    layout: Literal["auto", "table_4", "table_5", "snresnet_64"] = "auto"
+    """Widths and depth, from Table 4 (CIFAR-10) or Table 5 (STL-10) of SN-GAN, or from the authors' code for 64x64;
+    ``auto``: table_4 up to 32x32, table_5 for 48x48, snresnet_64 for 64x64."""
     width: Width | None = None
-    """Channels of the discriminator's first block; null for the published 128 (Table 4) or 64 (Table 5)."""
+    """Channels of the discriminator's first block; null for the published 128 (Table 4) or 64."""
     latent: Width = 128
     """Dimension of the generator's Gaussian input."""
     activation: Activation = "relu"
     """Activation function of the discriminator; the generator uses ReLU."""
-    init: DiscriminatorInit = "glorot"
-    """Initial weights of the discriminator. ``glorot`` has gain √2 in residual branches, as published."""
-    generator_init: GeneratorInit = "glorot"
-    """Initial weights of the generator."""
+    init: DiscriminatorInit | None = None
+    """Initial weights of the discriminator; null for ``glorot``, which has gain √2 in residual branches, as published.
+    """
+    generator_init: GeneratorInit | None = None
+    """Initial weights of the generator; null for ``glorot``."""
+    output_bias: bool = True
+    """Whether the discriminator's last layer has a bias; that of the authors' network for 32x32 images has none."""
+    pooling: Literal["sum", "mean"] = "sum"
+    """Global pooling before the discriminator's last layer; the authors' code sums."""
     special_first_block: bool = True
     """Whether the discriminator's first block is that of the authors' code: no activation before its first convolution,
     and a shortcut that pools first."""
     attention: Pixels | None = None
     """Size in pixels of the maps to which both networks apply self-attention; null for no self-attention."""
+    attention_layout: Literal["paper", "code"] = "paper"
+    """``paper``: the values have C/8 channels. ``code``: C/2, and keys and values are max-pooled, as released."""
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raise ValueError unless ``shape`` is ``(c, s, s)``, s a multiple of 8 (Table 4) or 16 (Table 5)."""
+        """Raise ValueError unless ``shape`` is ``(c, s, s)``, s a multiple of 8 (Table 4), 16 (Table 5) or 32."""
         layout = self._layout(shape)
         check_square(self.name(), shape, layout.size_multiple)
         check_activation(self.activation, self.width or layout.width)
@@ -106,11 +124,13 @@ class ResNet(ConditionalModel):
             else:
                 blocks.append(down_block(inputs, outputs, self.activation, down=down))
         blocks = self._with_attention(blocks, _discriminator_map_sizes(layout, shape[-1]), widths[1:])
+        pool = SumPool() if self.pooling == "sum" else MeanPool()
         body = OrderedDict[str, nn.Module](
-            blocks=nn.Sequential(*blocks), activation=activation(self.activation), pool=SumPool()
+            blocks=nn.Sequential(*blocks), activation=activation(self.activation), pool=pool
         )
-        net = add_output_layer(body, nn.Linear(widths[-1], 1), self.classes_if_conditional(classes))
-        initialise_residual(net, self.activation, self.init)
+        output = nn.Linear(widths[-1], 1, bias=self.output_bias)
+        net = add_output_layer(body, output, self.classes_if_conditional(classes))
+        initialise_residual(net, self.activation, self.init or "glorot")
         return net
 
     def _generator(self, layout: Stages, shape: tuple[int, ...], classes: int | None) -> nn.Module:
@@ -133,7 +153,7 @@ class ResNet(ConditionalModel):
                 tanh=nn.Tanh(),
             )
         )
-        initialise_residual(net, "relu", self.generator_init)
+        initialise_residual(net, "relu", self.generator_init or "glorot")
         return net
 
     def _with_attention(
@@ -143,11 +163,18 @@ class ResNet(ConditionalModel):
         found = list(blocks)
         if self.attention is not None:
             at = sizes.index(self.attention)
-            found.insert(at + 1, SelfAttention(widths[at]))
+            found.insert(at + 1, SelfAttention(widths[at], as_released=self.attention_layout == "code"))
         return found
 
     def _layout(self, shape: tuple[int, ...]) -> Stages:
-        return LAYOUTS[("table_5" if shape[-1] == 48 else "table_4") if self.layout == "auto" else self.layout]
+        if self.layout != "auto":
+            return LAYOUTS[self.layout]
+        size = shape[-1]
+        if size > 32 and size not in (48, 64):
+            raise ValueError(
+                f"resnet has no published layout for {size}x{size}; allowed: up to 32x32, 48x48, 64x64, or a layout"
+            )
+        return LAYOUTS[{48: "table_5", 64: "snresnet_64"}.get(size, "table_4")]
 
     def _width(self, shape: tuple[int, ...]) -> int:
         return self.width or self._layout(shape).width

@@ -76,7 +76,7 @@ class TimingDisplay:
         self._bars = bars
         on_cuda = sum(torch.device(job.device).type == "cuda" for group in groups for job in group)
         rounds = sum(len(batches(group)) for group in groups)
-        self._bar = bars.add_task("timing each configuration alone", total=ROUNDS * rounds + on_cuda)
+        self._bar = bars.add_task("timing each configuration alone", total=ROUNDS * rounds + 2 * on_cuda)
 
     def started(self, job: Job) -> None:
         """Show nothing yet."""
@@ -92,7 +92,7 @@ class TimingDisplay:
         """Show nothing: what is timed is never given back."""
 
     def ended(self, job: Job) -> None:
-        """Count one more round of a batch, or one more configuration whose packs were measured."""
+        """Count one more round of a batch, or one more part that a GPU alone is measured by."""
         self._bars.advance(self._bar)
 
 

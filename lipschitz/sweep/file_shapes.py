@@ -121,6 +121,13 @@ class _Pack(_Shape):
     iterations_per_second: Annotated[Number, Field(gt=0)]
 
 
+class _Workers(_Shape):
+    workers: Annotated[Count, Field(ge=1)]
+    iterations_per_second: Annotated[Number, Field(gt=0)]
+    evaluation_seconds: Annotated[Number, Field(gt=0)]
+    share: Annotated[Number, Field(gt=0, le=1)]
+
+
 class _Timing(_Shape):
     device: str = ""
     n_dis: Annotated[Count, Field(ge=1)] = 1
@@ -132,6 +139,8 @@ class _Timing(_Shape):
     packs: list[_Pack] = []
     pack: Annotated[Count, Field(ge=1)] = 1
     uncaptured: str = ""
+    evaluation_seconds: Annotated[Number, Field(ge=0)] = 0.0
+    workers: list[_Workers] = []
 
 
 _RECORDS = TypeAdapter(list[_Record])

@@ -39,7 +39,7 @@ def provenance(
         else None,
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": f"{', '.join(sorted({device_kind(device) for device in devices}))}; {_workers(workers)}",
+        "device": devices_and_workers(devices, workers),
         "versions": {"lipschitz": __version__, "python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
         "os": platform.platform(),
@@ -76,8 +76,10 @@ def _words(found: Any) -> str:
     return ", ".join(f"{key} {value}" for key, value in found.items()) if isinstance(found, Mapping) else str(found)
 
 
-def _workers(count: int) -> str:
-    return f"{count} {'worker' if count == 1 else 'workers'} of one thread"
+def devices_and_workers(devices: Iterable[str], workers: int) -> str:
+    """Return the kinds of the workers' devices, and the number of workers, in words."""
+    kinds = ", ".join(sorted({device_kind(device) for device in devices}))
+    return f"{kinds}; {workers} {'worker' if workers == 1 else 'workers'} of one thread"
 
 
 def _git(*arguments: str) -> str | None:

@@ -1,7 +1,8 @@
 """Train one network of a task: its optimiser and constraints, its update, and where a constraint's hooks are called."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn.utils import parametrize
 
 from lipschitz.constraints.base import Batch, Constraint, constrain
 from lipschitz.constraints.batch_dependence import batch_dependent
+from lipschitz.constraints.stored_sigma import StoredSigmas
 from lipschitz.estimation.fixed_labels import Labelled
 from lipschitz.observe import LENGTH, Ring
 from lipschitz.random_streams import seeded
@@ -115,8 +117,8 @@ class Generator(Player):
 
     If the terms ask for it, it keeps an exponential moving average of its weights (Yazıcı et al. 2019,
     arXiv:1806.04498). After each update, average <- decay * average + (1 - decay) * weights, starting from the initial
-    weights. Buffers, such as running statistics and the state of constraints, are copied. An evaluation gives the
-    average running statistics of its own.
+    weights, or from those after ``ema_start`` updates. Buffers, such as running statistics and the state of
+    constraints, are copied. An evaluation gives the average running statistics of its own.
     """
 
     def __init__(self, net: nn.Module, latent: int, terms: Terms) -> None:
@@ -124,7 +126,9 @@ class Generator(Player):
             net = constrain(net.to(terms.device), terms.generator_constraints, (latent,))
         super().__init__(net, terms.setting, terms.device, terms.generator_constraints, terms.training.precision)
         self.average = None if terms.training.ema is None else copy.deepcopy(net).requires_grad_(False)
-        self._decay = terms.training.ema or 0.0
+        self._decay, self._start = terms.training.ema or 0.0, terms.training.ema_start
+        # Counted on the device, so that a CUDA graph can capture it.
+        self._updates = torch.zeros((), dtype=torch.int64, device=terms.device)
         self._layout = terms.training.layout
 
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -141,23 +145,35 @@ class Generator(Player):
         with torch.no_grad():
             averages: list[Tensor] = list(self.average.parameters())
             weights: list[Tensor] = list(self.net.parameters())
-            torch._foreach_lerp_(averages, weights, 1 - self._decay)
+            if self._start:
+                self._updates.add_(1)
+                share = torch.where(self._updates > self._start, 1 - self._decay, 1.0)
+                steps = torch._foreach_sub(weights, averages)
+                torch._foreach_mul_(steps, share)
+                torch._foreach_add_(averages, steps)
+            else:
+                torch._foreach_lerp_(averages, weights, 1 - self._decay)
             for averaged, buffer in zip(self.average.buffers(), self.net.buffers(), strict=True):
                 averaged.copy_(buffer)
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the network, its average and the last losses."""
-        return super().snapshot() | ({} if self.average is None else {"average": _copied(self.average)})
+        return super().snapshot() | self._average_state(_copied)
 
     def load_snapshot(self, snapshot: dict[str, Any]) -> None:
         """Restore what `snapshot` returned; the optimiser is unchanged."""
         super().load_snapshot(snapshot)
         if self.average is not None:
             self.average.load_state_dict(snapshot["average"])
+            self._updates.copy_(torch.as_tensor(snapshot.get("updates", 0)))
 
     def state_dict(self) -> dict[str, Any]:
         """Return network, average, last losses and optimiser."""
-        return super().state_dict() | ({} if self.average is None else {"average": self.average.state_dict()})
+        return super().state_dict() | self._average_state(nn.Module.state_dict)
+
+    def _average_state(self, state_of: Callable[[nn.Module], dict[str, Any]]) -> dict[str, Any]:
+        started = {"updates": int(self._updates)} if self._start else {}
+        return {} if self.average is None else {"average": state_of(self.average), **started}
 
 
 class Discriminator(Player):
@@ -169,18 +185,41 @@ class Discriminator(Player):
         setting = terms.setting.of_discriminator()
         super().__init__(net, setting, terms.device, terms.constraints, terms.training.precision)
         self._objective, self._rng = terms.loss, rng
+        advances = any(one.advances_in_forward() for one in terms.constraints)
+        self._sigmas = StoredSigmas(nn.Identity() if advances else net)
+        self._cached = nullcontext if advances else parametrize.cached
         self._side = SideStream(terms.device)
+        self._side.keep((*net.parameters(), *net.buffers(), self._sigmas.values))
         self._forks = all(
             one.updates_buffers_only or type(one).update is Constraint.update for one in terms.constraints
         )
         # On a CPU half a batch fits its caches better; on a GPU one pass launches half as many kernels.
-        self._separate_passes = terms.device.type == "cpu" or any(batch_dependent(net))
+        self._separate_passes = terms.device.type == "cpu" or advances or any(batch_dependent(net))
+
+    def update_constraints(self) -> None:
+        """Advance the state of the constraints, and compute σ of the layers for the forward passes of the update."""
+        super().update_constraints()
+        self._sigmas.compute()
 
     def update_constraints_early(self) -> None:
         """Update the constraints' state for the next `step` now, if that may run beside what is done until then."""
         if self._forks:
             with self._side.fork():
                 self.update_constraints()
+
+    def compute_sigmas_early(self) -> None:
+        """Compute σ of the layers for the next `judge` now, beside what is done until then."""
+        if len(self._sigmas):
+            with self._side.fork():
+                self._sigmas.compute()
+
+    def judge(self, generated: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the outputs ``(n, 1)`` for samples ``(n, *shape)``, through which a generator is updated."""
+        if not self._side.join():
+            self._sigmas.compute()
+        with self._sigmas.used(), forward_precision(self._precision, generated.device, self.net):
+            outputs: Tensor = self.net(generated) if labels is None else self.net(generated, labels)
+            return outputs
 
     def step(self, real: Tensor, generated: Tensor, labels: Tensor | None = None) -> None:
         """Make one update on real and generated samples ``(n, *shape)``, both of the classes ``labels`` ``(n,)``."""
@@ -189,7 +228,7 @@ class Discriminator(Player):
             self.update_constraints()
         net = self.net if labels is None else Labelled(self.net, labels)
         # Cached: a reparametrised weight is computed once, and the penalty sees the same one as the loss.
-        with parametrize.cached():
+        with self._cached(), self._sigmas.used():
             with forward_precision(self._precision, real.device, self.net):
                 outputs = self._outputs(net, real, generated)
             loss = self._objective.discriminator(*(output.to(real.dtype) for output in outputs))

@@ -85,7 +85,9 @@ def check_protocol(protocol: Protocol, device: torch.device) -> None:
 
 
 def check_constraint(precision: Precision, constraint: Constraint) -> None:
-    """Refuse bf16 for a method whose forward pass takes the gradient of the network by its input.
+    """Refuse precisions in which the forward pass of a method would not be what it is in float32.
+
+    A method whose forward pass takes steps of power iteration would round them.
 
     Input gradients are never taken in bfloat16. Taking this one in float32, as penalties do, would leave no part of the
     forward pass in bfloat16.
@@ -93,6 +95,11 @@ def check_constraint(precision: Precision, constraint: Constraint) -> None:
     Raises:
         Refusal: names the method.
     """
+    if precision != "float32" and constraint.advances_in_forward():
+        raise Refusal(
+            f"{constraint.name()} advances its power iteration in forward passes, not supported in {precision}; "
+            "supported: precision: float32, or advance: update"
+        )
     in_forward = constraint.double_backward and type(constraint).penalty is Constraint.penalty
     if precision == "bf16" and in_forward:
         raise Refusal(

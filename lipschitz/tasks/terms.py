@@ -40,6 +40,9 @@ class Training(Config):
     """Decay of an exponential moving average of the generator's weights, or null for none. The average is evaluated
     under names of its own, such as fid/sngan/ema, with batch statistics estimated anew. It does not affect training or
     the choice of a run's best step."""
+    ema_start: Annotated[int, Field(ge=0, le=10**9)] = 0
+    """Iterations before the average begins: until then it equals the weights, so that it never holds the initial ones.
+    """
     generator_batch_size: Samples | None = None
     """Generated samples per generator update; null for batch_size (SN-GAN's ResNets use twice as many)."""
     precision: Precision = "float32"
@@ -57,6 +60,10 @@ class Training(Config):
             raise entry_error("no budget; allowed: steps or seconds")
         if self.steps is not None and self.seconds is not None:
             raise entry_error(f"steps {self.steps} and seconds {self.seconds:g} are two budgets; allowed: one of them")
+        if self.ema_start and self.ema is None:
+            raise entry_error(f"ema_start {self.ema_start} without ema; allowed: both, or neither")
+        if self.steps is not None and self.ema_start >= self.steps:
+            raise entry_error(f"ema_start {self.ema_start} of {self.steps} steps; allowed: less than steps")
         return self
 
     def steps_at(self, ms_per_iteration: float | None) -> int:
@@ -66,6 +73,10 @@ class Training(Config):
         if self.seconds is None or ms_per_iteration is None:
             return 0
         return max(1, math.floor(1000 * self.seconds / ms_per_iteration))
+
+    def averaged_steps(self, steps: int) -> tuple[float | None, int]:
+        """Return ``ema`` where the average starts from the initial weights, else None, and ``steps``."""
+        return (None if self.ema_start else self.ema), steps
 
     def incomparable(self) -> list[str]:
         """Return precision and layout where they are not the default: such runs are only compared with each other."""

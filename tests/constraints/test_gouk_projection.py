@@ -1,6 +1,9 @@
 """The projection of Gouk et al. against the SVD of each layer's dense operator, in float64."""
 
+import copy
+import math
 from collections import OrderedDict
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,11 +14,12 @@ from layer_strategies import Drawn, convolutions, dense, linears, transposed_con
 from numpy.testing import assert_allclose
 from pydantic import ValidationError
 from torch import Tensor, nn
+from torch.testing import assert_close
 
 from lipschitz.constraints.base import Refusal, constrain
-from lipschitz.constraints.gouk_projection import GoukProjection
+from lipschitz.constraints.gouk_projection import GoukProjection, absolute_norm
 from lipschitz.constraints.spectral_projection import SpectralProjection
-from lipschitz.estimation.layers import raw_weight, weighted_layers
+from lipschitz.estimation.layers import WeightedLayer, raw_weight, weighted_layers
 from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
 
 SHAPE = (2, 6, 6)
@@ -159,3 +163,50 @@ def test_default_and_invalid_values() -> None:
     for field in ("lambda_conv", "lambda_dense", "lambda_bn", "power_iterations"):
         with pytest.raises(ValidationError, match=field):
             GoukProjection(**{field: 0})
+
+
+LAYERS: list[tuple[WeightedLayer, bool]] = [
+    (nn.Linear(7, 5), True),
+    (nn.Conv2d(2, 3, 3, padding=1), True),
+    (nn.Conv2d(4, 6, 3, padding=1, groups=2), True),
+    (nn.Conv2d(2, 3, 4, stride=2, padding=1), False),
+    (nn.ConvTranspose2d(2, 3, 3, padding=1), True),
+    (nn.ConvTranspose2d(4, 6, 3, padding=1, groups=2), True),
+    (nn.ConvTranspose2d(2, 3, 4, stride=2, padding=1), False),
+]
+
+
+@pytest.mark.parametrize(("layer", "is_exact"), LAYERS, ids=lambda value: str(value))
+@pytest.mark.parametrize("p", [1, "inf"])
+def test_absolute_sums_are_the_operator_norms_for_one_and_infinity(
+    layer: WeightedLayer, is_exact: bool, p: Literal[1, "inf"]
+) -> None:
+    layer = copy.deepcopy(layer).double()
+    shape = (layer.in_features,) if isinstance(layer, nn.Linear) else (layer.in_channels, 6, 6)
+    bare = copy.deepcopy(layer).requires_grad_(False)
+    assert bare.bias is not None
+    bare.bias.zero_()
+    columns = torch.eye(math.prod(shape), dtype=torch.float64).view(-1, *shape)
+    # Row i is the image of the i-th unit vector, a column of the dense matrix.
+    images = bare(columns).flatten(1).abs()
+    exact = images.sum(1).max() if p == 1 else images.sum(0).max()
+    found = absolute_norm(layer, layer.weight, p)
+    assert found >= exact * (1 - 1e-12)
+    if is_exact:
+        assert_close(found, exact)
+
+
+@pytest.mark.parametrize("p", [1, "inf"])
+def test_the_projection_in_other_norms_by_hand(p: Literal[1, "inf"]) -> None:
+    layer = nn.Linear(2, 2, bias=False)
+    layer.weight.data = torch.tensor([[1.0, -3.0], [2.0, 0.5]])
+    small = nn.Linear(2, 1, bias=False)
+    small.weight.data = torch.tensor([[0.25, -0.25]])
+    constraint = GoukProjection(p=p, lambda_dense=2.0)
+    net = constrain(nn.Sequential(layer, small), [constraint], (2,))
+    assert not list(net.buffers())
+    kept = small.weight.detach().clone()
+    constraint.project(net)
+    # Columns sum to 3 and 3.5, rows to 4 and 2.5.
+    assert_close(layer.weight.detach(), torch.tensor([[1.0, -3.0], [2.0, 0.5]]) / ((3.5 if p == 1 else 4.0) / 2))
+    assert torch.equal(small.weight, kept)

@@ -15,7 +15,7 @@ from lipschitz.constraints.gradient_penalty import GradientPenalty, perturb
 from lipschitz.constraints.input_gradients import interpolate
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 
-POINTS = ("interpolates", "real", "generated", "perturbed_real")
+POINTS = ("interpolates", "real", "generated", "perturbed_real", "between_real_and_perturbed")
 
 
 @pytest.mark.parametrize("points", POINTS)
@@ -53,11 +53,13 @@ def test_the_norm_is_per_sample_over_all_other_axes() -> None:
 @pytest.mark.parametrize("points", POINTS)
 def test_the_gradient_is_taken_at_the_configured_points(points: str) -> None:
     real, generated = draw(6, 3, 2), draw(6, 3, 2, seed=1)
+    shared = rng()
     expected = {
         "interpolates": interpolate(real, generated, rng()),
         "real": real,
         "generated": generated,
         "perturbed_real": perturb(real, 0.5, rng()),
+        "between_real_and_perturbed": interpolate(perturb(real, 0.5, shared), real, shared),
     }[points]
     norms = np.linalg.norm(expected.flatten(1).numpy(), axis=1)
     penalty = GradientPenalty(weight=1.0, points=points).penalty(HalfSquare(), Batch(real, generated), rng())

@@ -15,6 +15,7 @@ from lipschitz.constraints.base import Batch, constrain
 from lipschitz.constraints.orthonormal_regularization import (
     OrthonormalRegularization,
     entrywise_distance,
+    spectral_distance,
     squared_frobenius_distance,
 )
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
@@ -135,6 +136,45 @@ def test_gradient_descent_brings_all_singular_values_to_one() -> None:
 def test_default_and_invalid_values() -> None:
     assert OrthonormalRegularization().weight == 1e-3
     assert OrthonormalRegularization().norm == "frobenius"
-    for wrong in ({"weight": -1.0}, {"norm": "spectral"}):
+    for wrong in ({"weight": -1.0}, {"norm": "nuclear"}):
         with pytest.raises(ValidationError):
             OrthonormalRegularization(**wrong)
+
+
+def test_biggan_s_form_leaves_out_the_diagonal() -> None:
+    layer = nn.Linear(2, 2).double()
+    layer.weight.data = torch.tensor([[3.0, 4.0], [1.0, 2.0]], dtype=torch.float64)
+    # The rows have the inner product 11, which stands at two places.
+    form = OrthonormalRegularization(weight=0.5, norm="off_diagonal")
+    assert penalty(form, layer).item() == pytest.approx(0.5 * 2 * 11**2)
+    penalty(form, layer).backward()
+    # d 2 λ (a b)² = 4 λ (a b) (b, a).
+    assert_allclose(layer.weight.grad, 22 * np.array([[1.0, 2.0], [3.0, 4.0]]))
+    ours = net()
+    grams = [matrix(layer) @ matrix(layer).T for _, layer in weighted_layers(ours)]
+    expected = sum((gram**2).sum() - (np.diag(gram) ** 2).sum() for gram in grams)
+    assert penalty(OrthonormalRegularization(weight=1.0, norm="off_diagonal"), ours).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_srip_s_estimate_is_at_most_the_spectral_norm_and_near_it(shape: tuple[int, int]) -> None:
+    weight = draw(*shape, seed=3)
+    small = weight @ weight.T if shape[0] <= shape[1] else weight.T @ weight
+    difference = small - torch.eye(len(small), dtype=torch.float64)
+    exact = torch.linalg.matrix_norm(difference, 2).item()
+    found = [spectral_distance(weight, torch.Generator().manual_seed(seed)).item() for seed in range(20)]
+    assert max(found) <= exact * (1 + 1e-12)
+    assert max(found) >= 0.9 * exact
+    # By hand, from the same random vector.
+    x = torch.randn(len(small), generator=torch.Generator().manual_seed(0), dtype=torch.float64).numpy()
+    first = difference.numpy() @ x
+    assert found[0] == pytest.approx(np.linalg.norm(difference.numpy() @ first) / np.linalg.norm(first))
+
+
+def test_srip_of_an_orthonormal_weight_is_zero_with_a_finite_gradient() -> None:
+    weight = torch.eye(3, 5, dtype=torch.float64, requires_grad=True)
+    value = spectral_distance(weight, torch.Generator())
+    assert value.item() == 0
+    value.backward()
+    assert weight.grad is not None
+    assert torch.isfinite(weight.grad).all()

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 from lipschitz.constraints.base import Refusal, constrain
 from lipschitz.constraints.normalized_weight import NormalizedWeight
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
-from lipschitz.estimation.layers import WeightedLayer, raw_weight, weighted_layers
+from lipschitz.estimation.layers import WeightedLayer, raw_weight, reparametrizations, weighted_layers
 
 SHAPE = (2, 4, 4)
 
@@ -167,3 +167,73 @@ def test_default_and_invalid_values() -> None:
     for field, value in {"operator": "dense", "coefficient": 0.0, "power_iterations": 0}.items():
         with pytest.raises(ValidationError, match=field):
             SpectralNormalization(**{field: value})
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_the_bidirectional_norm_is_the_mean_of_both_reshaped_kernels(transposed: bool) -> None:
+    torch.manual_seed(0)
+    layer = nn.ConvTranspose2d(2, 3, 3) if transposed else nn.Conv2d(2, 3, 3)
+    kernel = layer.weight.detach().double().numpy()
+    sigmas = [np.linalg.norm(one.reshape(len(one), -1), 2) for one in (kernel, kernel.swapaxes(0, 1))]
+    assert abs(sigmas[0] - sigmas[1]) > 0.01
+    method = SpectralNormalization(operator="bidirectional", coefficient=0.5, power_iterations=50)
+    net = constrain(nn.Sequential(layer).double(), [method], (2, 5, 5))
+    assert_allclose(net[0].weight.detach(), kernel * 0.5 / np.mean(sigmas), rtol=1e-12)
+    move(net)
+    method.update(net)
+    kernel = raw_weight(net[0]).detach().numpy()
+    sigmas = [np.linalg.norm(one.reshape(len(one), -1), 2) for one in (kernel, kernel.swapaxes(0, 1))]
+    assert_allclose(net[0].weight.detach(), kernel * 0.5 / np.mean(sigmas), rtol=1e-6)
+
+
+def test_the_bidirectional_gradient_is_that_of_the_quotient() -> None:
+    torch.manual_seed(0)
+    net = constrain(
+        nn.Sequential(nn.Conv2d(2, 3, 3)).double(), [SpectralNormalization(operator="bidirectional")], SHAPE
+    )
+    module, raw = reparametrizations(net[0])[0], raw_weight(net[0])
+    assert torch.autograd.gradcheck(module, (raw.detach().requires_grad_(),))
+
+
+def test_a_trained_gain_starts_at_one_and_layers_that_share_a_weight_share_it() -> None:
+    plain = constrain(net(), [SpectralNormalization()], SHAPE)
+    scaled = constrain(net(), [SpectralNormalization(gain=True)], SHAPE)
+    x = draw(2, *SHAPE)
+    assert torch.equal(plain(x), scaled(x))
+    gains = [parameter for name, parameter in scaled.named_parameters() if name.endswith("gain")]
+    assert [tuple(gain.shape) for gain in gains] == [()] * 3
+    with torch.no_grad():
+        gains[-1].fill_(3.0)
+        # The last layer is linear, with a bias.
+        bias = scaled.get_submodule("output").get_parameter("bias")
+        assert_allclose(scaled(x) - bias, 3 * (plain(x) - bias))
+    first, second = nn.Linear(3, 3), nn.Linear(3, 3)
+    second.weight = first.weight
+    tied = constrain(nn.Sequential(first, second), [SpectralNormalization(gain=True)], (3,))
+    assert len([1 for name, _ in tied.named_parameters() if name.endswith("gain")]) == 1
+
+
+def test_vectors_advance_at_each_forward_pass_of_training_alone() -> None:
+    method = SpectralNormalization(advance="forward")
+    ours, theirs = constrain(net(), [method], SHAPE), constrain(net(), [SpectralNormalization()], SHAPE)
+    for one in (ours, theirs):
+        move(one)
+    x, before = draw(2, *SHAPE), vectors(ours)
+    method.update(ours)
+    with torch.no_grad():
+        ours(x)
+    ours.eval()(x)
+    assert all(map(torch.equal, vectors(ours), before))
+    ours.train()
+    first = ours(x)
+    SpectralNormalization().update(theirs)
+    assert_allclose(first.detach(), theirs(x).detach(), rtol=1e-12)
+    second = ours(x)
+    assert not torch.equal(first, second)
+    (first + second).sum().backward()
+    # Each pass has the gradient of its own vectors.
+    theirs(x).sum().backward()
+    SpectralNormalization().update(theirs)
+    theirs(x).sum().backward()
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert_allclose(a.grad, b.grad, rtol=1e-9, atol=1e-12)

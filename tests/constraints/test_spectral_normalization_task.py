@@ -9,7 +9,7 @@ from gan_terms import TERMS, with_terms
 from numpy.testing import assert_allclose
 from torch import Tensor, nn
 
-from lipschitz.constraints import spectral_normalization
+from lipschitz.constraints import normalized_weight
 from lipschitz.constraints.normalized_weight import NormalizedWeight
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.datasets.points import EightGaussians
@@ -79,13 +79,13 @@ def test_an_iteration_advances_u_once_per_discriminator_update(
     task: GANTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[tuple[int, int]] = []
-    advance = spectral_normalization.advance
+    advance = normalized_weight.advance
 
     def counted(operators: Sequence[Any], us: Any, vs: Any, iterations: int) -> list[Tensor]:
         calls.append((len(operators), iterations))
         return advance(operators, us, vs, iterations)
 
-    monkeypatch.setattr(spectral_normalization, "advance", counted)
+    monkeypatch.setattr(normalized_weight, "advance", counted)
     task.step(0.0)
     layers = len(list(weighted_layers(task.discriminator)))
     assert calls == [(layers, 1)] * 5, "setting D makes five updates"

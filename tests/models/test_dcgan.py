@@ -64,6 +64,26 @@ def test_the_generator_of_table_3(size: int) -> None:
     assert count(net) == {32: 3_812_355, 48: 5_133_315}[size]
 
 
+def test_the_networks_of_the_released_code() -> None:
+    torch.manual_seed(0)
+    networks = DCGAN(layout="code").build((3, 32, 32))
+    net, generator = networks.discriminator, networks.generator
+    convs = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
+    assert [conv.out_channels for conv in convs] == [64, 128, 128, 256, 256, 512, 512]
+    assert [conv.stride[0] for conv in convs] == [1, 2, 1, 2, 1, 2, 1]
+    assert count(net) == 5_860_865
+    assert {module.negative_slope for module in net.modules() if isinstance(module, nn.LeakyReLU)} == {0.2}
+    norm = generator.get_submodule("norm")
+    assert isinstance(norm, nn.BatchNorm1d)
+    assert (norm.num_features, count(generator)) == (8_192, 3_812_355 + 2 * 8_192)
+    weights = [m.weight for n in networks[:2] for m in n.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    assert all(weight.std().item() == pytest.approx(0.02, rel=0.05) for weight in weights)
+    assert generator(torch.randn(2, 128)).shape == (2, 3, 32, 32)
+    he = DCGAN(layout="code", init="he", width=16).build_discriminator((3, 32, 32)).get_submodule("blocks.5.conv")
+    assert isinstance(he.weight, Tensor)
+    assert he.weight.std().item() == pytest.approx((2 / 1.04 / (64 * 16)) ** 0.5, rel=0.02)
+
+
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 16, 16), (5, 24, 24), (3, 32, 32)])
 def test_shapes(shape: tuple[int, int, int]) -> None:
     networks = DCGAN(width=2, latent=7).build(shape)

@@ -52,6 +52,29 @@ def test_the_discriminator_of_table_5() -> None:
     assert count(net) == sum(expected) + 1024 + 1
 
 
+def test_the_networks_of_the_released_code_for_64x64() -> None:
+    networks = ResNet().build((3, 64, 64))
+    assert (count(networks.discriminator), count(networks.generator)) == (10_141_441, 12_220_675)
+    explicit = ResNet(layout="snresnet_64").build((3, 64, 64))
+    assert count(explicit.discriminator) == 10_141_441
+    assert networks.generator(torch.randn(2, 128)).shape == (2, 3, 64, 64)
+    for size in (40, 128):
+        with pytest.raises(ValueError, match=f"no published layout for {size}x{size}; allowed: up to 32x32, 48x48, 64"):
+            ResNet().check((3, size, size))
+        ResNet(layout="table_4").check((3, size, size))
+
+
+def test_the_last_bias_and_the_pooling_are_fields() -> None:
+    plain = ResNet(width=4).build_discriminator((1, 16, 16))
+    without = ResNet(width=4, output_bias=False, pooling="mean").build_discriminator((1, 16, 16))
+    plain.load_state_dict(without.state_dict(), strict=False)
+    assert "output.bias" not in dict(without.named_parameters())
+    assert count(plain) - count(without) == 1
+    x = torch.randn(3, 1, 16, 16)
+    # The last map has 4x4 pixels, the bias starts at zero, and the dense layer is linear.
+    assert_close(plain(x), 16 * without(x))
+
+
 @pytest.mark.parametrize(("size", "widths"), [(32, [256, 256, 256, 256]), (48, [512, 256, 128, 64])])
 def test_the_generators_of_tables_4_and_5(size: int, widths: list[int]) -> None:
     networks = ResNet().build((3, size, size))
@@ -152,6 +175,32 @@ def test_self_attention_against_a_loop_over_positions() -> None:
         o = layer.output.weight.flatten(1) @ sum(beta[i] * h[:, i] for i in range(6))
         expected[:, j] = flat[:, j] + 0.7 * o
     assert_close(layer(x)[0].flatten(1), expected)
+
+
+def test_self_attention_as_released_pools_keys_and_values() -> None:
+    torch.manual_seed(0)
+    layer = SelfAttention(16, as_released=True).double()
+    assert (layer.key.out_channels, layer.query.out_channels, layer.value.out_channels) == (2, 2, 8)
+    with torch.no_grad():
+        layer.gamma.fill_(0.7)
+    x = torch.randn(1, 16, 4, 2, dtype=torch.float64)
+    query = layer.query(x)[0].flatten(1)
+    # Two windows of 2x2 pixels are left of a map of 4x2.
+    key, value = (
+        torch.stack([conv(x)[0, :, r : r + 2].amax((1, 2)) for r in (0, 2)], 1) for conv in (layer.key, layer.value)
+    )
+    expected = torch.empty(16, 8, dtype=torch.float64)
+    for j in range(8):
+        s = torch.stack([query[:, j] @ key[:, i] for i in range(2)])
+        beta = s.exp() / s.exp().sum()
+        expected[:, j] = x[0].flatten(1)[:, j] + 0.7 * layer.output.weight.flatten(1) @ (value @ beta)
+    assert_close(layer(x)[0].flatten(1), expected)
+    (found,) = (
+        module
+        for module in ResNet(width=8, attention=8, attention_layout="code").build_discriminator((1, 16, 16)).modules()
+        if isinstance(module, SelfAttention)
+    )
+    assert found.value.out_channels == 4
 
 
 def test_self_attention_is_initially_the_identity_and_inserted_at_the_configured_size() -> None:

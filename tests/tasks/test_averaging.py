@@ -7,6 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lipschitz.tasks.averaging import average_warnings
+from lipschitz.tasks.terms import Training
+
+
+def test_an_average_that_starts_later_holds_no_initial_weights() -> None:
+    training = Training(steps=10, ema=0.9999, ema_start=5)
+    assert not list(average_warnings([training.averaged_steps(10)]))
+    assert list(average_warnings([Training(steps=10, ema=0.9999).averaged_steps(10)]))
 
 
 def test_each_average_is_named_once_with_what_to_do() -> None:

@@ -7,9 +7,14 @@ import torch
 from gan_terms import TERMS, with_terms
 from torch import nn
 
-from lipschitz.constraints.base import Constraint, constrain
+from lipschitz.constraints.base import Constraint, Refusal, constrain
+from lipschitz.constraints.spectral_normalization import SpectralNormalization
+from lipschitz.datasets.images.digits import Digits
+from lipschitz.estimation.layers import as_matrix, raw_weight, reparametrizations, weighted_layers
 from lipschitz.random_streams import seeded
+from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.player import Discriminator, Generator, Player, players_are_finite
+from lipschitz.tasks.precision import check_constraint
 from lipschitz.tasks.settings import Setting
 
 CPU = torch.device("cpu")
@@ -105,3 +110,27 @@ def test_the_average_is_of_no_gradient_and_a_snapshot_is_a_copy() -> None:
             assert torch.equal(value, before[part][name]), name
         moved = built.net if part == "net" else built.average
         assert not torch.equal(moved.state_dict()["0.weight"], snapshot[part]["0.weight"])
+
+
+def test_power_iteration_in_forward_passes_takes_a_step_for_each_pass() -> None:
+    """Two passes of the discriminator's update and one of the generator's, as in the code of SN-GAN's authors."""
+    terms = with_terms(TERMS, constraints=(SpectralNormalization(advance="forward"),))
+    task = GANTraining(Digits().load(None, CPU), terms)
+    layer = next(layer for _, layer in weighted_layers(task.discriminator))
+    module = reparametrizations(layer)[0]
+    u, v = (module.get_buffer(name).clone() for name in "uv")
+    weights = []
+    for step, passes in ((task.discriminator_step, 2), (task.generator_step, 1)):
+        weight = as_matrix(raw_weight(layer)).detach().clone()
+        weights.append(weight)
+        step()
+        for _ in range(passes):
+            v = torch.nn.functional.normalize(weight.T @ u, dim=0)
+            u = torch.nn.functional.normalize(weight @ v, dim=0)
+        torch.testing.assert_close(module.get_buffer("u"), u)
+    assert not torch.equal(*weights)
+
+
+def test_power_iteration_in_forward_passes_is_refused_in_other_precisions() -> None:
+    with pytest.raises(Refusal, match="not supported in bf16; supported: precision: float32, or advance: update"):
+        check_constraint("bf16", SpectralNormalization(advance="forward"))

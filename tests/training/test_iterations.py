@@ -1,10 +1,15 @@
 """Captured iterations with a graph that counts: which are launched one by one, which are replayed."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 from counter_task import Counter
 
-from lipschitz.training.iterations import WARM_UP, CapturedIterations
+from lipschitz.training.iterations import TOGETHER, WARM_UP, CapturedIterations, together
+from lipschitz.training.loop import SLICE
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 class CountingGraph:
@@ -38,3 +43,10 @@ def test_as_many_as_fit_are_replayed_after_the_warm_up() -> None:
     assert graph.releases == 0, "nothing was captured when it was released"
     iterations.release()
     assert graph.releases == 1
+
+
+def test_a_graph_of_every_sweep_of_the_repository_holds_as_many_as_it_may() -> None:
+    texts = {path.name: path.read_text() for path in BENCHMARKS.glob("*.yaml")}
+    found = {(name, int(every)) for name, text in texts.items() for every in re.findall(r"\bevery: (\d+)", text)}
+    assert len(found) > 15
+    assert {(name, every) for name, every in found if together(SLICE, every) != TOGETHER} == set()

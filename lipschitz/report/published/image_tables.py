@@ -152,6 +152,8 @@ def _notes(results: Results, work: PublishedWork, metric: str, rows: pd.DataFram
     """
     found = [{str(key): value for key, value in row.items()} for row in rows.reset_index().to_dict("records")]
     texts = [f"Published: {work.source}; {work.protocol}. {work.iterations}. The number after ±: {work.spread}."]
+    if work.released:
+        texts.append(f"Released code: {work.released}.")
     texts.append(f"Our runs of each method: {_labels(results, found)}.")
     return texts + _choices(found) + _differences(results, found) + _other_protocols(results, work, metric, found)
 

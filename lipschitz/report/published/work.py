@@ -93,6 +93,7 @@ class PublishedWork(NamedTuple):
             For critics also dim and width (the number of funnels), for images dataset and network.
         spread: what the number after a ± is; empty where there is none.
         measured: by metric, the facts of its protocol, which a number of ours must share; null: must not be there.
+        released: what the authors' released code does otherwise than the paper; empty where nothing is known.
     """
 
     source: str
@@ -102,6 +103,7 @@ class PublishedWork(NamedTuple):
     values: pd.DataFrame
     spread: str
     measured: Mapping[str, Mapping[str, Any]]
+    released: str
 
     def method_of(self, run: Mapping[str, Any]) -> PublishedMethod | None:
         """Return the method of a resolved run, whatever its label; None where the work has no such method."""
@@ -132,6 +134,7 @@ def read_published_work(name: str = "korotin2022") -> PublishedWork:
         values.assign(printed=printed, value=values["value"].astype(float)),
         work.get("spread", ""),
         work.get("measured", {}),
+        work.get("released", ""),
     )
 
 

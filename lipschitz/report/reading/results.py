@@ -106,7 +106,8 @@ def load(path: Path) -> Results:
     refuse_mixed_inputs(path, [*reported.rows, *tuning.rows])
     mark_chosen(reported.rows, chosen)
     mark_chosen(tuning.rows, [])
-    warnings += average_warnings((row["definition"]["training"].get("ema"), row["steps"]) for row in reported.rows)
+    trained = ((row["definition"]["training"], row["steps"]) for row in reported.rows)
+    warnings += average_warnings((None if one.get("ema_start") else one.get("ema"), steps) for one, steps in trained)
     warnings += _mixed_origins(row["origins"] for row in [*reported.rows, *tuning.rows])
     shared: dict[str, Any] = {
         "folder": folder,

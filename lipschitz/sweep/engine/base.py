@@ -11,6 +11,8 @@ from lipschitz.sweep.engine.site import Site
 
 Measurement = Callable[[Job, Callable[[dict[str, Any]], None]], None]
 """Measure a job. Pass each result to the second argument; the last one counts."""
+TogetherMeasurement = Callable[[Job, Callable[[dict[str, Any]], None], Callable[[], None]], None]
+"""A `Measurement` in several processes at once; the third argument waits until all of them have called it as often."""
 TIMED_OUT = "timed_out"
 """Key of what `Engine.call` returns of a measurement that was ended."""
 
@@ -64,6 +66,17 @@ class Engine(Config):
             The last of what was found, or an empty dictionary if the process died before it found anything; with
             `TIMED_OUT` true if it was ended because it gave no answer for as long as the site's time-out.
         """
+
+    def call_together(self, measurement: TogetherMeasurement, job: Job, processes: int) -> list[dict[str, Any]]:
+        """Call ``measurement`` on ``job`` in several new processes at once, which have ``job.device`` to themselves.
+
+        An engine need not be able to. The number of workers that share a GPU is then not measured, and one by default.
+
+        Returns:
+            The last of what each process found. Once one of them is over, those that wait for it are ended. Empty where
+            the engine is not able to, or none has answered for as long as the site's time-out.
+        """
+        return []
 
 
 ENGINES = ExtensionPoint("engine", "engines", "lipschitz.sweep.engine", Engine)

@@ -39,6 +39,8 @@ class Dispatcher:
         entry: Callable[[Job, Connection], None] = work,
     ) -> None:
         self._queue, self._free_devices = deque(jobs), deque(devices)
+        # Workers that a device may have.
+        self._places = Counter(devices)
         self._progress, self._entry = progress, entry
         self._workers: list[WorkerProcess] = []
         # Runs that a device has memory for, once it was found to lack some.
@@ -103,7 +105,11 @@ class Dispatcher:
         worker.process.join()
         worker.channel.close()
         self._workers.remove(worker)
-        self._free_devices.append(worker.device)
+        if self._used_places(worker.device) < self._places[worker.device]:
+            self._free_devices.append(worker.device)
+
+    def _used_places(self, device: str) -> int:
+        return self._free_devices.count(device) + sum(worker.device == device for worker in self._workers)
 
     def _stop_workers(self) -> None:
         if self._workers:
@@ -129,7 +135,9 @@ class Dispatcher:
 
     def _placed(self, job: Job, device: str) -> Job:
         captures = job.captures and job.run.configuration not in self._uncapturable
-        return replace(job, device=device, captures=captures, pack=int(min(job.pack, self._limits[device])))
+        shares_gpu = device.startswith("cuda") and self._places[device] > 1
+        pack = int(min(job.pack, self._limits[device]))
+        return replace(job, device=device, captures=captures, pack=pack, shares_gpu=shares_gpu)
 
     def _read_messages(self, worker: WorkerProcess) -> None:
         # A dead worker's channel is at its end: only the sentinel says that the worker is dead.
@@ -159,6 +167,8 @@ class Dispatcher:
                 raise DiskFull(line)
             case "leaving", ():
                 worker.is_retired = True
+            case "crowded", (run_id, reason):
+                self._make_room_on_gpu(worker, worker.jobs.pop(run_id), reason)
             case "returned", (run_ids, limit, reason):
                 jobs = [worker.jobs.pop(run_id) for run_id in run_ids]
                 self._requeue(jobs)
@@ -168,6 +178,19 @@ class Dispatcher:
                 else:
                     self._uncapturable.add(jobs[0].run.configuration)
                     self._progress.warned(uncaptured_warning(jobs[0], reason))
+
+    def _make_room_on_gpu(self, worker: WorkerProcess, job: Job, reason: str) -> None:
+        """Let one worker fewer use the worker's GPU from now on, and requeue its job."""
+        device = worker.device
+        if self._places[device] > 1:
+            self._places[device] -= 1
+            if device in self._free_devices:
+                self._free_devices.remove(device)
+            workers = "worker" if self._places[device] == 1 else "workers"
+            self._progress.warned(f"{device}: at most {self._places[device]} {workers} from now on: {reason}")
+        worker.is_retired = True
+        worker.send(None)
+        self._requeue([job])
 
     def _requeue(self, jobs: Sequence[Job]) -> None:
         for job in jobs:

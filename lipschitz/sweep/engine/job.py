@@ -38,6 +38,8 @@ class Job:
     """Number of runs per worker; 1: a worker alone."""
     captures: bool = True
     """Whether iterations are captured as a CUDA graph, on a device that has them."""
+    shares_gpu: bool = False
+    """Whether other workers may use its GPU meanwhile."""
     inputs: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the data and of the networks that judge the run, as the sweep found them; see `inputs_of`."""
 

@@ -5,10 +5,11 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-from lipschitz.sweep.engine.base import TIMED_OUT, Engine, Measurement, Progress
+from lipschitz.sweep.engine.base import TIMED_OUT, Engine, Measurement, Progress, TogetherMeasurement
 from lipschitz.sweep.engine.dispatcher import LONGEST_WAIT, Dispatcher
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.site import Site
+from lipschitz.sweep.engine.together import call_together
 from lipschitz.sweep.engine.worker_process import GRACE
 from lipschitz.sweep.process import ending_process, prepare_process, start_process
 
@@ -39,6 +40,10 @@ class Local(Engine):
             process.kill()
             channel.close()
         return found
+
+    def call_together(self, measurement: TogetherMeasurement, job: Job, processes: int) -> list[dict[str, Any]]:
+        """Call ``measurement`` in processes; see `Engine.call_together`."""
+        return call_together(measurement, job, processes)
 
 
 def _has_answered(channel: Connection, seconds: float) -> bool:

@@ -38,6 +38,8 @@ class Site:
     """What watches the training of every run."""
     keep_checkpoints: bool = False
     """Whether the checkpoints of runs that are over stay, besides their networks."""
+    chooses_workers: bool = False
+    """Whether the timing pass may choose several workers for each GPU; else there are as many as ``devices`` names."""
     timeout: float = 3600.0
     """Longest time in seconds without progress: of a slice of steps, an evaluation, or a part of the timing pass."""
 

@@ -19,6 +19,7 @@ from lipschitz.global_state import GlobalState
 from lipschitz.out_of_memory import lacks_memory
 from lipschitz.sweep.engine.active_run import ActiveRun, Channel, SignOfLife
 from lipschitz.sweep.engine.job import Job
+from lipschitz.sweep.engine.lost_device import is_lost_device
 from lipschitz.sweep.inputs import inputs_of, refuse_changed_inputs
 from lipschitz.sweep.process import ending_process, prepare_process
 from lipschitz.sweep.provenance import kernels_changed
@@ -42,6 +43,7 @@ def work(job: Job, channel: Connection) -> None:
     - ("returned", ids, limit, reason): jobs that are given back, to be started again from their checkpoints, because
       there is memory for no more than ``limit`` runs at once. A limit of zero says that the first of them cannot be
       captured as a CUDA graph, for the reason;
+    - ("crowded", id, reason): its only run is given back, because the GPU lacks memory while other workers use it;
     - ("full", line): the disk is full, and a run was stopped, to be resumed once there is space;
     - ("leaving",): the worker is about to exit, and makes no run that it still has or receives.
 
@@ -218,7 +220,7 @@ class Worker:
         With a lost device and several runs, none of them is blamed: any of them may be the cause.
         """
         message = str(error) if isinstance(error, InputError) else traceback.format_exc()
-        is_lost = not isinstance(error, InputError) and _is_lost(active.job.device, error)
+        is_lost = not isinstance(error, InputError) and is_lost_device(active.job.device, error)
         if is_lost:
             self._channel.send(("leaving",))
         if not is_lost or len(self._runs) == 1:
@@ -255,6 +257,9 @@ class Worker:
 
     def _make_room(self, failed: ActiveRun, why: str) -> None:
         """Give back the run that ran out of memory and the last of the others, until half of the runs are left."""
+        if len(self._runs) == 1 and failed.job.shares_gpu:
+            self._leave_to_others(failed, why.strip().splitlines()[-1])
+            return
         if len(self._runs) == 1:
             failed.job.folder.fail(f"out of memory, with no other run in the process:\n{why}")
             self._end(failed, failed=True)
@@ -269,11 +274,19 @@ class Worker:
     def _leave_uncaptured(self, failed: ActiveRun, error: Uncapturable) -> None:
         """Give back every run and exit: after a broken capture of a CUDA graph torch's allocator cannot be trusted."""
         self._channel.send(("leaving",))
+        if len(self._runs) == 1 and error.lacked_memory and failed.job.shares_gpu:
+            self._leave_to_others(failed, str(error))
+            raise SystemExit(0)
         # A run that has the process to itself goes on without a graph, which keeps memory of its own.
         limit = len(self._runs) // 2 if error.lacked_memory else 0
         others = [active for active in self._runs if active is not failed]
         self._give_back([failed, *others], failed, limit, str(error))
         raise SystemExit(0)
+
+    def _leave_to_others(self, failed: ActiveRun, reason: str) -> None:
+        """Give back the only run, whose device lacks memory while other workers use it."""
+        self._drop(failed)
+        self._channel.send(("crowded", failed.job.run.id, reason))
 
     def _give_back(self, returned: list[ActiveRun], failed: ActiveRun, limit: int, reason: str) -> None:
         for active in returned:
@@ -284,15 +297,3 @@ class Worker:
                     active.trainer.save()
             self._drop(active)
         self._channel.send(("returned", [active.job.run.id for active in returned], limit, reason))
-
-
-def _is_lost(device: str, error: BaseException) -> bool:
-    """Say whether a device no longer responds, as after a failed device-side assertion."""
-    if isinstance(error, torch.AcceleratorError):
-        return True
-    if torch.device(device).type == "cuda":
-        try:
-            torch.cuda.synchronize(device)
-        except RuntimeError:
-            return True
-    return False

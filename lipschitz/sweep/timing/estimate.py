@@ -1,9 +1,9 @@
 """Choose how many runs share a device, and estimate the time left, from the timings of a sweep."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from lipschitz.extensions.origin import load_from
 from lipschitz.sweep.definition.sweep_file import Sweep
@@ -12,6 +12,8 @@ from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.one_round import measure_round
+from lipschitz.sweep.timing.prediction import evaluations
+from lipschitz.sweep.timing.shared_device import EVALUATION, Shared, kind_of
 from lipschitz.sweep.timing.timing_files import iteration_ms, seconds_of_an_iteration
 from lipschitz.sweep.timing.timing_pass import batches, groups_to_time, summarise_rounds
 
@@ -42,25 +44,64 @@ def shares_process(job: Job) -> bool:
     return all(load_from(origin).shares_process for _, origin in job.run.outside())
 
 
-def training_seconds(jobs: Sequence[Job], timings: dict[str, dict[str, Any]]) -> float | None:
-    """Return the training time of ``jobs`` on one worker, without evaluations; None where one was not timed.
+class Estimate(NamedTuple):
+    """Seconds that the workers of a site take for runs."""
 
-    Where runs share a worker, each counts as its share of the time that they take together.
+    training: float
+    evaluation: float | None
+    """None where an evaluation was not measured."""
+
+    @property
+    def total(self) -> float:
+        """Seconds of training and of those evaluations that were measured."""
+        return self.training + (self.evaluation or 0.0)
+
+
+def estimate(
+    jobs: Sequence[Job], timings: Mapping[str, dict[str, Any]], shared: Shared | None = None
+) -> Estimate | None:
+    """Return the time of ``jobs`` on the workers of their site; None where one was not timed.
+
+    Where runs share a worker, each counts as its share of the time that they take together. Workers that share a GPU
+    train at the same time and then evaluate at the same time, as measured in ``shared``. Those that were not measured
+    train no faster than one worker, and evaluate without slowing each other down.
 
     Args:
         timings: by configuration; used for a job without a timing on its own kind of device.
     """
-    total = 0.0
+    training, evaluation = 0.0, 0.0
+    is_measured = True
     for job in jobs:
         timing = job.timing or timings.get(job.run.configuration)
         if timing is None:
             return None
-        total += job.run.training.steps_at(iteration_ms(timing)) * seconds_of_an_iteration(timing, job.pack)
-    return total
+        steps = job.run.training.steps_at(iteration_ms(timing))
+        faster, oftener = _speedups(job, shared or {})
+        training += steps * seconds_of_an_iteration(timing, job.pack) / faster
+        if EVALUATION in timing:
+            evaluation += evaluations(steps, job.run.evaluation.every) * timing[EVALUATION] / oftener
+        else:
+            is_measured = False
+    return Estimate(training, evaluation if is_measured else None)
 
 
-def estimate_training_seconds(sweep: Sweep, folder: SweepFolder, site: Site) -> float | None:
-    """Return the training time of the unfinished runs on one worker, each run alone. Nothing is written.
+def _speedups(job: Job, shared: Shared) -> tuple[float, float]:
+    """Return how many times as fast as one worker those of the job's site train, and evaluate."""
+    site = job.site
+    devices = len(set(site.devices))
+    if not site.devices[0].startswith("cuda"):
+        return site.workers, site.workers
+    workers = site.workers // devices
+    found = shared.get(kind_of(job), {})
+    if workers not in found:
+        return devices, site.workers
+    one, several = found[1], found[workers]
+    faster = several.iterations_per_second / one.iterations_per_second
+    return devices * faster, site.workers * one.evaluation_seconds / several.evaluation_seconds
+
+
+def estimate_training(sweep: Sweep, folder: SweepFolder, site: Site) -> Estimate | None:
+    """Return the training time of the unfinished runs, each alone on its worker. Nothing is written.
 
     Configurations without a timing are timed in this process with a few calls, on CUDA uncaptured. None where that
     takes more than `MAX_SECONDS`.
@@ -76,4 +117,5 @@ def estimate_training_seconds(sweep: Sweep, folder: SweepFolder, site: Site) -> 
         for job in batch:
             if job.run.configuration in rounds:
                 timings[job.run.configuration] = summarise_rounds(job, [rounds[job.run.configuration]])
-    return training_seconds(jobs, timings)
+    found = estimate(jobs, timings)
+    return found and found._replace(evaluation=None)

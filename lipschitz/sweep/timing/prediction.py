@@ -1,8 +1,9 @@
 """Predict the time of training and of evaluation on a GPU from counted operations and assumed rates. Nothing is timed.
 
 A training step is made on the meta device. Each operator takes the longest of its arithmetic, its memory traffic and a
-kernel's launch inside of a CUDA graph (Williams et al. 2009, Roofline, doi:10.1145/1498765.1498785). An evaluation is
-the features of its generated images, the metrics of its protocols, and the measurement of the discriminator.
+kernel's launch inside of a CUDA graph (Williams et al. 2009, Roofline, doi:10.1145/1498765.1498785). What runs on a
+side stream takes only the time by which it is longer than the work beside it. An evaluation is the features of its
+generated images, the metrics of its protocols, and the measurement of the discriminator.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from lipschitz.features.protocols import Protocol
 from lipschitz.sweep.definition.dry_step import META, Configuration, build_without_data, is_from_outside, watched
 from lipschitz.sweep.definition.run import Run
 from lipschitz.tasks.precision import Precision
+from lipschitz.tasks.side_stream import Branch, notified
 from lipschitz.tasks.terms import Evaluation
 
 
@@ -124,6 +126,14 @@ def _metric_seconds(protocol: Protocol, rates: Rates) -> float:
 
 def iteration_seconds(run: Run, rates: Rates = H200) -> float | None:
     """Return the predicted seconds of one captured iteration, or None if its operations cannot be counted."""
+    parts = part_seconds(run, rates)
+    if parts is None:
+        return None
+    return sum(each * (run.setting.n_dis if "discriminator" in part else 1) for part, each in parts.items())
+
+
+def part_seconds(run: Run, rates: Rates = H200) -> dict[str, float] | None:
+    """Return the predicted seconds of each captured part of an iteration by name, see `iteration_seconds`."""
     if run.dataset.kind in ("points", "pairs"):
         return None
     # The budget, and when a run is evaluated, do not change a step; nor does precision change its operations.
@@ -136,11 +146,7 @@ def iteration_seconds(run: Run, rates: Rates = H200) -> float | None:
     )
     if parts is None:
         return None
-    seconds = {
-        part: sum(operator.seconds(rates, run.training.precision) for operator in operators)
-        for part, operators in parts.items()
-    }
-    return sum(each * (run.setting.n_dis if "discriminator" in part else 1) for part, each in seconds.items())
+    return {part: seconds_of(operators, rates, run.training.precision) for part, operators in parts.items()}
 
 
 class Operator(NamedTuple):
@@ -151,12 +157,22 @@ class Operator(NamedTuple):
     size: int
     """Bytes of all tensors that it reads or writes."""
     is_float64: bool
+    branch: Branch
+    """Whether it runs on a side stream, or meanwhile."""
 
     def seconds(self, rates: Rates, precision: Precision) -> float:
         """Return its predicted time."""
         arithmetic = self.operations / (rates.float64 if self.is_float64 else rates.products(precision))
         traffic = self.size / (rates.memory if self.size > rates.cache_size else rates.cache)
         return max(arithmetic, traffic, rates.kernel)
+
+
+def seconds_of(operators: Iterable[Operator], rates: Rates, precision: Precision) -> float:
+    """Return the predicted time of one part; the work between all its forks and joins is taken together."""
+    branches: dict[Branch, float] = {"alone": 0.0, "beside": 0.0, "meanwhile": 0.0}
+    for operator in operators:
+        branches[operator.branch] += operator.seconds(rates, precision)
+    return branches["alone"] + max(branches["beside"], branches["meanwhile"])
 
 
 @cache
@@ -168,7 +184,8 @@ def _operators(configuration: Configuration) -> dict[str, list[Operator]] | None
     try:
         with watched():
             for part, call in build_without_data(configuration, META).parts().items():
-                with _Counter() as counter:
+                counter = _Counter()
+                with notified(counter.set_branch), counter:
                     call()
                 found[part] = counter.operators
     except (Exception, SystemExit):
@@ -182,6 +199,11 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.operators: list[Operator] = []
+        self._branch: Branch = "alone"
+
+    def set_branch(self, branch: Branch) -> None:
+        """Count the operators that follow on ``branch``."""
+        self._branch = branch
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -194,5 +216,5 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         operations = int(formula(*args, **(kwargs or {}), out_val=result)) if formula else 0
         size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
         is_float64 = any(tensor.dtype == torch.float64 for tensor in tensors.values())
-        self.operators.append(Operator(operations, size, is_float64))
+        self.operators.append(Operator(operations, size, is_float64, self._branch))
         return result

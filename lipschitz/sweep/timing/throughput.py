@@ -91,7 +91,7 @@ def throughputs(
         try:
             while len(runs) < size:
                 runs.append(start_run(build, device))
-            pack = Pack(size, _throughput(runs, device, seconds), _reserved_memory(device))
+            pack = Pack(size, iterations_per_second(runs, device, seconds), _reserved_memory(device))
         except Uncapturable as error:
             if error.lacked_memory and before:
                 return
@@ -114,8 +114,8 @@ def best_pack(packs: Sequence[Pack]) -> int:
     return min(pack.runs for pack in packs if pack.iterations_per_second >= NEARLY_BEST * fastest)
 
 
-def start_run(build: Callable[[], Task], device: torch.device) -> PackedRun:
-    """Return one more run on a new stream, warmed up, and on CUDA captured as a CUDA graph.
+def start_run(build: Callable[[], Task], device: torch.device, *, captures: bool = True) -> PackedRun:
+    """Return one more run on a new stream, warmed up, and on CUDA captured as a CUDA graph if ``captures``.
 
     Raises:
         Uncapturable: it cannot be captured.
@@ -124,8 +124,8 @@ def start_run(build: Callable[[], Task], device: torch.device) -> PackedRun:
     with torch.cuda.stream(stream):
         task = build()
         # So many steps that no learning rate decays to its end.
-        iterations = iterations_of(task, 10**9, stream)
-        if stream is not None and not isinstance(iterations, CapturedIterations):
+        iterations = iterations_of(task, 10**9, stream if captures else None)
+        if captures and stream is not None and not isinstance(iterations, CapturedIterations):
             raise Uncapturable(task.uncapturable_reason() or "")
         iterations.make(WARM_UP + TOGETHER, _never)
     return PackedRun(stream, iterations)
@@ -137,7 +137,8 @@ def train_slice(run: PackedRun) -> int:
         return run.iterations.make(SLICE, _never)
 
 
-def _throughput(runs: Sequence[PackedRun], device: torch.device, seconds: float) -> float:
+def iterations_per_second(runs: Sequence[PackedRun], device: torch.device, seconds: float = SECONDS) -> float:
+    """Return the iterations per second of all ``runs``, which train slices in turn for ``seconds``."""
     synchronize(device)
     made, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:

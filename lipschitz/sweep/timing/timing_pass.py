@@ -12,6 +12,7 @@ from lipschitz.sweep.engine.base import TIMED_OUT, Engine, Measurement, Progress
 from lipschitz.sweep.engine.job import Job, uncaptured_warning
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.one_round import LACKED_MEMORY, Round, time_round
+from lipschitz.sweep.timing.shared_device import measure_evaluation
 from lipschitz.sweep.timing.throughput import measure_packs
 from lipschitz.training.clock import median_interval
 
@@ -64,7 +65,7 @@ def time_configurations(groups: Sequence[Sequence[Job]], engine: Engine, progres
 
     Each round starts with another configuration. One that misses a round, or ends its process, is not timed. Timings
     are written after the last round. On CUDA each configuration is first captured as a CUDA graph, and measured with
-    growing numbers of runs at once, unless the site says how many share a worker.
+    growing numbers of runs at once, unless the site says how many share a worker; and an evaluation of it is measured.
     """
     rounds: dict[str, list[Round]] = {}
     packs: dict[str, dict[str, Any]] = {}
@@ -78,9 +79,10 @@ def time_configurations(groups: Sequence[Sequence[Job]], engine: Engine, progres
 
     for job in jobs:
         if torch.device(job.device).type == "cuda":
-            packs[job.run.configuration] = call(job, partial(measure_packs, job.site.pack)) or NO_PACKS
+            packs[job.run.configuration] = call(job, partial(measure_packs, job.site.pack)) or {**NO_PACKS}
             if reason := packs[job.run.configuration].get("uncaptured"):
                 progress.warned(uncaptured_warning(job, reason))
+            packs[job.run.configuration] |= call(job, measure_evaluation)
     captured = [name for name, found in packs.items() if "captured" in found]
     batch = Batch(captured, call)
     for index in range(ROUNDS):

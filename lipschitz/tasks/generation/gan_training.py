@@ -94,13 +94,14 @@ class GANTraining:
         """
         with self._observed.recording():
             self._discriminator.set_requires_grad(False)
+            self._discriminator.compute_sigmas_early()
             self._generator.update_constraints()
             n = self._terms.training.generator_batch_size or self._terms.training.batch_size
             labels = self._drawn_labels(n)
             latents = self._latents("latents_generator", n)
-            precision = self._terms.training.precision
-            with forward_precision(precision, self.device, self.generator, self.discriminator):
-                outputs = self.discriminator(self._generator.generate(latents, *labels), *labels)
+            with forward_precision(self._terms.training.precision, self.device, self.generator):
+                generated = self._generator.generate(latents, *labels)
+            outputs = self._discriminator.judge(generated, *labels)
             loss = self._terms.loss.generator(outputs.to(latents.dtype))
             self._generator.losses.write(loss)
             self._generator.update(loss)

@@ -255,3 +255,10 @@ def test_the_report_has_the_table_in_its_page_and_files(tmp_path: Path) -> None:
     page = (folder / "index.html").read_text()
     assert '<h2 id="across">Across settings, data sets and models</h2>' in page
     assert json.loads((folder / "sweep.json").read_text())["chosen"] == []
+
+
+def test_the_notes_say_what_the_released_code_does_otherwise(tmp_path: Path) -> None:
+    (table,) = tables_of(tmp_path, Gan())
+    (note,) = (note for note in table.notes if note.startswith("Released code: "))
+    assert "5,860,865 weights" in note
+    assert all(read_published_work(name).released == "" for name in works_on_images() if name != "miyato2018")

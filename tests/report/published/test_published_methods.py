@@ -166,6 +166,8 @@ def test_a_missing_field_of_an_older_gan_has_its_default(work: str, gan: Gan, na
         (Gan(), ()),
         (RESIDUAL, ()),
         (replace(RESIDUAL, model=RESNET | {"width": 128, "layout": "table_4"}), ()),
+        (replace(RESIDUAL, model=RESNET | {"output_bias": False}), ()),
+        (replace(RESIDUAL, model=RESNET | {"output_bias": True}), ("output_bias true for false",)),
         (Gan(training={"generator_batch_size": 64}), ()),
         (Gan(steps=20, model=DCGAN | {"width": 16}), ("steps 20 for 100000", "width 16 for 64")),
         (replace(HINGE, dataset=STL10, steps=100_000), ("steps 100000 for 200000",)),

@@ -337,6 +337,58 @@ def test_a_limit_never_rises(tmp_path: Path) -> None:
         assert dispatcher._limits["cpu"] == limit
 
 
+def gpu_dispatcher(jobs: Sequence[Job], places: int) -> Dispatcher:
+    """A dispatcher with as many workers on one GPU, each with one job, in the order of the jobs."""
+    dispatcher = Dispatcher(jobs[places:], ["cuda:0"] * places, ProgressLog(), work)
+    dispatcher._free_devices.clear()
+    for job in jobs[:places]:
+        placed = dispatcher._placed(job, "cuda:0")
+        worker = WorkerProcess(Process(), Channel(), "cuda:0", {job.run.id: placed}, {job.run.id})  # type: ignore[arg-type]
+        dispatcher._workers.append(worker)
+    return dispatcher
+
+
+def test_a_run_that_lacks_memory_beside_other_workers_is_made_by_fewer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Process, "join", lambda self: None, raising=False)
+    monkeypatch.setattr(Channel, "close", lambda self: None, raising=False)
+    jobs = jobs_in(tmp_path / "runs", pack=2)
+    dispatcher = gpu_dispatcher(jobs, 2)
+    first, second = dispatcher._workers
+    assert first.jobs[jobs[0].run.id].shares_gpu
+    dispatcher._handle(first, "crowded", jobs[0].run.id, "CUDA out of memory")
+    log = dispatcher._progress
+    assert isinstance(log, ProgressLog)
+    assert log.warnings == ["cuda:0: at most 1 worker from now on: CUDA out of memory"]
+    assert [job.run.seed for job in dispatcher._queue] == [0, 2]
+    assert first.channel.given == [None], "it ends"  # type: ignore[attr-defined]
+    dispatcher._remove(first)
+    assert not dispatcher._free_devices, "its place is given up"
+    dispatcher.dispatch()
+    # The other worker makes it, and is then alone: what it lacks now is said by the run.
+    (given,) = second.channel.given  # type: ignore[attr-defined]
+    assert (given.run.seed, given.shares_gpu) == (0, False)
+    dispatcher._handle(second, "crowded", jobs[1].run.id, "CUDA out of memory")
+    dispatcher._remove(second)
+    assert [*dispatcher._free_devices] == ["cuda:0"], "one place stays"
+
+
+def test_a_place_that_is_free_is_given_up_first(tmp_path: Path) -> None:
+    jobs = jobs_in(tmp_path / "runs")
+    dispatcher = gpu_dispatcher(jobs[:2], 2)
+    dispatcher._places["cuda:0"] += 1
+    dispatcher._free_devices.append("cuda:0")
+    dispatcher._handle(dispatcher._workers[0], "crowded", jobs[0].run.id, "CUDA out of memory")
+    assert not dispatcher._free_devices
+    assert dispatcher._places["cuda:0"] == 2
+
+
+def test_on_a_cpu_workers_are_not_counted(tmp_path: Path) -> None:
+    dispatcher = Dispatcher([], ["cpu", "cpu"], ProgressLog(), work)
+    assert not dispatcher._placed(jobs_in(tmp_path / "runs")[0], "cpu").shares_gpu
+
+
 def test_shares_of_a_worker_add_up_to_one_at_most(tmp_path: Path) -> None:
     job = jobs_in(tmp_path / "runs")[0]
     of_two, of_four = (replace(job, pack=pack) for pack in (2, 4))

@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sweeps import ONE_CPU, TWO_CPUS, ProgressLog, write
@@ -89,3 +91,40 @@ def test_a_worker_s_float32_is_no_tf32() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["ieee", "ieee"], done.stderr
+
+
+def leaves_a_mark_and_meets(job: Job, answer: Callable[[dict[str, Any]], None], meet: Callable[[], None]) -> None:
+    folder = job.sweep / "marks"
+    folder.mkdir(exist_ok=True)
+    for part in ("first", "second"):
+        (folder / f"{part} {os.getpid()}").touch()
+        meet()
+        answer({part: len(list(folder.glob(f"{part} *")))})
+
+
+def ends_unless_first(job: Job, answer: Callable[[dict[str, Any]], None], meet: Callable[[], None]) -> None:
+    try:
+        (job.sweep / "first").mkdir()
+    except FileExistsError:
+        os._exit(1)
+    answer({"first": True})
+    meet()
+    answer({"met": True})
+
+
+def test_processes_that_measure_together_wait_for_each_other_before_each_part(jobs: list[Job]) -> None:
+    assert Local().call_together(leaves_a_mark_and_meets, jobs[0], 3) == [{"second": 3}] * 3
+
+
+def test_where_one_of_them_ends_those_that_wait_for_it_are_ended(jobs: list[Job]) -> None:
+    answers = Local().call_together(ends_unless_first, jobs[0], 3)
+    assert sorted(answers, key=len) == [{}, {}, {"first": True}]
+
+
+def never_answers(_: Job, answer: Callable[[dict[str, Any]], None], meet: Callable[[], None]) -> None:
+    signal.pause()
+
+
+def test_processes_that_do_not_answer_are_ended(jobs: list[Job]) -> None:
+    impatient = replace(jobs[0], site=replace(ONE_CPU, timeout=0.01))
+    assert Local().call_together(never_answers, impatient, 2) == []

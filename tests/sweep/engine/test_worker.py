@@ -3,6 +3,8 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from socket import gethostname
 from typing import Any
@@ -21,6 +23,17 @@ from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.engine.worker import Worker
 from lipschitz.tasks.generation.gan_training import GANTraining
+from lipschitz.training.iterations import Uncapturable
+
+
+class NoMore:
+    """A worker's channel on which no job comes; it is at its end once the worker waits for one."""
+
+    def poll(self, timeout: float) -> bool:
+        return timeout > 0
+
+    def recv(self) -> Any:
+        raise EOFError
 
 
 @pytest.fixture
@@ -101,13 +114,7 @@ def test_a_run_says_for_whom_it_waits_and_not_for_ever(job: Job, monkeypatch: py
 def test_a_worker_that_waits_for_a_lock_can_be_stopped(job: Job) -> None:
     sent: list[Any] = []
 
-    class Channel:
-        def poll(self, timeout: float) -> bool:
-            return False
-
-        def recv(self) -> Any:
-            raise EOFError
-
+    class Channel(NoMore):
         def send(self, message: Any) -> None:
             sent.append(message)
             worker.stop()
@@ -116,3 +123,26 @@ def test_a_worker_that_waits_for_a_lock_can_be_stopped(job: Job) -> None:
     with job.folder.writing():
         worker.run(job)
     assert [message[0] for message in sent] == ["began", "alive", "stopped"]
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), Uncapturable("CUDA out of memory.", lacked_memory=True)]
+)
+def test_a_run_that_lacks_memory_beside_other_workers_is_given_back(
+    job: Job, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def penalty(_: Any, net: Any, batch: Any, rng: Any) -> torch.Tensor:
+        raise error
+
+    class Channel(NoMore):
+        def send(self, message: Any) -> None:
+            sent.append(message)
+
+    monkeypatch.setattr(GradientPenalty, "penalty", penalty)
+    sent: list[Any] = []
+    with suppress(SystemExit):
+        Worker(Channel()).run(replace(job, shares_gpu=True))
+    assert sent[-1] == ("crowded", job.run.id, sent[-1][2])
+    assert "CUDA out of memory." in sent[-1][2]
+    assert job.folder.status() == "waiting"
+    assert not job.folder.error.exists()

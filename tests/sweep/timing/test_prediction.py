@@ -9,8 +9,18 @@ from sweeps import SMALL, write
 
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.sweep_file import load_sweep
-from lipschitz.sweep.timing.prediction import H200, evaluation_seconds, evaluations, iteration_seconds, predict
+from lipschitz.sweep.timing.prediction import (
+    H200,
+    Operator,
+    evaluation_seconds,
+    evaluations,
+    iteration_seconds,
+    part_seconds,
+    predict,
+    seconds_of,
+)
 from lipschitz.tasks.settings import SETTINGS
+from lipschitz.tasks.side_stream import Branch
 from lipschitz.tasks.terms import Evaluation
 
 TABLE2 = Path(__file__).parents[3] / "benchmarks" / "sngan_table2_cifar10.yaml"
@@ -65,6 +75,27 @@ def test_an_iteration_has_the_operators_of_a_simulated_device(table2: list[Run],
     slower = iteration_seconds(with_training(replace(run, setting=SETTINGS["D"]), precision="tf32"))
     assert slower is not None
     assert 3 < slower / seconds < 5
+
+
+@pytest.mark.parametrize(("part", "ratio"), [("discriminator", 1.11), ("generator", 1.03)])
+def test_spectral_normalization_costs_a_division_a_layer_and_its_gradient(
+    table2: list[Run], part: str, ratio: float
+) -> None:
+    times = {run.labels()["constraint"]: part_seconds(with_training(run, precision="tf32")) for run in table2[::5]}
+    ours, none = times["spectral_normalization"], times["none"]
+    assert ours is not None
+    assert none is not None
+    assert ours[f"ms_{part}_step"] / none[f"ms_{part}_step"] == pytest.approx(ratio, abs=0.01)
+    if part == "discriminator":
+        # 40 kernels in a row; those beside data and generator take less time than these.
+        assert ours["ms_discriminator_step"] - none["ms_discriminator_step"] == pytest.approx(40 * H200.kernel)
+
+
+@pytest.mark.parametrize(("beside", "expected"), [(1, 1 + 2), (5, 1 + 5)])
+def test_work_beside_takes_the_time_by_which_it_is_longer(beside: int, expected: int) -> None:
+    branches: list[Branch] = ["alone", "meanwhile", "meanwhile", *["beside"] * beside]  # type: ignore[list-item]
+    operators = [Operator(0, 0, False, branch) for branch in branches]
+    assert seconds_of(operators, H200._replace(kernel=1.0), "tf32") == expected
 
 
 def test_an_evaluation_by_hand() -> None:

@@ -36,7 +36,7 @@ def test_throughput_is_tried_until_more_runs_gain_little(job: Job, monkeypatch: 
         return built[-1]
 
     speeds = iter([100.0, 150.0, 151.0])
-    monkeypatch.setattr("lipschitz.sweep.timing.throughput._throughput", lambda *_: next(speeds))
+    monkeypatch.setattr("lipschitz.sweep.timing.throughput.iterations_per_second", lambda *_: next(speeds))
     packs = list(throughputs(build, CPU))
     assert [(pack.runs, pack.iterations_per_second) for pack in packs] == [(1, 100), (2, 150), (4, 151)]
     assert len(built) == 4

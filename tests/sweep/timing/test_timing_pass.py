@@ -15,8 +15,9 @@ from lipschitz.sweep.engine.base import TIMED_OUT, Measurement
 from lipschitz.sweep.engine.job import Job, unfinished_jobs
 from lipschitz.sweep.engine.site import Site, device_kind
 from lipschitz.sweep.store import SweepFolder
-from lipschitz.sweep.timing.estimate import training_seconds, with_packs
+from lipschitz.sweep.timing.estimate import Estimate, estimate, with_packs
 from lipschitz.sweep.timing.one_round import LACKED_MEMORY, Round, measure_round, time_round
+from lipschitz.sweep.timing.shared_device import measure_evaluation
 from lipschitz.sweep.timing.throughput import measure_packs
 from lipschitz.sweep.timing.timing_files import iteration_ms, seconds_of_an_iteration
 from lipschitz.sweep.timing.timing_pass import (
@@ -281,8 +282,8 @@ def test_a_timing_counts_on_its_kind_of_device_alone(tmp_path: Path, monkeypatch
     time_configurations(groups_to_time(there, folder), engine, ProgressLog())
     assert groups_to_time(there, folder) == groups_to_time(here, folder) == []
     # Two configurations of two seeds with 120 steps, each an update of the discriminator.
-    assert training_seconds(here, folder.timings()) == pytest.approx(4 * 120 * 0.010)
-    assert training_seconds(there, folder.timings()) == pytest.approx(4 * 120 * 0.005)
+    assert estimate(here, folder.timings()) == Estimate(pytest.approx(4 * 120 * 0.010), None)
+    assert estimate(there, folder.timings()) == Estimate(pytest.approx(4 * 120 * 0.005), None)
 
 
 def test_a_sweep_s_timings_count_on_the_first_device_of_the_site(tmp_path: Path) -> None:
@@ -373,7 +374,7 @@ def test_how_many_share_a_worker_and_how_long_they_train(
     assert groups_to_time(jobs, folder) == []
     assert {(job.pack, job.captures) for job in with_packs(jobs)} == {(pack, captures)}
     # Four runs of 120 steps.
-    assert training_seconds(with_packs(jobs), {}) == pytest.approx(4 * 120 * ms / 1000)
+    assert estimate(with_packs(jobs), {}) == Estimate(pytest.approx(4 * 120 * ms / 1000), None)
 
 
 @pytest.mark.parametrize("timing", [LAUNCHED, CAPTURED], ids=["of before graphs", "not tried with others"])
@@ -408,6 +409,8 @@ def test_a_process_that_dies_while_it_captures_is_said_and_costs_no_timing(
 
     class DyingEngine(InstantEngine):
         def call(self, measurement: Any, job: Job) -> dict[str, Any]:
+            if measurement is measure_evaluation:
+                return {}
             if measurement.func is measure_packs:
                 packing.append(job.run.configuration)
                 return {}

@@ -136,6 +136,42 @@ def test_the_average_of_the_generator_s_weights_by_hand() -> None:
         assert torch.equal(state["average"][name], state["net"][name])
 
 
+def test_an_average_that_starts_later_equals_the_weights_until_then() -> None:
+    built, resumed = task(ema=0.75, ema_start=2), task(ema=0.75, ema_start=2)
+    weights = list(built.generator.parameters())
+    for _ in range(2):
+        built.step(0.0)
+        average = built.networks()["average"]
+        assert all(torch.equal(a, w) for a, w in zip(average.parameters(), weights, strict=True))
+    expected = [weight.detach().clone() for weight in weights]
+    resumed.load_state_dict(copy.deepcopy(built.state_dict()))
+    for one in (built, resumed):
+        one.step(0.0)
+    for a, b, w, c in zip(
+        built.networks()["average"].parameters(),
+        resumed.networks()["average"].parameters(),
+        weights,
+        expected,
+        strict=True,
+    ):
+        assert_close(a, 0.75 * c + 0.25 * w.detach())
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ("ema_start: 2", "ema_start 2 without ema; allowed: both, or neither"),
+        ("ema: 0.9, ema_start: 4", "ema_start 4 of 4 steps; allowed: less than steps"),
+    ],
+)
+def test_a_start_without_an_average_is_refused(tmp_path: Path, training: str, message: str) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(SWEEP.replace("steps: 4,", f"steps: 4, {training},"))
+    with pytest.raises(InputError, match=message):
+        load_sweep(path)
+
+
 def test_the_average_is_judged_apart_and_changes_nothing_else() -> None:
     plain, built = task(), task(ema=0.9)
     for one in (plain, built):
