@@ -36,6 +36,7 @@ NESTED = {
         "seconds": "seconds: 60",
         "batch_size": "batch_size: 32",
         "ema": "ema: 0.999",
+        "ema_start": "ema_start: 1000",
         "generator_batch_size": "generator_batch_size: 128",
         "precision": "precision: tf32",
         "layout": "layout: channels_last",
