@@ -254,7 +254,8 @@ def list_(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help="constraints, datasets, engines, losses, metrics, models, observers, optimisers, protocols or tasks.",
+            help="augmentations, constraints, datasets, engines, losses, metrics, models, observers, optimisers, "
+            "protocols or tasks.",
             show_default="all",
         ),
     ] = None,

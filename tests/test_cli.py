@@ -291,6 +291,7 @@ def test_force_keeps_the_runs_that_both_have(undisturbed: Path, tmp_path: Path) 
 
 
 LISTED = {
+    "augmentations": "2006.10738",
     "constraints": "1802.05957",
     "datasets": "1704.00028",
     "engines": "local",

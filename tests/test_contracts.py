@@ -67,20 +67,29 @@ def batch(model: Any, dtype: torch.dtype = torch.float32) -> Batch:
     return Batch(samples(model, 1).to(dtype), samples(model, 2).to(dtype), labels)
 
 
+def judged(net: nn.Module, model: Any, dtype: torch.dtype = torch.float32) -> Batch:
+    """Return the batch with the outputs of the loss's forward pass."""
+    seen = batch(model, dtype)
+    assert seen.fake is not None
+    return seen._replace(real_outputs=net(seen.real), fake_outputs=net(seen.fake))
+
+
 def rng() -> torch.Generator:
     return stream(0, "constraint")
 
 
 def train(constraint: Constraint, net: nn.Module, model: Any, steps: int = 1) -> None:
-    """Make discriminator steps in the order of the task: update, loss and penalty, optimiser, projection."""
-    seen = batch(model, next(net.parameters()).dtype)
-    assert seen.fake is not None
+    """Make discriminator steps in the order of the task: update, outputs, penalty, optimiser, projection."""
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-3)
     generator = rng()
     for _ in range(steps):
         with torch.no_grad():
             constraint.update(net)
-        loss = net(seen.fake).mean() - net(seen.real).mean() + constraint.penalty(net, seen, generator)
+        seen = judged(net, model, next(net.parameters()).dtype)
+        real, fake = seen.outputs("a step")
+        with torch.no_grad():
+            constraint.track(net, seen)
+        loss = fake.mean() - real.mean() + constraint.penalty(net, seen, generator)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -149,7 +158,8 @@ def test_a_step_changes_the_weights_and_keeps_them_finite(constraint: Constraint
 
 def test_the_penalty_is_a_finite_scalar_of_the_batch_s_dtype(constraint: Constraint, model: Any) -> None:
     for dtype in (torch.float32, torch.float64):
-        penalty = constraint.penalty(wrapped(constraint, model).to(dtype), batch(model, dtype), rng())
+        net = wrapped(constraint, model).to(dtype)
+        penalty = constraint.penalty(net, judged(net, model, dtype), rng())
         assert penalty.shape == ()
         assert penalty.dtype == dtype
         assert torch.isfinite(penalty)
@@ -158,7 +168,7 @@ def test_the_penalty_is_a_finite_scalar_of_the_batch_s_dtype(constraint: Constra
 
 def test_the_penalty_depends_on_network_batch_and_stream_only(constraint: Constraint, model: Any) -> None:
     net, state = wrapped(constraint, model), torch.get_rng_state()
-    first, second = (constraint.penalty(net, batch(model), rng()) for _ in range(2))
+    first, second = (constraint.penalty(net, judged(net, model), rng()) for _ in range(2))
     assert torch.equal(first, second)
     assert torch.equal(torch.get_rng_state(), state), "a penalty draws from its own stream only"
 
@@ -258,12 +268,12 @@ def test_a_module_on_the_cpu_is_noticed() -> None:
     assert elsewhere(net, "meta") == names
 
 
-def test_only_update_and_project_write_buffers(constraint: Constraint, model: Any) -> None:
+def test_only_update_track_and_project_write_buffers(constraint: Constraint, model: Any) -> None:
     net = wrapped(constraint, model)
     # After a step the stored vectors are not those of the weights, so advancing them would change them.
     train(constraint, net, model)
     before = buffers(net)
-    (net(samples(model)).mean() + constraint.penalty(net, batch(model), rng())).backward()
+    (net(samples(model)).mean() + constraint.penalty(net, judged(net, model), rng())).backward()
     net.eval()(samples(model))
     measure_discriminator(net, dict.fromkeys(("real", "fake", "interpolated"), samples(model)))
     after = buffers(net)

@@ -40,6 +40,7 @@ NESTED = {
         "generator_batch_size": "generator_batch_size: 128",
         "precision": "precision: tf32",
         "layout": "layout: channels_last",
+        "augment": "augment: [flip, {diffaugment: {cutout: false}}]",
     },
     "evaluation": {
         "every": "every: 2000",

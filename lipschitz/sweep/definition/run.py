@@ -61,9 +61,9 @@ class Run:
             canonical["generator_constraints"] = [_identified(one) for one in self.generator_constraints]
         if self.evaluation.metrics:
             canonical["metrics"] = [_identified(metric) for metric in self.evaluation.metrics]
-        outside = [one for one in self.evaluation.protocols if origin_of(type(one))]
-        if outside:
-            canonical["protocols"] = [_identified(one) for one in outside]
+        for name, ones in (("protocols", self.evaluation.protocols), ("augment", self.training.augment)):
+            if outside := [_identified(one) for one in ones if origin_of(type(one))]:
+                canonical[name] = outside
         return canonical
 
     @cached_property
@@ -97,7 +97,7 @@ class Run:
             + (f" with {_joined(self.generator_constraints)} in G" * bool(self.generator_constraints)),
             "constraint": _joined(self.constraints),
             "loss": self.loss.label(),
-            # Methods are compared within one precision and layout.
+            # Methods are compared within one precision, layout and augmentation.
             "setting": self.setting.label() + f" [{', '.join(incomparable)}]" * bool(incomparable),
         }
 
@@ -140,10 +140,12 @@ class Run:
         parts = (self.task, self.dataset, self.model, *self.constraints, *self.generator_constraints, self.loss)
         other = self.setting.discriminator_optimiser
         optimisers = (self.setting.optimiser, *([] if other is None else [other]))
-        return (*parts, *optimisers, *self.evaluation.protocols, *self.evaluation.metrics)
+        evaluation = (*self.evaluation.protocols, *self.evaluation.metrics)
+        return (*parts, *optimisers, *self.training.augment, *evaluation)
 
     def sources(self) -> dict[str, dict[str, str]]:
         """Return, by axis and name, the paper or publisher of every config in the run."""
+        augment = self.training.augment
         return {
             "dataset": {self.dataset.name(): self.dataset.source},
             "model": {self.model.name(): self.model.source},
@@ -151,6 +153,7 @@ class Run:
             "loss": {self.loss.name(): self.loss.source},
             # Hyperparameters that the sweep file gives have no source.
             "setting": {label: self.setting.source} if (label := self.setting.label()) in SETTINGS else {},
+            **({"augmentation": {one.name(): one.source for one in augment}} if augment else {}),
         }
 
 
