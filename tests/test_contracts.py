@@ -123,6 +123,28 @@ def test_initial_raw_parameters_equal_those_of_the_bare_network(constraint: Cons
         assert all(torch.equal(raw[name], bare[name]) for name in bare)
 
 
+def test_a_reparametrisation_says_whether_it_ignores_the_scale_of_the_weights(constraint: Constraint) -> None:
+    model = MODELS["mlp"]()
+    ours, scaled = wrapped(constraint, model), wrapped(constraint, model)
+    with torch.no_grad():
+        for _, layer in weighted_layers(scaled):
+            raw_weight(layer).mul_(3)
+    pairs = zip(weighted_layers(ours), weighted_layers(scaled), strict=True)
+    same = [torch.allclose(one.weight, other.weight, rtol=1e-5, atol=1e-7) for (_, one), (_, other) in pairs]
+    assert same == [constraint.scale_invariant] * len(same)
+
+
+SCALE_INVARIANT = [kind for kind in CONSTRAINTS.own.values() if kind.scale_invariant]
+
+
+def test_two_methods_that_ignore_the_scale_of_the_weights_are_refused() -> None:
+    first = SCALE_INVARIANT[0]
+    for other in SCALE_INVARIANT[1:]:
+        for pair in ([first(), other()], [other(), first()]):
+            with pytest.raises(Refusal, match=f"{pair[0].name()} and {pair[1].name()} both normalise every weight"):
+                constrain(plain(MODELS["mlp"]()), pair, SHAPES["points"])
+
+
 def test_a_step_changes_the_weights_and_keeps_them_finite(constraint: Constraint, model: Any) -> None:
     net = wrapped(constraint, model)
     before = {name: value.detach().clone() for name, value in raw_parameters(net)}

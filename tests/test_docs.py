@@ -139,7 +139,7 @@ def test_the_example_files_extend_every_axis(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert lipschitz("report", tmp_path / "out", "--plot", folder / "run_plot.py", cwd=tmp_path).returncode == 0
     table = (tmp_path / "out" / "table.md").read_text()
-    assert all(name in table for name in ("TwoMoons", "WeightDecay", "SmoothedLabels", "SGD", "Distance of means"))
+    assert all(name in table for name in ("TwoMoons", "WeightDecay", "SmoothedLabels", "NAdam", "Distance of means"))
     assert (tmp_path / "out" / "plots" / "run_counts_TwoMoons.svg").exists()
     with (tmp_path / "out" / "records.csv").open() as file:
         assert "squared_weights" in {row["metric"] for row in csv.DictReader(file)}

@@ -77,6 +77,12 @@ class Constraint(Config):
     Then on a GPU it runs beside the generator's forward pass.
     """
 
+    scale_invariant: ClassVar[bool] = False
+    """Whether `wrap` reparametrises weights by a map that is the same for W and for any positive multiple of W.
+
+    Of two such maps the later one undoes the scale that the earlier one gives, so they are not combined.
+    """
+
     start: ClassVar[Init | None] = None
     """Initial weights in the released code of the method's authors, for ``init: method``; None if not known."""
 
@@ -193,6 +199,12 @@ def constrain(net: nn.Module, constraints: Sequence[Constraint], shape: tuple[in
     for kind in stateful:
         if stateful.count(kind) > 1:
             raise Refusal(f"{kind.name()} is listed twice; allowed: each method that changes the network once")
+    rescaling = [one.name() for one in constraints if one.scale_invariant]
+    if len(rescaling) > 1:
+        raise Refusal(
+            f"{rescaling[0]} and {rescaling[1]} both normalise every weight, so the later one undoes the scale that "
+            "the earlier one gives; allowed: one of them"
+        )
     for constraint in constraints:
         net = constraint.wrap(net, shape)
     for constraint in constraints:

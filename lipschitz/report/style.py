@@ -28,6 +28,7 @@ _FIXED = {
     "weight_clipping": Style(_PROJECTED, "s"),
     "frobenius_clipping": Style(_PROJECTED, "P"),
     "spectral_projection": Style(_PROJECTED, "X"),
+    "spectral_cap": Style(_PROJECTED, "h"),
     "gouk_projection": Style(_PROJECTED, "*"),
     "gradient_penalty": Style(_GRADIENTS, "^"),
     "zero_centered_penalty": Style(_GRADIENTS, "<"),

@@ -31,14 +31,12 @@ class Player:
         setting: Setting,
         device: torch.device,
         constraints: Sequence[Constraint] = (),
-        lr: float | None = None,
         precision: Precision = "float32",
     ) -> None:
-        """Use the setting's learning rate where ``lr`` is None."""
         self.net = net
-        self._setting = setting if lr is None else setting.model_copy(update={"lr": lr})
+        self._setting = setting
         self._parameters = list(net.parameters())
-        self.optimiser = self._setting.build(self._parameters, device)
+        self.optimiser = setting.build(net, device)
         self.losses = Ring(LENGTH, device)
         self._constraints = constraints
         self._precision = precision
@@ -126,9 +124,7 @@ class Generator(Player):
     def __init__(self, net: nn.Module, latent: int, terms: Terms) -> None:
         with seeded(terms.seed, "generator_constraint"):
             net = constrain(net.to(terms.device), terms.generator_constraints, (latent,))
-        super().__init__(
-            net, terms.setting, terms.device, terms.generator_constraints, precision=terms.training.precision
-        )
+        super().__init__(net, terms.setting, terms.device, terms.generator_constraints, terms.training.precision)
         self.average = None if terms.training.ema is None else copy.deepcopy(net).requires_grad_(False)
         self._decay, self._start = terms.training.ema or 0.0, terms.training.ema_start or 0
         # Counted on the device, so that a CUDA graph can capture it.
@@ -186,8 +182,8 @@ class Discriminator(Player):
     def __init__(self, net: nn.Module, shape: tuple[int, ...], terms: Terms, rng: torch.Generator) -> None:
         with seeded(terms.seed, "constraint"):
             net = constrain(net.to(terms.device), terms.constraints, shape)
-        lr = terms.setting.discriminator_lr
-        super().__init__(net, terms.setting, terms.device, terms.constraints, lr, terms.training.precision)
+        setting = terms.setting.of_discriminator()
+        super().__init__(net, setting, terms.device, terms.constraints, terms.training.precision)
         self._objective, self._rng = terms.loss, rng
         advances = any(one.advances_in_forward() for one in terms.constraints)
         self._sigmas = StoredSigmas(nn.Identity() if advances else net)

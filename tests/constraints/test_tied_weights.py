@@ -10,6 +10,7 @@ from lipschitz.constraints.frobenius_clipping import FrobeniusClipping
 from lipschitz.constraints.frobenius_penalty import FrobeniusPenalty
 from lipschitz.constraints.gouk_projection import GoukProjection
 from lipschitz.constraints.orthonormal_regularization import OrthonormalRegularization
+from lipschitz.constraints.spectral_cap import SpectralCap
 from lipschitz.constraints.spectral_projection import SpectralProjection
 from lipschitz.constraints.spectral_regularization import SpectralRegularization
 from lipschitz.constraints.tied_weights import divide_each_once
@@ -22,6 +23,7 @@ PROJECTIONS = [
     SpectralProjection(mode="clip"),
     GoukProjection(),
     FrobeniusClipping(),
+    SpectralCap(),
     WeightClipping(),
 ]
 PENALTIES = [

@@ -22,6 +22,7 @@ FIELDS: dict[str, list[dict[str, Any]]] = {
     "weight_normalization": [{}, {"gain": True}],
     "spectral_projection": [{"norm_layers": True}, {"mode": "clip"}],
     "frobenius_penalty": [{"above": 0.5}],
+    "spectral_cap": [{"mode": "soft"}, {"mode": "hard"}],
 }
 METHODS = [
     kind(**fields)

@@ -13,6 +13,7 @@ from torch import Tensor
 from lipschitz.constraints.base import CONSTRAINTS, Batch, Constraint, Refusal
 from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.constraints.orthogonal import Orthogonal
+from lipschitz.constraints.spectral_cap import SpectralCap
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.constraints.weight_clipping import WeightClipping
 from lipschitz.constraints.zero_centered_penalty import ZeroCenteredPenalty
@@ -154,6 +155,16 @@ VARIANTS: Mapping[str, Terms] = {
     ),
     "bounded generator": with_terms(IMAGES, generator_constraints=(SpectralNormalization(),)),
     "two methods": with_terms(IMAGES, constraints=(SpectralNormalization(operator="convolution"), GradientPenalty())),
+    "muon, and sgd for the generator": with_terms(
+        IMAGES,
+        setting=Setting(
+            optimiser={"sgd": {"momentum": 0.5, "weight_decay": 0.1}},
+            discriminator_optimiser={"muon": {"weight_decay": 0.1}},
+            decay="linear",
+        ),
+    ),
+    "hard cap": with_terms(IMAGES, constraints=(SpectralCap(mode="hard"),)),
+    "adamw": with_terms(IMAGES, setting=Setting(optimiser="adamw", decay="linear")),
     "augmented": with_terms(IMAGES, augment=(Flip(), DiffAugment()), loss=Relativistic(), layout="channels_last"),
     "R3GAN": with_terms(IMAGES, loss=Relativistic(), constraints=(ZeroCenteredPenalty(points="both"),)),
     "rmsprop": with_terms(IMAGES, constraints=(WeightClipping(),), setting=Setting(optimiser="rmsprop", lr=5e-5)),

@@ -53,7 +53,7 @@ class Run:
             "model": _identified(self.model),
             "constraints": [_identified(constraint) for constraint in self.constraints],
             "loss": _identified(self.loss),
-            "setting": self.setting.changed() | _origin_of_optimiser(self.setting),
+            "setting": self.setting.changed() | _origins_of_optimisers(self.setting),
             "training": self.training.changed(),
             "evaluation": self.evaluation.changed(),
         }
@@ -138,8 +138,10 @@ class Run:
     def _parts(self) -> tuple[Config, ...]:
         """Return every config in the run."""
         parts = (self.task, self.dataset, self.model, *self.constraints, *self.generator_constraints, self.loss)
+        other = self.setting.discriminator_optimiser
+        optimisers = (self.setting.optimiser, *([] if other is None else [other]))
         evaluation = (*self.evaluation.protocols, *self.evaluation.metrics)
-        return (*parts, self.setting.optimiser, *self.training.augment, *evaluation)
+        return (*parts, *optimisers, *self.training.augment, *evaluation)
 
     def sources(self) -> dict[str, dict[str, str]]:
         """Return, by axis and name, the paper or publisher of every config in the run."""
@@ -159,10 +161,11 @@ _WITHOUT_SEED = ("_unseeded", "_readable", "_labels", "_outside", "configuration
 """Cached properties that runs share which differ in their seed alone."""
 
 
-def _origin_of_optimiser(setting: Setting) -> dict[str, Any]:
-    """Return what distinguishes an optimiser from outside the package from another of the same name."""
-    origin = origin_of(type(setting.optimiser))
-    return {"optimiser_origin": origin.identity()} if origin else {}
+def _origins_of_optimisers(setting: Setting) -> dict[str, Any]:
+    """Return what distinguishes optimisers from outside the package from others of the same name."""
+    names = ("optimiser", "discriminator_optimiser")
+    origins = {name: origin_of(type(getattr(setting, name))) for name in names}
+    return {f"{name}_origin": origin.identity() for name, origin in origins.items() if origin}
 
 
 def _joined(constraints: tuple[Constraint, ...]) -> str:
