@@ -14,6 +14,10 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 LearningRate = Annotated[float, Field(ge=1e-12, le=10)]
 
 
+STARTING, AGAIN = 25, 500
+"""Iterations with ``n_dis_start`` updates: the first ones, and again after so many; of main.py of WassersteinGAN."""
+
+
 def _without_fields_of_settings(optimiser: Optimiser) -> Optimiser:
     """Refuse an optimiser with a field that a setting has: its label could not tell them apart."""
     if both := sorted(type(optimiser).model_fields.keys() & Setting.model_fields.keys()):
@@ -52,6 +56,9 @@ class Setting(Config):
     """β1 and β2 of Adam and AdamW; rmsprop and sgd do not use them."""
     n_dis: Iterations = 1
     """Discriminator updates per generator update."""
+    n_dis_start: Iterations | None = None
+    """Discriminator updates in each of the first 25 iterations and in every 500th, as in the released code of WGAN
+    (arXiv:1701.07875: 100); null for n_dis. Such iterations cannot be captured in a CUDA graph."""
     discriminator_lr: LearningRate | None = None
     """Learning rate of the discriminator (two time scales: Heusel et al. 2017, arXiv:1706.08500); null for lr."""
     discriminator_optimiser: Annotated[
@@ -79,6 +86,11 @@ class Setting(Config):
         if self.decay != "none":
             lr = torch.tensor(self.lr, dtype=torch.float32 if on_cuda else torch.float64, device=device)
         return self.optimiser.build_for(net, lr, self.betas, on_cuda=on_cuda)
+
+    def n_dis_at(self, iteration: int) -> int:
+        """Return the discriminator updates of an iteration; the first is 0."""
+        early = iteration < STARTING or iteration % AGAIN == 0
+        return self.n_dis_start if self.n_dis_start is not None and early else self.n_dis
 
     def lr_at(self, progress: float | Tensor) -> float | Tensor:
         """Return the learning rate after the share ``progress`` in [0, 1] of the run."""

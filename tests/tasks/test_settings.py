@@ -126,3 +126,11 @@ def test_the_discriminator_may_have_its_own_optimiser_and_learning_rate() -> Non
 def test_rmsprop_takes_all_parameters_at_once_where_they_stay_in_caches(numbers: int, at_once: bool) -> None:
     optimiser = Setting(optimiser="rmsprop", lr=5e-5).build(net_of(nn.Parameter(torch.ones(numbers))), CPU)
     assert optimiser.param_groups[0]["foreach"] is at_once
+
+
+def test_the_first_iterations_of_wgan_have_more_updates() -> None:
+    setting = Setting(n_dis=5, n_dis_start=100)
+    many = [iteration for iteration in range(1600) if setting.n_dis_at(iteration) == 100]
+    assert many == [*range(25), 500, 1000, 1500]
+    assert {setting.n_dis_at(iteration) for iteration in range(1600)} == {5, 100}
+    assert {Setting(n_dis=5).n_dis_at(iteration) for iteration in range(30)} == {5}

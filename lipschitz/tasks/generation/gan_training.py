@@ -54,6 +54,7 @@ class GANTraining:
         with seeded(terms.seed, "weights"):
             networks = model.build(data.shape, self._classes)
         self._latent = networks.latent
+        self._iterations = 0
         rng = self._streams["constraint"]
         self._discriminator = Discriminator(networks.discriminator, data.shape, terms, rng)
         self._generator = Generator(networks.generator, networks.latent, terms)
@@ -77,9 +78,10 @@ class GANTraining:
         """Make n_dis discriminator updates and one generator update."""
         for player in self._players.values():
             player.decay_learning_rate(progress)
-        for _ in range(self._terms.setting.n_dis):
+        for _ in range(self._terms.setting.n_dis_at(self._iterations)):
             self.discriminator_step()
         self.generator_step()
+        self._iterations += 1
 
     def discriminator_step(self) -> None:
         """Make one update of the discriminator on a batch of real and a batch of newly generated samples."""
@@ -121,6 +123,8 @@ class GANTraining:
         """Return why a CUDA graph cannot capture a step, or None if it can."""
         if isinstance(self._data, ImageData) and self._data.is_streamed:
             return "its images are streamed from the host"
+        if self._terms.setting.n_dis_start is not None:
+            return "its first iterations have another number of discriminator updates"
         return uncapturable_reason([*self._terms.constraints, *self._terms.generator_constraints])
 
     def parts(self) -> Mapping[str, Callable[[], None]]:
@@ -179,6 +183,7 @@ class GANTraining:
             "players": {name: player.state_dict() for name, player in self._players.items()},
             "streams": self._streams.state_dict(),
             "memory": self._kept._asdict(),
+            **({} if self._terms.setting.n_dis_start is None else {"iterations": self._iterations}),
             **self._observed.state_dict(),
         }
 
@@ -187,6 +192,7 @@ class GANTraining:
         for name, player in self._players.items():
             player.load_state_dict(state["players"][name])
         self._streams.load_state_dict(state["streams"])
+        self._iterations = state.get("iterations", 0)
         self._load_evaluation_state(state)
 
     def snapshot(self) -> dict[str, Any]:
