@@ -62,6 +62,7 @@ NESTED = {
         "lr": "lr: 1e-3",
         "betas": "betas: [0.0, 0.9]",
         "n_dis": "n_dis: 5",
+        "n_dis_start": "n_dis_start: 100",
         "discriminator_lr": "discriminator_lr: 4e-4",
         "discriminator_optimiser": "discriminator_optimiser: {muon: {weight_decay: 0.1}}",
         "decay": "decay: linear",
