@@ -67,6 +67,18 @@ def gpu_or_skip(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
+def brief_bracket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search for the bounds of a network with little effort: for tests that measure networks and look at other things.
+
+    It changes this process alone, not those that it starts.
+    """
+    monkeypatch.setattr("lipschitz.estimation.lower_bound.search.SEARCH_OPERATIONS", 1e6)
+    certificate = "lipschitz.estimation.upper_bound.semidefinite.certificate"
+    monkeypatch.setattr(f"{certificate}.ITERATIONS", 0)
+    monkeypatch.setattr(f"{certificate}.FINAL_FLOPS", 1e8)
+
+
+@pytest.fixture
 def contradictions_allowed() -> None:
     """For tests of what is said where a lower bound is above an upper one; in all others that is an error."""
 
