@@ -5,10 +5,12 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from brief_search import search_briefly
 
 ROOT = Path(__file__).parents[1]
 
@@ -68,14 +70,16 @@ def gpu_or_skip(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def brief_bracket(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Search for the bounds of a network with little effort: for tests that measure networks and look at other things.
+    """Search for the bounds of a network with little effort: for tests that measure networks and look at other things."""
+    search_briefly(monkeypatch)
 
-    It changes this process alone, not those that it starts.
-    """
-    monkeypatch.setattr("lipschitz.estimation.lower_bound.search.SEARCH_OPERATIONS", 1e6)
-    certificate = "lipschitz.estimation.upper_bound.semidefinite.certificate"
-    monkeypatch.setattr(f"{certificate}.ITERATIONS", 0)
-    monkeypatch.setattr(f"{certificate}.FINAL_FLOPS", 1e8)
+
+@pytest.fixture(scope="module")
+def brief_brackets() -> Iterator[None]:
+    """The same for all tests and fixtures of a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        search_briefly(patch)
+        yield
 
 
 @pytest.fixture
