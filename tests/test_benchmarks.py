@@ -61,6 +61,7 @@ def test_step_cost(tmp_path: Path, run: Run) -> None:
     assert "| gradient_penalty |" in (tmp_path / "table.md").read_text()
 
 
+@pytest.mark.usefixtures("brief_bracket")
 def test_overhead(tmp_path: Path, run: Run) -> None:
     sweep = tmp_path / "tiny.yaml"
     sweep.write_text(SWEEP)
@@ -128,7 +129,10 @@ def test_results_folder(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatc
     assert "| report | 1.50 | 10 |" in (tmp_path / "table.md").read_text()
 
 
-def test_speed(tmp_path: Path, run: Run) -> None:
+def test_speed(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("speed", "speed_cells"):
+        # Worker processes train the networks of their full size.
+        monkeypatch.setattr(importlib.import_module(module), "WORKLOADS", ["points, mlp"])
     small = ["--widths", 2, "--size", 8, "--batch-size", 2, "--repeats", 2, "--seconds", 0.02, "--side", 32]
     run("speed.py", *small, "--constraints", "none", "spectral_normalization", "--out", tmp_path)
     result = json.loads((tmp_path / "cpu.json").read_text())
@@ -138,7 +142,6 @@ def test_speed(tmp_path: Path, run: Run) -> None:
         *(f"turns/{name}" for name in ("none", "spectral_normalization")),
         *(f"times/float32/2/{name}" for name in ("none", "spectral_normalization")),
         "workers/points, mlp",
-        "workers/images, dcgan of width 16",
     }
     assert cells["turns/none"] == cells["turns/spectral_normalization"] == 0
     assert cells["rate/float32"] > 0
@@ -214,6 +217,7 @@ def test_goals_and_figures_of_a_gpu(tmp_path: Path, run: Run) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {f"speed_cuda.{kind}" for kind in ("svg", "pdf", "png")}
 
 
+@pytest.mark.usefixtures("brief_bracket")
 def test_faults(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("FAULTS_STOP", "")
