@@ -171,8 +171,8 @@ class _Section:
         if not compared:
             return ""
         names = [self.results.shown(str(name)) for name in rows["constraint"]]
-        worse = ", ".join(f"{names[place]} (g = {size:.1f})" for place, size in compared.worse) or "none"
-        similar = ", ".join(names[place] for place in compared.similar) or "none"
+        worse = ", ".join(f"{names[place]} (g = {size:.1f})" for place, size in compared.worse) or "no method"
+        similar = ", ".join(names[place] for place in compared.similar) or "no method"
         pairs = f"Holm's correction for {compared.pairs} pairs" if compared.pairs > 1 else "one pair"
         return (
             f"{heading(metric)} after the last step, Welch's test at 5 % with {pairs}: the best mean is that of "

@@ -178,4 +178,5 @@ def test_the_note_of_quality_says_what_is_significantly_worse_than_the_best(tmp_
     named = note.partition("Significantly worse: ")[2]
     assert all(name in named for name in means if name != best)
     worse, similar = named.split(" Not told apart from it: ")
-    assert (worse == "none.") != (similar.startswith("none."))
+    # A method is called none.
+    assert (worse == "no method.") != (similar.startswith("no method."))
