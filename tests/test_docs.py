@@ -119,7 +119,8 @@ def test_the_example_of_a_field_is_valid(key: str, field: str) -> None:
     if key == "settings":
         Axes.model_validate(BASE | {"settings": [value]})
     else:
-        others = {} if field == "seconds" else BASE[key]
+        # Seconds replace steps, and a start needs an average that is longer.
+        others = {"seconds": {}, "ema_start": {"steps": 2000, "ema": 0.999}}.get(field, BASE[key])
         Axes.model_validate(BASE | {key: others | value})
 
 
