@@ -67,9 +67,9 @@ def test_a_method_from_outside_is_swept_and_reported(folder: Path) -> None:
 
 def test_methods_of_installed_packages_are_listed_and_refused_ones_with_the_reason(folder: Path) -> None:
     listed = " ".join(lipschitz(folder, "list", "constraints").split())
-    assert "offered_decay heuristic - Add λ Σ ‖W‖² to the loss." in listed
+    assert "offered_decay heuristic - - Add λ Σ ‖W‖² to the loss." in listed
     assert "(decays:Decay, decay 1.0)" in listed
-    assert "broken - - Refused: nowhere:Decay, offered by decay 1.0, cannot be imported" in listed
+    assert "broken - - - Refused: nowhere:Decay, offered by decay 1.0, cannot be imported" in listed
 
 
 def test_the_contract_tests_run_over_the_given_methods_only(folder: Path) -> None:
