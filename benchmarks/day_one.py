@@ -194,9 +194,12 @@ def write(options: argparse.Namespace, outcomes: Sequence[Outcome], left: Sequen
         f"| {one.name} | {one.ended} | {one.seconds:.0f} | {one.last[:150].replace('|', '/')} |" for one in outcomes
     ]
     rows += [f"| {name} | not yet | | |" for name in left]
+    simulated = bool(os.environ.get("LIPSCHITZ_SIMULATED_DEVICE"))
+    reasons = [why for why, holds in (("tiny networks", options.small), ("a simulated device", simulated)) if holds]
     lines = [
         "# First checks on a device",
         "",
+        *([f"Times mean nothing: {', '.join(reasons)}.", ""] if reasons else []),
         "| part | ended | seconds | last line of its log |",
         "| --- | --- | --- | --- |",
     ]

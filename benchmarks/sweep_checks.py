@@ -1,11 +1,12 @@
 """Check on a device that a sweep is stopped and resumed, and survives a lack of memory, without losing anything.
 
 ``python benchmarks/sweep_checks.py stop --device cuda`` runs a small sweep, and once more with Ctrl-C in between;
-``memory`` runs it with all but a little of a GPU's memory taken. Both count the records that were lost, doubled or
-changed against the undisturbed sweep. See ``--help``.
+``memory`` runs it with all but a little of a GPU's memory taken, and with runs of which no two fit on it. Both count
+the records that were lost, doubled or changed against the undisturbed sweep. See ``--help``.
 """
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from typing import Any
 
 import torch
 from fault_injection.outcome import Outcome, compare, read_runs
+from held_memory import SWITCH
 from result_files import write_result
 
 from lipschitz.sweep.provenance import provenance
@@ -47,7 +49,9 @@ def main() -> None:
     dataset, model = (
         points if options.check == "stop" or options.points else ("digits", f"{{dcgan: {{width: {options.width}}}}}")
     )
-    terms = {"steps": options.steps, "every": max(1, options.steps // 3), "constraints": ", ".join(options.constraints)}
+    held = [f'"{ROOT / "benchmarks" / "held_memory.py"}:HeldMemory"'] if options.check == "memory" else []
+    constraints = ", ".join([*options.constraints, *held])
+    terms = {"steps": options.steps, "every": max(1, options.steps // 3), "constraints": constraints}
     path.write_text(SWEEP.format(dataset=dataset, model=model, **terms))
     expected, found = options.out / "undisturbed", options.out / "disturbed"
     start = time.monotonic()
@@ -72,11 +76,16 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def sweep(path: Path, out: Path, options: argparse.Namespace, after: Callable[[Any], None] = lambda _: None) -> int:
-    """Run ``lipschitz sweep`` to its end; ``after`` is called with its process once it runs. Return its exit code."""
+def sweep(
+    path: Path, out: Path, options: argparse.Namespace, after: Callable[[Any], None] = lambda _: None, **given: str
+) -> int:
+    """Run ``lipschitz sweep`` to its end, and return its exit code.
+
+    ``after`` is called with its process once it runs; ``given`` are environment variables.
+    """
     command = [sys.executable, "-m", "lipschitz", "sweep", str(path), "--out", str(out), "--device", options.device]
     command += ["--no-report", "--workers", "1", "--pack", str(options.pack), "--checkpoint-seconds", "0.2"]
-    with subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1", **given}) as process:
         after(process)
     return process.returncode
 
@@ -97,12 +106,21 @@ def stop(path: Path, out: Path, options: argparse.Namespace) -> int:
 
 
 def memory(path: Path, out: Path, options: argparse.Namespace) -> int:
-    """Run a sweep with ``options.mib`` of the device's memory left, and return its exit code."""
+    """Run a sweep with ``options.mib`` of the device's memory left, and return its exit code; 1 if there was enough."""
     device = torch.device(options.device)
     free, _ = torch.cuda.mem_get_info(device)
     held = torch.empty(max(0, free - options.mib * 2**20), dtype=torch.uint8, device=device)
-    print(f"{held.numel() / 2**20:.0f} MiB are held, about {options.mib} are left")
-    return sweep(path, out, options)
+    print(f"{held.numel() / 2**20:.0f} MiB are held, about {options.mib} are left", flush=True)
+    code = sweep(path, out, options, **{SWITCH: "1"})
+    fewest = fewest_at_once(out)
+    print(f"at the end {fewest} runs shared the device, {options.pack} at first", flush=True)
+    return code or int(fewest == options.pack)
+
+
+def fewest_at_once(out: Path) -> int:
+    """Return the fewest runs that shared a device when a run of the folder was last begun."""
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in out.glob("runs/*/run.json")]
+    return min(int(run["provenance"][-1]["runs_at_once"]) for run in runs)
 
 
 CHECKS = {"stop": stop, "memory": memory}

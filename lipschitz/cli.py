@@ -69,6 +69,10 @@ def sweep(
         float | None,
         typer.Option(min=0, help="Longest time between two checkpoints of a run.", show_default="300"),
     ] = None,
+    retime: Annotated[
+        bool,
+        typer.Option("--retime", help="Measure the time of every step again, as on a device that was in use before."),
+    ] = False,
     keep_checkpoints: Annotated[
         bool,
         typer.Option("--keep-checkpoints", help="Keep the checkpoints of finished runs, besides networks.pt."),
@@ -124,7 +128,7 @@ def sweep(
         return
     with stopping_cleanly():
         try:
-            plan, failed = command.run_sweep(request, console, force=force)
+            plan, failed = command.run_sweep(request, console, force=force, retime=retime)
         except KeyboardInterrupt as stop:
             name, code = (str(stop), stop.code) if isinstance(stop, Stopped) else ("Ctrl-C", 128 + signal.SIGINT)
             again = "run the same command again; each run continues from its last checkpoint"
@@ -254,7 +258,8 @@ def list_(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help="constraints, datasets, engines, losses, metrics, models, observers, optimisers, protocols or tasks.",
+            help="augmentations, constraints, datasets, engines, losses, metrics, models, observers, optimisers, "
+            "protocols or tasks.",
             show_default="all",
         ),
     ] = None,

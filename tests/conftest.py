@@ -5,10 +5,12 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from brief_search import search_briefly
 
 ROOT = Path(__file__).parents[1]
 
@@ -64,6 +66,20 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def gpu_or_skip(request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip(f"needs a CUDA device; torch {torch.__version__} finds none here")
+
+
+@pytest.fixture
+def brief_bracket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search for the bounds of a network with little effort: for tests that measure networks and look at other things."""
+    search_briefly(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def brief_brackets() -> Iterator[None]:
+    """The same for all tests and fixtures of a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        search_briefly(patch)
+        yield
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """The benchmark scripts run and write their results. Times are not checked."""
 
+import gc
 import importlib
 import json
 import os
 import re
 import sys
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ from types import SimpleNamespace
 import fake_inception
 import mnist_files
 import pytest
+import torch
 from synthetic_speed_results import BROKEN, CAPTURED, UNCAPTURED, cuda, peers
 
 ROOT = Path(__file__).parents[1]
@@ -58,6 +61,7 @@ def test_step_cost(tmp_path: Path, run: Run) -> None:
     assert "| gradient_penalty |" in (tmp_path / "table.md").read_text()
 
 
+@pytest.mark.usefixtures("brief_bracket")
 def test_overhead(tmp_path: Path, run: Run) -> None:
     sweep = tmp_path / "tiny.yaml"
     sweep.write_text(SWEEP)
@@ -125,7 +129,10 @@ def test_results_folder(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatc
     assert "| report | 1.50 | 10 |" in (tmp_path / "table.md").read_text()
 
 
-def test_speed(tmp_path: Path, run: Run) -> None:
+def test_speed(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("speed", "speed_cells"):
+        # Worker processes train the networks of their full size.
+        monkeypatch.setattr(importlib.import_module(module), "WORKLOADS", ["points, mlp"])
     small = ["--widths", 2, "--size", 8, "--batch-size", 2, "--repeats", 2, "--seconds", 0.02, "--side", 32]
     run("speed.py", *small, "--constraints", "none", "spectral_normalization", "--out", tmp_path)
     result = json.loads((tmp_path / "cpu.json").read_text())
@@ -135,7 +142,6 @@ def test_speed(tmp_path: Path, run: Run) -> None:
         *(f"turns/{name}" for name in ("none", "spectral_normalization")),
         *(f"times/float32/2/{name}" for name in ("none", "spectral_normalization")),
         "workers/points, mlp",
-        "workers/images, dcgan of width 16",
     }
     assert cells["turns/none"] == cells["turns/spectral_normalization"] == 0
     assert cells["rate/float32"] > 0
@@ -211,6 +217,7 @@ def test_goals_and_figures_of_a_gpu(tmp_path: Path, run: Run) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {f"speed_cuda.{kind}" for kind in ("svg", "pdf", "png")}
 
 
+@pytest.mark.usefixtures("brief_bracket")
 def test_faults(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("FAULTS_STOP", "")
@@ -248,10 +255,12 @@ def test_a_fault_that_is_not_met_is_shown(tmp_path: Path, run: Run) -> None:
 
 def test_day_one_in_small_on_a_cpu(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.import_module("day_one"), "VERSIONS", "print('torch', 'x|y')")
+    monkeypatch.setenv("LIPSCHITZ_SIMULATED_DEVICE", "folder")
     small = ["--device", "cpu", "--small", "--parts", "versions", "layouts"]
     archive = tmp_path / "kept.tar.gz"
     run("day_one.py", *small, "--minutes", 3, "--out", tmp_path / "out", "--archive", archive)
     table = (tmp_path / "out" / "day_one.md").read_text()
+    assert "\nTimes mean nothing: tiny networks, a simulated device.\n" in table
     assert re.search(r"\| versions \| yes \| \d+ \| torch x/y \|", table)
     assert re.search(r"\| layouts \| yes \|", table), (tmp_path / "out" / "layouts.log").read_text()
     assert "| none | float32 | channels_last |" in (tmp_path / "out" / "layouts" / "table.md").read_text()
@@ -291,3 +300,49 @@ def test_checks_of_a_sweep_count_what_is_changed(run: Run) -> None:
     largest = importlib.import_module("sweep_checks").largest_change
     runs = [{"a": {"records": [((0, "w1"), first), ((1, "w1"), "2.0")]}} for first in ("1.0", "1.0", "1.25", "nan")]
     assert [largest(runs[0], found) for found in (*runs[1:3], {})] == [0, 0.2, 1]
+
+
+def test_the_check_of_memory_knows_whether_memory_was_lacking(tmp_path: Path, run: Run) -> None:
+    fewest_at_once = importlib.import_module("sweep_checks").fewest_at_once
+    for name, packs in {"a": [8], "b": [8, 4]}.items():
+        path = tmp_path / "runs" / name / "run.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"provenance": [{"runs_at_once": pack} for pack in packs]}))
+    assert fewest_at_once(tmp_path) == 4
+
+
+@pytest.mark.gpu
+def test_no_two_networks_that_hold_memory_fit(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    held_memory = importlib.import_module("held_memory")
+    method, nets = held_memory.HeldMemory(), [torch.nn.Linear(1, 1, device="cuda") for _ in range(3)]
+    assert method.wrap(nets[0], (1,)) is nets[0]
+    monkeypatch.setenv(held_memory.SWITCH, "1")
+    method.wrap(nets[1], (1,))
+    with pytest.raises(torch.OutOfMemoryError):
+        method.wrap(nets[2], (1,))
+    del nets[1]
+    gc.collect()
+    method.wrap(nets[1], (1,))
+
+
+@pytest.mark.parametrize(
+    ("sweep", "code", "reported"),
+    [
+        ("exit 1", 0, True),
+        ("exit 2", 2, False),
+        ("trap 'kill $!; exit 130' INT; sleep 60 & wait", 0, True),
+        ("trap '' INT; exec tail -f /dev/null --pid=$PPID", 0, True),
+    ],
+    ids=["some runs failed", "refused", "stopped", "it does not stop"],
+)
+def test_gpu_first_reports_what_there_is_in_time(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, sweep: str, code: int, reported: bool
+) -> None:
+    gpu_first = importlib.import_module("gpu_first")
+    stub, calls = tmp_path / "python", tmp_path / "calls"
+    stub.write_text(f'#!/usr/bin/env bash\necho "$3" >> {calls}\nif [ "$3" = sweep ]; then\n{sweep}\nfi\n')
+    stub.chmod(0o755)
+    monkeypatch.setattr(gpu_first, "sys", SimpleNamespace(executable=str(stub)))
+    given = {"sweep": Path("s.yaml"), "out": tmp_path, "device": "cpu", "workers": 1, "minutes": 2 / 60}
+    assert gpu_first.sweep_and_report(SimpleNamespace(**given), [], time.monotonic()) == code
+    assert calls.read_text().split() == ["sweep", *(["status", "report"] if reported else [])]

@@ -84,6 +84,26 @@ def test_a_finished_sweep_runs_nothing_again(undisturbed: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+def test_a_finished_sweep_is_timed_again(undisturbed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "small"
+    shutil.copytree(undisturbed, folder)
+    path = write(tmp_path)
+    before = {file: file.read_bytes() for file in folder.glob("timing/*.json")}
+    results = {file: file.read_bytes() for file in folder.glob("runs/*/result.json")}
+    done = lipschitz("sweep", path, "--retime", "--no-report", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "all runs are finished" in done.stdout
+    assert before
+    assert all(file.read_bytes() != content for file, content in before.items())
+    assert results
+    assert all(file.read_bytes() == content for file, content in results.items())
+    path = write(tmp_path, SMALL.replace("steps: 120", "seconds: 1"))
+    refused = lipschitz("sweep", path, "--retime", "--out", tmp_path / "other", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "--retime: budgets in seconds became steps by the timing that they had; allowed: steps" in refused.stderr
+    assert not (tmp_path / "other").exists()
+
+
 def test_kill_9_in_the_middle_loses_nothing(undisturbed: Path, tmp_path: Path) -> None:
     """Kill the sweep and its workers once a share of the records is written, go on, and compare bit for bit."""
     expected = outcomes(undisturbed)
@@ -291,6 +311,7 @@ def test_force_keeps_the_runs_that_both_have(undisturbed: Path, tmp_path: Path) 
 
 
 LISTED = {
+    "augmentations": "2006.10738",
     "constraints": "1802.05957",
     "datasets": "1704.00028",
     "engines": "local",

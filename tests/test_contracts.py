@@ -67,20 +67,29 @@ def batch(model: Any, dtype: torch.dtype = torch.float32) -> Batch:
     return Batch(samples(model, 1).to(dtype), samples(model, 2).to(dtype), labels)
 
 
+def judged(net: nn.Module, model: Any, dtype: torch.dtype = torch.float32) -> Batch:
+    """Return the batch with the outputs of the loss's forward pass."""
+    seen = batch(model, dtype)
+    assert seen.fake is not None
+    return seen._replace(real_outputs=net(seen.real), fake_outputs=net(seen.fake))
+
+
 def rng() -> torch.Generator:
     return stream(0, "constraint")
 
 
 def train(constraint: Constraint, net: nn.Module, model: Any, steps: int = 1) -> None:
-    """Make discriminator steps in the order of the task: update, loss and penalty, optimiser, projection."""
-    seen = batch(model, next(net.parameters()).dtype)
-    assert seen.fake is not None
+    """Make discriminator steps in the order of the task: update, outputs, penalty, optimiser, projection."""
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-3)
     generator = rng()
     for _ in range(steps):
         with torch.no_grad():
             constraint.update(net)
-        loss = net(seen.fake).mean() - net(seen.real).mean() + constraint.penalty(net, seen, generator)
+        seen = judged(net, model, next(net.parameters()).dtype)
+        real, fake = seen.outputs("a step")
+        with torch.no_grad():
+            constraint.track(net, seen)
+        loss = fake.mean() - real.mean() + constraint.penalty(net, seen, generator)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -114,6 +123,28 @@ def test_initial_raw_parameters_equal_those_of_the_bare_network(constraint: Cons
         assert all(torch.equal(raw[name], bare[name]) for name in bare)
 
 
+def test_a_reparametrisation_says_whether_it_ignores_the_scale_of_the_weights(constraint: Constraint) -> None:
+    model = MODELS["mlp"]()
+    ours, scaled = wrapped(constraint, model), wrapped(constraint, model)
+    with torch.no_grad():
+        for _, layer in weighted_layers(scaled):
+            raw_weight(layer).mul_(3)
+    pairs = zip(weighted_layers(ours), weighted_layers(scaled), strict=True)
+    same = [torch.allclose(one.weight, other.weight, rtol=1e-5, atol=1e-7) for (_, one), (_, other) in pairs]
+    assert same == [constraint.scale_invariant] * len(same)
+
+
+SCALE_INVARIANT = [kind for kind in CONSTRAINTS.own.values() if kind.scale_invariant]
+
+
+def test_two_methods_that_ignore_the_scale_of_the_weights_are_refused() -> None:
+    first = SCALE_INVARIANT[0]
+    for other in SCALE_INVARIANT[1:]:
+        for pair in ([first(), other()], [other(), first()]):
+            with pytest.raises(Refusal, match=f"{pair[0].name()} and {pair[1].name()} both normalise every weight"):
+                constrain(plain(MODELS["mlp"]()), pair, SHAPES["points"])
+
+
 def test_a_step_changes_the_weights_and_keeps_them_finite(constraint: Constraint, model: Any) -> None:
     net = wrapped(constraint, model)
     before = {name: value.detach().clone() for name, value in raw_parameters(net)}
@@ -127,7 +158,8 @@ def test_a_step_changes_the_weights_and_keeps_them_finite(constraint: Constraint
 
 def test_the_penalty_is_a_finite_scalar_of_the_batch_s_dtype(constraint: Constraint, model: Any) -> None:
     for dtype in (torch.float32, torch.float64):
-        penalty = constraint.penalty(wrapped(constraint, model).to(dtype), batch(model, dtype), rng())
+        net = wrapped(constraint, model).to(dtype)
+        penalty = constraint.penalty(net, judged(net, model, dtype), rng())
         assert penalty.shape == ()
         assert penalty.dtype == dtype
         assert torch.isfinite(penalty)
@@ -136,7 +168,7 @@ def test_the_penalty_is_a_finite_scalar_of_the_batch_s_dtype(constraint: Constra
 
 def test_the_penalty_depends_on_network_batch_and_stream_only(constraint: Constraint, model: Any) -> None:
     net, state = wrapped(constraint, model), torch.get_rng_state()
-    first, second = (constraint.penalty(net, batch(model), rng()) for _ in range(2))
+    first, second = (constraint.penalty(net, judged(net, model), rng()) for _ in range(2))
     assert torch.equal(first, second)
     assert torch.equal(torch.get_rng_state(), state), "a penalty draws from its own stream only"
 
@@ -236,12 +268,13 @@ def test_a_module_on_the_cpu_is_noticed() -> None:
     assert elsewhere(net, "meta") == names
 
 
-def test_only_update_and_project_write_buffers(constraint: Constraint, model: Any) -> None:
+@pytest.mark.usefixtures("brief_bracket")
+def test_only_update_track_and_project_write_buffers(constraint: Constraint, model: Any) -> None:
     net = wrapped(constraint, model)
     # After a step the stored vectors are not those of the weights, so advancing them would change them.
     train(constraint, net, model)
     before = buffers(net)
-    (net(samples(model)).mean() + constraint.penalty(net, batch(model), rng())).backward()
+    (net(samples(model)).mean() + constraint.penalty(net, judged(net, model), rng())).backward()
     net.eval()(samples(model))
     measure_discriminator(net, dict.fromkeys(("real", "fake", "interpolated"), samples(model)))
     after = buffers(net)
@@ -255,7 +288,7 @@ def test_a_certified_method_is_1_lipschitz_on_pairs_of_points(constraint: Constr
     train(constraint, net, model, steps=3)
     with float64_copy(net) as twin:
         near = torch.Generator().manual_seed(0)
-        x = torch.randn(10_000, *SHAPES[model.kind], generator=near, dtype=torch.float64)
+        x = torch.randn(2_000, *SHAPES[model.kind], generator=near, dtype=torch.float64)
         y = x + torch.randn(x.shape, generator=near, dtype=torch.float64) * torch.logspace(-4, 1, len(x)).view(
             -1, *(1,) * (x.dim() - 1)
         )

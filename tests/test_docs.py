@@ -119,7 +119,8 @@ def test_the_example_of_a_field_is_valid(key: str, field: str) -> None:
     if key == "settings":
         Axes.model_validate(BASE | {"settings": [value]})
     else:
-        others = {} if field == "seconds" else BASE[key]
+        # Seconds replace steps, and a start needs an average that is longer.
+        others = {"seconds": {}, "ema_start": {"steps": 2000, "ema": 0.999}}.get(field, BASE[key])
         Axes.model_validate(BASE | {key: others | value})
 
 
@@ -139,7 +140,7 @@ def test_the_example_files_extend_every_axis(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert lipschitz("report", tmp_path / "out", "--plot", folder / "run_plot.py", cwd=tmp_path).returncode == 0
     table = (tmp_path / "out" / "table.md").read_text()
-    assert all(name in table for name in ("TwoMoons", "WeightDecay", "LeastSquares", "SGD", "Distance of means"))
+    assert all(name in table for name in ("TwoMoons", "WeightDecay", "SmoothedLabels", "NAdam", "Distance of means"))
     assert (tmp_path / "out" / "plots" / "run_counts_TwoMoons.svg").exists()
     with (tmp_path / "out" / "records.csv").open() as file:
         assert "squared_weights" in {row["metric"] for row in csv.DictReader(file)}

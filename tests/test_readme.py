@@ -15,11 +15,14 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 FINDINGS = (ROOT / "docs" / "findings.md").read_text()
 ROW = re.compile(r"\| (none|\w+_\w+|real data) \|")
-POINTS, DIGITS, COST = "Quality: eight_gaussians", "Quality: digits", "Constraint and cost: digits"
+W1, FRECHET = "W1 to held-out data ↓: last", "Fréchet distance, reference classifier ↓: last"
+POINTS, DIGITS = "eight_gaussians, mlp(init={})", "digits, dcgan(width=8, init={})"
+COST = f"Constraint and cost: {DIGITS.format('he')}"
 COLUMNS = {
-    "W1, points ↓": (POINTS, "W1 to held-out data ↓: last"),
-    "Fréchet distance, digits ↓": (DIGITS, "Fréchet distance, reference classifier ↓: last"),
-    "Largest σ of a kernel": (COST, "Largest σ of a layer: kernel"),
+    "W1, points, He ↓": (f"Quality: {POINTS.format('he')}", W1),
+    "W1, points, N(0, 0.02²) ↓": (f"Quality: {POINTS.format('normal')}", W1),
+    "Fréchet distance, digits, He ↓": (f"Quality: {DIGITS.format('he')}", FRECHET),
+    "Fréchet distance, digits, N(0, 0.02²) ↓": (f"Quality: {DIGITS.format('normal')}", FRECHET),
     "Lip(D): at least": (COST, "Lip(D): at least"),
     "Lip(D): at most": (COST, "Lip(D): at most"),
     "Step: × none": (COST, "Discriminator step: × none"),

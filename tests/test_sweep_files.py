@@ -13,9 +13,7 @@ from published_files import expect_cifar, write_cifar, write_stl10
 from ruamel.yaml import YAML
 
 from lipschitz.commands import sweep as sweeping
-from lipschitz.estimation.lower_bound import search
 from lipschitz.estimation.upper_bound import composition
-from lipschitz.estimation.upper_bound.semidefinite import certificate
 from lipschitz.features import reference_classifier
 from lipschitz.report.write import report
 from lipschitz.sweep import inputs
@@ -79,6 +77,7 @@ def files(root, monkeypatch):
     np.savez(root / "cifar10_test" / "cifar10_test.npz", images=images, labels=np.arange(40) % 10)
 
 
+@pytest.mark.usefixtures("brief_bracket")
 @pytest.mark.parametrize("name", FILES)
 def test_a_sweep_runs_from_its_file_to_its_report(tmp_path, monkeypatch, name):
     root = tmp_path / "data"
@@ -92,16 +91,13 @@ def test_a_sweep_runs_from_its_file_to_its_report(tmp_path, monkeypatch, name):
     for module in (inputs, inception_quality):
         monkeypatch.setattr(module, "weights_file", lambda given: given)
     monkeypatch.setattr(inception_quality, "load_inception", lambda path, device: network())
-    # The bracket is measured, but not searched for long.
-    monkeypatch.setattr(certificate, "ITERATIONS", 1)
     monkeypatch.setattr(composition, "FULLY_BOUNDED", 2)
-    monkeypatch.setattr(search, "SEARCH_OPERATIONS", 1e8)
     yaml = YAML(typ="safe", pure=True)
     path = tmp_path / f"{name}.yaml"
     yaml.dump(small(yaml.load(BENCHMARKS / path.name)), path)
     out = tmp_path / "out"
     # Only this process expects the checksums of small files, and knows a small Inception network.
-    options = ["--limit-steps", 20, "--engine", f"{ENGINE}:Untimed", "--no-report"]
+    options = ["--limit-steps", 4, "--engine", f"{ENGINE}:Untimed", "--no-report"]
     done = lipschitz("sweep", path, "--data-root", root, "--out", out, *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = SweepFolder(out)

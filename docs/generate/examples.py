@@ -36,9 +36,11 @@ NESTED = {
         "seconds": "seconds: 60",
         "batch_size": "batch_size: 32",
         "ema": "ema: 0.999",
+        "ema_start": "ema_start: 1000",
         "generator_batch_size": "generator_batch_size: 128",
         "precision": "precision: tf32",
         "layout": "layout: channels_last",
+        "augment": "augment: [flip, {diffaugment: {cutout: false}}]",
     },
     "evaluation": {
         "every": "every: 2000",
@@ -60,7 +62,9 @@ NESTED = {
         "lr": "lr: 1e-3",
         "betas": "betas: [0.0, 0.9]",
         "n_dis": "n_dis: 5",
+        "n_dis_start": "n_dis_start: 100",
         "discriminator_lr": "discriminator_lr: 4e-4",
+        "discriminator_optimiser": "discriminator_optimiser: {muon: {weight_decay: 0.1}}",
         "decay": "decay: linear",
     },
 }

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lipschitz.commands.list import LISTINGS
-from lipschitz.constraints.base import CONSTRAINTS, Constraint
+from lipschitz.constraints.base import CONSTRAINTS, Constraint, Refusal, constrain
+from lipschitz.models.mlp import MLP
 from lipschitz.sweep.definition.axes import json_schema
 from lipschitz.tasks.settings import SETTINGS
 
 HOOKS = {
     "wrap": "`wrap`: once, before the optimiser is built",
     "update": "`update`: before each discriminator update",
+    "track": "`track`: after the forward pass of the discriminator's loss",
     "penalty": "`penalty`: a term of the discriminator's loss",
     "project": "`project`: after each discriminator update",
 }
@@ -35,6 +37,8 @@ class Method(NamedTuple):
     """JSON Schema of each hyperparameter."""
     entry: dict[str, Any]
     """Every hyperparameter at its default, as JSON values."""
+    dataset: str
+    """A data set for the example: points, or images where the method is not defined for points."""
     code: str
     """Content of the file."""
 
@@ -54,6 +58,7 @@ def methods() -> Iterator[Method]:
                 tuple(text for hook, text in HOOKS.items() if getattr(kind, hook) is not getattr(Constraint, hook)),
                 kind.model_json_schema()["properties"] if kind.model_fields else {},
                 kind().model_dump(mode="json"),
+                _dataset(kind()),
                 inspect.getsource(inspect.getmodule(kind) or kind),
             )
 
@@ -71,6 +76,14 @@ def schema() -> dict[str, Any]:
 def settings() -> dict[str, dict[str, Any]]:
     """Return the fields of SN-GAN's settings A to F."""
     return {name: setting.model_dump(mode="json") for name, setting in SETTINGS.items()}
+
+
+def _dataset(constraint: Constraint) -> str:
+    try:
+        constrain(MLP(width=2).build_discriminator((2,)), [constraint], (2,))
+    except Refusal:
+        return "digits"
+    return "eight_gaussians"
 
 
 def _details(kind: type[Constraint]) -> str:

@@ -10,7 +10,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from repository import dead_links, linked_files, pages_instead_of_markdown, rewritten, site_path
 
-LISTED = ("datasets", "models", "losses", "metrics", "protocols")
+LISTED = ("datasets", "models", "losses", "augmentations", "metrics", "protocols")
 """What catalogue.md shows; constraints have pages of their own."""
 _sources: dict[str, str] = {}
 """By the name that MkDocs gives a page, its file from the repository's root; none for generated pages."""

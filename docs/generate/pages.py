@@ -58,7 +58,7 @@ def method_sweep(method: Method) -> str:
     entries = ["none"] if method.name == "none" else ["none", entry]
     listed = "\n".join(f"  - {one}" for one in entries)
     return (
-        f"name: {method.name}_example\ntask: generation\ndatasets: [eight_gaussians]\n"
+        f"name: {method.name}_example\ntask: generation\ndatasets: [{method.dataset}]\n"
         f"constraints:\n{listed}\ntraining: {{steps: 1000}}\n"
     )
 
@@ -92,6 +92,8 @@ def sweep_reference() -> str:
             parts += _entries(key, field["items"])
         if key == "constraints":
             parts.append("Each method's hyperparameters are on [its page](methods.md).\n")
+        if key == "training":
+            parts += _entries("augment", record["properties"]["augment"]["items"])
         if key == "evaluation":
             parts += _entries("protocols", record["properties"]["protocols"]["items"])
     return "\n".join(parts)

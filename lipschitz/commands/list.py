@@ -17,6 +17,7 @@ from lipschitz.features.protocols import PROTOCOLS
 from lipschitz.metrics.catalogue import CATALOGUE, METRICS
 from lipschitz.models.base import MODELS
 from lipschitz.sweep.engine.base import ENGINES
+from lipschitz.tasks.augmentation import AUGMENTATIONS
 from lipschitz.tasks.base import TASKS
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.optimisers import OPTIMISERS
@@ -69,6 +70,7 @@ _POINTS: tuple[ExtensionPoint[Any], ...] = (
     MODELS,
     CONSTRAINTS,
     LOSSES,
+    AUGMENTATIONS,
     OPTIMISERS,
     PROTOCOLS,
     ENGINES,

@@ -14,7 +14,7 @@ from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
 from lipschitz.sweep.disk_space import check_space
 from lipschitz.sweep.display import RunsDisplay, TimingDisplay, display, warn
 from lipschitz.sweep.engine.base import ENGINES, Engine
-from lipschitz.sweep.engine.job import Job, unfinished_jobs
+from lipschitz.sweep.engine.job import Job, all_jobs, unfinished_jobs
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.folder_lock import locked_folder, refuse_other_definition, write_definition
 from lipschitz.sweep.input_checks import check_begun, check_data, check_precisions, check_protocols, check_weights
@@ -26,7 +26,7 @@ from lipschitz.sweep.timing.estimate import Estimate, estimate, estimate_trainin
 from lipschitz.sweep.timing.prediction import H200, predict
 from lipschitz.sweep.timing.shared_device import Shared
 from lipschitz.sweep.timing.timing_files import iteration_ms
-from lipschitz.sweep.timing.timing_pass import groups_to_time, time_configurations
+from lipschitz.sweep.timing.timing_pass import groups_to_time, time_configurations, timing_groups
 from lipschitz.sweep.timing.workers import choose_workers, measure_workers
 from lipschitz.tasks.averaging import average_warnings
 
@@ -112,8 +112,8 @@ def show_plan(request: Request, console: Console) -> None:
     _print_prediction([run for run in plan.runs if statuses[run.id] not in OVER], console)
 
 
-def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:
-    """Run what is unfinished, and then the runs whose settings are chosen by it.
+def run_sweep(request: Request, console: Console, *, force: bool, retime: bool = False) -> Outcome:
+    """Measure all steps again if asked, run what is unfinished, and then the runs whose settings are chosen by it.
 
     Raises:
         InputError: an input is wrong or missing; before the first run nothing is written.
@@ -121,6 +121,8 @@ def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:
     """
     engine = default_config(ENGINES, request.site.engine, "--engine")
     plan = request.plan()
+    if retime:
+        _check_retimed(plan)
     notes: list[str] = []
 
     def note(line: str) -> None:
@@ -138,7 +140,10 @@ def run_sweep(request: Request, console: Console, *, force: bool) -> Outcome:
             jobs = unfinished_jobs(plan, folder, request.site, origin)
             check_begun(jobs)
             jobs = claim_inputs(jobs, data, folder)
-            write_definition(plan, folder, origin, measures=bool(jobs))
+            write_definition(plan, folder, origin, measures=bool(jobs) or retime)
+            if retime:
+                _time(timing_groups(all_jobs(plan, folder, request.site, origin)), engine, console)
+                retime = False
             _time_and_train(jobs, plan, folder, engine, console)
             further = request.plan() if plan.waiting else plan
             if further.waiting == plan.waiting:
@@ -157,9 +162,7 @@ def _time_and_train(jobs: Sequence[Job], plan: Sweep, folder: SweepFolder, engin
         console.print("all runs are finished")
         return
     check_space(jobs, lambda line: warn(console, line))
-    if groups := groups_to_time(jobs, folder):
-        with display(console, "timings") as bars:
-            time_configurations(groups, engine, TimingDisplay(bars, groups))
+    _time(groups_to_time(jobs, folder), engine, console)
     jobs = with_packs(jobs)
     # Only now are budgets in seconds known as steps.
     timed = [(job.run.training, iteration_ms(job.timing)) for job in jobs if job.timing and job.run.training.seconds]
@@ -170,6 +173,22 @@ def _time_and_train(jobs: Sequence[Job], plan: Sweep, folder: SweepFolder, engin
     _print_estimate(found, len(jobs), site, console)
     with display(console, "steps") as bars:
         engine.run(jobs, site, RunsDisplay(console, bars, jobs, len(plan.runs)))
+
+
+def _time(groups: Sequence[Sequence[Job]], engine: Engine, console: Console) -> None:
+    if groups:
+        with display(console, "timings") as bars:
+            time_configurations(groups, engine, TimingDisplay(bars, groups))
+
+
+def _check_retimed(plan: Sweep) -> None:
+    """Refuse to measure steps again where a number of steps followed from their time.
+
+    Raises:
+        InputError: a run has a budget in seconds.
+    """
+    if any(run.training.seconds for run in plan.runs):
+        raise InputError("--retime: budgets in seconds became steps by the timing that they had; allowed: steps")
 
 
 def _with_workers(

@@ -26,6 +26,7 @@ class AOL(Constraint):
 
     source = "Prach & Lampert 2022, arXiv:2208.03160, Theorems 1 and 2"
     promise = "certified"
+    scale_invariant = True
     start = "dirac"
 
     coefficient: Bound = 1.0

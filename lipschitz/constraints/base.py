@@ -16,7 +16,10 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 
 
 class Batch(NamedTuple):
-    """The data that a penalty may use, all on the discriminator's device."""
+    """The data that a penalty may use, all on the discriminator's device: what its loss was computed from.
+
+    Samples are those that the discriminator judged: augmented ones, if the run augments them.
+    """
 
     real: Tensor
     """``(n, ...)`` samples of the data set."""
@@ -24,6 +27,20 @@ class Batch(NamedTuple):
     """``(n, ...)`` generated samples, detached from the generator; None if the task has no generator."""
     labels: Tensor | None = None
     """``(n,)`` int64 class labels, None without labels."""
+    real_outputs: Tensor | None = None
+    """``(n, 1)`` outputs on ``real``, with their graph, from the loss's forward pass; None if there was none."""
+    fake_outputs: Tensor | None = None
+    """The same on ``fake``."""
+
+    def outputs(self, method: str) -> tuple[Tensor, Tensor]:
+        """Return the outputs on real and on generated samples.
+
+        Raises:
+            ValueError: there are none; the message contains ``method``.
+        """
+        if self.real_outputs is None or self.fake_outputs is None:
+            raise ValueError(f"{method} needs the discriminator's outputs on real and generated samples, got None")
+        return self.real_outputs, self.fake_outputs
 
 
 class Refusal(ValueError):
@@ -60,6 +77,12 @@ class Constraint(Config):
     Then on a GPU it runs beside the generator's forward pass.
     """
 
+    scale_invariant: ClassVar[bool] = False
+    """Whether `wrap` reparametrises weights by a map that is the same for W and for any positive multiple of W.
+
+    Of two such maps the later one undoes the scale that the earlier one gives, so they are not combined.
+    """
+
     start: ClassVar[Init | None] = None
     """Initial weights in the released code of the method's authors, for ``init: method``; None if not known."""
 
@@ -69,6 +92,14 @@ class Constraint(Config):
 
     uncapturable: ClassVar[str] = ""
     """Why a training step with this method cannot be captured in a CUDA graph; empty if no reason is known."""
+
+    def why_uncapturable(self) -> str:
+        """Return why a training step with these hyperparameters cannot be captured, or an empty string."""
+        return self.uncapturable
+
+    def changes_network(self) -> bool:
+        """Return whether `wrap` changes the network; a method that does may be listed once."""
+        return type(self).wrap is not Constraint.wrap
 
     @classmethod
     def check_class(cls) -> None:
@@ -113,6 +144,12 @@ class Constraint(Config):
         Called once before each discriminator update, without gradients.
         """
 
+    def track(self, net: nn.Module, batch: Batch) -> None:
+        """Update the method's state by the outputs of this update's forward pass, such as running means of them.
+
+        Called once a discriminator update, between the loss and the penalty, without gradients.
+        """
+
     def penalty(self, net: nn.Module, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return the penalty, a scalar that is added to the discriminator's loss.
 
@@ -129,7 +166,7 @@ class Constraint(Config):
 
 def uncapturable_reason(constraints: Sequence[Constraint]) -> str | None:
     """Return why a training step with ``constraints`` cannot be captured in a CUDA graph, or None if it can."""
-    reasons = [f"{one.name()}: {one.uncapturable}" for one in constraints if one.uncapturable]
+    reasons = [f"{one.name()}: {why}" for one in constraints if (why := one.why_uncapturable())]
     return "; ".join(reasons) or None
 
 
@@ -158,10 +195,16 @@ def constrain(net: nn.Module, constraints: Sequence[Constraint], shape: tuple[in
     Raises:
         Refusal: a constraint does not support this network, or cannot be combined with the others.
     """
-    stateful = [type(one) for one in constraints if type(one).wrap is not Constraint.wrap]
+    stateful = [type(one) for one in constraints if one.changes_network()]
     for kind in stateful:
         if stateful.count(kind) > 1:
             raise Refusal(f"{kind.name()} is listed twice; allowed: each method that changes the network once")
+    rescaling = [one.name() for one in constraints if one.scale_invariant]
+    if len(rescaling) > 1:
+        raise Refusal(
+            f"{rescaling[0]} and {rescaling[1]} both normalise every weight, so the later one undoes the scale that "
+            "the earlier one gives; allowed: one of them"
+        )
     for constraint in constraints:
         net = constraint.wrap(net, shape)
     for constraint in constraints:

@@ -25,6 +25,7 @@ class Bjorck(Constraint):
 
     source = "Anil et al. 2019, arXiv:1811.05381, Sec. 4.2"
     promise = "certified"
+    scale_invariant = True
     start = "orthogonal"
 
     coefficient: Bound = 1.0

@@ -20,6 +20,7 @@ class FrobeniusNormalization(Constraint):
 
     source = "Miyato et al. 2018, arXiv:1802.05957, eq. 26"
     promise = "heuristic"
+    scale_invariant = True
 
     c: Bound = 1.0
     """Frobenius norm of every effective weight."""

@@ -23,6 +23,7 @@ class GramNormalization(Constraint):
 
     source = "Delattre et al. 2023, arXiv:2305.16173, Sec. 3 and 4"
     promise = "certified"
+    scale_invariant = True
 
     coefficient: Bound = 1.0
     """c, the bound of every layer's Lipschitz constant."""

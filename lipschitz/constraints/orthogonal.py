@@ -1,5 +1,7 @@
 """Orthogonal layers by the Cayley map: every weight stays on the Stiefel manifold (orthonormal rows or columns)."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -80,6 +82,13 @@ class OrthogonalWeight(CertifiedWeight):
         if matrix.shape[1] != weight.shape[0] // self.groups:
             matrix = matrix.mT
         return matrix.reshape(weight.shape) / self.factor
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "OrthogonalWeight":
+        """Apply ``fn`` as `nn.Module.to` does, but keep the frame in float64: rounded, it is no longer orthogonal."""
+        frame = self.frame
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.frame = frame.to(self.frame.device)
+        return self
 
     def _tall(self, weight: Tensor) -> Tensor:
         """Return the kernel as one matrix per group, transposed if it has more columns than rows."""

@@ -24,6 +24,7 @@ class SpectralBudget(Constraint):
 
     source = "this package; σ as in Miyato et al. 2018, arXiv:1802.05957, Algorithm 1"
     promise = "heuristic"
+    scale_invariant = True
     updates_buffers_only = True
 
     budget: Bound = 1.0

@@ -27,6 +27,7 @@ class SpectralCompensation(Constraint):
 
     source = "Liu et al. 2019, arXiv:1908.10999, Sec. 4"
     promise = "heuristic"
+    scale_invariant = True
     uncapturable = "its singular value decompositions need the host"
 
     share: Annotated[float, Field(gt=0, le=1)] = 0.5

@@ -36,6 +36,7 @@ class SpectralNormalization(Constraint):
         "arXiv:2009.02773"
     )
     promise = "heuristic"
+    scale_invariant = True
     start = "normal"
     updates_buffers_only = True
 

@@ -19,6 +19,7 @@ class WeightNormalization(Constraint):
 
     source = "Salimans & Kingma 2016, arXiv:1602.07868, eq. 2; g = 1 as in Miyato et al. 2018, arXiv:1802.05957, eq. 25"
     promise = "heuristic"
+    scale_invariant = True
 
     gain: bool = False
     """Whether to train g. It starts as the norm of the initial weights, so the initial network is the same function as

@@ -32,6 +32,11 @@ class Labelled(nn.Module):
         return output
 
 
+def without_labels(net: nn.Module) -> nn.Module:
+    """Return the conditional network of a `Labelled`, or any other network itself."""
+    return net.net if isinstance(net, Labelled) else net
+
+
 def example_labels(net: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
     """Return the arguments that ``net`` takes after ``x`` ``(n, ...)`` when only shapes matter.
 

@@ -22,21 +22,29 @@ class Style(NamedTuple):
 # Okabe and Ito 2008, "Color universal design", without its yellow, which is too faint for a line on white. The colour
 # shows where a method acts, the marker which method it is.
 _PROJECTED, _GRADIENTS, _PENALISED, _NORMALISED = "#E69F00", "#0072B2", "#009E73", "#D55E00"
-_CERTIFIED, _LAYERS = "#CC79A7", "#7F7F7F"
+_CERTIFIED, _LAYERS, _OUTPUTS = "#CC79A7", "#7F7F7F", "#56B4E9"
 _FIXED = {
     "none": Style("#000000", "o"),
     "weight_clipping": Style(_PROJECTED, "s"),
     "frobenius_clipping": Style(_PROJECTED, "P"),
     "spectral_projection": Style(_PROJECTED, "X"),
+    "spectral_cap": Style(_PROJECTED, "h"),
     "gouk_projection": Style(_PROJECTED, "*"),
     "gradient_penalty": Style(_GRADIENTS, "^"),
     "zero_centered_penalty": Style(_GRADIENTS, "<"),
+    "zero_gp": Style(_GRADIENTS, "D"),
+    "max_gradient_penalty": Style(_GRADIENTS, "s"),
+    "adversarial_lipschitz_penalty": Style(_GRADIENTS, "*"),
     "wasserstein_divergence": Style(_GRADIENTS, ">"),
     "gradient_normalization": Style(_GRADIENTS, "h"),
     "spectral_regularization": Style(_PENALISED, "D"),
     "orthonormal_regularization": Style(_PENALISED, "p"),
     "frobenius_penalty": Style(_PENALISED, "d"),
+    "lecam_regularization": Style(_OUTPUTS, "o"),
+    "consistency_regularization": Style(_OUTPUTS, "s"),
     "spectral_normalization": Style(_NORMALISED, "v"),
+    "spectral_compensation": Style(_NORMALISED, "^"),
+    "spectral_budget": Style(_NORMALISED, "*"),
     "weight_normalization": Style(_NORMALISED, "P"),
     "frobenius_normalization": Style(_NORMALISED, "X"),
     "orthogonal": Style(_CERTIFIED, "D"),

@@ -1,12 +1,17 @@
-"""GAN losses, an axis of a sweep that is independent of the constraint: hinge, non-saturating, minimax, Wasserstein."""
+"""GAN losses, an axis of its own beside the constraint: hinge, non-saturating, Wasserstein, LSGAN, relativistic."""
 
 from abc import abstractmethod
+from typing import Annotated, ClassVar
 
+from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 from lipschitz.config import Config
 from lipschitz.extensions.point import ExtensionPoint
+
+Target = Annotated[float, Field(ge=-1e6, le=1e6)]
+"""A number that an output is pulled to."""
 
 
 class Loss(Config):
@@ -15,13 +20,19 @@ class Loss(Config):
     A subclass is a class in this module, called ``named``, or a file of yours.
     """
 
+    generator_sees_real: ClassVar[bool] = False
+    """Whether `generator` is also given D(real), which costs a forward pass on real samples a generator update."""
+
     @abstractmethod
     def discriminator(self, real: Tensor, generated: Tensor) -> Tensor:
         """Return the discriminator's loss, a scalar, from D(real) and D(generated), ``(n, 1)`` each."""
 
     @abstractmethod
-    def generator(self, generated: Tensor) -> Tensor:
-        """Return the generator's loss, a scalar, from D(generated), ``(n, 1)``."""
+    def generator(self, generated: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return the generator's loss, a scalar, from D(generated), ``(n, 1)``.
+
+        D(real), ``(n, 1)`` without a graph, is passed if the loss sets `generator_sees_real`; others need not take it.
+        """
 
 
 class Hinge(Loss):
@@ -34,7 +45,7 @@ class Hinge(Loss):
         """Return mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z)))."""
         return relu(1 - real).mean() + relu(1 + generated).mean()
 
-    def generator(self, generated: Tensor) -> Tensor:
+    def generator(self, generated: Tensor, real: Tensor | None = None) -> Tensor:
         """Return -mean D(G(z))."""
         return -generated.mean()
 
@@ -49,7 +60,7 @@ class NonSaturating(Loss):
         """Return -mean log sigmoid D(x) - mean log(1 - sigmoid D(G(z)))."""
         return softplus(-real).mean() + softplus(generated).mean()
 
-    def generator(self, generated: Tensor) -> Tensor:
+    def generator(self, generated: Tensor, real: Tensor | None = None) -> Tensor:
         """Return -mean log sigmoid D(G(z))."""
         return softplus(-generated).mean()
 
@@ -64,7 +75,7 @@ class Minimax(Loss):
         """Return -mean log sigmoid D(x) - mean log(1 - sigmoid D(G(z)))."""
         return softplus(-real).mean() + softplus(generated).mean()
 
-    def generator(self, generated: Tensor) -> Tensor:
+    def generator(self, generated: Tensor, real: Tensor | None = None) -> Tensor:
         """Return mean log(1 - sigmoid D(G(z)))."""
         return -softplus(generated).mean()
 
@@ -79,9 +90,60 @@ class Wasserstein(Loss):
         """Return mean D(G(z)) - mean D(x)."""
         return generated.mean() - real.mean()
 
-    def generator(self, generated: Tensor) -> Tensor:
+    def generator(self, generated: Tensor, real: Tensor | None = None) -> Tensor:
         """Return -mean D(G(z))."""
         return -generated.mean()
+
+
+class Relativistic(Loss):
+    """Relativistic pairing loss (RpGAN): cross-entropy of D(x) - D(G(z)), a real sample against a generated one.
+
+    The i-th real sample of a batch is paired with the i-th generated one; in a conditional run both have one class. The
+    generator maximises the same difference with its sign reversed. Only differences of outputs count, so D's outputs
+    may drift by a common constant. With R1 and R2 (``{zero_centered_penalty: {points: both}}``) this is the objective
+    of R3GAN (Huang et al. 2024); without a penalty it need not converge.
+    """
+
+    named = "relativistic"
+    source = "Jolicoeur-Martineau 2018, arXiv:1807.00734, Sec. 4; Huang et al. 2024, arXiv:2501.05441, eq. 2"
+    generator_sees_real = True
+
+    def discriminator(self, real: Tensor, generated: Tensor) -> Tensor:
+        """Return -mean log sigmoid(D(x) - D(G(z)))."""
+        return softplus(generated - real).mean()
+
+    def generator(self, generated: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return -mean log sigmoid(D(G(z)) - D(x)).
+
+        Raises:
+            ValueError: D(real) is missing.
+        """
+        if real is None:
+            raise ValueError("relativistic needs D(real) in the generator's loss, got None")
+        return softplus(real - generated).mean()
+
+
+class LSGAN(Loss):
+    """Least squares (LSGAN): D's outputs are pulled to one number for real and to another for generated samples."""
+
+    named = "least_squares"
+    source = "Mao et al. 2017, arXiv:1611.04076, eq. 2, 9"
+
+    a: Target = 0.0
+    """What D(G(z)) is pulled to in the discriminator's loss."""
+    b: Target = 1.0
+    """What D(x) is pulled to in the discriminator's loss."""
+    c: Target = 1.0
+    """What D(G(z)) is pulled to in the generator's loss. With a = -1, b = 1, c = 0 (eq. 8) the generator minimises a
+    Pearson χ² divergence; the defaults are those of eq. 9."""
+
+    def discriminator(self, real: Tensor, generated: Tensor) -> Tensor:
+        """Return 1/2 mean (D(x) - b)² + 1/2 mean (D(G(z)) - a)²."""
+        return (real - self.b).square().mean() / 2 + (generated - self.a).square().mean() / 2
+
+    def generator(self, generated: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return 1/2 mean (D(G(z)) - c)²."""
+        return (generated - self.c).square().mean() / 2
 
 
 LOSSES = ExtensionPoint("loss", "losses", "lipschitz.tasks.losses", Loss)

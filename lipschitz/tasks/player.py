@@ -31,14 +31,12 @@ class Player:
         setting: Setting,
         device: torch.device,
         constraints: Sequence[Constraint] = (),
-        lr: float | None = None,
         precision: Precision = "float32",
     ) -> None:
-        """Use the setting's learning rate where ``lr`` is None."""
         self.net = net
-        self._setting = setting if lr is None else setting.model_copy(update={"lr": lr})
+        self._setting = setting
         self._parameters = list(net.parameters())
-        self.optimiser = self._setting.build(self._parameters, device)
+        self.optimiser = setting.build(net, device)
         self.losses = Ring(LENGTH, device)
         self._constraints = constraints
         self._precision = precision
@@ -126,11 +124,9 @@ class Generator(Player):
     def __init__(self, net: nn.Module, latent: int, terms: Terms) -> None:
         with seeded(terms.seed, "generator_constraint"):
             net = constrain(net.to(terms.device), terms.generator_constraints, (latent,))
-        super().__init__(
-            net, terms.setting, terms.device, terms.generator_constraints, precision=terms.training.precision
-        )
+        super().__init__(net, terms.setting, terms.device, terms.generator_constraints, terms.training.precision)
         self.average = None if terms.training.ema is None else copy.deepcopy(net).requires_grad_(False)
-        self._decay, self._start = terms.training.ema or 0.0, terms.training.ema_start
+        self._decay, self._start = terms.training.ema or 0.0, terms.training.ema_start or 0
         # Counted on the device, so that a CUDA graph can capture it.
         self._updates = torch.zeros((), dtype=torch.int64, device=terms.device)
         self._layout = terms.training.layout
@@ -186,8 +182,8 @@ class Discriminator(Player):
     def __init__(self, net: nn.Module, shape: tuple[int, ...], terms: Terms, rng: torch.Generator) -> None:
         with seeded(terms.seed, "constraint"):
             net = constrain(net.to(terms.device), terms.constraints, shape)
-        lr = terms.setting.discriminator_lr
-        super().__init__(net, terms.setting, terms.device, terms.constraints, lr, terms.training.precision)
+        setting = terms.setting.of_discriminator()
+        super().__init__(net, setting, terms.device, terms.constraints, terms.training.precision)
         self._objective, self._rng = terms.loss, rng
         advances = any(one.advances_in_forward() for one in terms.constraints)
         self._sigmas = StoredSigmas(nn.Identity() if advances else net)
@@ -217,12 +213,23 @@ class Discriminator(Player):
             with self._side.fork():
                 self._sigmas.compute()
 
-    def judge(self, generated: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return the outputs ``(n, 1)`` for samples ``(n, *shape)``, through which a generator is updated."""
+    def judge(self, generated: Tensor, labels: Tensor | None = None, *, real: Sequence[Tensor] = ()) -> list[Tensor]:
+        """Return the outputs ``(n, 1)`` for samples ``(n, *shape)``, through which a generator is updated.
+
+        Then those for each batch in ``real``, of the same classes, without a graph.
+        """
         if not self._side.join():
             self._sigmas.compute()
-        with self._sigmas.used(), forward_precision(self._precision, generated.device, self.net):
-            outputs: Tensor = self.net(generated) if labels is None else self.net(generated, labels)
+        given = () if labels is None else (labels,)
+        with (
+            # Cached: with real samples there are several passes, and the weights do not change.
+            parametrize.cached() if real else nullcontext(),
+            self._sigmas.used(),
+            forward_precision(self._precision, generated.device, self.net),
+        ):
+            outputs: list[Tensor] = [self.net(generated, *given)]
+            with torch.no_grad():
+                outputs += [self.net(samples, *given) for samples in real]
             return outputs
 
     def step(self, real: Tensor, generated: Tensor, labels: Tensor | None = None) -> None:
@@ -235,13 +242,18 @@ class Discriminator(Player):
         with self._cached(), self._sigmas.used():
             with forward_precision(self._precision, real.device, self.net):
                 outputs = self._outputs(net, real, generated)
-            loss = self._objective.discriminator(*(output.to(real.dtype) for output in outputs))
+            judged = [output.to(real.dtype) for output in outputs]
+            loss = self._objective.discriminator(*judged)
             self.losses.write(loss)
+            batch = Batch(real, generated, labels, *judged)
+            with torch.no_grad():
+                for constraint in self._constraints:
+                    constraint.track(self.net, batch)
             for constraint in self._constraints:
                 # Outside autocast: a gradient by the input is never taken in bfloat16. A penalty without one may be the
                 # small difference of large products, such as W^T W - I, which TF32 would round away.
                 with matmul_precision(self._precision if constraint.double_backward else "float32"):
-                    loss = loss + constraint.penalty(net, Batch(real, generated, labels), self._rng)
+                    loss = loss + constraint.penalty(net, batch, self._rng)
         self.update(loss)
 
     def _outputs(self, net: nn.Module, real: Tensor, generated: Tensor) -> Sequence[Tensor]:

@@ -1,18 +1,21 @@
 """Settings of training: learning rate and its decay, Adam's betas, n_dis; SN-GAN's settings A to F."""
 
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import AfterValidator, Field, Strict
-from torch import Tensor
+from pydantic import AfterValidator, Field, Strict, ValidationInfo
+from torch import Tensor, nn
 
-from lipschitz.config import Config, Iterations
-from lipschitz.extensions.entry import entry_error, entry_of
+from lipschitz.config import Config, Entry, Iterations
+from lipschitz.extensions.entry import annotations, config_of, entry_error, entry_of, folder_of, schema_of
 from lipschitz.tasks.optimisers import OPTIMISERS, Adam, Optimiser
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 LearningRate = Annotated[float, Field(ge=1e-12, le=10)]
+
+
+STARTING, AGAIN = 25, 500
+"""Iterations with ``n_dis_start`` updates: the first ones, and again after so many; of main.py of WassersteinGAN."""
 
 
 def _without_fields_of_settings(optimiser: Optimiser) -> Optimiser:
@@ -24,28 +27,57 @@ def _without_fields_of_settings(optimiser: Optimiser) -> Optimiser:
     return optimiser
 
 
+def _other_optimiser(entry: Any, info: ValidationInfo) -> Optimiser | None:
+    if entry is None or isinstance(entry, Optimiser):
+        return entry
+    return _without_fields_of_settings(config_of(OPTIMISERS, entry, folder_of(info)))
+
+
+def _other_optimiser_schema() -> dict[str, Any]:
+    return {"anyOf": [schema_of(OPTIMISERS), {"type": "null"}]}
+
+
+def _other_optimiser_entry(optimiser: Optimiser | None) -> Entry | None:
+    return None if optimiser is None else optimiser.entry()
+
+
 class Setting(Config):
-    """Optimiser of both networks, and discriminator updates per generator update."""
+    """Optimisers of both networks, and discriminator updates per generator update."""
 
     source = "Miyato et al. 2018, arXiv:1802.05957, Table 1"
 
     optimiser: Annotated[
         Optimiser, *entry_of(OPTIMISERS, Optimiser.entry), AfterValidator(_without_fields_of_settings)
     ] = Field(default=Adam(), json_schema_extra={"default": Adam.name()})
-    """Optimiser: adam (arXiv:1412.6980), or rmsprop as in the WGAN paper (arXiv:1701.07875, Algorithm 1)."""
+    """Optimiser: adam (arXiv:1412.6980), adamw, muon, rmsprop as in the WGAN paper (arXiv:1701.07875), or sgd."""
     lr: LearningRate = 2e-4
     """Learning rate α."""
     betas: Annotated[tuple[Beta, Beta], Strict(False)] = (0.5, 0.999)
-    """β1 and β2 of Adam; rmsprop does not use them."""
+    """β1 and β2 of Adam and AdamW; rmsprop and sgd do not use them."""
     n_dis: Iterations = 1
     """Discriminator updates per generator update."""
+    n_dis_start: Iterations | None = None
+    """Discriminator updates in each of the first 25 iterations and in every 500th, as in the released code of WGAN
+    (arXiv:1701.07875: 100); null for n_dis. Such iterations cannot be captured in a CUDA graph."""
     discriminator_lr: LearningRate | None = None
     """Learning rate of the discriminator (two time scales: Heusel et al. 2017, arXiv:1706.08500); null for lr."""
+    discriminator_optimiser: Annotated[
+        Optimiser | None, *annotations(_other_optimiser, _other_optimiser_schema, _other_optimiser_entry)
+    ] = None
+    """Optimiser of the discriminator; null for that of both."""
     decay: Literal["none", "linear"] = "none"
     """Learning rate schedule. none: constant. linear: linear decay to zero at the end of the run."""
 
-    def build(self, parameters: Iterable[torch.nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
-        """Return torch's optimiser of ``parameters``; on CUDA a graph can capture its step.
+    def of_discriminator(self) -> "Setting":
+        """Return the setting of the discriminator alone: its optimiser and learning rate in place of those of both."""
+        chosen = {
+            "lr": self.discriminator_lr or self.lr,
+            "optimiser": self.discriminator_optimiser or self.optimiser,
+        }
+        return self.model_copy(update=chosen | {"discriminator_lr": None, "discriminator_optimiser": None})
+
+    def build(self, net: nn.Module, device: torch.device) -> torch.optim.Optimizer:
+        """Return torch's optimiser of the parameters of ``net``; on CUDA a graph can capture its step.
 
         A learning rate that decays is a tensor: float32 on CUDA, which the fused kernel requires, else float64.
         """
@@ -53,7 +85,12 @@ class Setting(Config):
         lr: float | Tensor = self.lr
         if self.decay != "none":
             lr = torch.tensor(self.lr, dtype=torch.float32 if on_cuda else torch.float64, device=device)
-        return self.optimiser.build(list(parameters), lr, self.betas, on_cuda=on_cuda)
+        return self.optimiser.build_for(net, lr, self.betas, on_cuda=on_cuda)
+
+    def n_dis_at(self, iteration: int) -> int:
+        """Return the discriminator updates of an iteration; the first is 0."""
+        early = iteration < STARTING or iteration % AGAIN == 0
+        return self.n_dis_start if self.n_dis_start is not None and early else self.n_dis
 
     def lr_at(self, progress: float | Tensor) -> float | Tensor:
         """Return the learning rate after the share ``progress`` in [0, 1] of the run."""
@@ -64,7 +101,14 @@ class Setting(Config):
         for letter, setting in SETTINGS.items():
             if setting == self:
                 return letter
-        fields = self.model_dump(mode="json", exclude_defaults=True, exclude={"optimiser"}) | self.optimiser.changed()
+        optimisers = {"optimiser", "discriminator_optimiser"}
+        fields = self.model_dump(mode="json", exclude_defaults=True, exclude=optimisers) | self.optimiser.changed()
+        if (other := self.discriminator_optimiser) is not None:
+            fields["discriminator_optimiser"] = other.name()
+            fields |= {f"discriminator_{key}": value for key, value in other.changed().items()}
+        # The ids of earlier runs have the empty brackets of rmsprop.
+        if not fields and self.optimiser.name() != "rmsprop":
+            return self.optimiser.name()
         return f"{self.optimiser.name()}({', '.join(f'{key}={value}' for key, value in fields.items())})"
 
 

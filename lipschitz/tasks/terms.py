@@ -15,6 +15,7 @@ from lipschitz.features.protocols import PROTOCOLS, Protocol
 from lipschitz.metrics.base import Metric
 from lipschitz.metrics.catalogue import FURTHER_METRIC
 from lipschitz.models.base import Model
+from lipschitz.tasks.augmentation import AUGMENTATIONS, Augmentation
 from lipschitz.tasks.losses import Loss
 from lipschitz.tasks.memory_format import MemoryFormat
 from lipschitz.tasks.precision import Precision
@@ -40,9 +41,9 @@ class Training(Config):
     """Decay of an exponential moving average of the generator's weights, or null for none. The average is evaluated
     under names of its own, such as fid/sngan/ema, with batch statistics estimated anew. It does not affect training or
     the choice of a run's best step."""
-    ema_start: Annotated[int, Field(ge=0, le=10**9)] = 0
-    """Iterations before the average begins: until then it equals the weights, so that it never holds the initial ones.
-    """
+    ema_start: Steps | None = None
+    """Iterations before the average begins, or null for none: until then it equals the weights, so that it never holds
+    the initial ones."""
     generator_batch_size: Samples | None = None
     """Generated samples per generator update; null for batch_size (SN-GAN's ResNets use twice as many)."""
     precision: Precision = "float32"
@@ -53,6 +54,9 @@ class Training(Config):
     """Memory format of images in training steps. channels_last: both networks use it, up to layers that return
     contiguous maps, such as full_sort. Results differ by rounding only. Kernels, constraints and evaluations stay
     contiguous."""
+    augment: Annotated[tuple[Annotated[Augmentation, *entry_of(AUGMENTATIONS)], ...], Strict(False), unique] = ()
+    """Augmentations of the images that the discriminator judges, in this order: flip (real images), diffaugment (real
+    and generated ones). Penalties see the augmented images, evaluations do not."""
 
     @model_validator(mode="after")
     def _has_one_budget(self) -> Self:
@@ -60,9 +64,9 @@ class Training(Config):
             raise entry_error("no budget; allowed: steps or seconds")
         if self.steps is not None and self.seconds is not None:
             raise entry_error(f"steps {self.steps} and seconds {self.seconds:g} are two budgets; allowed: one of them")
-        if self.ema_start and self.ema is None:
+        if self.ema_start is not None and self.ema is None:
             raise entry_error(f"ema_start {self.ema_start} without ema; allowed: both, or neither")
-        if self.steps is not None and self.ema_start >= self.steps:
+        if self.steps is not None and (self.ema_start or 0) >= self.steps:
             raise entry_error(f"ema_start {self.ema_start} of {self.steps} steps; allowed: less than steps")
         return self
 
@@ -79,9 +83,9 @@ class Training(Config):
         return (None if self.ema_start else self.ema), steps
 
     def incomparable(self) -> list[str]:
-        """Return precision and layout where they are not the default: such runs are only compared with each other."""
+        """Return precision, layout and augmentations other than the default: such runs are compared with each other."""
         changed = self.changed()
-        return [changed[name] for name in ("precision", "layout") if name in changed]
+        return [changed[name] for name in ("precision", "layout") if name in changed] + list(changed.get("augment", ()))
 
 
 class Evaluation(Config):

@@ -11,6 +11,7 @@ def test_all_hooks_do_nothing() -> None:
     constraint = NoConstraint()
     assert constraint.wrap(net, (2,)) is net
     constraint.update(net)
+    constraint.track(net, Batch(torch.ones(1, 2), None))
     assert constraint.penalty(net, Batch(torch.ones(1, 2), None), torch.Generator()) == 0
     constraint.project(net)
     assert net.state_dict().keys() == before.keys()

@@ -252,3 +252,14 @@ def test_the_state_dict_contains_the_frame() -> None:
     assert not np.allclose(effective(layer), effective(other))
     other.load_state_dict(layer.state_dict())
     assert np.array_equal(effective(layer), effective(other))
+
+
+def test_the_bound_survives_a_change_of_dtype() -> None:
+    torch.manual_seed(0)
+    ours = constrain(nn.Sequential(nn.Linear(6, 4)).double(), [Orthogonal()], (6,))
+    weight = ours[0].weight.detach().clone()
+    for dtype in (torch.float32, torch.float64):
+        ours = ours.to(dtype)
+        assert ours[0].weight.dtype == dtype
+        assert torch.linalg.matrix_norm(ours[0].weight.double(), 2) <= 1
+        torch.testing.assert_close(ours[0].weight.double(), weight, rtol=0, atol=1e-6)

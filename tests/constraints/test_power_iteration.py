@@ -1,5 +1,6 @@
 """Power iteration on several operators against NumPy's SVD and a plain loop, in float64."""
 
+import copy
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -10,8 +11,14 @@ from call_counters import Launches
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from torch import nn
 
+from lipschitz.constraints.base import Constraint
+from lipschitz.constraints.gouk_projection import GoukProjection
 from lipschitz.constraints.power_iteration import Operator, advance, leading_vectors, matrix_operator
+from lipschitz.constraints.spectral_normalization import SpectralNormalization
+from lipschitz.constraints.spectral_projection import SpectralProjection
+from lipschitz.estimation.layers import WeightedLayer, raw_weight
 from lipschitz.observe import capturing
 
 
@@ -121,6 +128,30 @@ def test_it_leaves_a_direction_that_no_longer_leads(
     advance([matrix_operator(before)], [u], [v], 200)
     (sigma,) = advance([matrix_operator(after)], [u], [v], 200)
     assert sigma.item() == pytest.approx(np.linalg.norm(after.double().numpy(), 2), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        SpectralNormalization(),
+        SpectralNormalization(operator="convolution"),
+        SpectralProjection(mode="clip"),
+        GoukProjection(lambda_bn=None),
+    ],
+    ids=Constraint.label,
+)
+@pytest.mark.parametrize("layer", [nn.Linear(2, 2), nn.Conv2d(2, 2, 1)], ids=["linear", "conv"])
+def test_no_method_stays_at_a_singular_vector_that_no_longer_leads(layer: WeightedLayer, method: Constraint) -> None:
+    layer, shape = copy.deepcopy(layer), (2,) if isinstance(layer, nn.Linear) else (2, 3, 3)
+    with torch.no_grad():
+        layer.weight.copy_(torch.diag(torch.tensor([2.0, 1.0])).view_as(layer.weight))
+        method.wrap(layer, shape)
+        # u = e1 is now exactly the second singular vector of diag(1, 2).
+        raw_weight(layer).copy_(torch.diag(torch.tensor([1.0, 2.0])).view_as(layer.weight))
+        for _ in range(50):
+            method.update(layer)
+            method.project(layer)
+        assert np.linalg.norm(layer.weight.flatten(1).numpy(), 2) == pytest.approx(1, rel=1e-3)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -10,6 +10,7 @@ from lipschitz.constraints.frobenius_clipping import FrobeniusClipping
 from lipschitz.constraints.frobenius_penalty import FrobeniusPenalty
 from lipschitz.constraints.gouk_projection import GoukProjection
 from lipschitz.constraints.orthonormal_regularization import OrthonormalRegularization
+from lipschitz.constraints.spectral_cap import SpectralCap
 from lipschitz.constraints.spectral_projection import SpectralProjection
 from lipschitz.constraints.spectral_regularization import SpectralRegularization
 from lipschitz.constraints.tied_weights import divide_each_once
@@ -22,6 +23,7 @@ PROJECTIONS = [
     SpectralProjection(mode="clip"),
     GoukProjection(),
     FrobeniusClipping(),
+    SpectralCap(),
     WeightClipping(),
 ]
 PENALTIES = [
@@ -64,7 +66,11 @@ def test_a_shared_weight_is_penalised_once(method: Constraint) -> None:
     assert values[0] == values[1] > 0
 
 
-@pytest.mark.parametrize("name", sorted(CONSTRAINTS.own.keys() - {"batch_normalization", "layer_normalization"}))
+@pytest.mark.parametrize(
+    "name",
+    # Those need a norm slot, or images.
+    sorted(CONSTRAINTS.own.keys() - {"batch_normalization", "layer_normalization", "consistency_regularization"}),
+)
 def test_a_shared_weight_is_still_shared_after_wrapping(name: str) -> None:
     alone, ours = (constrain(net(uses), [CONSTRAINTS.own[name]()], (4,)) for uses in (1, 2))
     assert raw_weight(ours[0]) is raw_weight(ours[1])

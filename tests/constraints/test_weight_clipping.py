@@ -13,6 +13,8 @@ from lipschitz.constraints.base import constrain
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.constraints.weight_clipping import WeightClipping
 from lipschitz.estimation.layers import raw_weight, weighted_layers
+from lipschitz.models.conditional import ConditionalBatchNorm2d
+from lipschitz.models.residual import SelfAttention
 
 
 def net() -> nn.Sequential:
@@ -47,6 +49,18 @@ def test_weights_and_biases_are_clipped_but_not_normalization_layers(biases: boo
         expected = np.clip(before[name], -0.3, 0.3) if name in clipped else before[name]
         assert_array_equal(value, expected, err_msg=name)
         assert np.abs(before[name]).max() > 0.3, "the test needs values outside the bounds"
+
+
+def test_gamma_of_attention_and_other_free_factors_are_clipped() -> None:
+    ours = nn.Sequential(SelfAttention(4), nn.PReLU(), nn.GroupNorm(2, 4), ConditionalBatchNorm2d(4, 3))
+    with torch.no_grad():
+        ours[0].gamma.fill_(-5)
+        ours[3].gain.fill_(5)
+    WeightClipping(c=0.3, biases=False).project(ours)
+    assert [ours[0].gamma.item(), ours[1].weight.item()] == pytest.approx([-0.3, 0.25])
+    assert ours[0].key.weight.abs().max() <= 0.3
+    assert (ours[2].weight == 1).all()
+    assert (ours[3].gain == 5).all()
 
 
 def test_clipping_is_idempotent() -> None:

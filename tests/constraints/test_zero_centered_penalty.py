@@ -91,3 +91,29 @@ def test_batch_normalization_is_refused() -> None:
     net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
     with pytest.raises(Refusal, match=r"^zero_centered_penalty .* batch normalization in '1' makes it depend on"):
         constrain(net, [ZeroCenteredPenalty()], (2,))
+
+
+def test_a_lazy_penalty_is_taken_in_the_first_of_as_many_updates() -> None:
+    method, plain = ZeroCenteredPenalty(weight=2.0, every=3), ZeroCenteredPenalty(weight=2.0)
+    net = constrain(nn.Sequential(nn.Linear(2, 1)).double(), [method], (2,))
+    batch = Batch(draw(4, 2), draw(4, 2, seed=1))
+    found = []
+    for _ in range(7):
+        method.track(net, batch)
+        found.append(method.penalty(net, batch, rng()).item())
+    once = plain.penalty(net, batch, rng()).item()
+    assert found == pytest.approx([3 * once, 0, 0, 3 * once, 0, 0, 3 * once])
+    resumed = constrain(nn.Sequential(nn.Linear(2, 1)).double(), [method], (2,))
+    resumed.load_state_dict(net.state_dict())
+    method.track(resumed, batch)
+    assert method.penalty(resumed, batch, rng()).item() == 0
+    assert method.why_uncapturable()
+    assert not plain.why_uncapturable()
+
+
+def test_real_and_generated_samples_may_have_penalties_of_their_own() -> None:
+    both = [ZeroCenteredPenalty(weight=2.0), ZeroCenteredPenalty(weight=1.0, points="generated")]
+    net = constrain(nn.Sequential(nn.Linear(2, 1)), both, (2,))
+    assert not list(net.buffers())
+    with pytest.raises(Refusal, match="zero_centered_penalty is listed twice"):
+        constrain(nn.Sequential(nn.Linear(2, 1)), [ZeroCenteredPenalty(every=2), ZeroCenteredPenalty(every=3)], (2,))

@@ -22,6 +22,8 @@ FIELDS: dict[str, list[dict[str, Any]]] = {
     "weight_normalization": [{}, {"gain": True}],
     "spectral_projection": [{"norm_layers": True}, {"mode": "clip"}],
     "frobenius_penalty": [{"above": 0.5}],
+    "spectral_cap": [{"mode": "soft"}, {"mode": "hard"}],
+    "consistency_regularization": [{"shift": 1}],
 }
 METHODS = [
     kind(**fields)
@@ -67,8 +69,12 @@ def test_training_from_zero_weights_stays_finite_and_moderate(method: Constraint
         with torch.no_grad():
             method.update(ours)
         real, fake = draw(4, 2, 4, 4, seed=step), draw(4, 2, 4, 4, seed=step + 10)
-        loss = ours(real).mean() - ours(fake).square().mean()
-        loss = loss + sum(one.penalty(ours, Batch(real, fake), rng) for one in constraints)
+        outputs = ours(real), ours(fake)
+        batch = Batch(real, fake, None, *outputs)
+        with torch.no_grad():
+            method.track(ours, batch)
+        loss = outputs[0].mean() - outputs[1].square().mean()
+        loss = loss + sum(one.penalty(ours, batch, rng) for one in constraints)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -91,9 +91,12 @@ def test_every_constraint_trains_a_conditional_discriminator_or_refuses_it(name:
     view = Labelled(net, labels)
     with torch.no_grad():
         constraint.update(net)
-    loss = view(torch.cat([real, fake])).sum()
-    penalty = constraint.penalty(view, Batch(real, fake, labels), torch.Generator().manual_seed(0))
-    (loss + penalty).backward()
+    outputs = view(torch.cat([real, fake]))
+    batch = Batch(real, fake, labels, *outputs.chunk(2))
+    with torch.no_grad():
+        constraint.track(net, batch)
+    penalty = constraint.penalty(view, batch, torch.Generator().manual_seed(0))
+    (outputs.sum() + penalty).backward()
     optimiser.step()
     with torch.no_grad():
         constraint.project(net)

@@ -17,6 +17,7 @@ from lipschitz.report.reading.results import load
 from lipschitz.report.references import bibliography, citations, known_works, works_of
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.write import report
+from lipschitz.tasks.augmentation import AUGMENTATIONS
 from lipschitz.tasks.losses import LOSSES
 from lipschitz.tasks.settings import Setting
 
@@ -47,11 +48,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def sources() -> Iterator[tuple[str, str]]:
-    """Yield name and source of all constraints, data sets, models, settings, losses and metrics of the package."""
+    """Yield name and source of all constraints, data sets, models, settings, losses, augmentations and metrics."""
     own = [(name, kind) for name, kind in CONSTRAINTS.items() if origin_of(kind) is None]
     for name, kind in [*own, *DATASETS.items(), *MODELS.items(), ("setting", Setting)]:
         yield name, kind.source
-    for name, thing in [*LOSSES.items(), *METRICS.items()]:
+    for name, thing in [*LOSSES.items(), *AUGMENTATIONS.items(), *METRICS.items()]:
         yield name, thing.source
 
 

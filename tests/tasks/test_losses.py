@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.losses import LOSSES, LSGAN, Loss, Relativistic
 
 REAL = np.array([[2.0], [0.5], [-1.5]])
 FAKE = np.array([[-3.0], [0.25], [1.0]])
@@ -20,6 +20,9 @@ EXPECTED = {
     "non_saturating": (CROSS_ENTROPY, -np.log(sigmoid(FAKE)).mean()),
     "minimax": (CROSS_ENTROPY, np.log(1 - sigmoid(FAKE)).mean()),
     "wasserstein": (FAKE.mean() - REAL.mean(), -FAKE.mean()),
+    "least_squares": (np.mean([1, 0.25, 6.25]) / 2 + np.mean([9, 0.0625, 1]) / 2, np.mean([16, 0.5625, 0]) / 2),
+    # The differences D(x) - D(G(z)), pair by pair, are 5, 0.25 and -2.5.
+    "relativistic": tuple(np.log(1 + np.exp(sign * np.array([5, 0.25, -2.5]))).mean() for sign in (-1, 1)),
 }
 
 
@@ -33,19 +36,23 @@ def test_values(name: str) -> None:
     discriminator, generator = EXPECTED[name]
     real, fake = torch.from_numpy(REAL), torch.from_numpy(FAKE)
     assert LOSSES[name]().discriminator(real, fake).item() == pytest.approx(discriminator, rel=1e-12)
-    assert LOSSES[name]().generator(fake).item() == pytest.approx(generator, rel=1e-12)
+    assert of_generator(LOSSES[name](), fake, real).item() == pytest.approx(generator, rel=1e-12)
+
+
+def of_generator(loss: Loss, fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    return loss.generator(fake, real) if loss.generator_sees_real else loss.generator(fake)
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_both_players_are_pulled_the_right_way(name: str) -> None:
-    real, fake = (torch.zeros(3, 1, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    real, fake = (torch.full((3, 1), 0.5, dtype=torch.float64, requires_grad=True) for _ in range(2))
     LOSSES[name]().discriminator(real, fake).backward()
     assert real.grad is not None
     assert fake.grad is not None
     assert (real.grad < 0).all(), "D(real) rises"
     assert (fake.grad > 0).all(), "D(generated) falls"
     fake.grad = None
-    LOSSES[name]().generator(fake).backward()
+    of_generator(LOSSES[name](), fake, real.detach()).backward()
     assert (fake.grad < 0).all(), "the generator raises D(generated)"
 
 
@@ -54,4 +61,19 @@ def test_large_outputs_stay_finite(name: str) -> None:
     for value in (1e4, -1e4):
         output = torch.full((2, 1), value)
         assert torch.isfinite(LOSSES[name]().discriminator(output, output))
-        assert torch.isfinite(LOSSES[name]().generator(output))
+        assert torch.isfinite(of_generator(LOSSES[name](), output, -output))
+
+
+def test_least_squares_with_the_targets_of_its_eq_8() -> None:
+    loss, real, fake = LSGAN(a=-1, b=1, c=0), torch.from_numpy(REAL), torch.from_numpy(FAKE)
+    assert loss.discriminator(real, fake).item() == pytest.approx((7.5 / 3 + (4 + 1.5625 + 4) / 3) / 2, rel=1e-12)
+    assert loss.generator(fake).item() == pytest.approx(10.0625 / 6, rel=1e-12)
+
+
+def test_a_common_shift_of_all_outputs_does_not_change_the_relativistic_loss() -> None:
+    real, fake = torch.from_numpy(REAL), torch.from_numpy(FAKE)
+    loss = Relativistic()
+    for value in (loss.discriminator, lambda real, fake: loss.generator(fake, real)):
+        assert value(real + 7, fake + 7).item() == pytest.approx(value(real, fake).item(), rel=1e-12)
+    with pytest.raises(ValueError, match=r"relativistic needs D\(real\)"):
+        loss.generator(fake)

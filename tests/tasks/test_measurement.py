@@ -25,6 +25,11 @@ class HalfSquare(nn.Module):
         return output
 
 
+@pytest.fixture
+def measured_briefly() -> None:
+    """The bounds are searched with the effort that users get."""
+
+
 PLACES = {
     "real": torch.tensor([[3.0, 4.0], [0.0, 1.0]]),
     "fake": torch.tensor([[0.0, 2.0], [0.0, 0.0]]),

@@ -1,5 +1,6 @@
 """Methods in bfloat16: each keeps its bound, or is refused."""
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
@@ -20,6 +21,10 @@ IN_FORWARD = {name for name, kind in CONSTRAINTS.items() if kind is GradientNorm
 
 def reshaped(net: nn.Module) -> float:
     return max(float(torch.linalg.matrix_norm(reshaped_weight(layer), 2)) for _, layer in weighted_layers(net))
+
+
+def product(net: nn.Module) -> float:
+    return math.prod(float(torch.linalg.matrix_norm(reshaped_weight(layer), 2)) for _, layer in weighted_layers(net))
 
 
 def operators(net: nn.Module) -> float:
@@ -48,6 +53,9 @@ BOUNDS: Mapping[str, tuple[Callable[[nn.Module], float], float]] = MappingProxyT
         "frobenius_normalization": (frobenius, ROUNDED),
         "weight_normalization": (units, ROUNDED),
         "spectral_projection": (reshaped, ITERATED),
+        "spectral_cap": (reshaped, ROUNDED),
+        "spectral_compensation": (reshaped, ITERATED),
+        "spectral_budget": (product, ITERATED),
         "spectral_normalization": (reshaped, ITERATED),
         "gouk_projection": (operators, ITERATED),
         "bjorck": (operators, ROUNDED),

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from pydantic import ValidationError
+from torch import nn
 
 from lipschitz.tasks.optimisers import Adam
 from lipschitz.tasks.settings import SETTINGS, Setting
@@ -20,8 +21,12 @@ TABLE_1 = {
 }
 
 
-def parameter() -> torch.nn.Parameter:
-    return torch.nn.Parameter(torch.ones(3))
+def parameter() -> nn.Parameter:
+    return nn.Parameter(torch.ones(3))
+
+
+def net_of(*parameters: nn.Parameter) -> nn.Module:
+    return nn.ParameterList(parameters)
 
 
 def test_a_to_f_are_those_of_table_1() -> None:
@@ -33,7 +38,7 @@ def test_a_to_f_are_those_of_table_1() -> None:
 @pytest.mark.parametrize("letter", TABLE_1)
 def test_adam_is_given_the_settings_numbers(letter: str) -> None:
     lr, beta1, beta2, _ = TABLE_1[letter]
-    optimiser = SETTINGS[letter].build([parameter()], CPU)
+    optimiser = SETTINGS[letter].build(net_of(parameter()), CPU)
     assert type(optimiser) is torch.optim.Adam
     (group,) = optimiser.param_groups
     assert (group["lr"], group["betas"], group["weight_decay"], group["eps"]) == (lr, (beta1, beta2), 0, 1e-8)
@@ -41,7 +46,7 @@ def test_adam_is_given_the_settings_numbers(letter: str) -> None:
 
 def test_the_first_step_of_adam_by_hand() -> None:
     weight = parameter()
-    optimiser = Setting(lr=0.1).build([weight], CPU)
+    optimiser = Setting(lr=0.1).build(net_of(weight), CPU)
     weight.grad = torch.tensor([2.0, -3.0, 0.0])
     optimiser.step()
     # With bias correction the first step is lr g / (|g| + ε).
@@ -50,7 +55,7 @@ def test_the_first_step_of_adam_by_hand() -> None:
 
 def test_the_first_step_of_rmsprop_by_hand() -> None:
     weight = parameter()
-    optimiser = Setting(optimiser="rmsprop", lr=5e-5).build([weight], CPU)
+    optimiser = Setting(optimiser="rmsprop", lr=5e-5).build(net_of(weight), CPU)
     assert type(optimiser) is torch.optim.RMSprop
     weight.grad = torch.tensor([2.0, -3.0, 0.0])
     optimiser.step()
@@ -62,7 +67,7 @@ def test_zero_beta_written_as_an_integer_becomes_a_float() -> None:
     setting = Setting(betas=[0, 0.9])
     assert setting.betas == (0.0, 0.9)
     assert all(isinstance(beta, float) for beta in setting.betas)
-    setting.build([parameter()], CPU)
+    setting.build(net_of(parameter()), CPU)
 
 
 def test_linear_decay_reaches_zero_at_the_end() -> None:
@@ -83,7 +88,10 @@ def test_linear_decay_reaches_zero_at_the_end() -> None:
         {"betas": (0.5,)},
         {"n_dis": 0},
         {"n_dis": 1.5},
-        {"optimiser": "sgd"},
+        {"optimiser": "lion"},
+        {"discriminator_optimiser": "lion"},
+        {"optimiser": {"muon": {"momentum": 1.0}}},
+        {"optimiser": {"adamw": {"weight_decay": -0.1}}},
         {"decay": "cosine"},
         {"beta1": 0.5},
     ],
@@ -100,9 +108,29 @@ def test_labels() -> None:
     assert Setting(lr=1e-4, betas=(0.0, 0.9), n_dis=5).label() == "adam(lr=0.0001, betas=[0.0, 0.9], n_dis=5)"
     assert Setting(optimiser="rmsprop", lr=5e-5).label() == "rmsprop(lr=5e-05)"
     assert Setting(lr=1e-3, decay="linear").label() == "adam(lr=0.001, decay=linear)"
+    assert [Setting(optimiser=name).label() for name in ("muon", "rmsprop")] == ["muon", "rmsprop()"]
+    decayed = Setting(optimiser={"adamw": {"weight_decay": 1.0}}, discriminator_optimiser={"muon": {"momentum": 0.9}})
+    assert decayed.label() == "adamw(weight_decay=1.0, discriminator_optimiser=muon, discriminator_momentum=0.9)"
+
+
+def test_the_discriminator_may_have_its_own_optimiser_and_learning_rate() -> None:
+    both = Setting(discriminator_optimiser="muon", discriminator_lr=1e-3, decay="linear")
+    assert both.of_discriminator() == Setting(optimiser="muon", lr=1e-3, decay="linear")
+    assert Setting().of_discriminator() == Setting()
+    # As written to run.json and read again.
+    assert Setting.model_validate(both.model_dump(mode="json")) == both
+    assert "discriminator_optimiser" not in Setting().changed(), "ids of earlier runs stay"
 
 
 @pytest.mark.parametrize(("numbers", "at_once"), [(3, True), (2**20, False)])
 def test_rmsprop_takes_all_parameters_at_once_where_they_stay_in_caches(numbers: int, at_once: bool) -> None:
-    optimiser = Setting(optimiser="rmsprop", lr=5e-5).build(iter([torch.nn.Parameter(torch.ones(numbers))]), CPU)
+    optimiser = Setting(optimiser="rmsprop", lr=5e-5).build(net_of(nn.Parameter(torch.ones(numbers))), CPU)
     assert optimiser.param_groups[0]["foreach"] is at_once
+
+
+def test_the_first_iterations_of_wgan_have_more_updates() -> None:
+    setting = Setting(n_dis=5, n_dis_start=100)
+    many = [iteration for iteration in range(1600) if setting.n_dis_at(iteration) == 100]
+    assert many == [*range(25), 500, 1000, 1500]
+    assert {setting.n_dis_at(iteration) for iteration in range(1600)} == {5, 100}
+    assert {Setting(n_dis=5).n_dis_at(iteration) for iteration in range(30)} == {5}

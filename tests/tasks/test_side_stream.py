@@ -219,7 +219,7 @@ def test_outputs_for_the_generator_need_no_early_sigma() -> None:
                 parameter.mul_(2).add_(0.1)
         if early:
             player.compute_sigmas_early()
-        assert torch.equal(player.judge(samples), player.net(samples))
+        assert torch.equal(player.judge(samples)[0], player.net(samples))
 
 
 @pytest.mark.gpu

@@ -18,7 +18,7 @@ COMPARISON = ["task", "dataset", "model", "loss", "setting"]
 
 _LONGEST_SUFFIX = 120
 """Most characters of the end of a file's name: file systems allow 255 bytes for the whole name."""
-_LATER_FIELDS = {"precision": "float32", "layout": "contiguous"}
+_LATER_FIELDS = {"precision": "float32", "layout": "contiguous", "augment": []}
 """Fields of training that runs of early versions lack, with the value that these runs had."""
 
 

@@ -2,10 +2,9 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from lipschitz.report.number_format import MISSING
-from lipschitz.report.statistics.intervals import CONFIDENCE, half_width
+from lipschitz.report.statistics.significance import LEVEL, welch_p_values
 
 RANK_RULE = (
     "Two methods are ranked apart only if their means over seeds differ by Welch's test at 5 %, each pair on its own. "
@@ -48,15 +47,9 @@ def welch_signs(mean: NDArray[np.float64], ci95: NDArray[np.float64], n: NDArray
 
     Source: Welch 1947, Biometrika 34, The generalization of Student's problem.
     """
-    # The half-width is proportional to the standard error, so the variance of each mean can be recovered from it.
-    variance = (ci95 / half_width(np.ones_like(mean), n)) ** 2 / n
-    spread = variance[:, None] + variance[None, :]
-    parts = variance**2 / (n - 1)
-    smallest = np.finfo(float).tiny
-    freedom = np.maximum(spread**2, smallest) / np.maximum(parts[:, None] + parts[None, :], smallest)
-    least = stdtrit(freedom, 0.5 + CONFIDENCE / 2) * np.sqrt(spread)
     difference = mean[:, None] - mean[None, :]
-    signs: NDArray[np.int64] = (np.sign(difference) * (np.abs(difference) > least)).astype(np.int64)
+    differs = welch_p_values(mean, ci95, n) < LEVEL
+    signs: NDArray[np.int64] = (np.sign(difference) * differs).astype(np.int64)
     return signs
 
 

@@ -9,9 +9,10 @@ import pandas as pd
 
 from lipschitz.report.number_format import MISSING, show
 from lipschitz.report.reading.comparisons import LABELS
-from lipschitz.report.reading.metric_names import heading, parse_metric
+from lipschitz.report.reading.metric_names import better, heading, parse_metric
 from lipschitz.report.reading.results import Results
 from lipschitz.report.reading.tuning import PICKED
+from lipschitz.report.statistics.significance import compare_with_best
 from lipschitz.report.statistics.summary import RIVALS, Lookup, Summary
 from lipschitz.report.statistics.time_to_target import Target
 from lipschitz.report.style import ordered
@@ -57,7 +58,7 @@ def build(summary: Summary, targets: Sequence[Target] = ()) -> list[Table]:
         measured = measurement_notes(group, section.lookup, results.shown)
         tables.append(section.table("Overview", _overview(quality, cost), notes=notes.step))
         floor = section.floor(judging, ["last", "best"]) if judging else []
-        tables.append(section.table("Quality", quality, floor))
+        tables.append(section.table("Quality", quality, floor, section.tested(judging[:1])))
         if critic_w1:
             true = f", true W1 {show(summary.true_w1[dataset][0])}" if dataset in summary.true_w1 else ""
             title = f"W1 by the critic after the last step{true}"
@@ -157,6 +158,28 @@ class _Section:
                 line.append(Cell(interval.text + seeds, index in best[metric, which]))
             cells.append(line)
         return columns, cells
+
+    def tested(self, metrics: Sequence[str]) -> list[str]:
+        """Return a note for each metric and set of rivals: which methods are significantly worse than the best one."""
+        return [text for metric in metrics for rows in self.rivals if (text := self._tested(metric, rows))]
+
+    def _tested(self, metric: str, rows: pd.DataFrame) -> str:
+        direction, rows = better(metric), rows[rows["diverged"] + rows["failed"] == 0]
+        compared = direction and compare_with_best(
+            [self.lookup.interval(row, metric) for _, row in rows.iterrows()], direction == "lower"
+        )
+        if not compared:
+            return ""
+        names = [self.results.shown(str(name)) for name in rows["constraint"]]
+        worse = ", ".join(f"{names[place]} (g = {size:.1f})" for place, size in compared.worse) or "no method"
+        similar = ", ".join(names[place] for place in compared.similar) or "no method"
+        pairs = f"Holm's correction for {compared.pairs} pairs" if compared.pairs > 1 else "one pair"
+        return (
+            f"{heading(metric)} after the last step, Welch's test at 5 % with {pairs}: the best mean is that of "
+            f"{names[compared.best]}. Significantly worse: {worse}. Not told apart from it: {similar}. g: the "
+            "difference of means in pooled standard deviations (Hedges). Methods with a diverged or failed seed are "
+            "not tested."
+        )
 
     def critic_w1(self, metrics: list[str]) -> _Part:
         """Return W1 by the critics after the last step, unscaled and over either bound on Lip(D)."""

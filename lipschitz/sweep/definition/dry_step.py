@@ -100,7 +100,7 @@ class StepFailure(NamedTuple):
     reason: str
     key: str
     """The key of the sweep file at fault: ``training.batch_size``, ``constraints``, ``generator_constraints``,
-    ``losses`` or ``models``, the first for which another entry mends the step."""
+    ``losses``, ``training.augment`` or ``models``, the first for which another entry mends the step."""
 
 
 def step_failure(configuration: Configuration) -> StepFailure | None:
@@ -134,7 +134,7 @@ def _found(configuration: Configuration) -> StepFailure | None:
 def is_from_outside(configuration: Configuration) -> bool:
     """Return whether a step calls code from outside the package."""
     one = (configuration.model, configuration.loss)
-    every = (*one, *configuration.constraints, *configuration.generator_constraints)
+    every = (*one, *configuration.constraints, *configuration.generator_constraints, *configuration.training.augment)
     return any(origin_of(type(part)) is not None for part in every)
 
 
@@ -144,6 +144,7 @@ def _at_fault(configuration: Configuration) -> str:
         "constraints": replace(configuration, constraints=()),
         "generator_constraints": replace(configuration, generator_constraints=()),
         "losses": replace(configuration, loss=configuration.task.default_loss()),
+        "training.augment": replace(configuration, training=configuration.training.model_copy(update={"augment": ()})),
     }
     return next((key for key, other in mended.items() if other != configuration and _reason(other) is None), "models")
 

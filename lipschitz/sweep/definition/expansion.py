@@ -112,6 +112,7 @@ def _check_step(document: Document, axes: Axes, part: Place, networks: _Networks
         "constraints": ("constraints", axes.constraints.index(constraints)),
         "generator_constraints": ("generator_constraints",),
         "losses": ("losses", (axes.losses or (loss,)).index(loss)),
+        "training.augment": ("training", "augment"),
         "models": place,
     }
     at = places[failure.key]
@@ -210,18 +211,24 @@ def check_protocols(document: Document, axes: Axes, part: Place) -> None:
             raise document.error(place, f"{unlabelled}; allowed: evaluation: {allowed}")
 
 
-def check_layout(document: Document, axes: Axes, part: Place) -> None:
-    """Refuse a memory layout of images on data that are no images.
+def check_image_fields(document: Document, axes: Axes, part: Place) -> None:
+    """Refuse a memory layout and augmentations of images on data that are no images.
 
     Raises:
-        InputError: the layout, where, and what is allowed.
+        InputError: the layout or the augmentation, where, and what is allowed.
     """
-    layout = axes.training.layout
+    layout, augment = axes.training.layout, axes.training.augment
     for dataset in axes.datasets:
-        if layout != "contiguous" and dataset.kind != "images":
+        if dataset.kind == "images":
+            continue
+        if layout != "contiguous":
             place = place_of(document, part, ("training", "layout"))
             found = f"{layout} is a layout of images, and {dataset.label()} has {dataset.kind}"
             raise document.error(place, f"{found}; allowed: contiguous")
+        if augment:
+            place = place_of(document, part, ("training", "augment", 0))
+            found = f"{augment[0].label()} augments images, and {dataset.label()} has {dataset.kind}"
+            raise document.error(place, f"{found}; allowed: augment: []")
 
 
 def place_of(document: Document, part: Place, place: Place) -> Place:

@@ -53,7 +53,7 @@ class Run:
             "model": _identified(self.model),
             "constraints": [_identified(constraint) for constraint in self.constraints],
             "loss": _identified(self.loss),
-            "setting": self.setting.changed() | _origin_of_optimiser(self.setting),
+            "setting": self.setting.changed() | _origins_of_optimisers(self.setting),
             "training": self.training.changed(),
             "evaluation": self.evaluation.changed(),
         }
@@ -61,9 +61,9 @@ class Run:
             canonical["generator_constraints"] = [_identified(one) for one in self.generator_constraints]
         if self.evaluation.metrics:
             canonical["metrics"] = [_identified(metric) for metric in self.evaluation.metrics]
-        outside = [one for one in self.evaluation.protocols if origin_of(type(one))]
-        if outside:
-            canonical["protocols"] = [_identified(one) for one in outside]
+        for name, ones in (("protocols", self.evaluation.protocols), ("augment", self.training.augment)):
+            if outside := [_identified(one) for one in ones if origin_of(type(one))]:
+                canonical[name] = outside
         return canonical
 
     @cached_property
@@ -97,7 +97,7 @@ class Run:
             + (f" with {_joined(self.generator_constraints)} in G" * bool(self.generator_constraints)),
             "constraint": _joined(self.constraints),
             "loss": self.loss.label(),
-            # Methods are compared within one precision and layout.
+            # Methods are compared within one precision, layout and augmentation.
             "setting": self.setting.label() + f" [{', '.join(incomparable)}]" * bool(incomparable),
         }
 
@@ -138,10 +138,14 @@ class Run:
     def _parts(self) -> tuple[Config, ...]:
         """Return every config in the run."""
         parts = (self.task, self.dataset, self.model, *self.constraints, *self.generator_constraints, self.loss)
-        return (*parts, self.setting.optimiser, *self.evaluation.protocols, *self.evaluation.metrics)
+        other = self.setting.discriminator_optimiser
+        optimisers = (self.setting.optimiser, *([] if other is None else [other]))
+        evaluation = (*self.evaluation.protocols, *self.evaluation.metrics)
+        return (*parts, *optimisers, *self.training.augment, *evaluation)
 
     def sources(self) -> dict[str, dict[str, str]]:
         """Return, by axis and name, the paper or publisher of every config in the run."""
+        augment = self.training.augment
         return {
             "dataset": {self.dataset.name(): self.dataset.source},
             "model": {self.model.name(): self.model.source},
@@ -149,6 +153,7 @@ class Run:
             "loss": {self.loss.name(): self.loss.source},
             # Hyperparameters that the sweep file gives have no source.
             "setting": {label: self.setting.source} if (label := self.setting.label()) in SETTINGS else {},
+            **({"augmentation": {one.name(): one.source for one in augment}} if augment else {}),
         }
 
 
@@ -156,10 +161,11 @@ _WITHOUT_SEED = ("_unseeded", "_readable", "_labels", "_outside", "configuration
 """Cached properties that runs share which differ in their seed alone."""
 
 
-def _origin_of_optimiser(setting: Setting) -> dict[str, Any]:
-    """Return what distinguishes an optimiser from outside the package from another of the same name."""
-    origin = origin_of(type(setting.optimiser))
-    return {"optimiser_origin": origin.identity()} if origin else {}
+def _origins_of_optimisers(setting: Setting) -> dict[str, Any]:
+    """Return what distinguishes optimisers from outside the package from others of the same name."""
+    names = ("optimiser", "discriminator_optimiser")
+    origins = {name: origin_of(type(getattr(setting, name))) for name in names}
+    return {f"{name}_origin": origin.identity() for name, origin in origins.items() if origin}
 
 
 def _joined(constraints: tuple[Constraint, ...]) -> str:

@@ -11,7 +11,14 @@ from lipschitz.errors import InputError, found
 from lipschitz.extensions.entry import error_in_words
 from lipschitz.extensions.origin import Origin
 from lipschitz.sweep.definition.axes import Axes
-from lipschitz.sweep.definition.expansion import MERGED, check_layout, check_metrics, check_protocols, expand, place_of
+from lipschitz.sweep.definition.expansion import (
+    MERGED,
+    check_image_fields,
+    check_metrics,
+    check_protocols,
+    expand,
+    place_of,
+)
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.selection import (
     KEYS,
@@ -162,5 +169,5 @@ def _validated(document: Document, values: dict[str, Any], part: Place) -> Axes:
         raise document.error(place_of(document, part, place), error_in_words(error, allowed)) from None
     check_protocols(document, axes, part)
     check_metrics(document, axes, part)
-    check_layout(document, axes, part)
+    check_image_fields(document, axes, part)
     return axes

@@ -118,10 +118,14 @@ class Job:
 
 def unfinished_jobs(sweep: Sweep, folder: SweepFolder, site: Site, provenance: dict[str, Any]) -> list[Job]:
     """Return the job of every run of the sweep that is not over, each on the first device of the site."""
+    return [job for job in all_jobs(sweep, folder, site, provenance) if folder.run(job.run.id).status() not in OVER]
+
+
+def all_jobs(sweep: Sweep, folder: SweepFolder, site: Site, provenance: dict[str, Any]) -> list[Job]:
+    """Return the job of every run of the sweep, each on the first device of the site."""
     device = site.devices[0]
     kind = device_kind(device)
-    unfinished = [run for run in sweep.runs if folder.run(run.id).status() not in OVER]
-    return [Job(run, folder.path, site, device, provenance, kind) for run in unfinished]
+    return [Job(run, folder.path, site, device, provenance, kind) for run in sweep.runs]
 
 
 def uncaptured_warning(job: Job, reason: str) -> str:

@@ -1,7 +1,7 @@
 """Training of a GAN: alternating updates of a discriminator, which the constraint bounds, and a generator."""
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,10 @@ from lipschitz.training.task import BestStepRule
 STREAMS = ("data", "latents_discriminator", "latents_generator", "constraint")
 LABELS = "labels_generator"
 """The additional random stream of a conditional run."""
+AUGMENTATION = "augmentation"
+"""The additional random stream of a run that augments images."""
+REAL = "data_generator"
+"""The additional random stream of a loss whose generator update sees real samples."""
 
 
 class GANTraining:
@@ -35,7 +39,8 @@ class GANTraining:
 
     In a conditional run the generated samples of a discriminator update have the classes of the real ones, row by row,
     so that a penalty interpolates between two samples of one class. The classes of a generator update are drawn with
-    their frequencies in the training data.
+    their frequencies in the training data. If the loss compares with real samples there, too, they are those of newly
+    drawn real samples.
     """
 
     def __init__(self, data: Data, terms: Terms) -> None:
@@ -45,11 +50,11 @@ class GANTraining:
         self.selection = BestStepRule.by(terms.selection, terms.evaluation.metrics)
         self._data, self._terms = data, terms
         self._classes = data.classes if terms.model.is_conditional() and isinstance(data, ImageData) else None
-        names = STREAMS if self._classes is None else (*STREAMS, LABELS)
-        self._streams = RandomStreams(terms.seed, names, terms.device)
+        self._streams = RandomStreams(terms.seed, self._stream_names(), terms.device)
         with seeded(terms.seed, "weights"):
             networks = model.build(data.shape, self._classes)
         self._latent = networks.latent
+        self._iterations = 0
         rng = self._streams["constraint"]
         self._discriminator = Discriminator(networks.discriminator, data.shape, terms, rng)
         self._generator = Generator(networks.generator, networks.latent, terms)
@@ -73,19 +78,22 @@ class GANTraining:
         """Make n_dis discriminator updates and one generator update."""
         for player in self._players.values():
             player.decay_learning_rate(progress)
-        for _ in range(self._terms.setting.n_dis):
+        for _ in range(self._terms.setting.n_dis_at(self._iterations)):
             self.discriminator_step()
         self.generator_step()
+        self._iterations += 1
 
     def discriminator_step(self) -> None:
         """Make one update of the discriminator on a batch of real and a batch of newly generated samples."""
         with self._observed.recording():
             self._discriminator.update_constraints_early()
-            real, *labels = self._real_batch()
-            latents = self._latents("latents_discriminator", self._terms.training.batch_size)
+            n = self._terms.training.batch_size
+            real, *labels = self._real_batch(n, "data")
+            latents = self._latents("latents_discriminator", n)
             with torch.no_grad(), forward_precision(self._terms.training.precision, self.device, self.generator):
                 generated = self._generator.generate(latents, *labels)
-            self._discriminator.step(real, generated.to(real.dtype), *labels)
+            real, generated = self._augmented(real), self._augmented(generated.to(real.dtype), generated=True)
+            self._discriminator.step(real, generated, *labels)
 
     def generator_step(self) -> None:
         """Make one update of the generator; the discriminator's parameters and its constraints' state do not change.
@@ -97,12 +105,13 @@ class GANTraining:
             self._discriminator.compute_sigmas_early()
             self._generator.update_constraints()
             n = self._terms.training.generator_batch_size or self._terms.training.batch_size
-            labels = self._drawn_labels(n)
+            real, labels = self._compared(n)
             latents = self._latents("latents_generator", n)
             with forward_precision(self._terms.training.precision, self.device, self.generator):
                 generated = self._generator.generate(latents, *labels)
-            outputs = self._discriminator.judge(generated, *labels)
-            loss = self._terms.loss.generator(outputs.to(latents.dtype))
+            generated = self._augmented(generated, generated=True)
+            outputs = self._discriminator.judge(generated, *labels, real=[self._augmented(one) for one in real])
+            loss = self._terms.loss.generator(*(one.to(latents.dtype) for one in outputs))
             self._generator.losses.write(loss)
             self._generator.update(loss)
 
@@ -114,6 +123,8 @@ class GANTraining:
         """Return why a CUDA graph cannot capture a step, or None if it can."""
         if isinstance(self._data, ImageData) and self._data.is_streamed:
             return "its images are streamed from the host"
+        if self._terms.setting.n_dis_start is not None:
+            return "its first iterations have another number of discriminator updates"
         return uncapturable_reason([*self._terms.constraints, *self._terms.generator_constraints])
 
     def parts(self) -> Mapping[str, Callable[[], None]]:
@@ -172,6 +183,7 @@ class GANTraining:
             "players": {name: player.state_dict() for name, player in self._players.items()},
             "streams": self._streams.state_dict(),
             "memory": self._kept._asdict(),
+            **({} if self._terms.setting.n_dis_start is None else {"iterations": self._iterations}),
             **self._observed.state_dict(),
         }
 
@@ -180,6 +192,7 @@ class GANTraining:
         for name, player in self._players.items():
             player.load_state_dict(state["players"][name])
         self._streams.load_state_dict(state["streams"])
+        self._iterations = state.get("iterations", 0)
         self._load_evaluation_state(state)
 
     def snapshot(self) -> dict[str, Any]:
@@ -202,21 +215,47 @@ class GANTraining:
         self._kept = kept._replace(old=kept.old.to(self.device))
         self._observed.load_state_dict(state)
 
-    def _real_batch(self) -> tuple[Tensor, ...]:
-        """Return a batch of real samples in the terms' memory format and, in a conditional run, their labels."""
-        n, rng = self._terms.training.batch_size, self._streams["data"]
+    def _stream_names(self) -> Iterator[str]:
+        """Yield the names of the random streams that a step draws from."""
+        yield from STREAMS
+        if self._terms.loss.generator_sees_real:
+            yield REAL
+        elif self._classes is not None:
+            yield LABELS
+        if self._terms.training.augment:
+            yield AUGMENTATION
+
+    def _real_batch(self, n: int, stream: str) -> tuple[Tensor, ...]:
+        """Return ``n`` real samples in the terms' memory format and, in a conditional run, their labels."""
+        rng = self._streams[stream]
         if self._classes is None:
             return (to_memory_format(self._data.batch(n, rng), self._terms.training.layout),)
         assert isinstance(self._data, ImageData)
         images, labels = self._data.labelled_batch(n, rng)
         return to_memory_format(images, self._terms.training.layout), labels
 
-    def _drawn_labels(self, n: int) -> tuple[Tensor, ...]:
-        """Return, in a conditional run, the labels of a generator update, ``(n,)``; else nothing."""
+    def _compared(self, n: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Return what a generator update takes from the data: real samples, if the loss sees them, and labels, if any.
+
+        Generated samples have the labels ``(n,)``: those of the real samples, or drawn with the data's frequencies.
+        """
+        if self._terms.loss.generator_sees_real:
+            real, *labels = self._real_batch(n, REAL)
+            return (real,), tuple(labels)
         if self._classes is None:
-            return ()
+            return (), ()
         assert isinstance(self._data, ImageData)
-        return (self._data.draw_classes(n, self._streams[LABELS]),)
+        return (), (self._data.draw_classes(n, self._streams[LABELS]),)
+
+    def _augmented(self, images: Tensor, *, generated: bool = False) -> Tensor:
+        """Return what the discriminator judges of ``images``: augmented in float32, and in the terms' memory format."""
+        chosen = [one for one in self._terms.training.augment if one.on_generated or not generated]
+        if not chosen:
+            return images
+        images = images.float()
+        for augmentation in chosen:
+            images = augmentation.augment(images, self._streams[AUGMENTATION])
+        return to_memory_format(images, self._terms.training.layout)
 
     def _latents(self, stream: str, n: int) -> Tensor:
         return torch.randn(n, self._latent, generator=self._streams[stream], device=self.device)

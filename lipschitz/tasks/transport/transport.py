@@ -46,3 +46,7 @@ class TransportTask(TaskKind):
             raise Unsuitable("losses", f"{said}; allowed: wasserstein")
         if setting.n_dis != 1:
             raise Unsuitable("settings", f"transport has no generator, and n_dis is {setting.n_dis}; allowed: 1")
+        if setting.n_dis_start is not None:
+            raise Unsuitable(
+                "settings", f"transport has no generator; n_dis_start {setting.n_dis_start}: not supported"
+            )

@@ -163,3 +163,20 @@ def test_steps_are_a_column_if_they_vary(tmp_path: Path) -> None:
         path.write_text(json.dumps(definition))
     steps = column(tables_of(folder)[1], "", "Steps")
     assert {name: steps[name] for name in ("none", "weight_clipping")} == {"none": "10", "weight_clipping": "20"}
+
+
+def test_the_note_of_quality_says_what_is_significantly_worse_than_the_best(tmp_path: Path) -> None:
+    table = tables_of(write_sweep(tmp_path, plan()))[1]
+    (note,) = (note for note in table.notes if "Welch" in note)
+    means = {row[0].text: float(row[3].text.split()[0]) for row in table.rows[:-1]}
+    best = min(means, key=means.__getitem__)
+    assert note.startswith(
+        "Fréchet distance, reference classifier ↓ after the last step, Welch's test at 5 % with Holm's"
+    )
+    assert "for 3 pairs" in note
+    assert f"the best mean is that of {best}." in note
+    named = note.partition("Significantly worse: ")[2]
+    assert all(name in named for name in means if name != best)
+    worse, similar = named.split(" Not told apart from it: ")
+    # A method is called none.
+    assert (worse == "no method.") != (similar.startswith("no method."))

@@ -67,7 +67,7 @@ def test_notes_say_that_throughput_is_not_the_cost_of_a_method(tmp_path: Path) -
     ]
     assert tables["Constraint and cost"].notes[-1].endswith("not the cost of a method.")
     assert [note.partition(":")[0] for note in tables["Overview"].notes] == ["ms"]
-    assert tables["Quality"].notes == []
+    assert not [note for note in tables["Quality"].notes if note.startswith(("ms", "Iteration", "Runs"))]
 
 
 def test_an_uncaptured_method_has_a_reason_and_no_ratio(tmp_path: Path) -> None:

@@ -269,3 +269,20 @@ def test_transport_has_no_generator(tmp_path: Path, more: str, message: str) -> 
     )
     with pytest.raises(InputError, match=message):
         load_sweep(path)
+
+
+def test_a_resumed_run_counts_the_iterations_that_have_more_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lipschitz.tasks.settings.STARTING", 2)
+    ours, theirs = (task(setting=Setting(n_dis=1, n_dis_start=3)) for _ in range(2))
+    assert ours.uncapturable_reason() == "its first iterations have another number of discriminator updates"
+    made = []
+    for one in (ours, theirs):
+        step = one.discriminator_step
+        monkeypatch.setattr(one, "discriminator_step", lambda one=one, step=step: (made.append(one), step()))
+    ours.step(0.0)
+    theirs.load_state_dict(ours.state_dict())
+    for one in (theirs, ours):
+        one.step(0.0)
+        one.step(0.0)
+    assert (made.count(ours), made.count(theirs)) == (3 + 3 + 1, 3 + 1)
+    assert "iterations" not in task().state_dict()

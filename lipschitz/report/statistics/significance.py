@@ -1,0 +1,109 @@
+"""Which methods differ significantly: Welch's test of all pairs, corrected by Holm, with the effect's size."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr
+
+from lipschitz.report.statistics.intervals import CONFIDENCE, Interval, half_width
+
+LEVEL = round(1 - CONFIDENCE, 10)
+"""Probability of any false difference among all pairs that were tested together."""
+
+
+class Compared(NamedTuple):
+    """The method with the best mean, and how every other one compares with it."""
+
+    best: int
+    """Place of the best mean among the intervals."""
+    worse: list[tuple[int, float]]
+    """Places of the methods that are significantly worse, by their means, and Hedges' g of the difference."""
+    similar: list[int]
+    """Places of the methods that are not significantly worse, by their means."""
+    pairs: int
+    """Number of pairs that the correction is for."""
+
+
+def compare_with_best(intervals: Sequence[Interval], lower_is_better: bool) -> Compared | None:
+    """Compare each mean with the best one; None if fewer than two of the ``intervals`` have two or more seeds.
+
+    All pairs are tested, not only those with the best: which one is the best was seen in the same seeds. Intervals of
+    fewer than two seeds, or without a finite mean, are left out.
+    """
+    usable = [place for place, one in enumerate(intervals) if one.n > 1 and math.isfinite(one.mean) and one.has_ends]
+    if len(usable) < 2:
+        return None
+    mean, ci95, n = (np.array([getattr(intervals[place], name) for place in usable]) for name in _FIELDS)
+    order = np.argsort(mean if lower_is_better else -mean, kind="stable")
+    first, second = np.triu_indices(len(usable), 1)
+    corrected = np.ones((len(usable), len(usable)))
+    corrected[first, second] = corrected[second, first] = holm(welch_p_values(mean, ci95, n)[first, second])
+    best, others = int(order[0]), order[1:]
+    sizes = hedges_g(mean, ci95, n)
+    worse = [(usable[other], float(abs(sizes[best, other]))) for other in others if corrected[best, other] < LEVEL]
+    similar = [usable[other] for other in others if corrected[best, other] >= LEVEL]
+    return Compared(usable[best], worse, similar, len(first))
+
+
+_FIELDS = ("mean", "half_width", "n")
+
+
+def welch_p_values(mean: NDArray[np.float64], ci95: NDArray[np.float64], n: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the two-sided p-value of Welch's test for each pair ``(m, m)``, without correction; 1 on the diagonal.
+
+    Args:
+        mean: over seeds, ``(m,)``.
+        ci95: half-widths of the intervals of the means, as `half_width` returns them, ``(m,)``.
+        n: seeds, two or more, ``(m,)``.
+
+    Source: Welch 1947, Biometrika 34, The generalization of Student's problem.
+    """
+    variance = _variances(ci95, n) / n
+    spread = variance[:, None] + variance[None, :]
+    parts = variance**2 / (n - 1)
+    smallest = np.finfo(float).tiny
+    freedom = np.maximum(spread**2, smallest) / np.maximum(parts[:, None] + parts[None, :], smallest)
+    difference = np.abs(mean[:, None] - mean[None, :])
+    # Two methods without any spread differ for certain, or not at all.
+    t = np.where(difference > 0, difference / np.sqrt(np.maximum(spread, smallest)), 0.0)
+    p_values: NDArray[np.float64] = 2 * stdtr(freedom, -t)
+    return p_values
+
+
+def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return p-values ``(k,)`` corrected for k tests: below α where the step-down procedure rejects at level α.
+
+    Source: Holm 1979, Scandinavian Journal of Statistics 6, A simple sequentially rejective multiple test procedure.
+    """
+    order = np.argsort(p_values, kind="stable")
+    steps = np.minimum(1.0, p_values[order] * np.arange(len(p_values), 0, -1))
+    corrected = np.empty_like(p_values)
+    corrected[order] = np.maximum.accumulate(steps)
+    return corrected
+
+
+def hedges_g(mean: NDArray[np.float64], ci95: NDArray[np.float64], n: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return, for each pair ``(m, m)``, the difference of means in pooled standard deviations.
+
+    It is corrected for the bias of few seeds, and infinite where two different means have no spread. Arguments are
+    those of `welch_p_values`.
+
+    Source: Hedges 1981, Journal of Educational Statistics 6, eq. 6e: the factor 1 - 3 / (4 (n₁ + n₂ - 2) - 1).
+    """
+    squares = _variances(ci95, n) * (n - 1)
+    freedom = n[:, None] + n[None, :] - 2
+    pooled = np.sqrt((squares[:, None] + squares[None, :]) / freedom)
+    difference = mean[:, None] - mean[None, :]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sizes = np.where(difference == 0, 0.0, difference / pooled)
+    corrected: NDArray[np.float64] = sizes * (1 - 3 / (4 * freedom - 1))
+    return corrected
+
+
+def _variances(ci95: NDArray[np.float64], n: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the variances over seeds ``(m,)``: the half-widths of the intervals are proportional to their roots."""
+    variances: NDArray[np.float64] = (ci95 / half_width(np.ones_like(ci95), n)) ** 2
+    return variances
