@@ -36,6 +36,7 @@ class AOC(Constraint):
 
     source = "Boissin et al. 2025, arXiv:2501.07930, Sec. 3; BCOP: Li et al. 2019, arXiv:1911.00937, Sec. 4"
     promise = "certified"
+    scale_invariant = True
     start = "orthogonal"
 
     coefficient: Bound = 1.0
