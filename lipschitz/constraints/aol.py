@@ -72,17 +72,24 @@ class RescaledColumns(CertifiedWeight):
 def self_correlation_sums(kernels: Tensor) -> Tensor:
     """Return Σ_j Σ_δ |Σ_o Σ_b w_oi(b) w_oj(b + δ)| for each input channel i of each group, ``(g, d_in)``.
 
-    ``kernels``: ``(g, d_out, d_in, b_1, b_2, ...)``. The correlations at δ and -δ are transposes of each other, so
-    only one of them is computed.
+    ``kernels``: ``(g, d_out, d_in, b_1, b_2, ...)``.
     """
     sums = kernels.new_zeros(len(kernels), kernels.shape[2])
-    for shift, (here, there) in _overlapping_slices(kernels.shape[3:]):
-        left, right = (kernels[(ALL, ALL, ALL, *part)].transpose(1, 2).flatten(2) for part in (here, there))
-        correlation = (left @ right.mT).abs()
+    for correlation, twice in absolute_correlations(kernels):
         sums = sums + correlation.sum(2)
-        if any(shift):
+        if twice:
             sums = sums + correlation.sum(1)
     return sums
+
+
+def absolute_correlations(kernels: Tensor) -> Iterator[tuple[Tensor, bool]]:
+    """Yield |Σ_o Σ_b w_oi(b) w_oj(b + δ)| ``(g, d_in, d_in)`` for one shift δ of each pair (δ, -δ), and whether δ != 0.
+
+    ``kernels``: ``(g, d_out, d_in, b_1, b_2, ...)``. The correlations at δ and -δ are transposes of each other.
+    """
+    for shift, (here, there) in _overlapping_slices(kernels.shape[3:]):
+        left, right = (kernels[(ALL, ALL, ALL, *part)].transpose(1, 2).flatten(2) for part in (here, there))
+        yield (left @ right.mT).abs(), any(shift)
 
 
 def _overlapping_slices(

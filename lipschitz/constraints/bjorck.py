@@ -60,19 +60,23 @@ class Orthonormalized(CertifiedWeight):
         self.iterations, self.groups, self.factor = iterations, groups, factor
 
     def bounded(self, weight: Tensor) -> Tensor:
-        """Return Q / f in float64.
-
-        All steps but the last run in W's dtype, where rounding may leave singular values above 1. The last step runs in
-        float64 and brings them back, since |σ (3 - σ²) / 2| <= 1 for every σ <= 2.
-        """
+        """Return Q / f in float64."""
         matrix = weight.reshape(self.groups, weight.shape[0] // self.groups, -1)
-        matrix = divided_by_norm_bound(matrix.mT if matrix.shape[1] > matrix.shape[2] else matrix)
-        for _ in range(self.iterations - 1):
-            matrix = bjorck_step(matrix)
-        matrix = bjorck_step(matrix.double())
-        if matrix.shape[1:] != (weight.shape[0] // self.groups, weight[0].numel()):
-            matrix = matrix.mT
-        return matrix.reshape(weight.shape) / self.factor
+        return orthonormalized(matrix, self.iterations).reshape(weight.shape) / self.factor
+
+
+def orthonormalized(matrices: Tensor, iterations: int) -> Tensor:
+    """Return ``matrices`` ``(g, m, n)`` after steps of Björck's iteration, in float64; no singular value exceeds 1.
+
+    All steps but the last run in the dtype of ``matrices``, where rounding may leave singular values above 1. The last
+    step runs in float64 and brings them back, since |σ (3 - σ²) / 2| <= 1 for every σ <= 2.
+    """
+    tall = matrices.shape[1] > matrices.shape[2]
+    wide = divided_by_norm_bound(matrices.mT if tall else matrices)
+    for _ in range(iterations - 1):
+        wide = bjorck_step(wide)
+    wide = bjorck_step(wide.double())
+    return wide.mT if tall else wide
 
 
 def divided_by_norm_bound(matrices: Tensor) -> Tensor:

@@ -2,13 +2,21 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lipschitz.constraints.base import Refusal
+from lipschitz.constraints.composition import (
+    JointProjection,
+    SumOfRows,
+    composed,
+    is_composition,
+    make_composable,
+    rows_as_groups,
+)
 from lipschitz.constraints.one_lipschitz import why_not_one_lipschitz
 from lipschitz.estimation.layers import WeightedLayer, has_torch_forward, input_shapes, reparametrizations
 
@@ -17,7 +25,7 @@ MARGIN = 1e-7
 
 ALLOWED = (
     "Linear, Conv1d, Conv2d and ConvTranspose2d padded with zeros, 1-Lipschitz activations and pooling, modules that "
-    "declare lipschitz_constant <= 1, and nn.Sequential of these"
+    "declare lipschitz_constant <= 1, and of these nn.Sequential, residual blocks and projection discriminators"
 )
 
 
@@ -54,6 +62,10 @@ def certify(
 ) -> nn.Module:
     """Reparametrise every weighted layer of ``net`` by a certified method, in place; return ``net``.
 
+    Modules that are not 1-Lipschitz where their parts are become their substitutes in
+    `lipschitz.constraints.composition`: residual sums are halved, sum pooling is divided by √(h w), the class embedding
+    and the last layer of a projection discriminator are bounded as one.
+
     Args:
         method: name of the method, for error messages.
         net: the network.
@@ -63,11 +75,37 @@ def certify(
     Raises:
         Refusal: the method cannot bound the network.
     """
+    make_composable(net)
     layers = boundable_layers(method, net)
     shapes = input_shapes(net, shape)
+    heads = {module.projection: module for module in net.modules() if isinstance(module, JointProjection)}
     for name, layer in layers.items():
-        parametrize.register_parametrization(layer, "weight", build(layer, shapes[name]))
+        if layer in heads:
+            _bound_rows(layer, heads[layer].output, build)
+        else:
+            parametrize.register_parametrization(layer, "weight", build(layer, shapes[name]))
     return net
+
+
+class BoundedRows(CertifiedWeight):
+    """Reparametrisation of a matrix whose rows are bounded one by one: by a method's, of a convolution with groups."""
+
+    def __init__(self, of_groups: CertifiedWeight) -> None:
+        super().__init__(of_groups.coefficient)
+        self.of_groups = of_groups
+
+    def bounded(self, weight: Tensor) -> Tensor:
+        """Return the rows, each of norm at most 1 + `MARGIN`, in float64."""
+        return self.of_groups.bounded(weight[:, :, None])[:, :, 0]
+
+
+def _bound_rows(
+    layer: nn.Linear, output: nn.Linear, build: Callable[[WeightedLayer, torch.Size], CertifiedWeight]
+) -> None:
+    parametrize.register_parametrization(layer, "weight", SumOfRows(output))
+    groups = rows_as_groups(layer)
+    step = BoundedRows(build(groups, torch.Size((groups.in_channels, 1))))
+    parametrize.register_parametrization(layer, "weight", step)
 
 
 def check_certified(method: str, net: nn.Module, kind: type[CertifiedWeight]) -> None:
@@ -77,7 +115,8 @@ def check_certified(method: str, net: nn.Module, kind: type[CertifiedWeight]) ->
         Refusal: another constraint has added a module without a bound, or reparametrises a weight after ``kind``.
     """
     for name, layer in boundable_layers(method, net).items():
-        if not isinstance(next(reversed(reparametrizations(layer)), None), kind):
+        last = next(reversed(reparametrizations(layer)), None)
+        if type(last.of_groups if isinstance(last, BoundedRows) else last) is not kind:
             raise Refusal(
                 f"{method} no longer bounds the weight of '{name}', because a later method changes it; allowed: "
                 f"{method} as the last method that reparametrises"
@@ -87,19 +126,17 @@ def check_certified(method: str, net: nn.Module, kind: type[CertifiedWeight]) ->
 def boundable_layers(method: str, net: nn.Module) -> dict[str, WeightedLayer]:
     """Return the weighted layers of ``net`` by name, after checking that all other modules are 1-Lipschitz.
 
-    The network must be a composition of modules: nn.Sequential, possibly nested. Each module is judged by its class and
-    fields. Forward hooks are refused, because they may change inputs and outputs. Modules with a custom forward are
-    refused, because they may for example add the outputs of their children. A module that declares
+    The network must be a composition of modules, see `lipschitz.constraints.composition`. Each module is judged by its
+    class and fields. Forward hooks are refused, because they may change inputs and outputs. Modules with a custom
+    forward are refused, because they may for example add the outputs of their children. A module that declares
     ``lipschitz_constant <= 1`` is accepted without looking at its children.
 
     Raises:
         Refusal: a module is not known to be 1-Lipschitz; the message names method, module, reason and what is allowed.
     """
     layers: dict[str, WeightedLayer] = {}
-    for name, module in _sequence(net):
-        reason = _why_forward_is_changed(module) or (
-            _why_layer_is_unknown(module) if isinstance(module, WeightedLayer) else why_not_one_lipschitz(module)
-        )
+    for name, module in composed(net):
+        reason = _why_forward_is_changed(module) or _why_unknown(module)
         if reason is not None:
             kind = parametrize.type_before_parametrizations(module).__name__
             raise Refusal(f"{method} cannot bound '{name or kind}' ({kind}): {reason}; allowed: {ALLOWED}")
@@ -108,20 +145,16 @@ def boundable_layers(method: str, net: nn.Module) -> dict[str, WeightedLayer]:
     return layers
 
 
-def _sequence(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Yield the modules inside nested nn.Sequential in order of application; a repeated module is yielded each time."""
-    if type(module).forward is not nn.Sequential.forward:
-        yield name, module
-        return
-    for key, child in module._modules.items():
-        assert child is not None
-        yield from _sequence(child, f"{name}.{key}" if name else key)
-
-
 def _why_forward_is_changed(module: nn.Module) -> str | None:
     if module._forward_hooks or module._forward_pre_hooks:
         return "a forward hook may change its input or output"
     return "its forward method was replaced" if "forward" in vars(module) else None
+
+
+def _why_unknown(module: nn.Module) -> str | None:
+    if isinstance(module, WeightedLayer):
+        return _why_layer_is_unknown(module)
+    return None if is_composition(module) else why_not_one_lipschitz(module)
 
 
 def _why_layer_is_unknown(layer: nn.Module) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from lipschitz.estimation.upper_bound.activation_slopes import ACTIVATION_MODULES
+from lipschitz.models.residual import MeanPool, SelfAttention, SumPool
 
 
 def why_not_one_lipschitz(module: nn.Module) -> str | None:
@@ -86,6 +87,14 @@ def _adaptive_average_pooling(pool: Any) -> str | None:
     return None if set(_as_tuple(pool.output_size)) == {1} else "its windows may overlap"
 
 
+def _sum_pooling(_: nn.Module) -> str:
+    return "its Lipschitz constant is the root of the number of pixels"
+
+
+def _self_attention(_: nn.Module) -> str:
+    return "dot-product attention has no finite Lipschitz constant (Kim et al. 2021, arXiv:2006.04710)"
+
+
 def _windows_are_disjoint(pool: Any) -> bool:
     dense = set(_as_tuple(getattr(pool, "dilation", 1))) == {1}
     return dense and bool(max(_as_tuple(pool.kernel_size)) <= min(_as_tuple(pool.stride)))
@@ -101,6 +110,7 @@ RULES: dict[type[nn.Module], Callable[[nn.Module], str | None]] = {
     **dict.fromkeys((nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d), _max_pooling),
     **dict.fromkeys((nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d), _average_pooling),
     **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d), _adaptive_average_pooling),
+    **{MeanPool: _always_one_lipschitz, SumPool: _sum_pooling, SelfAttention: _self_attention},
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm), _normalization),
     **dict.fromkeys((nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d), _normalization),
     **dict.fromkeys((nn.LayerNorm, nn.GroupNorm), _normalization),

@@ -51,6 +51,9 @@ _FIXED = {
     "bjorck": Style(_CERTIFIED, "s"),
     "aol": Style(_CERTIFIED, "^"),
     "gram_normalization": Style(_CERTIFIED, "v"),
+    "aoc": Style(_CERTIFIED, "o"),
+    "cpl": Style(_CERTIFIED, "P"),
+    "sll": Style(_CERTIFIED, "X"),
     "layer_normalization": Style(_LAYERS, "s"),
     "batch_normalization": Style(_LAYERS, "o"),
 }

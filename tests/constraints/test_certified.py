@@ -92,7 +92,12 @@ def trained(method: Constraint, model: MLP | DCGAN) -> nn.Module:
     """Return a float32 discriminator after a few large training steps."""
     torch.manual_seed(0)
     shape = SHAPES[model.kind]
-    net = constrain(model.build(shape).discriminator, [method], shape)
+    try:
+        net = constrain(model.build(shape).discriminator, [method], shape)
+    except Refusal as reason:
+        if "slopes in [0, 1]" not in str(reason):
+            raise
+        pytest.skip(str(reason))
     x = torch.randn(64, *shape)
     optimiser = torch.optim.Adam(net.parameters(), lr=3e-2)
     for _ in range(10):
@@ -229,7 +234,9 @@ def test_a_layer_used_at_two_input_sizes_is_bounded_at_both(kind: type[Constrain
         layer.weight.data[..., 1, 1] = 0.1
         between = nn.AdaptiveAvgPool2d(1) if sizes[0] == 4 else Spread()
         net = constrain(nn.Sequential(layer, between, layer), [kind()], (1, sizes[0], sizes[0]))
-        assert {name for name, _ in net.named_parameters()} == {"0.bias", f"0.{RAW}"}
+        names = {name for name, _ in net.named_parameters()}
+        # What a method trains besides belongs to its reparametrisation.
+        assert {name for name in names if ".weight.0." not in name} == {"0.bias", f"0.{RAW}"}
         effective = bare(net)[0]
         for size in sizes:
             assert np.linalg.norm(dense(effective, torch.Size((1, size, size))), 2) <= 1

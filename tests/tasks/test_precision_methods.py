@@ -62,6 +62,9 @@ BOUNDS: Mapping[str, tuple[Callable[[nn.Module], float], float]] = MappingProxyT
         "orthogonal": (operators, ROUNDED),
         "aol": (operators, ROUNDED),
         "gram_normalization": (operators, ROUNDED),
+        "aoc": (operators, ROUNDED),
+        "cpl": (operators, ROUNDED),
+        "sll": (operators, ROUNDED),
     }
 )
 
