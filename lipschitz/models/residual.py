@@ -38,8 +38,9 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, c, h, w)`` to the same shape."""
-        key, value = (self.pool(conv(x)).flatten(2) for conv in (self.key, self.value))
-        query = self.query(x).flatten(2)
+        # In this order: gradients of x are summed in it.
+        key, query, value = (conv(x) for conv in (self.key, self.query, self.value))
+        key, query, value = self.pool(key).flatten(2), query.flatten(2), self.pool(value).flatten(2)
         # Rows are query positions, columns are key positions.
         weights = torch.softmax(query.transpose(1, 2) @ key, dim=-1)
         attended = (value @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
