@@ -203,7 +203,9 @@ class Interpreter:
         if found.constant > 0 and isinstance(call.output, Tensor) and (reason := why_not_real(call.output)):
             return LipschitzConstant(math.inf, reason), None
         if found.slopes is not None or found.linear is not None:
-            return found, Step(call.inputs[0], found.slopes, found.linear)
+            source = call.inputs[0]
+            norm = found.constant / source.constant if source.constant < math.inf else math.inf
+            return found, Step(source, found.slopes, found.linear, norm)
         step = scalar_step(call)
         if step is not None and step.slopes is not None:
             bound = product(step.slopes.constant, step.source.constant)

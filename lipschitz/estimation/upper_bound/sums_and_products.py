@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lipschitz.estimation.upper_bound.residual_layers import residual_layer_constant
 from lipschitz.estimation.upper_bound.traced_call import Call, LipschitzConstant, Slopes, TracedValue, product
 
 ATTENTION = (
@@ -17,7 +18,10 @@ OTHER_ARGUMENTS = LipschitzConstant(math.inf, "is not known with these arguments
 
 
 def sum_constant(call: Call) -> LipschitzConstant:
-    """Sum or difference, as in a skip connection: the sum of the constants. Numbers and parameters add nothing."""
+    """Sum or difference, as in a skip connection: the sum of the constants. Numbers and parameters add nothing.
+
+    A residual layer x + s Wᵀ act(W x + b) may have a smaller one; see `residual_layer_constant`.
+    """
     alpha = added_multiple(call)
     if alpha is None:
         return OTHER_ARGUMENTS
@@ -27,6 +31,10 @@ def sum_constant(call: Call) -> LipschitzConstant:
         # By their places: both may be one tensor, as x + α dropout(x) in eval mode.
         factors = [abs(alpha), 1.0] if call.name == "rsub" else [1.0, abs(alpha)]
     total = math.fsum(map(product, factors, _broadcast_constants(call)))
+    if len(call.inputs) == 2:
+        sign = 1.0 if call.name == "add" else -1.0
+        signed = [sign * alpha, 1.0] if call.name == "rsub" else [1.0, sign * alpha]
+        return LipschitzConstant(min(total, residual_layer_constant(list(zip(signed, call.inputs, strict=True)))))
     if len(call.inputs) > 1:
         return LipschitzConstant(total)
     (factor,) = factors

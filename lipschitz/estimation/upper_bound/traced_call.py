@@ -63,6 +63,8 @@ class Step(NamedTuple):
     source: "TracedValue"
     slopes: Slopes | None = None
     linear: LinearMap | None = None
+    norm: float = math.inf
+    """Upper bound of the step's own Lipschitz constant, for an affine one."""
 
 
 @dataclass(frozen=True, eq=False)
