@@ -1,5 +1,7 @@
 """Networks of bounded layers: residual sums, pooling, projection discriminators, and what is refused."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -126,3 +128,33 @@ def test_raw_parameters_of_a_residual_network_are_unchanged() -> None:
     assert {name: p.shape for name, p in bare.named_parameters()} == {name: p.shape for name, p in parameters.items()}
     assert all(torch.equal(p, parameters[name]) for name, p in bare.named_parameters())
     assert isinstance(net.get_submodule("blocks.0"), HalvedResidual)
+
+
+@pytest.mark.parametrize("kind", METHODS, ids=lambda kind: kind.name())
+def test_copies_and_restored_states_are_the_same_function(kind: type[Constraint]) -> None:
+    torch.manual_seed(0)
+    shape, labels = (1, 8, 8), torch.tensor([0, 1, 2])
+    x = torch.randn(3, *shape)
+    net, other = (
+        constrain(DCGAN(width=2, conditional=True).build_discriminator(shape, CLASSES), [kind()], shape)
+        for _ in range(2)
+    )
+    copied = copy.deepcopy(net)
+    other.load_state_dict(net.state_dict())
+    expected = net(x, labels)
+    assert torch.equal(copied(x, labels), expected)
+    assert torch.equal(other(x, labels), expected)
+    # A copy has parameters of its own, also behind the sum of its embedding and its last layer.
+    for parameter in net.parameters():
+        parameter.data.zero_()
+    assert torch.equal(copied(x, labels), expected)
+
+
+def test_tied_layers_of_a_residual_network_stay_tied() -> None:
+    torch.manual_seed(0)
+    block = ResidualBlock(nn.Linear(3, 3), nn.Linear(3, 3), nn.Identity())
+    block.second.weight = block.first.weight
+    net = constrain(block.double(), [Bjorck()], (3,))
+    assert raw_weight(net.first) is raw_weight(net.second)
+    assert torch.equal(net.first.weight, net.second.weight)
+    assert 0.1 < np.linalg.norm(dense(net, torch.Size((3,))), 2) <= 1
