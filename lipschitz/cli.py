@@ -97,6 +97,14 @@ def sweep(
     limit_steps: Annotated[
         int | None, typer.Option(min=1, help="Train every run for N steps; results go to <name>-limit-N.", metavar="N")
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="AXIS=VALUE",
+            help="Make only these runs now, such as constraint=none,seed=0..2; may be repeated.",
+            show_default="all",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and write nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Continue in a folder made by another definition.")] = False,
     then_report: Annotated[
@@ -122,7 +130,7 @@ def sweep(
         observers=tuple(default_config(OBSERVERS, name, "--observer") for name in observer or []),
         timeout=timeout,
     )
-    request = command.Request(file, site, out, limit_steps)
+    request = command.Request(file, site, out, limit_steps, tuple(only or ()))
     if dry_run:
         command.show_plan(request, console)
         return

@@ -218,6 +218,17 @@ def test_a_dry_run_lists_the_runs_and_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_only_some_runs_are_made(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    command = ("sweep", path, "--limit-steps", 2, "--no-report", "--only", "constraint=none,seed=1")
+    done = lipschitz(*command, "--dry-run", cwd=tmp_path)
+    assert len([line for line in done.stdout.splitlines() if line.startswith("waiting")]) == 1
+    assert "1 unfinished run on" in done.stdout
+    assert lipschitz(*command, cwd=tmp_path).returncode == 0
+    status = lipschitz("status", "results/small-limit-2", cwd=tmp_path).stdout
+    assert status.splitlines()[-1] == "4 runs: 3 waiting, 1 finished"
+
+
 def test_one_of_a_thing_is_singular(tmp_path: Path) -> None:
     path = write(tmp_path, SMALL.replace("[none, spectral_normalization]", "[none]").replace("[0, 1]", "[0]"))
     path.write_text(path.read_text().replace("batch_size: 8", "batch_size: 8, ema: 0.999"))

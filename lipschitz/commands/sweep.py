@@ -1,7 +1,7 @@
 """``lipschitz sweep``: check a sweep file and its inputs, time its configurations, and run its unfinished runs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from lipschitz.errors import InputError, printable
 from lipschitz.extensions.entry import default_config
 from lipschitz.sweep.definition.run import Run
+from lipschitz.sweep.definition.run_filter import filtered
 from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
 from lipschitz.sweep.disk_space import check_space
 from lipschitz.sweep.display import RunsDisplay, TimingDisplay, display, warn
@@ -39,6 +40,8 @@ class Request:
     site: Site
     out: Path | None = None
     limit_steps: int | None = None
+    only: tuple[str, ...] = ()
+    """Conditions on the runs that are made now; see `lipschitz.sweep.definition.run_filter`."""
 
     def plan(self) -> Sweep:
         """Expand the sweep file; settings that are chosen by results are chosen by those that exist so far.
@@ -47,6 +50,14 @@ class Request:
             InputError: the file is wrong.
         """
         return load_sweep(self.file, self.limit_steps, self.out)
+
+    def part(self, plan: Sweep) -> Sweep:
+        """Return ``plan`` with those runs alone that the conditions choose.
+
+        Raises:
+            InputError: a condition is wrong.
+        """
+        return replace(plan, runs=filtered(plan.runs, self.only))
 
     def check(self, plan: Sweep, warn: Callable[[str], object]) -> dict[str, str]:
         """Check devices, weights and data; return the SHA-256 of each data set by label.
@@ -86,30 +97,31 @@ def show_plan(request: Request, console: Console) -> None:
     """
     default_config(ENGINES, request.site.engine, "--engine")
     plan = request.plan()
+    part = request.part(plan)
     folder = SweepFolder(plan.folder)
     _print_plan(plan, console)
-    statuses = {run.id: folder.run(run.id).status() for run in plan.runs}
+    statuses = {run.id: folder.run(run.id).status() for run in part.runs}
     # One call for all runs: rich takes a millisecond a call.
     lines = "\n".join(f"{status:9}{run_id}" for run_id, status in statuses.items())
     console.print(lines, soft_wrap=True, markup=False, highlight=False)
     unfinished = sum(status not in OVER for status in statuses.values())
     data: dict[str, str] = {}
     missing = [
-        *_errors(request.check_devices, plan),
-        *_errors(lambda: data.update(check_data(plan, request.site.data_root, lambda line: warn(console, line)))),
+        *_errors(request.check_devices, part),
+        *_errors(lambda: data.update(check_data(part, request.site.data_root, lambda line: warn(console, line)))),
     ]
     others = [
         *_errors(claim_inputs, [], data, folder),
-        *_errors(check_weights, plan, request.site.inception_weights),
+        *_errors(check_weights, part, request.site.inception_weights),
         *_errors(refuse_other_definition, folder, plan),
-        *_errors(check_begun, unfinished_jobs(plan, folder, request.site, {})),
+        *_errors(check_begun, unfinished_jobs(part, folder, request.site, {})),
     ]
     for line in [*missing, *others]:
         warn(console, line)
     # A step can be timed without the weights, which only evaluations need.
-    found = None if missing else estimate_training(plan, folder, request.site)
+    found = None if missing else estimate_training(part, folder, request.site)
     _print_estimate(found, unfinished, request.site, console)
-    _print_prediction([run for run in plan.runs if statuses[run.id] not in OVER], console)
+    _print_prediction([run for run in part.runs if statuses[run.id] not in OVER], console)
 
 
 def run_sweep(request: Request, console: Console, *, force: bool, retime: bool = False) -> Outcome:
@@ -121,6 +133,7 @@ def run_sweep(request: Request, console: Console, *, force: bool, retime: bool =
     """
     engine = default_config(ENGINES, request.site.engine, "--engine")
     plan = request.plan()
+    part = request.part(plan)
     if retime:
         _check_retimed(plan)
     notes: list[str] = []
@@ -131,25 +144,26 @@ def run_sweep(request: Request, console: Console, *, force: bool, retime: bool =
             notes.append(line)
             warn(console, line)
 
-    data = request.check(plan, note)
+    data = request.check(part, note)
     with locked_folder(plan, force=force) as folder:
         folder.remove_leftovers(run.id for run in plan.runs)
         while True:
             _print_plan(plan, console)
             origin = provenance(request.site.devices, request.site.workers, data, notes)
-            jobs = unfinished_jobs(plan, folder, request.site, origin)
+            jobs = unfinished_jobs(part, folder, request.site, origin)
             check_begun(jobs)
             jobs = claim_inputs(jobs, data, folder)
             write_definition(plan, folder, origin, measures=bool(jobs) or retime)
             if retime:
-                _time(timing_groups(all_jobs(plan, folder, request.site, origin)), engine, console)
+                _time(timing_groups(all_jobs(part, folder, request.site, origin)), engine, console)
                 retime = False
             _time_and_train(jobs, plan, folder, engine, console)
             further = request.plan() if plan.waiting else plan
             if further.waiting == plan.waiting:
                 break
-            plan, data = further, request.check(further, note)
-        failed = [run.id for run in plan.runs if folder.run(run.id).status() not in OVER]
+            plan, part = further, request.part(further)
+            data = request.check(part, note)
+        failed = [run.id for run in part.runs if folder.run(run.id).status() not in OVER]
     for run_id in failed:
         error = folder.run(run_id).error
         where = f"; traceback in {error}" if error.exists() else ""
