@@ -18,7 +18,13 @@ from lipschitz.constraints.composition import (
     rows_as_groups,
 )
 from lipschitz.constraints.one_lipschitz import why_not_one_lipschitz
-from lipschitz.estimation.layers import WeightedLayer, has_torch_forward, input_shapes, reparametrizations
+from lipschitz.estimation.layers import (
+    WeightedLayer,
+    has_torch_forward,
+    input_shapes,
+    probe_input_shapes,
+    reparametrizations,
+)
 
 MARGIN = 1e-7
 """Largest relative excess of a float64 kernel over its bound by rounding."""
@@ -30,7 +36,13 @@ ALLOWED = (
 
 
 class CertifiedWeight(nn.Module):
-    """Reparametrisation W -> kernel of the same shape and dtype, with an operator norm of at most ``coefficient``."""
+    """Reparametrisation W -> kernel of the same dtype, with an operator norm of at most ``coefficient``.
+
+    The kernel has the shape of W, unless it is `circular`.
+    """
+
+    circular = False
+    """Whether the kernel is as large as the map, for a convolution that pads in a circle; see `adapt`."""
 
     def __init__(self, coefficient: float) -> None:
         super().__init__()
@@ -47,10 +59,14 @@ class CertifiedWeight(nn.Module):
         at most √r times its operator norm with circular padding, so rounding changes that operator norm by at most a
         relative √(t r) ε/2.
         """
-        taps = math.prod(weight.shape[2:])
-        rank = min(weight.shape[0], weight.shape[1] * taps)
+        kernel = self.bounded(weight)
+        taps = math.prod(kernel.shape[2:])
+        rank = min(kernel.shape[0], kernel.shape[1] * taps)
         excess = 2 * MARGIN + math.sqrt(taps * rank) * torch.finfo(weight.dtype).eps
-        return (self.bounded(weight) * (self.coefficient / (1 + excess))).to(weight.dtype)
+        return (kernel * (self.coefficient / (1 + excess))).to(weight.dtype)
+
+    def adapt(self, layer: nn.Module) -> None:
+        """Change the arguments of ``layer`` to those that the kernel is for, in place."""
 
     def extra_repr(self) -> str:
         """Show the coefficient."""
@@ -77,14 +93,61 @@ def certify(
     """
     make_composable(net)
     layers = boundable_layers(method, net)
+    _check_padding(method, layers)
     shapes = input_shapes(net, shape)
     heads = {module.projection: module for module in net.modules() if isinstance(module, JointProjection)}
+    steps = {
+        name: _step(method, name, layer, shapes[name], build) for name, layer in layers.items() if layer not in heads
+    }
+    _check_sizes(method, net, shape, {name: layers[name] for name, step in steps.items() if step.circular})
     for name, layer in layers.items():
         if layer in heads:
             _bound_rows(layer, heads[layer].output, build)
         else:
-            parametrize.register_parametrization(layer, "weight", build(layer, shapes[name]))
+            # Unsafe: torch does not check that the weight keeps its shape.
+            parametrize.register_parametrization(layer, "weight", steps[name], unsafe=steps[name].circular)
+            steps[name].adapt(layer)
     return net
+
+
+def _step(
+    method: str,
+    name: str,
+    layer: WeightedLayer,
+    shape: torch.Size,
+    build: Callable[[WeightedLayer, torch.Size], CertifiedWeight],
+) -> CertifiedWeight:
+    try:
+        return build(layer, shape)
+    except Refusal as reason:
+        raise Refusal(f"{method} cannot bound '{name or _kind(layer)}' ({_kind(layer)}): {reason}") from None
+
+
+def _check_padding(method: str, layers: dict[str, WeightedLayer]) -> None:
+    """Refuse a layer that another certified method has made circular, whose kernel is known to that method alone."""
+    for name, layer in layers.items():
+        if getattr(layer, "padding_mode", "zeros") != "zeros":
+            raise Refusal(
+                f"{method} cannot bound '{name or _kind(layer)}' ({_kind(layer)}): an earlier certified method made it "
+                "pad in a circle; allowed: one certified method"
+            )
+
+
+def _check_sizes(method: str, net: nn.Module, shape: tuple[int, ...], circular: dict[str, WeightedLayer]) -> None:
+    """Refuse a layer that is used on maps of several sizes: a kernel as large as the map fits one."""
+    sizes: dict[str, set[tuple[int, ...]]] = {name: set() for name in circular}
+    probe_input_shapes(net, shape, [(layer, sizes[name].add) for name, layer in circular.items()])
+    for name, seen in sizes.items():
+        if len(seen) > 1:
+            first, second, *_ = sorted(seen, reverse=True)
+            raise Refusal(
+                f"{method} cannot bound '{name or _kind(circular[name])}' ({_kind(circular[name])}): it pads in a "
+                f"circle, but the layer is used on maps {tuple(first)} and {tuple(second)}; allowed: maps of one size"
+            )
+
+
+def _kind(module: nn.Module) -> str:
+    return parametrize.type_before_parametrizations(module).__name__
 
 
 class BoundedRows(CertifiedWeight):
@@ -138,7 +201,7 @@ def boundable_layers(method: str, net: nn.Module) -> dict[str, WeightedLayer]:
     for name, module in composed(net):
         reason = _why_forward_is_changed(module) or _why_unknown(module)
         if reason is not None:
-            kind = parametrize.type_before_parametrizations(module).__name__
+            kind = _kind(module)
             raise Refusal(f"{method} cannot bound '{name or kind}' ({kind}): {reason}; allowed: {ALLOWED}")
         if isinstance(module, WeightedLayer) and module not in layers.values():
             layers[name] = module
@@ -161,4 +224,6 @@ def _why_layer_is_unknown(layer: nn.Module) -> str | None:
     if not has_torch_forward(layer):
         return "its class has a custom forward"
     mode = getattr(layer, "padding_mode", "zeros")
+    if any(isinstance(step, CertifiedWeight) and step.circular for step in reparametrizations(layer)):
+        return None
     return None if mode == "zeros" else f"its padding mode is '{mode}'"

@@ -2,5 +2,5 @@
 
 - base: `Model`, `PairModel`, `MODELS`. activations, initialisation. mlp, critic, dcgan, resnet: models.
 - residual: residual blocks and self-attention. conditional: class labels. group_sort: sorting activations.
-- classifier: the reference classifier's network.
+- householder: reflecting activation. classifier: the reference classifier's network.
 """

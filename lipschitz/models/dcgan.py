@@ -104,7 +104,7 @@ class DCGAN(ConditionalModel):
 
     def _block(self, inputs: int, outputs: int, stride: int) -> nn.Module:
         conv = nn.Conv2d(inputs, outputs, 3 if stride == 1 else 4, stride, padding=1)
-        function = activation(self.activation, LAYOUTS[self.layout].negative_slope)
+        function = activation(self.activation, outputs, LAYOUTS[self.layout].negative_slope)
         return nn.Sequential(OrderedDict(conv=conv, norm=nn.Identity(), activation=function))
 
 

@@ -57,8 +57,8 @@ def initialise(
     if init == "torch":
         # Layers have these weights since they were made.
         return
-    # Sorting preserves the norm, like a linear activation, whose slope is one.
-    slope = {"relu": 0.0, "leaky_relu": negative_slope, "group_sort": 1.0, "full_sort": 1.0}[activation]
+    # Sorting and reflecting preserve the norm, like a linear activation, whose slope is one.
+    slope = {"relu": 0.0, "leaky_relu": negative_slope}.get(activation, 1.0)
     for module in net.modules():
         if isinstance(module, Layer):
             _draw(module, init, slope)

@@ -22,7 +22,7 @@ def perceptron(inputs: int, outputs: int, *, width: int, depth: int, name: Activ
 
 def _block(inputs: int, outputs: int, name: Activation) -> nn.Module:
     return nn.Sequential(
-        OrderedDict(linear=nn.Linear(inputs, outputs), norm=nn.Identity(), activation=activation(name))
+        OrderedDict(linear=nn.Linear(inputs, outputs), norm=nn.Identity(), activation=activation(name, outputs))
     )
 
 

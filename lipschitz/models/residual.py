@@ -78,8 +78,8 @@ def down_block(inputs: int, outputs: int, name: Activation, *, down: bool) -> Re
     The hidden convolution has as many output channels as the block has inputs, as in the authors' code.
     """
     pool: dict[str, nn.Module] = {"pool": nn.AvgPool2d(2)} if down else {}
-    first = OrderedDict(norm=nn.Identity(), activation=activation(name), conv=_conv3(inputs, inputs))
-    second = OrderedDict(norm=nn.Identity(), activation=activation(name), conv=_conv3(inputs, outputs), **pool)
+    first = OrderedDict(norm=nn.Identity(), activation=activation(name, inputs), conv=_conv3(inputs, inputs))
+    second = OrderedDict(norm=nn.Identity(), activation=activation(name, inputs), conv=_conv3(inputs, outputs), **pool)
     shortcut: nn.Module = nn.Identity()
     if down or inputs != outputs:
         shortcut = nn.Sequential(OrderedDict(conv=nn.Conv2d(inputs, outputs, 1), **pool))
@@ -92,7 +92,7 @@ def first_block(inputs: int, outputs: int, name: Activation) -> ResidualBlock:
     There is no activation before the first convolution, and the shortcut pools before its convolution.
     """
     second = OrderedDict(
-        norm=nn.Identity(), activation=activation(name), conv=_conv3(outputs, outputs), pool=nn.AvgPool2d(2)
+        norm=nn.Identity(), activation=activation(name, outputs), conv=_conv3(outputs, outputs), pool=nn.AvgPool2d(2)
     )
     shortcut = OrderedDict(pool=nn.AvgPool2d(2), conv=nn.Conv2d(inputs, outputs, 1))
     first = nn.Sequential(OrderedDict(conv=_conv3(inputs, outputs)))

