@@ -1,4 +1,4 @@
-"""Base classes of models: records that build a discriminator, or a GAN pair."""
+"""Base classes of models: records that build a discriminator, a GAN pair, or a classifier."""
 
 from abc import abstractmethod
 from typing import ClassVar, Literal, NamedTuple
@@ -70,6 +70,28 @@ class PairModel(Model):
         Raises:
             ValueError: the shape is not supported, or ``classes`` is missing.
         """
+
+
+class ClassifierModel(Model):
+    """A model that builds a classifier of images. With one output it is a discriminator or a critic."""
+
+    @abstractmethod
+    def build_classifier(self, shape: tuple[int, ...], classes: int) -> nn.Module:
+        """Build the classifier: images ``(n, *shape)`` -> logits ``(n, classes)``.
+
+        Initial weights are drawn from torch's global generator.
+
+        Args:
+            shape: shape of one image, ``(c, h, w)``.
+            classes: number of logits.
+
+        Raises:
+            ValueError: the shape is not supported.
+        """
+
+    def build_discriminator(self, shape: tuple[int, ...], classes: int | None = None) -> nn.Module:
+        """Build the network with one output; ``classes`` is ignored."""
+        return self.build_classifier(shape, 1)
 
 
 def check_square(model: str, shape: tuple[int, ...], multiple: int) -> None:

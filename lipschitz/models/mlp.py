@@ -8,22 +8,24 @@ from torch import nn
 from lipschitz.config import Depth, Width
 from lipschitz.models.activations import Activation, activation, check_activation
 from lipschitz.models.base import Networks, PairModel
+from lipschitz.models.dropout import Dropout
 from lipschitz.models.initialisation import DiscriminatorInit, GeneratorInit, initialise
 
 
-def perceptron(inputs: int, outputs: int, *, width: int, depth: int, name: Activation) -> nn.Sequential:
+def perceptron(
+    inputs: int, outputs: int, *, width: int, depth: int, name: Activation, dropout: float = 0.0
+) -> nn.Sequential:
     """Return a perceptron ``(n, inputs)`` -> ``(n, outputs)`` with ``depth`` hidden layers of ``width`` units.
 
-    Weights have torch's default initialisation.
+    Weights have torch's default initialisation. In training the share ``dropout`` of hidden units is dropped.
     """
-    blocks = [_block(a, b, name) for a, b in pairwise([inputs] + [width] * depth)]
+    blocks = [_block(a, b, name, dropout) for a, b in pairwise([inputs] + [width] * depth)]
     return nn.Sequential(OrderedDict(blocks=nn.Sequential(*blocks), output=nn.Linear(width, outputs)))
 
 
-def _block(inputs: int, outputs: int, name: Activation) -> nn.Module:
-    return nn.Sequential(
-        OrderedDict(linear=nn.Linear(inputs, outputs), norm=nn.Identity(), activation=activation(name, outputs))
-    )
+def _block(inputs: int, outputs: int, name: Activation, dropout: float) -> nn.Module:
+    layers = OrderedDict(linear=nn.Linear(inputs, outputs), norm=nn.Identity(), activation=activation(name, outputs))
+    return nn.Sequential(layers | ({"dropout": Dropout(dropout)} if dropout else {}))
 
 
 class MLP(PairModel):
