@@ -1,6 +1,7 @@
 """Descriptions of recorded values that no metric measures: critics, layers, Lipschitz bounds, losses, timing."""
 
 from lipschitz.metrics.description import Description
+from lipschitz.metrics.recorded_robustness import ROBUSTNESS
 
 CRITICS = (
     Description(
@@ -74,6 +75,26 @@ CRITICS = (
         unit="",
         source="Korotin et al. 2022, arXiv:2206.07767, and its published code",
         summary="Dual value over independent draws of P and Q, which is noisier than over the optimal plan.",
+    ),
+)
+
+
+CLASSIFIERS = (
+    Description(
+        name="accuracy",
+        title="Accuracy",
+        better="higher",
+        unit="",
+        source="",
+        summary="Share of the images after the slash (train, validation, test) whose largest logit is their class's.",
+    ),
+    Description(
+        name="cross_entropy",
+        title="Cross-entropy",
+        better="lower",
+        unit="nat",
+        source="",
+        summary="Mean cross-entropy of the softmax of the logits on the images after the slash.",
     ),
 )
 
@@ -262,4 +283,4 @@ TIMING = (
 )
 
 
-RECORDED = (*CRITICS, *LAYERS, *LIPSCHITZ_BOUNDS, *LOSSES, *TIMING)
+RECORDED = (*CRITICS, *CLASSIFIERS, *ROBUSTNESS, *LAYERS, *LIPSCHITZ_BOUNDS, *LOSSES, *TIMING)

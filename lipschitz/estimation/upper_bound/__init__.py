@@ -6,5 +6,6 @@
   opaque_modules: modules that are not traced; traced_call: records of one step.
 - operator_rules: constants of operators by name, from activation_slopes, linear_rules, normalization_rules,
   pooling_and_reshaping, reductions, sums_and_products, scalar_functions.
+- logit_differences: of the differences of a classifier's logits, for each pair of classes.
 - chains: runs of steps that are bounded as one, by semidefinite relaxation: semidefinite/.
 """
