@@ -3,10 +3,10 @@
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from lipschitz.tasks.losses import Loss
+from lipschitz.tasks.losses import GANLoss
 
 
-class SmoothedLabels(Loss):
+class SmoothedLabels(GANLoss):
     """Non-saturating cross-entropy; real samples have the label ``real_label`` instead of one."""
 
     source = "Salimans et al. 2016, arXiv:1606.03498, Sec. 3.4"

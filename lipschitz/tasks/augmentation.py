@@ -1,4 +1,4 @@
-"""Augmentation of images before the discriminator, apart from constraints: flip, dequantisation, DiffAugment.
+"""Augmentation of images before the discriminator, apart from constraints: flip, crop, dequantisation, DiffAugment.
 
 The discriminator judges augmented images in both updates. Penalties get them, too: a gradient penalty acts where the
 loss does, at T(x) and between T(x) and T(G(z)), on D's own gradient, and never through T. Otherwise a method would
@@ -7,10 +7,10 @@ images. Evaluations, also those of gradients and of the Lipschitz constant, use 
 """
 
 from abc import abstractmethod
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import torch
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from lipschitz.config import Config
@@ -43,6 +43,21 @@ class Flip(Augmentation):
     def augment(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """Return the images, half of them flipped."""
         return random_flip(images, rng)
+
+
+class Crop(Augmentation):
+    """Crop real images at random after padding with zeros, which is a shift; generated images stay as they are."""
+
+    named = "crop"
+    source = "He et al. 2016, arXiv:1512.03385, Sec. 4.2"
+    on_generated = False
+
+    padding: Annotated[int, Field(ge=1, le=4096)] = 4
+    """Pixels of the padding, and so the largest shift of rows and of columns. Zero is the middle grey."""
+
+    def augment(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """Return the images, each shifted by up to ``padding`` pixels."""
+        return random_shift(images, (self.padding, self.padding), rng)
 
 
 class Dequantise(Augmentation):

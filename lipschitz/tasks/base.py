@@ -3,6 +3,8 @@
 from abc import abstractmethod
 from typing import Any, ClassVar
 
+from torch import nn
+
 from lipschitz.config import Config
 from lipschitz.datasets.base import Dataset
 from lipschitz.errors import InputError
@@ -46,6 +48,29 @@ class TaskKind(Config):
     @abstractmethod
     def build(self, data: Any, terms: Terms) -> Task:
         """Return a run in training: its networks, optimisers and random streams, on loaded ``data``."""
+
+    def network(self, model: Model, dataset: Dataset) -> nn.Module:
+        """Return a new network of ``model`` that the constraints bound, on samples of ``dataset``."""
+        return model.build_discriminator(dataset.shape, dataset.classes)
+
+    def images_of_epoch(self, dataset: Dataset) -> int | None:
+        """Return the number of images that an epoch visits; None where it is not known before they are loaded.
+
+        Raises:
+            Unsuitable: the task has no epochs.
+        """
+        raise Unsuitable("training", f"{self.name()} has no epochs; allowed: steps or seconds")
+
+    def on_few_images(self) -> "TaskKind":
+        """Return the task as its training step is tried: without what needs more images than a few."""
+        return self
+
+    def check_data(self, data: Any, seed: int) -> None:
+        """Refuse loaded data on which a run with ``seed`` cannot be trained, before the first run starts.
+
+        Raises:
+            InputError: says what is missing.
+        """
 
     @abstractmethod
     def default_model(self, shape: tuple[int, ...]) -> Model:

@@ -1,11 +1,12 @@
-"""GAN losses, an axis of its own beside the constraint: hinge, non-saturating, Wasserstein, LSGAN, relativistic."""
+"""Losses, an axis of its own beside the constraint: hinge, Wasserstein and others of GANs, and those of classifiers."""
 
 from abc import abstractmethod
 from typing import Annotated, ClassVar
 
+import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import relu, softplus
+from torch.nn.functional import cross_entropy, relu, softplus
 
 from lipschitz.config import Config
 from lipschitz.extensions.point import ExtensionPoint
@@ -15,6 +16,10 @@ Target = Annotated[float, Field(ge=-1e6, le=1e6)]
 
 
 class Loss(Config):
+    """The loss of a task: a `GANLoss` or a `ClassifierLoss`."""
+
+
+class GANLoss(Loss):
     """The losses of both networks: scalars, computed from the discriminator's outputs ``(n, 1)`` before any sigmoid.
 
     A subclass is a class in this module, called ``named``, or a file of yours.
@@ -35,7 +40,7 @@ class Loss(Config):
         """
 
 
-class Hinge(Loss):
+class Hinge(GANLoss):
     """Hinge loss of the discriminator; the generator maximises the discriminator's output."""
 
     named = "hinge"
@@ -50,7 +55,7 @@ class Hinge(Loss):
         return -generated.mean()
 
 
-class NonSaturating(Loss):
+class NonSaturating(GANLoss):
     """Cross-entropy; the generator maximises log D(G(z))."""
 
     named = "non_saturating"
@@ -65,7 +70,7 @@ class NonSaturating(Loss):
         return softplus(-generated).mean()
 
 
-class Minimax(Loss):
+class Minimax(GANLoss):
     """Cross-entropy; the generator minimises log(1 - D(G(z))), whose gradient vanishes while its samples are bad."""
 
     named = "minimax"
@@ -80,7 +85,7 @@ class Minimax(Loss):
         return -softplus(generated).mean()
 
 
-class Wasserstein(Loss):
+class Wasserstein(GANLoss):
     """Difference of means: for a 1-Lipschitz D the dual form of the Wasserstein-1 distance."""
 
     named = "wasserstein"
@@ -95,7 +100,7 @@ class Wasserstein(Loss):
         return -generated.mean()
 
 
-class Relativistic(Loss):
+class Relativistic(GANLoss):
     """Relativistic pairing loss (RpGAN): cross-entropy of D(x) - D(G(z)), a real sample against a generated one.
 
     The i-th real sample of a batch is paired with the i-th generated one; in a conditional run both have one class. The
@@ -123,7 +128,7 @@ class Relativistic(Loss):
         return softplus(real - generated).mean()
 
 
-class LSGAN(Loss):
+class LSGAN(GANLoss):
     """Least squares (LSGAN): D's outputs are pulled to one number for real and to another for generated samples."""
 
     named = "least_squares"
@@ -144,6 +149,54 @@ class LSGAN(Loss):
     def generator(self, generated: Tensor, real: Tensor | None = None) -> Tensor:
         """Return 1/2 mean (D(G(z)) - c)²."""
         return (generated - self.c).square().mean() / 2
+
+
+class ClassifierLoss(Loss):
+    """The loss of a classifier, computed from its logits.
+
+    A subclass is a class in this module, called ``named``, or a file of yours.
+    """
+
+    @abstractmethod
+    def of_samples(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of each sample, ``(n,)``, from logits ``(n, classes)`` and int64 labels ``(n,)``."""
+
+
+class CrossEntropy(ClassifierLoss):
+    """Cross-entropy of the softmax of the logits times a temperature, divided by that temperature."""
+
+    named = "cross_entropy"
+    source = "Béthune et al. 2022, arXiv:2104.05097, for the temperature"
+
+    temperature: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """τ. A 1-Lipschitz network has small logits: a larger τ weighs accuracy more, and certified robustness less."""
+
+    def of_samples(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return -log softmax(τ f(x))_y / τ."""
+        return cross_entropy(self.temperature * logits, labels, reduction="none") / self.temperature
+
+
+class HingeMargin(ClassifierLoss):
+    """Multi-class hinge loss of the margin between the true class's logit and the largest other one."""
+
+    named = "hinge_margin"
+    source = (
+        "Crammer and Singer 2001, JMLR 2:265-292, eq. 3; for 1-Lipschitz networks: Anil et al. 2019, arXiv:1811.05381"
+    )
+
+    margin: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """m, the margin above which a sample has no loss."""
+
+    def of_samples(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return max(0, m - (f_y(x) - max over j != y of f_j(x)))."""
+        return relu(self.margin - margins(logits, labels))
+
+
+def margins(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return f_y - max over j != y of f_j, ``(n,)``, of logits ``(n, classes)``: positive where the class is right."""
+    column = labels[:, None]
+    others = logits.scatter(1, column, -torch.inf)
+    return logits.gather(1, column)[:, 0] - others.amax(1)
 
 
 LOSSES = ExtensionPoint("loss", "losses", "lipschitz.tasks.losses", Loss)

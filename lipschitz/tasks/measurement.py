@@ -12,7 +12,12 @@ from lipschitz.estimation.exact.constant import exact_constant
 from lipschitz.estimation.fixed_labels import Labelled
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import affine_layers, input_shapes
-from lipschitz.estimation.lower_bound.gradient_norms import JacobianNorms, input_gradients, sample_norms
+from lipschitz.estimation.lower_bound.gradient_norms import (
+    JacobianNorms,
+    input_gradients,
+    jacobian_norms,
+    sample_norms,
+)
 from lipschitz.estimation.lower_bound.network_cost import network_cost
 from lipschitz.estimation.lower_bound.search import LowerBound, lower_bound
 from lipschitz.estimation.lower_bound.steepest_class import lower_bound_over_classes
@@ -51,11 +56,12 @@ def measure_discriminator(
     rng: torch.Generator | None = None,
     labels: Tensor | None = None,
     classes: int | None = None,
+    outputs: int = 1,
 ) -> DiscriminatorMeasurement:
     """Measure a copy of ``net`` in float64 and eval mode; the network itself is unchanged.
 
     Args:
-        net: the discriminator, ``(n, ...)`` -> ``(n, 1)``.
+        net: the discriminator, ``(n, ...)`` -> ``(n, 1)``, or a classifier, ``(n, ...)`` -> ``(n, outputs)``.
         places: points ``(n, ...)`` by the name of the place; ``real`` is required. The search for the lower bound
             starts from all of them.
         starts: `Measured.starts` of an earlier measurement.
@@ -64,6 +70,7 @@ def measure_discriminator(
             bracket is then that of x -> D(x, y) for the worst class y: the search tries every class, and the upper
             bound is the largest of all classes.
         classes: the number of classes of a conditional network; by default one more than the largest label.
+        outputs: of the network, for each sample. With several, the norms are those of its Jacobian.
 
     Returns:
         Values ``sigma_reshaped/<layer>``, ``sigma_operator/<layer>``, ``sigma_upper/<layer>``,
@@ -77,11 +84,15 @@ def measure_discriminator(
         if labels is not None and classes is None:
             classes = int(labels.max()) + 1
         together = torch.cat(list(points.values()))
-        gradients = _input_gradients(twin, together, labels)
-        norms = sample_norms(gradients)
+        if outputs == 1:
+            gradients = _input_gradients(twin, together, labels)
+            norms, known = sample_norms(gradients), JacobianNorms.of(gradients)
+        else:
+            known = jacobian_norms(twin, together, search, batch=network_cost(twin, together).batch)
+            norms = known.norms
         values = _gradient_norms(points, norms)
         if labels is None or classes is None:
-            lower = lower_bound(twin, together, search, known=JacobianNorms.of(gradients))
+            lower = lower_bound(twin, together, search, known=known)
         else:
             rows = labels.repeat(len(points))
             _, lower = lower_bound_over_classes(twin, together, norms.nan_to_num(nan=0.0), rows, classes, search)

@@ -1,10 +1,10 @@
 """Optimisers that a setting can name: Adam, AdamW, Muon, RMSProp and SGD."""
 
 from abc import abstractmethod
-from typing import Annotated
+from typing import Annotated, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from lipschitz.config import Config, Factor
@@ -49,13 +49,21 @@ class Adam(Optimiser):
 
     weight_decay: Factor = 0.0
     """λ: λ w is added to the gradient of every parameter w (L2 regularisation); adamw decays apart from it."""
+    amsgrad: bool = False
+    """Whether to divide by the largest second moment so far (AMSGrad: Reddi et al. 2018, arXiv:1904.09237)."""
 
     def build(
         self, parameters: list[torch.nn.Parameter], lr: float | Tensor, betas: tuple[float, float], *, on_cuda: bool
     ) -> torch.optim.Optimizer:
         """Return torch's fused Adam."""
         return torch.optim.Adam(
-            parameters, lr=lr, betas=betas, weight_decay=self.weight_decay, fused=True, capturable=on_cuda
+            parameters,
+            lr=lr,
+            betas=betas,
+            weight_decay=self.weight_decay,
+            amsgrad=self.amsgrad,
+            fused=True,
+            capturable=on_cuda,
         )
 
 
@@ -111,12 +119,27 @@ class SGD(Optimiser):
     """μ: m <- μ m + gradient, starting from the first gradient, and w <- w - α m."""
     weight_decay: Factor = 0.0
     """λ: λ w is added to the gradient of every parameter w."""
+    nesterov: bool = False
+    """Whether the step is taken along gradient + μ m instead of m (Sutskever et al. 2013, Sec. 2.1)."""
+
+    @model_validator(mode="after")
+    def _nesterov_has_momentum(self) -> Self:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs momentum, got 0; allowed: momentum above 0")
+        return self
 
     def build(
         self, parameters: list[torch.nn.Parameter], lr: float | Tensor, betas: tuple[float, float], *, on_cuda: bool
     ) -> torch.optim.Optimizer:
         """Return torch's fused SGD."""
-        return torch.optim.SGD(parameters, lr=lr, momentum=self.momentum, weight_decay=self.weight_decay, fused=True)
+        return torch.optim.SGD(
+            parameters,
+            lr=lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            nesterov=self.nesterov,
+            fused=True,
+        )
 
 
 class Muon(Optimiser):

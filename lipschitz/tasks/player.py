@@ -1,6 +1,5 @@
 """Train one network of a task: its optimiser and constraints, its update, and where a constraint's hooks are called."""
 
-import copy
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -15,7 +14,7 @@ from lipschitz.constraints.stored_sigma import StoredSigmas
 from lipschitz.estimation.fixed_labels import Labelled
 from lipschitz.observe import LENGTH, Ring
 from lipschitz.random_streams import seeded
-from lipschitz.tasks.memory_format import maps_in_memory_format, to_memory_format
+from lipschitz.tasks.losses import GANLoss
 from lipschitz.tasks.precision import Precision, forward_precision, matmul_precision
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.side_stream import SideStream
@@ -82,7 +81,7 @@ class Player:
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the network and the last losses."""
-        return {"net": _copied(self.net), "losses": self.losses.state_dict()}
+        return {"net": copied(self.net), "losses": self.losses.state_dict()}
 
     def load_snapshot(self, snapshot: dict[str, Any]) -> None:
         """Restore what `snapshot` returned; the optimiser is unchanged."""
@@ -112,94 +111,64 @@ class Player:
             group.update(ours)
 
 
-class Generator(Player):
-    """A generator of samples from latents ``(n, latent)``, bounded by the terms' generator constraints.
-
-    If the terms ask for it, it keeps an exponential moving average of its weights (Yazıcı et al. 2019,
-    arXiv:1806.04498). After each update, average <- decay * average + (1 - decay) * weights, starting from the initial
-    weights, or from those after ``ema_start`` updates. Buffers, such as running statistics and the state of
-    constraints, are copied. An evaluation gives the average running statistics of its own.
-    """
-
-    def __init__(self, net: nn.Module, latent: int, terms: Terms) -> None:
-        with seeded(terms.seed, "generator_constraint"):
-            net = constrain(net.to(terms.device), terms.generator_constraints, (latent,))
-        super().__init__(net, terms.setting, terms.device, terms.generator_constraints, terms.training.precision)
-        self.average = None if terms.training.ema is None else copy.deepcopy(net).requires_grad_(False)
-        self._decay, self._start = terms.training.ema or 0.0, terms.training.ema_start or 0
-        # Counted on the device, so that a CUDA graph can capture it.
-        self._updates = torch.zeros((), dtype=torch.int64, device=terms.device)
-        self._layout = terms.training.layout
-
-    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return the samples ``(n, *shape)`` of a training step, with maps and images in the terms' memory format."""
-        with maps_in_memory_format(self.net, self._layout):
-            samples: Tensor = self.net(latents) if labels is None else self.net(latents, labels)
-        return to_memory_format(samples, self._layout)
-
-    def update(self, loss: Tensor) -> None:
-        """Make one optimiser step on ``loss``, and update the average."""
-        super().update(loss)
-        if self.average is None:
-            return
-        with torch.no_grad():
-            averages: list[Tensor] = list(self.average.parameters())
-            weights: list[Tensor] = list(self.net.parameters())
-            if self._start:
-                self._updates.add_(1)
-                share = torch.where(self._updates > self._start, 1 - self._decay, 1.0)
-                steps = torch._foreach_sub(weights, averages)
-                torch._foreach_mul_(steps, share)
-                torch._foreach_add_(averages, steps)
-            else:
-                torch._foreach_lerp_(averages, weights, 1 - self._decay)
-            for averaged, buffer in zip(self.average.buffers(), self.net.buffers(), strict=True):
-                averaged.copy_(buffer)
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return a copy of the network, its average and the last losses."""
-        return super().snapshot() | self._average_state(_copied)
-
-    def load_snapshot(self, snapshot: dict[str, Any]) -> None:
-        """Restore what `snapshot` returned; the optimiser is unchanged."""
-        super().load_snapshot(snapshot)
-        if self.average is not None:
-            self.average.load_state_dict(snapshot["average"])
-            self._updates.copy_(torch.as_tensor(snapshot.get("updates", 0)))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return network, average, last losses and optimiser."""
-        return super().state_dict() | self._average_state(nn.Module.state_dict)
-
-    def _average_state(self, state_of: Callable[[nn.Module], dict[str, Any]]) -> dict[str, Any]:
-        started = {"updates": int(self._updates)} if self._start else {}
-        return {} if self.average is None else {"average": state_of(self.average), **started}
-
-
-class Discriminator(Player):
-    """A discriminator of samples of ``shape``, bounded by the terms' constraints, which draw from ``rng``."""
+class BoundedPlayer(Player):
+    """A network of samples of ``shape``, bounded by the terms' constraints, which draw from ``rng``."""
 
     def __init__(self, net: nn.Module, shape: tuple[int, ...], terms: Terms, rng: torch.Generator) -> None:
         with seeded(terms.seed, "constraint"):
             net = constrain(net.to(terms.device), terms.constraints, shape)
         setting = terms.setting.of_discriminator()
         super().__init__(net, setting, terms.device, terms.constraints, terms.training.precision)
-        self._objective, self._rng = terms.loss, rng
-        advances = any(one.advances_in_forward() for one in terms.constraints)
-        self._sigmas = StoredSigmas(nn.Identity() if advances else net)
-        self._cached = nullcontext if advances else parametrize.cached
+        self._rng = rng
+        self._advances = any(one.advances_in_forward() for one in terms.constraints)
+        self._sigmas = StoredSigmas(nn.Identity() if self._advances else net)
+        self._cached = nullcontext if self._advances else parametrize.cached
         self._side = SideStream(terms.device)
         self._side.keep((*net.parameters(), *net.buffers(), self._sigmas.values))
-        self._forks = all(
-            one.updates_buffers_only or type(one).update is Constraint.update for one in terms.constraints
-        )
-        # On a CPU half a batch fits its caches better; on a GPU one pass launches half as many kernels.
-        self._separate_passes = terms.device.type == "cpu" or advances or any(batch_dependent(net))
 
     def update_constraints(self) -> None:
         """Advance the state of the constraints, and compute σ of the layers for the forward passes of the update."""
         super().update_constraints()
         self._sigmas.compute()
+
+    def update_by(self, judge: Callable[[], tuple[Tensor, Batch]], penalised: nn.Module) -> None:
+        """Make one update: the constraints' state, the loss, the penalties, the optimiser, and the projections.
+
+        Args:
+            judge: makes the forward pass of the loss; returns the loss and the batch that penalties see.
+            penalised: the network as penalties see it, ``(n, *shape)`` -> ``(n, 1)``.
+        """
+        self.set_requires_grad(True)
+        if not self._side.join():
+            self.update_constraints()
+        # Cached: a reparametrised weight is computed once, and the penalty sees the same one as the loss.
+        with self._cached(), self._sigmas.used():
+            loss, batch = judge()
+            self.losses.write(loss)
+            with torch.no_grad():
+                for constraint in self._constraints:
+                    constraint.track(self.net, batch)
+            for constraint in self._constraints:
+                # Outside autocast: a gradient by the input is never taken in bfloat16. A penalty without one may be the
+                # small difference of large products, such as W^T W - I, which TF32 would round away.
+                with matmul_precision(self._precision if constraint.double_backward else "float32"):
+                    loss = loss + constraint.penalty(penalised, batch, self._rng)
+        self.update(loss)
+
+
+class Discriminator(BoundedPlayer):
+    """A discriminator of samples of ``shape``, bounded by the terms' constraints, which draw from ``rng``."""
+
+    def __init__(self, net: nn.Module, shape: tuple[int, ...], terms: Terms, rng: torch.Generator) -> None:
+        super().__init__(net, shape, terms, rng)
+        assert isinstance(terms.loss, GANLoss)
+        self._objective = terms.loss
+        self._forks = all(
+            one.updates_buffers_only or type(one).update is Constraint.update for one in terms.constraints
+        )
+        # On a CPU half a batch fits its caches better; on a GPU one pass launches half as many kernels.
+        separate = terms.device.type == "cpu" or self._advances or any(batch_dependent(self.net))
+        self._separate_passes = separate
 
     def update_constraints_early(self) -> None:
         """Update the constraints' state for the next `step` now, if that may run beside what is done until then."""
@@ -234,27 +203,15 @@ class Discriminator(Player):
 
     def step(self, real: Tensor, generated: Tensor, labels: Tensor | None = None) -> None:
         """Make one update on real and generated samples ``(n, *shape)``, both of the classes ``labels`` ``(n,)``."""
-        self.set_requires_grad(True)
-        if not self._side.join():
-            self.update_constraints()
         net = self.net if labels is None else Labelled(self.net, labels)
-        # Cached: a reparametrised weight is computed once, and the penalty sees the same one as the loss.
-        with self._cached(), self._sigmas.used():
+
+        def judge() -> tuple[Tensor, Batch]:
             with forward_precision(self._precision, real.device, self.net):
                 outputs = self._outputs(net, real, generated)
             judged = [output.to(real.dtype) for output in outputs]
-            loss = self._objective.discriminator(*judged)
-            self.losses.write(loss)
-            batch = Batch(real, generated, labels, *judged)
-            with torch.no_grad():
-                for constraint in self._constraints:
-                    constraint.track(self.net, batch)
-            for constraint in self._constraints:
-                # Outside autocast: a gradient by the input is never taken in bfloat16. A penalty without one may be the
-                # small difference of large products, such as W^T W - I, which TF32 would round away.
-                with matmul_precision(self._precision if constraint.double_backward else "float32"):
-                    loss = loss + constraint.penalty(net, batch, self._rng)
-        self.update(loss)
+            return self._objective.discriminator(*judged), Batch(real, generated, labels, *judged)
+
+        self.update_by(judge, net)
 
     def _outputs(self, net: nn.Module, real: Tensor, generated: Tensor) -> Sequence[Tensor]:
         """Return D(real) and D(generated), from one forward pass if that is faster and no layer mixes samples."""
@@ -264,7 +221,8 @@ class Discriminator(Player):
         return outputs.chunk(2)
 
 
-def _copied(net: nn.Module) -> dict[str, Tensor]:
+def copied(net: nn.Module) -> dict[str, Tensor]:
+    """Return a copy of the state of ``net``."""
     return {key: value.detach().clone() for key, value in net.state_dict().items()}
 
 

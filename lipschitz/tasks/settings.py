@@ -1,17 +1,20 @@
 """Settings of training: learning rate and its decay, Adam's betas, n_dis; SN-GAN's settings A to F."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Self
 
 import torch
-from pydantic import AfterValidator, Field, Strict, ValidationInfo
+from pydantic import AfterValidator, Field, Strict, ValidationInfo, model_validator
 from torch import Tensor, nn
 
 from lipschitz.config import Config, Entry, Iterations
 from lipschitz.extensions.entry import annotations, config_of, entry_error, entry_of, folder_of, schema_of
 from lipschitz.tasks.optimisers import OPTIMISERS, Adam, Optimiser
+from lipschitz.tasks.schedules import Decay, factor_at
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 LearningRate = Annotated[float, Field(ge=1e-12, le=10)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+"""A share of the run."""
 
 
 STARTING, AGAIN = 25, 500
@@ -65,8 +68,25 @@ class Setting(Config):
         Optimiser | None, *annotations(_other_optimiser, _other_optimiser_schema, _other_optimiser_entry)
     ] = None
     """Optimiser of the discriminator; null for that of both."""
-    decay: Literal["none", "linear"] = "none"
-    """Learning rate schedule. none: constant. linear: linear decay to zero at the end of the run."""
+    decay: Decay = "none"
+    """Learning rate schedule. none: constant. linear: linear decay to zero at the end of the run. step: times
+    decay_factor at each of decay_at, or every decay_every. cosine: half a cosine to zero. one_cycle: from lr/25 up to
+    lr in the first 30 % of the run, and down to lr/250,000."""
+    decay_at: Annotated[tuple[Share, ...], Strict(False)] = ()
+    """step: shares of the run after which the learning rate falls, such as [0.5, 0.75]."""
+    decay_every: Share | None = None
+    """step: the share of the run from one fall to the next, such as 0.1; null for decay_at."""
+    decay_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """step: what the learning rate is multiplied by at each fall."""
+
+    @model_validator(mode="after")
+    def _steps_are_given(self) -> Self:
+        given = [name for name in ("decay_at", "decay_every", "decay_factor") if name in self.changed()]
+        if self.decay != "step" and given:
+            raise entry_error(f"{given[0]} is of decay: step, and decay is {self.decay}; allowed: decay: step")
+        if self.decay == "step" and (bool(self.decay_at) == (self.decay_every is not None)):
+            raise entry_error("decay step needs the shares at which the rate falls; allowed: decay_at or decay_every")
+        return self
 
     def of_discriminator(self) -> "Setting":
         """Return the setting of the discriminator alone: its optimiser and learning rate in place of those of both."""
@@ -94,7 +114,9 @@ class Setting(Config):
 
     def lr_at(self, progress: float | Tensor) -> float | Tensor:
         """Return the learning rate after the share ``progress`` in [0, 1] of the run."""
-        return self.lr * (1 - progress) if self.decay == "linear" else self.lr
+        return self.lr * factor_at(
+            self.decay, progress, milestones=self.decay_at, every=self.decay_every, factor=self.decay_factor
+        )
 
     def label(self) -> str:
         """Return the letter of the equal setting of SN-GAN; if there is none, optimiser and changed fields."""

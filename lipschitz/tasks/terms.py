@@ -32,9 +32,13 @@ class Training(Config):
     """
 
     steps: Steps | None = None
-    """Iterations: each is n_dis discriminator updates and one generator update; in transport, one critic update."""
+    """Iterations: each is n_dis discriminator updates and one generator update; in transport and classification, one
+    update."""
     seconds: Annotated[float, Field(gt=0, le=10**8)] | None = None
     """Training time instead of steps. The timing pass converts it to steps, which run.json records."""
+    epochs: Steps | None = None
+    """Passes over the training images instead of steps, for classification. They become steps when the sweep is
+    planned; a batch at the end of a pass goes on with the next one."""
     batch_size: Samples = 64
     """Real samples per update, and as many generated ones."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -55,15 +59,18 @@ class Training(Config):
     contiguous maps, such as full_sort. Results differ by rounding only. Kernels, constraints and evaluations stay
     contiguous."""
     augment: Annotated[tuple[Annotated[Augmentation, *entry_of(AUGMENTATIONS)], ...], Strict(False), unique] = ()
-    """Augmentations of the images that the discriminator judges, in this order: flip (real images), diffaugment (real
-    and generated ones). Penalties see the augmented images, evaluations do not."""
+    """Augmentations of the images that the discriminator judges, in this order: flip, crop (real images), diffaugment
+    (real and generated ones). Penalties see the augmented images, evaluations do not."""
 
     @model_validator(mode="after")
     def _has_one_budget(self) -> Self:
-        if self.steps is None and self.seconds is None:
-            raise entry_error("no budget; allowed: steps or seconds")
-        if self.steps is not None and self.seconds is not None:
-            raise entry_error(f"steps {self.steps} and seconds {self.seconds:g} are two budgets; allowed: one of them")
+        budgets = {"steps": self.steps, "seconds": self.seconds, "epochs": self.epochs}
+        given = [f"{name} {value:g}" for name, value in budgets.items() if value is not None]
+        if not given:
+            raise entry_error("no budget; allowed: steps or seconds, or epochs for classification")
+        if len(given) > 1:
+            number = "two" if len(given) == 2 else "three"
+            raise entry_error(f"{' and '.join(given)} are {number} budgets; allowed: one of them")
         if self.ema_start is not None and self.ema is None:
             raise entry_error(f"ema_start {self.ema_start} without ema; allowed: both, or neither")
         if self.steps is not None and (self.ema_start or 0) >= self.steps:
@@ -77,6 +84,11 @@ class Training(Config):
         if self.seconds is None or ms_per_iteration is None:
             return 0
         return max(1, math.floor(1000 * self.seconds / ms_per_iteration))
+
+    def with_steps(self, images: int) -> "Training":
+        """Return the same with the steps that visit ``images`` as often as ``epochs`` says, rounded up."""
+        assert self.epochs is not None
+        return self.model_copy(update={"steps": -(-self.epochs * images // self.batch_size)})
 
     def averaged_steps(self, steps: int) -> tuple[float | None, int]:
         """Return ``ema`` where the average starts from the initial weights, else None, and ``steps``."""
@@ -94,7 +106,8 @@ class Evaluation(Config):
     every: Steps = 500
     """Iterations between two evaluations; start and end are always evaluated."""
     samples: Annotated[int, Field(ge=2, le=10**6)] = 2000
-    """Generated samples per evaluation, and as many real ones; fewer if the data set holds out fewer."""
+    """Generated samples per evaluation, and as many real ones; fewer if the data set holds out fewer. For
+    classification: images of each part, test, validation and train."""
     gradient_samples: Samples = 128
     """Points of each kind (real, fake, interpolated, ...) at which the discriminator's input gradient is measured."""
     exact: Literal["last", "every", "never"] = "last"
@@ -102,7 +115,7 @@ class Evaluation(Config):
     last: after the last step. every: at every evaluation."""
     select: str | None = None
     """Metric that chooses a run's best step. By default w1 for points, frechet_classifier for images, cosine for
-    transport, and the FID of the first protocol for images without labels."""
+    transport, accuracy/validation for classification, and the FID of the first protocol for images without labels."""
     protocols: Annotated[tuple[Annotated[Protocol, *entry_of(PROTOCOLS)], ...], Strict(False), unique] = ()
     """Protocols of further image metrics, in the features of the FID's Inception network: sngan, modern, or one of them
     with changed fields. Metrics are recorded as fid/sngan and so on."""

@@ -34,6 +34,16 @@ class Wording(NamedTuple):
     """Whether models share a table: the true answer does not depend on the network."""
     small_networks: bool
     """Whether networks are too small for process memory to show them."""
+    judged_places: tuple[str, ...] = ()
+    """What follows the slash of the metrics that tables of quality show, such as ``test``; empty for all."""
+    replaced: tuple[tuple[str, str], ...] = ()
+    """Words of descriptions that hold for GANs alone, and those of this task, in the order of replacement."""
+
+    def adapted(self, text: str) -> str:
+        """Return ``text`` with the words of this task."""
+        for old, new in self.replaced:
+            text = text.replace(old, new)
+        return text
 
 
 @cache

@@ -23,7 +23,7 @@ EXTENSIONS = """\
 
     from lipschitz.datasets.points import EightGaussians
     from lipschitz.models.mlp import MLP
-    from lipschitz.tasks.losses import Loss
+    from lipschitz.tasks.losses import GANLoss
     from lipschitz.tasks.optimisers import Optimiser
 
 
@@ -38,7 +38,7 @@ EXTENSIONS = """\
         depth: int = 1
 
 
-    class LeastSquares(Loss):
+    class LeastSquares(GANLoss):
         \"\"\"Least squares.\"\"\"
 
         source = "Mao et al. 2017, arXiv:1611.04076, eq. 2"

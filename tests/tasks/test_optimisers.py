@@ -49,6 +49,8 @@ def make_steps(player: Player, steps: range) -> None:
         ({"adam": {"weight_decay": 0.5}}, [1 - 0.1, 1 + 0.1]),
         ({"sgd": {"weight_decay": 0.5}}, [1 - 0.1 * 2.5, 1 + 0.1 * 2.5]),
         ({"sgd": {"momentum": 0.9}}, [1 - 0.1 * 2, 1 + 0.1 * 3]),
+        # The step is along g + μ m, and m = g.
+        ({"sgd": {"momentum": 0.9, "nesterov": True}}, [1 - 0.1 * 3.8, 1 + 0.1 * 5.7]),
         # lr (g + λ w) / sqrt(0.01 (g + λ w)²) = 10 lr.
         ({"rmsprop": {"weight_decay": 0.5}}, [0.0, 2.0]),
         # A vector is AdamW's, without decay.
@@ -72,6 +74,17 @@ def test_sgd_with_momentum_by_hand() -> None:
         built.step()
     # m is 1, 1.5, 1.75.
     assert weight.item() == pytest.approx(-4.25)
+
+
+def test_amsgrad_divides_by_the_largest_second_moment_by_hand() -> None:
+    weight = nn.Parameter(torch.zeros(1))
+    setting = Setting(optimiser={"adam": {"amsgrad": True}}, lr=1.0, betas=(0.0, 0.5))
+    built = setting.build(nn.ParameterList([weight]), CPU)
+    for gradient in (2.0, 0.0, 1.0):
+        weight.grad = torch.tensor([gradient])
+        built.step()
+    # v is 2, 1, 1, its largest value 2; the third step is 1 / sqrt(2 / (1 - 0.5³)). Adam's would be larger.
+    assert weight.item() == pytest.approx(-1 - (0.875 / 2) ** 0.5)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4)])
@@ -121,9 +134,10 @@ def test_a_kernel_of_muon_moves_by_the_learning_rate_in_the_spectral_norm() -> N
 
 
 @pytest.mark.parametrize("name", OPTIMISERS.own)
-@pytest.mark.parametrize("decay", ["none", "linear"])
+@pytest.mark.parametrize("decay", ["none", "linear", "one_cycle"])
 def test_a_run_that_resumes_repeats_every_bit(name: str, decay: Any) -> None:
-    setting = Setting(optimiser={name: {"momentum": 0.5}} if name == "sgd" else name, lr=1e-2, decay=decay)
+    fields = {"sgd": {"momentum": 0.5, "nesterov": True}, "adam": {"amsgrad": True}}
+    setting = Setting(optimiser={name: fields[name]} if name in fields else name, lr=1e-2, decay=decay)
     whole, first, second = (player(setting) for _ in range(3))
     make_steps(whole, range(6))
     make_steps(first, range(3))

@@ -13,7 +13,8 @@ from lipschitz.datasets.images.digits import Digits
 from lipschitz.estimation.layers import as_matrix, raw_weight, reparametrizations, weighted_layers
 from lipschitz.random_streams import seeded
 from lipschitz.tasks.generation.gan_training import GANTraining
-from lipschitz.tasks.player import Discriminator, Generator, Player, players_are_finite
+from lipschitz.tasks.generation.generator import Generator
+from lipschitz.tasks.player import Discriminator, Player, players_are_finite
 from lipschitz.tasks.precision import check_constraint
 from lipschitz.tasks.settings import Setting
 

@@ -92,7 +92,7 @@ def test_linear_decay_reaches_zero_at_the_end() -> None:
         {"discriminator_optimiser": "lion"},
         {"optimiser": {"muon": {"momentum": 1.0}}},
         {"optimiser": {"adamw": {"weight_decay": -0.1}}},
-        {"decay": "cosine"},
+        {"decay": "exponential"},
         {"beta1": 0.5},
     ],
     ids=str,

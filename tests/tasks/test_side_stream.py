@@ -19,7 +19,8 @@ from lipschitz.datasets.points import EightGaussians
 from lipschitz.models.mlp import MLP
 from lipschitz.random_streams import seeded
 from lipschitz.tasks.generation.gan_training import GANTraining
-from lipschitz.tasks.player import Discriminator, Generator
+from lipschitz.tasks.generation.generator import Generator
+from lipschitz.tasks.player import Discriminator
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.side_stream import Branch, SideStream, notified
 

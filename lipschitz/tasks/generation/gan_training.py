@@ -15,9 +15,11 @@ from lipschitz.models.base import PairModel
 from lipschitz.observe import NamedRings
 from lipschitz.random_streams import RandomStreams, seeded
 from lipschitz.tasks.generation.evaluation import EvaluationState, Evaluator
+from lipschitz.tasks.generation.generator import Generator
+from lipschitz.tasks.losses import GANLoss
 from lipschitz.tasks.measurement import DiscriminatorMeasurement, with_exact_constant
 from lipschitz.tasks.memory_format import to_memory_format
-from lipschitz.tasks.player import Discriminator, Generator, Player, players_are_finite
+from lipschitz.tasks.player import Discriminator, Player, players_are_finite
 from lipschitz.tasks.precision import forward_precision
 from lipschitz.tasks.terms import Terms
 from lipschitz.training.task import BestStepRule
@@ -46,6 +48,8 @@ class GANTraining:
     def __init__(self, data: Data, terms: Terms) -> None:
         model = with_start(terms.model, terms.constraints)
         assert isinstance(model, PairModel)
+        assert isinstance(terms.loss, GANLoss)
+        self._loss = terms.loss
         self.device = terms.device
         self.selection = BestStepRule.by(terms.selection, terms.evaluation.metrics)
         self._data, self._terms = data, terms
@@ -111,7 +115,7 @@ class GANTraining:
                 generated = self._generator.generate(latents, *labels)
             generated = self._augmented(generated, generated=True)
             outputs = self._discriminator.judge(generated, *labels, real=[self._augmented(one) for one in real])
-            loss = self._terms.loss.generator(*(one.to(latents.dtype) for one in outputs))
+            loss = self._loss.generator(*(one.to(latents.dtype) for one in outputs))
             self._generator.losses.write(loss)
             self._generator.update(loss)
 
@@ -218,7 +222,7 @@ class GANTraining:
     def _stream_names(self) -> Iterator[str]:
         """Yield the names of the random streams that a step draws from."""
         yield from STREAMS
-        if self._terms.loss.generator_sees_real:
+        if self._loss.generator_sees_real:
             yield REAL
         elif self._classes is not None:
             yield LABELS
@@ -239,7 +243,7 @@ class GANTraining:
 
         Generated samples have the labels ``(n,)``: those of the real samples, or drawn with the data's frequencies.
         """
-        if self._terms.loss.generator_sees_real:
+        if self._loss.generator_sees_real:
             real, *labels = self._real_batch(n, REAL)
             return (real,), tuple(labels)
         if self._classes is None:

@@ -10,7 +10,7 @@ from lipschitz.models.mlp import MLP
 from lipschitz.tasks.base import TaskKind, Unsuitable
 from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.generation.quality import NEEDS, is_measured, metrics_of
-from lipschitz.tasks.losses import Hinge, Loss
+from lipschitz.tasks.losses import LOSSES, GANLoss, Hinge, Loss
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import DEFAULT_EVALUATION, Evaluation, Terms
 from lipschitz.training.task import Task
@@ -45,12 +45,15 @@ class GenerationTask(TaskKind):
             raise Unsuitable("evaluation", f"{metric.label()} does not apply to {dataset.label()}; {needs}")
 
     def check(self, dataset: Dataset, model: Model, loss: Loss, setting: Setting) -> None:
-        """Refuse pairs of distributions, models without a generator, and conditional models of unlabelled data."""
+        """Refuse pairs, models without a generator, losses of classifiers, and conditional models without labels."""
         if dataset.kind == "pairs":
             raise Unsuitable("datasets", f"{dataset.label()} is a pair of distributions; allowed: task: transport")
         if not isinstance(model, PairModel):
             pairs = [name for name, kind in MODELS.items() if issubclass(kind, PairModel)]
             raise Unsuitable("models", f"{model.name()} has no generator; allowed: {', '.join(['auto', *pairs])}")
+        if not isinstance(loss, GANLoss):
+            allowed = [name for name, kind in LOSSES.items() if issubclass(kind, GANLoss)]
+            raise Unsuitable("losses", f"{loss.label()} is no loss of a GAN; allowed: {', '.join(allowed)}")
         if model.is_conditional() and dataset.classes is None:
             said = f"{model.label()} takes the class of each sample, and {dataset.label()} has no labels"
             raise Unsuitable("models", f"{said}; allowed: conditional: false, or data with labels")

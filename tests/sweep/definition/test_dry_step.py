@@ -22,7 +22,7 @@ import os
 import torch
 
 from lipschitz.constraints.base import Constraint
-from lipschitz.tasks.losses import Loss
+from lipschitz.tasks.losses import GANLoss
 
 
 class Wrong(Constraint):
@@ -79,7 +79,7 @@ class WrongValues(Constraint):
         return batch.real if batch.real.sum().item() < 1e9 else batch.real.sum()
 
 
-class WrongLoss(Loss):
+class WrongLoss(GANLoss):
     def discriminator(self, real, generated):
         return real - generated
 

@@ -144,7 +144,7 @@ def test_a_restored_run_goes_on_with_the_same_draws(precision: str) -> None:
 def test_without_augmentation_there_is_no_stream_and_nothing_changes() -> None:
     assert "augmentation" not in task().state_dict()["streams"]
     assert "augmentation" in task(Flip()).state_dict()["streams"]
-    assert set(AUGMENTATIONS) == {"flip", "dequantise", "diffaugment"}
+    assert set(AUGMENTATIONS) == {"crop", "flip", "dequantise", "diffaugment"}
 
 
 def test_a_sweep_names_augmentations_and_is_compared_apart(tmp_path: Path) -> None:

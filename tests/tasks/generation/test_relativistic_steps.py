@@ -13,7 +13,7 @@ from lipschitz.constraints.spectral_normalization import SpectralNormalization
 from lipschitz.datasets.images.digits import Digits
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.tasks.generation.gan_training import GANTraining
-from lipschitz.tasks.losses import LOSSES, Hinge, Loss, Relativistic
+from lipschitz.tasks.losses import LOSSES, GANLoss, Hinge, Relativistic
 
 CPU = torch.device("cpu")
 
@@ -25,7 +25,7 @@ class OwnHinge(Hinge):
         return -generated.mean()
 
 
-def task(loss: Loss, **fields: object) -> GANTraining:
+def task(loss: GANLoss, **fields: object) -> GANTraining:
     return GANTraining(Digits().load(None, CPU), with_terms(TERMS, loss=loss, **fields))
 
 
