@@ -117,10 +117,13 @@ def test_the_example_of_a_field_is_valid(key: str, field: str) -> None:
     value = parsed(examples.NESTED[key][field])
     assert list(value) == [field]
     if key == "settings":
-        Axes.model_validate(BASE | {"settings": [value]})
+        # The fields of decay: step are refused without it.
+        steps = {"decay": "step"} if field.startswith("decay_") else {}
+        every = {"decay_every": 0.1} if field == "decay_factor" else {}
+        Axes.model_validate(BASE | {"settings": [steps | every | value]})
     else:
-        # Seconds replace steps, and a start needs an average that is longer.
-        others = {"seconds": {}, "ema_start": {"steps": 2000, "ema": 0.999}}.get(field, BASE[key])
+        # Seconds and epochs replace steps, and a start needs an average that is longer.
+        others = {"seconds": {}, "epochs": {}, "ema_start": {"steps": 2000, "ema": 0.999}}.get(field, BASE[key])
         Axes.model_validate(BASE | {key: others | value})
 
 

@@ -34,6 +34,7 @@ NESTED = {
     "training": {
         "steps": "steps: 20000",
         "seconds": "seconds: 60",
+        "epochs": "epochs: 30",
         "batch_size": "batch_size: 32",
         "ema": "ema: 0.999",
         "ema_start": "ema_start: 1000",
@@ -65,7 +66,10 @@ NESTED = {
         "n_dis_start": "n_dis_start: 100",
         "discriminator_lr": "discriminator_lr: 4e-4",
         "discriminator_optimiser": "discriminator_optimiser: {muon: {weight_decay: 0.1}}",
-        "decay": "decay: linear",
+        "decay": "decay: cosine",
+        "decay_at": "decay_at: [0.5, 0.75]",
+        "decay_every": "decay_every: 0.1",
+        "decay_factor": "decay_factor: 0.5",
     },
 }
 """By key and field of its record."""

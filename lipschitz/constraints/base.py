@@ -36,10 +36,13 @@ class Batch(NamedTuple):
         """Return the outputs on real and on generated samples.
 
         Raises:
-            ValueError: there are none; the message contains ``method``.
+            Refusal: there are none; the message contains ``method``.
         """
         if self.real_outputs is None or self.fake_outputs is None:
-            raise ValueError(f"{method} needs the discriminator's outputs on real and generated samples, got None")
+            raise Refusal(
+                f"{method} needs outputs on real and generated samples, but this task has none; "
+                "allowed: task: generation"
+            )
         return self.real_outputs, self.fake_outputs
 
 

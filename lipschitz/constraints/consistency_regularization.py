@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lipschitz.config import Factor
 from lipschitz.constraints.base import Batch, Constraint, Refusal
+from lipschitz.constraints.input_gradients import generated_samples
 from lipschitz.datasets.images.random_transforms import random_flip, random_shift
 
 
@@ -59,14 +60,17 @@ class ConsistencyRegularization(Constraint):
         """Return λ times the mean of (D(x) - D(T(x)))² over real images, and the same over generated ones if balanced.
 
         Raises:
-            ValueError: the batch has no outputs.
+            Refusal: ``generated_weight`` is not zero, and the task has no generated samples.
+            ValueError: the batch has no outputs on real images.
         """
-        real, generated = batch.outputs(self.name())
-        penalty = self.weight * self._change(net, batch.real, real, rng)
         if self.generated_weight == 0:
-            return penalty
-        assert batch.fake is not None
-        return penalty + self.generated_weight * self._change(net, batch.fake, generated, rng)
+            if batch.real_outputs is None:
+                raise ValueError(f"{self.name()} needs the outputs on real images, got None")
+            return self.weight * self._change(net, batch.real, batch.real_outputs, rng)
+        generated = generated_samples(batch, f"{self.name()} with generated_weight", "generated_weight: 0")
+        real, of_generated = batch.outputs(self.name())
+        penalty = self.weight * self._change(net, batch.real, real, rng)
+        return penalty + self.generated_weight * self._change(net, generated, of_generated, rng)
 
     def _change(self, net: nn.Module, images: Tensor, outputs: Tensor, rng: torch.Generator) -> Tensor:
         """Return the mean squared change of ``outputs`` of ``images`` under T."""

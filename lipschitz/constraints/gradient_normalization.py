@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from lipschitz.constraints.base import Constraint
+from lipschitz.constraints.base import Constraint, Refusal
 from lipschitz.constraints.batch_dependence import refuse_batch_dependence
 
 
@@ -70,7 +70,7 @@ def normalize(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         x: ``(n, ...)``.
 
     Raises:
-        ValueError: f has more than one output per sample.
+        Refusal: f has more than one output per sample.
     """
     differentiable = torch.is_grad_enabled()
     with torch.enable_grad():
@@ -79,7 +79,10 @@ def normalize(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         outputs = f(x)
         if outputs.numel() != len(x):
             shape = tuple(outputs.shape)
-            raise ValueError(f"gradient_normalization is defined for one output per sample, got shape {shape}")
+            raise Refusal(
+                f"gradient_normalization is defined for one output per sample, got shape {shape}; "
+                "allowed: spectral_normalization and others"
+            )
         (gradients,) = torch.autograd.grad(outputs.sum(), x, create_graph=differentiable)
     size = _norms_smooth_at_zero(gradients).view_as(outputs) + outputs.abs()
     return outputs / size.masked_fill(size == 0, 1)

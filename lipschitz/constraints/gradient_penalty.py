@@ -60,7 +60,7 @@ class GradientPenalty(Constraint):
         """Return λ times the mean of (‖∇ₓD‖ - 1)² over the points, or of max(‖∇ₓD‖ - 1, 0)² if one-sided.
 
         Raises:
-            ValueError: ``points`` needs generated samples and the task has none.
+            Refusal: ``points`` needs generated samples and the task has none.
         """
         excess = input_gradient_norms(net, self._points(batch, rng)) - 1
         if self.one_sided:

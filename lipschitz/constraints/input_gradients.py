@@ -3,7 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from lipschitz.constraints.base import Batch
+from lipschitz.constraints.base import Batch, Refusal
+
+WITHOUT_GENERATED = "zero_centered_penalty, or others at real samples"
+"""What to choose where a penalty needs generated samples and the task has none."""
 
 
 def input_gradients(net: nn.Module, points: Tensor) -> Tensor:
@@ -37,8 +40,8 @@ def generated_samples(batch: Batch, method: str, allowed: str) -> Tensor:
     """Return the generated samples of ``batch``.
 
     Raises:
-        ValueError: the batch has no generated samples; the message contains ``method`` and ``allowed``.
+        Refusal: the batch has no generated samples; the message contains ``method`` and ``allowed``.
     """
     if batch.fake is None:
-        raise ValueError(f"{method} needs generated samples, but this task has none; allowed: {allowed}")
+        raise Refusal(f"{method} needs generated samples, but this task has none; allowed: {allowed}")
     return batch.fake

@@ -6,7 +6,12 @@ from torch import Tensor, nn
 from lipschitz.config import Factor
 from lipschitz.constraints.base import Batch, Constraint
 from lipschitz.constraints.batch_dependence import refuse_batch_dependence
-from lipschitz.constraints.input_gradients import generated_samples, input_gradient_norms, interpolate
+from lipschitz.constraints.input_gradients import (
+    WITHOUT_GENERATED,
+    generated_samples,
+    input_gradient_norms,
+    interpolate,
+)
 
 
 class MaxGradientPenalty(Constraint):
@@ -32,9 +37,9 @@ class MaxGradientPenalty(Constraint):
         """Return λ times the square of the largest ‖∇ₓD‖ over the interpolates.
 
         Raises:
-            ValueError: the task has no generated samples.
+            Refusal: the task has no generated samples.
         """
-        generated = generated_samples(batch, self.name(), "task: generation")
+        generated = generated_samples(batch, self.name(), WITHOUT_GENERATED)
         norms = input_gradient_norms(net, interpolate(batch.real, generated, rng))
         penalty: Tensor = self.weight * norms.max().square()
         return penalty

@@ -9,7 +9,12 @@ from torch import Tensor, nn
 from lipschitz.config import Factor
 from lipschitz.constraints.base import Batch, Constraint
 from lipschitz.constraints.batch_dependence import refuse_batch_dependence
-from lipschitz.constraints.input_gradients import generated_samples, input_gradient_norms, interpolate
+from lipschitz.constraints.input_gradients import (
+    WITHOUT_GENERATED,
+    generated_samples,
+    input_gradient_norms,
+    interpolate,
+)
 
 
 class WassersteinDivergence(Constraint):
@@ -38,9 +43,9 @@ class WassersteinDivergence(Constraint):
         """Return k times the mean of ‖∇ₓD‖^p over the interpolates.
 
         Raises:
-            ValueError: the task has no generated samples.
+            Refusal: the task has no generated samples.
         """
-        generated = generated_samples(batch, self.name(), "task: generation")
+        generated = generated_samples(batch, self.name(), WITHOUT_GENERATED)
         norms = input_gradient_norms(net, interpolate(batch.real, generated, rng))
         penalty: Tensor = self.weight * norms.pow(self.power).mean()
         return penalty

@@ -62,7 +62,7 @@ class ZeroCenteredPenalty(Constraint):
         With ``every`` above one it is that many times as large in the first of as many updates, and zero in the others.
 
         Raises:
-            ValueError: ``points`` needs generated samples and the task has none.
+            Refusal: ``points`` needs generated samples and the task has none.
         """
         if self.changes_network() and (int(without_labels(net).get_buffer("zero_centered_updates")) - 1) % self.every:
             return batch.real.new_zeros(())

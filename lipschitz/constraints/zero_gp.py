@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from lipschitz.config import Factor
 from lipschitz.constraints.base import Batch, Constraint
 from lipschitz.constraints.batch_dependence import refuse_batch_dependence
-from lipschitz.constraints.input_gradients import generated_samples, input_gradients, interpolate
+from lipschitz.constraints.input_gradients import WITHOUT_GENERATED, generated_samples, input_gradients, interpolate
 
 
 class ZeroGP(Constraint):
@@ -32,9 +32,9 @@ class ZeroGP(Constraint):
         """Return λ times the mean of ‖∇ₓD‖² over the interpolates.
 
         Raises:
-            ValueError: the task has no generated samples.
+            Refusal: the task has no generated samples.
         """
-        generated = generated_samples(batch, self.name(), "task: generation")
+        generated = generated_samples(batch, self.name(), WITHOUT_GENERATED)
         gradients = input_gradients(net, interpolate(batch.real, generated, rng))
         penalty: Tensor = self.weight * gradients.square().sum(dim=1).mean()
         return penalty

@@ -90,6 +90,11 @@ class Dataset(Config):
         """Number of classes of labelled images, known without loading; None without labels."""
         return None
 
+    @property
+    def training_images(self) -> int | None:
+        """Number of images to train on, known without loading; None if it is not, or samples are drawn at will."""
+        return None
+
     @abstractmethod
     def load(self, data_root: Path | None, device: torch.device) -> Data | PairData:
         """Load the data onto ``device``; a data set of files reads them below ``data_root``, by default ``data``.

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lipschitz.errors import printable
+from lipschitz.metrics.description import Description
 from lipschitz.report.plots.gallery import Picture
 from lipschitz.report.reading.comparisons import Comparison, comparisons, flatten
 from lipschitz.report.reading.results import Results
@@ -15,7 +17,7 @@ from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.markdown_and_latex import spans
 from lipschitz.report.tables.table import CAPTION, Table
-from lipschitz.tasks.wording import wording
+from lipschitz.tasks.wording import Wording, wording
 
 
 def page(
@@ -53,7 +55,7 @@ def page(
         overview=summary.overview,
         sections=_sections(results, tables, pictures),
         protocols=_protocols(results),
-        metrics=summary.measured_metrics,
+        metrics=_described(summary, tasks),
         references=[citation for citation in cited if citation.role != "metric"],
         outside={name: _flat(facts) for name, facts in results.outside.items()},
         provenance=_flat(results.provenance),
@@ -106,6 +108,14 @@ def _protocols(results: Results) -> list[tuple[str, str, str]]:
         text = ", ".join(f"{key}: {_as_text(value)}" for key, value in facts.items())
         rows.setdefault((dataset, text, "" if dataset in results.names else metric), []).append(metric)
     return [(results.shown(dataset), ", ".join(metrics), text) for (dataset, text, _), metrics in rows.items()]
+
+
+def _described(summary: Summary, tasks: Sequence[Wording]) -> list[Description]:
+    """Return the descriptions of what was measured, in the words of the task where all runs share one."""
+    if len(tasks) > 1:
+        return summary.measured_metrics
+    adapted = tasks[0].adapted
+    return [replace(one, title=adapted(one.title), summary=adapted(one.summary)) for one in summary.measured_metrics]
 
 
 def _flat(facts: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -60,7 +60,7 @@ def _weight_bytes(run: Run) -> int:
                 networks = model.build(shape, classes)
                 nets = [networks.generator, networks.discriminator]
             else:
-                nets = [model.build_discriminator(shape, classes)]
+                nets = [run.task.network(model, run.dataset)]
     except Exception:
         # A model from outside may raise anything; its runs are only not counted.
         return 0

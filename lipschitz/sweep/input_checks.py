@@ -41,6 +41,11 @@ def check_data(
         if isinstance(data, ImageData):
             for line in _check_images(label, data):
                 warn(line)
+        for seed in sorted({run.seed for run in sweep.runs if run.dataset == dataset}):
+            try:
+                sweep.task.check_data(data, seed)
+            except InputError as error:
+                raise InputError(f"{label}: {error}") from None
         protocols = (run.evaluation.protocols for run in sweep.runs if run.dataset == dataset)
         for protocol in dict.fromkeys(chain.from_iterable(protocols)):
             assert isinstance(data, ImageData)

@@ -86,7 +86,9 @@ def test_a_discriminator_s_step_makes_no_pass_more_and_updates_the_anchors_once(
 def test_a_batch_without_outputs_is_an_error() -> None:
     method = LeCamRegularization()
     net = method.wrap(linear([1.0, 1.0]), (2,))
-    expected = "lecam_regularization needs the discriminator's outputs on real and generated samples, got None"
+    expected = (
+        "lecam_regularization needs outputs on real and generated samples, but this task has none; allowed: task: gen"
+    )
     for call in (method.track, lambda net, batch: method.penalty(net, batch, rng())):
         with pytest.raises(ValueError, match=expected):
             call(net, Batch(torch.zeros(1, 2), torch.zeros(1, 2)))

@@ -72,7 +72,7 @@ def test_the_defaults_are_those_of_the_paper() -> None:
 
 def test_missing_generated_samples_are_an_error() -> None:
     with pytest.raises(
-        ValueError, match=r"wasserstein_divergence needs generated samples, .* allowed: task: generation"
+        ValueError, match=r"wasserstein_divergence needs generated samples, .* allowed: zero_centered_penalty"
     ):
         WassersteinDivergence().penalty(linear([1.0]), Batch(draw(3, 1), None), rng())
 

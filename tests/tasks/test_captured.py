@@ -7,6 +7,7 @@ import pytest
 import torch
 from fake_cuda_graph import FakeCudaGraph
 from gan_terms import TERMS, with_terms
+from small_classification_task import classification
 from small_transport_task import transport
 from torch import Tensor
 
@@ -22,8 +23,9 @@ from lipschitz.datasets.points import EightGaussians
 from lipschitz.datasets.transport.funnels import Funnels
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP
+from lipschitz.models.mlp_classifier import MLPClassifier
 from lipschitz.models.resnet import ResNet
-from lipschitz.tasks.augmentation import DiffAugment, Flip
+from lipschitz.tasks.augmentation import Crop, DiffAugment, Flip
 from lipschitz.tasks.generation.gan_training import GANTraining
 from lipschitz.tasks.losses import Relativistic
 from lipschitz.tasks.settings import Setting
@@ -142,6 +144,21 @@ def test_every_constraint_captures_on_images(name: str, device: torch.device) ->
 def test_a_critic_captures(name: str, device: torch.device) -> None:
     data = Funnels(dim=2, width=4).load(None, device)
     assert_captured_as_plain(lambda: transport(CONSTRAINTS[name](), data=data, device=device))
+
+
+@pytest.mark.parametrize(
+    "name", ["none", "zero_centered_penalty", "spectral_normalization", "orthogonal", "consistency_regularization"]
+)
+def test_a_classifier_captures(name: str, device: torch.device) -> None:
+    fields = {"shift": 1} if name == "consistency_regularization" else {}
+    assert_captured_as_plain(lambda: classification(CONSTRAINTS[name](**fields), device=device))
+
+
+@pytest.mark.parametrize("decay", ["cosine", "one_cycle", "step"])
+def test_a_classifier_with_dropout_augmentation_and_schedule_captures(decay: Any, device: torch.device) -> None:
+    setting = Setting(decay=decay, decay_at=[0.02, 0.05] if decay == "step" else [])
+    model, augment = MLPClassifier(width=8, depth=2, dropout=0.3), (Crop(padding=1), Flip())
+    assert_captured_as_plain(lambda: classification(setting=setting, model=model, augment=augment, device=device))
 
 
 VARIANTS: Mapping[str, Terms] = {

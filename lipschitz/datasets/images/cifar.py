@@ -24,6 +24,11 @@ class CifarFormat(PublishedDataset):
     def classes(self) -> int:
         """Number of classes."""
 
+    @property
+    def training_images(self) -> int:
+        """Those of the training split."""
+        return 50_000
+
     def files(self) -> Mapping[str, str | None]:
         """Return the pickled batches and the names of the classes."""
         theirs = self.torchvision()

@@ -28,6 +28,11 @@ class Digits(Dataset):
         """Ten."""
         return 10
 
+    @property
+    def training_images(self) -> int:
+        """About half of the 1,797."""
+        return 901
+
     def load(self, data_root: Path | None, device: torch.device) -> ImageData:
         """Return 901 training and 896 held-out images; ``data_root`` is not read."""
         # Importing scikit-learn takes a second; sweeps without this data set need not wait for it.

@@ -42,6 +42,11 @@ class MnistFormat(PublishedDataset):
         """Ten."""
         return 10
 
+    @property
+    def training_images(self) -> int:
+        """Those of the training split."""
+        return 60_000
+
     def class_names(self) -> Sequence[str] | None:
         """Return the names of the classes; None if they are digits, so that labels need no names."""
         return None

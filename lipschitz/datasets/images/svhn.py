@@ -27,6 +27,11 @@ class SVHN(PublishedDataset):
         """Ten: the label of a digit is the digit."""
         return 10
 
+    @property
+    def training_images(self) -> int:
+        """Those of the training split."""
+        return 73_257
+
     def files(self) -> Mapping[str, str | None]:
         """Return the two MATLAB files, in the data root itself. The third published file, ``extra``, is not read."""
         return {archive.path: archive.md5 for archive in self.archives()}

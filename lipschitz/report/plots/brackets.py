@@ -29,7 +29,7 @@ def brackets(data: ComparisonData) -> Figure | None:
     Where there is no upper bound, the bar ends in an arrow at the edge of the axes. A dot is the exact constant, and a
     thin mark beyond the bar the product bound of single layers, where it is larger than the upper bound.
     """
-    bounds = _bounds(data)
+    bounds = final_bounds(data)
     if bounds.empty:
         return None
     names = [name for name in data.constraints if name in bounds.index]
@@ -48,7 +48,7 @@ def brackets(data: ComparisonData) -> Figure | None:
     size = (4.6, _ROW * len(names) + 0.1)
     title = figure_title("Bracket around Lip(D)", data)
     figure, (axes,) = panels(1, 1, title, subtitle, size=size, left=left, right=1.0)
-    _limits(axes, bounds)
+    set_log_limits(axes, bounds)
     for place, name in enumerate(names):
         lower, upper, exact, _ = (float(value) for value in bounds.loc[name].to_numpy(float))
         _bar(axes, place, lower, upper, data.styles[name])
@@ -63,7 +63,7 @@ def brackets(data: ComparisonData) -> Figure | None:
     return figure
 
 
-def _bounds(data: ComparisonData) -> pd.DataFrame:
+def final_bounds(data: ComparisonData) -> pd.DataFrame:
     """Return `_BOUNDS` by constraint, geometric means over finished seeds, where there is a lower bound."""
     finished = data.runs.index[data.runs["status"] == "finished"]
     last = data.results.outcomes
@@ -81,7 +81,8 @@ def _products(bounds: pd.DataFrame) -> pd.Series:
     return product.where(np.isfinite(product) & (product > _APART * bounds["lipschitz_upper"]))
 
 
-def _limits(axes: Axes, bounds: pd.DataFrame) -> None:
+def set_log_limits(axes: Axes, bounds: pd.DataFrame) -> None:
+    """Set a logarithmic x axis that holds all finite ``bounds`` above zero, and 0.5 to 2."""
     values = bounds.to_numpy(float).ravel()
     values = values[np.isfinite(values) & (values > 0)]
     low, high = min(values.min(), 0.5), max(values.max(), 2.0)

@@ -28,12 +28,12 @@ def gradients(data: ComparisonData) -> Figure | None:
     if not kinds:
         return None
     task = wording(data.comparison.task)
-    has_old = "old" in set(final.loc[final["kind"] == "gradient_norm", "where"])
-    old = " Old: between real and an earlier generator's samples." if has_old else ""
-    subtitle = (
-        f"After the last step: mean over seeds, {MEAN.short}.{old}\n"
-        f"A gradient penalty asks for norm 1 only between {task.real} and {task.fake} samples."
-    )
+    recorded = set(final.loc[final["kind"] == "gradient_norm", "where"])
+    subtitle = f"After the last step: mean over seeds, {MEAN.short}."
+    if "old" in recorded:
+        subtitle += " Old: between real and an earlier generator's samples."
+    if "interpolated" in recorded:
+        subtitle += f"\nA gradient penalty asks for norm 1 only between {task.real} and {task.fake} samples."
     figure, axes = panels(
         len(kinds),
         2,

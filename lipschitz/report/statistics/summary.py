@@ -15,6 +15,7 @@ from lipschitz.report.reading.comparisons import COMPARISON, LABELS, rows_of
 from lipschitz.report.reading.metric_names import base, better
 from lipschitz.report.reading.results import Results
 from lipschitz.report.reading.timing import values_of
+from lipschitz.report.statistics.generalization_gap import gaps_at_levels
 from lipschitz.report.statistics.intervals import MISSING_INTERVAL, Interval, aggregate
 from lipschitz.report.style import ordered
 from lipschitz.tasks.wording import floors as floor_names
@@ -141,7 +142,8 @@ class Summary:
 
     def _measured(self) -> pd.DataFrame:
         outcomes = self.results.outcomes[self.results.outcomes["which"] != "floor"]
-        outcomes = self.results.labelled(pd.concat([outcomes, _largest_sigma(outcomes)]), [*LABELS, "status"])
+        derived = [_largest_sigma(outcomes), gaps_at_levels(self.results.records)]
+        outcomes = self.results.labelled(pd.concat([outcomes, *derived]), [*LABELS, "status"])
         means = aggregate(outcomes[outcomes["status"] == "finished"], [*LABELS, "metric", "which"])
         measured = outcomes[[*COMPARISON, "metric", "which"]].drop_duplicates()
         ended = self.counts.reset_index()

@@ -17,8 +17,10 @@ from lipschitz.report.statistics.summary import RIVALS, Lookup, Summary
 from lipschitz.report.statistics.time_to_target import Target
 from lipschitz.report.style import ordered
 from lipschitz.report.tables.cost import COST_TABLE_ONLY, cost_columns, cost_notes
+from lipschitz.report.tables.generalization_gap import GAP, GAP_NOTE, gap_columns
 from lipschitz.report.tables.measurement_notes import measurement_notes
-from lipschitz.report.tables.table import Cell, Column, Table
+from lipschitz.report.tables.rank_correlation import CORRELATIONS, correlation_columns
+from lipschitz.report.tables.table import Cell, Column, Table, seeds_named
 from lipschitz.report.tables.time_to_target import TimeToTarget
 from lipschitz.tasks.wording import wording
 
@@ -51,7 +53,7 @@ def build(summary: Summary, targets: Sequence[Target] = ()) -> list[Table]:
         task, dataset, model = map(str, key)
         labels = {"task": task, "dataset": dataset} | ({"model": model} if model else {})
         section = _Section(task, dataset, model, group, summary.lookup(labels), results)
-        judging = [name for name in summary.quality_metrics if section.lookup.has(name)]
+        judging = _judging(summary.quality_metrics, section)
         critic_w1 = [name for name in summary.critic_w1_metrics if section.lookup.has(name)]
         quality, cost = section.measured(judging, ["last", "best"]), cost_columns(group, section.lookup)
         notes = cost_notes(group, section.lookup, results.shown)
@@ -59,6 +61,10 @@ def build(summary: Summary, targets: Sequence[Target] = ()) -> list[Table]:
         tables.append(section.table("Overview", _overview(quality, cost), notes=notes.step))
         floor = section.floor(judging, ["last", "best"]) if judging else []
         tables.append(section.table("Quality", quality, floor, section.tested(judging[:1])))
+        if section.lookup.has(GAP):
+            gaps = gap_columns(group, section.lookup)
+            tables.append(section.table("Generalisation gap", gaps, notes=[GAP_NOTE]))
+            tables += section.correlations()
         if critic_w1:
             true = f", true W1 {show(summary.true_w1[dataset][0])}" if dataset in summary.true_w1 else ""
             title = f"W1 by the critic after the last step{true}"
@@ -154,8 +160,7 @@ class _Section:
             line = [Cell(str(row["finished"])), Cell(str(row["diverged"]))]
             for metric, which in values:
                 interval = self.lookup.interval(row, metric, which)
-                seeds = f" (n = {interval.n})" if 0 < interval.n < row["finished"] else ""
-                line.append(Cell(interval.text + seeds, index in best[metric, which]))
+                line.append(Cell(seeds_named(interval, row["finished"]), index in best[metric, which]))
             cells.append(line)
         return columns, cells
 
@@ -181,6 +186,13 @@ class _Section:
             "not tested."
         )
 
+    def correlations(self) -> list[Table]:
+        """Return the table of spectral measures against the generalisation gap; none if there are too few methods."""
+        columns, cells = correlation_columns(self.results, self.group)
+        title = f"Spectral measures and the generalisation gap: {self.where}"
+        notes = self.notes
+        return [Table(self.task, self.dataset, self.model, title, columns, cells, notes, CORRELATIONS)] if cells else []
+
     def critic_w1(self, metrics: list[str]) -> _Part:
         """Return W1 by the critics after the last step, unscaled and over either bound on Lip(D)."""
         columns, cells = self.measured(metrics, ["last"])
@@ -201,6 +213,13 @@ class _Section:
         texts = [Cell(interval.text if interval else MISSING) for interval in found]
         values = [cell for text in texts for cell in (text, *empty)]
         return [[Cell(name), *[Cell("")] * len(self.varying), Cell(str(seeds)), Cell(""), *values]]
+
+
+def _judging(metrics: list[str], section: _Section) -> list[str]:
+    """Return the metrics of quality that were measured and that the task's tables show."""
+    places = wording(section.task).judged_places
+    measured = [name for name in metrics if section.lookup.has(name)]
+    return [name for name in measured if not places or parse_metric(name).place in places]
 
 
 def _configurations(summary: Summary) -> pd.DataFrame:

@@ -2,13 +2,18 @@
 
 from dataclasses import dataclass
 
-from lipschitz.report.statistics.intervals import MEAN
+from lipschitz.report.statistics.intervals import MEAN, Interval
 
 CAPTION = (
     f"Mean ± {MEAN.name} over training seeds. n: seeds that finished. Seeds that diverged are counted separately and "
     "are in no mean. Last: after the last step. Best: at the step that one evaluation draw chose, measured on a fresh "
     "draw. Bold: the best mean of its comparison; its difference to the next need not be significant."
 )
+
+
+def seeds_named(interval: Interval, finished: int) -> str:
+    """Return the text of ``interval``, with its seeds where it has fewer than ``finished``."""
+    return interval.text + (f" (n = {interval.n})" if 0 < interval.n < finished else "")
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,8 @@ class Axes(BaseModel):
     datasets: Annotated[tuple[DatasetEntry, ...], *_Axis]
     """Data sets (``lipschitz list datasets``)."""
     models: Annotated[tuple[ModelEntry, ...], *_Axis] = ("auto",)
-    """Networks (``lipschitz list models``). ``auto`` is mlp for points, dcgan for images, critic for transport."""
+    """Networks (``lipschitz list models``). ``auto`` is mlp for points, dcgan for images, critic for
+    transport, mlp_classifier for classification."""
     constraints: Annotated[tuple[ConstraintEntry, ...], *_Axis]
     """Constraints on the discriminator (``lipschitz list constraints``). A list inside the list is a combination.
 
@@ -108,7 +109,8 @@ class Axes(BaseModel):
     """Constraints on the generator, all of them in every run. A constraint that adds a penalty to the discriminator's
     loss is not supported on a generator."""
     losses: Annotated[tuple[LossEntry, ...], *_Axis] | None = None
-    """Losses (``lipschitz list losses``). By default hinge for generation, wasserstein for transport."""
+    """Losses (``lipschitz list losses``). By default hinge for generation, wasserstein for transport,
+    cross_entropy for classification."""
     settings: Annotated[tuple[SettingEntry, ...], *_Axis] = Field(default=("C",), validate_default=True)
     """Optimiser hyperparameters: one of A to F (Miyato et al. 2018, Table 1), or a mapping of fields."""
     seeds: Annotated[tuple[Seed, ...], *_Axis] = (0, 1, 2)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lipschitz.constraints.base import Constraint
+from lipschitz.constraints.base import Constraint, Refusal
 from lipschitz.datasets.base import Data, Dataset, ImageData, PairData
 from lipschitz.datasets.images.split import Split
 from lipschitz.errors import InputError, first_line
@@ -47,6 +47,8 @@ MEMORY_FACTOR = 4
 TIME_LIMIT = 120.0
 """Longest time in seconds for code from outside: a method that hangs is refused."""
 IMAGES = 16
+FAILS = "a training step fails: "
+"""What precedes an error of a step; a refusal by a method says what is wrong by itself."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _failure(configuration: Configuration) -> StepFailure | None:
     except NotStarted:
         return None
     except Unanswered as error:
-        return StepFailure(str(error), "constraints" if configuration.constraints else "models")
+        return StepFailure(f"{FAILS}{error}", "constraints" if configuration.constraints else "models")
     return failure
 
 
@@ -153,14 +155,16 @@ def _reason(configuration: Configuration) -> str | None:
     """Return why the step fails, in one line, or None."""
     bare = replace(configuration, constraints=(), generator_constraints=(), loss=configuration.task.default_loss())
     if (need := _bytes(bare)) > MEMORY_FACTOR * memory():
-        return f"it needs at least {_gib(need)}, and this machine has {_gib(memory())}"
+        return f"{FAILS}it needs at least {_gib(need)}, and this machine has {_gib(memory())}"
     try:
         _make_step(configuration, META)
-    except InputError as error:
+    except Refusal as error:
         return str(error)
+    except InputError as error:
+        return f"{FAILS}{error}"
     except (Exception, SystemExit) as error:
         if not _needs_values(error):
-            return first_line(error, with_type=True)
+            return FAILS + first_line(error, with_type=True)
         return _reason_on_cpu(configuration) if need <= SMALL_BYTES else None
     return None
 
@@ -170,8 +174,10 @@ def _reason_on_cpu(configuration: Configuration) -> str | None:
     n = min(SMALL_BATCH, training.batch_size, training.generator_batch_size or SMALL_BATCH)
     try:
         _make_step(configuration.with_batch(n), CPU)
+    except Refusal as error:
+        return str(error)
     except (Exception, SystemExit) as error:
-        return first_line(error, with_type=True)
+        return FAILS + first_line(error, with_type=True)
     return None
 
 
@@ -220,7 +226,7 @@ def build_without_data(configuration: Configuration, device: torch.device) -> Ta
         configuration.generator_constraints,
     )
     with device:
-        return configuration.task.build(_stand_in(configuration.dataset, device), terms)
+        return configuration.task.on_few_images().build(_stand_in(configuration.dataset, device), terms)
 
 
 def _stand_in(dataset: Dataset, device: torch.device) -> Data | PairData:

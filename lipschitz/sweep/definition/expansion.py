@@ -18,9 +18,10 @@ from lipschitz.sweep.definition.axes import Axes
 from lipschitz.sweep.definition.dry_step import Configuration, step_failure
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.yaml_document import Document, Place
-from lipschitz.tasks.base import Unsuitable
+from lipschitz.tasks.base import TaskKind, Unsuitable
 from lipschitz.tasks.losses import Loss
 from lipschitz.tasks.precision import check_constraint
+from lipschitz.tasks.terms import Training
 
 MERGED = ("training", "evaluation")
 """Keys of which a part of the sweep file may override single fields."""
@@ -45,6 +46,7 @@ def expand(document: Document, axes: Axes, part: Place) -> Iterator[Run]:
                     chosen = {"datasets": dataset, "models": entry, "losses": loss, "settings": setting}[error.axis]
                     at: Place = (error.axis, getattr(axes, error.axis).index(chosen))
                     raise document.error(place_of(document, part, at), str(error)) from None
+                training = _training(document, axes, part, dataset)
                 _check_networks(document, axes, part, _Networks(dataset, model, constraints, place))
                 _check_step(document, axes, part, _Networks(dataset, model, constraints, place), loss)
                 run = Run(
@@ -55,11 +57,26 @@ def expand(document: Document, axes: Axes, part: Place) -> Iterator[Run]:
                     loss,
                     setting,
                     axes.seeds[0],
-                    axes.training,
+                    training,
                     axes.evaluation,
                     axes.generator_constraints,
                 )
                 yield from map(run.with_seed, axes.seeds)
+
+
+def _training(document: Document, axes: Axes, part: Place, dataset: Dataset) -> Training:
+    """Return the product's training, with the steps that epochs mean on ``dataset``."""
+    if axes.training.epochs is None:
+        return axes.training
+    place = place_of(document, part, ("training", "epochs"))
+    try:
+        images = axes.task.images_of_epoch(dataset)
+    except Unsuitable as error:
+        raise document.error(place, str(error)) from None
+    if images is None:
+        said = f"the number of images of {shortened(dataset.label(), 40)} is not known before they are loaded"
+        raise document.error(place, f"{said}; allowed: steps or seconds, or train_size of the task")
+    return axes.training.with_steps(images)
 
 
 class _Networks(NamedTuple):
@@ -85,7 +102,7 @@ def _check_networks(document: Document, axes: Axes, part: Place, networks: _Netw
         said = f"{shortened(dataset.label(), 40)}: {error}"
         raise document.error(place_of(document, part, place), said) from None
     try:
-        _check_constraints(dataset, model, constraints)
+        _check_constraints(axes.task, dataset, model, constraints)
         for constraint in constraints:
             check_constraint(axes.training.precision, constraint)
     except Refusal as error:
@@ -116,7 +133,7 @@ def _check_step(document: Document, axes: Axes, part: Place, networks: _Networks
         "models": place,
     }
     at = places[failure.key]
-    said = f"{networks.described()}: a training step fails: {failure.reason}"
+    said = f"{networks.described()}: {failure.reason}"
     raise document.error(place_of(document, part, at), said)
 
 
@@ -156,10 +173,10 @@ def _check_generator_constraints(dataset: Dataset, model: Model, constraints: tu
 
 
 @cache
-def _check_constraints(dataset: Dataset, model: Model, constraints: tuple[Constraint, ...]) -> None:
-    """Raise Refusal where the constraints cannot bound the discriminator; it is built on the meta device."""
+def _check_constraints(task: TaskKind, dataset: Dataset, model: Model, constraints: tuple[Constraint, ...]) -> None:
+    """Raise Refusal where the constraints cannot bound the task's network; it is built on the meta device."""
     with torch.device("meta"):
-        net = with_start(model, constraints).build_discriminator(dataset.shape, dataset.classes)
+        net = task.network(with_start(model, constraints), dataset)
         constrain(net, constraints, dataset.shape)
 
 

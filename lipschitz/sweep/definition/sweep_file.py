@@ -34,7 +34,7 @@ from lipschitz.sweep.store import SweepFolder
 from lipschitz.tasks.base import TaskKind
 from lipschitz.tasks.terms import Evaluation, Training
 
-BUDGETS = {"steps", "seconds"}
+BUDGETS = {"steps", "seconds", "epochs"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ def load_sweep(path: Path, limit_steps: int | None = None, out: Path | None = No
     waiting = 0
     for values, part in _products(document):
         if limit_steps is not None and isinstance(values.get("training"), dict):
-            values["training"].pop("seconds", None)
+            for budget in BUDGETS:
+                values["training"].pop(budget, None)
             values["training"]["steps"] = limit_steps
         axes = _validated(document, values, part)
         expanded = list(expand(document, axes, part))

@@ -97,7 +97,7 @@ def test_one_budget_is_needed_and_no_more() -> None:
 
 
 WRONG = {
-    "neither": ("{seconds: 0.6, batch_size: 8}", "{batch_size: 8}", "training: no budget; allowed: steps or seconds"),
+    "neither": ("{seconds: 0.6, batch_size: 8}", "{batch_size: 8}", "training: no budget; allowed: steps or seconds, or epochs for classification"),
     "both": ("seconds: 0.6", "seconds: 0.6, steps: 30", "training: steps 30 and seconds 0.6 are two budgets; allowed: one of them"),
     "no time": ("seconds: 0.6", "seconds: 0", "training.seconds: input should be greater than 0, found 0"),
     "words": ("seconds: 0.6", "seconds: 1 h", "training.seconds: input should be a valid number, found '1 h'"),

@@ -1,0 +1,80 @@
+"""Plot accuracy and generalisation gap of classifiers against the Lipschitz constant, with its bracket as error bar."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lipschitz.report.plots.base import plot
+from lipschitz.report.plots.brackets import final_bounds, set_log_limits
+from lipschitz.report.plots.data import ComparisonData
+from lipschitz.report.plots.lines import LABEL_HEIGHT, constraints_margin, figure_title, label_axes, label_constraints
+from lipschitz.report.plots.panels import fit_y_axis, panels
+from lipschitz.report.reading.metric_names import heading, parse_metric
+from lipschitz.report.statistics.intervals import MEAN
+
+_METRICS = (("accuracy", "test"), ("accuracy_gap", ""))
+_LOWER, _UPPER = "lipschitz_lower", "lipschitz_upper"
+
+
+@plot("Accuracy and generalisation gap by Lipschitz constant", order=34)
+def accuracy_by_lipschitz(data: ComparisonData) -> Figure | None:
+    """Return test accuracy, and the gap, against the bracket around the Lipschitz constant, one point a constraint.
+
+    After the last step: means over the seeds that finished, and geometric means of both bounds. The marker is at the
+    lower bound. Where there is no upper bound, the bar ends in an arrow at the edge.
+    """
+    metrics = [name for name in data.metrics if parse_metric(name)[:2] in _METRICS]
+    bounds = final_bounds(data) if metrics else pd.DataFrame()
+    if bounds.empty:
+        return None
+    subtitle = (
+        "Horizontal bar: bracket of Lip(D), from the steepest pair of points found (marker) to the certified bound;\n"
+        "arrow: not Lipschitz. Last step, mean over n seeds (bounds: geometric). Vertical bar: "
+        f"{MEAN.short}, cut at the panel's edge."
+    )
+    figure, axes = panels(
+        len(metrics),
+        1,
+        figure_title("Accuracy by Lipschitz constant", data),
+        subtitle,
+        size=(6.4, max(2.2, LABEL_HEIGHT * len(data.constraints))),
+        gap=(0.75, 0.3),
+        right=constraints_margin(data),
+    )
+    for panel, metric in zip(axes, metrics, strict=True):
+        rows = data.final[data.final["metric"] == metric].set_index("constraint")
+        rows = rows.join(bounds[[_LOWER, _UPPER]], how="inner")
+        lowest = panel is axes[-1]
+        set_log_limits(panel, bounds[[_LOWER, _UPPER]])
+        fit_y_axis(panel, rows["mean"], linear=True)
+        ticks = panel.xaxis.get_major_locator()
+        label_axes(panel, "Lipschitz constant of D" if lowest else "", heading(metric))
+        panel.xaxis.set_major_locator(ticks)
+        panel.tick_params(axis="x", labelbottom=lowest)
+        for name, row in rows.iterrows():
+            _point(panel, data, str(name), row)
+        label_constraints(figure, panel, data, {str(name): float(row["mean"]) for name, row in rows.iterrows()})
+    return figure
+
+
+def _point(panel: Axes, data: ComparisonData, name: str, row: pd.Series) -> None:
+    style, right = data.styles[name], panel.get_xlim()[1]
+    y, low, high = float(row["mean"]), float(row[_LOWER]), float(row[_UPPER])
+    if not low > 0:
+        # A constant network has no place on a logarithmic axis.
+        low = panel.get_xlim()[0]
+    if math.isfinite(row["ci95"]):
+        panel.vlines(low, y - row["ci95"], y + row["ci95"], color=style.colour, linewidth=1, alpha=0.5)
+    panel.hlines(y, low, right, color=style.colour, linewidth=0.4, alpha=0.5)
+    if not np.isnan(high):
+        panel.hlines(y, low, min(high, right), color=style.colour, linewidth=3, alpha=0.4)
+    if high == math.inf:
+        panel.plot(right, y, color=style.colour, marker=">", markersize=6, clip_on=False)
+    elif high > 1.03 * low:
+        panel.plot(high, y, color=style.colour, marker="|", markersize=9, markeredgewidth=1.5)
+    edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.4}
+    panel.plot(low, y, color=style.colour, marker=style.marker, markersize=6.5, zorder=3, **edge)

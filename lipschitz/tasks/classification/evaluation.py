@@ -1,0 +1,96 @@
+"""Evaluation of a classifier: accuracy and loss on each part of the data, σ of its layers, Lipschitz bracket."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from lipschitz.estimation.float64_copy import float64_copy
+from lipschitz.random_streams import stream
+from lipschitz.tasks.classification.examples import Examples
+from lipschitz.tasks.classification.robustness_evaluation import certified_values, protocols, robustness_values
+from lipschitz.tasks.measurement import DiscriminatorMeasurement, measure_discriminator
+from lipschitz.tasks.terms import Terms
+
+BATCH = 1024
+"""Most images of a forward pass."""
+
+
+class ClassifierEvaluator:
+    """Measures classifiers ``(n, *shape)`` -> ``(n, classes)`` on fixed images of each part of ``examples``."""
+
+    def __init__(self, examples: Examples, terms: Terms, attacked: int) -> None:
+        self._examples, self._terms, self._attacked = examples, terms, attacked
+        sizes = {part: min(size, terms.evaluation.samples) for part, size in examples.sizes.items() if size}
+        self._parts = {part: sizes[part] for part in ("test", "validation", "train") if part in sizes}
+
+    def evaluate(self, net: nn.Module, starts: dict[str, Tensor], draw: str) -> DiscriminatorMeasurement:
+        """Measure accuracy and cross-entropy, and `measure_discriminator` from test images.
+
+        ``starts`` are those of the last measurement.
+        """
+        values: dict[str, float] = {}
+        with float64_copy(net) as twin:
+            for part, n in self._parts.items():
+                images, labels = self._examples.fixed(part, n)
+                logits = logits_of(twin, images.double())
+                values |= quality(logits, labels, part)
+                if part == "test":
+                    tested = logits, labels
+        images, _ = self._examples.fixed("test", self._terms.evaluation.gradient_samples)
+        search = stream(self._terms.seed, f"evaluation/{draw}/lipschitz")
+        measured = measure_discriminator(
+            net, {"real": images}, starts, search, outputs=self._examples.data.classes or 1
+        )
+        values |= {
+            "accuracy_gap": values["accuracy/train"] - values["accuracy/test"],
+            "loss_gap": values["cross_entropy/test"] - values["cross_entropy/train"],
+        }
+        certificates = certified_values(*tested, measured.values)
+        return measured._replace(values=values | certificates | measured.values)
+
+    def robustness(self, net: nn.Module, measured: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
+        """Attack and certify the first test images; see `robustness_values`."""
+        images, labels = self._examples.fixed("test", self._attacked)
+        return robustness_values(net, images, labels, measured, self._terms.seed)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the protocol of each metric: how many images of which data; and the floor of each.
+
+        The floor is what the frequencies of the classes among the training images reach, without looking at an image.
+        """
+        of_data = {"data": f"SHA-256 {self._examples.data.hash[:12]}"}
+        facts = {
+            f"{metric}/{part}": {"images": n, **of_data}
+            for part, n in self._parts.items()
+            for metric in ("accuracy", "cross_entropy")
+        }
+        if self._attacked:
+            attacked = min(self._attacked, self._examples.sizes["test"])
+            facts |= {metric: protocol | of_data for metric, protocol in protocols(attacked).items()}
+        return {"floor": self._of_frequencies(), "protocols": facts}
+
+    def _of_frequencies(self) -> dict[str, float]:
+        frequencies = self._examples.class_counts.double()
+        logits = (frequencies / frequencies.sum()).log()
+        values: dict[str, float] = {}
+        for part, n in self._parts.items():
+            _, labels = self._examples.fixed(part, n)
+            values |= quality(logits.expand(len(labels), -1), labels, part)
+        return values
+
+
+def quality(logits: Tensor, labels: Tensor, part: str) -> dict[str, float]:
+    """Return accuracy and cross-entropy on the images of ``part``, by metric name."""
+    return {
+        f"accuracy/{part}": float((logits.argmax(1) == labels).double().mean()),
+        f"cross_entropy/{part}": float(cross_entropy(logits, labels)),
+    }
+
+
+@torch.no_grad()
+def logits_of(net: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Return the logits ``(n, classes)`` of ``images`` ``(n, c, h, w)``, `BATCH` at a time."""
+    return torch.cat([net(part) for part in torch.split(images, BATCH)])

@@ -1,0 +1,109 @@
+"""Robustness of a classifier as runs record it: certified and attacked accuracy, sensitivity, spectral complexity."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from lipschitz.estimation.float64_copy import float64_copy
+from lipschitz.estimation.upper_bound.logit_differences import logit_difference_bounds
+from lipschitz.metrics.attacks import withstands_fgsm, withstands_pgd
+from lipschitz.metrics.margins import QUANTILES, margin_quantiles, margins
+from lipschitz.metrics.predictions import logits_of
+from lipschitz.metrics.robustness import EPSILONS, certified, certified_radii, contradictions, image_radius
+from lipschitz.metrics.sensitivity import Sensitivity, input_sensitivity, pixel_sensitivity, weight_sensitivity
+from lipschitz.metrics.spectral_complexity import row_norm_sums, spectral_complexity
+from lipschitz.random_streams import stream
+
+FGSM_EPSILONS = (2 / 255, 8 / 255)
+"""Radii of FGSM in the l∞ norm, for pixels in [0, 1]."""
+NOISE = (0.05, 0.1, 0.2)
+"""Standard deviations of noise on images, for pixels in [0, 1]."""
+WEIGHT_NOISE = (0.01, 0.03, 0.1)
+"""Standard deviations of noise on weights, relative to each tensor's root mean square."""
+STEPS, RESTARTS = 20, 1
+"""Steps of PGD, and starts of each image: the image itself."""
+
+
+def certified_values(logits: Tensor, labels: Tensor, values: Mapping[str, float]) -> dict[str, float]:
+    """Return accuracy certified by the joint bound ``lipschitz_upper`` of ``values``, and margins over that bound."""
+    bound = values["lipschitz_upper"]
+    found = shares("certified_accuracy_joint", certified(certified_radii(logits, labels, bound), _radii()), EPSILONS)
+    of_margins = margin_quantiles(margins(logits, labels), bound)
+    return found | {f"margin_over_lipschitz/{q:g}": value for q, value in zip(QUANTILES, of_margins, strict=True)}
+
+
+def robustness_values(
+    net: nn.Module, images: Tensor, labels: Tensor, values: Mapping[str, float], seed: int
+) -> tuple[dict[str, float], list[str]]:
+    """Return values by name, and a line for each radius at which a certified image was fooled.
+
+    Args:
+        net: the classifier, in float32; it is not changed.
+        images: test images ``(n, c, h, w)`` in [-1, 1].
+        labels: int64 ``(n,)``.
+        values: of `lipschitz.tasks.measurement.measure_discriminator`.
+        seed: of the run; the random numbers are the same at every call.
+    """
+    shape, radii = tuple(images.shape[1:]), _radii()
+    logits = logits_of(net, images)
+    with float64_copy(net) as twin:
+        pairs = logit_difference_bounds(twin, shape, values["lipschitz_upper"]).to(logits.device)
+        found = _spectral_complexity(twin, shape, values)
+    certificates = certified(certified_radii(logits, labels, pairs), radii)
+    withstood = withstands_pgd(
+        net, images, labels, radii, stream(seed, "evaluation/pgd"), steps=STEPS, restarts=RESTARTS
+    )
+    found |= shares("certified_accuracy", certificates, EPSILONS) | shares("pgd_accuracy", withstood, EPSILONS)
+    signs = withstands_fgsm(net, images, labels, [image_radius(epsilon) for epsilon in FGSM_EPSILONS])
+    found |= shares("fgsm_accuracy", signs, FGSM_EPSILONS)
+    for size in NOISE:
+        noise = stream(seed, "evaluation/noise")
+        found |= _changes("noise", size, input_sensitivity(net, images, labels, image_radius(size), noise))
+    for size in WEIGHT_NOISE:
+        noise = stream(seed, "evaluation/weight_noise")
+        found |= _changes("weight_noise", size, weight_sensitivity(net, images, labels, size, noise))
+    pixels = pixel_sensitivity(net, images, labels, stream(seed, "evaluation/pixel"))
+    return found | _changes("change", "pixel", pixels), contradictions(certificates, withstood, EPSILONS)
+
+
+def protocols(n: int) -> dict[str, dict[str, Any]]:
+    """Return by metric how attacked and certified accuracies on ``n`` images were measured."""
+    facts: dict[str, dict[str, Any]] = {}
+    for epsilon in EPSILONS:
+        facts[f"certified_accuracy/{epsilon:.3g}"] = {"images": n}
+        facts[f"pgd_accuracy/{epsilon:.3g}"] = {"images": n, "norm": "l2", "steps": STEPS, "restarts": RESTARTS}
+    for epsilon in FGSM_EPSILONS:
+        facts[f"fgsm_accuracy/{epsilon:.3g}"] = {"images": n, "norm": "linf"}
+    return facts
+
+
+def shares(name: str, holds: Tensor, epsilons: tuple[float, ...]) -> dict[str, float]:
+    """Return by ``name/epsilon`` the share of the images for which ``holds`` ``(epsilons, n)`` is true."""
+    rows = holds.double().mean(dim=1).tolist()
+    return {f"{name}/{epsilon:.3g}": row for epsilon, row in zip(epsilons, rows, strict=True)}
+
+
+def _radii() -> list[float]:
+    return [image_radius(epsilon) for epsilon in EPSILONS]
+
+
+def _changes(kind: str, size: float | str, found: Sensitivity) -> dict[str, float]:
+    place = size if isinstance(size, str) else f"{kind}_{size:g}"
+    return {
+        f"loss_change/{place}": found.loss_change,
+        f"logit_change/{place}": found.logit_change,
+        f"logit_change_max/{place}": found.largest,
+        f"accuracy_under/{place}": found.accuracy,
+    }
+
+
+def _spectral_complexity(net: nn.Module, shape: tuple[int, ...], values: Mapping[str, float]) -> dict[str, float]:
+    sums = row_norm_sums(net, shape)
+    found = {}
+    for kind in ("reshaped", "operator"):
+        sigmas = [values.get(f"sigma_{kind}/{layer}", math.nan) for layer in sums]
+        rows = [getattr(row, kind) for row in sums.values()]
+        found[f"spectral_complexity/{kind}"] = spectral_complexity(sigmas, rows)
+    return found

@@ -1,0 +1,61 @@
+"""Robustness as runs record it: every name is described, certified <= attacked, and a wrong bound is noted."""
+
+import pytest
+import torch
+from gan_terms import TERMS, with_terms
+
+from lipschitz.datasets.images.digits import Digits
+from lipschitz.metrics.catalogue import CATALOGUE
+from lipschitz.metrics.predictions import logits_of
+from lipschitz.metrics.robustness import EPSILONS
+from lipschitz.models.mlp_classifier import MLPClassifier
+from lipschitz.tasks.classification.classification import ClassificationTask
+from lipschitz.tasks.classification.robustness_evaluation import certified_values, protocols, robustness_values
+from lipschitz.tasks.losses import CrossEntropy
+from lipschitz.tasks.measurement import measure_discriminator
+
+torch.manual_seed(0)
+NET = MLPClassifier(width=8, depth=1).build_classifier((1, 4, 4), 3)
+IMAGES = torch.rand(40, 1, 4, 4) * 2 - 1
+LABELS = logits_of(NET, IMAGES).argmax(dim=1)
+MEASURED = measure_discriminator(NET, {"real": IMAGES}, outputs=3).values
+
+
+def test_values_are_described_and_ordered() -> None:
+    values, notes = robustness_values(NET, IMAGES, LABELS, MEASURED, seed=0)
+    assert notes == []
+    assert robustness_values(NET, IMAGES, LABELS, MEASURED, seed=0)[0] == values
+    joint = certified_values(logits_of(NET, IMAGES), LABELS, MEASURED)
+    for name in (*values, *joint):
+        assert CATALOGUE[name.partition("/")[0]].summary, name
+    places = [f"{epsilon:.3g}" for epsilon in EPSILONS]
+    for place in places:
+        assert joint[f"certified_accuracy_joint/{place}"] <= values[f"certified_accuracy/{place}"]
+        assert values[f"certified_accuracy/{place}"] <= values[f"pgd_accuracy/{place}"]
+    assert 0 < values[f"certified_accuracy/{places[0]}"] < 1
+    assert set(protocols(40)) <= set(values)
+    # Of the largest noise the loss, and of none the smallest.
+    assert values["logit_change/noise_0.2"] > values["logit_change/noise_0.05"] > 0
+    # One layer of 16 inputs and one of 8 units: the norms of kernels and operators agree.
+    assert values["spectral_complexity/reshaped"] == values["spectral_complexity/operator"] > 0
+
+
+def test_a_bound_that_an_attack_contradicts_is_noted() -> None:
+    wrong = MEASURED | {"lipschitz_upper": 1e-3}
+    values, notes = robustness_values(NET, IMAGES, LABELS, wrong, seed=0)
+    assert values["certified_accuracy/1"] > values["pgd_accuracy/1"]
+    assert any(note.startswith("an attack within 1 fooled") for note in notes)
+
+
+@pytest.mark.parametrize(("when", "evaluated", "at_end"), [("last", 0, 1), ("every", 1, 0), ("never", 0, 0)])
+def test_it_is_measured_when_the_task_says(when: str, evaluated: int, at_end: int) -> None:
+    terms = with_terms(
+        TERMS, model=MLPClassifier(width=4, depth=1), loss=CrossEntropy(), selection="accuracy/validation"
+    )
+    task = ClassificationTask(robustness=when, attacked=5).build(Digits().load(None, torch.device("cpu")), terms)
+    assert ("pgd_accuracy/1" in task.evaluate("step 0")) == evaluated
+    assert ("pgd_accuracy/1" in task.evaluate_at_end()) == at_end
+    protocols_ = task.facts()["protocols"]
+    assert ("pgd_accuracy/1" in protocols_) == (when != "never")
+    if when != "never":
+        assert protocols_["pgd_accuracy/1"]["images"] == 5
