@@ -9,6 +9,7 @@ from lipschitz.report.number_format import MISSING, show
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.metric_names import base
 from lipschitz.report.reading.results import Results
+from lipschitz.report.statistics.intervals import BOOTSTRAP
 from lipschitz.report.statistics.rank_correlation import Correlation, rank_correlation
 from lipschitz.report.statistics.significance import LEVEL, holm
 from lipschitz.report.tables.table import Cell, Column
@@ -26,7 +27,7 @@ _RECORDED = {
 CORRELATIONS = (
     "Spearman's ρ after the last step, over runs of all methods of this data set and model; positive: a larger measure "
     "goes with a larger gap, as bounds on generalisation say (Jiang et al. 2020, arXiv:1912.02178, often found the "
-    "opposite). Seeds of one method are alike: the 95 % interval is a bootstrap of methods, then of seeds, and p a "
+    f"opposite). Seeds of one method are alike: the {BOOTSTRAP.name} is of methods, then of seeds, and p a "
     "permutation test of whole methods, by Holm's correction for all tests of the table. Bold: below 0.05. Over "
     "the margin: divided by the median margin of test images, infinite where that is not positive."
 )
@@ -38,7 +39,7 @@ def correlation_columns(results: Results, group: pd.DataFrame) -> tuple[list[Col
     Few are fewer than three configurations.
     """
     columns = [Column("Measure", numeric=False), Column("n"), Column("Methods")]
-    columns += [Column(head, gap) for gap in _GAPS.values() for head in ("ρ", "95 % interval", "p")]
+    columns += [Column(head, gap) for gap in _GAPS.values() for head in ("ρ", BOOTSTRAP.short, "p")]
     values = _of_runs(results, group)
     if values.empty or values["configuration"].nunique() < 3:
         return columns, []
