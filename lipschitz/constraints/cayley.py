@@ -51,12 +51,17 @@ class CayleyTransform(CircularKernel):
     def orthogonal(self, blocks: Tensor) -> Tensor:
         """Return the Cayley transform of each block."""
         tall, wide = as_tall(blocks)
-        norms = torch.linalg.matrix_norm(tall.detach())[..., None, None]
-        tall = tall * (LARGEST / norms).clamp_max(1)
-        columns = tall.shape[-1]
-        square, rest = tall[..., :columns, :], tall[..., columns:, :]
-        eye = torch.eye(columns, dtype=tall.dtype, device=tall.device)
-        # The Hermitian part of I + A is at least I, so the inverse exists, and its norm is at most one.
-        inverse = torch.linalg.inv_ex(eye + square - square.mH + rest.mH @ rest).inverse
-        found = torch.cat([2 * inverse - eye, -2 * rest @ inverse], dim=-2)
+        found = cayley_transform(tall)
         return found.mH if wide else found
+
+
+def cayley_transform(tall: Tensor) -> Tensor:
+    """Return Q of each matrix [U; V] ``(..., m, n)``, m >= n, in float64 or complex128."""
+    norms = torch.linalg.matrix_norm(tall.detach())[..., None, None]
+    tall = tall * (LARGEST / norms).clamp_max(1)
+    columns = tall.shape[-1]
+    square, rest = tall[..., :columns, :], tall[..., columns:, :]
+    eye = torch.eye(columns, dtype=tall.dtype, device=tall.device)
+    # The Hermitian part of I + A is at least I, so the inverse exists, and its norm is at most one.
+    inverse = torch.linalg.inv_ex(eye + square - square.mH + rest.mH @ rest).inverse
+    return torch.cat([2 * inverse - eye, -2 * rest @ inverse], dim=-2)

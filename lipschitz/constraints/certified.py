@@ -53,17 +53,8 @@ class CertifiedWeight(nn.Module):
         """Return a float64 kernel whose operator norm is at most 1 + `MARGIN`."""
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Return the bounded kernel times the coefficient, scaled down by the possible rounding error of W's dtype.
-
-        Rounding changes each entry by at most a relative ε/2. A kernel with t taps and rank r has a Frobenius norm of
-        at most √r times its operator norm with circular padding, so rounding changes that operator norm by at most a
-        relative √(t r) ε/2.
-        """
-        kernel = self.bounded(weight)
-        taps = math.prod(kernel.shape[2:])
-        rank = min(kernel.shape[0], kernel.shape[1] * taps)
-        excess = 2 * MARGIN + math.sqrt(taps * rank) * torch.finfo(weight.dtype).eps
-        return (kernel * (self.coefficient / (1 + excess))).to(weight.dtype)
+        """Return the bounded kernel times the coefficient, scaled down by the possible rounding error of W's dtype."""
+        return rounded(self.bounded(weight), self.coefficient, weight.dtype)
 
     def adapt(self, layer: nn.Module) -> None:
         """Change the arguments of ``layer`` to those that the kernel is for, in place."""
@@ -71,6 +62,19 @@ class CertifiedWeight(nn.Module):
     def extra_repr(self) -> str:
         """Show the coefficient."""
         return f"coefficient={self.coefficient}"
+
+
+def rounded(kernel: Tensor, bound: float, dtype: torch.dtype) -> Tensor:
+    """Return a kernel of norm at most 1 + `MARGIN` times ``bound`` in ``dtype``; its norm is then at most ``bound``.
+
+    Rounding changes each entry by at most a relative ε/2. A kernel with t taps and rank r has a Frobenius norm of at
+    most √r times its operator norm with circular padding, so rounding changes that operator norm by at most a relative
+    √(t r) ε/2.
+    """
+    taps = math.prod(kernel.shape[2:])
+    rank = min(kernel.shape[0], kernel.shape[1] * taps)
+    excess = 2 * MARGIN + math.sqrt(taps * rank) * torch.finfo(dtype).eps
+    return (kernel * (bound / (1 + excess))).to(dtype)
 
 
 def certify(

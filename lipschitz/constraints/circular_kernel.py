@@ -46,18 +46,31 @@ class CircularKernel(CertifiedWeight):
 
     def bounded(self, weight: Tensor) -> Tensor:
         """Return K in float64."""
+        found = self.orthogonal(self.blocks(weight))
         if not self.circular:
-            matrices = weight.double().reshape(1, self.groups, len(weight) // self.groups, -1)
-            return self.orthogonal(matrices).reshape(weight.shape)
-        strides, sizes = [axis.stride for axis in self.axes], [axis.size for axis in self.axes]
-        dims = tuple(range(2, weight.dim()))
-        kernel = polyphase_kernel(_on_the_circle(weight.double(), self.axes), strides)
-        spectrum = torch.fft.rfftn(kernel, dim=dims)
-        blocks = spectrum.unflatten(0, (self.groups, -1)).flatten(3).movedim(3, 0)
-        found = self.orthogonal(blocks).movedim(0, 3).reshape(spectrum.shape)
-        kernel = torch.fft.irfftn(found, kernel.shape[2:], dim=dims)
-        kernel = _without_phases(kernel, strides)
-        return kernel.roll([(size - 1) // 2 for size in sizes], dims)
+            return found.reshape(weight.shape)
+        strides = [axis.stride for axis in self.axes]
+        return centred(_without_phases(self.kernel(found), strides))
+
+    def blocks(self, weight: Tensor) -> Tensor:
+        """Return the matrices of all frequencies, ``(frequencies, groups, d_out / groups, d_in s² / groups)``."""
+        if not self.circular:
+            return weight.double().reshape(1, self.groups, len(weight) // self.groups, -1)
+        kernel = polyphase_kernel(_on_the_circle(weight.double(), self.axes), [axis.stride for axis in self.axes])
+        spectrum = torch.fft.rfftn(kernel, dim=tuple(range(2, weight.dim())))
+        grouped: Tensor = spectrum.view(self.groups, -1, spectrum.shape[1], spectrum[0, 0].numel())
+        return grouped.movedim(3, 0)
+
+    def kernel(self, blocks: Tensor) -> Tensor:
+        """Return the kernel ``(d_out, d_in, n_1, ...)`` of the circular convolution of phases that has these matrices.
+
+        Its entry m multiplies x_(i + m).
+        """
+        sizes = [axis.size // axis.stride for axis in self.axes]
+        spectrum = blocks.movedim(0, 3).flatten(0, 1)
+        spectrum = spectrum.reshape(*spectrum.shape[:2], *sizes[:-1], sizes[-1] // 2 + 1)
+        kernel: Tensor = torch.fft.irfftn(spectrum, sizes, dim=tuple(range(2, spectrum.dim())))
+        return kernel
 
 
 def circular_axes(layer: WeightedLayer, shape: torch.Size) -> tuple[int, tuple[ConvolutionAxis, ...]]:
@@ -87,6 +100,11 @@ def as_tall(blocks: Tensor) -> tuple[Tensor, bool]:
     """Return ``blocks`` ``(..., m, n)`` or their adjoints, with m >= n, and whether they are the adjoints."""
     wide = blocks.shape[-2] < blocks.shape[-1]
     return (blocks.mH if wide else blocks), wide
+
+
+def centred(kernel: Tensor) -> Tensor:
+    """Shift the entries of ``kernel``, so that its window begins (n - 1) // 2 pixels before the output's pixel."""
+    return kernel.roll([(size - 1) // 2 for size in kernel.shape[2:]], tuple(range(2, kernel.dim())))
 
 
 def _on_the_circle(kernel: Tensor, axes: Sequence[ConvolutionAxis]) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lipschitz.constraints.residual_layers import ConvexPotential
+from lipschitz.constraints.sandwich_layers import SandwichLayer
 from lipschitz.models.conditional import ProjectionDiscriminator
 from lipschitz.models.residual import ResidualBlock, SumPool
 
@@ -53,6 +54,8 @@ class SumOfRows(nn.Module):
         return weight + self._output[0].weight
 
 
+_SEQUENCES = (nn.Sequential.forward, ConvexPotential.forward, SandwichLayer.forward, HalvedResidual.forward)
+
 SUBSTITUTES: dict[type[nn.Module], type[nn.Module]] = {
     ResidualBlock: HalvedResidual,
     SumPool: UnitSumPool,
@@ -90,7 +93,7 @@ def _parts(module: nn.Module) -> list[tuple[str, nn.Module]] | None:
         names = ["features", "projection"]
     elif forward is UnitSumPool.forward:
         names = []
-    elif forward in (nn.Sequential.forward, ConvexPotential.forward, HalvedResidual.forward):
+    elif forward in _SEQUENCES:
         names = list(module._modules)
     else:
         return None

@@ -48,27 +48,39 @@ def make_residual(method: str, net: nn.Module, shape: tuple[int, ...], coefficie
         Refusal: the network has residual blocks of its own, an activation is not elementwise with slopes in [0, 1], or
             the size of a convolution's input is no multiple of that of its output.
     """
-    own = next((name for name, module in net.named_modules() if isinstance(module, ResidualBlock)), None)
-    if own is not None:
-        raise Refusal(
-            f"{method} makes blocks of a layer and an activation residual, but '{own}' is a residual block itself; "
-            "allowed: mlp, dcgan, and networks of such blocks"
-        )
     shapes = input_shapes(net, shape)
-    for name, layer_name, block in list(_blocks(net)):
-        layer, activation = parts_of(block)
+    for _, layer_name, block in activated_blocks(method, net, "residual layer"):
+        layer = parts_of(block)[0]
         assert isinstance(layer, WeightedLayer)
-        kind = torch_class(activation, ACTIVATION_MODULES)
-        slopes = ACTIVATION_MODULES[kind](activation) if kind else None
-        if slopes is None or slopes.low < 0 or slopes.high > 1:
-            raise Refusal(
-                f"{method} makes '{name}' a residual layer, but {type(activation).__name__} is not elementwise with "
-                "slopes in [0, 1]; allowed: relu, leaky_relu"
-            )
         if layer_name in shapes:
             _check_sizes(method, layer_name, layer, shapes[layer_name])
         block.__class__ = ConvexPotential
         block.coefficient = coefficient  # type: ignore[assignment]
+
+
+def activated_blocks(method: str, net: nn.Module, kind: str) -> list[tuple[str, str, nn.Sequential]]:
+    """Return each block of a layer and an activation with its name and that of its layer, to become a ``kind``.
+
+    Raises:
+        Refusal: the network has residual blocks of its own, or an activation is not elementwise with slopes in [0, 1].
+    """
+    own = next((name for name, module in net.named_modules() if isinstance(module, ResidualBlock)), None)
+    if own is not None:
+        raise Refusal(
+            f"{method} makes each block of a layer and an activation a {kind}, but '{own}' is a residual block itself; "
+            "allowed: mlp, dcgan, and networks of such blocks"
+        )
+    blocks = list(_blocks(net))
+    for name, _, block in blocks:
+        activation = parts_of(block)[1]
+        found = torch_class(activation, ACTIVATION_MODULES)
+        slopes = ACTIVATION_MODULES[found](activation) if found else None
+        if slopes is None or slopes.low < 0 or slopes.high > 1:
+            raise Refusal(
+                f"{method} makes '{name}' a {kind}, but {type(activation).__name__} is not elementwise with "
+                "slopes in [0, 1]; allowed: relu, leaky_relu"
+            )
+    return blocks
 
 
 def adjoint(layer: nn.Module, hidden: Tensor, shape: Sequence[int]) -> Tensor:

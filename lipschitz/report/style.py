@@ -57,6 +57,7 @@ _FIXED = {
     "soc": Style(_CERTIFIED, "*"),
     "cayley": Style(_CERTIFIED, "<"),
     "lot": Style(_CERTIFIED, ">"),
+    "sandwich": Style(_CERTIFIED, "h"),
     "layer_normalization": Style(_LAYERS, "s"),
     "batch_normalization": Style(_LAYERS, "o"),
 }

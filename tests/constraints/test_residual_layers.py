@@ -121,7 +121,7 @@ def test_what_has_no_residual_form_is_refused(method: Constraint) -> None:
         residual(method, nn.Linear(2, 2), (2,), activation)
     with pytest.raises(Refusal, match=f"^{name} makes 'blocks.0' a residual layer, but GroupSort is not elementwise"):
         constrain(MLP(width=4, activation="group_sort").build_discriminator((2,)), [method], (2,))
-    with pytest.raises(Refusal, match=f"^{name} makes blocks .* 'blocks.0' is a residual block itself"):
+    with pytest.raises(Refusal, match=f"^{name} makes each block .* 'blocks.0' is a residual block itself"):
         constrain(ResNet(width=2).build_discriminator((1, 8, 8)), [method], (1, 8, 8))
     for layer, size in ((nn.Conv2d(1, 1, 2, stride=2), 5), (nn.ConvTranspose2d(1, 1, 2, stride=2), 4)):
         with pytest.raises(Refusal, match=f"^{name} makes the block of 'layer' a residual layer, but its map"):

@@ -68,6 +68,7 @@ BOUNDS: Mapping[str, tuple[Callable[[nn.Module], float], float]] = MappingProxyT
         "soc": (operators, ROUNDED),
         "cayley": (operators, ROUNDED),
         "lot": (operators, ROUNDED),
+        "sandwich": (operators, ROUNDED),
     }
 )
 

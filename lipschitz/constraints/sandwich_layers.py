@@ -1,0 +1,28 @@
+"""Sandwich layers 2 Aᵀ act(B x + b), which are 1-Lipschitz where A Aᵀ + B Bᵀ = I, in place of act(B x + b)."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipschitz.estimation.layers import WeightedLayer
+
+
+class SandwichLayer(nn.Sequential):
+    """A block of a layer B and an activation, as x -> 2 Aᵀ act(B x + b), which is c-Lipschitz if A Aᵀ + B Bᵀ / c² = I.
+
+    The activation is elementwise with slopes in [0, 1]. For c = 1 and a vector v let u = B v. Then ‖2 Aᵀ D u‖² =
+    4 ‖D u‖² - 4 ‖Bᵀ D u‖² <= ‖v‖² - ‖v - 2 Bᵀ D u‖² for every diagonal D with 0 <= D <= I, since D² <= D. The matrix
+    2 Aᵀ is the tensor ``outgoing`` of the layer: ``(d, d)``, or the kernel of a convolution that pads in a circle.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``x`` to the shape of ``act(B x + b)``."""
+        layer = next(module for module in self if isinstance(module, WeightedLayer))
+        hidden: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        kernel = layer.outgoing
+        assert isinstance(kernel, Tensor)
+        if isinstance(layer, nn.Linear):
+            return F.linear(hidden, kernel)
+        sides = [side for size in reversed(kernel.shape[2:]) for side in ((size - 1) // 2, size // 2)]
+        convolve = F.conv1d if isinstance(layer, nn.Conv1d) else F.conv2d
+        image: Tensor = convolve(F.pad(hidden, sides, "circular"), kernel, groups=layer.groups)
+        return image
