@@ -1,21 +1,17 @@
 """Evaluation of a classifier: accuracy and loss on each part of the data, σ of its layers, Lipschitz bracket."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from lipschitz.estimation.float64_copy import float64_copy
+from lipschitz.metrics.predictions import logits_of, scores
 from lipschitz.random_streams import stream
 from lipschitz.tasks.classification.examples import Examples
 from lipschitz.tasks.classification.robustness_evaluation import certified_values, protocols, robustness_values
 from lipschitz.tasks.measurement import DiscriminatorMeasurement, measure_discriminator
 from lipschitz.tasks.terms import Terms
-
-BATCH = 1024
-"""Most images of a forward pass."""
 
 
 class ClassifierEvaluator:
@@ -84,13 +80,5 @@ class ClassifierEvaluator:
 
 def quality(logits: Tensor, labels: Tensor, part: str) -> dict[str, float]:
     """Return accuracy and cross-entropy on the images of ``part``, by metric name."""
-    return {
-        f"accuracy/{part}": float((logits.argmax(1) == labels).double().mean()),
-        f"cross_entropy/{part}": float(cross_entropy(logits, labels)),
-    }
-
-
-@torch.no_grad()
-def logits_of(net: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """Return the logits ``(n, classes)`` of ``images`` ``(n, c, h, w)``, `BATCH` at a time."""
-    return torch.cat([net(part) for part in torch.split(images, BATCH)])
+    found = scores(logits, labels)
+    return {f"accuracy/{part}": found.accuracy, f"cross_entropy/{part}": found.loss}
