@@ -34,6 +34,7 @@ def measurement_notes(group: pd.DataFrame, lookup: Lookup, shown: Callable[[str]
         *(note("No exact Lipschitz constant", "no_exact", str) if lookup.has(EXACT) else []),
         *note("Upper bound on Lip(D) other than by single layers", "upper_method", lambda m: "" if m == PRODUCT else m),
         *note("Conditions of the upper bound on Lip(D), or why there is none", "upper_reasons", _first),
+        *note("On the bracket of Lip(D)", "bracket_notes", "; ".join),
         *note("σ of an operator did not reach its tolerance in layers", "unconverged", ", ".join),
     ]
 

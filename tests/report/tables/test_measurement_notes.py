@@ -60,13 +60,14 @@ def test_the_table_shows_the_exact_constant_and_the_product_where_there_are_some
 def test_notes_say_what_the_measurements_take_for_granted(tmp_path: Path) -> None:
     facts = {
         "none": {"upper_method": "semidefinite", "unconverged": ["a", "b"]},
-        "weight_clipping": {"upper_method": "product"},
+        "weight_clipping": {"upper_method": "product", "bracket_notes": ["in eval mode", "an attack fooled 1 of 9"]},
         "gradient_penalty": {"upper_method": "product", "no_exact": "it is curved", "upper_reasons": ["x jumps", "y"]},
     }
     assert cost_table(folder_of(tmp_path, MEASURED, facts)).notes == [
         "No exact Lipschitz constant: gradient_penalty (it is curved).",
         "Upper bound on Lip(D) other than by single layers: none (semidefinite).",
         "Conditions of the upper bound on Lip(D), or why there is none: gradient_penalty (x jumps, and 1 more).",
+        "On the bracket of Lip(D): weight_clipping (in eval mode; an attack fooled 1 of 9).",
         "σ of an operator did not reach its tolerance in layers: none (a, b).",
     ]
 
