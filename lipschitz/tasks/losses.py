@@ -1,4 +1,4 @@
-"""Losses, an axis of its own beside the constraint: hinge, Wasserstein and others of GANs, and those of classifiers."""
+"""Losses of GANs (hinge, Wasserstein, ...) and of classifiers: an axis of a sweep, apart from the constraint."""
 
 from abc import abstractmethod
 from typing import Annotated, ClassVar
