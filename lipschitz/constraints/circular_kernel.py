@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from lipschitz.constraints.base import Refusal
 from lipschitz.constraints.certified import CertifiedWeight
@@ -37,10 +38,12 @@ class CircularKernel(CertifiedWeight):
     def adapt(self, layer: nn.Module) -> None:
         """Let a convolution pad in a circle, for a kernel of the size of the map."""
         if self.circular:
+            # `_ConvNd` is where torch declares these fields for all dimensions.
+            assert isinstance(layer, _ConvNd)
             sizes = tuple(axis.size for axis in self.axes)
-            layer.kernel_size, layer.dilation = sizes, (1,) * len(sizes)  # type: ignore[assignment]
-            layer.padding, layer.padding_mode = "same", "circular"  # type: ignore[assignment]
-            layer._reversed_padding_repeated_twice = [  # type: ignore[assignment]
+            layer.kernel_size, layer.dilation = sizes, (1,) * len(sizes)
+            layer.padding, layer.padding_mode = "same", "circular"
+            layer._reversed_padding_repeated_twice = [
                 side for size in reversed(sizes) for side in ((size - 1) // 2, size // 2)
             ]
 

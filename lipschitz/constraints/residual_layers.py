@@ -55,7 +55,8 @@ def make_residual(method: str, net: nn.Module, shape: tuple[int, ...], coefficie
         if layer_name in shapes:
             _check_sizes(method, layer_name, layer, shapes[layer_name])
         block.__class__ = ConvexPotential
-        block.coefficient = coefficient  # type: ignore[assignment]
+        assert isinstance(block, ConvexPotential)
+        block.coefficient = coefficient
 
 
 def activated_blocks(method: str, net: nn.Module, kind: str) -> list[tuple[str, str, nn.Sequential]]:

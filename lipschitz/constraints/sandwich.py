@@ -57,7 +57,8 @@ class Sandwich(Constraint):
             block.__class__ = SandwichLayer
             if not isinstance(layer, nn.Linear):
                 # Upper bounds of runs of Linear layers find it.
-                block.lipschitz_constant = self.coefficient  # type: ignore[assignment]
+                assert isinstance(block, SandwichLayer)
+                block.lipschitz_constant = self.coefficient
         return net
 
     def check(self, net: nn.Module) -> None:

@@ -14,6 +14,9 @@ class SandwichLayer(nn.Sequential):
     2 Aᵀ is the tensor ``outgoing`` of the layer: ``(d, d)``, or the kernel of a convolution that pads in a circle.
     """
 
+    lipschitz_constant: float
+    """c, declared for convolutions alone: the upper bound of runs of Linear layers finds theirs itself."""
+
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` to the shape of ``act(B x + b)``."""
         layer = next(module for module in self if isinstance(module, WeightedLayer))

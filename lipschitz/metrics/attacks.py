@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from lipschitz.estimation.lower_bound.gradient_norms import per_sample
 from lipschitz.metrics.predictions import BATCH, evaluated
 
 IMAGE_RANGE = (-1.0, 1.0)
@@ -157,25 +158,21 @@ def _uniform_in_ball(x: Tensor, radius: float, rng: torch.Generator) -> Tensor:
     """Return uniform points of the ball, one for each sample of ``x`` ``(n, ...)``."""
     normal = torch.randn(x.shape, generator=rng, device=rng.device)
     length = torch.rand(len(x), generator=rng, device=rng.device) ** (1 / x[0].numel())
-    return (radius * _per_sample(length, x) * _unit(normal)).to(x)
+    return (radius * per_sample(length, x) * _unit(normal)).to(x)
 
 
 def _unit(x: Tensor) -> Tensor:
     """Return ``x`` ``(n, ...)`` with each sample divided by its norm; zero stays zero."""
     # Divided by its peak first: squares of small gradients underflow.
     tiny = torch.finfo(x.dtype).tiny
-    x = x / _per_sample(x.flatten(1).abs().amax(dim=1).clamp_min(tiny), x)
-    return x / _per_sample(torch.linalg.vector_norm(x.flatten(1), dim=1).clamp_min(tiny), x)
+    x = x / per_sample(x.flatten(1).abs().amax(dim=1).clamp_min(tiny), x)
+    return x / per_sample(torch.linalg.vector_norm(x.flatten(1), dim=1).clamp_min(tiny), x)
 
 
 def _projected(x: Tensor, radius: float) -> Tensor:
     """Return the nearest point to each sample of ``x`` in the ball about zero."""
     norms = torch.linalg.vector_norm(x.flatten(1), dim=1).clamp_min(torch.finfo(x.dtype).tiny)
-    return x * _per_sample((radius / norms).clamp_max(1), x)
-
-
-def _per_sample(values: Tensor, x: Tensor) -> Tensor:
-    return values.view(-1, *[1] * (x.dim() - 1))
+    return x * per_sample((radius / norms).clamp_max(1), x)
 
 
 def _clamped(x: Tensor, allowed: Range) -> Tensor:

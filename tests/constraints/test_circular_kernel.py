@@ -17,7 +17,7 @@ from lipschitz.constraints.base import CONSTRAINTS, Constraint, Refusal, constra
 from lipschitz.constraints.cayley import Cayley
 from lipschitz.constraints.lot import LOT
 from lipschitz.constraints.soc import SOC
-from lipschitz.estimation.layers import WeightedLayer, raw_weight
+from lipschitz.estimation.layers import WeightedLayer, raw_weight, reparametrizations
 from lipschitz.estimation.upper_bound.composition import upper_bound
 from lipschitz.estimation.upper_bound.gram_iteration import convolution_bound
 from lipschitz.estimation.upper_bound.operator_bounds import _circle
@@ -43,7 +43,9 @@ def method(request: pytest.FixtureRequest) -> Constraint:
 
 
 def orthogonal(method: Constraint, layer: nn.Module, shape: tuple[int, ...]) -> WeightedLayer:
-    return constrain(copy.deepcopy(layer).double(), [method], shape)  # type: ignore[return-value]
+    net = constrain(copy.deepcopy(layer).double(), [method], shape)
+    assert isinstance(net, WeightedLayer)
+    return net
 
 
 def linear(weight: list[list[float]]) -> nn.Linear:
@@ -199,7 +201,7 @@ def test_gradcheck() -> None:
     for method in (Cayley(), LOT(iterations=3), SOC(terms=4)):
         for layer, shape in ((nn.Linear(3, 2), (3,)), (nn.Conv2d(2, 2, 3, 2, padding=1, groups=2), (2, 4, 4))):
             net = orthogonal(method, layer, shape)
-            (step,) = net.parametrizations["weight"]  # type: ignore[union-attr, index]
+            (step,) = reparametrizations(net)
             assert torch.autograd.gradcheck(step.bounded, raw_weight(net).detach().requires_grad_())
 
 

@@ -1,6 +1,7 @@
 """The activations of the models, and their check of widths."""
 
 import math
+from typing import get_args
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 from lipschitz.constraints.base import constrain
 from lipschitz.constraints.bjorck import Bjorck
 from lipschitz.estimation.upper_bound.composition import upper_bound
-from lipschitz.models.activations import activation
+from lipschitz.models.activations import Activation, activation
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.group_sort import GroupSort
 from lipschitz.models.householder import Householder
@@ -60,9 +61,9 @@ def test_certified_networks_take_the_householder_activation() -> None:
 
 
 @pytest.mark.parametrize("name", ["group_sort", "max_min", "full_sort", "householder"])
-def test_sorting_keeps_norms_and_gradients(name: str) -> None:
+def test_sorting_keeps_norms_and_gradients(name: Activation) -> None:
     x = torch.randn(5, 6, 3, dtype=torch.float64, requires_grad=True)
-    y = activation(name, 6).double()(x)  # type: ignore[arg-type]
+    y = activation(name, 6).double()(x)
     assert y.shape == x.shape
     # An angle of π/2 sorts, too.
     torch.testing.assert_close(y.sort(dim=1).values, x.sort(dim=1).values)
@@ -73,12 +74,13 @@ def test_sorting_keeps_norms_and_gradients(name: str) -> None:
 
 @pytest.mark.parametrize(("model", "shape"), [(MLP, (2,)), (DCGAN, (1, 8, 8))])
 def test_models_take_every_activation_and_refuse_odd_widths(model: type[MLP | DCGAN], shape: tuple[int, ...]) -> None:
-    for name in ("relu", "leaky_relu", "group_sort", "max_min", "full_sort", "householder"):
-        networks = model(width=4, activation=name).build(shape)  # type: ignore[arg-type]
+    for name in get_args(Activation):
+        networks = model(width=4, activation=name).build(shape)
         assert networks.discriminator(torch.randn(3, *shape)).shape == (3, 1)
-    for name, does in (("group_sort", "sorts"), ("max_min", "sorts"), ("householder", "reflects")):
+    odd: list[tuple[Activation, str]] = [("group_sort", "sorts"), ("max_min", "sorts"), ("householder", "reflects")]
+    for name, does in odd:
         with pytest.raises(ValueError, match=f"{name} {does} pairs of channels, got width 3; allowed: even widths"):
-            model(width=3, activation=name).check(shape)  # type: ignore[arg-type]
+            model(width=3, activation=name).check(shape)
     with pytest.raises(ValidationError, match="activation"):
         model(activation="sort")  # type: ignore[arg-type]
 

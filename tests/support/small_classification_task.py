@@ -10,13 +10,14 @@ from lipschitz.tasks.augmentation import Augmentation
 from lipschitz.tasks.classification.classifier_training import ClassifierTraining
 from lipschitz.tasks.classification.penalised import Scalar
 from lipschitz.tasks.losses import ClassifierLoss, CrossEntropy
+from lipschitz.tasks.optimisers import SGD
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import Evaluation, Terms, Training
 
 CPU = torch.device("cpu")
 CLASSES = 3
 MODEL, LOSS = MLPClassifier(width=8, depth=2), CrossEntropy()
-SETTING = Setting(optimiser={"sgd": {"momentum": 0.9, "nesterov": True}}, lr=0.05, decay="cosine")  # type: ignore[arg-type]
+SETTING = Setting(optimiser=SGD(momentum=0.9, nesterov=True), lr=0.05, decay="cosine")
 
 
 def split(n: int, seed: int) -> Split:

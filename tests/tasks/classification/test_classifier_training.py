@@ -20,6 +20,7 @@ from lipschitz.tasks.augmentation import Crop, Flip
 from lipschitz.tasks.classification.classifier_training import ClassifierTraining
 from lipschitz.tasks.classification.penalised import Penalised, Scalar
 from lipschitz.tasks.losses import CrossEntropy, HingeMargin
+from lipschitz.tasks.optimisers import Adam
 from lipschitz.tasks.settings import Setting
 
 DROPPING = MLPClassifier(width=8, depth=2, dropout=0.3)
@@ -33,7 +34,7 @@ RUNS: dict[str, Callable[[], ClassifierTraining]] = {
     "random points": lambda: classification(GradientPenalty(points="perturbed_real"), model=DROPPING),
     "consistency": lambda: classification(ConsistencyRegularization(shift=1)),
     "amsgrad and steps": lambda: classification(
-        setting=Setting(optimiser={"adam": {"amsgrad": True}}, decay="step", decay_every=0.02),  # type: ignore[arg-type]
+        setting=Setting(optimiser=Adam(amsgrad=True), decay="step", decay_every=0.02),
         loss=HingeMargin(),
         train_size=20,
     ),
