@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from lipschitz.config import Bound
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.certified import CertifiedWeight, certify, check_certified
+from lipschitz.estimation.circular_convolution import polyphase_kernel
 from lipschitz.estimation.layers import WeightedLayer
-from lipschitz.estimation.upper_bound.polyphase import convolution_axes, polyphase_kernel
+from lipschitz.estimation.upper_bound.polyphase import convolution_axes
 
 ALL = slice(None)
 

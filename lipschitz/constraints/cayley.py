@@ -19,8 +19,7 @@ class Cayley(Constraint):
     A weight with more rows than columns is W = [U; V] with U square. Then A = U - Uᵀ + VᵀV, and Q = [(I - A)(I + A)⁻¹;
     -2 V (I + A)⁻¹] has orthonormal columns. With more columns than rows Wᵀ is transformed. A convolution is transformed
     at each frequency of a circular convolution, and pads in a circle; so it is orthogonal at the border, too. Stride s
-    is an invertible downsampling. See `lipschitz.constraints.circular_kernel` for the cost: the kernel is as large as
-    the map.
+    is an invertible downsampling. The kernel is as large as the map, see `lipschitz.constraints.circular_kernel`.
 
     The authors' code divides W by its norm and multiplies by a trained number, which is that norm at the start; here W
     itself is transformed. Q has no eigenvalue -1, and the zero weight becomes the identity.

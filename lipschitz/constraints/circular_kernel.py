@@ -10,8 +10,9 @@ from torch.nn.modules.conv import _ConvNd
 
 from lipschitz.constraints.base import Refusal
 from lipschitz.constraints.certified import CertifiedWeight
+from lipschitz.estimation.circular_convolution import CircularConvolution, polyphase_kernel
 from lipschitz.estimation.layers import WeightedLayer
-from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis, convolution_axes, polyphase_kernel
+from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis, convolution_axes
 
 
 class CircularKernel(CertifiedWeight):
@@ -20,8 +21,8 @@ class CircularKernel(CertifiedWeight):
     A stride s is an invertible downsampling: the s x s phases of the map become channels. The Fourier transform of the
     circular convolution with W is then a matrix ``(d_out, d_in s²)`` for each frequency. A subclass makes each of them
     orthogonal (`orthogonal`), and K is the transform back. K has as many taps as the map has pixels, so that the layer
-    stays a convolution, with ``padding_mode='circular'``. That costs n²/k² times the multiplications of a k x k kernel
-    on an n x n map; Fourier transforms of the map, as the authors take, cost less on large maps.
+    stays a convolution, with ``padding_mode='circular'``, and its forward pass is `CircularConvolution`, by Fourier
+    transforms of the map.
 
     Linear layers, and kernels whose windows are disjoint, are a single matrix. Their shape and padding stay.
     """
@@ -43,6 +44,7 @@ class CircularKernel(CertifiedWeight):
             sizes = tuple(axis.size for axis in self.axes)
             layer.kernel_size, layer.dilation = sizes, (1,) * len(sizes)
             layer.padding, layer.padding_mode = "same", "circular"
+            layer._conv_forward = CircularConvolution(layer.stride, layer.groups)  # type: ignore[assignment]
             layer._reversed_padding_repeated_twice = [
                 side for size in reversed(sizes) for side in ((size - 1) // 2, size // 2)
             ]

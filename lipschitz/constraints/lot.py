@@ -22,9 +22,9 @@ class LOT(Constraint):
     without rounding, and more stable. A singular value in [0, 1] moves towards one and never above, so the bound holds
     after any number of iterations.
 
-    A convolution pads in a circle, so it is orthogonal at the border, too. Stride s is an invertible downsampling. See
-    `lipschitz.constraints.circular_kernel` for the cost: the kernel is as large as the map. Linear layers, and the last
-    one, are orthogonalised in the same way.
+    A convolution pads in a circle, so it is orthogonal at the border, too. Stride s is an invertible downsampling. The
+    kernel is as large as the map, see `lipschitz.constraints.circular_kernel`. Linear layers, and the last one, are
+    orthogonalised in the same way.
     """
 
     source = "Xu, Li & Li 2022, arXiv:2210.11620, Sec. 4 and Algorithm 1"
@@ -62,5 +62,5 @@ class InverseRoot(CircularKernel):
         bounds = spectral_norm_bound(blocks, 4)[..., None, None]
         found = tall / torch.where(bounds > 0, bounds, 1.0)
         for _ in range(self.iterations):
-            found = 1.5 * found - 0.5 * found @ (found.mH @ found)
+            found = 1.5 * found - 0.5 * found @ (found.mH.resolve_conj() @ found)
         return found.mH if wide else found

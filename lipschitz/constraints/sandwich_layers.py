@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lipschitz.estimation.circular_convolution import CircularConvolution
 from lipschitz.estimation.layers import WeightedLayer
 
 
@@ -25,7 +26,7 @@ class SandwichLayer(nn.Sequential):
         assert isinstance(kernel, Tensor)
         if isinstance(layer, nn.Linear):
             return F.linear(hidden, kernel)
-        sides = [side for size in reversed(kernel.shape[2:]) for side in ((size - 1) // 2, size // 2)]
-        convolve = F.conv1d if isinstance(layer, nn.Conv1d) else F.conv2d
-        image: Tensor = convolve(F.pad(hidden, sides, "circular"), kernel, groups=layer.groups)
-        return image
+        if kernel.shape[2:].numel() == 1:
+            image: Tensor = (F.conv1d if kernel.dim() == 3 else F.conv2d)(hidden, kernel, groups=layer.groups)
+            return image
+        return CircularConvolution((1,) * (kernel.dim() - 2), layer.groups)(hidden, kernel)

@@ -10,8 +10,9 @@ from lipschitz.constraints.aol import absolute_correlations
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.certified import CertifiedWeight, certify, check_certified
 from lipschitz.constraints.residual_layers import make_residual
+from lipschitz.estimation.circular_convolution import polyphase_kernel
 from lipschitz.estimation.layers import WeightedLayer
-from lipschitz.estimation.upper_bound.polyphase import convolution_axes, polyphase_kernel
+from lipschitz.estimation.upper_bound.polyphase import convolution_axes
 
 
 class SLL(Constraint):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from lipschitz.config import Bound, Iterations
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.certified import CertifiedWeight, certify, check_certified
-from lipschitz.constraints.circular_kernel import CircularKernel, circular_axes
+from lipschitz.constraints.circular_kernel import CircularKernel, as_tall, circular_axes
 from lipschitz.estimation.layers import WeightedLayer
 from lipschitz.estimation.upper_bound.gram_iteration import spectral_norm_bound
 from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis
@@ -31,8 +31,8 @@ class SOC(Constraint):
     the last one, are 1x1 convolutions.
 
     Here the convolution pads in a circle, where the authors pad with zeros, and the series is summed once for the
-    kernel, at every frequency. Both are orthogonal at the border. See `lipschitz.constraints.circular_kernel` for the
-    cost: the kernel is as large as the map. The authors' code sums 6 terms in training and 13 for evaluation, and takes
+    kernel, at every frequency. Both are orthogonal at the border. The kernel is as large as the map, see
+    `lipschitz.constraints.circular_kernel`. The authors' code sums 6 terms in training and 13 for evaluation, and takes
     0.7 times L for kernels above 1x1; here both are the same function, and ‖L‖ is about one.
     """
 
@@ -68,9 +68,10 @@ class SkewExponential(CircularKernel):
 
     def orthogonal(self, blocks: Tensor) -> Tensor:
         """Return the series of each block, with one B for all frequencies of a group."""
-        rows, columns = blocks.shape[-2:]
-        channels = max(rows, columns)
-        square = F.pad(blocks, (0, channels - columns, 0, channels - rows))
+        # exp(L)ᵀ = exp(Lᵀ), and L of Wᵀ is Lᵀ: of a wide block the rows are found as columns of the transposed one.
+        tall, wide = as_tall(blocks)
+        channels, columns = tall.shape[-2:]
+        square = F.pad(tall, (0, channels - columns))
         skew = square - square.mH
         bounds = spectral_norm_bound(skew, GRAM_ITERATIONS).amax(0)[..., None, None]
         skew = skew / torch.where(bounds > 0, bounds, 1.0)
@@ -80,5 +81,5 @@ class SkewExponential(CircularKernel):
         for power in range(1, self.terms):
             term = skew @ term / power
             total = total + term
-        total = total.expand(*blocks.shape[:-2], channels, columns)
-        return total[..., :rows, :] / (1 + 1 / math.factorial(self.terms))
+        found = total.expand(tall.shape) / (1 + 1 / math.factorial(self.terms))
+        return found.mH if wide else found

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from lipschitz.estimation.circular_convolution import has_circular_convolution
 from lipschitz.estimation.fixed_labels import example_labels
 
 WeightedLayer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d
@@ -46,10 +47,17 @@ def unlisted_weights(net: nn.Module) -> list[str]:
 
 
 def has_torch_forward(layer: nn.Module) -> bool:
-    """Say whether an affine layer runs torch's forward method: neither its class nor the instance replaced it."""
+    """Say whether an affine layer runs torch's forward method: neither its class nor the instance replaced it.
+
+    A `CircularConvolution` computes what torch would.
+    """
     kind = next(kind for kind in AFFINE if isinstance(layer, kind))
     methods = ("forward", "_conv_forward") if hasattr(kind, "_conv_forward") else ("forward",)
-    return all(getattr(type(layer), name) is getattr(kind, name) and name not in vars(layer) for name in methods)
+    return all(
+        getattr(type(layer), name) is getattr(kind, name)
+        and (name not in vars(layer) or has_circular_convolution(layer))
+        for name in methods
+    )
 
 
 def raw_weight(layer: WeightedLayer) -> Tensor:

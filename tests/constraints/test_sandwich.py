@@ -75,7 +75,7 @@ def test_both_matrices_are_orthonormal_together(layer: nn.Module, shape: tuple[i
         x = torch.randn(1, *shape, dtype=torch.float64)
         hidden = net[0](x)
         assert net(x).shape == hidden.shape == layer(x.float()).shape
-        assert_allclose(net(x).detach(), After(net)(hidden.relu()).detach(), rtol=1e-12)
+        assert_allclose(net(x).detach(), After(net)(hidden.relu()).detach(), rtol=1e-12, atol=1e-15)
         b = dense(net[0], torch.Size(shape)) / coefficient
         a = dense(After(net), hidden.shape[1:]).T / 2
         gram = a @ a.T + b @ b.T

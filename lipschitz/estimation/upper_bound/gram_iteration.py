@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from lipschitz.estimation.circular_convolution import polyphase_kernel
 from lipschitz.estimation.layers import AffineLayer
 from lipschitz.estimation.sigma.gram_matrix import EXCESS, LARGE, largest_gram_eigenvalue
-from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis, convolution_axes, polyphase_kernel
+from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis, convolution_axes
 
 LEAST_FREQUENCIES = 4
 """Fewest frequencies by axis on a grid that is smaller than the circle, as a multiple of the kernel's degree: with

@@ -145,23 +145,6 @@ def convolution_axes(layer: AffineLayer, input_shape: Sequence[int]) -> tuple[Co
     return () if isinstance(layer, nn.Linear) else layer_kernel(layer).axes(input_shape[1:])
 
 
-def polyphase_kernel(kernel: Tensor, phases: Sequence[int]) -> Tensor:
-    """Return the kernel ``(d_out, d_in Πphases, b_1, b_2, ...)`` of an ordinary convolution of the input's phases.
-
-    ``kernel`` is ``(d_out, d_in, k_1, k_2, ...)``. Taps j with the same remainder by ``phases`` multiply the same
-    interleaved part of the input, and are consecutive there. So the convolution with stride s and dilation d equals one
-    with stride 1 whose input channels are these parts. Where k is no multiple of ``phases`` the kernel is padded with
-    zeros.
-    """
-    for dim, count in enumerate(phases, start=2):
-        missing = -kernel.shape[dim] % count
-        trailing = (0, 0) * (kernel.dim() - 1 - dim)
-        kernel = F.pad(kernel, (*trailing, 0, missing))
-        kernel = kernel.view(*kernel.shape[:dim], -1, count, *kernel.shape[dim + 1 :])
-        kernel = kernel.movedim(dim + 1, 2).flatten(1, 2)
-    return kernel
-
-
 def _padding(padding: str | tuple[int, ...], axis: int, reach: int) -> tuple[int, int]:
     """Return the padding before the input, and the sum of the padding on both sides."""
     if isinstance(padding, str):

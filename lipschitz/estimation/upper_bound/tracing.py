@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 from torch.export.graph_signature import InputKind, OutputKind
 
 from lipschitz.errors import first_line
+from lipschitz.estimation.circular_convolution import convolved_by_torch
 from lipschitz.estimation.upper_bound.opaque_modules import call_opaque, kept_opaque
 from lipschitz.out_of_memory import lacks_memory
 from lipschitz.tf32 import float32_products
@@ -115,7 +116,7 @@ def traced(net: nn.Module, example: Tensor) -> Iterator[Graph]:
 
 def _export(net: nn.Module, example: Tensor) -> Graph:
     # torch.export saves and restores cuDNN's old TF32 switch, which torch can only read if it is on, or never was set.
-    with _quiet(), float32_products("tf32"):
+    with _quiet(), float32_products("tf32"), convolved_by_torch(net):
         program = torch.export.export(net, (example,), strict=False)
         if any(map(_changes_a_used_value, program.graph_module.modules())):
             program = program.run_decompositions({})
