@@ -9,7 +9,7 @@ from lipschitz.report.page import page
 from lipschitz.report.plots.base import registered_plots
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
-from lipschitz.report.published import critic_tables, image_tables, ranks
+from lipschitz.report.published import classifier_tables, critic_tables, image_tables, ranks
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.results import load
 from lipschitz.report.reading.tuning import add_picked_column
@@ -61,7 +61,7 @@ def report(
     tables, data = build(summary, targets), SweepData(summary)
     across = [robustness_table(settings) for settings in data.settings]
     across += [table for family in data.families for table in (*critic_tables.tables(family), *ranks.tables(family))]
-    across += image_tables.tables(summary)
+    across += image_tables.tables(summary) + classifier_tables.tables(summary)
     if other is not None:
         compared = [table for family in data.families for table in budgets.tables(family, other)]
         if not compared:
