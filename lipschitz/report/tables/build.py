@@ -9,6 +9,7 @@ import pandas as pd
 
 from lipschitz.report.number_format import MISSING, show
 from lipschitz.report.reading.comparisons import LABELS
+from lipschitz.report.reading.display_names import bare_name
 from lipschitz.report.reading.metric_names import better, heading, parse_metric
 from lipschitz.report.reading.results import Results
 from lipschitz.report.reading.tuning import PICKED
@@ -17,7 +18,7 @@ from lipschitz.report.statistics.summary import RIVALS, Lookup, Summary
 from lipschitz.report.statistics.time_to_target import Target
 from lipschitz.report.style import ordered
 from lipschitz.report.tables.cost import COST_TABLE_ONLY, cost_columns, cost_notes
-from lipschitz.report.tables.generalization_gap import GAP, GAP_NOTE, gap_columns
+from lipschitz.report.tables.generalization_gap import GAP, GAP_NOTE, LEVELS_NOTE, gap_columns, level_columns
 from lipschitz.report.tables.measurement_notes import measurement_notes
 from lipschitz.report.tables.rank_correlation import CORRELATIONS, correlation_columns
 from lipschitz.report.tables.table import Cell, Column, Table, seeds_named
@@ -62,9 +63,7 @@ def build(summary: Summary, targets: Sequence[Target] = ()) -> list[Table]:
         floor = section.floor(judging, ["last", "best"]) if judging else []
         tables.append(section.table("Quality", quality, floor, section.tested(judging[:1])))
         if section.lookup.has(GAP):
-            gaps = gap_columns(group, section.lookup)
-            tables.append(section.table("Generalisation gap", gaps, notes=[GAP_NOTE]))
-            tables += section.correlations()
+            tables += section.of_classifiers()
         if critic_w1:
             true = f", true W1 {show(summary.true_w1[dataset][0])}" if dataset in summary.true_w1 else ""
             title = f"W1 by the critic after the last step{true}"
@@ -117,9 +116,28 @@ class _Section:
 
     def labelled_rows(self, cells: list[list[Cell]]) -> list[list[Cell]]:
         """Return rows of cells after the cells that name their configurations."""
+        return [left + right for left, right in zip(self.labels, cells, strict=True)]
+
+    @cached_property
+    def labels(self) -> list[list[Cell]]:
+        """The first cells of each row, which name its configuration."""
         names = ["constraint", *self.varying]
-        labels = [[Cell(self.results.shown(str(row[name]))) for name in names] for row in self.group.to_dict("records")]
-        return [left + right for left, right in zip(labels, cells, strict=True)]
+        shown = {label: name for names in self._short.values() for label, name in names.items()}
+        return [
+            [Cell(shown.get(str(row[name]), self.results.shown(str(row[name])))) for name in names]
+            for row in self.group.to_dict("records")
+        ]
+
+    @cached_property
+    def _short(self) -> dict[str, dict[str, str]]:
+        """By head of a column of settings, the name without arguments of each label, where these are all distinct."""
+        found = {}
+        for name in [one for one in ("setting", PICKED) if one in self.varying]:
+            shown = {label: self.results.shown(label) for label in map(str, self.group[name].unique())}
+            short = {label: bare_name(text) for label, text in shown.items()}
+            if len(set(short.values())) == len(short) and short != shown:
+                found[self.varying[name]] = short
+        return found
 
     @cached_property
     def notes(self) -> list[str]:
@@ -127,6 +145,9 @@ class _Section:
         not_ended = {status: int(self.group[status].sum()) for status in ("failed", "running", "waiting")}
         runs = ", ".join(f"{number} {status}" for status, number in not_ended.items() if number)
         notes = [f"Not included, because they did not end: {runs}."] if runs else []
+        for head, short in self._short.items():
+            texts = [f"{name} is {self.results.shown(label)}" for label, name in short.items() if label != name]
+            notes.append(f"{head}: {'; '.join(texts)}.")
         if wording(self.task).shares_tables:
             notes.append("Nothing is bold where budgets differ.")
         return notes
@@ -192,6 +213,13 @@ class _Section:
         title = f"Spectral measures and the generalisation gap: {self.where}"
         notes = self.notes
         return [Table(self.task, self.dataset, self.model, title, columns, cells, notes, CORRELATIONS)] if cells else []
+
+    def of_classifiers(self) -> list[Table]:
+        """Return the table of the gap, the one where all fit equally, and correlations with the gap."""
+        gap = self.table("Generalisation gap", gap_columns(self.group, self.lookup), notes=[GAP_NOTE])
+        parts = [("Generalisation gap where all fit equally", level_columns(self.group, self.lookup), [LEVELS_NOTE])]
+        tables = [self.table(title, part, notes=notes) for title, part, notes in parts if part[0]]
+        return [gap, *tables, *self.correlations()]
 
     def critic_w1(self, metrics: list[str]) -> _Part:
         """Return W1 by the critics after the last step, unscaled and over either bound on Lip(D)."""
