@@ -19,6 +19,7 @@ from lipschitz.report.statistics.time_to_target import Target
 from lipschitz.report.style import ordered
 from lipschitz.report.tables.cost import COST_TABLE_ONLY, cost_columns, cost_notes
 from lipschitz.report.tables.generalization_gap import GAP, GAP_NOTE, LEVELS_NOTE, gap_columns, level_columns
+from lipschitz.report.tables.image_notes import image_notes
 from lipschitz.report.tables.measurement_notes import measurement_notes
 from lipschitz.report.tables.rank_correlation import CORRELATIONS, correlation_columns
 from lipschitz.report.tables.table import Cell, Column, Table, seeds_named
@@ -61,7 +62,8 @@ def build(summary: Summary, targets: Sequence[Target] = ()) -> list[Table]:
         measured = measurement_notes(group, section.lookup, results.shown)
         tables.append(section.table("Overview", _overview(quality, cost), notes=notes.step))
         floor = section.floor(judging, ["last", "best"]) if judging else []
-        tables.append(section.table("Quality", quality, floor, section.tested(judging[:1])))
+        images = image_notes(results, group, dataset) if section.lookup.has(GAP) else []
+        tables.append(section.table("Quality", quality, floor, [*section.tested(judging[:1]), *images]))
         if section.lookup.has(GAP):
             tables += section.of_classifiers()
         if critic_w1:
