@@ -10,18 +10,22 @@ import pandas as pd
 from lipschitz.report.number_format import MISSING, show
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.display_names import bare_name
+from lipschitz.report.reading.image_counts import image_counts
 from lipschitz.report.reading.metric_names import better, heading, parse_metric
 from lipschitz.report.reading.results import Results
 from lipschitz.report.reading.tuning import PICKED
+from lipschitz.report.statistics.against_none import compare_with_none
 from lipschitz.report.statistics.significance import compare_with_best
 from lipschitz.report.statistics.summary import RIVALS, Lookup, Summary
 from lipschitz.report.statistics.time_to_target import Target
 from lipschitz.report.style import ordered
+from lipschitz.report.tables import against_none
 from lipschitz.report.tables.cost import COST_TABLE_ONLY, cost_columns, cost_notes
 from lipschitz.report.tables.generalization_gap import GAP, GAP_NOTE, LEVELS_NOTE, gap_columns, level_columns
 from lipschitz.report.tables.image_notes import image_notes
 from lipschitz.report.tables.measurement_notes import measurement_notes
 from lipschitz.report.tables.rank_correlation import CORRELATIONS, correlation_columns
+from lipschitz.report.tables.robust_accuracy import ROBUST, ROBUST_NOTE, robust_columns
 from lipschitz.report.tables.table import Cell, Column, Table, seeds_named
 from lipschitz.report.tables.time_to_target import TimeToTarget
 from lipschitz.tasks.wording import wording
@@ -50,7 +54,7 @@ def build(summary: Summary, targets: Sequence[Target] = ()) -> list[Table]:
     shares_tables = configurations["task"].map(lambda task: wording(task).shares_tables)
     configurations["section"] = configurations["model"].mask(shares_tables, "")
     tables: list[Table] = []
-    time_to_target = TimeToTarget(results, targets)
+    time_to_target, tests = TimeToTarget(results, targets), compare_with_none(summary)
     for key, group in configurations.groupby(["task", "dataset", "section"], sort=False):
         task, dataset, model = map(str, key)
         labels = {"task": task, "dataset": dataset} | ({"model": model} if model else {})
@@ -65,7 +69,7 @@ def build(summary: Summary, targets: Sequence[Target] = ()) -> list[Table]:
         images = image_notes(results, group, dataset) if section.lookup.has(GAP) else []
         tables.append(section.table("Quality", quality, floor, [*section.tested(judging[:1]), *images]))
         if section.lookup.has(GAP):
-            tables += section.of_classifiers()
+            tables += section.of_classifiers(tests, images)
         if critic_w1:
             true = f", true W1 {show(summary.true_w1[dataset][0])}" if dataset in summary.true_w1 else ""
             title = f"W1 by the critic after the last step{true}"
@@ -216,12 +220,26 @@ class _Section:
         notes = self.notes
         return [Table(self.task, self.dataset, self.model, title, columns, cells, notes, CORRELATIONS)] if cells else []
 
-    def of_classifiers(self) -> list[Table]:
-        """Return the table of the gap, the one where all fit equally, and correlations with the gap."""
+    def of_classifiers(self, tests: pd.DataFrame, images: list[str]) -> list[Table]:
+        """Return the gap, also where all fit equally, correlations with it, robust accuracy, and tests against none."""
         gap = self.table("Generalisation gap", gap_columns(self.group, self.lookup), notes=[GAP_NOTE])
         parts = [("Generalisation gap where all fit equally", level_columns(self.group, self.lookup), [LEVELS_NOTE])]
+        parts += [
+            (title, robust_columns(self.group, self.lookup, base), [ROBUST_NOTE, *images])
+            for base, title in ROBUST.items()
+        ]
         tables = [self.table(title, part, notes=notes) for title, part, notes in parts if part[0]]
-        return [gap, *tables, *self.correlations()]
+        return [gap, *tables, *self.correlations(), *self.against_none(tests)]
+
+    def against_none(self, tests: pd.DataFrame) -> list[Table]:
+        """Return the tables of differences from the network without a constraint; none if nothing was tested."""
+        own, tables = tests[tests["dataset"] == self.dataset], []
+        counts = image_counts(self.results, self.dataset)
+        for part in against_none.parts(self.group, own, self.results.names, counts):
+            rows = [self.labels[place] + cells for place, cells in part.lines]
+            title, columns = f"{part.title}: {self.where}", self.label_columns + part.columns
+            tables.append(Table(self.task, self.dataset, self.model, title, columns, rows, self.notes, part.caption))
+        return tables
 
     def critic_w1(self, metrics: list[str]) -> _Part:
         """Return W1 by the critics after the last step, unscaled and over either bound on Lip(D)."""
