@@ -20,11 +20,12 @@ from lipschitz.report.tables.table import Cell, Column, Table
 
 NOT_MEASURED = "not measured"
 CAPTION = (
-    f"In percent of test images. Ours: mean after the last step ± {MEAN.name} over the n training seeds that finished. "
-    f"{NOT_MEASURED.capitalize()}: no run of this sweep is of the method. Rows without a published value are our other "
-    "methods on the same data and network. As published: no means that a run differs from the published one; the note "
-    "says how, and this may be the whole reason for another value."
+    f"In percent of test images. Paper: as published. Ours: mean after the last step ± {MEAN.name} over the n training "
+    f"seeds that finished. {NOT_MEASURED.capitalize()}: no run of this sweep is of the method. Rows without a "
+    "published value are our other methods on the same data and network. As published: no means that a run differs "
+    "from the published one; the note says how, and this may be the whole reason for another value."
 )
+_SIDES = ("paper", "ours")
 _LABELS = {"model": "Model", "loss": "Loss", "setting": "Setting"}
 
 
@@ -54,20 +55,21 @@ def _table(results: Results, work: PublishedWork, ours: pd.DataFrame) -> Table:
     varying = {name: head for name, head in _LABELS.items() if ours[name].nunique() > 1}
     columns = [Column("Method", numeric=False), Column("Constraint", numeric=False)]
     columns += [Column(head, numeric=False) for head in varying.values()]
-    columns += [*(Column(head, "Steps") for head in ("published", "ours")), Column("n"), Column("Diverged")]
-    columns += [Column(head, over) for over in work.heads.values() for head in ("published", "ours")]
+    columns += [*(Column(head, "Steps") for head in _SIDES), Column("n"), Column("Diverged")]
+    columns += [Column(head, over) for over in work.heads.values() for head in _SIDES]
     columns.append(Column("As published", numeric=False))
     lines = []
     for method, row in _rows(work, ours, list(printed)):
         own = {} if row is None else {name: values.get((row["configuration"], name)) for name in work.heads}
-        labels = [MISSING] * (1 + len(varying)) if row is None else [results.shown(row["constraint"])]
-        labels += [] if row is None else [results.shown(row[name]) for name in varying]
+        labels = [NOT_MEASURED, *[MISSING] * len(varying)]
+        if row is not None:
+            labels = [results.shown(row[name]) for name in ("constraint", *varying)]
         theirs = printed.get(method.name, {})
         line = [method.name or MISSING, *labels, str(method.iterations or MISSING) if theirs else MISSING]
-        line += [MISSING, "0", "0"] if row is None else [str(row[name]) for name in ("steps", "finished", "diverged")]
+        line += [MISSING] * 3 if row is None else [str(row[name]) for name in ("steps", "finished", "diverged")]
         for name in work.heads:
             value = own.get(name)
-            line += [theirs.get(name, MISSING), NOT_MEASURED if value is None else value.interval.text]
+            line += [theirs.get(name, MISSING), MISSING if value is None else value.interval.text]
         lines.append([*line, YES_NO[bool(row["differs"])] if row is not None and theirs else MISSING])
     title = f"Classifiers, published and ours: {network} on {dataset}, {work.source}"
     notes = [*_verdicts(work, ours, values), *_notes(results, work, ours)]
