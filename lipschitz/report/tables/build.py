@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import pandas as pd
 
 from lipschitz.report.number_format import MISSING, show
-from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.display_names import bare_name
 from lipschitz.report.reading.image_counts import image_counts
 from lipschitz.report.reading.metric_names import better, heading, parse_metric
@@ -18,8 +16,8 @@ from lipschitz.report.statistics.against_none import compare_with_none
 from lipschitz.report.statistics.significance import compare_with_best
 from lipschitz.report.statistics.summary import RIVALS, Lookup, Summary
 from lipschitz.report.statistics.time_to_target import Target
-from lipschitz.report.style import ordered
 from lipschitz.report.tables import against_none
+from lipschitz.report.tables.configurations import configurations_in_order
 from lipschitz.report.tables.cost import COST_TABLE_ONLY, cost_columns, cost_notes
 from lipschitz.report.tables.generalization_gap import GAP, GAP_NOTE, LEVELS_NOTE, gap_columns, level_columns
 from lipschitz.report.tables.image_notes import image_notes
@@ -50,7 +48,7 @@ def build(summary: Summary, targets: Sequence[Target] = ()) -> list[Table]:
     models with each other, a table holds all models. W1 estimated by a critic has a table of its own.
     """
     results = summary.results
-    configurations = _configurations(summary)
+    configurations = configurations_in_order(summary)
     shares_tables = configurations["task"].map(lambda task: wording(task).shares_tables)
     configurations["section"] = configurations["model"].mask(shares_tables, "")
     tables: list[Table] = []
@@ -268,29 +266,6 @@ def _judging(metrics: list[str], section: _Section) -> list[str]:
     places = wording(section.task).judged_places
     measured = [name for name in metrics if section.lookup.has(name)]
     return [name for name in measured if not places or parse_metric(name).place in places]
-
-
-def _configurations(summary: Summary) -> pd.DataFrame:
-    """Return one row a configuration, in the plan's order of comparisons and the fixed order of constraints."""
-    results = summary.results
-    # Joined by label: unstacking the counts has sorted them.
-    runs = results.runs.assign(
-        budget=results.runs["configuration"].map(lambda name: _seconds(results.definitions[name]))
-    )
-    runs["budget"] = runs["budget"].fillna(runs["steps"].map(str))
-    facts = runs.groupby(LABELS).agg({"steps": "max", "batch_size": "max", "budget": "first", PICKED: "first"})
-    table = summary.counts.join(facts).reset_index()
-    place = {name: index for index, name in enumerate(ordered(table["constraint"]))}
-    columns = ["task", "dataset", "model", "loss", "setting"]
-    table["comparison"] = table.groupby(columns, sort=False).ngroup()
-    table["place"] = table["constraint"].map(place)
-    return table.sort_values(["comparison", "place"]).drop(columns=["comparison", "place"])
-
-
-def _seconds(definition: dict[str, Any]) -> str | None:
-    """Return the seconds that a run was given, None if it was given steps."""
-    seconds = definition.get("training", {}).get("seconds")
-    return None if seconds is None else f"{seconds} s"
 
 
 def _overview(quality: _Part, cost: _Part) -> _Part:
