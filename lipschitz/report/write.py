@@ -3,23 +3,28 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from lipschitz.files import write_atomically, write_text
 from lipschitz.report import budgets
 from lipschitz.report.page import page
 from lipschitz.report.plots.base import registered_plots
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
-from lipschitz.report.published import critic_tables, image_tables, ranks
+from lipschitz.report.published import classifier_tables, critic_tables, image_tables, ranks
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.results import load
 from lipschitz.report.reading.tuning import add_picked_column
 from lipschitz.report.references import bibliography, citations, latex_comments
+from lipschitz.report.statistics.against_none import TASK, compare_with_none
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.statistics.time_to_target import check_targets, parse_targets
 from lipschitz.report.tables.build import build
 from lipschitz.report.tables.markdown_and_latex import latex, markdown
 from lipschitz.report.tables.robustness import table as robustness_table
 
+SIGNIFICANCE = "significance.csv"
+"""Tests of classifiers against the network without a constraint."""
 RECORD_COLUMNS = ["run", *LABELS, "seed", "step", "seconds", "metric", "value"]
 
 
@@ -33,7 +38,8 @@ def report(
 ) -> list[str]:
     """Write ``records.csv``, ``summary.csv``, tables, ``references.bib``, ``plots/`` and ``index.html`` into a folder.
 
-    The same runs give the same bytes. Each file is replaced atomically.
+    A sweep of classifiers has ``significance.csv``, too. The same runs give the same bytes. Each file is replaced
+    atomically.
 
     Args:
         folder: the results folder of a sweep.
@@ -61,7 +67,7 @@ def report(
     tables, data = build(summary, targets), SweepData(summary)
     across = [robustness_table(settings) for settings in data.settings]
     across += [table for family in data.families for table in (*critic_tables.tables(family), *ranks.tables(family))]
-    across += image_tables.tables(summary)
+    across += image_tables.tables(summary) + classifier_tables.tables(summary)
     if other is not None:
         compared = [table for family in data.families for table in budgets.tables(family, other)]
         if not compared:
@@ -69,7 +75,9 @@ def report(
         across = [*compared, *across]
     records = results.labelled(results.records, [*LABELS, "seed"])[RECORD_COLUMNS]
     for name, frame in (("records.csv", records), ("summary.csv", summary.frame)):
-        write_text(folder / name, add_picked_column(frame, results.runs).to_csv(index=False, lineterminator="\n"))
+        _write_csv(folder / name, add_picked_column(frame, results.runs))
+    if TASK in set(results.runs["task"]):
+        _write_csv(folder / SIGNIFICANCE, compare_with_none(summary))
     write_text(folder / "table.md", markdown([*across, *tables], results.name))
     cited = citations(summary)
     write_text(folder / "references.bib", bibliography(cited))
@@ -79,6 +87,10 @@ def report(
     pictures = [_written(plots, picture) for picture in gallery(data, registered, limit_panels, warnings)]
     write_text(folder / "index.html", page(summary, tables, across, pictures, cited, warnings))
     return [*warnings, *_stale(plots, pictures)]
+
+
+def _write_csv(path: Path, frame: pd.DataFrame) -> None:
+    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
 def _written(plots: Path, picture: Picture) -> Picture:

@@ -17,6 +17,32 @@ class Classifier(NamedTuple):
     last: Mapping[str, float]
     definition: Mapping[str, Any] = {}
     """The resolved constraint."""
+    labels: Mapping[str, str] = {}
+    """Labels other than those of `LABELS`."""
+    run: Mapping[str, Any] = {}
+    """Fields of the resolved run that are not those of all runs."""
+    protocols: Mapping[str, Any] = {}
+    """By metric, how it was measured."""
+    status: str = "finished"
+
+    @property
+    def configuration(self) -> str:
+        """The identifier that all seeds share."""
+        return "-".join([self.constraint, *self.labels.values()])
+
+    @property
+    def id(self) -> str:
+        """The name of the run's folder."""
+        return f"{self.configuration}-{self.seed}"
+
+
+LABELS = {
+    "task": "classification",
+    "dataset": "digits",
+    "model": "mlp_classifier",
+    "loss": "cross_entropy",
+    "setting": "C",
+}
 
 
 def curve(*points: tuple[float, float, float, float]) -> list[dict[str, float]]:
@@ -35,27 +61,20 @@ def curve(*points: tuple[float, float, float, float]) -> list[dict[str, float]]:
 
 
 def write_classifiers(folder: Path, runs: Sequence[Classifier]) -> Path:
-    """Write the results folder ``folder`` of runs that finished, and return it."""
+    """Write the results folder ``folder`` of runs that ended, and return it."""
     for run in runs:
-        _write(folder / "runs" / f"{run.constraint}-{run.seed}", run)
-    identifiers = [f"{run.constraint}-{run.seed}" for run in runs]
+        _write(folder / "runs" / run.id, run)
+    identifiers = [run.id for run in runs]
     dump(folder / "sweep.json", {"name": "classifiers", "task": "classification", "runs": identifiers})
     dump(folder / "provenance.json", PROVENANCE)
     return folder
 
 
 def _write(path: Path, run: Classifier) -> None:
-    labels = {
-        "task": "classification",
-        "dataset": "digits",
-        "model": "mlp_classifier",
-        "constraint": run.constraint,
-        "loss": "cross_entropy",
-        "setting": "C",
-    }
+    labels = {**LABELS, **run.labels, "constraint": run.constraint}
     steps = 100 * (len(run.curve) - 1)
-    definition = {"training": {"steps": steps, "batch_size": 64}, "constraints": [run.definition]}
-    identity = {"id": path.name, "configuration": run.constraint, "labels": labels, "seed": run.seed, "steps": steps}
+    definition = {"training": {"steps": steps, "batch_size": 64}, "constraints": [run.definition], **run.run}
+    identity = {"id": path.name, "configuration": run.configuration, "labels": labels, "seed": run.seed, "steps": steps}
     dump(path / "run.json", identity | {"run": definition})
     evaluations = [*run.curve[:-1], {**run.curve[-1], **{name: recorded(value) for name, value in run.last.items()}}]
     lines = [
@@ -66,12 +85,12 @@ def _write(path: Path, run: Classifier) -> None:
     (path / "records.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     floor = {"accuracy/test": 0.1, "accuracy/train": 0.1, "cross_entropy/test": 2.3, "cross_entropy/train": 2.3}
     result = {
-        "status": "finished",
+        "status": run.status,
         "step": steps,
         "seconds": 1.0,
         "last": evaluations[-1],
         "best": {"step": steps, "by": "accuracy/train", "values": dict(run.curve[-1])},
         "floor": floor,
-        "protocols": {},
+        "protocols": dict(run.protocols),
     }
     dump(path / "result.json", result)

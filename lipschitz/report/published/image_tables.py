@@ -155,7 +155,7 @@ def _notes(results: Results, work: PublishedWork, metric: str, rows: pd.DataFram
     if work.released:
         texts.append(f"Released code: {work.released}.")
     texts.append(f"Our runs of each method: {_labels(results, found)}.")
-    return texts + _choices(found) + _differences(results, found) + _other_protocols(results, work, metric, found)
+    return texts + _choices(found) + differences_note(results, found) + _other_protocols(results, work, metric, found)
 
 
 def _labels(results: Results, rows: list[dict[str, Any]]) -> str:
@@ -185,8 +185,13 @@ def _choices(rows: list[dict[str, Any]]) -> list[str]:
     return texts
 
 
-def _differences(results: Results, rows: list[dict[str, Any]]) -> list[str]:
-    """Return a line with the differences from the published runs, and the rows that have them."""
+def differences_note(results: Results, rows: list[dict[str, Any]]) -> list[str]:
+    """Return a line with the differences from the published runs, and the rows that have them.
+
+    Args:
+        results: of the sweep.
+        rows: the configurations of a table: ``method``, ``dataset``, ``network`` and ``differs``, in words.
+    """
     common = [text for text in rows[0]["differs"] if all(text in row["differs"] for row in rows)]
     where: dict[tuple[str, ...], dict[str, None]] = {tuple(common): {"every row": None}}
     for row in rows:

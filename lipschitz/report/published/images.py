@@ -1,4 +1,4 @@
-"""Find the configurations of a sweep that match published GANs on images, and their values by the work's protocol."""
+"""Find the configurations of a sweep that match published networks on images, and a GAN's values by their protocol."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -61,7 +61,7 @@ def _choice(results: Results, first: "pd.Series[Any]") -> dict[str, Any] | None:
 
 def differences(method: PublishedMethod, run: Mapping[str, Any], steps: int) -> tuple[str, ...]:
     """Return in words all differences of a run from the published method, steps included."""
-    budget = [] if steps == method.iterations else [f"steps {steps} for {method.iterations}"]
+    budget = [] if method.iterations in (0, steps) else [f"steps {steps} for {method.iterations}"]
     return (*budget, *method.differences(flatten(run)))
 
 

@@ -1,7 +1,8 @@
 """Read published numbers, and match a sweep's runs to the published methods by their resolved configuration.
 
 A published work is a ``.csv`` of its numbers and a ``.json`` of the same name with source, protocol and methods. Its
-field "compares" is "critics" or "images". To add a work on images, add its two files: nothing else lists them.
+field "compares" is "critics", "images" or "classifiers". To add a work on one of the last two, add its two files:
+nothing else lists them.
 """
 
 import json
@@ -18,6 +19,8 @@ from lipschitz.report.reading import comparisons
 TRUE = "optimal potential"
 """Stands for a method in the rows of the published true values."""
 _FOLDER = Path(__file__).parent
+_CLASSIFICATION_DEFAULTS = {"task.train_size": None, "task.validation": 0.1}
+"""Fields of the task that runs leave out at their default, and published works may differ in."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class PublishedMethod:
     """A method as it was published.
 
     Attributes:
-        iterations: its published budget.
+        iterations: its published budget; 0 where it is not known.
         other_iterations: another budget that it may have had; the same number where there is no doubt.
         identity: by path in a resolved run, the value, or list of values, that makes a run one of this method. A list
             holds null where runs from before the field existed belong to the method, too.
@@ -68,7 +71,7 @@ class PublishedMethod:
     def differences(self, flat: Mapping[str, Any]) -> list[str]:
         """Return in words each setting of a run that is not the published one; a field that it lacks is skipped."""
         changed = [
-            f"{key.rpartition('.')[2]} {_as_text(flat[key])} for {_as_text(_equivalent(value)[-1])}"
+            f"{_word(key)} {_as_text(flat[key])} for {_as_text(_equivalent(value)[-1])}"
             for key, value in self.settings.items()
             if key in flat and flat[key] not in _equivalent(value)
         ]
@@ -90,10 +93,12 @@ class PublishedWork(NamedTuple):
     Attributes:
         iterations: what a step is, and how certain the budgets of its methods are.
         values: method, metric, value, and ``printed``, the value as it was printed, with its spread where it has one.
-            For critics also dim and width (the number of funnels), for images dataset and network.
+            For critics also dim and width (the number of funnels), for images and classifiers dataset and network.
         spread: what the number after a ± is; empty where there is none.
         measured: by metric, the facts of its protocol, which a number of ours must share; null: must not be there.
         released: what the authors' released code does otherwise than the paper; empty where nothing is known.
+        heads: of classifiers: by metric, in the order of columns, the head of its column.
+        images: of classifiers: the number of test images.
     """
 
     source: str
@@ -104,6 +109,8 @@ class PublishedWork(NamedTuple):
     spread: str
     measured: Mapping[str, Mapping[str, Any]]
     released: str
+    heads: Mapping[str, str]
+    images: int
 
     def method_of(self, run: Mapping[str, Any]) -> PublishedMethod | None:
         """Return the method of a resolved run, whatever its label; None where the work has no such method."""
@@ -111,11 +118,20 @@ class PublishedWork(NamedTuple):
         return next((method for method in self.methods if method.matches(flat)), None)
 
 
-@cache
 def works_on_images() -> tuple[str, ...]:
     """Return the names of the published works that compare GANs on images, by year, then by name."""
+    return _works("images")
+
+
+def works_on_classifiers() -> tuple[str, ...]:
+    """Return the names of the published works that compare classifiers, by year, then by name."""
+    return _works("classifiers")
+
+
+@cache
+def _works(compared: str) -> tuple[str, ...]:
     known = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in _FOLDER.glob("*.json")}
-    names = [name for name, work in known.items() if work["compares"] == "images"]
+    names = [name for name, work in known.items() if work["compares"] == compared]
     return tuple(sorted(names, key=lambda name: (known[name]["year"], name)))
 
 
@@ -135,6 +151,8 @@ def read_published_work(name: str = "korotin2022") -> PublishedWork:
         work.get("spread", ""),
         work.get("measured", {}),
         work.get("released", ""),
+        work.get("heads", {}),
+        work.get("images", 0),
     )
 
 
@@ -155,11 +173,30 @@ def _method(one: dict[str, Any], work: dict[str, Any], network: dict[str, Any]) 
 def flatten(run: Mapping[str, Any]) -> dict[str, Any]:
     """Return a resolved run by paths such as ``model.width`` and ``constraint.c``.
 
-    A run with several constraints has no path that begins with ``constraint``.
+    A run with several constraints has no path that begins with ``constraint``. What a run stores as ``{name: fields}``
+    is the name itself, and each field after it: ``setting.optimiser`` is ``sgd``, ``setting.optimiser.momentum`` 0.9.
     """
     constraints = run.get("constraints", [])
     parts = {**run, "constraint": constraints[0] if len(constraints) == 1 else {}}
-    return comparisons.flatten(parts)
+    parts |= _named(run, "task") | {
+        "setting": {**run.get("setting", {}), **_named(run.get("setting", {}), "optimiser")}
+    }
+    defaults = _CLASSIFICATION_DEFAULTS if parts.get("task") == "classification" else {}
+    return defaults | comparisons.flatten(parts)
+
+
+def _named(fields: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return the name that ``fields[key]`` has, and its own fields by path, where it is ``{name: fields}``."""
+    value = fields.get(key)
+    if not isinstance(value, Mapping) or len(value) != 1:
+        return {}
+    ((name, own),) = value.items()
+    return {key: name, **{f"{key}.{field}": one for field, one in own.items()}}
+
+
+def _word(path: str) -> str:
+    """Return ``width`` of ``model.width``, and ``model`` of ``model.name``."""
+    return path.removesuffix(".name").rpartition(".")[2]
 
 
 def _equivalent(value: Any) -> list[Any]:

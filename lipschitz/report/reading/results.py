@@ -40,6 +40,7 @@ class Results:
         timings: by configuration, what the serial timing pass measured.
         measurement: by configuration, what the last measurement of one of its networks takes for granted, see
             `lipschitz.tasks.measurement.DiscriminatorMeasurement`; empty where it does not say.
+        best_by: by configuration, the metric that chose the best step of its runs; no entry where none ended.
         provenance: commit, versions, device and data of the sweep.
         waiting: runs of the plan that were not started.
         damaged: runs of the plan that are left out because a file of theirs is damaged.
@@ -61,6 +62,7 @@ class Results:
     names: dict[str, str]
     timings: dict[str, dict[str, Any]]
     measurement: dict[str, dict[str, Any]]
+    best_by: dict[str, str]
     provenance: dict[str, Any]
     waiting: int
     damaged: int = 0
@@ -123,7 +125,7 @@ def _results_of(read: Runs, *, folder: SweepFolder, warnings: list[str], **field
     """Return the tables of the runs that were read; ``warnings`` is one list for all parts of a sweep."""
     # Runs record title and direction of the metrics that are not the package's own.
     CATALOGUE.declare(metric for row in read.rows for metric in row["metrics"])
-    outside_the_table = ["origins", "inputs", "sources", "outside", "metrics", "measurement"]
+    outside_the_table = ["origins", "inputs", "sources", "outside", "metrics", "measurement", "best_by"]
     runs = separate_configurations(pd.DataFrame(read.rows).set_index("run").drop(columns=outside_the_table))
     records, outcomes = records_of(list(runs.index), read.measured), outcomes_of(read.measured)
     protocols = separate_protocols(runs, records, outcomes, facts_of(read.measured), warnings)
@@ -139,6 +141,7 @@ def _results_of(read: Runs, *, folder: SweepFolder, warnings: list[str], **field
         outside=_merged(row["outside"] for row in read.rows),
         definitions={row["configuration"]: row["definition"] for row in reversed(read.rows)},
         measurement=_facts_of_measurements(read.rows),
+        best_by={row["configuration"]: row["best_by"] for row in reversed(read.rows) if row["best_by"]},
         names=display_names({str(key): value for key, value in row.items()} for row in distinct),
         waiting=read.waiting,
         damaged=read.damaged,

@@ -142,6 +142,7 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], RunMeasureme
         "outside": {name: dict(facts) for name, facts in definition.get("outside", {}).items()},
         # Nor do they say what a measurement takes for granted.
         "measurement": result.get("measurement", {}),
+        "best_by": str((result.get("best") or {}).get("by") or ""),
         "metrics": [Description(name, **facts) for name, facts in definition.get("metrics", {}).items()],
     }
     return row, measured

@@ -1,7 +1,8 @@
-"""Which methods differ significantly: Welch's test of all pairs, corrected by Holm, with the effect's size."""
+"""Which methods differ significantly: Welch's test of pairs, corrected by Holm, with the effect's size."""
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -27,28 +28,54 @@ class Compared(NamedTuple):
     """Number of pairs that the correction is for."""
 
 
+class PairTest(NamedTuple):
+    """Welch's test of two means, and Hedges' g of the first less the second; ``corrected`` is p by Holm's procedure."""
+
+    p: float
+    corrected: float
+    size: float
+
+
+def compare_pairs(intervals: Sequence[Interval], pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], PairTest]:
+    """Test the two means of each pair of places in ``intervals``; the tests are corrected as one family.
+
+    A pair with an interval of fewer than two seeds, or without a finite mean, is neither tested nor counted.
+    """
+    usable = _usable(intervals)
+    at = {place: index for index, place in enumerate(usable)}
+    tested = [pair for pair in pairs if at.keys() >= set(pair)]
+    if not tested:
+        return {}
+    mean, ci95, n = (np.array([getattr(intervals[place], name) for place in usable]) for name in _FIELDS)
+    first, second = np.array([(at[one], at[other]) for one, other in tested]).T
+    p_values, sizes = welch_p_values(mean, ci95, n)[first, second], hedges_g(mean, ci95, n)[first, second]
+    numbers = zip(p_values.tolist(), holm(p_values).tolist(), sizes.tolist(), strict=True)
+    return {pair: PairTest(*found) for pair, found in zip(tested, numbers, strict=True)}
+
+
 def compare_with_best(intervals: Sequence[Interval], lower_is_better: bool) -> Compared | None:
     """Compare each mean with the best one; None if fewer than two of the ``intervals`` have two or more seeds.
 
     All pairs are tested, not only those with the best: which one is the best was seen in the same seeds. Intervals of
     fewer than two seeds, or without a finite mean, are left out.
     """
-    usable = [place for place, one in enumerate(intervals) if one.n > 1 and math.isfinite(one.mean) and one.has_ends]
-    if len(usable) < 2:
+    sign = 1 if lower_is_better else -1
+    order = sorted(_usable(intervals), key=lambda place: sign * intervals[place].mean)
+    tests = compare_pairs(intervals, list(combinations(order, 2)))
+    if not tests:
         return None
-    mean, ci95, n = (np.array([getattr(intervals[place], name) for place in usable]) for name in _FIELDS)
-    order = np.argsort(mean if lower_is_better else -mean, kind="stable")
-    first, second = np.triu_indices(len(usable), 1)
-    corrected = np.ones((len(usable), len(usable)))
-    corrected[first, second] = corrected[second, first] = holm(welch_p_values(mean, ci95, n)[first, second])
-    best, others = int(order[0]), order[1:]
-    sizes = hedges_g(mean, ci95, n)
-    worse = [(usable[other], float(abs(sizes[best, other]))) for other in others if corrected[best, other] < LEVEL]
-    similar = [usable[other] for other in others if corrected[best, other] >= LEVEL]
-    return Compared(usable[best], worse, similar, len(first))
+    best, *others = order
+    worse = [(other, abs(tests[best, other].size)) for other in others if tests[best, other].corrected < LEVEL]
+    similar = [other for other in others if tests[best, other].corrected >= LEVEL]
+    return Compared(best, worse, similar, len(tests))
 
 
 _FIELDS = ("mean", "half_width", "n")
+
+
+def _usable(intervals: Sequence[Interval]) -> list[int]:
+    """Return the places of means of two or more seeds."""
+    return [place for place, one in enumerate(intervals) if one.n > 1 and math.isfinite(one.mean) and one.has_ends]
 
 
 def welch_p_values(mean: NDArray[np.float64], ci95: NDArray[np.float64], n: NDArray[np.int64]) -> NDArray[np.float64]:

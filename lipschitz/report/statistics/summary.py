@@ -175,12 +175,13 @@ class Lookup:
         keys = frame[[*RIVALS, "constraint", "metric", "which"]].itertuples(index=False, name=None)
         values = frame[["mean", "ci95", "n"]].itertuples(index=False, name=None)
         self._intervals = {key: Interval.around(*value) for key, value in zip(keys, values, strict=True)}
-        self._metrics = set(frame["metric"])
+        self.metrics = list(dict.fromkeys(frame["metric"]))
+        """Every metric that was measured of any configuration."""
         self._results = results
 
     def has(self, metric: str) -> bool:
         """Return whether ``metric`` was measured of any configuration."""
-        return metric in self._metrics
+        return metric in self.metrics
 
     def interval(self, row: "pd.Series[Any]", metric: str, which: str = "last") -> Interval:
         """Return the mean and interval of the configuration that ``row`` names; `MISSING_INTERVAL` if not measured."""

@@ -3,23 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import pandas as pd
 
 from lipschitz.report.number_format import MISSING, show
-from lipschitz.report.reading.comparisons import LABELS
+from lipschitz.report.reading.display_names import bare_name
+from lipschitz.report.reading.image_counts import image_counts
 from lipschitz.report.reading.metric_names import better, heading, parse_metric
 from lipschitz.report.reading.results import Results
 from lipschitz.report.reading.tuning import PICKED
+from lipschitz.report.statistics.against_none import compare_with_none
 from lipschitz.report.statistics.significance import compare_with_best
 from lipschitz.report.statistics.summary import RIVALS, Lookup, Summary
 from lipschitz.report.statistics.time_to_target import Target
-from lipschitz.report.style import ordered
+from lipschitz.report.tables import against_none
+from lipschitz.report.tables.configurations import configurations_in_order
 from lipschitz.report.tables.cost import COST_TABLE_ONLY, cost_columns, cost_notes
-from lipschitz.report.tables.generalization_gap import GAP, GAP_NOTE, gap_columns
+from lipschitz.report.tables.generalization_gap import GAP, GAP_NOTE, LEVELS_NOTE, gap_columns, level_columns
+from lipschitz.report.tables.image_notes import image_notes
 from lipschitz.report.tables.measurement_notes import measurement_notes
 from lipschitz.report.tables.rank_correlation import CORRELATIONS, correlation_columns
+from lipschitz.report.tables.robust_accuracy import ROBUST, ROBUST_NOTE, robust_columns
 from lipschitz.report.tables.table import Cell, Column, Table, seeds_named
 from lipschitz.report.tables.time_to_target import TimeToTarget
 from lipschitz.tasks.wording import wording
@@ -44,11 +48,11 @@ def build(summary: Summary, targets: Sequence[Target] = ()) -> list[Table]:
     models with each other, a table holds all models. W1 estimated by a critic has a table of its own.
     """
     results = summary.results
-    configurations = _configurations(summary)
+    configurations = configurations_in_order(summary)
     shares_tables = configurations["task"].map(lambda task: wording(task).shares_tables)
     configurations["section"] = configurations["model"].mask(shares_tables, "")
     tables: list[Table] = []
-    time_to_target = TimeToTarget(results, targets)
+    time_to_target, tests = TimeToTarget(results, targets), compare_with_none(summary)
     for key, group in configurations.groupby(["task", "dataset", "section"], sort=False):
         task, dataset, model = map(str, key)
         labels = {"task": task, "dataset": dataset} | ({"model": model} if model else {})
@@ -60,11 +64,10 @@ def build(summary: Summary, targets: Sequence[Target] = ()) -> list[Table]:
         measured = measurement_notes(group, section.lookup, results.shown)
         tables.append(section.table("Overview", _overview(quality, cost), notes=notes.step))
         floor = section.floor(judging, ["last", "best"]) if judging else []
-        tables.append(section.table("Quality", quality, floor, section.tested(judging[:1])))
+        images = image_notes(results, group, dataset) if section.lookup.has(GAP) else []
+        tables.append(section.table("Quality", quality, floor, [*section.tested(judging[:1]), *images]))
         if section.lookup.has(GAP):
-            gaps = gap_columns(group, section.lookup)
-            tables.append(section.table("Generalisation gap", gaps, notes=[GAP_NOTE]))
-            tables += section.correlations()
+            tables += section.of_classifiers(tests, images)
         if critic_w1:
             true = f", true W1 {show(summary.true_w1[dataset][0])}" if dataset in summary.true_w1 else ""
             title = f"W1 by the critic after the last step{true}"
@@ -117,9 +120,28 @@ class _Section:
 
     def labelled_rows(self, cells: list[list[Cell]]) -> list[list[Cell]]:
         """Return rows of cells after the cells that name their configurations."""
+        return [left + right for left, right in zip(self.labels, cells, strict=True)]
+
+    @cached_property
+    def labels(self) -> list[list[Cell]]:
+        """The first cells of each row, which name its configuration."""
         names = ["constraint", *self.varying]
-        labels = [[Cell(self.results.shown(str(row[name]))) for name in names] for row in self.group.to_dict("records")]
-        return [left + right for left, right in zip(labels, cells, strict=True)]
+        shown = {label: name for names in self._short.values() for label, name in names.items()}
+        return [
+            [Cell(shown.get(str(row[name]), self.results.shown(str(row[name])))) for name in names]
+            for row in self.group.to_dict("records")
+        ]
+
+    @cached_property
+    def _short(self) -> dict[str, dict[str, str]]:
+        """By head of a column of settings, the name without arguments of each label, where these are all distinct."""
+        found = {}
+        for name in [one for one in ("setting", PICKED) if one in self.varying]:
+            shown = {label: self.results.shown(label) for label in map(str, self.group[name].unique())}
+            short = {label: bare_name(text) for label, text in shown.items()}
+            if len(set(short.values())) == len(short) and short != shown:
+                found[self.varying[name]] = short
+        return found
 
     @cached_property
     def notes(self) -> list[str]:
@@ -127,6 +149,9 @@ class _Section:
         not_ended = {status: int(self.group[status].sum()) for status in ("failed", "running", "waiting")}
         runs = ", ".join(f"{number} {status}" for status, number in not_ended.items() if number)
         notes = [f"Not included, because they did not end: {runs}."] if runs else []
+        for head, short in self._short.items():
+            texts = [f"{name} is {self.results.shown(label)}" for label, name in short.items() if label != name]
+            notes.append(f"{head}: {'; '.join(texts)}.")
         if wording(self.task).shares_tables:
             notes.append("Nothing is bold where budgets differ.")
         return notes
@@ -193,6 +218,27 @@ class _Section:
         notes = self.notes
         return [Table(self.task, self.dataset, self.model, title, columns, cells, notes, CORRELATIONS)] if cells else []
 
+    def of_classifiers(self, tests: pd.DataFrame, images: list[str]) -> list[Table]:
+        """Return the gap, also where all fit equally, correlations with it, robust accuracy, and tests against none."""
+        gap = self.table("Generalisation gap", gap_columns(self.group, self.lookup), notes=[GAP_NOTE])
+        parts = [("Generalisation gap where all fit equally", level_columns(self.group, self.lookup), [LEVELS_NOTE])]
+        parts += [
+            (title, robust_columns(self.group, self.lookup, base), [ROBUST_NOTE, *images])
+            for base, title in ROBUST.items()
+        ]
+        tables = [self.table(title, part, notes=notes) for title, part, notes in parts if part[0]]
+        return [gap, *tables, *self.correlations(), *self.against_none(tests)]
+
+    def against_none(self, tests: pd.DataFrame) -> list[Table]:
+        """Return the tables of differences from the network without a constraint; none if nothing was tested."""
+        own, tables = tests[tests["dataset"] == self.dataset], []
+        counts = image_counts(self.results, self.dataset)
+        for part in against_none.parts(self.group, own, self.results.names, counts):
+            rows = [self.labels[place] + cells for place, cells in part.lines]
+            title, columns = f"{part.title}: {self.where}", self.label_columns + part.columns
+            tables.append(Table(self.task, self.dataset, self.model, title, columns, rows, self.notes, part.caption))
+        return tables
+
     def critic_w1(self, metrics: list[str]) -> _Part:
         """Return W1 by the critics after the last step, unscaled and over either bound on Lip(D)."""
         columns, cells = self.measured(metrics, ["last"])
@@ -220,29 +266,6 @@ def _judging(metrics: list[str], section: _Section) -> list[str]:
     places = wording(section.task).judged_places
     measured = [name for name in metrics if section.lookup.has(name)]
     return [name for name in measured if not places or parse_metric(name).place in places]
-
-
-def _configurations(summary: Summary) -> pd.DataFrame:
-    """Return one row a configuration, in the plan's order of comparisons and the fixed order of constraints."""
-    results = summary.results
-    # Joined by label: unstacking the counts has sorted them.
-    runs = results.runs.assign(
-        budget=results.runs["configuration"].map(lambda name: _seconds(results.definitions[name]))
-    )
-    runs["budget"] = runs["budget"].fillna(runs["steps"].map(str))
-    facts = runs.groupby(LABELS).agg({"steps": "max", "batch_size": "max", "budget": "first", PICKED: "first"})
-    table = summary.counts.join(facts).reset_index()
-    place = {name: index for index, name in enumerate(ordered(table["constraint"]))}
-    columns = ["task", "dataset", "model", "loss", "setting"]
-    table["comparison"] = table.groupby(columns, sort=False).ngroup()
-    table["place"] = table["constraint"].map(place)
-    return table.sort_values(["comparison", "place"]).drop(columns=["comparison", "place"])
-
-
-def _seconds(definition: dict[str, Any]) -> str | None:
-    """Return the seconds that a run was given, None if it was given steps."""
-    seconds = definition.get("training", {}).get("seconds")
-    return None if seconds is None else f"{seconds} s"
 
 
 def _overview(quality: _Part, cost: _Part) -> _Part:

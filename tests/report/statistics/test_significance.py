@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from lipschitz.report.statistics.intervals import Interval, mean_interval
-from lipschitz.report.statistics.significance import compare_with_best, hedges_g, holm, welch_p_values
+from lipschitz.report.statistics.significance import compare_pairs, compare_with_best, hedges_g, holm, welch_p_values
 
 SEEDS = [[1.0, 2.0, 3.5, 2.2], [4.0, 5.5, 4.2], [1.1, 2.4, 2.9, 3.0, 1.7]]
 
@@ -79,3 +79,16 @@ def test_the_error_rate_of_the_family() -> None:
     families = rng.normal(size=(400, 5, 5))
     compared = [compare_with_best([mean_interval(list(one)) for one in family], True) for family in families]
     assert sum(bool(one and one.worse) for one in compared) <= 0.08 * len(families)
+
+
+def test_pairs_are_one_family_without_those_that_cannot_be_tested() -> None:
+    """p of two pairs by SciPy; the smaller is doubled, the larger stays; an interval of one seed is in neither."""
+    groups = [[5.0, 5.1, 4.9, 5.0], [1.0, 1.2, 0.9, 1.1], [4.0, 5.5, 4.2], [3.0]]
+    intervals = [mean_interval(group) for group in groups]
+    found = compare_pairs(intervals, [(1, 0), (2, 0), (3, 0)])
+    assert list(found) == [(1, 0), (2, 0)]
+    first, second = (stats.ttest_ind(groups[place], groups[0], equal_var=False).pvalue for place in (1, 2))
+    assert found[1, 0].corrected == pytest.approx(2 * first)
+    assert (found[2, 0].p, found[2, 0].corrected) == (pytest.approx(second), pytest.approx(second))
+    assert found[1, 0].size < found[2, 0].size < 0
+    assert compare_pairs(intervals, [(3, 0)]) == {}

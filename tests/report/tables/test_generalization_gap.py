@@ -41,17 +41,28 @@ def test_the_gap_at_the_end_and_at_levels_that_a_run_reached(tables: dict[str, T
     assert [column.name for column in gaps.columns[1:]] == [
         "Accuracy: training",
         "Accuracy: test",
-        "Gap after the last step: accuracy",
-        "Gap after the last step: loss",
-        "Gap at training accuracy: 0.9",
-        "Gap at training accuracy: 0.95",
-        "Gap at training accuracy: 0.99",
-        "Loss gap at training loss: 0.5",
+        "Gap after the last step: of accuracy",
+        "Gap after the last step: of the loss",
     ]
-    found = texts(gaps)
-    assert found["aol"] == ["0.400", "0.300", "0.100", "0.100", "–", "–", "–", "–"]
-    assert found["none"][4:] == ["0.150 (n = 1)", "0.175 (n = 1)", "0.195 (n = 1)", "0.200 (n = 1)"]
-    assert not any(cell.bold for row in gaps.rows for cell in row)
+    levels = tables["Generalisation gap where all fit equally"]
+    assert [column.name for column in levels.columns[1:]] == [
+        "Gap of accuracy at training accuracy: 0.9",
+        "Gap of accuracy at training accuracy: 0.95",
+        "Gap of accuracy at training accuracy: 0.99",
+        "Gap of the loss at training loss: 0.5",
+    ]
+    assert texts(gaps)["aol"] == ["0.400", "0.300", "0.100", "0.100"]
+    found = texts(levels)
+    assert found["aol"] == ["–", "–", "–", "–"]
+    assert found["none"] == ["0.150 (n = 1)", "0.175 (n = 1)", "0.195 (n = 1)", "0.200 (n = 1)"]
+    assert not any(cell.bold for table in (gaps, levels) for row in table.rows for cell in row)
+
+
+def test_without_a_level_that_a_run_reached_there_is_no_second_table(tmp_path: Path) -> None:
+    summary = Summary(load(write_classifiers(tmp_path, [Classifier("none", 0, STAYS, {})])))
+    titles = [table.title.partition(":")[0] for table in build(summary)]
+    assert "Generalisation gap" in titles
+    assert "Generalisation gap where all fit equally" not in titles
 
 
 def test_the_gaps_at_levels_are_in_the_summary(tmp_path: Path) -> None:

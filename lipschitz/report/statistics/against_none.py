@@ -1,0 +1,88 @@
+"""Welch's tests of classifiers against the network without a constraint, corrected by Holm, one family a measure."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from lipschitz.report.reading.comparisons import COMPARISON, LABELS
+from lipschitz.report.reading.metric_names import parse_metric
+from lipschitz.report.statistics.intervals import MISSING_INTERVAL, Interval
+from lipschitz.report.statistics.significance import compare_pairs
+from lipschitz.report.statistics.summary import Summary
+
+TASK = "classification"
+NONE, BASELINE = "none", "baseline"
+"""What a classifier is compared with: ``none`` of the same model, loss and setting, or that of the first model."""
+MEASURES = ("accuracy/test", "accuracy_gap", "pgd_accuracy", "certified_accuracy")
+"""What is tested after the last step: a metric, or all metrics of this base."""
+COLUMNS = [
+    *(name for name in LABELS if name != "task"),
+    *("metric", "against", "reference_model", "reference_loss", "reference_setting"),
+    *("n", "reference_n", "mean", "reference_mean", "difference", "g", "p", "p_holm", "tests"),
+]
+"""Columns of ``significance.csv``. ``p_holm`` is ``p`` corrected for all ``tests`` of a metric on a data set."""
+
+
+def compare_with_none(summary: Summary) -> pd.DataFrame:
+    """Return a row for each test, columns `COLUMNS`; no rows where nothing can be tested.
+
+    Every configuration is compared with `NONE`, and those of another model than the first with `BASELINE`, too. The
+    difference is the mean of the configuration less that of its reference. Configurations with fewer than two seeds, or
+    with a diverged or failed one, are not tested.
+    """
+    frame = summary.frame
+    frame = frame[(frame["task"] == TASK) & (frame["which"] == "last") & frame["metric"].map(_is_tested)]
+    incomplete = _incomplete(summary)
+    rows: list[dict[str, Any]] = []
+    for (_, metric), family in frame.groupby(["dataset", "metric"], sort=False):
+        runs = [row for row in family.to_dict("records") if _key(row) in summary.results.configurations]
+        rows += ({"metric": metric, **row} for row in _family(runs, incomplete))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _is_tested(name: str) -> bool:
+    parsed = parse_metric(name)
+    return parsed.base in MEASURES or parsed.recorded in MEASURES
+
+
+def _incomplete(summary: Summary) -> set[tuple[str, ...]]:
+    """Return the labels of the configurations with a diverged or failed seed."""
+    counts = summary.counts
+    return set(counts.index[counts["diverged"] + counts["failed"] > 0])
+
+
+def _key(row: dict[Any, Any]) -> tuple[str, ...]:
+    return tuple(row[name] for name in LABELS)
+
+
+def _family(rows: list[dict[Any, Any]], incomplete: set[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+    """Yield the tests of one metric on one data set; ``rows`` are those of the summary, in the plan's order."""
+    nones = [place for place, row in enumerate(rows) if row["constraint"] == NONE]
+    if not nones:
+        return
+    of_comparison = {tuple(rows[place][name] for name in COMPARISON): place for place in nones}
+    pairs: dict[tuple[int, int], str] = {}
+    for place, row in enumerate(rows):
+        reference = of_comparison.get(tuple(row[name] for name in COMPARISON), place)
+        if reference != place:
+            pairs[place, reference] = NONE
+        if row["model"] != rows[nones[0]]["model"]:
+            pairs[place, nones[0]] = BASELINE
+    intervals = [
+        MISSING_INTERVAL if _key(row) in incomplete else Interval.around(row["mean"], row["ci95"], row["n"])
+        for row in rows
+    ]
+    tests = compare_pairs(intervals, list(pairs))
+    for (place, reference), found in tests.items():
+        row, other = rows[place], rows[reference]
+        yield {
+            **{name: row[name] for name in (*LABELS, "n", "mean")},
+            **{f"reference_{name}": other[name] for name in ("model", "loss", "setting", "n", "mean")},
+            "against": pairs[place, reference],
+            "difference": row["mean"] - other["mean"],
+            "g": found.size,
+            "p": found.p,
+            "p_holm": found.corrected,
+            "tests": len(tests),
+        }
