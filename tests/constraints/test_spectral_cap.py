@@ -35,7 +35,17 @@ def polynomial(x: np.ndarray, alpha: float) -> np.ndarray:
 def test_the_hard_cap_is_the_smaller_of_sigma_and_c(rows: int, columns: int) -> None:
     matrix = with_sigmas(5.0, 2.5, 1.0, 0.1, rows=rows, columns=columns)
     capped = SpectralCap(mode="hard", c=2.0).capped(torch.from_numpy(matrix)).numpy()
-    assert_allclose(capped, with_sigmas(2.0, 2.0, 1.0, 0.1, rows=rows, columns=columns), atol=1e-4)
+    assert_allclose(capped, with_sigmas(2.0, 2.0, 1.0, 0.1, rows=rows, columns=columns), atol=1e-9)
+
+
+@pytest.mark.parametrize("top", [20.0, 30.0, 80.0, 1000.0])
+def test_the_hard_cap_holds_far_above_c(top: float) -> None:
+    # 24 values around c, besides one far above: from 30 c on everything is divided first.
+    sigmas = np.array([top, *np.linspace(1.3, 0.8, 24)])
+    u, v = (torch.linalg.qr(draw(30, 25, seed=seed)).Q.numpy() for seed in (1, 2))
+    capped = SpectralCap(mode="hard").capped(torch.from_numpy(u * sigmas @ v.T)).numpy()
+    expected = np.minimum(sigmas / max(top / 30, 1), 1)
+    assert_allclose(capped, u * expected @ v.T, atol=3e-5)
 
 
 def test_the_soft_cap_by_hand() -> None:
