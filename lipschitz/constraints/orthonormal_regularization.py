@@ -75,7 +75,8 @@ def entrywise_distance(matrix: Tensor) -> Tensor:
 def squared_off_diagonal(matrix: Tensor) -> Tensor:
     """Return ‖W Wᵀ ∘ (1 - I)‖_F² for W ``(m, n)``: the squared inner products of different rows, the filters."""
     gram = matrix @ matrix.T
-    return gram.square().sum() - gram.diagonal().square().sum()
+    # The diagonal is removed before the sum: subtracting its sum from the whole could round to a negative number.
+    return (gram - gram.diagonal().diag()).square().sum()
 
 
 def spectral_distance(matrix: Tensor, rng: torch.Generator) -> Tensor:

@@ -156,6 +156,18 @@ def test_biggan_s_form_leaves_out_the_diagonal() -> None:
     assert penalty(OrthonormalRegularization(weight=1.0, norm="off_diagonal"), ours).item() == pytest.approx(expected)
 
 
+def test_biggan_s_form_is_never_negative_by_rounding() -> None:
+    # Rows of norm 10, almost orthogonal: the sum of all squares is 2e4 times larger than that off the diagonal.
+    rng = torch.Generator().manual_seed(0)
+    layer = nn.Linear(512, 512)
+    start = torch.linalg.qr(torch.randn(512, 512, generator=rng, dtype=torch.float64)).Q
+    layer.weight.data = (10 * (start + 2e-6 * torch.randn(512, 512, generator=rng))).float()
+    gram = layer.weight.detach().double() @ layer.weight.detach().double().T
+    expected = float((gram - gram.diagonal().diag()).square().sum())
+    found = penalty(OrthonormalRegularization(weight=1.0, norm="off_diagonal"), layer).item()
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_srip_s_estimate_is_at_most_the_spectral_norm_and_near_it(shape: tuple[int, int]) -> None:
     weight = draw(*shape, seed=3)
