@@ -15,11 +15,14 @@ from lipschitz.estimation.layers import is_transposed, raw_weight, weighted_laye
 class SpectralBudget(Constraint):
     """Give layer l the spectral norm exp(s_l), with trained s_l whose sum is log K: W -> exp(s_l) W / σ(W).
 
-    Spectral normalization bounds each layer by one. A network of positively homogeneous activations can have the same
-    function with other norms, but the biases set scales that make the split matter, and nothing says that equal norms
-    are the right one. Here the product of the spectral norms of the reshaped kernels is K, and training splits it. All
-    s_l start equal. σ is by power iteration as in spectral normalization. A weight that layers share has one s, and
-    counts once for each layer in the sum.
+    Spectral normalization bounds each layer by one. Here the product of the spectral norms of the reshaped kernels is
+    K, and training splits it. All s_l start equal. σ is by power iteration as in spectral normalization. A weight that
+    layers share has one s, and counts once for each layer in the sum.
+
+    With positively homogeneous activations (ReLU, leaky ReLU, sorting) and no skip connections the set of functions is
+    that of spectral normalization with the product K: factors move from one layer to the next, and biases are scaled
+    with them. So the split changes how the network is trained, not what it can represent. Across skip connections the
+    product of all norms is no bound.
     """
 
     source = "this package; σ as in Miyato et al. 2018, arXiv:1802.05957, Algorithm 1"
