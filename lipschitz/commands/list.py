@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lipschitz.config import Config
-from lipschitz.constraints.base import CONSTRAINTS
+from lipschitz.constraints.base import CONSTRAINTS, Constraint
 from lipschitz.datasets.base import DATASETS
 from lipschitz.errors import InputError, nearest
 from lipschitz.extensions.origin import origin_of
@@ -36,9 +36,15 @@ class Listing(NamedTuple):
 def _constraints() -> Iterable[Row]:
     for name, kind in CONSTRAINTS.items():
         cost = "second backward" if kind.double_backward else "-"
-        yield name, kind.promise, cost, kind.start or "-", kind.summary(), _source(kind)
+        yield name, kind.promise, cost, _start(kind), kind.summary(), _source(kind)
     for name, reason in CONSTRAINTS.refused.items():
         yield name, "-", "-", "-", f"Refused: {reason}.", ""
+
+
+def _start(kind: type[Constraint]) -> str:
+    """Return the authors' start, and that of residual networks where it is another."""
+    of_residual = f", residual: {kind.start_of_residual}" if kind.start_of_residual else ""
+    return f"{kind.start or '-'}{of_residual}"
 
 
 def _rows(point: ExtensionPoint[Any]) -> Iterable[Row]:

@@ -89,6 +89,9 @@ class Constraint(Config):
     start: ClassVar[Init | None] = None
     """Initial weights in the released code of the method's authors, for ``init: method``; None if not known."""
 
+    start_of_residual: ClassVar[Init | None] = None
+    """Those of their residual networks, where they differ; None for `start`."""
+
     def advances_in_forward(self) -> bool:
         """Return whether forward passes of training change the method's state: then none is left out or shared."""
         return False
@@ -176,14 +179,18 @@ def uncapturable_reason(constraints: Sequence[Constraint]) -> str | None:
 def with_start(model: AnyModel, constraints: Sequence[Constraint]) -> AnyModel:
     """Return ``model``, with the initial weights of the constraints' authors where its ``init`` is ``method``.
 
-    Constraints that declare none start from the model's default.
+    Constraints that declare none start from the model's default. Residual networks may have a start of their own.
 
     Raises:
         Refusal: two constraints declare different initial weights.
     """
     if getattr(model, "init", None) != "method":
         return model
-    declared = {one.start: one.name() for one in constraints if one.start}
+    declared = {
+        start: one.name()
+        for one in constraints
+        if (start := (one.start_of_residual if model.residual else None) or one.start)
+    }
     if len(declared) > 1:
         said = ", ".join(f"{name} {init}" for init, name in declared.items())
         raise Refusal(f"init 'method' is not one start ({said}); allowed: one of them")

@@ -32,6 +32,7 @@ class GradientNormalization(Constraint):
     source = "Wu et al. 2021, arXiv:2109.02235"
     promise = "heuristic"
     start = "normal"
+    start_of_residual = "he"
     double_backward = True
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:

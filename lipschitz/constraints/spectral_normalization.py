@@ -38,6 +38,7 @@ class SpectralNormalization(Constraint):
     promise = "heuristic"
     scale_invariant = True
     start = "normal"
+    start_of_residual = "glorot"
     updates_buffers_only = True
 
     operator: Literal["reshaped", "convolution", "bidirectional"] = "reshaped"

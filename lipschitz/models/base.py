@@ -24,6 +24,9 @@ class Networks(NamedTuple):
 class Model(Config):
     """A network architecture, used with every constraint. Each block has an empty ``norm`` slot, an nn.Identity."""
 
+    residual: ClassVar[bool] = False
+    """Whether the networks are made of residual blocks."""
+
     kind: ClassVar[Literal["points", "images"]]
     """The samples that it takes: ``points`` are vectors ``(d,)``, ``images`` are ``(c, h, w)``."""
 

@@ -59,6 +59,7 @@ class ResNet(ConditionalModel):
         "Miyato et al. 2018, arXiv:1802.05957, Tables 4-5; attention: Zhang et al. 2019, arXiv:1805.08318; "
         "conditional: Miyato and Koyama 2018, arXiv:1802.05637"
     )
+    residual = True
     kind = "images"
 
     layout: Literal["auto", "table_4", "table_5", "snresnet_64"] = "auto"

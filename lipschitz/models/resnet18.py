@@ -22,6 +22,7 @@ class ResNet18(ImageClassifier):
     """
 
     source = "He et al. 2016, arXiv:1512.03385, Table 1"
+    residual = True
 
     width: Width = 64
     """Channels of the first stage; the others have 2, 4 and 8 times as many."""

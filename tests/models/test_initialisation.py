@@ -139,10 +139,15 @@ def test_the_start_of_a_method() -> None:
     assert with_start(model, [SpectralNormalization(), WeightClipping()]).init == "normal"
     assert with_start(model, [NoConstraint()]).init is None
     assert with_start(ResNet(init="method"), ()).init is None
+    # The ResNets of SN-GAN and of gradient normalization start otherwise than their plain networks.
+    starts = {"spectral_normalization": "glorot", "gradient_normalization": "he", "aol": "dirac"}
+    for name, start in starts.items():
+        assert with_start(ResNet(init="method"), [CONSTRAINTS[name]()]).init == start
     assert with_start(DCGAN(), [AOL()]) == DCGAN()
     with pytest.raises(Refusal, match=r"not one start \(aol dirac, weight_clipping normal\); allowed: one of them"):
         with_start(model, [AOL(), WeightClipping()])
 
 
 def test_every_declared_start_is_known() -> None:
-    assert {kind.start for kind in CONSTRAINTS.values()} - {None} <= set(get_args(Init))
+    declared = {start for kind in CONSTRAINTS.values() for start in (kind.start, kind.start_of_residual)}
+    assert declared - {None} <= set(get_args(Init))
