@@ -84,5 +84,5 @@ def _family(rows: list[dict[Any, Any]], incomplete: set[tuple[str, ...]]) -> Ite
             "g": found.size,
             "p": found.p,
             "p_holm": found.corrected,
-            "tests": len(tests),
+            "tests": found.family,
         }

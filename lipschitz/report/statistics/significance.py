@@ -25,7 +25,7 @@ class Compared(NamedTuple):
     similar: list[int]
     """Places of the methods that are not significantly worse, by their means."""
     pairs: int
-    """Number of pairs that the correction is for."""
+    """Number of pairs that the correction is for, without repetitions: see `compare_pairs`."""
 
 
 class PairTest(NamedTuple):
@@ -34,12 +34,16 @@ class PairTest(NamedTuple):
     p: float
     corrected: float
     size: float
+    family: int
+    """Number of different tests that the correction is for."""
 
 
 def compare_pairs(intervals: Sequence[Interval], pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], PairTest]:
     """Test the two means of each pair of places in ``intervals``; the tests are corrected as one family.
 
-    A pair with an interval of fewer than two seeds, or without a finite mean, is neither tested nor counted.
+    A pair with an interval of fewer than two seeds, or without a finite mean, is neither tested nor counted. Methods
+    with the same mean and interval were the same computation, such as the two forms of spectral normalization on layers
+    without convolutions: their tests are counted once, and a test of one with the other is not counted.
     """
     usable = _usable(intervals)
     at = {place: index for index, place in enumerate(usable)}
@@ -49,8 +53,12 @@ def compare_pairs(intervals: Sequence[Interval], pairs: Sequence[tuple[int, int]
     mean, ci95, n = (np.array([getattr(intervals[place], name) for place in usable]) for name in _FIELDS)
     first, second = np.array([(at[one], at[other]) for one, other in tested]).T
     p_values, sizes = welch_p_values(mean, ci95, n)[first, second], hedges_g(mean, ci95, n)[first, second]
-    numbers = zip(p_values.tolist(), holm(p_values).tolist(), sizes.tolist(), strict=True)
-    return {pair: PairTest(*found) for pair, found in zip(tested, numbers, strict=True)}
+    same = {place: next(one for one in usable if intervals[one] == intervals[place]) for place in usable}
+    different = [frozenset((same[one], same[other])) for one, other in tested]
+    rows = {pair: row for row, pair in enumerate(different) if len(pair) == 2}
+    corrected = dict(zip(rows, holm(p_values[list(rows.values())]).tolist(), strict=True))
+    numbers = zip(p_values.tolist(), (corrected.get(pair, 1.0) for pair in different), sizes.tolist(), strict=True)
+    return {pair: PairTest(*found, len(rows)) for pair, found in zip(tested, numbers, strict=True)}
 
 
 def compare_with_best(intervals: Sequence[Interval], lower_is_better: bool) -> Compared | None:
@@ -67,7 +75,7 @@ def compare_with_best(intervals: Sequence[Interval], lower_is_better: bool) -> C
     best, *others = order
     worse = [(other, abs(tests[best, other].size)) for other in others if tests[best, other].corrected < LEVEL]
     similar = [other for other in others if tests[best, other].corrected >= LEVEL]
-    return Compared(best, worse, similar, len(tests))
+    return Compared(best, worse, similar, tests[best, others[0]].family)
 
 
 _FIELDS = ("mean", "half_width", "n")

@@ -92,3 +92,17 @@ def test_pairs_are_one_family_without_those_that_cannot_be_tested() -> None:
     assert (found[2, 0].p, found[2, 0].corrected) == (pytest.approx(second), pytest.approx(second))
     assert found[1, 0].size < found[2, 0].size < 0
     assert compare_pairs(intervals, [(3, 0)]) == {}
+
+
+def test_repeated_runs_are_tested_once() -> None:
+    groups = [[5.0, 5.1, 4.9, 5.0], [1.0, 1.2, 0.9, 1.1], [4.0, 5.5, 4.2]]
+    apart = compare_with_best([mean_interval(group) for group in groups], lower_is_better=True)
+    again = compare_with_best([mean_interval(groups[place]) for place in (0, 1, 1, 2)], lower_is_better=True)
+    assert apart is not None
+    assert again is not None
+    assert apart.pairs == again.pairs == 3
+    assert (again.best, again.similar) == (1, [2])
+    assert again.worse == [(3, apart.worse[0][1]), (0, apart.worse[1][1])]
+    found = compare_pairs([mean_interval(groups[place]) for place in (1, 1)], [(0, 1)])
+    assert found[0, 1].corrected == 1
+    assert found[0, 1].family == 0
