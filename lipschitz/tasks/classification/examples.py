@@ -45,7 +45,8 @@ class Examples:
         orders = min(UNKNOWN if visited is None else max(1, -(-visited // n)), most_orders)
         rng = stream(seed, "data")
         rows = torch.cat([self._train.cpu()[torch.randperm(n, generator=rng)] for _ in range(orders)])
-        self._rows = rows.to(self.device)
+        self.order = rows.to(self.device)
+        """Rows of the data set's training images as the run visits them, int64: one epoch after the other."""
         self._place = torch.zeros((), dtype=torch.int64, device=self.device)
 
     @property
@@ -77,9 +78,9 @@ class Examples:
 
         A batch at the end of an epoch goes on with the next one. A CUDA graph can capture this.
         """
-        at = (self._place + torch.arange(n, device=self.device)) % len(self._rows)
+        at = (self._place + torch.arange(n, device=self.device)) % len(self.order)
         self._place.add_(n)
-        rows = self._rows.index_select(0, at)
+        rows = self.order.index_select(0, at)
         return to_floats(self.data.train.take(rows)), labels_of(self.data.train).index_select(0, rows)
 
     def fixed(self, part: str, n: int) -> tuple[Tensor, Tensor]:
