@@ -68,8 +68,10 @@ class Examples:
         """
         if int(self.class_counts.min()) == 0:
             empty, n = int(self.class_counts.argmin()), len(self._train)
+            whole = n == len(labels_of(self.data.train)) - len(self._validation)
+            allowed = "a smaller validation" if whole else "a larger train_size"
             raise InputError(
-                f"no image of class {empty} among the {n} training images; allowed: a larger train_size, or data with "
+                f"no image of class {empty} among the {n} training images; allowed: {allowed}, or data with more "
                 "images of each class"
             )
 
@@ -110,11 +112,13 @@ def without_validation(images: int, validation: float) -> int:
 
 
 def check_train_size(train_size: int | None, most: int) -> None:
-    """Check that there are ``train_size`` images.
+    """Check that there are ``train_size`` images, or any if it is None.
 
     Raises:
         InputError: there are fewer.
     """
+    if train_size is None and most < 1:
+        raise InputError("all training images are held out for validation; allowed: a smaller validation")
     if (train_size or 1) > most:
         raise InputError(f"train_size {train_size}: there are {most} training images besides those for validation")
 

@@ -45,7 +45,12 @@ def test_epochs_become_steps_by_the_number_of_training_images(tmp_path: Path) ->
 
 
 WRONG = {
-    "unlabelled": ("digits", "{npz: {file: a.npz, size: 8, channels: 1}}", "has no labels; allowed: labelled images"),
+    "unlabelled": (
+        "digits",
+        "{npz: {file: a.npz, size: 8, channels: 1}}",
+        "labelled images (npz and folder: with num_cl",
+    ),
+    "one class": ("digits", OWN.replace("3}", "1}"), "has 1 class; allowed: two classes or more"),
     "points": ("digits", "eight_gaussians", "has no labels; allowed: labelled images"),
     "model": ("{mlp_classifier: {width: 8, depth: 1}}", "dcgan", "dcgan is no classifier; allowed: auto, "),
     "loss": ("seeds", "losses: [hinge]\nseeds", "hinge is no loss of a classifier; allowed: cross_entropy"),
@@ -98,11 +103,25 @@ def test_data_without_an_image_of_a_class_are_refused_before_the_first_run(tmp_p
         labels=labels,
     )
     sweep = load(tmp_path, ("digits", OWN), ("epochs: 3", "steps: 3"))
-    with pytest.raises(InputError, match=r"own\.npz.*: no image of class 2 among the 27 training images"):
+    none = r"own\.npz.*: no image of class 2 among the 27 training images; allowed: a smaller validation, or data"
+    with pytest.raises(InputError, match=none):
         check_data(sweep, tmp_path)
     few = load(tmp_path, ("digits", OWN), ("task: classification", "task: {classification: {train_size: 35}}"))
     with pytest.raises(InputError, match=r"train_size 35: there are 27 training images besides those for validation"):
         check_data(few, tmp_path)
+
+
+def test_a_share_that_leaves_no_validation_image_is_refused_before_the_first_run(tmp_path: Path) -> None:
+    labels = np.arange(40) % 3
+    np.savez(
+        tmp_path / "own.npz", images=np.random.default_rng(0).integers(0, 256, (40, 4, 4), np.uint8), labels=labels
+    )
+    task = ("task: classification", "task: {classification: {validation: 0.01}}")
+    sweep = load(tmp_path, ("digits", OWN), ("epochs: 3", "steps: 3"), task)
+    with pytest.raises(
+        InputError, match=r"validation 0\.01: of 31 training images that is none; allowed: a larger share"
+    ):
+        check_data(sweep, tmp_path)
 
 
 def test_the_smoke_test_has_every_constraint_or_says_why_not() -> None:
