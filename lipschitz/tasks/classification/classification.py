@@ -96,8 +96,8 @@ class ClassificationTask(TaskKind):
     def check(self, dataset: Dataset, model: Model, loss: Loss, setting: Setting) -> None:
         """Refuse images without labels, networks that are no classifiers, losses of GANs, and several updates."""
         if dataset.kind != "images" or dataset.classes is None:
-            allowed = "labelled images (npz and folder: with num_classes)"
-            raise Unsuitable("datasets", f"{dataset.label()} has no labels; allowed: {allowed}")
+            labelled = "labelled images (npz and folder: with num_classes)"
+            raise Unsuitable("datasets", f"{dataset.label()} has no labels; allowed: {labelled}")
         if dataset.classes < 2:
             raise Unsuitable("datasets", f"{dataset.label()} has {dataset.classes} class; allowed: two classes or more")
         if dataset.training_images is not None:
