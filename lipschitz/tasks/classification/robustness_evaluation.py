@@ -50,7 +50,7 @@ def robustness_values(
     logits = logits_of(net, images)
     with float64_copy(net) as twin:
         pairs = logit_difference_bounds(twin, shape, values["lipschitz_upper"]).to(logits.device)
-        found = _spectral_complexity(twin, shape, values)
+        found, notes = _spectral_complexity(twin, shape, values)
     certificates = certified(certified_radii(logits, labels, pairs), radii)
     withstood = withstands_pgd(
         net, images, labels, radii, stream(seed, "evaluation/pgd"), steps=STEPS, restarts=RESTARTS
@@ -65,7 +65,10 @@ def robustness_values(
         noise = stream(seed, "evaluation/weight_noise")
         found |= _changes("weight_noise", size, weight_sensitivity(net, images, labels, size, noise))
     pixels = pixel_sensitivity(net, images, labels, stream(seed, "evaluation/pixel"))
-    return found | _changes("change", "pixel", pixels), contradictions(certificates, withstood, EPSILONS)
+    return found | _changes("change", "pixel", pixels), [
+        *contradictions(certificates, withstood, EPSILONS),
+        *notes,
+    ]
 
 
 def protocols(n: int) -> dict[str, dict[str, Any]]:
@@ -99,11 +102,17 @@ def _changes(kind: str, size: float | str, found: Sensitivity) -> dict[str, floa
     }
 
 
-def _spectral_complexity(net: nn.Module, shape: tuple[int, ...], values: Mapping[str, float]) -> dict[str, float]:
-    sums = row_norm_sums(net, shape)
+def _spectral_complexity(
+    net: nn.Module, shape: tuple[int, ...], values: Mapping[str, float]
+) -> tuple[dict[str, float], list[str]]:
+    """Return both spectral complexities, or none and a line that says why."""
+    try:
+        sums = row_norm_sums(net, shape)
+    except ValueError as error:
+        return {}, [f"no spectral complexity: {error}"]
     found = {}
     for kind in ("reshaped", "operator"):
         sigmas = [values.get(f"sigma_{kind}/{layer}", math.nan) for layer in sums]
         rows = [getattr(row, kind) for row in sums.values()]
         found[f"spectral_complexity/{kind}"] = spectral_complexity(sigmas, rows)
-    return found
+    return found, []
