@@ -67,6 +67,21 @@ WRONG = {
     ),
     "outputs": ("[none]", "[lecam_regularization]", "but this task has none; allowed: task: generation"),
     "one output": ("[none]", "[gradient_normalization]", "one output per sample, got shape (2, 10); allowed: spectral"),
+    "certified after batch normalization": (
+        "[none]",
+        "[[batch_normalization, aol]]",
+        "aol cannot bound 'blocks.0.norm' (BatchNorm1d): it divides by a standard deviation",
+    ),
+    "certified before layer normalization": (
+        "[none]",
+        "[[cayley, layer_normalization]]",
+        "cayley cannot bound 'blocks.0.norm' (GroupNorm): it divides by a standard deviation",
+    ),
+    "certified with batch_norm of the model": (
+        "{mlp_classifier: {width: 8, depth: 1}}]\nconstraints: [none]",
+        "{gouk_cnn: {width: 2, batch_norm: true}}]\nconstraints: [soc]",
+        "soc cannot bound 'blocks.0.norm' (BatchNorm2d): it divides by a standard deviation",
+    ),
     "chosen by test": (
         "seeds",
         "evaluation: {select: accuracy/test}\nseeds",
