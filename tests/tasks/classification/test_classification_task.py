@@ -110,6 +110,50 @@ def test_what_is_wrong_is_one_line_with_its_place(tmp_path: Path, case: str) -> 
     assert "\n" not in str(error.value)
 
 
+DETACHED = """\
+from torch import nn
+
+from lipschitz.constraints.base import Constraint
+from lipschitz.models.mlp_classifier import MLPClassifier
+
+
+class Detach(nn.Module):
+    def forward(self, x):
+        return x.detach()
+
+
+class FixedFeatures(MLPClassifier):
+    def build_classifier(self, shape, classes):
+        return nn.Sequential(Detach(), super().build_classifier(shape, classes))
+
+
+class Detaches(Constraint):
+    source = "this test"
+    promise = "none"
+
+    def wrap(self, net, shape):
+        return nn.Sequential(Detach(), net)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("[{mlp_classifier: {width: 8, depth: 1}}]", "[auto, own.py:FixedFeatures]", "models[1]"),
+        ("[none]", "[none, own.py:Detaches]", "constraints[1]"),
+    ],
+)
+def test_a_classifier_without_a_gradient_by_its_input_is_refused_by_the_plan(
+    tmp_path: Path, old: str, new: str, key: str
+) -> None:
+    (tmp_path / "own.py").write_text(DETACHED)
+    with pytest.raises(InputError) as error:
+        load(tmp_path, (old, new))
+    assert re.match(rf".*small\.yaml:\d: {re.escape(key)}: ", str(error.value))
+    said = "the classifier has no gradient by its input, which measurements follow; allowed: a differentiable one"
+    assert said in str(error.value)
+
+
 def test_data_without_an_image_of_a_class_are_refused_before_the_first_run(tmp_path: Path) -> None:
     labels = np.array([0] * 20 + [1] * 20)
     np.savez(
