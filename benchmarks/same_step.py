@@ -55,22 +55,39 @@ def first_step_distance(ours: Callable[[], Steps], theirs: Callable[[], Steps]) 
 
     Each step is made on new trainings, so that both start from the initial weights.
     """
-    both = [_distance(ours(), theirs(), name) for name in ("discriminator", "generator")]
+    both = [distance_after(_side(ours(), name), _side(theirs(), name)) for name in ("discriminator", "generator")]
     return Distance(*map(max, zip(*both, strict=True)))
 
 
-def _distance(ours: Steps, theirs: Steps, name: str) -> Distance:
+class Side(NamedTuple):
+    """One of two implementations that are compared."""
+
+    step: Callable[[], object]
+    updated: nn.Module
+    """The network that ``step`` updates."""
+    networks: tuple[nn.Module, ...]
+    """All networks, the updated one included."""
+
+    def parameters(self) -> Tensor:
+        """Return all parameters as one vector."""
+        return _flat(one for net in self.networks for one in _trained(net))
+
+
+def distance_after(ours: Side, theirs: Side, steps: int = 1) -> Distance:
+    """Make ``steps`` steps of both sides and return the distance after them. The gradient is that of the last step."""
     sides = (ours, theirs)
-    starts = [_parameters(side) for side in sides]
+    starts = [side.parameters() for side in sides]
     for side in sides:
-        getattr(side, f"{name}_step")()
-    gradients = [_flat(one.grad for one in _trained(getattr(side, name))) for side in sides]
-    updates = [_parameters(side) - start for side, start in zip(sides, starts, strict=True)]
+        for _ in range(steps):
+            side.step()
+    gradients = [_flat(one.grad for one in _trained(side.updated)) for side in sides]
+    updates = [side.parameters() - start for side, start in zip(sides, starts, strict=True)]
     return Distance(float(torch.dist(*starts)), _relative(*gradients), _relative(*updates))
 
 
-def _parameters(side: Steps) -> Tensor:
-    return _flat(one for net in (side.discriminator, side.generator) for one in _trained(net))
+def _side(training: Steps, name: str) -> Side:
+    networks = (training.discriminator, training.generator)
+    return Side(getattr(training, f"{name}_step"), getattr(training, name), networks)
 
 
 def _trained(net: nn.Module) -> list[Tensor]:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from result_files import earlier_result
 from speed_cells import KINDS
-from speed_goals import goals_table
+from speed_goals import write_goals
 from speed_plot import draw
 from speed_tables import device_table
 from worker_scaling import WORKLOADS
@@ -171,9 +171,7 @@ def write(folder: Path, name: str, result: dict[str, Any]) -> None:
     """Write the table and figure of the device, and the goals with the results of all devices measured so far."""
     write_json(folder / f"{name}.json", result)
     write_text(folder / f"{name}.md", device_table(result))
-    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
-    write_text(folder / "README.md", goals_table(found))
-    draw(folder, found)
+    draw(folder, write_goals(folder))
     print(folder / "README.md")
 
 

@@ -1,15 +1,18 @@
 """The speed goals of the project, and whether the measured cells of all devices reach them."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from result_files import markdown_table
 from speed_tables import MISSING, median_ms
 
 from lipschitz.constraints.base import CONSTRAINTS
+from lipschitz.files import write_text
 
 SpeedResults = Mapping[str, Any]
-"""The contents of the JSON files ``cpu``, ``cuda`` and ``peers``, by name."""
+"""The contents of the JSON files ``cpu``, ``cuda``, ``peers`` and ``classifier``, by name."""
 
 
 class Goal(NamedTuple):
@@ -44,6 +47,13 @@ def goals() -> list[Goal]:
         Goal(f"{peers} width 64 (lower end)", "<= 1", _largest_over_peers(64), _at_most(1), "{:.3f}"),
         Goal(f"{theirs} the textbook loop", "< 1.0", textbook, _below(1.0), "{:.3f}"),
         Goal(f"{theirs} our own loop", "< 1.0", ours, _below(1.0), "{:.3f}"),
+        Goal(
+            "a classifier's step without a constraint over a plain loop, largest ratio (upper end)",
+            "<= 1.05",
+            _largest_over_plain_classifier,
+            _at_most(1.05),
+            "{:.3f}",
+        ),
     ]
 
 
@@ -137,6 +147,13 @@ def goals_table(found: SpeedResults) -> str:
     missing = [] if "cuda" in found else ["", "Nothing was measured on a GPU."]
     table = markdown_table(("what", "goal", "measured", "reached"), *rows)
     return "\n".join(["# Speed", "", *table, *missing, "", *_predictions(), "", "Measured on:", "", *devices, ""])
+
+
+def write_goals(folder: Path) -> SpeedResults:
+    """Write the README of the results in ``folder``, and return the contents of its JSON files by name."""
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+    write_text(folder / "README.md", goals_table(found))
+    return found
 
 
 def _predictions() -> list[str]:
@@ -250,3 +267,8 @@ def _over_torch(peer: str) -> Callable[[SpeedResults], float | None]:
         return rows[0] if rows else None
 
     return upper_end
+
+
+def _largest_over_plain_classifier(found: SpeedResults) -> float | None:
+    rows = found.get("classifier", {}).get("rows", [])
+    return _choose([row["ratio"]["high"] if "ratio" in row else None for row in rows], max)

@@ -1,9 +1,9 @@
-"""Plain PyTorch training loops of GAN, WGAN, WGAN-GP and SN-GAN as in their papers, to compare our step with.
+"""Plain PyTorch training loops of GAN, WGAN, WGAN-GP, SN-GAN and of a classifier, to compare our step with.
 
-Each loop makes two passes through the discriminator, one with real and one with generated samples. It uses torch's
-optimisers with the paper's numbers, and new noise for each update, as in the papers' algorithms. Two savings are made:
-samples for the discriminator are generated without a graph, and the discriminator's parameters need no gradient during
-the generator's update.
+Each loop of a GAN makes two passes through the discriminator, one with real and one with generated samples. It uses
+torch's optimisers with the paper's numbers, and new noise for each update, as in the papers' algorithms. Two savings
+are made: samples for the discriminator are generated without a graph, and the discriminator's parameters need no
+gradient during the generator's update.
 """
 
 from abc import ABC, abstractmethod
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, relu
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, relu
 
 from lipschitz.models.base import Networks
 from lipschitz.random_streams import stream
@@ -125,3 +125,28 @@ class WGANGP(Loop):
         (gradient,) = torch.autograd.grad(self.discriminator(between).sum(), between, create_graph=True)
         penalty = ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
         return self.discriminator(fake).mean() - self.discriminator(real).mean() + 10 * penalty
+
+
+class Classifier:
+    """Train ``net`` with cross-entropy on batches of ``images``, uint8 ``(n, c, h, w)``, and int64 ``labels`` ``(n,)``.
+
+    ``order``, int64 rows of the images, was shuffled before; a batch is the next rows of it.
+    """
+
+    def __init__(
+        self, net: nn.Module, images: Tensor, labels: Tensor, order: Tensor, batch_size: int, optimiser: Optimiser
+    ) -> None:
+        if len(order) % batch_size:
+            raise ValueError(f"expected an order of whole batches of {batch_size}, got {len(order)} rows")
+        self.classifier, self.images, self.labels = net, images, labels
+        self.order, self.batch_size, self.place = order, batch_size, 0
+        self.optimiser = optimiser(net.parameters())
+
+    def step(self) -> None:
+        """Make one update."""
+        index = self.order[self.place : self.place + self.batch_size]
+        self.place = (self.place + self.batch_size) % len(self.order)
+        images = self.images[index].float() / 127.5 - 1
+        self.optimiser.zero_grad()
+        cross_entropy(self.classifier(images), self.labels[index]).backward()
+        self.optimiser.step()

@@ -16,7 +16,7 @@ import fake_inception
 import mnist_files
 import pytest
 import torch
-from synthetic_speed_results import BROKEN, CAPTURED, UNCAPTURED, cuda, peers
+from synthetic_speed_results import BROKEN, CAPTURED, UNCAPTURED, cuda, peers, plain_classifier
 
 ROOT = Path(__file__).parents[1]
 SWEEP = """
@@ -96,6 +96,33 @@ def test_bracket_mnist(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
     assert "LipSDP 4.82" in (tmp_path / "out" / "mnist.md").read_text()
 
 
+def test_classifier_step(tmp_path: Path, run: Run) -> None:
+    small = ["--size", 4, "--images", 20, "--batch-size", 4, "--pairs", 3]
+    run("classifier_step.py", *small, "--out", tmp_path)
+    rows = json.loads((tmp_path / "classifier.json").read_text())["rows"]
+    assert [(row["network"], row["optimiser"].partition("(")[0]) for row in rows] == [
+        (network, optimiser) for network in ("mlp_classifier", "gouk_cnn(width=16)") for optimiser in ("sgd", "adam")
+    ]
+    for row in rows:
+        assert row["ratio"]["n"] == 3
+        assert row["fastest"] > 0
+        assert row["differs_by"]["start"] == 0
+        assert row["differs_by"]["update"] < 1e-5, "the same weights, up to rounding"
+        assert 20 < row["operations"]["ours"]["aten_calls"] < row["operations"]["plain"]["aten_calls"]
+    assert "a classifier's step without a constraint" in (tmp_path / "README.md").read_text()
+    assert "| gouk_cnn(width=16) | adam(" in (tmp_path / "classifier.md").read_text()
+
+
+def test_a_plain_loop_with_other_updates_is_not_timed(run: Run) -> None:
+    script = importlib.import_module("classifier_step")
+    workload = {"images": 8, "size": 4, "batch_size": 4, "device": torch.device("cpu")}
+    pairing = script.pairings()[0]
+    other = pairing._replace(setting=pairing.setting.model_copy(update={"lr": 0.06}))
+    row = script.measure(other, workload, 3)
+    assert row["refused"].startswith("its first updates are not those of the plain loop")
+    assert "ratio" not in row
+
+
 def test_estimators(tmp_path: Path, run: Run) -> None:
     small = ["--width", 2, "--size", 8, "--steps", 2, "--repeats", 1, "--layers", "blocks.1.conv"]
     run("estimators.py", *small, "--out", tmp_path)
@@ -155,7 +182,7 @@ def test_speed(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "no graphs on a CPU" in table
     goals = (tmp_path / "README.md").read_text()
     assert "Nothing was measured on a GPU" in goals
-    assert goals.count("| not measured | not measured |") == 11
+    assert goals.count("| not measured | not measured |") == 12
     assert "**Predicted, not measured**, for one H200" in goals
     assert (tmp_path / "speed_cpu.png").read_bytes().startswith(b"\x89PNG")
     assert "| none | 0.0e+00 | no graphs on a CPU |" in table
@@ -191,13 +218,16 @@ def test_checks_continue_after_one_that_fails(run: Run) -> None:
 
 def test_goals_and_figures_of_a_gpu(tmp_path: Path, run: Run) -> None:
     goals, tables, plot = (importlib.import_module(name) for name in ("speed_goals", "speed_tables", "speed_plot"))
-    found = {"cuda": cuda(), "peers": peers()}
+    found = {"cuda": cuda(), "peers": peers(), "classifier": plain_classifier()}
     values = [goal.measured(found) for goal in goals.goals()]
     # One constraint was not captured, so the smallest gain is unknown. The other values are worked out by hand.
     assert values[:2] == [None, None]
     assert values[2:7] == pytest.approx([1600 / 1.25 * 0.012, 1600 / 0.4 * 0.012, 1.28 * 170 / 400, 1.04, 1.06])
     assert values[7] is None, "no CPU was measured"
-    assert values[8:] == pytest.approx([0.95 * 1.02, 0.95 * 1.02, 1.05 * 0.8, 1.05 * 0.9])
+    assert values[8:] == pytest.approx([0.95 * 1.02, 0.95 * 1.02, 1.05 * 0.8, 1.05 * 0.9, 1.05 * 1.01])
+    classifier = goals.goals()[-1]
+    assert not classifier.is_reached(values[-1]), "the upper end decides"
+    assert classifier.measured({"classifier": {"rows": [*plain_classifier()["rows"], {"refused": "no"}]}}) is None
     unfinished = {"peers": {**peers(), "rows": peers()["rows"][1:]}}
     assert goals.goals()[8].measured(unfinished) is None
     assert goals.goals()[9].measured(unfinished) is not None

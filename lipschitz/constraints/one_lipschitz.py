@@ -8,11 +8,15 @@ from typing import Any
 from torch import nn
 
 from lipschitz.estimation.upper_bound.activation_slopes import ACTIVATION_MODULES
+from lipschitz.models.dropout import Dropout
 from lipschitz.models.residual import MeanPool, SelfAttention, SumPool
 
 
 def why_not_one_lipschitz(module: nn.Module) -> str | None:
     """Return why ``module`` is not known to be 1-Lipschitz, or None if it is, in training and in eval mode.
+
+    Dropout is 1-Lipschitz in eval mode alone, where it is the identity. It is accepted, since networks are measured,
+    certified and attacked in eval mode. In training it multiplies the values that it keeps by 1 / (1 - p).
 
     Any module can declare its constant by an attribute ``lipschitz_constant``. torch's modules are judged by their
     class and fields. A subclass that overrides forward is unknown.
@@ -60,6 +64,11 @@ def _why_above_one(constant: float) -> str | None:
     return "it has no finite Lipschitz constant"
 
 
+def is_dropout(module: nn.Module) -> bool:
+    """Return whether ``module`` drops values in training, and is the identity in eval mode."""
+    return torch_class(module, DROPOUTS) is not None
+
+
 def _always_one_lipschitz(_: nn.Module) -> None:
     return None
 
@@ -104,8 +113,12 @@ def _as_tuple(field: Any) -> tuple[Any, ...]:
     return tuple(field) if isinstance(field, tuple | list) else (field,)
 
 
+DROPOUTS = (Dropout, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+"""Classes of modules that are the identity in eval mode."""
+
 RULES: dict[type[nn.Module], Callable[[nn.Module], str | None]] = {
     **dict.fromkeys((nn.Softmax, nn.Softmin, nn.Softmax2d), _always_one_lipschitz),
+    **dict.fromkeys(DROPOUTS, _always_one_lipschitz),
     **dict.fromkeys((nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle), _always_one_lipschitz),
     **dict.fromkeys((nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d), _max_pooling),
     **dict.fromkeys((nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d), _average_pooling),

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipschitz.constraints.base import Refusal
-from lipschitz.constraints.one_lipschitz import RULES, torch_class
+from lipschitz.constraints.one_lipschitz import RULES, is_dropout, torch_class
 from lipschitz.estimation.layers import WeightedLayer, input_shapes
 from lipschitz.estimation.upper_bound.activation_slopes import ACTIVATION_MODULES
 from lipschitz.estimation.upper_bound.polyphase import Kernel, convolution_axes, layer_kernel
@@ -35,14 +35,15 @@ class ConvexPotential(nn.Sequential):
 
 
 def parts_of(block: nn.Sequential) -> list[nn.Module]:
-    """Return the modules of ``block`` without empty slots."""
-    return [module for module in block if not isinstance(module, nn.Identity)]
+    """Return the modules of ``block`` without empty slots and dropout, which acts on the hidden units."""
+    return [module for module in block if not isinstance(module, nn.Identity) and not is_dropout(module)]
 
 
 def make_residual(method: str, net: nn.Module, shape: tuple[int, ...], coefficient: float) -> None:
     """Turn each block of ``net`` that consists of a layer and an activation into a `ConvexPotential`, in place.
 
-    A block is an nn.Sequential of its own, whose other modules are empty slots. The parameters keep their names.
+    A block is an nn.Sequential of its own, whose other modules are empty slots or dropout. The parameters keep their
+    names.
 
     Raises:
         Refusal: the network has residual blocks of its own, an activation is not elementwise with slopes in [0, 1], or

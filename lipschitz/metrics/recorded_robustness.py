@@ -41,7 +41,7 @@ ROBUSTNESS = (
         better="higher",
         unit="",
         source="Madry et al. 2018, arXiv:1706.06083",
-        summary="Share of test images that PGD does not fool by an l2 change of ε, for pixels in [0, 1].",
+        summary="Share of test images that PGD does not fool by an l2 change of ε, pixels in [0, 1]; 0: no attack.",
     ),
     Description(
         name="fgsm_accuracy",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lipschitz.estimation.layers import AffineLayer, affine_layers, as_matrix, input_shapes, is_transposed
 from lipschitz.estimation.upper_bound.polyphase import layer_kernel
@@ -48,7 +48,7 @@ def row_norm_sums(net: nn.Module, shape: tuple[int, ...], start: nn.Module | Non
             M = 0.
 
     Raises:
-        ValueError: a convolution has a padding mode other than zeros.
+        ValueError: a convolution has a padding mode other than zeros and circular.
     """
     shapes = input_shapes(net, shape)
     references = {} if start is None else dict(affine_layers(start))
@@ -65,6 +65,19 @@ def _row_norm_sums(layer: AffineLayer, shape: torch.Size, reference: AffineLayer
     if isinstance(layer, nn.Linear):
         # It acts on the last axis alone, once for each position before it.
         return RowNormSums(reshaped, reshaped * math.prod(shape[:-1]))
+    if layer.padding_mode == "circular":
+        outputs = layer(weight.new_zeros((1, *shape)))[0, 0].numel()
+        rows = torch.linalg.vector_norm(_on_circle(weight, shape[1:], layer.dilation).flatten(1), dim=1)
+        return RowNormSums(reshaped, outputs * float(rows.sum()))
     # The squared norm of a row is the sum of the squared taps that lie inside the image there.
     squares = replace(layer_kernel(layer), weight=weight.square()).apply(weight.new_ones((1, *shape)))
     return RowNormSums(reshaped, float(squares.sqrt().sum()))
+
+
+def _on_circle(weight: Tensor, sizes: Sequence[int], dilation: Sequence[int]) -> Tensor:
+    """Add the taps of ``weight`` ``(d_out, d_in, k_1, ...)`` that meet the same pixel of a circle of ``sizes``."""
+    for dim, (size, step) in enumerate(zip(sizes, dilation, strict=True), start=2):
+        places = torch.arange(weight.shape[dim], device=weight.device) * step % size
+        shape = (*weight.shape[:dim], size, *weight.shape[dim + 1 :])
+        weight = weight.new_zeros(shape).index_add(dim, places, weight)
+    return weight

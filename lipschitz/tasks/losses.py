@@ -173,6 +173,8 @@ class CrossEntropy(ClassifierLoss):
 
     def of_samples(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return -log softmax(τ f(x))_y / τ."""
+        if self.temperature == 1:
+            return cross_entropy(logits, labels, reduction="none")
         return cross_entropy(self.temperature * logits, labels, reduction="none") / self.temperature
 
 

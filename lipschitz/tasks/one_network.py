@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from lipschitz.constraints.base import Refusal
 from lipschitz.metrics.catalogue import CATALOGUE
+from lipschitz.metrics.predictions import evaluated
 from lipschitz.observe import NamedRings
 from lipschitz.random_streams import RandomStreams
 from lipschitz.tasks.measurement import DiscriminatorMeasurement, append_spectra
@@ -48,6 +50,23 @@ class OneNetworkTraining:
         """Make one update, at the learning rate after the share ``progress`` of the run."""
         self._player.decay_learning_rate(progress)
         self.update()
+
+    def check_input_gradient(self, shape: tuple[int, ...]) -> None:
+        """Check that the network, in eval mode, has a gradient by its input, a sample of ``shape``.
+
+        Training needs none, but measurements and attacks follow it.
+
+        Raises:
+            Refusal: it has none.
+        """
+        sample = torch.zeros(1, *shape, device=self.device, requires_grad=True)
+        with evaluated(self._player.net):
+            differentiable = self._player.net(sample).requires_grad
+        if not differentiable:
+            raise Refusal(
+                f"the {self.role} has no gradient by its input, which measurements follow; "
+                "allowed: a differentiable one"
+            )
 
     def random_streams(self) -> Sequence[torch.Generator]:
         """Return every generator that a step draws from."""

@@ -48,9 +48,13 @@ class Wording(NamedTuple):
 
 @cache
 def wording(task: str) -> Wording:
-    """Return the words of ``task``, from ``wording.py`` in its folder, or else those of generation."""
-    name = f"lipschitz.tasks.{task}"
-    if not task.isidentifier() or find_spec(name) is None or find_spec(f"{name}.wording") is None:
+    """Return the words of ``task``, from ``wording.py`` in its folder, or else those of generation.
+
+    ``task`` is a label: a name, with the fields that differ from their defaults in brackets.
+    """
+    folder = task.partition("(")[0]
+    name = f"lipschitz.tasks.{folder}"
+    if not folder.isidentifier() or find_spec(name) is None or find_spec(f"{name}.wording") is None:
         return wording("generation")
     found: Wording = import_module(f"{name}.wording").WORDING
     return found

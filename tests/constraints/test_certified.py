@@ -21,11 +21,15 @@ from lipschitz.constraints.gradient_normalization import GradientNormalization
 from lipschitz.constraints.gram_normalization import GramNormalization
 from lipschitz.constraints.layer_normalization import LayerNormalization
 from lipschitz.constraints.orthogonal import Orthogonal
+from lipschitz.constraints.sandwich import Sandwich
 from lipschitz.constraints.soc import SOC
 from lipschitz.constraints.weight_clipping import WeightClipping
+from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.layers import raw_weight, weighted_layers
+from lipschitz.estimation.upper_bound.composition import upper_bound
 from lipschitz.models.dcgan import DCGAN
 from lipschitz.models.mlp import MLP
+from lipschitz.models.mlp_classifier import MLPClassifier
 
 METHODS = [kind for kind in CONSTRAINTS.values() if kind.promise == "certified"]
 ANY = st.one_of(convolutions(), transposed_convolutions(), linears())
@@ -206,6 +210,7 @@ def test_wrapping_works_on_the_meta_device(kind: type[Constraint]) -> None:
             r"'1' \(Conv2d\): its padding mode is 'refl",
         ),
         (nn.Sequential(nn.ReLU(), nn.GELU()), (3,), r"'1\.1' \(GELU\)"),
+        (nn.AlphaDropout(0.5), (3,), r"'1' \(AlphaDropout\): it has no finite Lipschitz constant"),
     ],
     ids=str,
 )
@@ -336,3 +341,18 @@ def test_hooks_and_replaced_forwards_are_refused(kind: type[Constraint]) -> None
 def test_the_same_method_twice_is_refused(kind: type[Constraint]) -> None:
     with pytest.raises(Refusal, match=f"{kind.name()} is listed twice"):
         constrain(nn.Linear(2, 2), [kind(), kind(coefficient=3.0)], (2,))
+
+
+def test_dropout_changes_nothing_in_eval_mode(kind: type[Constraint]) -> None:
+    nets = []
+    for dropout in (0.0, 0.5):
+        torch.manual_seed(0)
+        net = MLPClassifier(width=8, depth=2, dropout=dropout).build_classifier((1, 2, 2), 3)
+        nets.append(constrain(net, [kind()], (1, 2, 2)))
+    plain, dropping = nets
+    x = torch.randn(20, 1, 2, 2)
+    assert not torch.equal(dropping(x), dropping(x)), "in training it drops units"
+    assert torch.equal(dropping.eval()(x), plain.eval()(x)), "the same layers, also where a method replaces blocks"
+    assert dropping(x).equal(dropping(x))
+    with float64_copy(dropping) as twin:
+        assert upper_bound(twin, (1, 2, 2)).constant <= 1 + 1e-6 or kind is Sandwich

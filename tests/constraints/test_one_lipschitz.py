@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lipschitz.constraints.one_lipschitz import why_not_one_lipschitz
+from lipschitz.models.dropout import Dropout
 from lipschitz.models.group_sort import GroupSort
 
 KNOWN = [
@@ -34,6 +35,9 @@ KNOWN = [
     nn.AdaptiveAvgPool2d(1),
     nn.Softmax(1),
     GroupSort(),
+    nn.Dropout(0.5).eval(),
+    nn.Dropout2d(0.5).eval(),
+    Dropout(0.5).eval(),
 ]
 UNKNOWN = [
     (nn.LeakyReLU(1.5), "its Lipschitz constant 1.5 exceeds one"),
@@ -45,8 +49,6 @@ UNKNOWN = [
     (nn.AvgPool1d(3, 2, ceil_mode=True), "its windows overlap, and divide by fewer pixels"),
     (nn.AvgPool2d(2, divisor_override=1), "it has a divisor_override"),
     (nn.AdaptiveAvgPool2d((1, 2)), "its windows may overlap"),
-    (nn.Dropout(0.5), "it has no finite Lipschitz constant"),
-    (nn.Dropout(0.5).eval(), "it has no finite Lipschitz constant"),
     (nn.AlphaDropout(0.5).eval(), "it has no finite Lipschitz constant"),
     (nn.RReLU().eval(), "it has no finite Lipschitz constant"),
     (nn.GELU(), "its Lipschitz constant 1.129 exceeds one"),
@@ -110,6 +112,18 @@ def test_rejected_modules_have_a_reason(module: nn.Module, reason: str) -> None:
 def test_counterexamples_of_rejected_modules(module: nn.Module, x: list[float], y: list[float]) -> None:
     assert why_not_one_lipschitz(module) is not None
     assert quotient(module, torch.tensor([[x]]), torch.tensor([[y]])) > 1.01
+
+
+def test_dropout_is_accepted_for_its_eval_mode_and_no_subclass_with_a_forward_of_its_own() -> None:
+    class Noise(nn.Dropout):
+        def forward(self, x: Tensor) -> Tensor:
+            return 3 * x
+
+    kept = Dropout(0.5)
+    assert why_not_one_lipschitz(kept) is None
+    assert quotient(kept, torch.ones(1, 50), torch.zeros(1, 50)) > 1.01, "in training it is not 1-Lipschitz"
+    assert quotient(kept.eval(), torch.ones(1, 50), torch.zeros(1, 50)) == 1
+    assert why_not_one_lipschitz(Noise()) is not None
 
 
 def test_a_module_may_declare_its_constant() -> None:

@@ -39,6 +39,9 @@ def test_row_norms_by_hand() -> None:
         nn.Conv2d(2, 4, 3, stride=2, padding=1, groups=2),
         nn.Conv2d(2, 3, 2, dilation=2, padding="same"),
         nn.ConvTranspose2d(2, 3, 4, stride=2, padding=1),
+        nn.Conv2d(2, 3, 3, padding=1, stride=2, padding_mode="circular"),
+        # On a circle of five pixels the first and the last of six taps meet the same one.
+        nn.Conv2d(2, 4, (6, 3), dilation=(1, 3), padding=(4, 3), groups=2, padding_mode="circular"),
     ],
 )
 def test_operator_rows_are_those_of_the_dense_matrix(layer: nn.Module) -> None:

@@ -110,9 +110,13 @@ def test_certified_constraints_bound_the_network(model: ImageClassifier, shape: 
     assert slopes.max() <= 1
 
 
-def test_certified_constraints_refuse_dropout_which_scales_in_training() -> None:
-    with pytest.raises(Refusal, match=r"aol cannot bound .*dropout.*Dropout"):
-        constrain(VGG(width=2, layout="lite", dropout=0.5).build_classifier(CIFAR, 4), [AOL()], CIFAR)
+def test_certified_constraints_bound_dropout_in_eval_mode_and_refuse_batch_normalization() -> None:
+    torch.manual_seed(0)
+    net = constrain(VGG(width=2, layout="lite", dropout=0.5).build_classifier(CIFAR, 4), [AOL()], CIFAR)
+    with float64_copy(net) as twin:
+        assert upper_bound(twin, CIFAR, flops=0).constant <= 1
+    with pytest.raises(Refusal, match=r"aol cannot bound .*norm' \(BatchNorm2d\)"):
+        constrain(VGG(width=2, layout="lite", batch_norm=True).build_classifier(CIFAR, 4), [AOL()], CIFAR)
 
 
 def test_wrong_sizes_are_refused() -> None:

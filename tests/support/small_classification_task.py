@@ -5,6 +5,7 @@ import torch
 from lipschitz.constraints.base import Constraint
 from lipschitz.constraints.none import NoConstraint
 from lipschitz.datasets.images.image_data import ImageData, Split
+from lipschitz.models.base import ClassifierModel
 from lipschitz.models.mlp_classifier import MLPClassifier
 from lipschitz.tasks.augmentation import Augmentation
 from lipschitz.tasks.classification.classifier_training import ClassifierTraining
@@ -34,7 +35,7 @@ def images(device: torch.device = CPU, n: int = 60) -> ImageData:
 def classification(
     *constraints: Constraint,
     data: ImageData | None = None,
-    model: MLPClassifier = MODEL,
+    model: ClassifierModel = MODEL,
     setting: Setting = SETTING,
     loss: ClassifierLoss = LOSS,
     seed: int = 0,

@@ -71,3 +71,11 @@ def peers() -> dict[str, Any]:
     ]
     rows.append({"peer": "torchgan", "width": 16, "refused": "not installed"})
     return {"provenance": provenance("cpu: made up; 1 worker"), "rows": rows}
+
+
+def plain_classifier() -> dict[str, Any]:
+    rows = [
+        {"network": "mlp_classifier", "optimiser": name, "ratio": timing(ratio)}
+        for name, ratio in (("a", 0.9), ("b", 1.01))
+    ]
+    return {"provenance": provenance("cpu: made up; 1 worker"), "rows": rows}

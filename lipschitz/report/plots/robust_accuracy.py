@@ -14,7 +14,7 @@ from lipschitz.report.plots.lines import DASHES, figure_title
 from lipschitz.report.plots.panels import panels
 from lipschitz.report.reading.metric_names import parse_metric
 
-_ACCURACY, _ATTACKED, _CERTIFIED = "accuracy", "pgd_accuracy", "certified_accuracy"
+_ATTACKED, _CERTIFIED = "pgd_accuracy", "certified_accuracy"
 _OTHERS = "#d4d4d4"
 _COLUMNS = 4
 
@@ -24,7 +24,8 @@ def robust_accuracy(data: ComparisonData) -> Figure | None:
     """Return one panel a constraint: its band from certified to PGD accuracy by ε, over the lines of all others.
 
     Means over the seeds that finished, after the last step. The band is a bracket of the robust accuracy, not an
-    interval over seeds. At ε = 0 both ends are the test accuracy.
+    interval over seeds. All of a band is of the same images: at ε = 0 it is the accuracy on the attacked ones, which
+    folders of earlier versions do not have.
     """
     bands = _bands(data)
     if not bands:
@@ -32,7 +33,7 @@ def robust_accuracy(data: ComparisonData) -> Figure | None:
     title = figure_title("Robust accuracy", data)
     subtitle = (
         "Upper line: accuracy under PGD. Lower, dashed: certified accuracy. The robust accuracy lies in the band.\n"
-        "l2 change of size ε, pixels in [0, 1]. Mean over n seeds after the last step; ε = 0: test accuracy. "
+        "l2 change of size ε, pixels in [0, 1]. Mean over n seeds after the last step, on the attacked test images. "
         "Grey: the other methods."
     )
     # A title must not reach into the next panel.
@@ -53,11 +54,10 @@ def robust_accuracy(data: ComparisonData) -> Figure | None:
 
 
 def _bands(data: ComparisonData) -> dict[str, pd.DataFrame]:
-    """Return by constraint the certified and attacked accuracy (columns) by ε (the index, rising from 0)."""
+    """Return by constraint the certified and attacked accuracy (columns) by ε (the index, rising)."""
     last = data.final
     parsed = last["metric"].map(parse_metric)
     last = last.assign(base=parsed.map(lambda name: name.base), place=parsed.map(lambda name: name.place))
-    clean = last[(last["base"] == _ACCURACY) & (last["place"] == "test")].set_index("constraint")["mean"]
     robust = last[last["base"].isin([_ATTACKED, _CERTIFIED])]
     robust = robust.assign(epsilon=pd.to_numeric(robust["place"], errors="coerce"))
     found = {}
@@ -65,8 +65,6 @@ def _bands(data: ComparisonData) -> dict[str, pd.DataFrame]:
         rows = robust[(robust["constraint"] == name) & np.isfinite(robust["epsilon"])]
         band = rows.pivot_table(index="epsilon", columns="base", values="mean")
         if {_ATTACKED, _CERTIFIED} <= set(band):
-            if name in clean:
-                band.loc[0.0, [_ATTACKED, _CERTIFIED]] = float(clean[name])
             found[name] = band.sort_index()
     return found
 

@@ -1,9 +1,10 @@
 """Make one training step of a configuration without values, so that what cannot be trained is refused by the plan.
 
 The step runs on the meta device, at the real batch size and in train mode: the discriminator's update with its penalty
-and projection, and the generator's update. Shapes are checked and bytes are counted, but nothing is computed. A method
-that needs values, as `Tensor.item` does, is tried on the CPU instead, on random samples and a batch of two. Not tried:
-a task from outside the package, whose data only it knows; the optimiser's arithmetic; rounding to bfloat16.
+and projection, and the generator's update; without a generator, a gradient by the input. Shapes are checked and bytes
+are counted, but nothing is computed. A method that needs values, as `Tensor.item` does, is tried on the CPU instead, on
+random samples and a batch of two. Not tried: a task from outside the package, whose data only it knows; the optimiser's
+arithmetic; rounding to bfloat16.
 
 Other code from outside is tried in a process of its own, so that code that exits or crashes ends that process alone.
 """
@@ -30,6 +31,7 @@ from lipschitz.sweep.definition.call_apart import NotStarted, Unanswered, call_a
 from lipschitz.sweep.definition.peak_bytes import PeakBytes
 from lipschitz.tasks.base import TaskKind
 from lipschitz.tasks.losses import Loss
+from lipschitz.tasks.one_network import OneNetworkTraining
 from lipschitz.tasks.optimisers import Optimiser
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import Evaluation, Terms, Training
@@ -207,7 +209,11 @@ def _needs_values(error: BaseException) -> bool:
 
 def _make_step(configuration: Configuration, device: torch.device) -> None:
     with watched():
-        build_without_data(configuration, device).step(0.0)
+        task = build_without_data(configuration, device)
+        task.step(0.0)
+        if isinstance(task, OneNetworkTraining):
+            # The update of a generator needs that gradient, so tasks with one need no check.
+            task.check_input_gradient(configuration.dataset.shape)
 
 
 def build_without_data(configuration: Configuration, device: torch.device) -> Task:

@@ -70,8 +70,14 @@ class ClassificationTask(TaskKind):
         return self.model_copy(update={"train_size": None})
 
     def check_data(self, data: Any, seed: int) -> None:
-        """Refuse data with fewer images than ``train_size``, and a class without training images."""
-        Examples(data, seed, train_size=self.train_size, validation=self.validation).check_classes()
+        """Refuse data with fewer images than ``train_size``, without validation images, or a class without any."""
+        examples = Examples(data, seed, train_size=self.train_size, validation=self.validation)
+        if self.validation and not examples.sizes["validation"]:
+            raise InputError(
+                f"validation {self.validation:g}: of {data.sizes['train']} training images that is none; allowed: a "
+                "larger share, or validation: 0"
+            )
+        examples.check_classes()
 
     def default_model(self, shape: tuple[int, ...]) -> Model:
         """Return ``mlp_classifier``."""
@@ -90,7 +96,10 @@ class ClassificationTask(TaskKind):
     def check(self, dataset: Dataset, model: Model, loss: Loss, setting: Setting) -> None:
         """Refuse images without labels, networks that are no classifiers, losses of GANs, and several updates."""
         if dataset.kind != "images" or dataset.classes is None:
-            raise Unsuitable("datasets", f"{dataset.label()} has no labels; allowed: labelled images")
+            labelled = "labelled images (npz and folder: with num_classes)"
+            raise Unsuitable("datasets", f"{dataset.label()} has no labels; allowed: {labelled}")
+        if dataset.classes < 2:
+            raise Unsuitable("datasets", f"{dataset.label()} has {dataset.classes} class; allowed: two classes or more")
         if dataset.training_images is not None:
             try:
                 check_train_size(self.train_size, without_validation(dataset.training_images, self.validation))

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor, nn
 
-from lipschitz.constraints.base import Batch, uncapturable_reason, with_start
+from lipschitz.constraints.base import Batch, Constraint, uncapturable_reason, with_start
 from lipschitz.datasets.images.image_data import ImageData
 from lipschitz.models.base import ClassifierModel
 from lipschitz.models.dropout import dropout_from
@@ -63,6 +63,10 @@ class ClassifierTraining(OneNetworkTraining):
         super().__init__(terms, BoundedPlayer(net, data.shape, terms, streams["constraint"]), streams)
         self._terms, self._loss, self._scalar, self._robustness = terms, terms.loss, scalar, robustness
         self._is_streamed = data.is_streamed
+        hooks = ("penalty", "track")
+        self._is_penalised = any(
+            getattr(type(one), hook) is not getattr(Constraint, hook) for one in terms.constraints for hook in hooks
+        )
         steps = terms.training.steps
         visited = None if steps is None else steps * terms.training.batch_size
         self._examples = Examples(data, terms.seed, train_size=train_size, validation=validation, visited=visited)
@@ -88,7 +92,8 @@ class ClassifierTraining(OneNetworkTraining):
                     outputs = self.classifier(images)
                 logits = outputs.to(images.dtype)
                 loss = self._loss.of_samples(logits, labels).mean()
-                return loss, Batch(images, None, labels, penalised.of_logits(logits))
+                seen = penalised.of_logits(logits) if self._is_penalised else None
+                return loss, Batch(images, None, labels, seen)
 
             # Around penalties, too: their forward passes drop other units, from the same stream.
             with dropout_from(self._streams[DROPOUT]):

@@ -45,7 +45,8 @@ class Examples:
         orders = min(UNKNOWN if visited is None else max(1, -(-visited // n)), most_orders)
         rng = stream(seed, "data")
         rows = torch.cat([self._train.cpu()[torch.randperm(n, generator=rng)] for _ in range(orders)])
-        self._rows = rows.to(self.device)
+        self.order = rows.to(self.device)
+        """Rows of the data set's training images as the run visits them, int64: one epoch after the other."""
         self._place = torch.zeros((), dtype=torch.int64, device=self.device)
 
     @property
@@ -67,8 +68,10 @@ class Examples:
         """
         if int(self.class_counts.min()) == 0:
             empty, n = int(self.class_counts.argmin()), len(self._train)
+            whole = n == len(labels_of(self.data.train)) - len(self._validation)
+            allowed = "a smaller validation" if whole else "a larger train_size"
             raise InputError(
-                f"no image of class {empty} among the {n} training images; allowed: a larger train_size, or data with "
+                f"no image of class {empty} among the {n} training images; allowed: {allowed}, or data with more "
                 "images of each class"
             )
 
@@ -77,9 +80,9 @@ class Examples:
 
         A batch at the end of an epoch goes on with the next one. A CUDA graph can capture this.
         """
-        at = (self._place + torch.arange(n, device=self.device)) % len(self._rows)
+        at = (self._place + torch.arange(n, device=self.device)) % len(self.order)
         self._place.add_(n)
-        rows = self._rows.index_select(0, at)
+        rows = self.order.index_select(0, at)
         return to_floats(self.data.train.take(rows)), labels_of(self.data.train).index_select(0, rows)
 
     def fixed(self, part: str, n: int) -> tuple[Tensor, Tensor]:
@@ -109,11 +112,13 @@ def without_validation(images: int, validation: float) -> int:
 
 
 def check_train_size(train_size: int | None, most: int) -> None:
-    """Check that there are ``train_size`` images.
+    """Check that there are ``train_size`` images, or any if it is None.
 
     Raises:
         InputError: there are fewer.
     """
+    if train_size is None and most < 1:
+        raise InputError("all training images are held out for validation; allowed: a smaller validation")
     if (train_size or 1) > most:
         raise InputError(f"train_size {train_size}: there are {most} training images besides those for validation")
 

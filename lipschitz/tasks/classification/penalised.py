@@ -26,7 +26,8 @@ class Penalised(Labelled):
 
     def of_logits(self, logits: Tensor) -> Tensor:
         """Map logits ``(k n, classes)`` to ``(k n, 1)``; labels ``(n,)`` repeat."""
-        labels = self.labels.repeat(-(-len(logits) // len(self.labels)))
+        times = -(-len(logits) // len(self.labels))
+        labels = self.labels if times == 1 else self.labels.repeat(times)
         if self._scalar == "loss":
             return self._loss.of_samples(logits, labels)[:, None]
         if self._scalar == "margin":

@@ -1,6 +1,7 @@
 """Figures and the table of rank correlations of classifiers, from a sweep with known values."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +29,8 @@ def runs() -> list[Classifier]:
                 "lipschitz_lower": 8.0 / (place + 1),
                 "lipschitz_upper": math.inf if name == "none" else 10.0 / (place + 1),
                 "gradient_norm/real": 1.0 + place,
+                "pgd_accuracy/0": 0.8,
+                "certified_accuracy/0": 0.75,
                 "pgd_accuracy/0.5": 0.6,
                 "pgd_accuracy/0.1": 0.7,
                 "certified_accuracy/0.1": 0.2 + 0.2 * seed,
@@ -58,9 +61,23 @@ def test_the_band_of_robust_accuracy_goes_from_certified_to_attacked(data: Compa
     assert len(titles) == 4
     attacked, certified = figure.axes[0].lines[-2:]
     assert np.allclose(attacked.get_xdata(), [0, 0.1, 0.5])
-    # Test accuracy at 0; then means over both seeds.
-    assert np.allclose(attacked.get_ydata(), [0.695, 0.7, 0.6])
-    assert np.allclose(certified.get_ydata(), [0.695, 0.3, 0.1])
+    # Means over both seeds, also at 0 of the attacked images: on all test images the accuracy is 0.695.
+    assert np.allclose(attacked.get_ydata(), [0.8, 0.7, 0.6])
+    assert np.allclose(certified.get_ydata(), [0.75, 0.3, 0.1])
+
+
+def test_a_folder_without_the_accuracy_on_attacked_images_has_no_point_at_zero(tmp_path: Path) -> None:
+    old = [
+        run._replace(last={name: value for name, value in run.last.items() if not name.endswith("_accuracy/0")})
+        for run in runs()
+    ]
+    (data,) = comparison_data(Summary(load(write_classifiers(tmp_path, old))))
+    with report_style():
+        figure = robust_accuracy(data)
+    assert figure is not None
+    attacked, certified = figure.axes[0].lines[-2:]
+    assert np.allclose(attacked.get_xdata(), [0.1, 0.5])
+    assert np.allclose(certified.get_ydata(), [0.3, 0.1])
 
 
 def test_the_bar_of_accuracy_is_the_bracket(data: ComparisonData) -> None:

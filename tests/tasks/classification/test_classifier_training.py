@@ -66,6 +66,29 @@ def test_a_resumed_run_repeats_every_bit(name: str) -> None:
     assert second.evaluate("a") == whole.evaluate("a")
 
 
+CALLS: list[str] = []
+
+
+class Counted(CrossEntropy):
+    """Notes each call."""
+
+    named = "counted"
+
+    def of_samples(self, logits: Tensor, labels: Tensor) -> Tensor:
+        CALLS.append("loss")
+        return super().of_samples(logits, labels)
+
+
+@pytest.mark.parametrize(
+    ("constraints", "calls"), [((), 1), ((WeightClipping(),), 1), ((ConsistencyRegularization(shift=1),), 3)]
+)
+def test_a_step_computes_the_loss_again_for_penalties_alone(constraints: tuple[Constraint, ...], calls: int) -> None:
+    task = classification(*constraints, loss=Counted())
+    CALLS.clear()
+    task.step(0.0)
+    assert len(CALLS) == calls
+
+
 SEEN: list[Tensor] = []
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from gan_terms import TERMS, with_terms
+from torch import nn
 
 from lipschitz.datasets.images.digits import Digits
 from lipschitz.metrics.catalogue import CATALOGUE
@@ -34,6 +35,7 @@ def test_values_are_described_and_ordered() -> None:
         assert values[f"certified_accuracy/{place}"] <= values[f"pgd_accuracy/{place}"]
     assert 0 < values[f"certified_accuracy/{places[0]}"] < 1
     assert set(protocols(40)) <= set(values)
+    assert values["certified_accuracy/0"] == values["pgd_accuracy/0"] == 1, "labels are the predictions"
     # Of the largest noise the loss, and of none the smallest.
     assert values["logit_change/noise_0.2"] > values["logit_change/noise_0.05"] > 0
     # One layer of 16 inputs and one of 8 units: the norms of kernels and operators agree.
@@ -45,6 +47,24 @@ def test_a_bound_that_an_attack_contradicts_is_noted() -> None:
     values, notes = robustness_values(NET, IMAGES, LABELS, wrong, seed=0)
     assert values["certified_accuracy/1"] > values["pgd_accuracy/1"]
     assert any(note.startswith("an attack within 1 fooled") for note in notes)
+
+
+def test_at_zero_the_curve_is_the_accuracy_on_the_attacked_images() -> None:
+    wrong = LABELS.clone()
+    wrong[:10] = (wrong[:10] + 1) % 3
+    values, notes = robustness_values(NET, IMAGES, wrong, MEASURED, seed=0)
+    assert values["certified_accuracy/0"] == values["pgd_accuracy/0"] == pytest.approx(0.75)
+    assert values["pgd_accuracy/0.141"] <= 0.75
+    assert protocols(40)["pgd_accuracy/0"]["images"] == 40
+    assert notes == []
+
+
+def test_a_network_without_a_spectral_complexity_has_a_note_and_all_other_values() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"), NET)
+    values, notes = robustness_values(net, IMAGES, LABELS, {"lipschitz_upper": 10.0}, seed=0)
+    assert notes == ["no spectral complexity: padding mode 'reflect' is not supported; supported: zeros"]
+    assert "spectral_complexity/operator" not in values
+    assert "certified_accuracy/1" in values
 
 
 @pytest.mark.parametrize(("when", "evaluated", "at_end"), [("last", 0, 1), ("every", 1, 0), ("never", 0, 0)])
