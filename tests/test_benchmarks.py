@@ -45,7 +45,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     return call
 
 
-def test_step_cost(tmp_path: Path, run: Run) -> None:
+def test_step_cost(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     small = ["--width", 1, "--size", 8, "--batch-size", 2, "--pairs", 3]
     run("step_cost.py", *small, "--constraints", "gradient_penalty", "torch_spectral_norm", "--out", tmp_path)
     result = json.loads((tmp_path / "cost.json").read_text())
@@ -59,6 +59,9 @@ def test_step_cost(tmp_path: Path, run: Run) -> None:
     assert result["constraints"]["gradient_penalty"]["aten_calls"] > result["none"]["aten_calls"] > 50
     assert "torch" in result["provenance"]["versions"]
     assert "| gradient_penalty |" in (tmp_path / "table.md").read_text()
+    monkeypatch.setattr(importlib.import_module("step_cost"), "LONGEST", 0)
+    run("step_cost.py", *small, "--constraints", "weight_clipping", "--out", tmp_path / "long")
+    assert "| weight_clipping | not measured: one step takes 0 s | - |" in (tmp_path / "long" / "table.md").read_text()
 
 
 @pytest.mark.usefixtures("brief_bracket")
