@@ -78,7 +78,7 @@ def report(
         _write_csv(folder / name, add_picked_column(frame, results.runs))
     if TASK in set(results.runs["task"]):
         _write_csv(folder / SIGNIFICANCE, compare_with_none(summary))
-    write_text(folder / "table.md", markdown([*across, *tables], results.name))
+    write_text(folder / "table.md", markdown([*across, *tables], results.name, results.warnings))
     cited = citations(summary)
     write_text(folder / "references.bib", bibliography(cited))
     write_text(folder / "table.tex", latex([*across, *tables], latex_comments(cited)))

@@ -1,6 +1,7 @@
 """Read the folder of a sweep into DataFrames."""
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -160,16 +161,18 @@ def _facts_of_measurements(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str
 
 
 def _mixed_origins(origins: Iterable[list[dict[str, Any]]]) -> list[str]:
-    """Return a warning if runs were started or resumed with different code, versions or devices."""
-    distinct = {
-        f"commit {str(origin.get('commit'))[:8]}{' with changes' if origin.get('dirty') else ''}, "
-        f"torch {origin.get('versions', {}).get('torch')}, {origin.get('device')}"
-        for of_run in origins
-        for origin in of_run
-    }
-    if len(distinct) < 2:
+    """Return a warning if runs were started or resumed with different code, versions or devices, with their number."""
+    runs = Counter(origin for of_run in origins for origin in {_origin(one) for one in of_run})
+    if len(runs) < 2:
         return []
-    return [f"one table holds runs of different code, versions or devices: {'; '.join(sorted(distinct))}"]
+    counted = "; ".join(f"{origin} ({n} {'run' if n == 1 else 'runs'})" for origin, n in sorted(runs.items()))
+    return [f"one table holds runs of different code, versions or devices: {counted}"]
+
+
+def _origin(provenance: Mapping[str, Any]) -> str:
+    changes = " with changes" if provenance.get("dirty") else ""
+    torch = provenance.get("versions", {}).get("torch")
+    return f"commit {str(provenance.get('commit'))[:8]}{changes}, torch {torch}, {provenance.get('device')}"
 
 
 def _merged(parts: Iterable[dict[str, dict[str, str]]]) -> dict[str, dict[str, str]]:

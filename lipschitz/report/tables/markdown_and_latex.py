@@ -61,9 +61,9 @@ _CLOSING = r"""\ifalone \def\finish{\end{document}}\else \let\finish\relax \fi
 """
 
 
-def markdown(tables: list[Table], title: str) -> str:
-    """Return the tables as GitHub's Markdown, below a heading and the caption that most of them share."""
-    parts = [f"# {_plain(title)}", _plain(CAPTION)]
+def markdown(tables: list[Table], title: str, warnings: Iterable[str] = ()) -> str:
+    """Return the tables as GitHub's Markdown, below a heading, warnings, and the caption that most of them share."""
+    parts = [f"# {_plain(title)}", *(f"Warning: {_plain(warning)}." for warning in warnings), _plain(CAPTION)]
     for table in tables:
         heads = [_plain(column.name) for column in table.columns]
         rules = ["---:" if column.numeric else ":---" for column in table.columns]

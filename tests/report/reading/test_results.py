@@ -127,10 +127,16 @@ def test_two_protocols_of_one_metric_have_different_names(folder: Path) -> None:
     ("change", "said"),
     [
         ({}, None),
-        ({"commit": "b" * 40}, "commit aaaaaaaa, torch 2, cpu: a; commit bbbbbbbb, torch 2, cpu: a"),
-        ({"dirty": True}, "commit aaaaaaaa with changes, torch 2, cpu: a; commit aaaaaaaa, torch 2, cpu: a"),
-        ({"versions": {"torch": "3"}}, "commit aaaaaaaa, torch 2, cpu: a; commit aaaaaaaa, torch 3, cpu: a"),
-        ({"device": "cuda: b"}, "commit aaaaaaaa, torch 2, cpu: a; commit aaaaaaaa, torch 2, cuda: b"),
+        ({"commit": "b" * 40}, "commit aaaaaaaa, torch 2, cpu: a (4 runs); commit bbbbbbbb, torch 2, cpu: a (1 run)"),
+        (
+            {"dirty": True},
+            "commit aaaaaaaa with changes, torch 2, cpu: a (1 run); commit aaaaaaaa, torch 2, cpu: a (4 runs)",
+        ),
+        (
+            {"versions": {"torch": "3"}},
+            "commit aaaaaaaa, torch 2, cpu: a (4 runs); commit aaaaaaaa, torch 3, cpu: a (1 run)",
+        ),
+        ({"device": "cuda: b"}, "commit aaaaaaaa, torch 2, cpu: a (4 runs); commit aaaaaaaa, torch 2, cuda: b (1 run)"),
     ],
     ids=["alike", "commit", "dirty", "version", "device"],
 )
