@@ -124,7 +124,7 @@ def _draw_values(
     panel.imshow(values, origin="lower", extent=extent, cmap="cividis", interpolation="bilinear")
     levels = 8 if spacing is None else _levels(values, spacing)
     if np.isfinite(values).all() and np.ptp(values) > 0 and levels:
-        panel.contour(
+        lines = panel.contour(
             values,
             levels=levels,
             origin="lower",
@@ -134,6 +134,7 @@ def _draw_values(
             linewidths=0.4,
             alpha=0.6,
         )
+        lines.set_rasterized(True)
     for points, colour, edge in ((dark, "black", "none"), (light, "white", "black")):
         if points is not None:
             panel.scatter(
