@@ -49,6 +49,8 @@ MEMORY_FACTOR = 4
 TIME_LIMIT = 120.0
 """Longest time in seconds for code from outside: a method that hangs is refused."""
 IMAGES = 16
+NEEDS_VALUES = "needs values"
+"""Stands for the reason where a step cannot be made on the meta device."""
 FAILS = "a training step fails: "
 """What precedes an error of a step; a refusal by a method says what is wrong by itself."""
 
@@ -155,9 +157,27 @@ def _at_fault(configuration: Configuration) -> str:
 
 def _reason(configuration: Configuration) -> str | None:
     """Return why the step fails, in one line, or None."""
-    bare = replace(configuration, constraints=(), generator_constraints=(), loss=configuration.task.default_loss())
+    anywhere = _with_one_start(configuration)
+    bare = replace(anywhere, constraints=(), generator_constraints=(), loss=configuration.task.default_loss())
     if (need := _bytes(bare)) > MEMORY_FACTOR * memory():
         return f"{FAILS}it needs at least {_gib(need)}, and this machine has {_gib(memory())}"
+    reason = _reason_on_meta(anywhere)
+    if reason != NEEDS_VALUES:
+        return reason
+    return _reason_on_cpu(configuration) if need <= SMALL_BYTES else None
+
+
+def _with_one_start(configuration: Configuration) -> Configuration:
+    """Return the configuration with the default start of a model of the package: it changes no shapes."""
+    model = configuration.model
+    if origin_of(type(model)) is not None or getattr(model, "init", None) is None:
+        return configuration
+    return replace(configuration, model=model.model_copy(update={"init": None}))
+
+
+@cache
+def _reason_on_meta(configuration: Configuration) -> str | None:
+    """Return why the step fails on the meta device, `NEEDS_VALUES`, or None."""
     try:
         _make_step(configuration, META)
     except Refusal as error:
@@ -165,9 +185,7 @@ def _reason(configuration: Configuration) -> str | None:
     except InputError as error:
         return f"{FAILS}{error}"
     except (Exception, SystemExit) as error:
-        if not _needs_values(error):
-            return FAILS + first_line(error, with_type=True)
-        return _reason_on_cpu(configuration) if need <= SMALL_BYTES else None
+        return NEEDS_VALUES if _needs_values(error) else FAILS + first_line(error, with_type=True)
     return None
 
 
