@@ -20,7 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lipschitz.constraints.base import Constraint, Refusal
+from lipschitz.constraints.base import AnyModel, Constraint, Refusal
 from lipschitz.datasets.base import Data, Dataset, ImageData, PairData
 from lipschitz.datasets.images.split import Split
 from lipschitz.errors import InputError, first_line
@@ -157,7 +157,7 @@ def _at_fault(configuration: Configuration) -> str:
 
 def _reason(configuration: Configuration) -> str | None:
     """Return why the step fails, in one line, or None."""
-    anywhere = _with_one_start(configuration)
+    anywhere = replace(configuration, model=with_one_start(configuration.model))
     bare = replace(anywhere, constraints=(), generator_constraints=(), loss=configuration.task.default_loss())
     if (need := _bytes(bare)) > MEMORY_FACTOR * memory():
         return f"{FAILS}it needs at least {_gib(need)}, and this machine has {_gib(memory())}"
@@ -167,12 +167,11 @@ def _reason(configuration: Configuration) -> str | None:
     return _reason_on_cpu(configuration) if need <= SMALL_BYTES else None
 
 
-def _with_one_start(configuration: Configuration) -> Configuration:
-    """Return the configuration with the default start of a model of the package: it changes no shapes."""
-    model = configuration.model
+def with_one_start(model: AnyModel) -> AnyModel:
+    """Return a model of the package with its default initial weights: they change no shapes."""
     if origin_of(type(model)) is not None or getattr(model, "init", None) is None:
-        return configuration
-    return replace(configuration, model=model.model_copy(update={"init": None}))
+        return model
+    return model.model_copy(update={"init": None})
 
 
 @cache
