@@ -25,7 +25,9 @@ from lipschitz.tasks.measurement import measure_discriminator
 # The critic consists of the perceptron's modules, so it is left out.
 MODELS = {name: kind for name, kind in MODELS.items() if issubclass(kind, PairModel)}
 SHAPES = {"points": (2,), "images": (2, 8, 8)}
-SMALL = MappingProxyType({"dcgan": {"width": 4}, "resnet": {"width": 4}})
+SMALL = MappingProxyType({"dcgan": {"width": 4}, "mlp": {"width": 16}, "resnet": {"width": 4}})
+PAIRS = {"points": 2_000, "images": 200}
+"""Random pairs of samples. On images the search for a lower bound finds pairs that are ten times steeper."""
 N = 6
 
 
@@ -276,7 +278,8 @@ def test_only_update_track_and_project_write_buffers(constraint: Constraint, mod
     before = buffers(net)
     (net(samples(model)).mean() + constraint.penalty(net, judged(net, model), rng())).backward()
     net.eval()(samples(model))
-    measure_discriminator(net, dict.fromkeys(("real", "fake", "interpolated"), samples(model)))
+    if before:  # A measurement of a network in which a method keeps nothing has nothing to write to.
+        measure_discriminator(net, dict.fromkeys(("real", "fake", "interpolated"), samples(model)))
     after = buffers(net)
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -288,7 +291,7 @@ def test_a_certified_method_is_1_lipschitz_on_pairs_of_points(constraint: Constr
     train(constraint, net, model, steps=3)
     with float64_copy(net) as twin:
         near = torch.Generator().manual_seed(0)
-        x = torch.randn(2_000, *SHAPES[model.kind], generator=near, dtype=torch.float64)
+        x = torch.randn(PAIRS[model.kind], *SHAPES[model.kind], generator=near, dtype=torch.float64)
         y = x + torch.randn(x.shape, generator=near, dtype=torch.float64) * torch.logspace(-4, 1, len(x)).view(
             -1, *(1,) * (x.dim() - 1)
         )

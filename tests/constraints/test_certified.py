@@ -36,6 +36,8 @@ ANY = st.one_of(convolutions(), transposed_convolutions(), linears())
 RAW = "parametrizations.weight.original"
 SHAPES = {"points": (2,), "images": (1, 8, 8)}
 NETS = [MLP(width=16, activation="group_sort"), MLP(width=16), DCGAN(width=4)]
+PAIRS = {"points": 10_000, "images": 1_000}
+"""Random pairs of samples. On images ascent from 50 of them comes three times nearer to the bound than any of them."""
 
 
 class Spread(nn.Module):
@@ -125,7 +127,7 @@ def trained(method: Constraint, model: MLP | DCGAN) -> nn.Module:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    return net
+    return net.requires_grad_(False)
 
 
 def quotients(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -145,29 +147,24 @@ def ascended(net: nn.Module, x: Tensor, y: Tensor, steps: int = 40) -> tuple[Ten
 
 @pytest.mark.parametrize("model", NETS, ids=lambda model: model.label())
 def test_no_pair_of_points_violates_the_bound(kind: type[Constraint], model: MLP | DCGAN) -> None:
-    net = bare(trained(kind(), model))
     shape = SHAPES[model.kind]
+    single = trained(kind(), model)
+    torch.manual_seed(1)
+    x, y = torch.randn(2, PAIRS[model.kind], *shape)
+    # In float32 up to rounding.
+    assert quotients(single, x, y).max() <= 1 + 1e-6
+    net = bare(single)
     rng = torch.Generator().manual_seed(1)
 
     def draw(n: int) -> Tensor:
         return torch.randn(n, *shape, generator=rng, dtype=torch.float64)
 
-    x, y = draw(10_000), draw(10_000)
-    x[:1000] = y[:1000] + 1e-3 * draw(1000)
+    x, y = draw(PAIRS[model.kind]), draw(PAIRS[model.kind])
+    x[: len(x) // 10] = y[: len(x) // 10] + 1e-3 * draw(len(x) // 10)
     before = quotients(net, x, y)
     assert before.max() <= 1
     after = quotients(net, *ascended(net, x[-50:], y[-50:]))
     assert before[-50:].mean() < after.mean() <= after.max() <= 1
-
-
-@pytest.mark.parametrize("model", NETS, ids=lambda model: model.label())
-def test_no_pair_of_points_violates_the_bound_in_float32_up_to_rounding(
-    kind: type[Constraint], model: MLP | DCGAN
-) -> None:
-    net = trained(kind(), model).requires_grad_(False)
-    torch.manual_seed(1)
-    x, y = torch.randn(2, 10_000, *SHAPES[model.kind])
-    assert quotients(net, x, y).max() <= 1 + 1e-6
 
 
 def test_the_coefficient_scales_every_layer(kind: type[Constraint]) -> None:

@@ -73,7 +73,7 @@ def test_values_ranks_and_orders_by_hand(folders: tuple[Path, Path]) -> None:
 
 
 def test_the_table_is_first_and_needs_no_records(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lipschitz.report.plots.gallery.PANELS", 0)
+    monkeypatch.setattr("lipschitz.commands.report.PANELS", 0)
     here, there = folders
     (there / "records.csv").unlink()
     done = CliRunner().invoke(app, ["report", str(here), "--beside", str(there)])

@@ -10,13 +10,12 @@ made of host numbers, and draws from unknown generators. Streams, reuse of memor
 the host are not imitated.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten
 
 WAITS = {
     "_local_scalar_dense",
@@ -100,14 +99,25 @@ class _Tape(TorchDispatchMode):
             raise RuntimeError(f"operation not permitted when stream is capturing: {name}")
         if torch.Tag.nondeterministic_seeded in func.tags:
             # Torch passes another Python object for the same generator, so generators are compared by state.
-            given = [value for value in tree_flatten((args, kwargs))[0] if isinstance(value, torch.Generator)]
+            given = [value for value in _leaves((args, kwargs)) if isinstance(value, torch.Generator)]
             known = [generator.get_state() for generator in self._generators]
             if not any(torch.equal(one.get_state(), state) for one in given for state in known):
                 raise RuntimeError(f"{name} draws from an unknown generator")
 
 
+def _leaves(values: Any) -> Iterator[Any]:
+    """Yield what an operator's arguments or results hold; several times faster than torch's tree_flatten."""
+    if isinstance(values, tuple | list):
+        for value in values:
+            yield from _leaves(value)
+    elif isinstance(values, dict):
+        yield from _leaves(list(values.values()))
+    else:
+        yield values
+
+
 def _tensors(values: Any) -> list[Tensor]:
-    return [value for value in tree_flatten(values)[0] if isinstance(value, Tensor)]
+    return [values] if isinstance(values, Tensor) else [one for one in _leaves(values) if isinstance(one, Tensor)]
 
 
 def _memory(tensor: Tensor) -> int:

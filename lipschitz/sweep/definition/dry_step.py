@@ -20,7 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lipschitz.constraints.base import Constraint, Refusal
+from lipschitz.constraints.base import AnyModel, Constraint, Refusal
 from lipschitz.datasets.base import Data, Dataset, ImageData, PairData
 from lipschitz.datasets.images.split import Split
 from lipschitz.errors import InputError, first_line
@@ -49,6 +49,8 @@ MEMORY_FACTOR = 4
 TIME_LIMIT = 120.0
 """Longest time in seconds for code from outside: a method that hangs is refused."""
 IMAGES = 16
+NEEDS_VALUES = "needs values"
+"""Stands for the reason where a step cannot be made on the meta device."""
 FAILS = "a training step fails: "
 """What precedes an error of a step; a refusal by a method says what is wrong by itself."""
 
@@ -155,9 +157,26 @@ def _at_fault(configuration: Configuration) -> str:
 
 def _reason(configuration: Configuration) -> str | None:
     """Return why the step fails, in one line, or None."""
-    bare = replace(configuration, constraints=(), generator_constraints=(), loss=configuration.task.default_loss())
+    anywhere = replace(configuration, model=with_one_start(configuration.model))
+    bare = replace(anywhere, constraints=(), generator_constraints=(), loss=configuration.task.default_loss())
     if (need := _bytes(bare)) > MEMORY_FACTOR * memory():
         return f"{FAILS}it needs at least {_gib(need)}, and this machine has {_gib(memory())}"
+    reason = _reason_on_meta(anywhere)
+    if reason != NEEDS_VALUES:
+        return reason
+    return _reason_on_cpu(configuration) if need <= SMALL_BYTES else None
+
+
+def with_one_start(model: AnyModel) -> AnyModel:
+    """Return a model of the package with its default initial weights: they change no shapes."""
+    if origin_of(type(model)) is not None or getattr(model, "init", None) is None:
+        return model
+    return model.model_copy(update={"init": None})
+
+
+@cache
+def _reason_on_meta(configuration: Configuration) -> str | None:
+    """Return why the step fails on the meta device, `NEEDS_VALUES`, or None."""
     try:
         _make_step(configuration, META)
     except Refusal as error:
@@ -165,9 +184,7 @@ def _reason(configuration: Configuration) -> str | None:
     except InputError as error:
         return f"{FAILS}{error}"
     except (Exception, SystemExit) as error:
-        if not _needs_values(error):
-            return FAILS + first_line(error, with_type=True)
-        return _reason_on_cpu(configuration) if need <= SMALL_BYTES else None
+        return NEEDS_VALUES if _needs_values(error) else FAILS + first_line(error, with_type=True)
     return None
 
 

@@ -15,7 +15,7 @@ from lipschitz.features.protocols import PROTOCOLS
 from lipschitz.metrics.catalogue import CATALOGUE as METRICS
 from lipschitz.models.base import Model, PairModel
 from lipschitz.sweep.definition.axes import Axes
-from lipschitz.sweep.definition.dry_step import Configuration, step_failure
+from lipschitz.sweep.definition.dry_step import Configuration, step_failure, with_one_start
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.yaml_document import Document, Place
 from lipschitz.tasks.base import TaskKind, Unsuitable
@@ -175,9 +175,16 @@ def _check_generator_constraints(dataset: Dataset, model: Model, constraints: tu
 @cache
 def _check_constraints(task: TaskKind, dataset: Dataset, model: Model, constraints: tuple[Constraint, ...]) -> None:
     """Raise Refusal where the constraints cannot bound the task's network; it is built on the meta device."""
+    started = with_start(model, constraints)
     with torch.device("meta"):
-        net = task.network(with_start(model, constraints), dataset)
-        constrain(net, constraints, dataset.shape)
+        task.network(started, dataset)
+    _check_wrapping(task, dataset, with_one_start(started), constraints)
+
+
+@cache
+def _check_wrapping(task: TaskKind, dataset: Dataset, model: Model, constraints: tuple[Constraint, ...]) -> None:
+    with torch.device("meta"):
+        constrain(task.network(model, dataset), constraints, dataset.shape)
 
 
 def check_metrics(document: Document, axes: Axes, part: Place) -> None:

@@ -1,9 +1,11 @@
 """Plots are found in the package's modules, in entry points and in files of the user, and nothing else lists them."""
 
+import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 
 import pytest
 from synthetic import Plan, write_sweep
@@ -63,6 +65,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
+@pytest.fixture
+def few_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the plots of one module of the package: for tests that look at those of others."""
+    only = SimpleNamespace(iter_modules=lambda path: [pkgutil.ModuleInfo(None, "curves", ispkg=False)])
+    monkeypatch.setattr("lipschitz.report.plots.base.pkgutil", only)
+
+
 def install(site: Path, *points: str) -> None:
     (site / "plot_package.py").write_text(dedent(PLOTS))
     info = site / "plot_package-1.0.dist-info"
@@ -71,6 +80,7 @@ def install(site: Path, *points: str) -> None:
     (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *points, ""]))
 
 
+@pytest.mark.usefixtures("few_plots")
 def test_a_plot_of_an_entry_point_is_in_the_gallery(site: Path) -> None:
     install(site, "mine = plot_package")
     warnings: list[str] = []
@@ -111,6 +121,7 @@ def run_report(monkeypatch: pytest.MonkeyPatch, folder: Path, *files: object) ->
     main()
 
 
+@pytest.mark.usefixtures("few_plots")
 @pytest.mark.parametrize("suffixes", [("",), (":runs", ":name"), (":name",)])
 def test_plots_in_a_file_of_the_user_are_in_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffixes: tuple[str, ...]
@@ -159,6 +170,7 @@ def test_a_file_of_plots_that_cannot_be_used_is_one_line_and_writes_nothing(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.usefixtures("few_plots")
 @pytest.mark.parametrize(
     ("body", "line", "said"),
     [

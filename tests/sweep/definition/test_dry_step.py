@@ -2,13 +2,14 @@
 
 import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
 from sweeps import SMALL, write
 
 from lipschitz.errors import InputError
-from lipschitz.sweep.definition import call_apart, dry_step
+from lipschitz.sweep.definition import call_apart, dry_step, expansion
 from lipschitz.sweep.definition.peak_bytes import PeakBytes
 from lipschitz.sweep.definition.sweep_file import load_sweep
 
@@ -156,6 +157,27 @@ def test_a_step_is_made_once_a_configuration(tmp_path: Path, monkeypatch: pytest
     assert len(load_sweep(write(tmp_path, text + settings)).runs) == 18
     # One for each constraint, and one that counts bytes, of the bare networks.
     assert len(tried) == 3
+
+
+def test_starts_of_the_weights_share_a_step_unless_it_needs_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "methods.py").write_text(METHODS)
+    tried, make_step = [], dry_step._make_step
+    monkeypatch.setattr(
+        dry_step,
+        "_make_step",
+        lambda one, device: (tried.append((device.type, one.model.init)), make_step(one, device)),
+    )
+    monkeypatch.setattr(dry_step, "call_apart", lambda call, one, seconds: call(one))
+    wrap = mock.Mock(wraps=expansion.constrain)
+    monkeypatch.setattr(expansion, "constrain", wrap)
+    starts = f"[{MLP}, {{mlp: {{width: 8, depth: 1, init: normal}}}}]"
+    text = SMALL.replace("spectral_normalization", "methods.py:Values").replace(f"[{MLP}]", starts)
+    assert len(load_sweep(write(tmp_path, text.replace("width: 8", "width: 9"))).runs) == 8
+    # One without values for each constraint, and one that counts bytes.
+    assert tried == [("meta", None), ("meta", None), ("meta", None), ("cpu", None), ("cpu", "normal")]
+    assert wrap.call_count == 2
 
 
 def test_bytes_are_those_that_are_alive_at_once() -> None:
