@@ -18,7 +18,8 @@ RANDOM_SHARE = 1e-13
 
 Power iteration never leaves a subspace that AᵀA maps to itself, such as an axis if A is diagonal: a component that is
 exactly zero stays zero, even if the largest singular value is there. The numbers are so small that they fill exact
-zeros only; every other component loses them by rounding.
+zeros only; every other component loses them by rounding. They grow by the ratio of the singular values squared at each
+step, so leaving such an axis takes some 250 steps where the ratio is 1.1. Until then σ is that of the axis.
 """
 
 
