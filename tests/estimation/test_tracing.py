@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.upper_bound.composition import UpperBound, upper_bound
+from lipschitz.estimation.upper_bound.graph_checks import _same_outputs
 from lipschitz.tf32 import Float32, float32_products
 
 
@@ -207,3 +208,17 @@ def test_a_network_is_traced_at_any_precision_of_float32_and_the_switches_are_le
         assert torch.backends.cudnn.conv.fp32_precision == precision
         assert torch.backends.cudnn.rnn.fp32_precision == precision
         assert torch.backends.cuda.matmul.fp32_precision == precision
+
+
+def test_small_outputs_may_differ_by_the_rounding_of_large_ones() -> None:
+    # The first and the last input are equal, so that these outputs do not show how large inner values are.
+    expected = [torch.tensor([value], dtype=torch.float64) for value in (0.0254, 0.03, 9.0, 0.0254)]
+    found = [value + 1e-15 for value in expected]
+    assert _same_outputs(found, expected)
+    assert not _same_outputs([value + 1e-7 for value in expected], expected)
+    offset = [value + 1e10 for value in expected]
+    assert _same_outputs([value + 1e-5 for value in offset], offset)
+    infinite = [*expected[:3], torch.tensor([torch.inf], dtype=torch.float64)]
+    assert _same_outputs(infinite, infinite)
+    assert not _same_outputs(expected, infinite)
+    assert not _same_outputs([value + 1e-7 for value in infinite], infinite)
