@@ -224,7 +224,9 @@ def test_only_some_runs_are_made(tmp_path: Path) -> None:
     done = lipschitz(*command, "--dry-run", cwd=tmp_path)
     assert len([line for line in done.stdout.splitlines() if line.startswith("waiting")]) == 1
     assert "1 unfinished run on" in done.stdout
-    assert lipschitz(*command, cwd=tmp_path).returncode == 0
+    trained = lipschitz(*command, cwd=tmp_path)
+    assert trained.returncode == 0
+    assert "1/1 finished: " in trained.stdout
     status = lipschitz("status", "results/small-limit-2", cwd=tmp_path).stdout
     assert status.splitlines()[-1] == "4 runs: 3 waiting, 1 finished"
 

@@ -157,7 +157,7 @@ def run_sweep(request: Request, console: Console, *, force: bool, retime: bool =
             if retime:
                 _time(timing_groups(all_jobs(part, folder, request.site, origin)), engine, console)
                 retime = False
-            _time_and_train(jobs, plan, folder, engine, console)
+            _time_and_train(jobs, part, folder, engine, console)
             further = request.plan() if plan.waiting else plan
             if further.waiting == plan.waiting:
                 break
@@ -171,7 +171,7 @@ def run_sweep(request: Request, console: Console, *, force: bool, retime: bool =
     return Outcome(plan, failed)
 
 
-def _time_and_train(jobs: Sequence[Job], plan: Sweep, folder: SweepFolder, engine: Engine, console: Console) -> None:
+def _time_and_train(jobs: Sequence[Job], part: Sweep, folder: SweepFolder, engine: Engine, console: Console) -> None:
     if not jobs:
         console.print("all runs are finished")
         return
@@ -186,7 +186,7 @@ def _time_and_train(jobs: Sequence[Job], plan: Sweep, folder: SweepFolder, engin
     site = jobs[0].site
     _print_estimate(found, len(jobs), site, console)
     with display(console, "steps") as bars:
-        engine.run(jobs, site, RunsDisplay(console, bars, jobs, len(plan.runs)))
+        engine.run(jobs, site, RunsDisplay(console, bars, jobs, len(part.runs)))
 
 
 def _time(groups: Sequence[Sequence[Job]], engine: Engine, console: Console) -> None:
