@@ -61,7 +61,10 @@ def test_step_cost(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert "| gradient_penalty |" in (tmp_path / "table.md").read_text()
     monkeypatch.setattr(importlib.import_module("step_cost"), "LONGEST", 0)
     run("step_cost.py", *small, "--constraints", "weight_clipping", "--out", tmp_path / "long")
-    assert "| weight_clipping | not measured: one step takes 0 s of CPU time | - |" in (tmp_path / "long" / "table.md").read_text()
+    assert (
+        "| weight_clipping | not measured: one step takes 0 s of CPU time | - |"
+        in (tmp_path / "long" / "table.md").read_text()
+    )
 
 
 @pytest.mark.usefixtures("brief_bracket")

@@ -13,7 +13,7 @@ from lipschitz.report.plots.gallery import Picture
 from lipschitz.report.reading.comparisons import Comparison, comparisons, flatten
 from lipschitz.report.reading.results import Results
 from lipschitz.report.references import Citation
-from lipschitz.report.statistics.against_none import TASK
+from lipschitz.report.statistics.against_none import is_tested_task
 from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.markdown_and_latex import spans
@@ -57,7 +57,7 @@ def page(
         sections=_sections(results, tables, pictures),
         protocols=_protocols(results),
         metrics=_described(summary, tasks),
-        has_tests=TASK in set(results.runs["task"]),
+        has_tests=bool(results.runs["task"].map(is_tested_task).any()),
         references=[citation for citation in cited if citation.role != "metric"],
         outside={name: _flat(facts) for name, facts in results.outside.items()},
         provenance=_flat(results.provenance),

@@ -16,7 +16,7 @@ from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.results import load
 from lipschitz.report.reading.tuning import add_picked_column
 from lipschitz.report.references import bibliography, citations, latex_comments
-from lipschitz.report.statistics.against_none import TASK, compare_with_none
+from lipschitz.report.statistics.against_none import compare_with_none, is_tested_task
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.statistics.time_to_target import check_targets, parse_targets
 from lipschitz.report.tables.build import build
@@ -76,7 +76,7 @@ def report(
     records = results.labelled(results.records, [*LABELS, "seed"])[RECORD_COLUMNS]
     for name, frame in (("records.csv", records), ("summary.csv", summary.frame)):
         _write_csv(folder / name, add_picked_column(frame, results.runs))
-    if TASK in set(results.runs["task"]):
+    if results.runs["task"].map(is_tested_task).any():
         _write_csv(folder / SIGNIFICANCE, compare_with_none(summary))
     write_text(folder / "table.md", markdown([*across, *tables], results.name, results.warnings))
     cited = citations(summary)

@@ -33,7 +33,7 @@ def accuracy_by_lipschitz(data: ComparisonData) -> Figure | None:
         return None
     subtitle = (
         "Horizontal bar: bracket of Lip(D), from the steepest pair of points found (marker) to the certified bound;\n"
-        "arrow: not Lipschitz. Last step, mean over n seeds (bounds: geometric). Vertical bar: "
+        "arrow: no upper bound was found. Last step, mean over n seeds (bounds: geometric). Vertical bar: "
         f"{MEAN.short}, cut at the panel's edge."
     )
     figure, axes = panels(

@@ -37,7 +37,7 @@ def brackets(data: ComparisonData) -> Figure | None:
     layers = "" if products.notna().any() else " from layer bounds"
     subtitle = (
         "Bar: bracket of Lip(D), eval mode. Filled: lower bound, steepest pair of points found.\n"
-        f"Open: certified upper bound{layers}; arrow: not Lipschitz. Last step, geometric mean over seeds."
+        f"Open: certified upper bound{layers}; arrow: no upper bound was found. Last step, geometric mean over seeds."
     )
     further = [
         *(["Black dot: exact constant."] if bounds["lipschitz_exact"].notna().any() else []),

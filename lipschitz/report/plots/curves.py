@@ -56,7 +56,7 @@ def lipschitz(data: ComparisonData) -> Figure | None:
     if "lipschitz_lower" not in data.metrics:
         return None
     subtitle = (
-        "Solid: lower bound, the steepest slope found. Dashed: certified upper bound, none where D is not Lipschitz.\n"
+        "Solid: lower bound, the steepest slope found. Dashed: certified upper bound, where one was found.\n"
         f"{lines_note(data)}"
     )
     return _curves(

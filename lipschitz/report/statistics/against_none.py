@@ -11,7 +11,6 @@ from lipschitz.report.statistics.intervals import MISSING_INTERVAL, Interval
 from lipschitz.report.statistics.significance import compare_pairs
 from lipschitz.report.statistics.summary import Summary
 
-TASK = "classification"
 NONE, BASELINE = "none", "baseline"
 """What a classifier is compared with: ``none`` of the same model, loss and setting, or that of the first model."""
 MEASURES = ("accuracy/test", "accuracy_gap", "pgd_accuracy", "certified_accuracy")
@@ -32,13 +31,18 @@ def compare_with_none(summary: Summary) -> pd.DataFrame:
     with a diverged or failed one, are not tested.
     """
     frame = summary.frame
-    frame = frame[(frame["task"] == TASK) & (frame["which"] == "last") & frame["metric"].map(_is_tested)]
+    frame = frame[frame["task"].map(is_tested_task) & (frame["which"] == "last") & frame["metric"].map(_is_tested)]
     incomplete = _incomplete(summary)
     rows: list[dict[str, Any]] = []
-    for (_, metric), family in frame.groupby(["dataset", "metric"], sort=False):
+    for (_, _, metric), family in frame.groupby(["task", "dataset", "metric"], sort=False):
         runs = [row for row in family.to_dict("records") if _key(row) in summary.results.configurations]
         rows += ({"metric": metric, **row} for row in _family(runs, incomplete))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def is_tested_task(label: str) -> bool:
+    """Return whether the runs of a task are tested; its label has the fields that differ from their defaults, too."""
+    return label.partition("(")[0] == "classification"
 
 
 def _is_tested(name: str) -> bool:

@@ -112,6 +112,9 @@ def test_a_model_without_none_is_compared_with_the_first_models(tmp_path: Path) 
 
 def test_the_tests_are_in_a_csv_file_and_on_the_page(tmp_path: Path) -> None:
     runs = [one for key, accuracies in ACCURACY.items() for one in runs_of(*key, accuracies)]
+    # A task's label has its fields.
+    task = {"task": "classification(train_size=300)"}
+    runs = [one._replace(labels={**one.labels, **task}) for one in runs]
     folder = write_classifiers(tmp_path, runs)
     report(folder, limit_panels=0)
     table = pd.read_csv(folder / "significance.csv", keep_default_na=False)
