@@ -35,8 +35,7 @@ class Listing(NamedTuple):
 
 def _constraints() -> Iterable[Row]:
     for name, kind in CONSTRAINTS.items():
-        cost = "second backward" if kind.double_backward else "-"
-        yield name, kind.promise, cost, _start(kind), kind.summary(), _source(kind)
+        yield name, kind.promise, "yes" if kind.double_backward else "-", _start(kind), kind.summary(), _source(kind)
     for name, reason in CONSTRAINTS.refused.items():
         yield name, "-", "-", "-", f"Refused: {reason}.", ""
 
@@ -84,7 +83,7 @@ _POINTS: tuple[ExtensionPoint[Any], ...] = (
 )
 LISTINGS: dict[str, Listing] = {
     **{point.plural: Listing(("name", "description", "source"), partial(_rows, point)) for point in _POINTS},
-    "constraints": Listing(("name", "promise", "extra cost", "start", "description", "source"), _constraints),
+    "constraints": Listing(("name", "promise", "second backward", "start", "description", "source"), _constraints),
     "metrics": Listing(("name", "better", "description", "source"), _metrics),
 }
 """What can be listed, by the plural of its name."""
