@@ -18,6 +18,8 @@ from lipschitz.report.style import GREY, INK, Style
 _BOUNDS = ("lipschitz_lower", "lipschitz_upper", "lipschitz_exact", "lipschitz_upper_product")
 _APART = 1.02
 """Least ratio of the product of layers to the upper bound where it is drawn."""
+_VACUOUS = 1e6
+"""Ratio of upper to lower bound above which the upper one is off the axis: it says nothing, and squeezes the others."""
 _ROW = 0.27
 """Inches between two methods."""
 
@@ -26,18 +28,22 @@ _ROW = 0.27
 def brackets(data: ComparisonData) -> Figure | None:
     """Return one bar a constraint after the last step: from the lower to the upper bound, geometric means over seeds.
 
-    Where there is no upper bound, the bar ends in an arrow at the edge of the axes. A dot is the exact constant, and a
-    thin mark beyond the bar the product bound of single layers, where it is larger than the upper bound.
+    Where there is no upper bound, or a vacuous one, the bar ends in an arrow at the edge of the axes. A dot is the
+    exact constant, and a thin mark beyond the bar the product bound of single layers, where it is larger than the
+    upper bound.
     """
     bounds = final_bounds(data)
     if bounds.empty:
         return None
     names = [name for name in data.constraints if name in bounds.index]
+    ratios = bounds["lipschitz_upper"] / bounds["lipschitz_lower"].where(bounds["lipschitz_lower"] > 0)
+    bounds.loc[ratios > _VACUOUS, ["lipschitz_upper", "lipschitz_upper_product"]] = math.inf
     products = _products(bounds)
     layers = "" if products.notna().any() else " from layer bounds"
     subtitle = (
         "Bar: bracket of Lip(D), eval mode. Filled: lower bound, steepest pair of points found.\n"
-        f"Open: certified upper bound{layers}; arrow: no upper bound was found. Last step, geometric mean over seeds."
+        f"Open: certified upper bound{layers}; arrow: none was found, or one over 10⁶ times the lower.\n"
+        "Last step, geometric mean over seeds."
     )
     further = [
         *(["Black dot: exact constant."] if bounds["lipschitz_exact"].notna().any() else []),
@@ -52,6 +58,7 @@ def brackets(data: ComparisonData) -> Figure | None:
     for place, name in enumerate(names):
         lower, upper, exact, _ = (float(value) for value in bounds.loc[name].to_numpy(float))
         _bar(axes, place, lower, upper, data.styles[name])
+        _ratio(axes, place, float(ratios[name]))
         _further(axes, place, upper, exact, float(products[name]), data.styles[name])
     axes.axvline(1.0, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.set_ylim(len(names) - 0.5, -0.5)
@@ -102,11 +109,13 @@ def _bar(axes: Axes, place: int, lower: float, upper: float, style: Style) -> No
         axes.hlines(place, lower, right, color=style.colour, linewidth=3, alpha=0.35)
         axes.plot(right, place, color=style.colour, marker=">", markersize=6, clip_on=False)
     axes.plot(lower, place, color=style.colour, marker=style.marker, markersize=6)
-    ratio = upper / lower if lower else math.nan
+
+
+def _ratio(axes: Axes, place: int, ratio: float) -> None:
+    """Write the ratio of the bounds right of the axes; NaN where there is none."""
     if not math.isnan(ratio):
-        axes.annotate(
-            f"× {show(ratio, 2)}", (right, place), xytext=(12, 0), textcoords="offset points", va="center", fontsize=8
-        )
+        at = (axes.get_xlim()[1], place)
+        axes.annotate(f"× {show(ratio, 2)}", at, xytext=(12, 0), textcoords="offset points", va="center", fontsize=8)
 
 
 def _further(axes: Axes, place: int, upper: float, exact: float, product: float, style: Style) -> None:

@@ -91,3 +91,15 @@ def test_the_plot_of_brackets_marks_the_exact_constant_and_the_product(tmp_path:
     assert marks == {(3.0, 0, "o"), (0.5, 1, "o"), (20.0, 0, "|")}
     assert "Black dot: exact constant. Thin mark: product bound of single layers." in figure.texts[1].get_text()
     assert axes.get_xlim()[1] > 20
+
+
+def test_a_vacuous_upper_bound_does_not_stretch_the_axis(tmp_path: Path) -> None:
+    vacuous = {**MEASURED, "none": {**MEASURED["none"], "lipschitz_upper": 1e15, "lipschitz_upper_product": 1e16}}
+    (data, *_) = comparison_data(Summary(load(folder_of(tmp_path, vacuous, {}))))
+    with report_style():
+        figure = brackets(data)
+    assert figure is not None
+    (axes,) = figure.axes
+    assert axes.get_xlim()[1] < 1e4
+    assert any(line.get_marker() == ">" and line.get_ydata()[0] == 0 for line in axes.lines)
+    assert "e+1" in axes.texts[0].get_text()
