@@ -127,6 +127,8 @@ def _measured(name: str, costs: dict[str, Any]) -> str:
         return "The baseline of all ratios."
     if name not in costs["constraints"]:
         return "The time of a step was not measured on images ([table](../results/cost/table.md))."
+    if (seconds := costs["constraints"][name].get("seconds_of_one_step")) is not None:
+        return f"The time of a step was not measured: one takes {seconds:.0f} s ([table](../results/cost/table.md))."
     ratio, load = costs["constraints"][name]["ratio"], costs["workload"]
     return (
         f"A discriminator step takes {ratio['median']:.3f} times as long as without a constraint (95 % interval of the "
