@@ -19,6 +19,7 @@ from lipschitz.report.reading.printable_text import printable_json
 from lipschitz.report.reading.runs import Runs, facts_of, outcomes_of, read_runs, records_of
 from lipschitz.report.reading.tuning import choices_of, mark_chosen
 from lipschitz.sweep.store import SweepFolder
+from lipschitz.sweep.timing.timing_files import drift_warning
 from lipschitz.tasks.averaging import average_warnings
 
 
@@ -112,9 +113,12 @@ def load(path: Path) -> Results:
     trained = ((row["definition"]["training"], row["steps"]) for row in reported.rows)
     warnings += average_warnings((None if one.get("ema_start") else one.get("ema"), steps) for one, steps in trained)
     warnings += _mixed_origins(row["origins"] for row in [*reported.rows, *tuning.rows])
+    timings = printable_json(folder.timings(warnings))
+    if (line := drift_warning(timings)) is not None:
+        warnings.append(line)
     shared: dict[str, Any] = {
         "folder": folder,
-        "timings": printable_json(folder.timings(warnings)),
+        "timings": timings,
         "provenance": _read_or_warn(folder.provenance, folder.path / "provenance.json", warnings),
         "warnings": warnings,
         "chosen": chosen,

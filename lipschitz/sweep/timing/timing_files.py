@@ -9,6 +9,8 @@ from lipschitz.errors import first_line
 from lipschitz.sweep.file_shapes import check_timing
 
 ELSEWHERE = "elsewhere"
+DRIFT = 0.1
+"""Relative difference between the medians of rounds above which there is a warning."""
 
 
 def iteration_ms(timing: Mapping[str, Any]) -> float:
@@ -83,3 +85,21 @@ def _read(path: Path) -> list[dict[str, Any]]:
         if "device" in timing:
             timing["device"] = str(timing["device"]).partition(";")[0]
     return timings
+
+
+def drift_warning(timings: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Return one line about the medians of rounds that differ by more than `DRIFT`, or None where none do."""
+    drifts = [
+        (max(medians) / min(medians) - 1, f"{name} of {configuration}", medians)
+        for configuration, timing in timings.items()
+        for name, medians in timing.get("rounds", {}).items()
+        if medians
+    ]
+    drifted = [drift for drift in drifts if drift[0] > DRIFT]
+    if not drifted:
+        return None
+    most, what, medians = max(drifted)
+    return (
+        f"{len(drifted)} of {len(drifts)} timings differ by over {DRIFT:.0%} between rounds, as on a device in use; "
+        f"most, by {most:.0%}, {what} ({min(medians):.3g} to {max(medians):.3g} ms)"
+    )

@@ -14,12 +14,11 @@ from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.one_round import LACKED_MEMORY, Round, time_round
 from lipschitz.sweep.timing.shared_device import measure_evaluation
 from lipschitz.sweep.timing.throughput import measure_packs
+from lipschitz.sweep.timing.timing_files import drift_warning
 from lipschitz.training.clock import median_interval
 
 ROUNDS = 3
 """How often the pass times all configurations, each time in a new process."""
-DRIFT = 0.1
-"""Relative difference between the medians of rounds above which there is a warning."""
 AT_ONCE = {"cpu": 16, "cuda": 8}
 """How many configurations are built, timed in turn and released together, in one process, by type of device."""
 NO_PACKS = {"uncaptured": "there was no memory for one run, or the process that was to capture it died"}
@@ -186,20 +185,3 @@ def _summarise_parts(rounds: Sequence[dict[str, list[float]]]) -> tuple[dict[str
         low, high = min(pooled.low, *medians[name]), max(pooled.high, *medians[name])
         timings[name] = pooled._replace(low=low, high=high)._asdict()
     return timings, medians
-
-
-def drift_warning(timings: dict[str, dict[str, Any]]) -> str | None:
-    """Return one line about the medians of rounds that differ by more than `DRIFT`, or None where none do."""
-    drifts = [
-        (max(medians) / min(medians) - 1, f"{name} of {configuration}", medians)
-        for configuration, timing in timings.items()
-        for name, medians in timing["rounds"].items()
-    ]
-    drifted = [drift for drift in drifts if drift[0] > DRIFT]
-    if not drifted:
-        return None
-    most, what, medians = max(drifted)
-    return (
-        f"{len(drifted)} of {len(drifts)} timings differ by over {DRIFT:.0%} between rounds, as on a device in use; "
-        f"most, by {most:.0%}, {what} ({min(medians):.3g} to {max(medians):.3g} ms)"
-    )

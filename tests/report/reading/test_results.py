@@ -155,3 +155,11 @@ def test_nested_dicts_are_flattened_by_path() -> None:
     nested = {"a": {"b": 1, "c": {"d": [2]}, "e": {}}, "f": None}
     assert flatten(nested) == {"a.b": 1, "a.c.d": [2], "f": None}
     assert flatten(nested, " ") == {"a b": 1, "a c d": [2], "f": None}
+
+
+def test_unsteady_timings_are_warned_of(folder: Path) -> None:
+    path = next((folder / "timing").iterdir())
+    timing = json.loads(path.read_text()) | {"rounds": {"ms_discriminator_step": [1.0, 2.0, 1.5]}}
+    path.write_text(json.dumps(timing))
+    (line,) = load(folder).warnings
+    assert "1 of 1 timings differ by over 10% between rounds" in line

@@ -19,11 +19,10 @@ from lipschitz.sweep.timing.estimate import Estimate, estimate, with_packs
 from lipschitz.sweep.timing.one_round import LACKED_MEMORY, Round, measure_round, time_round
 from lipschitz.sweep.timing.shared_device import measure_evaluation
 from lipschitz.sweep.timing.throughput import measure_packs
-from lipschitz.sweep.timing.timing_files import iteration_ms, seconds_of_an_iteration
+from lipschitz.sweep.timing.timing_files import drift_warning, iteration_ms, seconds_of_an_iteration
 from lipschitz.sweep.timing.timing_pass import (
     Batch,
     batches,
-    drift_warning,
     groups_to_time,
     summarise_rounds,
     time_configurations,
