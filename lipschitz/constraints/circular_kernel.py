@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 
 from lipschitz.constraints.base import Refusal
 from lipschitz.constraints.certified import CertifiedWeight
-from lipschitz.estimation.circular_convolution import CircularConvolution, polyphase_kernel
+from lipschitz.estimation.circular_convolution import (
+    convolve_by_fourier,
+    on_circle,
+    polyphase_kernel,
+)
 from lipschitz.estimation.layers import WeightedLayer
 from lipschitz.estimation.upper_bound.polyphase import ConvolutionAxis, convolution_axes
 
@@ -39,15 +42,14 @@ class CircularKernel(CertifiedWeight):
     def adapt(self, layer: nn.Module) -> None:
         """Let a convolution pad in a circle, for a kernel of the size of the map."""
         if self.circular:
-            # `_ConvNd` is where torch declares these fields for all dimensions.
-            assert isinstance(layer, _ConvNd)
+            assert isinstance(layer, nn.Conv1d | nn.Conv2d)
             sizes = tuple(axis.size for axis in self.axes)
             layer.kernel_size, layer.dilation = sizes, (1,) * len(sizes)
             layer.padding, layer.padding_mode = "same", "circular"
-            layer._conv_forward = CircularConvolution(layer.stride, layer.groups)  # type: ignore[assignment]
             layer._reversed_padding_repeated_twice = [
                 side for size in reversed(sizes) for side in ((size - 1) // 2, size // 2)
             ]
+            convolve_by_fourier(layer)
 
     def bounded(self, weight: Tensor) -> Tensor:
         """Return K in float64."""
@@ -61,7 +63,10 @@ class CircularKernel(CertifiedWeight):
         """Return the matrices of all frequencies, ``(frequencies, groups, d_out / groups, d_in s² / groups)``."""
         if not self.circular:
             return weight.double().reshape(1, self.groups, len(weight) // self.groups, -1)
-        kernel = polyphase_kernel(_on_the_circle(weight.double(), self.axes), [axis.stride for axis in self.axes])
+        strides, sizes, dilations, paddings = zip(
+            *((axis.stride, axis.size, axis.dilation, axis.padding) for axis in self.axes), strict=True
+        )
+        kernel = polyphase_kernel(on_circle(weight.double(), sizes, dilations, paddings), strides)
         spectrum = torch.fft.rfftn(kernel, dim=tuple(range(2, weight.dim())))
         grouped: Tensor = spectrum.view(self.groups, -1, spectrum.shape[1], spectrum[0, 0].numel())
         return grouped.movedim(3, 0)
@@ -110,19 +115,6 @@ def as_tall(blocks: Tensor) -> tuple[Tensor, bool]:
 def centred(kernel: Tensor) -> Tensor:
     """Shift the entries of ``kernel``, so that its window begins (n - 1) // 2 pixels before the output's pixel."""
     return kernel.roll([(size - 1) // 2 for size in kernel.shape[2:]], tuple(range(2, kernel.dim())))
-
-
-def _on_the_circle(kernel: Tensor, axes: Sequence[ConvolutionAxis]) -> Tensor:
-    """Return the kernel ``(d_out, d_in, n_1, ...)`` that multiplies x_(i s + m) by its entry m, m modulo n.
-
-    Taps that meet the same pixel on a small circle are added.
-    """
-    for dim, axis in enumerate(axes, start=2):
-        taps = torch.arange(axis.kernel, device=kernel.device)
-        places = (taps * axis.dilation - axis.padding) % axis.size
-        one_hot = places[:, None] == torch.arange(axis.size, device=kernel.device)
-        kernel = (kernel.movedim(dim, -1) @ one_hot.to(kernel.dtype)).movedim(-1, dim)
-    return kernel
 
 
 def _without_phases(kernel: Tensor, strides: Sequence[int]) -> Tensor:

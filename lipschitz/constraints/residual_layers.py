@@ -28,10 +28,16 @@ class ConvexPotential(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` to the shape of ``act(W x + b)``."""
-        layer = next(module for module in self if isinstance(module, WeightedLayer))
-        hidden: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        layer, hidden = layer_and_hidden(self, x)
         residual = self.coefficient * x - (2 / self.coefficient) * adjoint(layer, hidden, x.shape)
         return _brought_to(residual, hidden.shape, is_linear=isinstance(layer, nn.Linear))
+
+
+def layer_and_hidden(block: nn.Sequential, x: Tensor) -> tuple[WeightedLayer, Tensor]:
+    """Return the layer of ``block``, and the output of its modules one after the other: act(W x + b)."""
+    for module in block:
+        x = module(x)
+    return next(module for module in block if isinstance(module, WeightedLayer)), x
 
 
 def parts_of(block: nn.Sequential) -> list[nn.Module]:

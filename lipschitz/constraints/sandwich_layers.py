@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lipschitz.constraints.residual_layers import layer_and_hidden
 from lipschitz.estimation.circular_convolution import CircularConvolution
-from lipschitz.estimation.layers import WeightedLayer
 
 
 class SandwichLayer(nn.Sequential):
@@ -20,8 +20,7 @@ class SandwichLayer(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` to the shape of ``act(B x + b)``."""
-        layer = next(module for module in self if isinstance(module, WeightedLayer))
-        hidden: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        layer, hidden = layer_and_hidden(self, x)
         kernel = layer.outgoing
         assert isinstance(kernel, Tensor)
         if isinstance(layer, nn.Linear):

@@ -18,14 +18,14 @@ LARGEST_RATIO = 81 / 62
 ROOT_ITERATIONS = 12
 """Each divides the error of α by 5 or more."""
 LARGEST_FOR_HARD = 30
-"""Largest k / c of the hard cap: its square times what the sign iteration still sees as zero is the error."""
+"""Largest k / c of the hard cap. Its error grows with the square of k / c."""
 QUINTIC = (3.4445, -4.7750, 2.0315)
 """a, b and c of x <- a x + b x³ + c x⁵, which sends (0, 1] into [0.6, 1.2] after some iterations (Jordan et al. 2024,
 Muon)."""
 QUINTIC_ITERATIONS = 13
 """Each multiplies what is near zero by 3.4, so that of the largest value 3.4445^-13 = 1e-7 is still seen as zero."""
 SIGN_ITERATIONS = 6
-"""Newton's iteration for the sign from [0.6, 1.2]; the error is below 1e-9."""
+"""Steps of Newton's iteration for the sign, from [0.6, 1.2]; then the error is below 1e-9."""
 SQUARE_ROOT_ITERATIONS = 16
 """Enough where the largest singular value is up to 80 c."""
 

@@ -51,6 +51,11 @@ class CircularConvolution:
         return output if bias is None else output + bias.view(-1, *[1] * len(dims))
 
 
+def convolve_by_fourier(layer: nn.Conv1d | nn.Conv2d) -> None:
+    """Give ``layer``, whose kernel is as large as its maps, a `CircularConvolution` as forward pass, in place."""
+    setattr(layer, FORWARD, CircularConvolution(layer.stride, layer.groups))
+
+
 @contextmanager
 def convolved_by_torch(net: nn.Module) -> Iterator[None]:
     """Let layers with a `CircularConvolution` run torch's convolution within the block, such as for torch.export."""
@@ -67,6 +72,22 @@ def convolved_by_torch(net: nn.Module) -> Iterator[None]:
 def has_circular_convolution(layer: nn.Module) -> bool:
     """Say whether the forward pass of ``layer`` is a `CircularConvolution`."""
     return isinstance(vars(layer).get(FORWARD), CircularConvolution)
+
+
+def on_circle(
+    kernel: Tensor, sizes: Sequence[int], dilations: Sequence[int], paddings: Sequence[int] | None = None
+) -> Tensor:
+    """Return the kernel ``(d_out, d_in, n_1, ...)`` that multiplies x_(i s + m) by its entry m, m modulo n = ``sizes``.
+
+    ``kernel`` is ``(d_out, d_in, k_1, ...)``. Taps that meet the same pixel on a small circle are added.
+    """
+    paddings = [0] * len(sizes) if paddings is None else paddings
+    for dim, (size, dilation, padding) in enumerate(zip(sizes, dilations, paddings, strict=True), start=2):
+        taps = torch.arange(kernel.shape[dim], device=kernel.device)
+        places = (taps * dilation - padding) % size
+        one_hot = places[:, None] == torch.arange(size, device=kernel.device)
+        kernel = (kernel.movedim(dim, -1) @ one_hot.to(kernel.dtype)).movedim(-1, dim)
+    return kernel
 
 
 def polyphase_kernel(kernel: Tensor, phases: Sequence[int]) -> Tensor:

@@ -89,6 +89,10 @@ class ExtensionPoint(Mapping[str, type[C]]):
     def __len__(self) -> int:
         return len(self.catalogue)
 
+    def names_of(self, kind: type[Config]) -> list[str]:
+        """Return the names of the subclasses of ``kind``."""
+        return [name for name, found in self.items() if issubclass(found, kind)]
+
     def called(self, name: str, folder: Path = Path(), more: Iterable[str] = ()) -> type[C]:
         """Return the class that a sweep file calls ``name``: from the catalogue, or ``path/to/file.py:ClassName``.
 

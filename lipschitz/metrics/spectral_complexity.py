@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from lipschitz.estimation.circular_convolution import on_circle
 from lipschitz.estimation.layers import AffineLayer, affine_layers, as_matrix, input_shapes, is_transposed
 from lipschitz.estimation.upper_bound.polyphase import layer_kernel
 
@@ -67,17 +68,8 @@ def _row_norm_sums(layer: AffineLayer, shape: torch.Size, reference: AffineLayer
         return RowNormSums(reshaped, reshaped * math.prod(shape[:-1]))
     if layer.padding_mode == "circular":
         outputs = layer(weight.new_zeros((1, *shape)))[0, 0].numel()
-        rows = torch.linalg.vector_norm(_on_circle(weight, shape[1:], layer.dilation).flatten(1), dim=1)
+        rows = torch.linalg.vector_norm(on_circle(weight, shape[1:], layer.dilation).flatten(1), dim=1)
         return RowNormSums(reshaped, outputs * float(rows.sum()))
     # The squared norm of a row is the sum of the squared taps that lie inside the image there.
     squares = replace(layer_kernel(layer), weight=weight.square()).apply(weight.new_ones((1, *shape)))
     return RowNormSums(reshaped, float(squares.sqrt().sum()))
-
-
-def _on_circle(weight: Tensor, sizes: Sequence[int], dilation: Sequence[int]) -> Tensor:
-    """Add the taps of ``weight`` ``(d_out, d_in, k_1, ...)`` that meet the same pixel of a circle of ``sizes``."""
-    for dim, (size, step) in enumerate(zip(sizes, dilation, strict=True), start=2):
-        places = torch.arange(weight.shape[dim], device=weight.device) * step % size
-        shape = (*weight.shape[:dim], size, *weight.shape[dim + 1 :])
-        weight = weight.new_zeros(shape).index_add(dim, places, weight)
-    return weight

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lipschitz.report.plots.base import plot
-from lipschitz.report.plots.brackets import final_bounds, set_log_limits
+from lipschitz.report.plots.brackets import final_bounds, set_log_limits, without_vacuous
 from lipschitz.report.plots.data import ComparisonData
 from lipschitz.report.plots.lines import LABEL_HEIGHT, constraints_margin, figure_title, label_axes, label_constraints
 from lipschitz.report.plots.panels import fit_y_axis, panels
@@ -25,16 +25,16 @@ def accuracy_by_lipschitz(data: ComparisonData) -> Figure | None:
     """Return test accuracy, and the gap, against the bracket around the Lipschitz constant, one point a constraint.
 
     After the last step: means over the seeds that finished, and geometric means of both bounds. The marker is at the
-    lower bound. Where there is no upper bound, the bar ends in an arrow at the edge.
+    lower bound. Where there is no upper bound, or a vacuous one, the bar ends in an arrow at the edge.
     """
     metrics = [name for name in data.metrics if parse_metric(name)[:2] in _METRICS]
-    bounds = final_bounds(data) if metrics else pd.DataFrame()
+    bounds = without_vacuous(final_bounds(data)) if metrics else pd.DataFrame()
     if bounds.empty:
         return None
     subtitle = (
         "Horizontal bar: bracket of Lip(D), from the steepest pair of points found (marker) to the certified bound;\n"
-        "arrow: no upper bound was found. Last step, mean over n seeds (bounds: geometric). Vertical bar: "
-        f"{MEAN.short}, cut at the panel's edge."
+        "arrow: none was found, or one over 10⁶ times the lower. Last step, mean over n seeds (bounds: geometric).\n"
+        f"Vertical bar: {MEAN.short}, cut at the panel's edge."
     )
     figure, axes = panels(
         len(metrics),

@@ -37,7 +37,7 @@ def brackets(data: ComparisonData) -> Figure | None:
         return None
     names = [name for name in data.constraints if name in bounds.index]
     ratios = bounds["lipschitz_upper"] / bounds["lipschitz_lower"].where(bounds["lipschitz_lower"] > 0)
-    bounds.loc[ratios > _VACUOUS, ["lipschitz_upper", "lipschitz_upper_product"]] = math.inf
+    bounds = without_vacuous(bounds)
     products = _products(bounds)
     layers = "" if products.notna().any() else " from layer bounds"
     subtitle = (
@@ -80,6 +80,13 @@ def final_bounds(data: ComparisonData) -> pd.DataFrame:
     table = logs.pivot_table(index="constraint", columns="metric", values="value", aggfunc="mean", sort=False)
     bounds = table.reindex(columns=list(_BOUNDS)).apply(np.exp)
     return bounds[bounds[_BOUNDS[0]].notna()]
+
+
+def without_vacuous(bounds: pd.DataFrame) -> pd.DataFrame:
+    """Return `final_bounds` with infinity for upper bounds that are more than `_VACUOUS` times the lower bound."""
+    vacuous = (bounds["lipschitz_lower"] > 0) & (bounds["lipschitz_upper"] > _VACUOUS * bounds["lipschitz_lower"])
+    upper = ["lipschitz_upper", "lipschitz_upper_product"]
+    return bounds.assign(**{name: bounds[name].mask(vacuous, math.inf) for name in upper})
 
 
 def _products(bounds: pd.DataFrame) -> pd.Series:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from lipschitz.report.reading.comparisons import COMPARISON, LABELS
+from lipschitz.report.reading.display_names import bare_name
 from lipschitz.report.reading.metric_names import parse_metric
 from lipschitz.report.statistics.intervals import MISSING_INTERVAL, Interval
 from lipschitz.report.statistics.significance import compare_pairs
@@ -42,7 +43,7 @@ def compare_with_none(summary: Summary) -> pd.DataFrame:
 
 def is_tested_task(label: str) -> bool:
     """Return whether the runs of a task are tested; its label has the fields that differ from their defaults, too."""
-    return label.partition("(")[0] == "classification"
+    return bare_name(label) == "classification"
 
 
 def _is_tested(name: str) -> bool:

@@ -42,8 +42,8 @@ def compare_pairs(intervals: Sequence[Interval], pairs: Sequence[tuple[int, int]
     """Test the two means of each pair of places in ``intervals``; the tests are corrected as one family.
 
     A pair with an interval of fewer than two seeds, or without a finite mean, is neither tested nor counted. Methods
-    with the same mean and interval were the same computation, such as the two forms of spectral normalization on layers
-    without convolutions: their tests are counted once, and a test of one with the other is not counted.
+    with equal means and intervals have equal tests, which are counted once; a test of one with the other is not
+    counted. On layers without convolutions two forms of spectral normalization are such methods.
     """
     usable = _usable(intervals)
     at = {place: index for index, place in enumerate(usable)}

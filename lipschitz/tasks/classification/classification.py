@@ -106,10 +106,10 @@ class ClassificationTask(TaskKind):
             except InputError as error:
                 raise Unsuitable("datasets", f"{dataset.label()}: {error}") from None
         if not isinstance(model, ClassifierModel):
-            allowed = [name for name, kind in MODELS.items() if issubclass(kind, ClassifierModel)]
+            allowed = MODELS.names_of(ClassifierModel)
             raise Unsuitable("models", f"{model.name()} is no classifier; allowed: {', '.join(['auto', *allowed])}")
         if not isinstance(loss, ClassifierLoss):
-            allowed = [name for name, kind in LOSSES.items() if issubclass(kind, ClassifierLoss)]
+            allowed = LOSSES.names_of(ClassifierLoss)
             raise Unsuitable("losses", f"{loss.label()} is no loss of a classifier; allowed: {', '.join(allowed)}")
         if setting.n_dis != 1 or setting.n_dis_start is not None:
             raise Unsuitable("settings", "classification has no generator; allowed: n_dis: 1 and no n_dis_start")

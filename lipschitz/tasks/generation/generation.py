@@ -49,10 +49,10 @@ class GenerationTask(TaskKind):
         if dataset.kind == "pairs":
             raise Unsuitable("datasets", f"{dataset.label()} is a pair of distributions; allowed: task: transport")
         if not isinstance(model, PairModel):
-            pairs = [name for name, kind in MODELS.items() if issubclass(kind, PairModel)]
+            pairs = MODELS.names_of(PairModel)
             raise Unsuitable("models", f"{model.name()} has no generator; allowed: {', '.join(['auto', *pairs])}")
         if not isinstance(loss, GANLoss):
-            allowed = [name for name, kind in LOSSES.items() if issubclass(kind, GANLoss)]
+            allowed = LOSSES.names_of(GANLoss)
             raise Unsuitable("losses", f"{loss.label()} is no loss of a GAN; allowed: {', '.join(allowed)}")
         if model.is_conditional() and dataset.classes is None:
             said = f"{model.label()} takes the class of each sample, and {dataset.label()} has no labels"

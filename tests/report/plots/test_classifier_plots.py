@@ -52,6 +52,17 @@ def data(summary: Summary) -> ComparisonData:
     return comparison_data(summary)[0]
 
 
+def test_a_vacuous_upper_bound_does_not_stretch_the_axis(tmp_path: Path) -> None:
+    vacuous = [
+        one._replace(last=one.last | {"lipschitz_upper": 1e15}) if one.constraint == "aol" else one for one in runs()
+    ]
+    (found, *_) = comparison_data(Summary(load(write_classifiers(tmp_path, vacuous))))
+    with report_style():
+        figure = accuracy_by_lipschitz(found)
+    assert figure is not None
+    assert figure.axes[0].get_xlim()[1] < 1e4
+
+
 def test_the_band_of_robust_accuracy_goes_from_certified_to_attacked(data: ComparisonData) -> None:
     with report_style():
         figure = robust_accuracy(data)
