@@ -52,7 +52,7 @@ def by_setting(found: Settings) -> Figure | None:
         return None
     names = {method: found.name(method) for method in found.methods}
     titles = [heading(metric) for metric in found.metrics]
-    setting_width = 0.14 + 0.05 * max(len(name) for name in found.setting_names.values())
+    setting_width = 0.14 + 0.055 * max(len(name) for name in found.setting_names.values())
     left = 0.35 + 0.066 * max(map(len, names.values())) + setting_width
     size = (4.4 if len(titles) == 1 else 3.6, _ROW * (rows[-1].place + 1 + _GAP))
     title = f"{_title(found)} by setting  ·  {found.title}"
