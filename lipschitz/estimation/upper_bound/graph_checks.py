@@ -55,7 +55,7 @@ def _same_outputs(found: list[Any], expected: list[Any]) -> bool:
         return True
     a, b = (torch.stack(values).nan_to_num(math.inf, math.inf, -math.inf) for values in (found, expected))
     # All together: two inputs are equal, and inner values may be larger than the output that they lead to.
-    finite = b[b.isfinite().flatten(1).all(1)]
+    finite = b[b.isfinite().reshape(len(b), -1).all(1)]
     rounding = 64 * torch.finfo(b.dtype).eps * finite.abs().amax() if len(finite) else 0
     spread = (finite - finite[:1]).abs().amax() if len(finite) else 0
     return bool(((a == b) | ((a - b).abs() <= 1e-9 * spread + rounding)).all())
