@@ -1,6 +1,7 @@
 """Colour, marker and order of constraints, the same in every figure and table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import cycle
 from typing import NamedTuple
 
 from lipschitz.report.reading.display_names import bare_name
@@ -19,52 +20,96 @@ class Style(NamedTuple):
     marker: str
 
 
-# Okabe and Ito 2008, "Color universal design", without its yellow, which is too faint for a line on white. The colour
-# shows where a method acts, the marker which method it is.
-_PROJECTED, _GRADIENTS, _PENALISED, _NORMALISED = "#E69F00", "#0072B2", "#009E73", "#D55E00"
-_CERTIFIED, _LAYERS, _OUTPUTS = "#CC79A7", "#7F7F7F", "#56B4E9"
-_FIXED = {
-    "none": Style("#000000", "o"),
-    "weight_clipping": Style(_PROJECTED, "s"),
-    "frobenius_clipping": Style(_PROJECTED, "P"),
-    "spectral_projection": Style(_PROJECTED, "X"),
-    "spectral_cap": Style(_PROJECTED, "h"),
-    "gouk_projection": Style(_PROJECTED, "*"),
-    "gradient_penalty": Style(_GRADIENTS, "^"),
-    "zero_centered_penalty": Style(_GRADIENTS, "<"),
-    "zero_gp": Style(_GRADIENTS, "D"),
-    "max_gradient_penalty": Style(_GRADIENTS, "s"),
-    "adversarial_lipschitz_penalty": Style(_GRADIENTS, "*"),
-    "wasserstein_divergence": Style(_GRADIENTS, ">"),
-    "gradient_normalization": Style(_GRADIENTS, "h"),
-    "spectral_regularization": Style(_PENALISED, "D"),
-    "orthonormal_regularization": Style(_PENALISED, "p"),
-    "frobenius_penalty": Style(_PENALISED, "d"),
-    "lecam_regularization": Style(_OUTPUTS, "o"),
-    "consistency_regularization": Style(_OUTPUTS, "s"),
-    "spectral_normalization": Style(_NORMALISED, "v"),
-    "spectral_compensation": Style(_NORMALISED, "^"),
-    "spectral_budget": Style(_NORMALISED, "*"),
-    "weight_normalization": Style(_NORMALISED, "P"),
-    "frobenius_normalization": Style(_NORMALISED, "X"),
-    "orthogonal": Style(_CERTIFIED, "D"),
-    "bjorck": Style(_CERTIFIED, "s"),
-    "aol": Style(_CERTIFIED, "^"),
-    "gram_normalization": Style(_CERTIFIED, "v"),
-    "aoc": Style(_CERTIFIED, "o"),
-    "cpl": Style(_CERTIFIED, "P"),
-    "sll": Style(_CERTIFIED, "X"),
-    "soc": Style(_CERTIFIED, "*"),
-    "cayley": Style(_CERTIFIED, "<"),
-    "lot": Style(_CERTIFIED, ">"),
-    "sandwich": Style(_CERTIFIED, "h"),
-    "layer_normalization": Style(_LAYERS, "s"),
-    "batch_normalization": Style(_LAYERS, "o"),
-}
-KNOWN = tuple(_FIXED)
-"""Methods in the order in which they are shown."""
+class Family(NamedTuple):
+    """Methods that act on the same thing: they share a hue, and each has a shade of its own."""
+
+    title: str
+    methods: tuple[str, ...]
+    colours: tuple[str, ...]
+
+
+# The first colour of each hue is from Okabe and Ito 2008, "Color universal design". The shades of a family are at least
+# 0.08 apart in OKLab (Ottosson 2020), about four times what is just told apart, and neighbours in the list are far apart.
+FAMILIES = (
+    Family("no constraint", ("none",), ("#000000",)),
+    Family(
+        "projected weights",
+        ("weight_clipping", "frobenius_clipping", "spectral_projection", "spectral_cap", "gouk_projection"),
+        ("#E69F00", "#363501", "#9B5905", "#969553", "#595702", "#D07803", "#BCBC79", "#7F7C0B"),
+    ),
+    Family(
+        "input gradients",
+        (
+            "gradient_penalty",
+            "zero_centered_penalty",
+            "zero_gp",
+            "max_gradient_penalty",
+            "adversarial_lipschitz_penalty",
+            "wasserstein_divergence",
+            "gradient_normalization",
+        ),
+        ("#0072B2", "#A6B3F4", "#231986", "#7484F6", "#085066", "#0EADDA", "#3D43AF", "#6384BC", "#063361"),
+    ),
+    Family(
+        "penalised weights or outputs",
+        (
+            "spectral_regularization",
+            "orthonormal_regularization",
+            "frobenius_penalty",
+            "lecam_regularization",
+            "consistency_regularization",
+        ),
+        ("#009E73", "#003C37", "#95CB54", "#276404", "#16D3C3", "#8BA96E", "#0C6F66", "#59880B"),
+    ),
+    Family(
+        "normalised weights",
+        (
+            "spectral_normalization",
+            "spectral_compensation",
+            "spectral_budget",
+            "weight_normalization",
+            "frobenius_normalization",
+        ),
+        ("#D55E00", "#5F101C", "#F69A9D", "#B40033", "#823E0D", "#FF5E6E", "#FF8330", "#AF5B5F"),
+    ),
+    Family(
+        "certified layers",
+        (
+            "orthogonal",
+            "bjorck",
+            "aol",
+            "gram_normalization",
+            "aoc",
+            "cpl",
+            "sll",
+            "soc",
+            "cayley",
+            "lot",
+            "sandwich",
+        ),
+        (
+            *("#CC79A7", "#3E017F", "#990254", "#7847D0", "#BDA7FF", "#59123A"),
+            *("#BC39A1", "#A96BF4", "#664182", "#FE86E1", "#9D4E6B", "#8467AD"),
+        ),
+    ),
+    Family(
+        "normalised layers",
+        ("layer_normalization", "batch_normalization"),
+        ("#7F7F7F", "#484848", "#B7B7B7", "#5F5F5F"),
+    ),
+)
+"""Families of methods, in the order in which they are shown."""
 _COLOURS = ("#56B4E9", "#882255", "#44AA99", "#332288", "#999933", "#AA4499", "#117733")
-_MARKERS = ("P", "X", "*", "<", ">", "h", "p", "d")
+COMBINED = Family("combinations", (), _COLOURS[2:] + _COLOURS[:2])
+OTHERS = Family("other methods", (), _COLOURS)
+_MARKERS = ("s", "^", "D", "v", "o", "P", "X", "*", "<", ">", "h", "p", "d")
+KNOWN = tuple(method for family in FAMILIES for method in family.methods)
+"""Methods in the order in which they are shown."""
+_FIXED = {
+    method: Style(colour, "o" if method == "none" else marker)
+    for family in FAMILIES
+    for method, colour, marker in zip(family.methods, family.colours, _MARKERS, strict=False)
+}
 
 
 def ordered(constraints: Iterable[str]) -> list[str]:
@@ -77,21 +122,40 @@ def ordered(constraints: Iterable[str]) -> list[str]:
     return sorted(set(constraints), key=rank)
 
 
+def family_of(label: str) -> Family:
+    """Return the family of a method or of its variant; combinations and unknown methods have families of their own."""
+    if "+" in label:
+        return COMBINED
+    return next((family for family in FAMILIES if bare_name(label) in family.methods), OTHERS)
+
+
 def styles(constraints: Iterable[str]) -> dict[str, Style]:
-    """Return the style of each label: fixed for the known methods, by order for the others.
+    """Return the style of each label: fixed for the known methods, in shades of their family for their variants.
 
     A variant of a known method, such as ``weight_clipping(c=0.04)``, has the style of the method where it is the only
-    label of that method.
+    label of that method. Styles repeat only where a family has
+    no other left: after more than 80 variants.
     """
     labels = ordered(constraints)
     methods = [_method(label) for label in labels]
-    known = {
+    found = {
         label: _FIXED[name] for label, name in zip(labels, methods, strict=True) if methods.count(name) == 1 and name
     }
-    known |= {label: _FIXED[label] for label in labels if label in _FIXED}
-    others = [label for label in labels if label not in known]
-    free = {label: Style(_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)]) for i, label in enumerate(others)}
-    return {label: known.get(label) or free[label] for label in labels}
+    found |= {label: _FIXED[label] for label in labels if label in _FIXED}
+    free = {family: _free_styles(family, set(found.values())) for family in (*FAMILIES, COMBINED, OTHERS)}
+    for label in labels:
+        if label not in found:
+            found[label] = next(free[family_of(label)])
+    return {label: found[label] for label in labels}
+
+
+def _free_styles(family: Family, taken: set[Style]) -> Iterator[Style]:
+    """Yield the styles of a family that no label and no known method has, unused colours first, again and again."""
+    used = {style.colour for style in taken}
+    colours = sorted(family.colours, key=lambda colour: colour in used)
+    fixed = {_FIXED[method] for method in family.methods}
+    every = [Style(colour, marker) for marker in reversed(_MARKERS) for colour in colours]
+    return cycle([style for style in every if style not in fixed | taken] or every)
 
 
 def _method(label: str) -> str:

@@ -1,6 +1,12 @@
 """Colours, markers and the order of methods in figures."""
 
-from lipschitz.report.style import KNOWN, ordered, styles
+from itertools import combinations
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from numpy.typing import NDArray
+
+from lipschitz.report.style import COMBINED, FAMILIES, KNOWN, OTHERS, family_of, ordered, styles
 
 
 def test_a_known_method_has_the_same_style_in_every_figure() -> None:
@@ -8,10 +14,40 @@ def test_a_known_method_has_the_same_style_in_every_figure() -> None:
     assert styles([*KNOWN, "lipschitz_dropout", "a+b(c=0.5)"]).items() >= alone.items()
 
 
-def test_known_methods_have_different_styles_and_families_share_a_colour() -> None:
+def test_methods_of_one_family_have_colours_that_are_told_apart() -> None:
     looks = styles(KNOWN)
     assert len(set(looks.values())) == len(KNOWN)
-    assert looks["bjorck"].colour == looks["aol"].colour != looks["none"].colour
+    for family in FAMILIES:
+        colours = [looks[method].colour for method in family.methods]
+        distances = [np.linalg.norm(oklab(one) - oklab(other)) for one, other in combinations(colours, 2)]
+        assert min(distances, default=1.0) > 0.08, family.title
+
+
+def oklab(colour: str) -> NDArray[np.float64]:
+    """Return the coordinates of a colour in OKLab, https://bottosson.github.io/posts/oklab."""
+    srgb = np.array(to_rgb(colour))
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    cones = [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+    axes = [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+    return np.array(axes) @ np.cbrt(np.array(cones) @ linear)
+
+
+def test_a_family_holds_the_variants_of_its_methods_and_not_their_combinations() -> None:
+    assert family_of("bjorck(iterations=3)").title == "certified layers"
+    assert family_of("bjorck+gradient_penalty") is COMBINED
+    assert family_of("mine") is OTHERS
+    variants = [f"gradient_penalty(weight={weight})" for weight in (1, 5, 10)]
+    blues = next(family.colours for family in FAMILIES if "gradient_penalty" in family.methods)
+    assert {styles(variants)[name].colour for name in variants} <= set(blues)
+    assert len({styles(variants)[name].colour for name in variants}) == 3
 
 
 def test_all_methods_of_a_sweep_have_different_styles() -> None:
