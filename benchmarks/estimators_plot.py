@@ -6,7 +6,8 @@ from typing import Any
 
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from lipschitz.report.plots.panels import log_tick, panels, render, report_style
+from lipschitz.report.plots.look import report_style
+from lipschitz.report.plots.panels import log_tick, panels, render
 
 FLOOR = 1e-12
 """Smaller errors are drawn at this value."""

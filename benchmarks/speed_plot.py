@@ -9,7 +9,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from peer_implementations import PEERS
 from speed_tables import median_ms
 
-from lipschitz.report.plots.panels import panels, render, report_style
+from lipschitz.report.plots.look import report_style
+from lipschitz.report.plots.panels import panels, render
 from lipschitz.report.style import GREY, ordered, styles
 
 ROW = 0.27

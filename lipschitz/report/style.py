@@ -29,7 +29,7 @@ class Family(NamedTuple):
 
 
 # The first colour of each hue is from Okabe and Ito 2008, "Color universal design". The shades of a family are at least
-# 0.08 apart in OKLab (Ottosson 2020), about four times what is just told apart, and neighbours in the list are far apart.
+# 0.08 apart in OKLab (Ottosson 2020), about four times what is just told apart; neighbours in the list are far apart.
 FAMILIES = (
     Family("no constraint", ("none",), ("#000000",)),
     Family(
@@ -102,13 +102,14 @@ FAMILIES = (
 _COLOURS = ("#56B4E9", "#882255", "#44AA99", "#332288", "#999933", "#AA4499", "#117733")
 COMBINED = Family("combinations", (), _COLOURS[2:] + _COLOURS[:2])
 OTHERS = Family("other methods", (), _COLOURS)
-_MARKERS = ("s", "^", "D", "v", "o", "P", "X", "*", "<", ">", "h", "p", "d")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p", "d")
 KNOWN = tuple(method for family in FAMILIES for method in family.methods)
 """Methods in the order in which they are shown."""
+# The first methods of all families have different markers, so that they are told apart without colour, too.
 _FIXED = {
-    method: Style(colour, "o" if method == "none" else marker)
-    for family in FAMILIES
-    for method, colour, marker in zip(family.methods, family.colours, _MARKERS, strict=False)
+    method: Style(colour, _MARKERS[(start + place) % len(_MARKERS)])
+    for start, family in enumerate(FAMILIES)
+    for place, (method, colour) in enumerate(zip(family.methods, family.colours, strict=False))
 }
 
 

@@ -66,7 +66,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
         np.savez(path, **arrays, **classes, **layer)  # type: ignore[arg-type]
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("error")
-        patch.setattr("lipschitz.commands.report.PANELS", 16)
+        patch.setattr("lipschitz.commands.report.PANELS", 24)
         return folder, lipschitz("report", folder, cwd=folder)
 
 

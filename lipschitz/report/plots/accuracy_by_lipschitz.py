@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.brackets import final_bounds, set_log_limits, without_vacuous
 from lipschitz.report.plots.data import ComparisonData
-from lipschitz.report.plots.lines import LABEL_HEIGHT, constraints_margin, figure_title, label_axes, label_constraints
-from lipschitz.report.plots.panels import fit_y_axis, panels
+from lipschitz.report.plots.facets import facet_grid, facets, facets_note
+from lipschitz.report.plots.lines import figure_title, label_axes, label_constraints
+from lipschitz.report.plots.panels import fit_y_axis
 from lipschitz.report.reading.metric_names import heading, parse_metric
 from lipschitz.report.statistics.intervals import MEAN
 
@@ -20,7 +21,15 @@ _METRICS = (("accuracy", "test"), ("accuracy_gap", ""))
 _LOWER, _UPPER = "lipschitz_lower", "lipschitz_upper"
 
 
-@plot("Accuracy and generalisation gap by Lipschitz constant", order=34)
+def accuracy_table(data: ComparisonData) -> pd.DataFrame:
+    """Return accuracy, gap and both bounds: constraint, metric, n, mean, ci95, lipschitz_lower, lipschitz_upper."""
+    rows = data.final[[parse_metric(name)[:2] in _METRICS for name in data.final["metric"]]]
+    return rows.join(final_bounds(data)[[_LOWER, _UPPER]], on="constraint")[
+        ["constraint", "metric", "n", "mean", "ci95", _LOWER, _UPPER]
+    ]
+
+
+@plot("Accuracy and generalisation gap by Lipschitz constant", order=34, table=accuracy_table)
 def accuracy_by_lipschitz(data: ComparisonData) -> Figure | None:
     """Return test accuracy, and the gap, against the bracket around the Lipschitz constant, one point a constraint.
 
@@ -33,31 +42,37 @@ def accuracy_by_lipschitz(data: ComparisonData) -> Figure | None:
         return None
     subtitle = (
         "Horizontal bar: bracket of Lip(D), from the steepest pair of points found (marker) to the certified bound;\n"
-        "arrow: none was found, or one over 10⁶ times the lower. Last step, mean over n seeds (bounds: geometric).\n"
-        f"Vertical bar: {MEAN.short}, cut at the panel's edge."
+        f"arrow: none was found, or one over 10⁶ times the lower. Last step, mean over {data.seeds_text}\n"
+        f"(bounds: geometric). Vertical bar: {MEAN.short}, cut at the panel's edge."
     )
-    figure, axes = panels(
-        len(metrics),
-        1,
+    found = facets(data.constraints)
+    subtitle += facets_note(found, data.constraints)
+    figure, cells = facet_grid(
+        found,
+        {metric: heading(metric) for metric in metrics},
+        data.labels,
         figure_title("Accuracy by Lipschitz constant", data),
         subtitle,
-        size=(6.4, max(2.2, LABEL_HEIGHT * len(data.constraints))),
-        gap=(0.75, 0.3),
-        right=constraints_margin(data),
+        most_columns=1,
+        size=(6.4, 2.2),
     )
-    for panel, metric in zip(axes, metrics, strict=True):
+    for facet, metric, panel, y_label, is_lowest, is_labelled in cells:
         rows = data.final[data.final["metric"] == metric].set_index("constraint")
         rows = rows.join(bounds[[_LOWER, _UPPER]], how="inner")
-        lowest = panel is axes[-1]
+        is_last = is_lowest and (len(found) > 1 or metric == metrics[-1])
         set_log_limits(panel, bounds[[_LOWER, _UPPER]])
         fit_y_axis(panel, rows["mean"], linear=True)
         ticks = panel.xaxis.get_major_locator()
-        label_axes(panel, "Lipschitz constant of D" if lowest else "", heading(metric))
+        label_axes(panel, "Lipschitz constant of D" if is_last else "", y_label)
         panel.xaxis.set_major_locator(ticks)
-        panel.tick_params(axis="x", labelbottom=lowest)
-        for name, row in rows.iterrows():
+        panel.tick_params(axis="x", labelbottom=is_last)
+        others = rows[~rows.index.isin([*facet.names, "none"])]
+        panel.plot(others[_LOWER], others["mean"], color="#d0d0d0", marker="o", markersize=4, linestyle="")
+        for name, row in rows.drop(others.index).iterrows():
             _point(panel, data, str(name), row)
-        label_constraints(figure, panel, data, {str(name): float(row["mean"]) for name, row in rows.iterrows()})
+        if is_labelled:
+            means = {str(name): float(row["mean"]) for name, row in rows.iterrows()}
+            label_constraints(figure, panel, data, means, facet.names)
     return figure
 
 

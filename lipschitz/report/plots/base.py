@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar, overload
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from lipschitz.errors import InputError, nearest
@@ -59,6 +60,7 @@ class Plot(Generic[T]):
         headline: whether it is drawn for every comparison before any other plot, so that none lacks it.
         scope: `each_comparison`, or what lists the subjects of a plot of the whole sweep.
         draw: returns the figure, or None where there is nothing to draw.
+        table: returns the values that the figure shows, which are written beside it as csv; None where it has none.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Plot(Generic[T]):
     headline: bool
     scope: Scope[T]
     draw: Callable[[T], Figure | None]
+    table: Callable[[T], pd.DataFrame] | None = None
 
     def __call__(self, data: T) -> Figure | None:
         """Return the figure of one subject, or None where there is nothing to draw."""
@@ -81,24 +84,38 @@ def each_comparison(sweep: SweepData) -> Iterator[Subject[ComparisonData]]:
 
 @overload
 def plot(
-    caption: str, *, order: int, headline: bool = ...
+    caption: str,
+    *,
+    order: int,
+    headline: bool = ...,
+    table: Callable[[ComparisonData], pd.DataFrame] | None = ...,
 ) -> Callable[[Callable[[ComparisonData], Figure | None]], Plot[ComparisonData]]: ...
 
 
 @overload
 def plot(
-    caption: str, *, order: int, headline: bool = ..., scope: Scope[T]
+    caption: str,
+    *,
+    order: int,
+    headline: bool = ...,
+    scope: Scope[T],
+    table: Callable[[T], pd.DataFrame] | None = ...,
 ) -> Callable[[Callable[[T], Figure | None]], Plot[T]]: ...
 
 
 def plot(
-    caption: str, *, order: int, headline: bool = False, scope: Scope[Any] = each_comparison
+    caption: str,
+    *,
+    order: int,
+    headline: bool = False,
+    scope: Scope[Any] = each_comparison,
+    table: Callable[[Any], pd.DataFrame] | None = None,
 ) -> Callable[[Callable[[Any], Figure | None]], Plot[Any]]:
     """Register a function as a plot; see `Plot` for the arguments.
 
     The function takes the data of one subject of ``scope``. It returns None where there is nothing to draw.
     """
-    return lambda draw: Plot(draw.__name__, caption, order, headline, scope, draw)
+    return lambda draw: Plot(draw.__name__, caption, order, headline, scope, draw, table)
 
 
 def registered_plots(warnings: list[str], files: Sequence[str] = ()) -> list[Plot[Any]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lipschitz.report.plots.base import Subject, plot
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.lines import LABEL_HEIGHT, label_lines, label_margin
-from lipschitz.report.plots.panels import fit_y_axis, panels, reference_line
+from lipschitz.report.plots.panels import columns_of, fit_y_axis, panels, reference_line
 from lipschitz.report.published.critics import CriticFamily
 from lipschitz.report.published.work import TRUE, read_published_work
 from lipschitz.report.reading.comparisons import slug
@@ -214,7 +214,7 @@ def _over_dimensions(
         panel.set_title(f"{width} funnels" if width else "")
         panel.set_xlabel("Dimension")
         panel.set_ylabel(y_label)
-        if index == min(len(widths), 2) - 1:
+        if index == columns_of(axes) - 1:
             entries = [(name, one.style, one.last) for name, one in zip(names.values(), series, strict=True)]
             label_lines(figure, panel, entries)
     return figure

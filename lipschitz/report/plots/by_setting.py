@@ -13,7 +13,9 @@ from matplotlib.patches import Rectangle
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.report.plots.base import Subject, plot
 from lipschitz.report.plots.data import SweepData
-from lipschitz.report.plots.panels import fit_axis, panels
+from lipschitz.report.plots.look import paper_width, points, text_width
+from lipschitz.report.plots.panels import columns_of, fit_axis, panels
+from lipschitz.report.plots.rows import Rows
 from lipschitz.report.reading.metric_names import base, better, heading, parse_metric
 from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.statistics.robustness import Method, Settings
@@ -22,6 +24,7 @@ from lipschitz.tasks.wording import wording
 
 _ROW = 0.135
 """Inches from one setting of a method to the next."""
+_PAPER_ROW = 0.15
 _GAP = 0.6
 """Rows between two methods."""
 
@@ -52,12 +55,24 @@ def by_setting(found: Settings) -> Figure | None:
         return None
     names = {method: found.name(method) for method in found.methods}
     titles = [heading(metric) for metric in found.metrics]
-    setting_width = 0.14 + 0.055 * max(len(name) for name in found.setting_names.values())
-    left = 0.35 + 0.066 * max(map(len, names.values())) + setting_width
-    size = (4.4 if len(titles) == 1 else 3.6, _ROW * (rows[-1].place + 1 + _GAP))
+    setting_width = 0.14 + max(text_width(name, points(6.5)) for name in found.setting_names.values())
+    left = Rows.of(list(names.values()), _ROW).margin + setting_width
+    size = (
+        4.4 if len(titles) == 1 else 3.6,
+        (_ROW if paper_width() is None else _PAPER_ROW) * (rows[-1].place + 1 + _GAP),
+    )
     title = f"{_title(found)} by setting  ·  {found.title}"
     figure, axes = panels(
-        len(titles), 2, title, _subtitle(found), size=size, gap=(0.3, 0.75), left=left, below=0.27, bottom=0.6
+        len(titles),
+        2,
+        title,
+        _subtitle(found),
+        size=size,
+        gap=(0.3, 0.75),
+        left=left,
+        below=0.27,
+        bottom=0.6,
+        height="rows",
     )
     for index, (metric, panel) in enumerate(zip(found.metrics, axes, strict=True)):
         _set_limits(panel, found, metric)
@@ -66,14 +81,15 @@ def by_setting(found: Settings) -> Figure | None:
         _draw_floor(panel, found, metric)
         panel.set_ylim(rows[-1].place + 0.5 + _GAP / 2, -0.5 - _GAP / 2)
         panel.set_yticks([row.place for row in rows], [found.setting_names[row.setting] for row in rows])
-        panel.tick_params(axis="y", length=0, labelsize=6.5, pad=2, labelleft=index == 0)
+        panel.tick_params(axis="y", length=0, labelsize=points(6.5), pad=2, labelleft=index % columns_of(axes) == 0)
         panel.grid(axis="x", color="#e6e6e6", linewidth=0.6)
         panel.set_axisbelow(True)
         panel.set_xlabel(titles[index])
     for row, text in zip(rows, axes[0].get_yticklabels(), strict=True):
         if found.is_picked(row.method, row.setting):
             text.set(fontweight="bold")
-    _write_names(axes[0], rows, names, setting_width)
+    for panel in axes[:: columns_of(axes)]:
+        _write_names(panel, rows, names, setting_width)
     for panel in axes:
         _draw_separators(panel, rows)
     return figure
@@ -152,7 +168,7 @@ def _draw_method(axes: Axes, found: Settings, metric: str, rows: list[_Row]) -> 
                     textcoords="offset points",
                     ha="right" if worse == high_edge else "left",
                     va="center",
-                    fontsize=6,
+                    fontsize=points(6),
                 )
 
 
@@ -170,7 +186,7 @@ def _draw_floor(axes: Axes, found: Settings, metric: str) -> None:
         xytext=(-3 if right else 3, 1),
         textcoords="offset points",
         ha="right" if right else "left",
-        fontsize=7.5,
+        fontsize=points(7.5),
         color=GREY,
     )
 
@@ -181,14 +197,14 @@ def _write_names(axes: Axes, rows: list[_Row], names: dict[Method, str], setting
         places = [row.place for row in rows if row.method == method]
         if places:
             axes.annotate(
-                name,
+                Rows.of([name], _ROW).labels[0],
                 (0, (places[0] + places[-1]) / 2),
                 xycoords=("axes fraction", "data"),
                 xytext=(-72 * setting_width, 0),
                 textcoords="offset points",
                 ha="right",
                 va="center",
-                fontsize=8,
+                fontsize=points(8),
             )
 
 

@@ -1,5 +1,6 @@
 """Prepare what figures are drawn from: curves averaged over seeds, timings and saved arrays of each comparison."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from lipschitz.report.published.critics import CriticFamily, families
 from lipschitz.report.reading.comparisons import COMPARISON, Comparison, comparisons, file_suffixes
 from lipschitz.report.reading.results import Results
+from lipschitz.report.statistics.final_quality import FinalQuality, final_quality
 from lipschitz.report.statistics.intervals import aggregate
 from lipschitz.report.statistics.robustness import Settings, settings_of
 from lipschitz.report.statistics.summary import Summary
@@ -81,13 +83,34 @@ class ComparisonData:
 
     @cached_property
     def labels(self) -> dict[str, str]:
-        """By constraint, its name with the number of its seeds."""
-        return {name: f"{name}  ({self._seeds(name)})" for name in self.constraints}
+        """By constraint, its name, with the number of its seeds where this is not that of most."""
+        usual = self._usual_seeds
+        return {
+            name: name if self._seeds[name] == usual else f"{name}  ({self._seeds[name]})" for name in self.constraints
+        }
 
-    def _seeds(self, constraint: str) -> str:
-        status = self.runs.loc[self.runs["constraint"] == constraint, "status"]
-        finished, diverged = int((status == "finished").sum()), int((status == "diverged").sum())
-        return f"n = {finished}" + (f", {diverged} diverged" if diverged else "")
+    @cached_property
+    def seeds_text(self) -> str:
+        """The number of seeds behind the means, which labels name where it is another: ``5 seeds``."""
+        number = self._usual_seeds.removeprefix("n = ")
+        unless = " unless named" if len(set(self._seeds.values())) > 1 else ""
+        return f"{number} seed{'' if number == '1' else 's'}{unless}"
+
+    @cached_property
+    def _usual_seeds(self) -> str:
+        counts = Counter(self._seeds.values())
+        whole = {text: number for text, number in counts.items() if "diverged" not in text} or {"n = 0": 0}
+        return max(whole, key=lambda text: whole[text])
+
+    @cached_property
+    def _seeds(self) -> dict[str, str]:
+        """By constraint, how many of its seeds finished and diverged, in words."""
+        counts = self.runs.groupby(["constraint", "status"]).size().unstack(fill_value=0)
+        counts = counts.reindex(columns=["finished", "diverged"], fill_value=0)
+        return {
+            str(name): f"n = {finished}" + (f", {diverged} diverged" if diverged else "")
+            for name, finished, diverged in counts.itertuples()
+        }
 
     @cached_property
     def run_arrays(self) -> list[RunArrays]:
@@ -122,6 +145,11 @@ class SweepData:
     def families(self) -> list[CriticFamily]:
         """Critics on pairs of distributions that differ in dimension and width; see `Family`."""
         return families(self.summary)
+
+    @cached_property
+    def final_quality(self) -> list[FinalQuality]:
+        """The final quality on each data set; see `FinalQuality`."""
+        return final_quality(self.summary)
 
     @cached_property
     def settings(self) -> list[Settings]:

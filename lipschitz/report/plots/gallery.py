@@ -3,8 +3,9 @@
 import gc
 import inspect
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,11 +13,14 @@ from matplotlib.figure import Figure
 
 from lipschitz.report.plots.base import Plot, Subject, each_comparison
 from lipschitz.report.plots.data import ComparisonData, SweepData
-from lipschitz.report.plots.panels import render, report_style
+from lipschitz.report.plots.look import report_style
+from lipschitz.report.plots.panels import FORMATS, DoesNotFitError, render
 from lipschitz.report.reading.comparisons import Comparison
 
-PANELS = 80
+PANELS = 120
 """Default limit of panels in a report: a few seconds of drawing."""
+_PIXELS_PER_INCH = 96
+"""Of a page, by CSS."""
 
 
 @dataclass(frozen=True)
@@ -24,19 +28,27 @@ class Picture:
     """A drawn figure.
 
     Attributes:
+        plot: name of its plot.
         name: of its files, without their ending.
         caption: what it shows.
         title: what it is of.
         comparison: the comparison that it is of; None for a figure of the whole sweep.
+        is_headline: whether a page shows it before it is asked for more.
         panels: how many axes it has.
-        files: content by ending.
+        size: width and height on a page, in pixels.
+        text: title and subtitle, line by line, for a caption.
+        files: content by ending; ``csv`` is the data that it shows, of plots that have a table.
     """
 
+    plot: str
     name: str
     caption: str
     title: str
     comparison: Comparison | None
+    is_headline: bool
     panels: int
+    size: tuple[int, int]
+    text: str
     files: dict[str, bytes]
 
 
@@ -49,22 +61,32 @@ class _Planned(NamedTuple):
     """Whether it belongs to the figures that are drawn first, for which half of the limit is reserved."""
 
 
-def gallery(sweep: SweepData, plots: Sequence[Plot[Any]], limit: int | None, warnings: list[str]) -> Iterator[Picture]:
+def gallery(
+    sweep: SweepData,
+    plots: Sequence[Plot[Any]],
+    limit: int | None,
+    warnings: list[str],
+    *,
+    kinds: Sequence[str] = FORMATS,
+    style: Callable[[], AbstractContextManager[None]] = report_style,
+) -> Iterator[Picture]:
     """Draw all ``plots`` of a sweep, in their order, at most about ``limit`` panels in all (None: without limit).
 
     First come the figures of the whole sweep, then the headlines of every comparison, as far as half of the limit
-    allows. Then come all other figures of the first comparison of each data set, of the second, and so on. ``warnings``
-    gets a line that says how many figures were left out, and one for each plot from outside the package that fails and
-    is then not drawn again. A plot of the package raises.
+    allows. Then come all other figures, plot by plot: of the first comparison of each data set, then of the second, and
+    so on. ``warnings`` gets a line that says how many figures were left out, and one for each plot from outside the
+    package that fails and is then not drawn again. A plot of the package raises. A figure that does not fit the width
+    of a paper's column is left out without a word. ``kinds`` are the endings of the files, and ``style`` is a context
+    in which figures are drawn.
     """
     drawn, left_out = 0, 0
     failed: set[str] = set()
-    with report_style():
+    with style():
         for planned in _plan(sweep, plots):
             allowed = limit if limit is None or not planned.is_first else limit / 2
             if allowed is not None and drawn >= allowed:
                 left_out += 1
-            elif (picture := _draw_or_warn(planned, failed, warnings)) is not None:
+            elif (picture := _draw_or_warn(planned, kinds, failed, warnings)) is not None:
                 drawn += picture.panels
                 yield picture
     if left_out:
@@ -74,15 +96,15 @@ def gallery(sweep: SweepData, plots: Sequence[Plot[Any]], limit: int | None, war
         )
 
 
-def _draw_or_warn(planned: _Planned, failed: set[str], warnings: list[str]) -> Picture | None:
+def _draw_or_warn(planned: _Planned, kinds: Sequence[str], failed: set[str], warnings: list[str]) -> Picture | None:
     """Draw a figure; a plot from outside the package that fails is dropped with a warning, and added to ``failed``."""
     plot, subject, _ = planned
     if plot.name in failed:
         return None
     if plot.draw.__module__.partition(".")[0] == __name__.partition(".")[0]:
-        return _draw(planned)
+        return _draw(planned, kinds)
     try:
-        return _draw(planned)
+        return _draw(planned, kinds)
     except (Exception, SystemExit) as error:
         failed.add(plot.name)
         code = inspect.unwrap(plot.draw).__code__
@@ -93,16 +115,33 @@ def _draw_or_warn(planned: _Planned, failed: set[str], warnings: list[str]) -> P
         return None
 
 
-def _draw(planned: _Planned) -> Picture | None:
+def _draw(planned: _Planned, kinds: Sequence[str]) -> Picture | None:
     plot, subject, _ = planned
     with _garbage_collection_off():
-        figure = plot(subject.data)
+        try:
+            figure = plot(subject.data)
+        except DoesNotFitError:
+            return None
         if figure is None:
             return None
         if not isinstance(figure, Figure):
             raise TypeError(f"expected a matplotlib Figure or None, got {type(figure).__name__}")
-        name = f"{plot.name}_{subject.slug}"
-        return Picture(name, plot.caption, subject.title, subject.comparison, len(figure.axes), render(figure))
+        files = render(figure, kinds)
+        width, height = figure.get_size_inches()
+        if plot.table is not None:
+            files["csv"] = plot.table(subject.data).to_csv(index=False, lineterminator="\n").encode()
+        return Picture(
+            plot=plot.name,
+            name=f"{plot.name}_{subject.slug}",
+            caption=plot.caption,
+            title=subject.title,
+            comparison=subject.comparison,
+            is_headline=plot.headline,
+            panels=len(figure.axes),
+            size=(round(_PIXELS_PER_INCH * width), round(_PIXELS_PER_INCH * height)),
+            text=str(figure.get_label()),
+            files=files,
+        )
 
 
 @contextmanager
@@ -125,7 +164,10 @@ def _plan(sweep: SweepData, plots: Sequence[Plot[Any]]) -> Iterator[_Planned]:
     rest = [plot for plot in plots if plot.scope is each_comparison]
     comparisons = list(each_comparison(sweep))
     yield from _each(comparisons, [plot for plot in rest if plot.headline], is_first=True)
-    yield from _each(_in_turn(comparisons), [plot for plot in rest if not plot.headline], is_first=False)
+    others = [plot for plot in rest if not plot.headline]
+    for turn in _turns(comparisons):
+        for plot in others:
+            yield from _each(turn, [plot], is_first=False)
 
 
 def _each(subjects: Iterable[Subject[Any]], plots: list[Plot[Any]], *, is_first: bool) -> Iterator[_Planned]:
@@ -134,12 +176,12 @@ def _each(subjects: Iterable[Subject[Any]], plots: list[Plot[Any]], *, is_first:
             yield _Planned(plot, subject, is_first)
 
 
-def _in_turn(subjects: list[Subject[ComparisonData]]) -> list[Subject[ComparisonData]]:
+def _turns(subjects: list[Subject[ComparisonData]]) -> list[list[Subject[ComparisonData]]]:
     """Return comparisons so that data sets take turns: the first of each, then the second of each, and so on."""
-    turns: dict[str, int] = {}
-    keyed = []
+    seen: Counter[str] = Counter()
+    turns: dict[int, list[Subject[ComparisonData]]] = {}
     for subject in subjects:
         dataset = subject.data.comparison.dataset
-        turns[dataset] = turns.get(dataset, -1) + 1
-        keyed.append((turns[dataset], subject))
-    return [subject for _, subject in sorted(keyed, key=lambda pair: pair[0])]
+        turns.setdefault(seen[dataset], []).append(subject)
+        seen[dataset] += 1
+    return list(turns.values())

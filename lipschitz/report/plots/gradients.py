@@ -1,70 +1,95 @@
 """Plot input-gradient norms of the discriminator by where they were measured: real, generated, between, noise."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.data import ComparisonData
-from lipschitz.report.plots.lines import LABEL_HEIGHT, constraints_margin, figure_title, label_constraints
-from lipschitz.report.plots.panels import fit_y_axis, panels, reference_line
+from lipschitz.report.plots.lines import figure_title
+from lipschitz.report.plots.panels import Ticks, columns_of, fit_axis, panels
+from lipschitz.report.plots.rows import Rows
 from lipschitz.report.reading.metric_names import parse_metric
 from lipschitz.report.statistics.intervals import MEAN
-from lipschitz.report.style import Style
+from lipschitz.report.style import GREY, Style
 from lipschitz.tasks.wording import wording
 
 WHERE = ("real", "interpolated", "fake", "old", "noise")
 """Places from left to right; a gradient penalty never samples the last two."""
+_MEAN, _LARGEST = "gradient_norm", "gradient_norm_max"
+_ROW = 0.19
+_FEW_TICKS = Ticks(((100, (1.0,)),), 4, None)
 
-_KINDS = {"gradient_norm": "Mean norm", "gradient_norm_max": "Largest norm"}
 
-
-@plot("Input-gradient norms by place", order=80)
-def gradients(data: ComparisonData) -> Figure | None:
-    """Return the mean and the largest input-gradient norm after the last step, by where the samples lie."""
+def gradients_table(data: ComparisonData) -> pd.DataFrame:
+    """Return the mean and the largest norm after the last step: constraint, place, kind, n, mean, ci95."""
     names = [parse_metric(name) for name in data.final["metric"]]
-    final = data.final.assign(kind=[name.base for name in names], where=[name.place for name in names])
-    kinds = [kind for kind in _KINDS if (final["kind"] == kind).any()]
-    if not kinds:
+    final = data.final.assign(kind=[name.base for name in names], place=[name.place for name in names])
+    columns = ["constraint", "place", "kind", "n", "mean", "ci95"]
+    return final.loc[final["kind"].isin([_MEAN, _LARGEST]), columns]
+
+
+@plot("Input-gradient norms by place", order=80, table=gradients_table)
+def gradients(data: ComparisonData) -> Figure | None:
+    """Return the input-gradient norms after the last step: a row a constraint, a panel for each place."""
+    final = gradients_table(data)
+    if not (final["kind"] == _MEAN).any():
         return None
-    task = wording(data.comparison.task)
-    recorded = set(final.loc[final["kind"] == "gradient_norm", "where"])
-    subtitle = f"After the last step: mean over seeds, {MEAN.short}."
-    if "old" in recorded:
-        subtitle += " Old: between real and an earlier generator's samples."
-    if "interpolated" in recorded:
-        subtitle += f"\nA gradient penalty asks for norm 1 only between {task.real} and {task.fake} samples."
+    task, found = wording(data.comparison.task), set(final["place"])
+    places = [place for place in WHERE if place in found] + sorted(found - set(WHERE))
+    names = [name for name in data.constraints if (final["constraint"] == name).any()]
+    rows = Rows.of([data.labels[name] for name in names], _ROW)
     figure, axes = panels(
-        len(kinds),
-        2,
+        len(places),
+        5,
         figure_title("Input-gradient norm of D, by place", data),
-        subtitle,
-        size=(3.9, max(2.4, LABEL_HEIGHT * len(data.constraints))),
-        right=constraints_margin(data),
+        _subtitle(data, final),
+        size=(1.55, rows.tall()),
+        gap=(0.12, 0.75),
+        left=rows.margin,
+        above=0.2,
+        height="rows",
     )
-    for kind, panel in zip(kinds, axes, strict=True):
-        rows = final[final["kind"] == kind]
-        table = rows.set_index(["constraint", "where"])
-        found = set(table.index.get_level_values("where"))
-        places = [place for place in WHERE if place in found] + sorted(found - set(WHERE))
-        last: dict[str, float] = {}
-        for offset, name in zip(np.linspace(-0.26, 0.26, len(data.constraints)), data.constraints, strict=True):
-            if name in table.index.get_level_values("constraint"):
-                of_name = table.loc[name].reindex(places)
-                _points(panel, of_name["mean"].to_numpy(), of_name["ci95"].to_numpy(), offset, data.styles[name])
-                last[name] = float(of_name["mean"].iloc[-1])
-        fit_y_axis(panel, rows["mean"])
-        reference_line(panel, 1.0, "")
-        panel.set_xlim(-0.5, len(places) - 0.5)
-        panel.set_xticks(range(len(places)), [task.places.get(str(place), str(place)) for place in places])
-        for edge in range(1, len(places)):
-            panel.axvline(edge - 0.5, color="#e6e6e6", linewidth=0.6, zorder=0)
-        panel.set_ylabel(_KINDS[kind])
-    label_constraints(figure, axes[-1], data, last)
+    table = final.set_index(["place", "kind", "constraint"])
+    for index, (place, panel) in enumerate(zip(places, axes, strict=True)):
+        # One axis for all places, so that they are compared by looking.
+        fit_axis(panel, "x", final["mean"], margins=(0.06, 0.06), ticks=_FEW_TICKS)
+        panel.axvline(1.0, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        for row, name in zip(rows.places, names, strict=True):
+            _draw(panel, row, [_value(table, (place, kind, name)) for kind in (_MEAN, _LARGEST)], data.styles[name])
+        rows.label(panel, shown=index % columns_of(axes) == 0)
+        panel.set_title(task.places.get(place, place) or "norm")
+        panel.grid(axis="both", color="#ececec", linewidth=0.6)
+        panel.set_axisbelow(True)
+        panel.set_xlabel("Norm")
     return figure
 
 
-def _points(panel: Axes, mean: np.ndarray, ci95: np.ndarray, offset: float, style: Style) -> None:
-    x = np.arange(len(mean)) + offset
-    panel.vlines(x, mean - np.nan_to_num(ci95), mean + np.nan_to_num(ci95), color=style.colour, linewidth=1, alpha=0.7)
-    panel.plot(x, mean, color=style.colour, marker=style.marker, linestyle="", markersize=5.5)
+def _subtitle(data: ComparisonData, final: pd.DataFrame) -> str:
+    task, found = wording(data.comparison.task), set(final["place"])
+    text = f"After the last step, mean over {data.seeds_text}. Filled: mean norm, with its {MEAN.short}."
+    text += " Open: largest norm." if (final["kind"] == _LARGEST).any() else ""
+    text += "\nOld: between real and an earlier generator's samples." if "old" in found else ""
+    if "interpolated" in found:
+        text += f"\nA gradient penalty asks for norm 1 only between {task.real} and {task.fake} samples."
+    return text
+
+
+def _value(table: pd.DataFrame, key: tuple[str, str, str]) -> tuple[float, float]:
+    """Return mean and half-width; NaN where there is none."""
+    if key not in table.index:
+        return np.nan, np.nan
+    mean, ci95 = table.loc[key, ["mean", "ci95"]].to_numpy(float)
+    return float(mean), float(ci95)
+
+
+def _draw(panel: Axes, row: float, values: list[tuple[float, float]], style: Style) -> None:
+    (mean, half), (largest, _) = values
+    left = panel.get_xlim()[0]
+    panel.hlines(row, mean, largest, color=style.colour, linewidth=0.6, alpha=0.4)
+    if np.isfinite(half):
+        low = max(mean - half, left)
+        panel.hlines(row, low, mean + half, color=style.colour, linewidth=2.0, alpha=0.4)
+    panel.plot(largest, row, color=style.colour, marker="o", markersize=4, markerfacecolor="white", linestyle="")
+    panel.plot(mean, row, color=style.colour, marker="o", markersize=4.5, linestyle="")

@@ -2,47 +2,24 @@
 
 import io
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple, cast
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from lipschitz.report.style import GREY, INK
+from lipschitz.report.plots.look import paper_width, points, text_width
+from lipschitz.report.style import GREY
 
 FORMATS = ("svg", "pdf", "png")
-_RC_PARAMS: dict[str, Any] = {
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "axes.labelsize": 8.5,
-    "axes.linewidth": 0.7,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 9,
-    "axes.titley": 1.03,
-    "font.family": "DejaVu Sans",
-    "font.size": 8.5,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 4.5,
-    # Type 42 would embed TrueType fonts, but subsetting them for every file takes as long as all of the drawing.
-    "pdf.fonttype": 3,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "lipschitz",
-    "text.color": INK,
-    "text.parse_math": False,
-    "xtick.color": GREY,
-    "xtick.labelcolor": INK,
-    "xtick.labelsize": 8,
-    "ytick.color": GREY,
-    "ytick.labelcolor": INK,
-    "ytick.labelsize": 8,
-}
-
+_NARROWEST = 0.85
+"""Least width in inches of an axes in a paper's figure."""
+_HIGHEST = 9.4
+"""Most inches of a paper's figure from top to bottom: those of a page's text."""
+_LOWEST = 1.25
+"""Least height in inches of an axes in a paper's figure, unless its height on the page is less."""
 WIDEST = 20.0
 """Factor between the largest and the smallest value above which an axis of quality is logarithmic."""
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -67,13 +44,8 @@ COARSE = Ticks(((150, (1.0, 3.0)),), 7, None)
 FINE = Ticks(((10, (1.0, 2.0, 3.0, 5.0, 7.0)), (100, (1.0, 2.0, 5.0))), 9, (1, 2, 2.5, 5, 10))
 
 
-@contextmanager
-def report_style() -> Iterator[None]:
-    """Set matplotlib's parameters to those of the report, and restore the former ones at the end."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        cast(Any, mpl.rcParams).update(_RC_PARAMS)
-        yield
+class DoesNotFitError(Exception):
+    """A figure has no room for its labels and its panels in the width of a paper's column, or on its page."""
 
 
 def panels(
@@ -89,8 +61,12 @@ def panels(
     bottom: float = 0.55,
     above: float = 0.0,
     below: float = 0.24,
+    height: Literal["free", "rows", "square"] = "free",
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with axes under a title and a grey subtitle; all lengths are in inches.
+
+    In a paper's figure panels are as wide as its width allows, in fewer columns where they would be too narrow. Title
+    and subtitle are not drawn there: they are the figure's label, for a caption.
 
     Args:
         number: of axes.
@@ -102,28 +78,66 @@ def panels(
         left, right, bottom: margins of the figure.
         above: height of the titles of the first row's axes.
         below: distance from an axes to the label of its x axis.
+        height: how an axes of another width changes its height: it may, it has rows of text, or it stays in shape.
+
+    Raises:
+        DoesNotFitError: one axes is wider than a paper's column leaves room for, or all are higher than its page.
     """
     columns = balanced_columns(number, columns)
-    rows = -(-number // columns)
     top = 0.72 + above + 0.16 * subtitle.count("\n")
-    body = columns * size[0] + (columns - 1) * gap[0]
-    title_width = 0.25 + max(0.1 * len(title), *(0.066 * len(line) for line in subtitle.split("\n")), 0)
-    width = max(left + body + right, title_width)
-    height = top + rows * size[1] + (rows - 1) * gap[1] + bottom
-    figure = Figure(figsize=(width, height))
-    figure.text(0.2 / width, 1 - 0.2 / height, title, fontsize=11, fontweight="bold", va="center")
-    figure.text(0.2 / width, 1 - 0.33 / height, subtitle, fontsize=8, color=GREY, va="top", linespacing=1.3)
+    title_width = 0.25 + max(
+        text_width(title, 11) * 1.15, *(1.04 * text_width(line) for line in subtitle.split("\n")), 0
+    )
+    width = max(left + columns * size[0] + (columns - 1) * gap[0] + right, title_width)
+    if (paper := paper_width()) is not None:
+        columns, size = _fitted(number, columns, size, gap[0], paper - left - right, height)
+        width, top, bottom = paper, 0.12 + above, bottom - 0.1
+    rows = -(-number // columns)
+    figure_height = top + rows * size[1] + (rows - 1) * gap[1] + bottom
+    if paper is not None and figure_height > _HIGHEST:
+        raise DoesNotFitError
+    figure = Figure(figsize=(width, figure_height))
+    figure.set_label(f"{title}\n{subtitle}")
+    if paper is None:
+        figure.text(0.2 / width, 1 - 0.2 / figure_height, title, fontsize=11, fontweight="bold", va="center")
+        at = (0.2 / width, 1 - 0.33 / figure_height)
+        figure.text(*at, subtitle, fontsize=8, color=GREY, va="top", linespacing=1.3)
     axes = []
     for index in range(number):
         row, column = divmod(index, columns)
         x = left + column * (size[0] + gap[0])
-        y = height - top - (row + 1) * size[1] - row * gap[1]
-        panel = figure.add_axes((x / width, y / height, size[0] / width, size[1] / height))
+        y = figure_height - top - (row + 1) * size[1] - row * gap[1]
+        panel = figure.add_axes((x / width, y / figure_height, size[0] / width, size[1] / figure_height))
         # Fixed places for the labels: otherwise every drawing measures every tick's text to put them just beyond.
         panel.xaxis.set_label_coords(0.5, -below / size[1])
         panel.yaxis.set_label_coords(-0.48 / size[0], 0.5)
         axes.append(panel)
     return figure, axes
+
+
+def _fitted(
+    number: int, most: int, size: tuple[float, float], gap: float, room: float, height: str
+) -> tuple[int, tuple[float, float]]:
+    """Return the number of columns and the size of each axes of a figure with ``room`` inches between its margins."""
+    least = min(size[0], _NARROWEST)
+    for columns in range(most, 0, -1):
+        width = (room - (columns - 1) * gap) / columns
+        if width >= least:
+            break
+    else:
+        raise DoesNotFitError
+    columns = balanced_columns(number, columns)
+    width = (room - (columns - 1) * gap) / columns
+    if height == "rows":
+        return columns, (width, size[1])
+    if height == "square":
+        return columns, (width, size[1] * width / size[0])
+    return columns, (width, min(size[1], max(size[1] * width / size[0], _LOWEST)))
+
+
+def columns_of(axes: Sequence[Axes]) -> int:
+    """Return the number of axes in the first row that `panels` made."""
+    return sum(panel.get_position().y0 == axes[0].get_position().y0 for panel in axes)
 
 
 def balanced_columns(number: int, columns: int) -> int:
@@ -194,23 +208,23 @@ def reference_line(axes: Axes, y: float, text: str) -> None:
         xycoords=("axes fraction", "data"),
         xytext=(0, 2),
         textcoords="offset points",
-        fontsize=7.5,
+        fontsize=points(7.5),
         color=GREY,
     )
 
 
-def render(figure: Figure) -> dict[str, bytes]:
-    """Return the figure in each of `FORMATS`, without dates, so that the same figure gives the same bytes."""
+def render(figure: Figure, kinds: Sequence[str] = FORMATS) -> dict[str, bytes]:
+    """Return the figure in each of ``kinds``, without dates, so that the same figure gives the same bytes."""
     metadata: dict[str, dict[str, None]] = {
         "svg": {"Date": None},
         "pdf": {"CreationDate": None},
         "png": {"Software": None},
     }
     files = {}
-    for kind in FORMATS:
+    for kind in kinds:
         buffer = io.BytesIO()
         # The default compression level takes twice as long and saves a few per cent.
         options: dict[str, Any] = {"pil_kwargs": {"compress_level": 1}} if kind == "png" else {}
-        figure.savefig(buffer, format=kind, dpi=100, metadata=metadata[kind], **options)
+        figure.savefig(buffer, format=kind, dpi=300 if paper_width() else 100, metadata=metadata[kind], **options)
         files[kind] = buffer.getvalue()
     return files

@@ -10,14 +10,10 @@ from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.report.number_format import show
 from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.data import ComparisonData
-from lipschitz.report.plots.lines import (
-    LABEL_HEIGHT,
-    constraints_margin,
-    figure_title,
-    label_axes,
-    label_constraints,
-)
-from lipschitz.report.plots.panels import FINE, fit_axis, fit_y_axis, panels, reference_line
+from lipschitz.report.plots.facets import facet_grid, facets, facets_note
+from lipschitz.report.plots.lines import figure_title, label_axes, label_constraints
+from lipschitz.report.plots.look import points as text_size
+from lipschitz.report.plots.panels import FINE, fit_axis, fit_y_axis, reference_line
 from lipschitz.report.reading.metric_names import base, heading
 from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.style import GREY
@@ -33,7 +29,14 @@ _LEAST_SHARE = 0.4
 _FRONT_COLOUR = "#d0d0d0"
 
 
-@plot("Quality by cost", order=30)
+def cost_table(data: ComparisonData) -> pd.DataFrame:
+    """Return quality and cost: constraint, metric, seconds, n, mean, ci95."""
+    return pd.concat([data.final.iloc[:0].assign(seconds=0.0), *(_points(data, metric) for metric in _judging(data))])[
+        ["constraint", "metric", "seconds", "n", "mean", "ci95"]
+    ]
+
+
+@plot("Quality by cost", order=30, table=cost_table)
 def quality_by_cost(data: ComparisonData) -> Figure | None:
     """Return the quality after the last step against the seconds of the whole training, one panel a metric.
 
@@ -47,20 +50,23 @@ def quality_by_cost(data: ComparisonData) -> Figure | None:
         return None
     shown = {name for rows in points.values() for name in rows["constraint"]}
     devices = data.device_note(name for name in data.constraints if name in shown)
-    figure, axes = panels(
-        len(points),
-        1,
+    found = facets(data.constraints)
+    subtitle = _subtitle(data, points, devices) + facets_note(found, data.constraints)
+    figure, cells = facet_grid(
+        found,
+        {metric: heading(metric) for metric in points},
+        data.labels,
         figure_title("Quality by cost", data),
-        _subtitle(data, points, devices),
-        size=(4.4, max(2.2, LABEL_HEIGHT * len(data.constraints))),
-        gap=(0.75, 0.3),
-        right=constraints_margin(data),
+        subtitle,
+        most_columns=1,
+        size=(4.4, 2.2),
     )
     seconds = pd.concat(points.values())["seconds"].to_numpy(float)
-    for panel, (metric, rows) in zip(axes, points.items(), strict=True):
-        lowest = panel is axes[-1]
-        label_axes(panel, "Seconds of training, alone on the device" if lowest else "", heading(metric))
-        panel.tick_params(axis="x", labelbottom=lowest)
+    for facet, metric, panel, y_label, is_lowest, is_labelled in cells:
+        rows = points[metric]
+        is_last = is_lowest and (len(found) > 1 or metric == list(points)[-1])
+        label_axes(panel, "Seconds of training" if is_last else "", y_label)
+        panel.tick_params(axis="x", labelbottom=is_last)
         # The lines to the labels cross the panel already.
         panel.grid(visible=False, axis="y")
         panel.grid(axis="x", color="#ececec", linewidth=0.6)
@@ -69,8 +75,13 @@ def quality_by_cost(data: ComparisonData) -> Figure | None:
         fit_axis(panel, "x", seconds, widest=_WIDEST_SECONDS, least=0.05, ticks=FINE)
         if not devices:
             _front(panel, rows[~rows["has_diverged"]], lower=CATALOGUE[base(metric)].better == "lower")
-        _mark(panel, data, rows)
-        label_constraints(figure, panel, data, dict(zip(rows["constraint"], rows["mean"], strict=True)))
+        own = rows["constraint"].isin([*facet.names, "none"])
+        others = rows[~own]
+        panel.plot(others["seconds"], others["mean"], color=_FRONT_COLOUR, marker="o", markersize=4, linestyle="")
+        _mark(panel, data, rows[own])
+        if is_labelled:
+            means = dict(zip(rows["constraint"], rows["mean"], strict=True))
+            label_constraints(figure, panel, data, means, facet.names)
     return figure
 
 
@@ -118,7 +129,8 @@ def _floor(panel: Axes, data: ComparisonData, metric: str, means: NDArray[np.flo
         reference_line(panel, floor, name)
     elif np.isfinite(floor):
         place, arrow = (0.02, "↓") if floor < low else (0.94, "↑")
-        panel.text(0.01, place, f"{arrow} {name}: {show(floor)}", transform=panel.transAxes, fontsize=7.5, color=GREY)
+        at, text = panel.transAxes, f"{arrow} {name}: {show(floor)}"
+        panel.text(0.01, place, text, transform=at, fontsize=text_size(7.5), color=GREY)
 
 
 def _leaves_room(means: NDArray[np.float64], floor: float) -> bool:
@@ -161,7 +173,7 @@ def _mark(panel: Axes, data: ComparisonData, rows: pd.DataFrame) -> None:
 def _subtitle(data: ComparisonData, points: dict[str, pd.DataFrame], devices: str) -> str:
     bars = any(rows["ci95"].notna().any() for rows in points.values())
     bar = f", bar: {MEAN.short}, cut at the panel's edge" if bars else ""
-    text = f"After the last step, mean over n seeds{bar}"
+    text = f"After the last step, mean over {data.seeds_text}{bar}"
     if devices:
         text += ".\n"
     else:

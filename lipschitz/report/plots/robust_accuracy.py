@@ -11,15 +11,25 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.data import ComparisonData
 from lipschitz.report.plots.lines import DASHES, figure_title
-from lipschitz.report.plots.panels import panels
+from lipschitz.report.plots.look import paper_width, points, text_width
+from lipschitz.report.plots.panels import columns_of, panels
+from lipschitz.report.plots.rows import broken
 from lipschitz.report.reading.metric_names import parse_metric
 
 _ATTACKED, _CERTIFIED = "pgd_accuracy", "certified_accuracy"
 _OTHERS = "#d4d4d4"
 _COLUMNS = 4
+_PAPER_TITLE = 1.2
+"""Inches of the widest line of a panel's title in a paper."""
 
 
-@plot("Robust accuracy, between certified and attacked", order=32)
+def robust_table(data: ComparisonData) -> pd.DataFrame:
+    """Return certified and attacked accuracy: constraint, epsilon and a column each."""
+    bands = [band.reset_index().assign(constraint=name) for name, band in _bands(data).items()]
+    return pd.concat(bands)[["constraint", "epsilon", _CERTIFIED, _ATTACKED]]
+
+
+@plot("Robust accuracy, between certified and attacked", order=32, table=robust_table)
 def robust_accuracy(data: ComparisonData) -> Figure | None:
     """Return one panel a constraint: its band from certified to PGD accuracy by ε, over the lines of all others.
 
@@ -33,15 +43,15 @@ def robust_accuracy(data: ComparisonData) -> Figure | None:
     title = figure_title("Robust accuracy", data)
     subtitle = (
         "Upper line: accuracy under PGD. Lower, dashed: certified accuracy. The robust accuracy lies in the band.\n"
-        "l2 change of size ε, pixels in [0, 1]. Mean over n seeds after the last step, on the attacked test images. "
-        "Grey: the other methods."
+        f"l2 change of size ε, pixels in [0, 1]. Mean over {data.seeds_text} after the last step,\n"
+        "on the attacked test images. Grey: the other methods."
     )
     # A title must not reach into the next panel.
-    width = max(2.3, 0.066 * max(len(data.labels[name]) for name in bands) - 0.2)
+    width = max(2.3, max(text_width(data.labels[name], points(8)) for name in bands) - 0.2)
     figure, axes = panels(
         len(bands), _COLUMNS, title, subtitle, size=(width, 1.45), gap=(0.3, 0.45), left=0.65, right=0.35, above=0.2
     )
-    columns = sum(panel.get_position().y0 == axes[0].get_position().y0 for panel in axes)
+    columns = columns_of(axes)
     for index, (name, panel) in enumerate(zip(bands, axes, strict=True)):
         for other, band in bands.items():
             if other != name:
@@ -76,7 +86,7 @@ def _lines(panel: Axes, band: pd.DataFrame, colour: str, width: float, marker: s
 
 
 def _dress(panel: Axes, title: str, *, left: bool, lowest: bool) -> None:
-    panel.set_title(title, fontsize=8)
+    panel.set_title(title if paper_width() is None else broken(title, _PAPER_TITLE), fontsize=points(8))
     panel.set_ylim(0, 1)
     panel.set_xlim(left=0)
     panel.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))

@@ -12,6 +12,7 @@ from lipschitz.errors import printable
 from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.data import ComparisonData, RunArrays
 from lipschitz.report.plots.lines import figure_title
+from lipschitz.report.plots.look import points as text_size
 from lipschitz.report.plots.panels import panels
 from lipschitz.report.style import GREY, REAL, Style
 
@@ -19,7 +20,11 @@ _MOSAIC = (6, 6)
 """Rows and columns of a mosaic of images without labels."""
 _SIDE = 2.1
 """Side of a panel, in inches."""
-_TITLE_WIDTH = 33
+_COLUMNS = ((6, 3), (16, 4))
+"""Most panels, and their columns."""
+_MANY_COLUMNS, _MANY_SIDE = 6, 0.75
+"""Columns of more panels, and their side as a share."""
+_TITLE_WIDTH = 25
 """Most characters in a line of a panel's title."""
 _CLASS_WIDTH = 20
 """Most characters of a class's name."""
@@ -30,13 +35,13 @@ _POINTS = 1000
 """Points drawn of each set: enough to see its shape, few enough for a small file."""
 
 
-@plot("Samples by method", order=40)
+@plot("Samples by method", order=85)
 def samples(data: ComparisonData) -> Figure | None:
     """Return a panel of real data and one of each constraint's samples after its last step."""
     runs = [run for run in data.run_arrays if "samples" in run.arrays]
     if not runs:
         return None
-    titles = [REAL, *(panel_title(run) for run in runs)]
+    titles = [REAL, *panel_titles(runs)]
     title = figure_title("Samples", data)
     # Conditional runs of early versions saved no labels: their images are drawn as a mosaic.
     if all("labels" in run.arrays for run in runs):
@@ -45,7 +50,8 @@ def samples(data: ComparisonData) -> Figure | None:
     draw = _images if images else _points
     over = "" if images else ", over real points in grey"
     latents = f"the same latents{', place by place,' * images} in {_SAME_SEED}"
-    figure, axes = titled_panels(titles, title, f"After the last step{over}. Generated from {latents}.")
+    subtitle = f"After the last step{over}. Generated from {latents}{_shared(runs)}."
+    figure, axes = titled_panels(titles, title, subtitle)
     real = runs[0].arrays.get("real")
     draw(axes[0], None, real, Style(GREY, "."))
     for run, panel in zip(runs, axes[1:], strict=True):
@@ -59,7 +65,8 @@ def _grids(data: ComparisonData, runs: list[RunArrays], titles: list[str], title
     classes = np.unique(shared["labels"])
     shape = (len(classes), len(shared["labels"]) // len(classes))
     names = [_shortened(printable(str(name))) for name in shared.get("class_names", classes)]
-    subtitle = f"After the last step. A row is a class, a column one latent, the same in every row and in {_SAME_SEED}."
+    subtitle = f"After the last step. A row is a class, a column one latent, the same in every row and in {_SAME_SEED}"
+    subtitle += f"{_shared(runs)}."
     size = (_TILE * shape[1], _TILE * shape[0])
     margin = 0.2 + 0.065 * max(map(len, names))
     figure, axes = titled_panels(titles, title, subtitle, size=size, left=margin)
@@ -70,9 +77,13 @@ def _grids(data: ComparisonData, runs: list[RunArrays], titles: list[str], title
         _sheet(panel, mosaic(images, shape), style)
         if panel.get_position().x0 == leftmost:
             height = images.shape[1] + 1
-            panel.set_yticks([height * row + height / 2 - 1 for row in range(len(names))], names, fontsize=7)
+            panel.set_yticks([height * row + height / 2 - 1 for row in range(len(names))], names, fontsize=text_size(7))
             panel.tick_params(axis="y", length=0, pad=3)
     return figure
+
+
+def _shared(runs: list[RunArrays]) -> str:
+    return f": seed {runs[0].seed}" if share_seed(runs) else ""
 
 
 def _shortened(name: str) -> str:
@@ -83,23 +94,35 @@ def titled_panels(
     titles: list[str], title: str, subtitle: str, *, size: tuple[float, float] = (_SIDE, _SIDE), left: float = 0.2
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with a panel of ``size`` inches under each of ``titles``, which may have several lines."""
-    lines = 0.14 * (1 + max(text.count("\n") for text in titles))
-    columns = 3 if len(titles) < 7 else 4
+    lines = 0.14 * max(text.count("\n") for text in titles)
+    columns = next((columns for most, columns in _COLUMNS if len(titles) <= most), _MANY_COLUMNS)
+    size = (size[0] * _MANY_SIDE, size[1] * _MANY_SIDE) if columns == _MANY_COLUMNS else size
     figure, axes = panels(
         len(titles),
         columns,
         title,
         subtitle,
         size=size,
-        gap=(0.25, 0.35 + lines),
+        gap=(0.25, 0.5 + lines),
         left=left,
         bottom=0.3,
-        above=lines,
+        above=0.2 + lines,
         below=0.06,
+        height="square",
     )
     for text, panel in zip(titles, axes, strict=True):
-        panel.set_title(text, fontsize=8)
+        panel.set_title(text, fontsize=text_size(8))
     return figure, axes
+
+
+def share_seed(runs: list[RunArrays]) -> bool:
+    """Return whether all runs finished and have one seed, which then is named once for all panels."""
+    return len({run.seed for run in runs}) == 1 and all(run.status == "finished" for run in runs)
+
+
+def panel_titles(runs: list[RunArrays]) -> list[str]:
+    """Return the title of each run's panel: its constraint, and its seed where runs do not share it."""
+    return [wrapped(run.constraint) for run in runs] if share_seed(runs) else list(map(panel_title, runs))
 
 
 def panel_title(run: RunArrays) -> str:

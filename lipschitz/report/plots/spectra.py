@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from lipschitz.errors import printable
 from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.data import ComparisonData
-from lipschitz.report.plots.lines import figure_title, label_lines, label_margin
-from lipschitz.report.plots.panels import balanced_columns, fit_y_axis, panels
+from lipschitz.report.plots.facets import MOST_LINES
+from lipschitz.report.plots.lines import LABEL_HEIGHT, figure_title, label_lines, label_margin
+from lipschitz.report.plots.look import points
+from lipschitz.report.plots.panels import columns_of, fit_y_axis, panels
+from lipschitz.report.plots.rows import Rows
 
 _SMALLEST = 1e-3
 """Singular values below this share of the layer's largest are not drawn: they would flatten the other lines."""
@@ -26,22 +29,22 @@ _ROW = 0.16
 
 @plot("Final singular values by layer", order=100)
 def spectra(data: ComparisonData) -> Figure | None:
-    """Return the descending singular values of each layer, one line a constraint, of one seed each."""
+    """Return the descending singular values of each layer, one line a constraint, of one seed; None of many methods."""
     found = {run.constraint: run for run in data.run_arrays}
     layers = _layers(data)
-    if not layers:
+    if not layers or len(found) > MOST_LINES:
         return None
-    columns = balanced_columns(len(layers), 4)
     figure, axes = panels(
         len(layers),
-        columns,
+        4,
         figure_title("Singular values by layer", data),
         _subtitle(data),
-        size=(2.2, 1.7),
+        size=(2.2, max(1.7, LABEL_HEIGHT * len(found))),
         gap=(0.5, 0.62),
         above=0.2,
         right=label_margin(list(found)),
     )
+    columns = columns_of(axes)
     for index, (layer, panel) in enumerate(zip(layers, axes, strict=True)):
         lines = {name: run.arrays[layer] for name, run in found.items() if layer in run.arrays}
         largest = max((float(line.max(initial=0)) for line in lines.values()), default=1.0)
@@ -83,27 +86,32 @@ def spectra_normalised(data: ComparisonData) -> Figure | None:
     runs, layers = data.run_arrays, _layers(data)
     if not layers:
         return None
-    names = [run.constraint for run in runs]
+    methods = Rows.of([run.constraint for run in runs], _ROW)
     subtitle = (
         f"{_subtitle(data)}\n"
         "Shade: squared value over the largest. A row is dark from the left on where few directions are used."
     )
     title = figure_title("Squared singular values over the largest, by layer", data)
-    columns = balanced_columns(len(layers), _COLUMNS)
-    size = (1.2, _ROW * len(names))
-    left = 0.25 + 0.066 * max(map(len, names))
     figure, axes = panels(
-        len(layers), columns, title, subtitle, size=size, gap=(0.14, 0.62), above=0.12, left=left, right=0.8
+        len(layers),
+        _COLUMNS,
+        title,
+        subtitle,
+        size=(1.2, methods.tall()),
+        gap=(0.14, 0.62),
+        above=0.2,
+        left=methods.margin,
+        right=0.8,
+        height="rows",
     )
+    columns = columns_of(axes)
     for index, (layer, panel) in enumerate(zip(layers, axes, strict=True)):
         shares = _shares([run.arrays.get(layer, np.empty(0)) for run in runs])
-        rows, values = shares.shape
-        extent = (0.5, values + 0.5, rows - 0.5, -0.5)
-        panel.imshow(shares, vmin=0, vmax=1, cmap=_SHADES, aspect="auto", interpolation="nearest", extent=extent)
-        panel.set_yticks(range(rows), names if index % columns == 0 else [])
-        panel.tick_params(axis="y", length=0)
+        x = np.arange(shares.shape[1] + 1) + 0.5
+        panel.pcolormesh(x, methods.edges, shares, vmin=0, vmax=1, cmap=_SHADES, rasterized=True)
+        methods.label(panel, shown=index % columns == 0)
         panel.xaxis.set_major_locator(MaxNLocator(3, integer=True))
-        panel.set_title(printable(layer.removeprefix(_PREFIX).removeprefix("blocks.")), fontsize=8)
+        panel.set_title(printable(layer.removeprefix(_PREFIX).removeprefix("blocks.")), fontsize=points(8))
         panel.set_xlabel("Index" if index + columns >= len(layers) else "")
     _draw_key(figure, axes[columns - 1])
     return figure

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -9,13 +10,15 @@ from matplotlib.ticker import MaxNLocator
 from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.data import ComparisonData
 from lipschitz.report.plots.lines import figure_title
+from lipschitz.report.plots.look import points, text_width
 from lipschitz.report.plots.panels import panels
+from lipschitz.report.plots.rows import Rows
 from lipschitz.report.reading.timing import GENERATOR, STEP, is_captured, uncaptured_parts
 from lipschitz.report.statistics.intervals import MEDIAN, Interval
 from lipschitz.report.style import GREY
 from lipschitz.tasks.wording import wording
 
-_ROW = 0.3
+_ROW = 0.24
 """Inches between two methods."""
 _BAR = 0.36
 """Height of a bar, in rows."""
@@ -25,7 +28,20 @@ _PALE, _PALE_EDGE = "#c9c9c9", "#9c9c9c"
 """Greys of the generator: what fills a bar, and the edge of an open one."""
 
 
-@plot("Time of a training step", order=120)
+def step_time_table(data: ComparisonData) -> pd.DataFrame:
+    """Return the timed parts of a step: constraint, part, device, median, low and high, in milliseconds."""
+    columns = ["median", "low", "high", "n"]
+    rows = [
+        {"constraint": name, "part": part, "device": timing.get("device", "")}
+        | {key: value.get(key) for key in columns}
+        for name, timing in data.timings.items()
+        for part, value in timing.items()
+        if isinstance(value, dict) and "median" in value
+    ]
+    return pd.DataFrame(rows, columns=["constraint", "part", "device", *columns])
+
+
+@plot("Time of a training step", order=120, table=step_time_table)
 def step_time(data: ComparisonData) -> Figure | None:
     """Return the milliseconds of a step by constraint, from the serial timing pass, in the fixed order.
 
@@ -38,12 +54,19 @@ def step_time(data: ComparisonData) -> Figure | None:
         return None
     task, none = wording(data.comparison.task), data.timings.get("none")
     timed = [part for part in (STEP, GENERATOR) if part in task.timed]
-    size = (4.6, _ROW * len(timings) + 0.1)
-    left = 0.25 + 0.066 * max(map(len, timings))
-    subtitle = _subtitle(data, timed, task.network)
-    figure, (axes,) = panels(1, 1, figure_title("Time of a step", data), subtitle, size=size, left=left, right=0.9)
+    rows = Rows.of(list(timings), _ROW)
+    figure, (axes,) = panels(
+        1,
+        1,
+        figure_title("Time of a step", data),
+        _subtitle(data, timed, task.network, none),
+        size=(4.6, rows.tall()),
+        left=rows.margin,
+        right=0.2 + text_width("× 99.99", points(8)),
+        height="rows",
+    )
     axes.set_xlim(0, 1.04 * max(_highest(timing, part) for timing in timings.values() for part in timed))
-    for place, (name, timing) in enumerate(timings.items()):
+    for place, (name, timing) in zip(rows.places, timings.items(), strict=True):
         for index, part in enumerate(timed):
             at = place + (index - (len(timed) - 1) / 2) * _BAR
             colour = data.styles[name].colour if part == STEP else None
@@ -56,22 +79,21 @@ def step_time(data: ComparisonData) -> Figure | None:
                 # The outside of the edge is as high as a filled bar.
                 _bar(axes, at, uncaptured_parts(timing)[part], height=_BAR - _EDGE / 72 / _ROW, **edge)
         _ratio(axes, place, timing, none)
-    axes.set_ylim(len(timings) - 0.5, -0.5)
-    axes.set_yticks(range(len(timings)), list(timings))
-    axes.tick_params(axis="y", length=0)
+    rows.label(axes)
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.grid(axis="x", color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_xlabel("Milliseconds" + (f"    (right: {_compared(task.network, none)})" if none else ""))
+    axes.set_xlabel("Milliseconds")
     return figure
 
 
-def _subtitle(data: ComparisonData, timed: list[str], network: str) -> str:
+def _subtitle(data: ComparisonData, timed: list[str], network: str, none: dict[str, Any] | None) -> str:
     devices = sorted({str(timing.get("device", "")) for timing in data.timings.values()} - {""})
     on = f": {'; '.join(devices)}" if devices else ""
     bars = f"Colour: {network.lower()} step." + (" Grey: generator step." if GENERATOR in timed else "")
     text = f"{bars} Thin line: {MEDIAN.short}.{_legend(data)}\n"
     text += f"Medians, alone on the device (serial timing pass){on}."
+    text += f"\nRight: {_compared(network, none)}." if none else ""
     missing = [name for name in data.constraints if name not in data.timings]
     return text + (f" Not measured: {', '.join(missing)}." if missing else "")
 
@@ -103,7 +125,7 @@ def _bar(axes: Axes, place: float, timing: dict[str, float], **properties: Any) 
         axes.hlines(place, interval.low, interval.high, color="black", linewidth=0.8)
 
 
-def _ratio(axes: Axes, place: int, timing: dict[str, Any], none: dict[str, Any] | None) -> None:
+def _ratio(axes: Axes, place: float, timing: dict[str, Any], none: dict[str, Any] | None) -> None:
     """Write the time of a discriminator step over that of ``none``, where both were timed in the same way."""
     if none is None or timing.get("device") != none.get("device") or is_captured(timing) != is_captured(none):
         return
@@ -115,6 +137,6 @@ def _ratio(axes: Axes, place: int, timing: dict[str, Any], none: dict[str, Any] 
         xytext=(6, 0),
         textcoords="offset points",
         va="center",
-        fontsize=8,
+        fontsize=points(8),
         color=GREY if none is timing else "black",
     )

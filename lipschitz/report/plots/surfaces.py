@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +13,9 @@ from lipschitz.report.number_format import show
 from lipschitz.report.plots.base import Subject, plot
 from lipschitz.report.plots.data import ComparisonData, RunArrays, SweepData, arrays_of
 from lipschitz.report.plots.lines import figure_title
-from lipschitz.report.plots.samples import panel_title, seed_of, titled_panels, wrapped
+from lipschitz.report.plots.look import points as text_size
+from lipschitz.report.plots.look import text_width
+from lipschitz.report.plots.samples import panel_titles, seed_of, share_seed, titled_panels, wrapped
 from lipschitz.report.published.critics import CriticFamily
 from lipschitz.report.reading.comparisons import slug
 from lipschitz.tasks.wording import wording
@@ -46,7 +48,8 @@ def surface(data: ComparisonData) -> Figure | None:
     subtitle = (
         "Colour and level lines: D after the last step, each panel over its own range. Black: real. White: generated."
     )
-    figure, axes = titled_panels([panel_title(run) for run in runs], figure_title("Value surface of D", data), subtitle)
+    subtitle += f" Seed {runs[0].seed}." if share_seed(runs) else ""
+    figure, axes = titled_panels(panel_titles(runs), figure_title("Value surface of D", data), subtitle)
     for run, panel in zip(runs, axes, strict=True):
         points = {key: run.arrays.get(key) for key in ("real", "samples")}
         _draw_values(panel, run.arrays["surface"], run.arrays["surface_extent"], points["real"], points["samples"])
@@ -149,7 +152,9 @@ def _draw_values(
     panel.set(xlim=(left, right), ylim=(low, high), xticks=[], yticks=[])
     finite = values[np.isfinite(values)]
     values_range = f"from {show(float(finite.min()))} to {show(float(finite.max()))}" if finite.size else "not finite"
-    panel.set_xlabel(f"{name} {values_range}")
+    text = f"{name} {values_range}"
+    width = panel.get_position().width * cast(Figure, panel.get_figure()).get_figwidth()
+    panel.set_xlabel(text if text_width(text, text_size(8.5)) <= width else text.replace(" to ", "\nto "))
 
 
 def _levels(values: NDArray[Any], spacing: float) -> list[float]:

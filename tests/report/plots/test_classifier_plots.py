@@ -10,7 +10,7 @@ from synthetic_classifiers import Classifier, curve, write_classifiers
 from lipschitz.report.plots.accuracy_by_lipschitz import accuracy_by_lipschitz
 from lipschitz.report.plots.data import ComparisonData, comparison_data
 from lipschitz.report.plots.gap_by_weight import gap_by_weight, varied
-from lipschitz.report.plots.panels import report_style
+from lipschitz.report.plots.look import report_style
 from lipschitz.report.plots.robust_accuracy import robust_accuracy
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.summary import Summary
@@ -68,7 +68,7 @@ def test_the_band_of_robust_accuracy_goes_from_certified_to_attacked(data: Compa
         figure = robust_accuracy(data)
     assert figure is not None
     titles = [panel.get_title(loc="left") for panel in figure.axes]
-    assert titles[0] == "none  (n = 2)"
+    assert titles[0] == "none"
     assert len(titles) == 4
     attacked, certified = figure.axes[0].lines[-2:]
     assert np.allclose(attacked.get_xdata(), [0, 0.1, 0.5])

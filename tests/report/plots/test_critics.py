@@ -22,7 +22,7 @@ from synthetic_transport import (
 )
 
 from lipschitz.report.plots.by_dimension import cosine_as_published, cosine_by_dimension, w1_by_dimension
-from lipschitz.report.plots.panels import report_style
+from lipschitz.report.plots.look import report_style
 from lipschitz.report.plots.surfaces import CriticsOfPair, potentials
 from lipschitz.report.published.critics import CriticFamily, families
 from lipschitz.report.reading.results import load

@@ -15,7 +15,7 @@ from synthetic import METHODS, Plan, dump, write_sweep
 
 from lipschitz.report.plots.curves import quality_by_seconds
 from lipschitz.report.plots.data import ComparisonData, comparison_data
-from lipschitz.report.plots.panels import report_style
+from lipschitz.report.plots.look import report_style
 from lipschitz.report.plots.quality_by_cost import front, quality_by_cost
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.summary import Summary
@@ -168,14 +168,18 @@ def test_methods_of_very_different_cost_have_a_logarithmic_axis(tmp_path: Path) 
     assert drawn(folder)[1].axes[0].get_xscale() == "log"
 
 
-def test_the_labels_of_many_methods_do_not_overlap(tmp_path: Path) -> None:
+def test_many_methods_stand_in_panels_by_family_and_their_labels_are_in_the_figure(tmp_path: Path) -> None:
     names = tuple(f"{method}(version={version})" for method in METHODS for version in range(5))
     _, figure = drawn(write_sweep(tmp_path, Plan(("digits",), names, seeds=(0,), evaluations=1, pictures=False)))
+    labelled: list[str] = []
     for axes in figure.axes:
-        height = axes.get_position().height * figure.get_size_inches()[1]
-        places = sorted(text.get_position()[1] * height for text in axes.texts if "version=" in text.get_text())
-        assert len(places) == len(names)
-        assert min(high - low for low, high in pairwise(places)) > 0.15
+        box, tall = axes.get_position(), figure.get_size_inches()[1]
+        texts = [text for text in axes.texts if "version=" in text.get_text()]
+        labelled += [text.get_text() for text in texts]
+        places = sorted((box.y0 + text.get_position()[1] * box.height) * tall for text in texts)
+        assert min((high - low for low, high in pairwise(places)), default=1.0) > 0.15
+        assert all(0 < place < tall for place in places)
+    assert sorted(labelled) == sorted(names)
 
 
 def test_a_front_by_hand() -> None:

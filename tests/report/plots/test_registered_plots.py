@@ -229,11 +229,12 @@ def test_the_plots_of_the_package_come_in_a_fixed_order() -> None:
         "robust_accuracy",
         "accuracy_by_lipschitz",
         "gap_by_weight",
-        "samples",
         "sigma",
+        "sigma_by_step",
         "brackets",
         "lipschitz",
         "gradients",
+        "samples",
         "effective_rank",
         "spectra",
         "spectra_normalised",
@@ -241,10 +242,11 @@ def test_the_plots_of_the_package_come_in_a_fixed_order() -> None:
         "surface",
     ]
     assert [one.name for one in plots if one.scope is not each_comparison] == [
+        "final_quality",
         "by_setting",
         "cosine_by_dimension",
         "cosine_as_published",
         "w1_by_dimension",
         "potentials",
     ]
-    assert [one.name for one in plots if one.headline] == ["quality_by_step", "brackets"]
+    assert [one.name for one in plots if one.headline] == ["brackets"]

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from synthetic import Plan, write_sweep
 
 from lipschitz.report.plots.data import comparison_data
-from lipschitz.report.plots.panels import report_style
+from lipschitz.report.plots.look import report_style
 from lipschitz.report.plots.samples import samples
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.summary import Summary

@@ -6,7 +6,7 @@ import numpy as np
 from synthetic import Plan, write_sweep
 
 from lipschitz.report.plots.data import comparison_data
-from lipschitz.report.plots.panels import report_style
+from lipschitz.report.plots.look import report_style
 from lipschitz.report.plots.spectra import spectra_normalised
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.summary import Summary
@@ -25,7 +25,7 @@ def test_rows_are_squared_values_over_the_largest_and_missing_spectra_are_blank(
     assert figure is not None
     first, second, _key = figure.axes
     assert [axes.get_title(loc="left") for axes in (first, second)] == ["conv0", "conv1"]
-    shares = np.ma.filled(first.images[0].get_array(), np.nan)
+    shares = np.ma.filled(first.collections[0].get_array(), np.nan)
     expected = [[1, 0.25, 0.0625], [np.nan] * 3, [np.nan] * 3]
     np.testing.assert_array_equal(shares, expected)
     assert [label.get_text() for label in first.get_yticklabels()] == list(PLAN.constraints)

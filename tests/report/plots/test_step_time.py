@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from synthetic import Plan, dump, write_sweep
 
 from lipschitz.report.plots.data import comparison_data
-from lipschitz.report.plots.panels import report_style
+from lipschitz.report.plots.look import report_style
 from lipschitz.report.plots.step_time import step_time
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.summary import Summary

@@ -9,7 +9,7 @@ from synthetic import Plan, dump, write_sweep
 
 from lipschitz.report.plots.brackets import brackets
 from lipschitz.report.plots.data import comparison_data
-from lipschitz.report.plots.panels import report_style
+from lipschitz.report.plots.look import report_style
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.build import build

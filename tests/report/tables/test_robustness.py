@@ -12,7 +12,7 @@ from synthetic import Plan, dump, write_sweep
 from synthetic_settings import CLIPPED, FID, NONE, PLAN, edit, name, tried, tuned
 
 from lipschitz.report.plots.by_setting import by_setting
-from lipschitz.report.plots.panels import report_style
+from lipschitz.report.plots.look import report_style
 from lipschitz.report.reading.comparisons import training_of
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.robustness import Method, Settings, settings_of
