@@ -6,23 +6,31 @@ from dataclasses import replace
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from lipschitz.errors import printable
 from lipschitz.metrics.description import Description
+from lipschitz.report.plots.data import SweepData
+from lipschitz.report.plots.final_quality import final_quality
 from lipschitz.report.plots.gallery import Picture
 from lipschitz.report.reading.comparisons import Comparison, comparisons, flatten
+from lipschitz.report.reading.metric_names import heading
 from lipschitz.report.reading.results import Results
 from lipschitz.report.references import Citation
 from lipschitz.report.statistics.against_none import is_tested_task
+from lipschitz.report.statistics.final_quality import FinalQuality
 from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.markdown_and_latex import spans
 from lipschitz.report.tables.table import CAPTION, Table
 from lipschitz.tasks.wording import Wording, wording
 
+_MOST_DATASETS = 3
+"""Data sets whose final quality is shown before the reader asks for more."""
+
 
 def page(
-    summary: Summary,
+    data: SweepData,
     tables: Sequence[Table],
     across: Sequence[Table],
     pictures: Sequence[Picture],
@@ -32,14 +40,14 @@ def page(
     """Return the page as HTML; it shows the figures in the folder ``plots`` beside it.
 
     Args:
-        summary: of the sweep.
+        data: of the sweep.
         tables: tables of one data set and model.
         across: tables of the whole sweep.
         pictures: figures of comparisons and of the whole sweep.
         cited: sources of what the sweep used.
         warnings: one line each.
     """
-    results = summary.results
+    summary, results = data.summary, data.summary.results
     tasks = [wording(task) for task in dict.fromkeys(results.runs["task"])]
     environment = Environment(
         loader=PackageLoader("lipschitz.report"),
@@ -52,7 +60,9 @@ def page(
         name=results.name,
         tasks=tasks,
         across=across,
-        pictures_across=[picture for picture in pictures if picture.comparison is None],
+        quality=_quality(data.final_quality, pictures),
+        most_datasets=_MOST_DATASETS,
+        pictures_across=[one for one in pictures if one.comparison is None and one.plot != final_quality.name],
         overview=summary.overview,
         sections=_sections(results, tables, pictures),
         protocols=_protocols(results),
@@ -66,6 +76,27 @@ def page(
         caption=CAPTION,
         interval=MEAN,
         spans=spans,
+    )
+
+
+def _quality(found: Sequence[FinalQuality], pictures: Sequence[Picture]) -> list[dict[str, Any]]:
+    """Return, for each data set, its figure of final quality and a sentence for each contest."""
+    figures = [one for one in pictures if one.plot == final_quality.name]
+    return [
+        {
+            "title": f"{one.shown}: {heading(one.metric)}",
+            "picture": next((figure for figure in figures if figure.title == one.shown), None),
+            "sentences": [(contest.title, _with_code(contest.sentence)) for contest in one.contests],
+        }
+        for one in found
+    ]
+
+
+def _with_code(text: str) -> Markup:
+    """Return ``text`` as HTML, with what stands between backticks as code."""
+    parts = [escape(part) for part in text.split("`")]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if odd % 2 else part for odd, part in enumerate(parts)
     )
 
 

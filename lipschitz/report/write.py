@@ -85,8 +85,10 @@ def report(
     plots = folder / "plots"
     plots.mkdir(exist_ok=True)
     pictures = [_written(plots, picture) for picture in gallery(data, registered, limit_panels, warnings)]
-    write_text(folder / "index.html", page(summary, tables, across, pictures, cited, warnings))
-    return [*warnings, *_stale(plots, pictures)]
+    write_text(folder / "index.html", page(data, tables, across, pictures, cited, warnings))
+    drawn = {f"{picture.name}.{kind}" for picture in pictures for kind in picture.files}
+    warnings += _stale(plots, drawn)
+    return warnings
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:
@@ -108,10 +110,9 @@ def _unfinished(summary: Summary) -> list[str]:
     return [f"of {found['planned']} runs, {counts}: these are not in the tables"] if counts else []
 
 
-def _stale(plots: Path, pictures: list[Picture]) -> list[str]:
+def _stale(plots: Path, drawn: set[str]) -> list[str]:
     """Return a warning if ``plots`` holds figures that this report did not draw."""
-    drawn = {f"{picture.name}.{kind}" for picture in pictures for kind in picture.files}
-    found = sorted(path.name for path in plots.iterdir() if path.suffix in {".svg", ".pdf", ".png"})
+    found = sorted(path.name for path in plots.iterdir() if path.suffix in {".svg", ".pdf", ".png", ".csv"})
     old = [name for name in found if name not in drawn]
     if not old:
         return []

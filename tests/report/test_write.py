@@ -73,6 +73,11 @@ def test_the_page_shows_every_figure_and_links_files_only(reported: Reported) ->
     sources = re.findall(r'src="([^"]+)"', page)
     assert len(sources) >= 19
     assert set(sources) == {f"plots/{path.name}" for path in (reported.folder / "plots").glob("*.svg")}
+    images = re.findall(r"<img [^>]+>", page)
+    assert all(re.search(r' width="\d+" height="\d+" ', image) for image in images)
+    tables = {path.name for path in (reported.folder / "plots").glob("*.csv")}
+    assert set(re.findall(r'data-csv="plots/([^"]+)"', page)) == tables
+    assert len(tables) > 10
     links = [link for link in re.findall(r'href="([^"]+)"', page) if not link.startswith("#")]
     assert all((reported.folder / link).is_file() for link in links)
     assert not re.search(r'(?:src|href)="(?:https?:)?//|@import|url\(', page)
@@ -80,6 +85,14 @@ def test_the_page_shows_every_figure_and_links_files_only(reported: Reported) ->
     assert "n_real: 2000" in page
     assert "Lip(D) lies between" in page
     assert "is a lower bound" not in page
+
+
+def test_the_page_begins_with_final_quality_and_a_sentence_from_the_test(reported: Reported) -> None:
+    page = (reported.folder / "index.html").read_text()
+    first, second, table = (page.index(text) for text in ('id="final"', "Welch&#39;s test at 5 %", "Overview:"))
+    assert first < page.index('src="plots/final_quality_eight_gaussians.svg"') < table
+    assert first < second < table
+    assert page.count("<details>") == page.count("</details>") > 20
 
 
 def test_the_page_escapes_labels(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from lipschitz.report.plots.data import ComparisonData, SweepData, comparison_da
 from lipschitz.report.plots.gallery import gallery
 from lipschitz.report.plots.gradients import gradients
 from lipschitz.report.plots.layers import effective_rank
-from lipschitz.report.plots.panels import report_style
+from lipschitz.report.plots.look import report_style
 from lipschitz.report.published.critics import CriticFamily
 from lipschitz.report.reading.results import Results, load
 from lipschitz.report.statistics.summary import Summary
@@ -153,10 +153,16 @@ def test_each_method_is_shown_at_its_own_last_step(sweep: Results) -> None:
             assert CLIPPING.label in texts(drawn(figure)) or CLIPPING.label in str(
                 [tick.get_text() for tick in drawn(figure).axes[0].get_yticklabels()]
             )
-        places = drawn(gradients(data)).axes[0]
-    assert [tick.get_text() for tick in places.get_xticklabels()] == ["P", "between", "Q"]
-    heads = [line for line in places.lines if line.get_color() == styles([CLIPPING.label])[CLIPPING.label].colour]
-    assert [list(line.get_ydata()) for line in heads] == [[0.9, 0.9, 0.9]]
+        places = drawn(gradients(data)).axes
+    assert [panel.get_title(loc="left") for panel in places] == ["P", "between", "Q"]
+    colour = styles([CLIPPING.label])[CLIPPING.label].colour
+    norms = [
+        float(np.asarray(line.get_xdata())[0])
+        for panel in places
+        for line in panel.lines
+        if (line.get_color(), line.get_markerfacecolor()) == (colour, colour) and line.get_marker() == "o"
+    ]
+    assert [norm for norm in norms if np.isfinite(norm)] == [0.9, 0.9, 0.9]
 
 
 def test_seconds_are_critic_steps_only(sweep: Results) -> None:
@@ -191,12 +197,14 @@ def test_an_axis_includes_the_floor_only_if_it_is_near_the_methods(sweep: Result
 def test_figures_of_the_whole_sweep_come_first_and_count_for_the_limit(sweep: Results) -> None:
     warnings: list[str] = []
     names = [picture.name for picture in gallery(SweepData(Summary(sweep)), registered_plots([]), 9, warnings)]
-    # Three times two panels are more than half of nine, so that one other figure fits, and no headline.
+    # Four panels and two are more than half of nine, so that one other figure fits, and no headline.
     assert names == [
+        "final_quality_published-funnels-dim-2-4-funnels",
+        "final_quality_published-funnels-dim-2-64-funnels",
+        "final_quality_published-funnels-dim-16-4-funnels",
+        "final_quality_published-funnels-dim-16-64-funnels",
         "cosine_by_dimension_published-funnels",
-        "cosine_as_published_published-funnels",
-        "w1_by_dimension_published-funnels",
-        "quality_by_seconds_published-funnels-dim-2-4-funnels_critic",
+        "quality_by_step_published-funnels-dim-2-4-funnels_critic",
     ]
     assert len(warnings) == 1
 
@@ -204,10 +212,11 @@ def test_figures_of_the_whole_sweep_come_first_and_count_for_the_limit(sweep: Re
 def test_the_page_begins_with_figures_and_tables_across_dimensions(folder: Path) -> None:
     page = (folder / "index.html").read_text()
     heads = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
-    assert heads[:3] == ["Across settings, data sets and models", PAIR, "published funnels, dim 16, 4 funnels"]
+    across = "Across settings, data sets and models"
+    assert heads[:4] == ["Final quality", across, PAIR, "published funnels, dim 16, 4 funnels"]
     for name in ("cosine_by_dimension", "w1_by_dimension", "potentials"):
         assert re.search(rf'src="plots/{name}_[^"]+\.svg"', page)
-    tables = re.findall(r"<h3>(.*?)</h3>", page)
+    tables = re.findall(r"<(?:h3|summary)>(.*?)</", page)
     assert sum("published and ours" in table for table in tables) == 4
     assert "mean ± t s sqrt(1 + 1/n)" in page
     assert "critic, wasserstein loss, setting adam, rate 0.0002, betas 0/0.9" in tables

@@ -150,7 +150,7 @@ def test_the_page_shows_the_notes_of_a_table_below_it(tmp_path: Path) -> None:
     report(folder, limit_panels=0)
     page = (folder / "index.html").read_text()
     heads = ("Overview", "Quality", "Constraint and cost", "Steps and seconds")
-    overview, quality, cost = (page[start:end] for start, end in pairwise(page.index(f"<h3>{head}") for head in heads))
+    overview, quality, cost = (page[start:end] for start, end in pairwise(page.index(f">{head}") for head in heads))
     assert STREAMED in overview
     assert STREAMED in cost
     assert "Runs at once: how many" in cost
