@@ -181,12 +181,33 @@ def report(
             show_default=False,
         ),
     ] = None,
+    paper: Annotated[
+        bool,
+        typer.Option("--paper", help="Write figures for a paper, too: PDFs of 3.25 and 6.75 inches, in DIR/paper."),
+    ] = False,
+    style: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STYLE",
+            help="Your matplotlib style for --paper: a file, a name, or matplotlibrc for your own settings.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write the tables, plots and page of a sweep's results."""
     from lipschitz.commands.report import write_report
 
     with stopping_cleanly():
-        write_report(folder, console, all_figures=all_figures, beside=beside, reach=reach or [], plot_files=plot or [])
+        write_report(
+            folder,
+            console,
+            all_figures=all_figures,
+            beside=beside,
+            reach=reach or [],
+            plot_files=plot or [],
+            for_paper=paper,
+            style=style,
+        )
 
 
 @app.command()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lipschitz.errors import printable
+from lipschitz.errors import InputError, printable
+from lipschitz.report.paper import FOLDER
 from lipschitz.report.plots.gallery import PANELS
 from lipschitz.report.write import report
 
@@ -18,13 +19,27 @@ def write_report(
     beside: Path | None = None,
     reach: Sequence[str] = (),
     plot_files: Sequence[str] = (),
+    for_paper: bool = False,
+    style: str | None = None,
 ) -> None:
     """Write everything into ``folder``; the arguments are those of `lipschitz.report.write.report`.
 
     Raises:
         InputError: there is nothing to report, or an argument is wrong.
     """
-    limit = None if all_figures else PANELS
-    for line in report(folder, limit_panels=limit, beside=beside, reach=reach, plot_files=plot_files):
+    if style is not None and not for_paper:
+        raise InputError(f"--style {style}: is for the figures of --paper; expected both")
+    lines = report(
+        folder,
+        limit_panels=None if all_figures else PANELS,
+        beside=beside,
+        reach=reach,
+        plot_files=plot_files,
+        for_paper=for_paper,
+        style=style,
+    )
+    for line in lines:
         console.print(f"warning: {printable(line)}", style="yellow", soft_wrap=True)
     console.print(printable(f"report: {folder / 'index.html'}"), soft_wrap=True)
+    if for_paper:
+        console.print(printable(f"figures for a paper: {folder / FOLDER}"), soft_wrap=True)

@@ -8,9 +8,11 @@ import pandas as pd
 from lipschitz.files import write_atomically, write_text
 from lipschitz.report import budgets
 from lipschitz.report.page import page
+from lipschitz.report.paper import FOLDER, write_paper
 from lipschitz.report.plots.base import registered_plots
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
+from lipschitz.report.plots.look import check_style
 from lipschitz.report.published import classifier_tables, critic_tables, image_tables, ranks
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.results import load
@@ -35,6 +37,8 @@ def report(
     beside: Path | None = None,
     reach: Sequence[str] = (),
     plot_files: Sequence[str] = (),
+    for_paper: bool = False,
+    style: str | None = None,
 ) -> list[str]:
     """Write ``records.csv``, ``summary.csv``, tables, ``references.bib``, ``plots/`` and ``index.html`` into a folder.
 
@@ -47,14 +51,19 @@ def report(
         beside: the results of another sweep of the same critics at other budgets, to compare with.
         reach: target qualities, each ``METRIC=VALUE``; tables show the steps and seconds to reach them.
         plot_files: files with plots of the user, as `registered_plots` takes them. Their code is executed.
+        for_paper: whether to write the figures for a paper, too: see `write_paper`.
+        style: the reader's own style of matplotlib for these; see `check_style`.
 
     Returns:
         Warnings, one line each: what could not be read, what did not finish, what was left out.
 
     Raises:
         InputError: there is no sweep in ``folder``, or it has no run to report; or no ``summary.csv`` in ``beside``; or
-            a target is not ``METRIC=VALUE``, or its metric was not recorded; or a file of plots cannot be used.
+            a target is not ``METRIC=VALUE``, or its metric was not recorded; or a file of plots cannot be used; or
+            there is no such style.
     """
+    if style is not None:
+        check_style(style)
     other = None if beside is None else budgets.read_other_sweep(beside)
     warnings: list[str] = []
     registered = registered_plots(warnings, plot_files)
@@ -88,6 +97,9 @@ def report(
     write_text(folder / "index.html", page(data, tables, across, pictures, cited, warnings))
     drawn = {f"{picture.name}.{kind}" for picture in pictures for kind in picture.files}
     warnings += _stale(plots, drawn)
+    if for_paper:
+        written = write_paper(folder, data, registered, limit_panels, style)
+        warnings += _stale(folder / FOLDER, {path.name for path in written})
     return warnings
 
 
