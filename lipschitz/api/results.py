@@ -1,4 +1,4 @@
-"""Read the results of a sweep as DataFrames: from its runs, or from the committed tables of the folder alone."""
+"""Read the results of a sweep as DataFrames: from its runs, or from the committed files of a report alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import pandas as pd
 from lipschitz.checksums import read_sealed
 from lipschitz.errors import InputError, first_line
 from lipschitz.report.reading.comparisons import LABELS
+from lipschitz.sweep.reported_runs import FILE
 from lipschitz.sweep.store import SweepFolder
 
 RUN_COLUMNS = [*LABELS, "seed"]
@@ -26,15 +27,18 @@ class SweepResults:
     Attributes:
         folder: of the results.
         name: of the sweep.
-        runs: one row a run that has records (index: its id): task, dataset, model, constraint, loss, setting, seed.
-            Read from the runs themselves it has further columns, such as status and steps.
+        runs: one row a run (index: its id): task, dataset, model, constraint, loss, setting, seed, and further columns,
+            such as status, steps and batch_size. Read from tables alone it has only the first, of runs with records.
         records: run, the columns of ``runs``, step, seconds, metric, value: what every evaluation measured; NaN where a
             value was not finite, inf for a bound that does not exist.
+        outcomes: run, the columns of ``runs``, steps, batch_size, which (last, best, or floor: of real data), metric,
+            value: how each run ended. Empty if read from tables that an earlier version wrote.
         summary: a row for each configuration, metric, and last or best step: n, mean and ci95, the half-width of the
             95 % interval over n seeds, and how many seeds diverged. The constraint ``real data`` is the floor.
         definition: ``sweep.json``: the sweep file's content, and the ids of the planned runs.
         provenance: commit, command, versions, device and data; empty where it was not recorded.
-        source: whether the tables were made from ``runs``, or read from the ``tables`` of an earlier report.
+        source: what was read: the folders of the ``runs``; the files of a ``report``, with ``runs.json``; or its
+            ``tables`` alone, as versions without ``runs.json`` wrote them.
         warnings: one line for each thing that is missing or must be known.
     """
 
@@ -42,10 +46,11 @@ class SweepResults:
     name: str
     runs: pd.DataFrame
     records: pd.DataFrame
+    outcomes: pd.DataFrame
     summary: pd.DataFrame
     definition: dict[str, Any]
     provenance: dict[str, Any]
-    source: Literal["runs", "tables"]
+    source: Literal["runs", "report", "tables"]
     warnings: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -54,38 +59,41 @@ class SweepResults:
 
 
 def load(folder: str | Path) -> SweepResults:
-    """Read a results folder: its runs, or ``records.csv`` and ``summary.csv`` where the runs are not there.
+    """Read a results folder: its runs or, where they are not there, the files of its last report.
 
-    A cited results folder is committed without its runs, and is read all the same.
+    A cited results folder is committed without its runs, and is read all the same. Of a report by an earlier version,
+    without ``runs.json``, ``summary.csv`` and ``records.csv`` are read as they are.
 
     Raises:
-        InputError: there is no sweep in the folder, nothing to read, or a table cannot be read.
+        InputError: there is no sweep in the folder, nothing to read, or a file cannot be read, or was changed.
     """
     path = Path(folder)
     sweep = SweepFolder.open(path)
-    has_runs = any(sweep.run(run_id).path.exists() for run_id in sweep.run_ids())
-    return _from_runs(path) if has_runs else _from_tables(sweep)
+    if any(sweep.run(run_id).path.exists() for run_id in sweep.run_ids()):
+        return _reported(path, "runs")
+    return _reported(path, "report") if (path / FILE).exists() else _from_tables(sweep)
 
 
-def _from_runs(path: Path) -> SweepResults:
-    # A report needs these, and matplotlib; the tables alone need neither.
-    from lipschitz.report.reading.results import load as read_runs
+def _reported(path: Path, source: Literal["runs", "report"]) -> SweepResults:
+    # A report needs these, and matplotlib; tables alone need neither.
+    from lipschitz.report.reading.results import load as read_results
     from lipschitz.report.reading.tuning import add_picked_column
     from lipschitz.report.statistics.summary import Summary
-    from lipschitz.report.write import RECORD_COLUMNS
+    from lipschitz.report.write import OUTCOME_COLUMNS, RECORD_COLUMNS
 
-    found = read_runs(path)
+    found = read_results(path)
     records = found.labelled(found.records, RUN_COLUMNS)[RECORD_COLUMNS]
-    runs = found.runs[[*RUN_COLUMNS, *found.runs.columns.difference(RUN_COLUMNS, sort=False)]]
+    outcomes = found.labelled(found.outcomes, [*RUN_COLUMNS, "steps", "batch_size"])[OUTCOME_COLUMNS]
     return SweepResults(
         folder=path,
         name=found.name,
-        runs=runs,
+        runs=found.runs[[*RUN_COLUMNS, *found.runs.columns.difference(RUN_COLUMNS, sort=False)]],
         records=add_picked_column(records, found.runs),
+        outcomes=add_picked_column(outcomes, found.runs),
         summary=add_picked_column(Summary(found).frame, found.runs),
         definition=found.folder.definition(),
         provenance=found.provenance,
-        source="runs",
+        source=source,
         warnings=tuple(found.warnings),
     )
 
@@ -94,7 +102,9 @@ def _from_tables(sweep: SweepFolder) -> SweepResults:
     path, warnings = sweep.path, []
     summary = _table(path / "summary.csv", ["metric", "which", "mean"])
     if summary is None:
-        raise InputError(f"{path}: neither runs nor summary.csv are here; `lipschitz sweep FILE` makes them")
+        raise InputError(
+            f"{path}: neither runs/, runs.json nor summary.csv are here; `lipschitz sweep FILE` makes them"
+        )
     records = _table(path / "records.csv", ["run", *RUN_COLUMNS, "step", "metric", "value"])
     if records is None:
         warnings.append(f"{path}: no records.csv, so runs and records are empty")
@@ -105,6 +115,7 @@ def _from_tables(sweep: SweepFolder) -> SweepResults:
         name=str(definition.get("name", path.name)),
         runs=records.drop_duplicates("run").set_index("run")[RUN_COLUMNS],
         records=records,
+        outcomes=pd.DataFrame(columns=["run", *RUN_COLUMNS, "steps", "batch_size", "which", "metric", "value"]),
         summary=summary,
         definition=definition,
         provenance=_provenance(path / "provenance.json", warnings),
