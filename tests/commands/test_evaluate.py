@@ -128,6 +128,7 @@ def test_without_weights_it_says_how_to_get_them(files: Path) -> None:
     assert done.returncode == 2
     assert "no weights of the FID's Inception network at " in done.stderr
     assert "lipschitz data inception" in done.stderr
+    assert "; or judge offline, such as --judge digits" in done.stderr
 
 
 @pytest.mark.usefixtures("random_features")

@@ -74,7 +74,10 @@ def evaluate(
     chosen = _protocol(protocol)
     check_protocol(chosen, at)
     # Before the images, which may take long to read.
-    weights = weights_file(None if inception_weights is None else Path(inception_weights))
+    try:
+        weights = weights_file(None if inception_weights is None else Path(inception_weights))
+    except InputError as error:
+        raise InputError(f"{error}; or judge offline, such as --judge digits for 8x8 grey images") from None
     data, warnings = _pair(Path(generated), Path(real), size)
     used = _fitting(chosen, generated=data.sizes["held_out"], real=data.sizes["train"])
     if used != chosen:
