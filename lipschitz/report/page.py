@@ -1,7 +1,7 @@
 """Write the HTML page of a report: tables, figures, protocols and provenance in one file that needs no network."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from lipschitz.report.reading.metric_names import heading
 from lipschitz.report.reading.results import Results
 from lipschitz.report.references import Citation
 from lipschitz.report.statistics.against_none import is_tested_task
-from lipschitz.report.statistics.final_quality import FinalQuality
+from lipschitz.report.statistics.final_quality import Contest, FinalQuality
 from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.markdown_and_latex import spans
@@ -86,10 +86,18 @@ def _quality(found: Sequence[FinalQuality], pictures: Sequence[Picture]) -> list
         {
             "title": f"{one.shown}: {heading(one.metric)}",
             "picture": next((figure for figure in figures if figure.title == one.shown), None),
-            "sentences": [(contest.title, _with_code(contest.sentence)) for contest in one.contests],
+            "sentences": [(contest.title, _with_code(text)) for contest, text in _sentences(one.contests)],
         }
         for one in found
     ]
+
+
+def _sentences(contests: Sequence[Contest]) -> Iterator[tuple[Contest, str]]:
+    """Yield the contests with their sentences; those that were not tested have one for all."""
+    yield from ((one, one.sentence) for one in contests if one.compared is not None)
+    untested = [one for one in contests if one.compared is None]
+    if untested:
+        yield replace(untested[0], title="; ".join(filter(None, (one.title for one in untested)))), untested[0].sentence
 
 
 def _with_code(text: str) -> Markup:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from lipschitz.report.plots.base import Subject, plot
 from lipschitz.report.plots.data import SweepData
-from lipschitz.report.plots.lines import LABEL_HEIGHT, label_lines, label_margin
+from lipschitz.report.plots.facets import Cell, Facet, facet_grid, facets, facets_note
+from lipschitz.report.plots.lines import LABEL_HEIGHT, label_lines, label_margin, label_y_axis
 from lipschitz.report.plots.panels import columns_of, fit_y_axis, panels, reference_line
 from lipschitz.report.published.critics import CriticFamily
 from lipschitz.report.published.work import TRUE, read_published_work
@@ -26,10 +27,11 @@ from lipschitz.tasks.wording import wording
 _Dash = str | tuple[int, tuple[float, ...]]
 _DASHES: tuple[_Dash, ...] = ("-", (0, (4, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 """Line style by model; colour and marker are the constraint's."""
+_TABLE = ["dim", "width", "constraint", "model", "n", "mean", "ci95"]
 _DASH_NAMES = ("solid", "dashed", "dotted", "dash-dotted")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Series:
     """One method in one panel.
 
@@ -83,13 +85,31 @@ def each_family(sweep: SweepData) -> Iterator[Subject[CriticFamily]]:
         yield Subject(family, f"{slug(family.kind)}{family.suffix}", family.title)
 
 
-@plot("Cosine to the optimal gradient by dimension", order=20, scope=each_family)
+def cosine_table(family: CriticFamily) -> pd.DataFrame:
+    """Return the cosines: dim, width, constraint, model, n, mean, ci95."""
+    return family.values("cosine")[_TABLE]
+
+
+def cosine_as_published_table(family: CriticFamily) -> pd.DataFrame:
+    """Return the cosines as the published code measures them, and the published ones."""
+    theirs = family.published_values("cosine")["published"]
+    return family.values(AS_PUBLISHED["cosine"])[_TABLE].join(theirs)
+
+
+def w1_table(family: CriticFamily) -> pd.DataFrame:
+    """Return W1 by each critic over the true one: raw, over the upper bound (mean) and over the lower bound."""
+    return _ratios(family)[[*_TABLE[:-2], "mean", "raw", "over_lower"]]
+
+
+@plot("Cosine to the optimal gradient by dimension", order=20, scope=each_family, table=cosine_table)
 def cosine_by_dimension(family: CriticFamily) -> Figure | None:
     """Return the cosine to the optimal gradient against the dimension, one panel a number of funnels."""
     return _cosines(family, "cosine", family.published_values("cosine").iloc[:0], "Cosine to the optimal gradient")
 
 
-@plot("Cosine by dimension, measured as the published one", order=30, scope=each_family)
+@plot(
+    "Cosine by dimension, measured as the published one", order=30, scope=each_family, table=cosine_as_published_table
+)
 def cosine_as_published(family: CriticFamily) -> Figure | None:
     """Return the cosine as the published code measures it, and the published cosine; None where either is missing."""
     metric, theirs = AS_PUBLISHED["cosine"], family.published_values("cosine")
@@ -119,7 +139,12 @@ def _cosines(family: CriticFamily, metric: str, theirs: pd.DataFrame, shown: str
     return _over_dimensions(family, rows, theirs, (shown, subtitle, heading(metric)), 0.2, draw)
 
 
-@plot("W1 that the critic certifies and claims over the true W1, by dimension", order=40, scope=each_family)
+@plot(
+    "W1 that the critic certifies and claims over the true W1, by dimension",
+    order=40,
+    scope=each_family,
+    table=w1_table,
+)
 def w1_by_dimension(family: CriticFamily) -> Figure | None:
     """Return W1 by each critic over the true W1 against the dimension: over its certified bound, and undivided."""
     rows, theirs = _ratios(family), _published_ratios(family)
@@ -190,34 +215,66 @@ def _over_dimensions(
     dims, widths = sorted(rows["dim"].unique()), sorted(rows["width"].unique())
     if len(dims) < 2:
         return None
+    names = family.series_names
+    constraints = {name: constraint for (constraint, _), name in names.items()}
+    found = facets(list(names.values()), constraints)
+    figure, cells = _grid(found, widths, texts, family, list(names.values()))
+    for facet, key, panel, y_label, is_lowest, is_labelled in cells:
+        series = _series(family, rows, theirs, int(key), octaves)
+        own = [one for name, one in series.items() if name in facet.names or name == "none"]
+        _set_dimensions(panel, dims)
+        draw(panel, own, int(key))
+        for one in series.values():
+            if one not in own:
+                panel.plot(one.x(one.rows), one.rows["mean"], color="#d8d8d8", linewidth=0.7, zorder=0.5)
+        panel.set_xlabel("Dimension" if is_lowest else "")
+        label_y_axis(panel, y_label)
+        panel.tick_params(axis="x", labelbottom=is_lowest)
+        if is_labelled:
+            entries = [(name, series[name].style, series[name].last) for name in facet.names]
+            label_lines(figure, panel, entries, at_ends=len(found) > 1)
+    return figure
+
+
+def _grid(
+    found: list[Facet], widths: list[int], texts: tuple[str, str, str], family: CriticFamily, names: list[str]
+) -> tuple[Figure, list[Cell]]:
+    """Return the figure with one panel a number of funnels, and one row a family of many methods."""
     shown, subtitle, y_label = texts
+    title = f"{shown} by dimension  ·  {family.title}"
+    headings = {str(width): f"{width} funnels" if width else "" for width in widths}
+    if len(found) > 1:
+        one_width = dict.fromkeys(headings, y_label) if len(headings) == 1 else headings
+        subtitle += facets_note(found, names, list(headings))
+        return facet_grid(found, one_width, {name: name for name in names}, title, subtitle, margin=0.9)
+    size = (3.6, max(2.6, LABEL_HEIGHT * len(names)))
+    figure, axes = panels(len(widths), 2, title, subtitle, size=size, above=0.2, right=label_margin(names))
+    for panel, heading_of_width in zip(axes, headings.values(), strict=True):
+        panel.set_title(heading_of_width)
+    last = columns_of(axes) - 1
+    return figure, [
+        Cell(found[0], key, panel, y_label, True, index == last)
+        for index, (key, panel) in enumerate(zip(headings, axes, strict=True))
+    ]
+
+
+def _series(
+    family: CriticFamily, rows: pd.DataFrame, theirs: pd.DataFrame, width: int, octaves: float
+) -> dict[str, Series]:
+    """Return the methods of one panel by name, side by side on the axis of dimensions."""
     style_of, names = styles(family.results.runs["constraint"]), family.series_names
     models = list(dict.fromkeys(model for _, model in family.series))
-    size = (3.6, max(2.6, LABEL_HEIGHT * len(names)))
-    title = f"{shown} by dimension  ·  {family.title}"
-    right = label_margin(list(names.values()))
-    figure, axes = panels(len(widths), 2, title, subtitle, size=size, above=0.2, right=right)
     shifts = np.linspace(-octaves / 2, octaves / 2, len(names)) if len(names) > 1 else [0.0]
-    for index, (width, panel) in enumerate(zip(widths, axes, strict=True)):
-        series = [
-            Series(
-                _of(rows, width, constraint, model),
-                _of(theirs, width, constraint, model),
-                style_of[constraint],
-                _DASHES[models.index(model) % len(_DASHES)],
-                float(shift),
-            )
-            for (constraint, model), shift in zip(names, shifts, strict=True)
-        ]
-        _set_dimensions(panel, dims)
-        draw(panel, series, int(width))
-        panel.set_title(f"{width} funnels" if width else "")
-        panel.set_xlabel("Dimension")
-        panel.set_ylabel(y_label)
-        if index == columns_of(axes) - 1:
-            entries = [(name, one.style, one.last) for name, one in zip(names.values(), series, strict=True)]
-            label_lines(figure, panel, entries)
-    return figure
+    return {
+        name: Series(
+            _of(rows, width, constraint, model),
+            _of(theirs, width, constraint, model),
+            style_of[constraint],
+            _DASHES[models.index(model) % len(_DASHES)],
+            float(shift),
+        )
+        for ((constraint, model), name), shift in zip(names.items(), shifts, strict=True)
+    }
 
 
 def _seeds_note(rows: pd.DataFrame) -> str:

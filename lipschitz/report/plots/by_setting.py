@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -43,7 +44,12 @@ def each_settings(sweep: SweepData) -> Iterator[Subject[Settings]]:
         yield Subject(found, found.suffix, found.title)
 
 
-@plot("Quality by method and setting", order=10, scope=each_settings)
+def settings_table(found: Settings) -> pd.DataFrame:
+    """Return the quality of each setting after the last step: constraint, loss, setting, metric, n, mean, ci95."""
+    return found.finals[["constraint", "loss", "setting", "metric", "n", "mean", "ci95"]]
+
+
+@plot("Quality by method and setting", order=10, scope=each_settings, table=settings_table)
 def by_setting(found: Settings) -> Figure | None:
     """Return one panel a metric: means and intervals after the last step, settings in the plan's order.
 

@@ -43,17 +43,18 @@ class Cell(NamedTuple):
     """Whether the names of the methods stand right of it."""
 
 
-def facets(names: Sequence[str]) -> list[Facet]:
+def facets(names: Sequence[str], constraints: Mapping[str, str] | None = None) -> list[Facet]:
     """Return the methods in one facet, or more than `MOST_LINES` by family, with small families in a common facet.
 
-    The method ``none`` is in no family's facet: it is a black line in each.
+    The method ``none`` is in no family's facet: it is a black line in each. ``constraints`` has the constraint of each
+    name where this is another word.
     """
     if len(names) <= MOST_LINES:
         return [Facet("", list(names))]
     by_family: dict[str, list[str]] = {}
     for name in names:
         if name != _REFERENCE:
-            by_family.setdefault(family_of(name).title, []).append(name)
+            by_family.setdefault(family_of((constraints or {}).get(name, name)).title, []).append(name)
     order = [family.title for family in FAMILIES]
     large = [(title, found) for title, found in by_family.items() if len(found) >= _FEWEST]
     large.sort(key=lambda part: order.index(part[0]) if part[0] in order else len(order))

@@ -13,7 +13,7 @@ from lipschitz.report.plots.base import Subject, plot
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.look import paper_width, points
 from lipschitz.report.plots.panels import columns_of, fit_axis, panels
-from lipschitz.report.plots.rows import Rows, in_width
+from lipschitz.report.plots.rows import Rows, broken, in_width
 from lipschitz.report.reading.comparisons import slug
 from lipschitz.report.reading.metric_names import heading
 from lipschitz.report.statistics.final_quality import Contest, FinalQuality, Method
@@ -24,6 +24,8 @@ from lipschitz.tasks.wording import wording
 
 _ROW = 0.18
 _LABEL_SHARE = 0.43
+_TITLE_WIDTH = 2.6
+"""Inches of the longest line of a panel's title on the page."""
 _FOOT = 0.7
 """Rows below the last method, for the name of the floor."""
 _SEED_BELOW = 0.24
@@ -207,5 +209,6 @@ def _draw(panel: Axes, place: float, method: Method, contest: Contest, style: St
 
 
 def _broken_title(text: str) -> str:
-    """Return the title of a panel, with a line for each part that tells it from the others."""
-    return text.replace("), ", "),\n").replace(", setting", ",\nsetting")
+    """Return the title of a panel in lines: one for each part that tells it from the others, or more if it is long."""
+    parts = text.replace("), ", "),\n").replace(", setting", ",\nsetting").split("\n")
+    return "\n".join(broken(part, _TITLE_WIDTH) for part in parts)

@@ -30,7 +30,18 @@ class Varied(NamedTuple):
     """By constraint, the number; rising."""
 
 
-@plot("Generalisation gap by hyperparameter", order=36)
+def gap_table(data: ComparisonData) -> pd.DataFrame:
+    """Return gaps and accuracy by the number that varies: method, field, value, constraint, metric, n, mean, ci95."""
+    rows = data.final[[parse_metric(name)[:2] in _METRICS for name in data.final["metric"]]]
+    parts = [
+        rows.assign(method=one.method, field=one.field, value=rows["constraint"].map(one.values))
+        for one in varied(data)
+    ]
+    found = pd.concat(parts)
+    return found.loc[found["value"].notna(), ["method", "field", "value", "constraint", "metric", "n", "mean", "ci95"]]
+
+
+@plot("Generalisation gap by hyperparameter", order=36, table=gap_table)
 def gap_by_weight(data: ComparisonData) -> Figure | None:
     """Return the gaps and test accuracy against the number that varies: a row a method, a column a metric.
 

@@ -98,12 +98,17 @@ def _draw_diverged(panel: Axes, trace: pd.DataFrame, style: Style) -> float:
 def label_axes(panel: Axes, x_label: str, y_label: str) -> None:
     """Set the labels, the ticks and the grid of a panel of curves."""
     panel.set_xlabel(x_label)
-    height = panel.get_position().height * cast(Figure, panel.get_figure()).get_figheight()
-    is_long = text_width(y_label, points(8.5)) > _LABEL_OVERHANG * height
-    panel.set_ylabel(fill(y_label, len(y_label) // 2 + 5) if is_long else y_label)
+    label_y_axis(panel, y_label)
     panel.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     panel.grid(axis="y", color="#e6e6e6", linewidth=0.6)
     panel.set_axisbelow(True)
+
+
+def label_y_axis(panel: Axes, text: str) -> None:
+    """Set the label of the y axis, in two lines where it is much longer than the panel is high."""
+    height = panel.get_position().height * cast(Figure, panel.get_figure()).get_figheight()
+    is_long = text_width(text, points(8.5)) > _LABEL_OVERHANG * height
+    panel.set_ylabel(fill(text, len(text) // 2 + 5) if is_long else text)
 
 
 def figure_title(shown: str, data: ComparisonData) -> str:

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from lipschitz.report.reading.display_names import bare_name
 from lipschitz.report.reading.metric_names import better, parse_metric
+from lipschitz.report.reading.results import Results
 from lipschitz.report.statistics.intervals import Interval
 from lipschitz.report.statistics.significance import LEVEL, Compared, compare_with_best
 from lipschitz.report.statistics.summary import Summary
@@ -111,6 +113,7 @@ def _contests(summary: Summary, runs: pd.DataFrame, task: str, dataset: str, met
     last = outcomes[(outcomes["which"] == "last") & (outcomes["metric"] == metric)].set_index("run")["value"]
     finished = runs.index[runs["status"] == "finished"]
     values = runs.join(last.reindex(finished).rename("value"))
+    short = _short_settings(runs, results)
     contests = []
     for key, rows in values.groupby(by, sort=False):
         shared = dict(zip(by, map(str, key), strict=True))
@@ -131,9 +134,16 @@ def _contests(summary: Summary, runs: pd.DataFrame, task: str, dataset: str, met
         place = {name: at for at, name in enumerate(ordered(method.constraint for method in methods))}
         methods.sort(key=lambda method: place[method.constraint])
         is_equal = not shares or rows["steps"].nunique() == rows["batch_size"].nunique() == 1
-        title = ", ".join(_part(name, results.shown(shared[name])) for name in differing)
+        title = ", ".join(_part(name, short.get(shared[name], results.shown(shared[name]))) for name in differing)
         contests.append(_tested(title, methods, metric) if is_equal else Contest(title, methods, None, []))
     return contests
+
+
+def _short_settings(runs: pd.DataFrame, results: Results) -> dict[str, str]:
+    """Return by label the names of settings without arguments, where these are all distinct."""
+    labels = list(map(str, runs[_SETTING].unique()))
+    short = {label: bare_name(results.shown(label)) for label in labels}
+    return short if len(set(short.values())) == len(labels) else {}
 
 
 def _part(name: str, label: str) -> str:
