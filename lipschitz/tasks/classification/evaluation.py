@@ -9,7 +9,7 @@ from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.metrics.predictions import logits_of, scores
 from lipschitz.random_streams import stream
 from lipschitz.tasks.classification.examples import Examples
-from lipschitz.tasks.classification.robustness_evaluation import certified_values, protocols, robustness_values
+from lipschitz.tasks.classification.robustness_evaluation import Outputs, certified_values, protocols, robustness_values
 from lipschitz.tasks.measurement import DiscriminatorMeasurement, measure_discriminator
 from lipschitz.tasks.terms import Terms
 
@@ -34,7 +34,7 @@ class ClassifierEvaluator:
                 logits = logits_of(twin, images.double())
                 values |= quality(logits, labels, part)
                 if part == "test":
-                    tested = logits, labels
+                    tested = Outputs(logits_of(net, images), logits), labels
         images, _ = self._examples.fixed("test", self._terms.evaluation.gradient_samples)
         search = stream(self._terms.seed, f"evaluation/{draw}/lipschitz")
         measured = measure_discriminator(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,11 +29,28 @@ STEPS, RESTARTS = 20, 1
 """Steps of PGD, and starts of each image: the image itself."""
 
 
-def certified_values(logits: Tensor, labels: Tensor, values: Mapping[str, float]) -> dict[str, float]:
+class Outputs(NamedTuple):
+    """Logits of a classifier in eval mode on some images, in the precision that it runs in and in exact arithmetic."""
+
+    float32: Tensor
+    """``(n, classes)``, of the network itself."""
+    float64: Tensor
+    """``(n, classes)``, of its float64 copy."""
+
+    def certified_radii(self, labels: Tensor, bounds: Tensor | float) -> Tensor:
+        """Return `lipschitz.metrics.robustness.certified_radii` of the float64 logits; 0 where float32 predicts else.
+
+        So a certificate is of the network in exact arithmetic, up to float64 rounding, where both agree.
+        """
+        agree = self.float32.argmax(dim=1) == labels
+        return torch.where(agree, certified_radii(self.float64, labels, bounds), 0.0)
+
+
+def certified_values(outputs: Outputs, labels: Tensor, values: Mapping[str, float]) -> dict[str, float]:
     """Return accuracy certified by the joint bound ``lipschitz_upper`` of ``values``, and margins over that bound."""
     bound = values["lipschitz_upper"]
-    found = shares("certified_accuracy_joint", certified(certified_radii(logits, labels, bound), _radii()), EPSILONS)
-    of_margins = margin_quantiles(margins(logits, labels), bound)
+    found = shares("certified_accuracy_joint", certified(outputs.certified_radii(labels, bound), _radii()), EPSILONS)
+    of_margins = margin_quantiles(margins(outputs.float64, labels), bound)
     return found | {f"margin_over_lipschitz/{q:g}": value for q, value in zip(QUANTILES, of_margins, strict=True)}
 
 
@@ -50,15 +67,15 @@ def robustness_values(
         seed: of the run; the random numbers are the same at every call.
     """
     shape = tuple(images.shape[1:])
-    logits = logits_of(net, images)
     with float64_copy(net) as twin:
-        pairs = logit_difference_bounds(twin, shape, values["lipschitz_upper"]).to(logits.device)
+        outputs = Outputs(logits_of(net, images), logits_of(twin, images.double()))
+        pairs = logit_difference_bounds(twin, shape, values["lipschitz_upper"])
         found, notes = _spectral_complexity(twin, shape, values)
-    certificates = certified(certified_radii(logits, labels, pairs), [0.0, *_radii()])
+    certificates = certified(outputs.certified_radii(labels, pairs), [0.0, *_radii()])
     attacked = withstands_pgd(
         net, images, labels, _radii(), stream(seed, "evaluation/pgd"), steps=STEPS, restarts=RESTARTS
     )
-    withstood = torch.cat([logits.argmax(dim=1)[None] == labels, attacked])
+    withstood = torch.cat([outputs.float32.argmax(dim=1)[None] == labels, attacked])
     found |= shares("certified_accuracy", certificates, CURVE) | shares("pgd_accuracy", withstood, CURVE)
     signs = withstands_fgsm(net, images, labels, [image_radius(epsilon) for epsilon in FGSM_EPSILONS])
     found |= shares("fgsm_accuracy", signs, FGSM_EPSILONS)

@@ -1,17 +1,20 @@
 """Robustness as runs record it: every name is described, certified <= attacked, and a wrong bound is noted."""
 
+import math
+
 import pytest
 import torch
 from gan_terms import TERMS, with_terms
 from torch import nn
 
 from lipschitz.datasets.images.digits import Digits
+from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.metrics.predictions import logits_of
 from lipschitz.metrics.robustness import EPSILONS
 from lipschitz.models.mlp_classifier import MLPClassifier
 from lipschitz.tasks.classification.classification import ClassificationTask
-from lipschitz.tasks.classification.robustness_evaluation import certified_values, protocols, robustness_values
+from lipschitz.tasks.classification.robustness_evaluation import Outputs, certified_values, protocols, robustness_values
 from lipschitz.tasks.losses import CrossEntropy
 from lipschitz.tasks.measurement import measure_discriminator
 
@@ -22,11 +25,16 @@ LABELS = logits_of(NET, IMAGES).argmax(dim=1)
 MEASURED = measure_discriminator(NET, {"real": IMAGES}, outputs=3).values
 
 
+def outputs_of(net: nn.Module, images: torch.Tensor) -> Outputs:
+    with float64_copy(net) as twin:
+        return Outputs(logits_of(net, images), logits_of(twin, images.double()))
+
+
 def test_values_are_described_and_ordered() -> None:
     values, notes = robustness_values(NET, IMAGES, LABELS, MEASURED, seed=0)
     assert notes == []
     assert robustness_values(NET, IMAGES, LABELS, MEASURED, seed=0)[0] == values
-    joint = certified_values(logits_of(NET, IMAGES), LABELS, MEASURED)
+    joint = certified_values(outputs_of(NET, IMAGES), LABELS, MEASURED)
     for name in (*values, *joint):
         assert CATALOGUE[name.partition("/")[0]].summary, name
     places = [f"{epsilon:.3g}" for epsilon in EPSILONS]
@@ -40,6 +48,27 @@ def test_values_are_described_and_ordered() -> None:
     assert values["logit_change/noise_0.2"] > values["logit_change/noise_0.05"] > 0
     # One layer of 16 inputs and one of 8 units: the norms of kernels and operators agree.
     assert values["spectral_complexity/reshaped"] == values["spectral_complexity/operator"] > 0
+
+
+def test_certificates_are_of_exact_arithmetic_and_only_where_float32_agrees() -> None:
+    # Logits (0, x), by way of a bias of 1e6 that the last layer subtracts: float32 rounds x to multiples of 1/16.
+    net = nn.Sequential(nn.Flatten(), nn.Linear(1, 1), nn.Linear(1, 2))
+    net.load_state_dict(
+        {
+            "1.weight": torch.ones(1, 1),
+            "1.bias": torch.tensor([1e6]),
+            "2.weight": torch.tensor([[0.0], [1.0]]),
+            "2.bias": torch.tensor([0.0, -1e6]),
+        }
+    )
+    images = torch.tensor([0.05, 0.02]).view(2, 1, 1, 1)
+    labels = torch.tensor([1, 1])
+    outputs = outputs_of(net, images)
+    assert outputs.float32[:, 1].tolist() == [0.0625, 0]
+    # The first is right by 0.05. Of the second float32 predicts the other class.
+    assert outputs.certified_radii(labels, 1 / math.sqrt(2)).tolist() == pytest.approx([0.05, 0], rel=1e-6)
+    values, _ = robustness_values(net, images, labels, {"lipschitz_upper": 1.0}, seed=0)
+    assert values["certified_accuracy/0"] == values["pgd_accuracy/0"] == 0.5
 
 
 def test_a_bound_that_an_attack_contradicts_is_noted() -> None:
