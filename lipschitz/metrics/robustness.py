@@ -62,18 +62,20 @@ def certified(radii: Tensor, thresholds: Sequence[float]) -> Tensor:
     return radii > torch.tensor(thresholds, dtype=radii.dtype, device=radii.device)[:, None]
 
 
-def contradictions(certificates: Tensor, withstood: Tensor, epsilons: Sequence[float]) -> list[str]:
-    """Return a line for each epsilon at which an attack fooled a certified sample: then a bound is not valid.
+def contradictions(certificates: Tensor, withstood: Tensor, epsilons: Sequence[float], bound: str) -> list[str]:
+    """Return a line for each epsilon at which an attack fooled a certified sample: then the bound is not valid.
 
     Args:
         certificates: bool ``(epsilons, n)``, from `certified`.
-        withstood: bool ``(epsilons, n)``, from `lipschitz.metrics.attacks.withstands_pgd`.
+        withstood: bool ``(epsilons, n)``, from `lipschitz.metrics.attacks.withstands_pgd` of a float64 copy, whose
+            rounding is no reason.
         epsilons: for the lines.
+        bound: name of the bound, for the lines.
     """
     fooled = (certificates & ~withstood).sum(dim=1).tolist()
     return [
-        f"an attack within {epsilon:.4g} fooled {count} of {certificates.shape[1]} samples that are certified there: "
-        "the upper bound is not valid"
-        for epsilon, count in zip(epsilons, fooled, strict=True)
+        f"an attack within {epsilon:.4g} fooled {count} of the {total} samples that are certified there by {bound}, "
+        "which is not valid"
+        for epsilon, count, total in zip(epsilons, fooled, certificates.sum(dim=1).tolist(), strict=True)
         if count
     ]

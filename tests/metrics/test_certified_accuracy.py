@@ -98,7 +98,7 @@ def test_pairs_are_no_looser_than_the_joint_bound_and_certify_what_no_attack_foo
     shares = [float(one.double().mean()) for one in (*certificates, withstood)]
     assert 0 < shares[0] < shares[1] < shares[2] < shares[3] < 1
     for one in certificates:
-        assert contradictions(one, withstood, epsilons) == []
+        assert contradictions(one, withstood, epsilons, "a bound") == []
 
 
 def test_a_wrong_bound_is_found_out() -> None:
@@ -107,6 +107,13 @@ def test_a_wrong_bound_is_found_out() -> None:
     net.weight.data = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
     radii = (0.5, 1.0)
     withstood = withstands_pgd(net, x, labels, radii, stream(0, "attack"))
-    (line,) = contradictions(certified(certified_radii(net(x).double(), labels, 0.1), radii), withstood, radii)
-    assert line == ("an attack within 1 fooled 1 of 2 samples that are certified there: the upper bound is not valid")
-    assert contradictions(certified(certified_radii(net(x).double(), labels, 5.0), radii), withstood, radii) == []
+    (line,) = contradictions(
+        certified(certified_radii(net(x).double(), labels, 0.1), radii), withstood, radii, "a bound"
+    )
+    assert (
+        line == "an attack within 1 fooled 1 of the 2 samples that are certified there by a bound, which is not valid"
+    )
+    assert (
+        contradictions(certified(certified_radii(net(x).double(), labels, 5.0), radii), withstood, radii, "a bound")
+        == []
+    )

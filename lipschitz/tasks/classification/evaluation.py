@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.metrics.predictions import logits_of, scores
 from lipschitz.random_streams import stream
+from lipschitz.tasks.classification.certificates import Outputs, certified_values
 from lipschitz.tasks.classification.examples import Examples
-from lipschitz.tasks.classification.robustness_evaluation import Outputs, certified_values, protocols, robustness_values
+from lipschitz.tasks.classification.robustness_evaluation import protocols, robustness_values
 from lipschitz.tasks.measurement import DiscriminatorMeasurement, measure_discriminator
 from lipschitz.tasks.terms import Terms
 

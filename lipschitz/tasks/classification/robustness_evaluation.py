@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,15 +10,13 @@ from torch import Tensor, nn
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.estimation.upper_bound.logit_differences import logit_difference_bounds
 from lipschitz.metrics.attacks import withstands_fgsm, withstands_pgd
-from lipschitz.metrics.margins import QUANTILES, margin_quantiles, margins
 from lipschitz.metrics.predictions import logits_of
-from lipschitz.metrics.robustness import EPSILONS, certified, certified_radii, contradictions, image_radius
+from lipschitz.metrics.robustness import certified, image_radius
 from lipschitz.metrics.sensitivity import Sensitivity, input_sensitivity, pixel_sensitivity, weight_sensitivity
 from lipschitz.metrics.spectral_complexity import row_norm_sums, spectral_complexity
 from lipschitz.random_streams import stream
+from lipschitz.tasks.classification.certificates import CURVE, Outputs, check_certificates, radii, shares
 
-CURVE = (0.0, *EPSILONS)
-"""Radii of attacks and of certificates by pairs: with 0, at which they are the accuracy on the same images."""
 FGSM_EPSILONS = (2 / 255, 8 / 255)
 """Radii of FGSM in the l∞ norm, for pixels in [0, 1]."""
 NOISE = (0.05, 0.1, 0.2)
@@ -29,35 +27,10 @@ STEPS, RESTARTS = 20, 1
 """Steps of PGD, and starts of each image: the image itself."""
 
 
-class Outputs(NamedTuple):
-    """Logits of a classifier in eval mode on some images, in the precision that it runs in and in exact arithmetic."""
-
-    float32: Tensor
-    """``(n, classes)``, of the network itself."""
-    float64: Tensor
-    """``(n, classes)``, of its float64 copy."""
-
-    def certified_radii(self, labels: Tensor, bounds: Tensor | float) -> Tensor:
-        """Return `lipschitz.metrics.robustness.certified_radii` of the float64 logits; 0 where float32 predicts else.
-
-        So a certificate is of the network in exact arithmetic, up to float64 rounding, where both agree.
-        """
-        agree = self.float32.argmax(dim=1) == labels
-        return torch.where(agree, certified_radii(self.float64, labels, bounds), 0.0)
-
-
-def certified_values(outputs: Outputs, labels: Tensor, values: Mapping[str, float]) -> dict[str, float]:
-    """Return accuracy certified by the joint bound ``lipschitz_upper`` of ``values``, and margins over that bound."""
-    bound = values["lipschitz_upper"]
-    found = shares("certified_accuracy_joint", certified(outputs.certified_radii(labels, bound), _radii()), EPSILONS)
-    of_margins = margin_quantiles(margins(outputs.float64, labels), bound)
-    return found | {f"margin_over_lipschitz/{q:g}": value for q, value in zip(QUANTILES, of_margins, strict=True)}
-
-
 def robustness_values(
     net: nn.Module, images: Tensor, labels: Tensor, values: Mapping[str, float], seed: int
 ) -> tuple[dict[str, float], list[str]]:
-    """Return values by name, and a line for each radius at which a certified image was fooled.
+    """Return values by name, and lines on what was not measured, or was fooled by float32 rounding.
 
     Args:
         net: the classifier, in float32; it is not changed.
@@ -65,17 +38,28 @@ def robustness_values(
         labels: int64 ``(n,)``.
         values: of `lipschitz.tasks.measurement.measure_discriminator`.
         seed: of the run; the random numbers are the same at every call.
+
+    Raises:
+        InputError: an attack fooled an image that is certified at its radius: an upper bound is not valid.
     """
     shape = tuple(images.shape[1:])
     with float64_copy(net) as twin:
         outputs = Outputs(logits_of(net, images), logits_of(twin, images.double()))
         pairs = logit_difference_bounds(twin, shape, values["lipschitz_upper"])
         found, notes = _spectral_complexity(twin, shape, values)
-    certificates = certified(outputs.certified_radii(labels, pairs), [0.0, *_radii()])
-    attacked = withstands_pgd(
-        net, images, labels, _radii(), stream(seed, "evaluation/pgd"), steps=STEPS, restarts=RESTARTS
+    joint, certificates = (
+        certified(outputs.certified_radii(labels, bounds), [0.0, *radii()])
+        for bounds in (values["lipschitz_upper"], pairs)
     )
-    withstood = torch.cat([outputs.float32.argmax(dim=1)[None] == labels, attacked])
+    withstood = torch.cat([outputs.float32.argmax(dim=1)[None] == labels, _attacked(net, images, labels, seed)])
+
+    def attack_in_float64(rows: Tensor) -> Tensor:
+        with float64_copy(net) as twin:
+            return _attacked(twin, images[rows].double(), labels[rows], seed)
+
+    upper = f"Lip(D) <= {values['lipschitz_upper']:.6g}"
+    by_bound = {f"the joint bound {upper}": joint, f"the bounds by pairs of classes, for {upper}": certificates}
+    notes += check_certificates(by_bound, withstood, attack_in_float64)
     found |= shares("certified_accuracy", certificates, CURVE) | shares("pgd_accuracy", withstood, CURVE)
     signs = withstands_fgsm(net, images, labels, [image_radius(epsilon) for epsilon in FGSM_EPSILONS])
     found |= shares("fgsm_accuracy", signs, FGSM_EPSILONS)
@@ -86,10 +70,7 @@ def robustness_values(
         noise = stream(seed, "evaluation/weight_noise")
         found |= _changes("weight_noise", size, weight_sensitivity(net, images, labels, size, noise))
     pixels = pixel_sensitivity(net, images, labels, stream(seed, "evaluation/pixel"))
-    return found | _changes("change", "pixel", pixels), [
-        *contradictions(certificates, withstood, CURVE),
-        *notes,
-    ]
+    return found | _changes("change", "pixel", pixels), notes
 
 
 def protocols(n: int) -> dict[str, dict[str, Any]]:
@@ -103,14 +84,9 @@ def protocols(n: int) -> dict[str, dict[str, Any]]:
     return facts
 
 
-def shares(name: str, holds: Tensor, epsilons: tuple[float, ...]) -> dict[str, float]:
-    """Return by ``name/epsilon`` the share of the images for which ``holds`` ``(epsilons, n)`` is true."""
-    rows = holds.double().mean(dim=1).tolist()
-    return {f"{name}/{epsilon:.3g}": row for epsilon, row in zip(epsilons, rows, strict=True)}
-
-
-def _radii() -> list[float]:
-    return [image_radius(epsilon) for epsilon in EPSILONS]
+def _attacked(net: nn.Module, images: Tensor, labels: Tensor, seed: int) -> Tensor:
+    rng = stream(seed, "evaluation/pgd")
+    return withstands_pgd(net, images, labels, radii(), rng, steps=STEPS, restarts=RESTARTS)
 
 
 def _changes(kind: str, size: float | str, found: Sensitivity) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Robustness as runs record it: every name is described, certified <= attacked, and a wrong bound is noted."""
+"""Robustness as runs record it: every name is described, certified <= attacked, and a wrong bound is an error."""
 
 import math
 
@@ -8,13 +8,15 @@ from gan_terms import TERMS, with_terms
 from torch import nn
 
 from lipschitz.datasets.images.digits import Digits
+from lipschitz.errors import InputError
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.metrics.predictions import logits_of
 from lipschitz.metrics.robustness import EPSILONS
 from lipschitz.models.mlp_classifier import MLPClassifier
+from lipschitz.tasks.classification.certificates import Outputs, certified_values
 from lipschitz.tasks.classification.classification import ClassificationTask
-from lipschitz.tasks.classification.robustness_evaluation import Outputs, certified_values, protocols, robustness_values
+from lipschitz.tasks.classification.robustness_evaluation import protocols, robustness_values
 from lipschitz.tasks.losses import CrossEntropy
 from lipschitz.tasks.measurement import measure_discriminator
 
@@ -23,6 +25,14 @@ NET = MLPClassifier(width=8, depth=1).build_classifier((1, 4, 4), 3)
 IMAGES = torch.rand(40, 1, 4, 4) * 2 - 1
 LABELS = logits_of(NET, IMAGES).argmax(dim=1)
 MEASURED = measure_discriminator(NET, {"real": IMAGES}, outputs=3).values
+
+
+def coarse() -> nn.Module:
+    """Return logits (0, x) by way of a bias of 1e6, which the last layer subtracts: float32 rounds x to n / 16."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(1, 1), nn.Linear(1, 2))
+    weights = {"1.weight": [[1.0]], "1.bias": [1e6], "2.weight": [[0.0], [1.0]], "2.bias": [0.0, -1e6]}
+    net.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+    return net
 
 
 def outputs_of(net: nn.Module, images: torch.Tensor) -> Outputs:
@@ -51,16 +61,7 @@ def test_values_are_described_and_ordered() -> None:
 
 
 def test_certificates_are_of_exact_arithmetic_and_only_where_float32_agrees() -> None:
-    # Logits (0, x), by way of a bias of 1e6 that the last layer subtracts: float32 rounds x to multiples of 1/16.
-    net = nn.Sequential(nn.Flatten(), nn.Linear(1, 1), nn.Linear(1, 2))
-    net.load_state_dict(
-        {
-            "1.weight": torch.ones(1, 1),
-            "1.bias": torch.tensor([1e6]),
-            "2.weight": torch.tensor([[0.0], [1.0]]),
-            "2.bias": torch.tensor([0.0, -1e6]),
-        }
-    )
+    net = coarse()
     images = torch.tensor([0.05, 0.02]).view(2, 1, 1, 1)
     labels = torch.tensor([1, 1])
     outputs = outputs_of(net, images)
@@ -71,11 +72,22 @@ def test_certificates_are_of_exact_arithmetic_and_only_where_float32_agrees() ->
     assert values["certified_accuracy/0"] == values["pgd_accuracy/0"] == 0.5
 
 
-def test_a_bound_that_an_attack_contradicts_is_noted() -> None:
+def test_a_bound_that_an_attack_contradicts_is_an_error() -> None:
     wrong = MEASURED | {"lipschitz_upper": 1e-3}
-    values, notes = robustness_values(NET, IMAGES, LABELS, wrong, seed=0)
-    assert values["certified_accuracy/1"] > values["pgd_accuracy/1"]
-    assert any(note.startswith("an attack within 1 fooled") for note in notes)
+    line = (
+        r"an attack within 0\.1412 fooled \d+ of the \d+ samples that are certified there by the joint bound Lip\(D\) <= "
+        r"0\.001, which is not valid; allowed: a lipschitz_constant of your layers that holds, or robustness: never$"
+    )
+    with pytest.raises(InputError, match=line):
+        robustness_values(NET, IMAGES, LABELS, wrong, seed=0)
+
+
+def test_rounding_of_float32_contradicts_no_certificate() -> None:
+    # Right by 0.3 within a radius of 0.282; float32 rounds the 0.018 that are left to zero, where both logits agree.
+    images, labels = torch.tensor([0.3]).view(1, 1, 1, 1), torch.tensor([1])
+    values, notes = robustness_values(coarse(), images, labels, {"lipschitz_upper": 1 / math.sqrt(2)}, seed=0)
+    assert (values["certified_accuracy/0.141"], values["pgd_accuracy/0.141"]) == (1, 0)
+    assert [note for note in notes if note.startswith("float32 rounding let an attack fool 1 certified images")]
 
 
 def test_at_zero_the_curve_is_the_accuracy_on_the_attacked_images() -> None:
