@@ -92,11 +92,19 @@ ROBUSTNESS = (
         summary="Accuracy on test images under noise on them, on weights, or a changed pixel.",
     ),
     Description(
+        name="sigma_product",
+        title="Product of σ",
+        better=None,
+        unit="",
+        source="Bartlett et al. 2017, arXiv:1706.08498, eq. 1.2",
+        summary="Product over layers of σ of reshaped kernels, or of operators; batch normalization folded into them.",
+    ),
+    Description(
         name="spectral_complexity",
         title="Spectral complexity",
         better=None,
         unit="",
         source="Bartlett et al. 2017, arXiv:1706.08498, eq. 1.2",
-        summary="With σ and row norms of reshaped kernels, or of operators, as after the slash; layers as a chain.",
+        summary="With σ and row norms of reshaped kernels or operators, batch normalization folded into layers.",
     ),
 )

@@ -48,6 +48,7 @@ def test_every_recorded_value_is_described():
         "logit_change",
         "logit_change_max",
         "accuracy_under",
+        "sigma_product",
         "spectral_complexity",
         "sigma_reshaped",
         "sigma_operator",

@@ -26,7 +26,7 @@ ORDER = [
     *("cosine_float32", "l2_float32", "w1_independent"),
     *("accuracy", "cross_entropy", "accuracy_gap", "loss_gap"),
     *("certified_accuracy", "certified_accuracy_joint", "pgd_accuracy", "fgsm_accuracy", "margin_over_lipschitz"),
-    *("loss_change", "logit_change", "logit_change_max", "accuracy_under", "spectral_complexity"),
+    *("loss_change", "logit_change", "logit_change_max", "accuracy_under", "sigma_product", "spectral_complexity"),
     *("sigma_reshaped", "sigma_operator", "sigma_upper", "effective_rank"),
     *("lipschitz_lower", "lipschitz_exact", "lipschitz_upper", "lipschitz_upper_product", "lipschitz_ratio"),
     *("gradient_norm", "gradient_norm_max"),

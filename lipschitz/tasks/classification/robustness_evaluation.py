@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lipschitz.estimation.batch_norm_folding import fold_batch_norm
 from lipschitz.estimation.float64_copy import float64_copy
+from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
 from lipschitz.estimation.upper_bound.logit_differences import logit_difference_bounds
 from lipschitz.metrics.attacks import withstands_fgsm, withstands_pgd
 from lipschitz.metrics.predictions import logits_of
@@ -46,7 +48,7 @@ def robustness_values(
     with float64_copy(net) as twin:
         outputs = Outputs(logits_of(net, images), logits_of(twin, images.double()))
         pairs = logit_difference_bounds(twin, shape, values["lipschitz_upper"])
-        found, notes = _spectral_complexity(twin, shape, values)
+        found, notes = _of_layers(twin, shape, values)
     joint, certificates = (
         certified(outputs.certified_radii(labels, bounds), [0.0, *radii()])
         for bounds in (values["lipschitz_upper"], pairs)
@@ -99,17 +101,27 @@ def _changes(kind: str, size: float | str, found: Sensitivity) -> dict[str, floa
     }
 
 
-def _spectral_complexity(
+def _of_layers(
     net: nn.Module, shape: tuple[int, ...], values: Mapping[str, float]
 ) -> tuple[dict[str, float], list[str]]:
-    """Return both spectral complexities, or none and a line that says why."""
+    """Return products of σ and spectral complexities, or none and a line that says why.
+
+    Batch normalization counts as part of the layer before it; ``net`` is a float64 copy, and gets it folded in place.
+    """
     try:
+        folded = fold_batch_norm(net, shape)
         sums = row_norm_sums(net, shape)
     except ValueError as error:
         return {}, [f"no spectral complexity: {error}"]
+    measured = dict(values)
+    if folded:
+        like = next(net.parameters())
+        for layer, sigma in layer_sigmas(net, like.new_zeros((1, *shape))).items():
+            measured |= {f"sigma_reshaped/{layer}": sigma.reshaped, f"sigma_operator/{layer}": sigma.operator}
     found = {}
     for kind in ("reshaped", "operator"):
-        sigmas = [values.get(f"sigma_{kind}/{layer}", math.nan) for layer in sums]
+        sigmas = [measured.get(f"sigma_{kind}/{layer}", math.nan) for layer in sums]
         rows = [getattr(row, kind) for row in sums.values()]
+        found[f"sigma_product/{kind}"] = math.prod(sigmas)
         found[f"spectral_complexity/{kind}"] = spectral_complexity(sigmas, rows)
     return found, []

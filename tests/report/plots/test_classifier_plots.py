@@ -29,6 +29,8 @@ def runs() -> list[Classifier]:
                 "lipschitz_lower": 8.0 / (place + 1),
                 "lipschitz_upper": math.inf if name == "none" else 10.0 / (place + 1),
                 "gradient_norm/real": 1.0 + place,
+                "sigma_operator/0": 1.0 + place,
+                "sigma_product/operator": 8.0 / (place + 1),
                 "pgd_accuracy/0": 0.8,
                 "certified_accuracy/0": 0.75,
                 "pgd_accuracy/0.5": 0.6,
@@ -125,9 +127,16 @@ def test_a_page_of_classifiers_has_no_words_of_gans(summary: Summary) -> None:
 def test_the_table_of_rank_correlations_has_a_row_a_measure(summary: Summary) -> None:
     table = next(table for table in build(summary) if table.title.startswith("Spectral measures"))
     found = {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
-    assert found.keys() == {"Lip(D), lower bound", "Lip(D), upper bound", "Mean input-gradient norm"}
+    # Of σ by layers, which leave out the scale of batch normalization, no product is made.
+    assert found.keys() == {
+        "Product of operator σ",
+        "Lip(D), lower bound",
+        "Lip(D), upper bound",
+        "Mean input-gradient norm",
+    }
     assert found["Mean input-gradient norm"][:2] == ["8", "4"]
     assert float(found["Lip(D), lower bound"][2]) > 0.9
     assert float(found["Mean input-gradient norm"][2]) < -0.9
-    # Two of 24 permutations of four methods, corrected for six tests.
-    assert found["Lip(D), lower bound"][4] == "0.50"
+    assert float(found["Product of operator σ"][2]) > 0.9
+    # Two of 24 permutations of four methods, corrected for eight tests.
+    assert found["Lip(D), lower bound"][4] == "0.67"

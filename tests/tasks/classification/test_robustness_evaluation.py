@@ -13,6 +13,7 @@ from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.metrics.predictions import logits_of
 from lipschitz.metrics.robustness import EPSILONS
+from lipschitz.models.gouk_cnn import GoukCNN
 from lipschitz.models.mlp_classifier import MLPClassifier
 from lipschitz.tasks.classification.certificates import Outputs, certified_values
 from lipschitz.tasks.classification.classification import ClassificationTask
@@ -106,6 +107,34 @@ def test_a_network_without_a_spectral_complexity_has_a_note_and_all_other_values
     assert notes == ["no spectral complexity: padding mode 'reflect' is not supported; supported: zeros"]
     assert "spectral_complexity/operator" not in values
     assert "certified_accuracy/1" in values
+
+
+@pytest.mark.usefixtures("brief_bracket")
+def test_complexity_and_products_do_not_depend_on_how_batch_normalization_shares_its_scale() -> None:
+    # A convolution times 0.1, with running statistics that fit, is the same function.
+    net = GoukCNN(width=2, batch_norm=True).build_classifier((1, 4, 4), 3).eval()
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    with torch.no_grad():
+        for norm in norms:
+            norm.running_var.uniform_(0.5, 2)
+            norm.weight.uniform_(0.5, 2)
+            norm.eps = 0.0
+    found = []
+    for factor in (1.0, 0.1):
+        with torch.no_grad():
+            for block in net.blocks:
+                block.conv.weight.mul_(factor)
+                block.conv.bias.mul_(factor)
+                block.norm.running_mean.mul_(factor)
+                block.norm.running_var.mul_(factor**2)
+        measured = measure_discriminator(net, {"real": IMAGES}, outputs=3).values
+        found.append(robustness_values(net, IMAGES, LABELS, measured, seed=0)[0])
+    for name in ("spectral_complexity", "sigma_product"):
+        for kind in ("reshaped", "operator"):
+            before, after = (values[f"{name}/{kind}"] for values in found)
+            assert before == pytest.approx(after, rel=1e-4)
+    measured = {name: value for name, value in measured.items() if name.startswith("sigma_operator/")}
+    assert found[1]["sigma_product/operator"] > 50 * math.prod(measured.values())
 
 
 @pytest.mark.parametrize(("when", "evaluated", "at_end"), [("last", 0, 1), ("every", 1, 0), ("never", 0, 0)])
