@@ -60,6 +60,14 @@ ROBUSTNESS = (
         summary="Quantile of logit margins of test images over the upper bound of all logits, per image in [-1, 1].",
     ),
     Description(
+        name="margin_over_lipschitz_train",
+        title="Margin of training images over the Lipschitz bound",
+        better="higher",
+        unit="",
+        source="Bartlett et al. 2017, arXiv:1706.08498, section 1",
+        summary="As margin_over_lipschitz, of training images, without augmentation.",
+    ),
+    Description(
         name="loss_change",
         title="Change of the loss",
         better="lower",

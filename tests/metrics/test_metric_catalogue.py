@@ -44,6 +44,7 @@ def test_every_recorded_value_is_described():
         "pgd_accuracy",
         "fgsm_accuracy",
         "margin_over_lipschitz",
+        "margin_over_lipschitz_train",
         "loss_change",
         "logit_change",
         "logit_change_max",

@@ -14,7 +14,7 @@ from lipschitz.report.statistics.significance import LEVEL, holm
 from lipschitz.report.tables.table import Cell, Column
 
 _GAPS = {"accuracy_gap": "Gap of accuracy", "loss_gap": "Gap of the loss"}
-_MARGIN = "margin_over_lipschitz/0.5"
+_MARGIN = "margin_over_lipschitz_train/0.5"
 _RECORDED = {
     "sigma_product/reshaped": "Product of reshaped σ",
     "sigma_product/operator": "Product of operator σ",
@@ -31,7 +31,8 @@ CORRELATIONS = (
     f"opposite). Seeds of one method are alike: the {BOOTSTRAP.name} is of methods, then of seeds, and p a "
     "permutation test of whole methods, by Holm's correction for all tests of the table. Bold: below 0.05. "
     "Products of σ and complexities are of layers with batch normalization folded into them. Over the margin: divided "
-    "by the median margin of test images, infinite where that is not positive."
+    "by the median margin of training images, infinite where that is not positive. Input gradients are at test images, "
+    "and the search for the lower bound starts there; their labels are not used."
 )
 
 

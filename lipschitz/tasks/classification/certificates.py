@@ -32,11 +32,15 @@ class Outputs(NamedTuple):
 
 
 def certified_values(outputs: Outputs, labels: Tensor, values: Mapping[str, float]) -> dict[str, float]:
-    """Return accuracy certified by the joint bound ``lipschitz_upper`` of ``values``, and margins over that bound."""
+    """Return accuracy certified by the joint bound ``lipschitz_upper`` of ``values``."""
     bound = values["lipschitz_upper"]
-    found = shares("certified_accuracy_joint", certified(outputs.certified_radii(labels, bound), radii()), EPSILONS)
-    of_margins = margin_quantiles(margins(outputs.float64, labels), bound)
-    return found | {f"margin_over_lipschitz/{q:g}": value for q, value in zip(QUANTILES, of_margins, strict=True)}
+    return shares("certified_accuracy_joint", certified(outputs.certified_radii(labels, bound), radii()), EPSILONS)
+
+
+def margin_values(name: str, logits: Tensor, labels: Tensor, values: Mapping[str, float]) -> dict[str, float]:
+    """Return by ``name/quantile`` the margins of ``logits`` over the joint bound ``lipschitz_upper`` of ``values``."""
+    found = margin_quantiles(margins(logits, labels), values["lipschitz_upper"])
+    return {f"{name}/{quantile:g}": value for quantile, value in zip(QUANTILES, found, strict=True)}
 
 
 def check_certificates(

@@ -5,12 +5,14 @@ import math
 import pytest
 import torch
 from gan_terms import TERMS, with_terms
+from small_classification_task import classification
 from torch import nn
 
 from lipschitz.datasets.images.digits import Digits
 from lipschitz.errors import InputError
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.metrics.catalogue import CATALOGUE
+from lipschitz.metrics.margins import margin_quantiles, margins
 from lipschitz.metrics.predictions import logits_of
 from lipschitz.metrics.robustness import EPSILONS
 from lipschitz.models.gouk_cnn import GoukCNN
@@ -135,6 +137,18 @@ def test_complexity_and_products_do_not_depend_on_how_batch_normalization_shares
             assert before == pytest.approx(after, rel=1e-4)
     measured = {name: value for name, value in measured.items() if name.startswith("sigma_operator/")}
     assert found[1]["sigma_product/operator"] > 50 * math.prod(measured.values())
+
+
+@pytest.mark.usefixtures("brief_bracket")
+def test_margins_are_of_training_images_and_of_test_images_apart() -> None:
+    task = classification(steps=1)
+    values = task.evaluate("a")
+    for name, part in (("margin_over_lipschitz_train", "train"), ("margin_over_lipschitz", "test")):
+        shown, labels = task._examples.fixed(part, 30)
+        of_part = margins(logits_of(task.classifier, shown), labels)
+        expected = margin_quantiles(of_part, values["lipschitz_upper"], (0.05, 0.5))
+        assert [values[f"{name}/{quantile}"] for quantile in (0.05, 0.5)] == pytest.approx(expected, rel=1e-3)
+    assert values["margin_over_lipschitz_train/0.5"] != values["margin_over_lipschitz/0.5"]
 
 
 @pytest.mark.parametrize(("when", "evaluated", "at_end"), [("last", 0, 1), ("every", 1, 0), ("never", 0, 0)])
