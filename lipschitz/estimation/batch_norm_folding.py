@@ -77,10 +77,10 @@ def _fold(layer: AffineLayer, norm: _BatchNorm) -> None:
     # New parameters: another layer may share the old ones.
     layer.weight = nn.Parameter(_scaled(layer, scale), requires_grad=False)
     layer.bias = nn.Parameter(bias, requires_grad=False)
-    norm.running_mean, norm.running_var = torch.zeros_like(scale), torch.ones_like(scale)
+    # With its ε, which has to be positive on a GPU.
+    norm.running_mean, norm.running_var = torch.zeros_like(scale), torch.ones_like(scale) - norm.eps
     norm.register_parameter("weight", None)
     norm.register_parameter("bias", None)
-    norm.eps = 0.0
 
 
 def _scaled(layer: AffineLayer, scale: Tensor) -> Tensor:
