@@ -422,7 +422,7 @@ def test_a_dry_run_warns_of_results_of_another_definition(tmp_path: Path) -> Non
     write(tmp_path, SMALL.replace("batch_size: 8", "batch_size: 4"))
     done = lipschitz("sweep", path, "--out", plan.folder, "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert f"warning: {plan.folder}: made by another definition of" in done.stdout.replace("\n", " ")
+    assert f"warning: {plan.folder}: made by another definition, of which 4 runs" in done.stdout.replace("\n", " ")
 
 
 def test_a_dry_run_warns_of_weights_and_of_a_precision_that_are_not_there(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Choose some runs of a sweep by their labels and seeds: ``constraint=none,seed=0..2``."""
+"""Choose some runs of a sweep by their labels, seeds or ids: ``constraint=none,seed=0..2``."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from lipschitz.errors import InputError
 from lipschitz.sweep.definition.run import Run
 
-AXES = ("dataset", "model", "constraint", "loss", "setting", "seed")
+AXES = ("dataset", "model", "constraint", "loss", "setting", "seed", "id")
 _NEXT_AXIS = re.compile(rf",(?=(?:{'|'.join(AXES)})=)")
 
 
@@ -15,8 +15,8 @@ def filtered(runs: Sequence[Run], conditions: Iterable[str]) -> tuple[Run, ...]:
     """Return the runs that meet ``conditions``.
 
     A condition is ``axis=value``, or several of them with commas between. A value is a label as in tables, with * for
-    any text, or for ``seed`` a number or a range such as ``0..2``, both ends included. Of one axis any value may hold;
-    of different axes all must.
+    any text, or for ``seed`` a number or a range such as ``0..2``, both ends included. ``id`` is that of a run. Of one
+    axis any value may hold; of different axes all must.
 
     Raises:
         InputError: a condition has another form, or no run has the value; the message names what there is.
@@ -27,8 +27,8 @@ def filtered(runs: Sequence[Run], conditions: Iterable[str]) -> tuple[Run, ...]:
         if axis not in AXES or not sign:
             raise InputError(f"--only: '{condition}'; allowed: AXIS=VALUE, where AXIS is {', '.join(AXES)}")
         if not any(_meets(run, axis, value) for run in runs):
-            there = dict.fromkeys(_value(run, axis) for run in runs)
-            raise InputError(f"--only: no run has {axis}={value}; there are: {', '.join(there)}")
+            there = "see --list" if axis == "id" else ", ".join(dict.fromkeys(_value(run, axis) for run in runs))
+            raise InputError(f"--only: no run has {axis}={value}; there are: {there}")
         by_axis.setdefault(axis, []).append(value)
     found = tuple(
         run for run in runs if all(any(_meets(run, axis, v) for v in values) for axis, values in by_axis.items())
@@ -47,4 +47,4 @@ def _meets(run: Run, axis: str, value: str) -> bool:
 
 
 def _value(run: Run, axis: str) -> str:
-    return str(run.seed) if axis == "seed" else run.labels()[axis]
+    return {"seed": str(run.seed), "id": run.id}.get(axis) or run.labels()[axis]

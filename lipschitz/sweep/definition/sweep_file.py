@@ -19,6 +19,7 @@ from lipschitz.sweep.definition.expansion import (
     expand,
     place_of,
 )
+from lipschitz.sweep.definition.overrides import BUDGETS, parse_override
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.selection import (
     KEYS,
@@ -33,8 +34,6 @@ from lipschitz.sweep.definition.yaml_document import Document, Place
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.tasks.base import TaskKind
 from lipschitz.tasks.terms import Evaluation, Training
-
-BUDGETS = {"steps", "seconds", "epochs"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,8 @@ class Sweep:
     """Settings that were chosen by results."""
     waiting: int = 0
     """Number of runs that are not in ``runs`` yet: their settings are chosen once ``runs`` are finished."""
+    undecided: frozenset[str] = frozenset()
+    """Ids of these runs with each setting that may be chosen."""
 
     def definition(self) -> dict[str, Any]:
         """Return ``sweep.json``."""
@@ -65,21 +66,26 @@ class Sweep:
         }
 
 
-def load_sweep(path: Path, limit_steps: int | None = None, out: Path | None = None) -> Sweep:
+def load_sweep(
+    path: Path, limit_steps: int | None = None, out: Path | None = None, overrides: Sequence[str] = ()
+) -> Sweep:
     """Read and expand a sweep file whose results go to ``out``, by default ``results/<name>``.
+
+    ``overrides`` replace values of the file; see `lipschitz.sweep.definition.overrides`.
 
     With ``limit_steps`` every run trains for that many steps, and the results go to ``results/<name>-limit-N``.
 
     Raises:
         InputError: the file cannot be read or is wrong; the message says where, what was found and what is allowed.
     """
-    document = Document(path)
+    document = Document(path, [parse_override(text) for text in overrides])
     content = document.values if limit_steps is None else {**document.values, "limit_steps": limit_steps}
     name = str(document.values.get("name"))
     folder = out or Path("results", name if limit_steps is None else f"{name}-limit-{limit_steps}")
     runs: dict[str, Run] = {}
     choices: list[Choice] = []
     waiting = 0
+    undecided: set[str] = set()
     for values, part in _products(document):
         if limit_steps is not None and isinstance(values.get("training"), dict):
             for budget in BUDGETS:
@@ -93,13 +99,16 @@ def load_sweep(path: Path, limit_steps: int | None = None, out: Path | None = No
                 choices += chosen
             except Unfinished:
                 waiting += len(expanded) // len(axes.settings)
+                undecided |= {run.id for run in expanded}
                 continue
             except InputError as error:
                 raise document.error(place_of(document, part, ("select",)), str(error)) from None
         for run in expanded:
             runs.setdefault(run.id, run)
     _refuse_namesakes(path, runs.values())
-    return Sweep(axes.name, axes.task, tuple(runs.values()), content, folder, tuple(choices), waiting)
+    return Sweep(
+        axes.name, axes.task, tuple(runs.values()), content, folder, tuple(choices), waiting, frozenset(undecided)
+    )
 
 
 def _refuse_namesakes(path: Path, runs: Iterable[Run]) -> None:
