@@ -82,6 +82,8 @@ def sweep_reference() -> str:
         parts.append(fenced(examples.TOP[key]))
         record = _record(field, definitions)
         if record:
+            # The sweep file page describes it, for every axis.
+            record["properties"].pop("label", None)
             parts += [
                 f"Fields of {'an entry' if key == 'settings' else f'`{key}`'}:\n",
                 fields(record["properties"], record.get("required", ()), examples.NESTED[key]),

@@ -59,7 +59,7 @@ class Request:
         Raises:
             InputError: a condition is wrong.
         """
-        return replace(plan, runs=filtered(plan.runs, self.only))
+        return replace(plan, runs=filtered(plan.runs, self.only, plan.labels))
 
     def check(self, plan: Sweep, warn: Callable[[str], object]) -> dict[str, str]:
         """Check devices, weights and data; return the SHA-256 of each data set by label.

@@ -147,7 +147,10 @@ def _results_of(read: Runs, *, folder: SweepFolder, warnings: list[str], **field
         definitions={row["configuration"]: row["definition"] for row in reversed(read.rows)},
         measurement=_facts_of_measurements(read.rows),
         best_by={row["configuration"]: row["best_by"] for row in reversed(read.rows) if row["best_by"]},
-        names=display_names({str(key): value for key, value in row.items()} for row in distinct),
+        names=display_names(
+            ({str(key): value for key, value in row.items()} for row in distinct),
+            printable_json(folder.definition().get("labels", {})),
+        ),
         waiting=read.waiting,
         damaged=read.damaged,
         warnings=warnings,

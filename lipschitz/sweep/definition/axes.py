@@ -24,6 +24,7 @@ from lipschitz.extensions.entry import (
     unique,
 )
 from lipschitz.models.base import MODELS, Model
+from lipschitz.sweep.definition.entry_labels import add_to_schema
 from lipschitz.sweep.definition.selection import Selection
 from lipschitz.tasks.base import TASKS, TaskKind
 from lipschitz.tasks.losses import LOSSES, Loss
@@ -129,6 +130,7 @@ def json_schema() -> dict[str, Any]:
     for key, field in Axes.model_fields.items():
         # pydantic leaves the description out beside a reference that has a default.
         schema["properties"][key].setdefault("description", field.description)
+    add_to_schema(schema["properties"])
     axes = {key: value for key, value in schema["properties"].items() if key not in ("name", "task")}
     part = {"type": "object", "properties": axes, "additionalProperties": False}
     schema["properties"]["parts"] = {

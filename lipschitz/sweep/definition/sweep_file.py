@@ -1,7 +1,8 @@
 """Read and validate a sweep file, and expand it to runs; every error names the file, line and key."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from lipschitz.errors import InputError, found
 from lipschitz.extensions.entry import error_in_words
 from lipschitz.extensions.origin import Origin
 from lipschitz.sweep.definition.axes import Axes
+from lipschitz.sweep.definition.entry_labels import EntryLabels, without_labels
 from lipschitz.sweep.definition.expansion import (
     MERGED,
     check_image_fields,
@@ -53,6 +55,8 @@ class Sweep:
     """Number of runs that are not in ``runs`` yet: their settings are chosen once ``runs`` are finished."""
     undecided: frozenset[str] = frozenset()
     """Ids of these runs with each setting that may be chosen."""
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By axis and label that runs record, what tables and plots show instead."""
 
     def definition(self) -> dict[str, Any]:
         """Return ``sweep.json``."""
@@ -63,6 +67,7 @@ class Sweep:
             "runs": [run.id for run in self.runs],
             "chosen": [choice.facts() for choice in self.choices],
             "waiting": self.waiting,
+            **({"labels": self.labels} if self.labels else {}),
         }
 
 
@@ -86,12 +91,16 @@ def load_sweep(
     choices: list[Choice] = []
     waiting = 0
     undecided: set[str] = set()
+    labels = EntryLabels()
     for values, part in _products(document):
         if limit_steps is not None and isinstance(values.get("training"), dict):
             for budget in BUDGETS:
                 values["training"].pop(budget, None)
             values["training"]["steps"] = limit_steps
+        at_part = partial(_error_at, document, part)
+        values, given = without_labels(values, at_part)
         axes = _validated(document, values, part)
+        labels.add(axes, given, at_part)
         expanded = list(expand(document, axes, part))
         if axes.select is not None:
             try:
@@ -106,9 +115,12 @@ def load_sweep(
         for run in expanded:
             runs.setdefault(run.id, run)
     _refuse_namesakes(path, runs.values())
-    return Sweep(
-        axes.name, axes.task, tuple(runs.values()), content, folder, tuple(choices), waiting, frozenset(undecided)
-    )
+    expanded_runs, later = tuple(runs.values()), frozenset(undecided)
+    return Sweep(axes.name, axes.task, expanded_runs, content, folder, tuple(choices), waiting, later, labels.facts())
+
+
+def _error_at(document: Document, part: Place, place: Place, message: str) -> InputError:
+    return document.error(place_of(document, part, place), message)
 
 
 def _refuse_namesakes(path: Path, runs: Iterable[Run]) -> None:
