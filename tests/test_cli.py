@@ -389,7 +389,8 @@ def test_a_file_instead_of_a_folder_of_results(verb: str, tmp_path: Path) -> Non
     (tmp_path / "mine.yaml").write_text(SMALL)
     done = lipschitz(verb, "mine.yaml", cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == "error: mine.yaml is a file; expected a folder of results\n"
+    own = "such as results/NAME for a sweep file with name: NAME"
+    assert done.stderr == f"error: mine.yaml is a file; expected a folder of results, {own}\n"
 
 
 @pytest.mark.parametrize("verb", ["report", "status"])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from lipschitz.commands.sweep_plan import print_estimate, print_growth, print_plan, print_prediction
-from lipschitz.errors import InputError, printable
+from lipschitz.errors import InputError, MissingInput, printable
 from lipschitz.extensions.entry import default_config
 from lipschitz.sweep.definition.run_filter import filtered
 from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
@@ -105,7 +105,7 @@ def show_plan(request: Request, console: Console) -> None:
     """Print each run and its status, and how long the rest takes; warn of what would stop the sweep. Write nothing.
 
     Raises:
-        InputError: the sweep file is wrong, or there is no such engine.
+        InputError: the sweep file is wrong, there is no such engine, or a data set is there and cannot be used.
     """
     default_config(ENGINES, request.site.engine, "--engine")
     plan = request.plan()
@@ -117,11 +117,8 @@ def show_plan(request: Request, console: Console) -> None:
     lines = "\n".join(f"{status:9}{run_id}" for run_id, status in statuses.items())
     console.print(lines, soft_wrap=True, markup=False, highlight=False)
     unfinished = sum(status not in OVER for status in statuses.values())
-    data: dict[str, str] = {}
-    missing = [
-        *_errors(request.check_devices, part),
-        *_errors(lambda: data.update(check_data(part, request.site.data_root, lambda line: warn(console, line)))),
-    ]
+    data, missing, unusable = _looked_at(part, request.site.data_root, lambda line: warn(console, line))
+    missing = [*_errors(request.check_devices, part), *missing]
     others = [
         *_errors(claim_inputs, [], data, folder),
         *_errors(check_weights, part, request.site.inception_weights),
@@ -132,9 +129,29 @@ def show_plan(request: Request, console: Console) -> None:
         warn(console, line)
     print_growth(plan, folder, console)
     # A step can be timed without the weights, which only evaluations need.
-    found = None if missing else estimate_training(part, folder, request.site)
+    found = None if missing or unusable else estimate_training(part, folder, request.site)
     print_estimate(found, unfinished, request.site, console)
     print_prediction([run for run in part.runs if statuses[run.id] not in OVER], console)
+    if unusable:
+        raise unusable[0]
+
+
+def _looked_at(
+    part: Sweep, data_root: Path | None, warn: Callable[[str], object]
+) -> tuple[dict[str, str], list[str], list[InputError]]:
+    """Return the SHA-256 of each data set that can be used, by label, which ones are missing, and why others fail."""
+    data: dict[str, str] = {}
+    missing: list[str] = []
+    unusable: list[InputError] = []
+    for label in dict.fromkeys(run.dataset.label() for run in part.runs):
+        alone = replace(part, runs=tuple(run for run in part.runs if run.dataset.label() == label))
+        try:
+            data |= check_data(alone, data_root, warn)
+        except MissingInput as error:
+            missing.append(str(error))
+        except InputError as error:
+            unusable.append(error)
+    return data, missing, unusable
 
 
 def run_sweep(request: Request, console: Console, *, force: bool, retime: bool = False) -> Outcome:

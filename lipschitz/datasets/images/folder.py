@@ -13,7 +13,7 @@ from lipschitz.datasets.images.crop import CropResize, Resize
 from lipschitz.datasets.images.decode import LazyImages, fingerprint_of, open_image
 from lipschitz.datasets.images.listing import SUFFIXES, Listing, left_out, list_images
 from lipschitz.datasets.images.split import Share, hold_out
-from lipschitz.errors import InputError, printable
+from lipschitz.errors import InputError, MissingInput, printable
 
 _BROKEN = json_cache("the list of broken images")
 
@@ -93,7 +93,8 @@ class Folder(Dataset):
             listed = _list_classes(folder, self.classes) if self.classes else _listed(folder)
         except OSError as error:
             where = f"{printable(str(error.filename or folder))}: {error.strerror}"
-            raise InputError(f"cannot list {where} (the data root is set by --data-root)") from error
+            kind = MissingInput if isinstance(error, FileNotFoundError) else InputError
+            raise kind(f"cannot list {where} (the data root is set by --data-root)") from error
         except ValueError as error:
             # A name with a null character.
             raise InputError(f"cannot list {printable(str(folder))}: {error}") from error

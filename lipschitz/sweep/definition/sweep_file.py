@@ -57,6 +57,8 @@ class Sweep:
     """Ids of these runs with each setting that may be chosen."""
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
     """By axis and label that runs record, what tables and plots show instead."""
+    places: dict[str, str] = field(default_factory=dict)
+    """By label of a data set, where the file names it: file, line and key."""
 
     def definition(self) -> dict[str, Any]:
         """Return ``sweep.json``."""
@@ -92,6 +94,7 @@ def load_sweep(
     waiting = 0
     undecided: set[str] = set()
     labels = EntryLabels()
+    places: dict[str, str] = {}
     for values, part in _products(document):
         if limit_steps is not None and isinstance(values.get("training"), dict):
             for budget in BUDGETS:
@@ -101,6 +104,8 @@ def load_sweep(
         values, given = without_labels(values, at_part)
         axes = _validated(document, values, part)
         labels.add(axes, given, at_part)
+        for index, dataset in enumerate(axes.datasets):
+            places.setdefault(dataset.label(), str(at_part(("datasets", index), "")).removesuffix(": "))
         expanded = list(expand(document, axes, part))
         if axes.select is not None:
             try:
@@ -116,7 +121,9 @@ def load_sweep(
             runs.setdefault(run.id, run)
     _refuse_namesakes(path, runs.values())
     expanded_runs, later = tuple(runs.values()), frozenset(undecided)
-    return Sweep(axes.name, axes.task, expanded_runs, content, folder, tuple(choices), waiting, later, labels.facts())
+    return Sweep(
+        axes.name, axes.task, expanded_runs, content, folder, tuple(choices), waiting, later, labels.facts(), places
+    )
 
 
 def _error_at(document: Document, part: Place, place: Place, message: str) -> InputError:
