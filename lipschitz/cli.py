@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from lipschitz import __version__
 from lipschitz.commands import sweep_options as options
 from lipschitz.errors import printable
 from lipschitz.exit_codes import FAILED, one_line_errors
@@ -31,14 +32,29 @@ app = typer.Typer(
     cls=Commands,
     help="A measured comparison of Lipschitz constraints: one backbone, one change at a time.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 # A pipe has no width: lines are not broken there, and tables get room.
 console = Terminal(width=None if sys.stdout.isatty() else 200)
 Folder = Annotated[Path, typer.Argument(help="Folder of a sweep's results.", show_default=False)]
 
 # A subcommand imports its module when it runs: most need torch or pandas, which take seconds to import.
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"lipschitz {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """A measured comparison of Lipschitz constraints: one backbone, one change at a time."""
 
 
 @app.command()
@@ -223,12 +239,12 @@ def list_(
         str | None,
         typer.Argument(
             help="augmentations, constraints, datasets, engines, losses, metrics, models, observers, optimisers, "
-            "protocols or tasks.",
+            "protocols, settings or tasks; or a name, such as spectral_normalization.",
             show_default="all",
         ),
     ] = None,
 ) -> None:
-    """List what a sweep can be made of: name, one line, source."""
+    """List what a sweep can be made of: name, one line, source; or show one of them with its fields."""
     from lipschitz.commands.list import show_lists
 
     show_lists(kind, console)

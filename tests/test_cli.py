@@ -334,6 +334,7 @@ LISTED = {
     "observers": "tensorboard",
     "optimisers": "adam",
     "protocols": "sngan",
+    "settings": "Miyato",
     "tasks": "transport",
 }
 

@@ -159,6 +159,8 @@ def _record(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any
     """Return the schema of the record that a field holds, or may hold as an entry; empty where there is none."""
     allowed: list[dict[str, Any]] = [field, *field.get("anyOf", []), *field.get("items", {}).get("anyOf", [])]
     for one in allowed:
+        if one.get("$ref") == "#/$defs/constraint":
+            continue
         record: dict[str, Any] = definitions[one["$ref"].rpartition("/")[2]] if "$ref" in one else one
         if "$ref" in one or one.get("title") == "Setting":
             return record

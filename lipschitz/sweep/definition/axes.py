@@ -131,7 +131,10 @@ def json_schema() -> dict[str, Any]:
         # pydantic leaves the description out beside a reference that has a default.
         schema["properties"][key].setdefault("description", field.description)
     add_to_schema(schema["properties"])
-    axes = {key: value for key, value in schema["properties"].items() if key not in ("name", "task")}
+    # Written once: a constraint alone, in a combination and on the generator has the same schema.
+    schema["$defs"]["constraint"] = schema["properties"]["constraints"]["items"]["anyOf"][0]
+    schema["properties"] = _with_references(schema["properties"], "constraint", schema["$defs"]["constraint"])
+    axes = {key: {"$ref": f"#/properties/{key}"} for key in schema["properties"] if key not in ("name", "task")}
     part = {"type": "object", "properties": axes, "additionalProperties": False}
     schema["properties"]["parts"] = {
         "type": "array",
@@ -142,3 +145,12 @@ def json_schema() -> dict[str, Any]:
     # A key that every part has need not be at the top.
     schema["required"] = ["name", "task"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Sweep of lipschitz"}
+
+
+def _with_references(node: Any, name: str, definition: dict[str, Any]) -> Any:
+    """Return the schema ``node`` with references to ``name`` in place of every copy of its ``definition``."""
+    if node == definition:
+        return {"$ref": f"#/$defs/{name}"}
+    if isinstance(node, dict):
+        return {key: _with_references(value, name, definition) for key, value in node.items()}
+    return [_with_references(one, name, definition) for one in node] if isinstance(node, list) else node

@@ -55,7 +55,7 @@ def test_every_axis_and_combinations_have_labels(tmp_path: Path) -> None:
     [
         ("[none, {aol: {label: 3}}]", r"small.yaml:5: constraints\[1\].aol.label: expected a text of 1 to 60 char"),
         ("[none, {aol: {label: ''}}]", "expected a text of 1 to 60 characters, found ''"),
-        ("[{aol: {label: M}}, {bjorck: {label: M}}]", "aol and bjorck are both called 'M'; give each a label"),
+        ("[{aol: {label: M}}, {bjorck: {label: M}}]", "aol and bjorck are both called 'M'; give each its own label"),
         ("[{aol: {label: none}}, none]", "aol and none are both called 'none'"),
         ("[none, {aol: {label: none}}]", "none and aol are both called 'none'"),
         ("[none, {aol: {label: M, zz: 1}}]", "aol.zz: unknown key 'zz'"),
@@ -81,7 +81,8 @@ def test_runs_are_chosen_by_their_label(tmp_path: Path) -> None:
 
 
 def test_editors_know_the_label_of_every_axis() -> None:
-    properties = json_schema()["properties"]
-    for axis in ("datasets", "models", "constraints", "losses", "settings"):
-        assert "What tables and plots call the entry" in json.dumps(properties[axis])
-    assert "What tables and plots call the entry" in json.dumps(properties["parts"])
+    schema = json_schema()
+    for axis in ("datasets", "models", "losses", "settings"):
+        assert "What tables and plots call the entry" in json.dumps(schema["properties"][axis])
+    assert "What tables and plots call the entry" in json.dumps(schema["$defs"]["constraint"])
+    assert "What tables" not in json.dumps(schema["properties"]["generator_constraints"])
