@@ -1,7 +1,8 @@
 """From a sweep file to results on disk: definition, timing pass, engine, store.
 
 - definition/: sweep file to runs. engine/: dispatches runs to workers. timing/: times configurations first.
-- store, run_folder, folder_lock: the folders of results and of one run. heartbeat: how far a run has come.
+- store, run_folder, folder_lock: the folders of results and of one run. reported_runs: what a report needs of the runs.
+- heartbeat: how far a run has come.
 - input_checks: data, weights and precisions, checked before the first run.
 - inputs: hashes of what runs depend on, compared with those of the folder's runs.
 - process: starts and sets up the process of a worker.
