@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from lipschitz import __version__
 from lipschitz.commands import sweep_options as options
+from lipschitz.commands.progress_lines import starting_line
 from lipschitz.errors import printable
 from lipschitz.exit_codes import FAILED, one_line_errors
 from lipschitz.signals import Stopped, stopping_at_once, stopping_cleanly
@@ -162,11 +163,17 @@ def report(
 
 
 @app.command()
-def status(folder: Folder) -> None:
+def status(
+    folder: Folder,
+    watch: Annotated[bool, typer.Option("--watch", help="Print it again and again until no run is running.")] = False,
+) -> None:
     """Print the status of each run: finished, running, failed, diverged, damaged or waiting."""
-    from lipschitz.commands.status import show_status
+    from lipschitz.commands.status import show_status, watch_status
 
-    show_status(folder)
+    if watch:
+        watch_status(folder, console)
+    else:
+        show_status(folder)
 
 
 @app.command()
@@ -263,7 +270,7 @@ def schema(
 def main() -> None:
     """Run the command line; exit codes are 0, `FAILED`, `WRONG_INPUT`, and 128 + the number of a signal."""
     replace_what_cannot_be_shown()
-    with stopping_at_once(), one_line_errors():
+    with stopping_at_once(), one_line_errors(), starting_line(" ".join(["lipschitz", *sys.argv[1:2]])):
         # Without arguments typer prints the help, as an error.
         code = app(standalone_mode=len(sys.argv) == 1)
     raise SystemExit(code or 0)

@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from lipschitz.commands.progress_lines import progress_lines
 from lipschitz.commands.sweep_plan import print_estimate, print_growth, print_plan, print_prediction
 from lipschitz.errors import InputError, MissingInput, printable
 from lipschitz.extensions.entry import default_config
 from lipschitz.sweep.definition.run_filter import filtered
 from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
 from lipschitz.sweep.disk_space import check_space
-from lipschitz.sweep.display import RunsDisplay, TimingDisplay, display, warn
+from lipschitz.sweep.display import RunsDisplay, TimingDisplay, display, regular_lines, warn
 from lipschitz.sweep.engine.base import ENGINES, Engine
 from lipschitz.sweep.engine.job import Job, all_jobs, unfinished_jobs
 from lipschitz.sweep.engine.site import Site
@@ -108,7 +109,13 @@ def show_plan(request: Request, console: Console) -> None:
         InputError: the sweep file is wrong, there is no such engine, or a data set is there and cannot be used.
     """
     default_config(ENGINES, request.site.engine, "--engine")
-    plan = request.plan()
+    with progress_lines("sweep") as progress:
+        progress("checking the sweep file")
+        plan = request.plan()
+        _show_plan(request, plan, console, progress)
+
+
+def _show_plan(request: Request, plan: Sweep, console: Console, progress: Callable[[str], object]) -> None:
     part = request.part(plan)
     folder = SweepFolder(plan.folder)
     print_plan(plan, console)
@@ -117,6 +124,7 @@ def show_plan(request: Request, console: Console) -> None:
     lines = "\n".join(f"{status:9}{run_id}" for run_id, status in statuses.items())
     console.print(lines, soft_wrap=True, markup=False, highlight=False)
     unfinished = sum(status not in OVER for status in statuses.values())
+    progress("checking devices and data")
     data, missing, unusable = _looked_at(part, request.site.data_root, lambda line: warn(console, line))
     missing = [*_errors(request.check_devices, part), *missing]
     others = [
@@ -128,9 +136,11 @@ def show_plan(request: Request, console: Console) -> None:
     for line in [*missing, *others]:
         warn(console, line)
     print_growth(plan, folder, console)
+    progress("timing a few steps")
     # A step can be timed without the weights, which only evaluations need.
     found = None if missing or unusable else estimate_training(part, folder, request.site)
     print_estimate(found, unfinished, request.site, console)
+    progress("counting operations")
     print_prediction([run for run in part.runs if statuses[run.id] not in OVER], console)
     if unusable:
         raise unusable[0]
@@ -162,10 +172,6 @@ def run_sweep(request: Request, console: Console, *, force: bool, retime: bool =
         KeyboardInterrupt: the sweep was stopped; its runs can be resumed.
     """
     engine = default_config(ENGINES, request.site.engine, "--engine")
-    plan = request.plan()
-    part = request.part(plan)
-    if retime:
-        _check_retimed(plan)
     notes: list[str] = []
 
     def note(line: str) -> None:
@@ -174,7 +180,14 @@ def run_sweep(request: Request, console: Console, *, force: bool, retime: bool =
             notes.append(line)
             warn(console, line)
 
-    data = request.check(part, note)
+    with progress_lines("sweep") as progress:
+        progress("checking the sweep file")
+        plan = request.plan()
+        part = request.part(plan)
+        if retime:
+            _check_retimed(plan)
+        progress("checking devices and data")
+        data = request.check(part, note)
     with locked_folder(plan, force=force) as folder:
         folder.remove_leftovers(run.id for run in plan.runs)
         print_growth(plan, folder, console)
@@ -183,7 +196,9 @@ def run_sweep(request: Request, console: Console, *, force: bool, retime: bool =
             origin = provenance(request.site.devices, request.site.workers, data, notes)
             jobs = unfinished_jobs(part, folder, request.site, origin)
             check_begun(jobs)
-            jobs = claim_inputs(jobs, data, folder)
+            with progress_lines("sweep") as progress:
+                progress("checking judges")
+                jobs = claim_inputs(jobs, data, folder)
             write_definition(plan, folder, origin, measures=bool(jobs) or retime)
             if retime:
                 _time(timing_groups(all_jobs(part, folder, request.site, origin)), engine, console)
@@ -217,13 +232,17 @@ def _time_and_train(jobs: Sequence[Job], part: Sweep, folder: SweepFolder, engin
     site = jobs[0].site
     print_estimate(found, len(jobs), site, console)
     with display(console, "steps") as bars:
-        engine.run(jobs, site, RunsDisplay(console, bars, jobs, len(part.runs)))
+        runs = RunsDisplay(console, bars, jobs, len(part.runs))
+        with regular_lines(console, runs.line):
+            engine.run(jobs, site, runs)
 
 
 def _time(groups: Sequence[Sequence[Job]], engine: Engine, console: Console) -> None:
     if groups:
         with display(console, "timings") as bars:
-            time_configurations(groups, engine, TimingDisplay(bars, groups))
+            timings = TimingDisplay(bars, groups)
+            with regular_lines(console, timings.line):
+                time_configurations(groups, engine, timings)
 
 
 def _check_retimed(plan: Sweep) -> None:
