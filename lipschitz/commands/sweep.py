@@ -54,6 +54,12 @@ class Request:
         """
         return load_sweep(self.file, self.limit_steps, self.out, self.overrides)
 
+    def site_of(self, plan: Sweep) -> Site:
+        """Return the site, with the observers of the sweep file after those of the command line."""
+        named = {observer.name() for observer in self.site.observers}
+        further = (observer for observer in plan.logging if observer.name() not in named)
+        return replace(self.site, observers=(*self.site.observers, *further))
+
     def part(self, plan: Sweep) -> Sweep:
         """Return ``plan`` with those runs alone that the conditions choose.
 
@@ -188,20 +194,21 @@ def run_sweep(request: Request, console: Console, *, force: bool, retime: bool =
             _check_retimed(plan)
         progress("checking devices and data")
         data = request.check(part, note)
+    site = request.site_of(plan)
     with locked_folder(plan, force=force) as folder:
         folder.remove_leftovers(run.id for run in plan.runs)
         print_growth(plan, folder, console)
         while True:
             print_plan(plan, console)
-            origin = provenance(request.site.devices, request.site.workers, data, notes)
-            jobs = unfinished_jobs(part, folder, request.site, origin)
+            origin = provenance(site.devices, site.workers, data, notes)
+            jobs = unfinished_jobs(part, folder, site, origin)
             check_begun(jobs)
             with progress_lines("sweep") as progress:
                 progress("checking judges")
                 jobs = claim_inputs(jobs, data, folder)
             write_definition(plan, folder, origin, measures=bool(jobs) or retime)
             if retime:
-                _time(timing_groups(all_jobs(part, folder, request.site, origin)), engine, console)
+                _time(timing_groups(all_jobs(part, folder, site, origin)), engine, console)
                 retime = False
             _time_and_train(jobs, part, folder, engine, console)
             further = request.plan() if plan.waiting else plan

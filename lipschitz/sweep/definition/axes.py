@@ -30,8 +30,11 @@ from lipschitz.tasks.base import TASKS, TaskKind
 from lipschitz.tasks.losses import LOSSES, Loss
 from lipschitz.tasks.settings import SETTINGS, Setting
 from lipschitz.tasks.terms import Evaluation, Training
+from lipschitz.training.observers import OBSERVERS, Observer
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+WHOLE = ("name", "task", "logging")
+"""Keys of the whole sweep, which a part does not have."""
 _Axis = (Strict(False), Field(min_length=1), unique)
 
 
@@ -83,6 +86,7 @@ TaskEntry = Annotated[TaskKind, *entry_of(TASKS)]
 DatasetEntry = Annotated[Dataset, *entry_of(DATASETS)]
 ModelEntry = Annotated[Model | Literal["auto"], *annotations(_model, lambda: schema_of(MODELS, "auto"), label_text)]
 ConstraintEntry = Annotated[tuple[Constraint, ...], *annotations(_constraints, _combination_schema, label_text)]
+ObserverEntry = Annotated[Observer, *entry_of(OBSERVERS)]
 LossEntry = Annotated[Loss, *entry_of(LOSSES)]
 SettingEntry = Annotated[Setting, *annotations(_setting, _setting_schema, label_text)]
 
@@ -122,6 +126,9 @@ class Axes(BaseModel):
     """Budget, batch sizes and precision, the same for every run of the product."""
     evaluation: Evaluation = Evaluation()
     """When a run is evaluated, on how many samples, and by which protocols."""
+    logging: Annotated[tuple[ObserverEntry, ...], Strict(False), unique] = ()
+    """Observers that write curves, σ and samples of every run beside its records while it trains, such as tensorboard
+    or wandb (``lipschitz list observers``). No part of a run: its id stays."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -134,7 +141,7 @@ def json_schema() -> dict[str, Any]:
     # Written once: a constraint alone, in a combination and on the generator has the same schema.
     schema["$defs"]["constraint"] = schema["properties"]["constraints"]["items"]["anyOf"][0]
     schema["properties"] = _with_references(schema["properties"], "constraint", schema["$defs"]["constraint"])
-    axes = {key: {"$ref": f"#/properties/{key}"} for key in schema["properties"] if key not in ("name", "task")}
+    axes = {key: {"$ref": f"#/properties/{key}"} for key in schema["properties"] if key not in WHOLE}
     part = {"type": "object", "properties": axes, "additionalProperties": False}
     schema["properties"]["parts"] = {
         "type": "array",

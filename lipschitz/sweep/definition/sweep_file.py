@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from lipschitz.errors import InputError, found
 from lipschitz.extensions.entry import error_in_words
 from lipschitz.extensions.origin import Origin
-from lipschitz.sweep.definition.axes import Axes
+from lipschitz.sweep.definition.axes import WHOLE, Axes
 from lipschitz.sweep.definition.entry_labels import EntryLabels, without_labels
 from lipschitz.sweep.definition.expansion import (
     MERGED,
@@ -36,6 +36,7 @@ from lipschitz.sweep.definition.yaml_document import Document, Place
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.tasks.base import TaskKind
 from lipschitz.tasks.terms import Evaluation, Training
+from lipschitz.training.observers import Observer
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Sweep:
     """By axis and label that runs record, what tables and plots show instead."""
     places: dict[str, str] = field(default_factory=dict)
     """By label of a data set, where the file names it: file, line and key."""
+    logging: tuple[Observer, ...] = ()
+    """Observers that the file names."""
 
     def definition(self) -> dict[str, Any]:
         """Return ``sweep.json``."""
@@ -120,9 +123,18 @@ def load_sweep(
         for run in expanded:
             runs.setdefault(run.id, run)
     _refuse_namesakes(path, runs.values())
-    expanded_runs, later = tuple(runs.values()), frozenset(undecided)
     return Sweep(
-        axes.name, axes.task, expanded_runs, content, folder, tuple(choices), waiting, later, labels.facts(), places
+        axes.name,
+        axes.task,
+        tuple(runs.values()),
+        content,
+        folder,
+        tuple(choices),
+        waiting,
+        undecided=frozenset(undecided),
+        labels=labels.facts(),
+        places=places,
+        logging=axes.logging,
     )
 
 
@@ -163,7 +175,7 @@ def _products(document: Document) -> Iterator[tuple[dict[str, Any], Place]]:
         place = ("parts", index)
         if not isinstance(part, dict):
             raise document.error(place, f"a part is a mapping of axes, found {found(part)}")
-        for key in ("name", "task", "parts"):
+        for key in (*WHOLE, "parts"):
             if key in part:
                 raise document.error((*place, key), f"'{key}' belongs at the top of the file, not in a part")
         yield _merged(common, part), place
