@@ -13,6 +13,7 @@ from lipschitz.extensions.origin import origin_of
 from lipschitz.features.inception import read_weights
 from lipschitz.features.inception_weights import weights_file
 from lipschitz.features.protocols import SPLITS, Protocol
+from lipschitz.metrics.random_network import FrechetRandom
 from lipschitz.out_of_memory import lacks_memory
 from lipschitz.random_streams import begun_on_other_device
 from lipschitz.sweep.definition.sweep_file import Sweep
@@ -54,6 +55,12 @@ def _check_dataset(
     if isinstance(data, ImageData):
         for line in _check_images(label, data):
             warn(line)
+        judges = {run.task.judged_by(dataset, run.evaluation)[0] for run in sweep.runs if run.dataset == dataset}
+        if FrechetRandom().label() in judges:
+            warn(
+                f"{label}: no labels, so generated images are judged in features of a network with random weights; "
+                "evaluation: {protocols: [modern]} measures FID"
+            )
     for seed in sorted({run.seed for run in sweep.runs if run.dataset == dataset}):
         try:
             sweep.task.check_data(data, seed)

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import in_process_engine
 import numpy as np
 import pytest
 from command_line import lipschitz
@@ -15,6 +16,7 @@ from lipschitz.errors import InputError
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.input_checks import check_data
 from lipschitz.sweep.provenance import provenance
+from lipschitz.sweep.store import SweepFolder
 
 SWEEP = """\
     name: small
@@ -182,3 +184,23 @@ def test_a_dry_run_fails_on_files_that_cannot_be_used(tmp_path: Path, labels: in
     assert "1 unfinished run on" in done.stdout
     assert ("warning: cannot read " in done.stdout) == (labels is None)
     assert done.stderr.startswith(f"error: {path}:3: datasets[0]: ") == (code == 2)
+
+
+@pytest.mark.usefixtures("brief_bracket")
+def test_images_without_labels_are_judged_offline_and_the_judge_is_named(tmp_path: Path) -> None:
+    save(tmp_path, "a", images(16))
+    text = SWEEP.replace("DATA", "{npz: {file: a.npz, size: 8, held_out: 0.5}}")
+    engine = f"{in_process_engine.__file__}:Untimed"
+    options = ("--data-root", tmp_path, "--device", "cpu", "--engine", engine, "--out", tmp_path / "out")
+    done = lipschitz("sweep", write(tmp_path, text), *options, "--no-report", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    judged = "no labels, so generated images are judged in features of a network with random weights; evaluation:"
+    assert done.stdout.count(judged) == 1
+    (run,) = SweepFolder(tmp_path / "out").runs()
+    result = run.result()
+    assert result is not None
+    assert result["best"]["by"] == "frechet_random"
+    assert {"frechet_random", "w1_random", "kid_random"} <= result["last"].keys()
+    assert not [name for name in result["last"] if name.startswith(("fid", "frechet_classifier"))]
+    assert result["protocols"]["frechet_random"]["features"].startswith("network with random weights, not trained, SHA")
+    assert result["floor"]["frechet_random"] < result["last"]["frechet_random"]

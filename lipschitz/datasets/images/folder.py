@@ -41,7 +41,10 @@ class Folder(Dataset):
     size: Pixels
     """Height and width in pixels; images are resized to it."""
     channels: Literal[1, 3] = 3
-    """3 for RGB images, 1 for grey images; other images are not converted but raise an error."""
+    """3 for RGB images, 1 for grey images; other images raise an error, unless ``convert`` is true."""
+    convert: bool = False
+    """Convert grey, palette, RGBA and CMYK images by PIL's ``Image.convert``, which drops transparency; images of more
+    than 8 bits raise an error."""
     resize: Resize = "bilinear"
     """PIL's filter; none if all images already have the size, and others shall raise an error."""
     crop: Pixels | None = None
@@ -98,12 +101,13 @@ class Folder(Dataset):
         except ValueError as error:
             # A name with a null character.
             raise InputError(f"cannot list {printable(str(folder))}: {error}") from error
+        mode = ("L" if self.channels == 1 else "RGB") if self.convert else None
         images = LazyImages(
             [str(path) for path in listed.paths],
-            lambda k: open_image(listed.paths[k]),
+            lambda k: open_image(listed.paths[k], mode),
             CropResize(self.size, self.channels, self.resize, self.crop),
             None if self.classes is None else torch.tensor(listed.labels),
-            fingerprint_of(listed.paths),
+            fingerprint_of(listed.paths) + (f" as {mode}" if mode else ""),
         )
         if not self.skip_broken:
             return images, listed
