@@ -50,13 +50,16 @@ class ProgressLines:
 
 
 @contextmanager
-def progress_lines(command: str, every: float = 0.0) -> Iterator[ProgressLines]:
-    """Yield the lines of a command. They are printed from `SILENT_SECONDS` on, until the block ends.
+def progress_lines(command: str, every: float = 0.0, *, quiet: bool = False) -> Iterator[ProgressLines]:
+    """Yield the lines of a command. They are printed from `SILENT_SECONDS` on, until the block ends, unless ``quiet``.
 
     Two lines are at least ``every`` seconds apart; a step that begins sooner is not printed. A step that takes long is
     printed again, with the seconds that it has taken.
     """
     lines, over = ProgressLines(command, every), threading.Event()
+    if quiet:
+        yield lines
+        return
     thread = threading.Thread(target=lines.repeat, args=(over,), daemon=True)
     thread.start()
     try:

@@ -29,7 +29,7 @@ def write_report(
         InputError: there is nothing to report, or an argument is wrong.
     """
     limit = None if all_figures else PANELS
-    with progress_lines("report", every=PROGRESS_SECONDS) as progress:
+    with progress_lines("report", every=PROGRESS_SECONDS, quiet=console.quiet) as progress:
         warnings = report(
             folder, limit_panels=limit, beside=beside, reach=reach, plot_files=plot_files, progress=progress
         )

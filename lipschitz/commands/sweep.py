@@ -115,7 +115,7 @@ def show_plan(request: Request, console: Console) -> None:
         InputError: the sweep file is wrong, there is no such engine, or a data set is there and cannot be used.
     """
     default_config(ENGINES, request.site.engine, "--engine")
-    with progress_lines("sweep") as progress:
+    with progress_lines("sweep", quiet=console.quiet) as progress:
         progress("checking the sweep file")
         plan = request.plan()
         _show_plan(request, plan, console, progress)
@@ -186,7 +186,7 @@ def run_sweep(request: Request, console: Console, *, force: bool, retime: bool =
             notes.append(line)
             warn(console, line)
 
-    with progress_lines("sweep") as progress:
+    with progress_lines("sweep", quiet=console.quiet) as progress:
         progress("checking the sweep file")
         plan = request.plan()
         part = request.part(plan)
@@ -203,7 +203,7 @@ def run_sweep(request: Request, console: Console, *, force: bool, retime: bool =
             origin = provenance(site.devices, site.workers, data, notes)
             jobs = unfinished_jobs(part, folder, site, origin)
             check_begun(jobs)
-            with progress_lines("sweep") as progress:
+            with progress_lines("sweep", quiet=console.quiet) as progress:
                 progress("checking judges")
                 jobs = claim_inputs(jobs, data, folder)
             write_definition(plan, folder, origin, measures=bool(jobs) or retime)

@@ -43,6 +43,14 @@ def test_steps_that_follow_soon_are_not_printed(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "report: figure 1 ...\n"
 
 
+def test_a_quiet_command_prints_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(module, "SILENT_SECONDS", 0.0)
+    with progress_lines("report", quiet=True) as progress:
+        progress("reading runs")
+        progress("making tables")
+    assert capsys.readouterr().err == ""
+
+
 def test_a_command_that_has_to_import_torch_says_at_once_that_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STARTING_SECONDS", 0.0)
     monkeypatch.setattr(sys, "stderr", shown := Lines(1))
