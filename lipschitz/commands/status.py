@@ -48,12 +48,12 @@ def show_status(folder: Path, *, only_begun: bool = False) -> Counter[str]:
         counts[status] += 1
         if not only_begun or more:
             print(printable(f"{status:9}{run_id}{more}"))
-    runs = counts.total()
-    print(f"{runs} run{'' if runs == 1 else 's'}: " + ", ".join(f"{n} {status}" for status, n in counts.most_common()))
     planned = set(sweep.run_ids())
     if others := [run.path.name for run in sweep.runs() if run.path.name not in planned]:
         number = f"{len(others)} folder{'' if len(others) == 1 else 's'}"
         print(printable(f"{number} in {folder / 'runs'} not of this plan, and not reported; the first: {others[0]}"))
+    runs = counts.total()
+    print(f"{runs} run{'' if runs == 1 else 's'}: " + ", ".join(f"{n} {status}" for status, n in counts.most_common()))
     return counts
 
 
