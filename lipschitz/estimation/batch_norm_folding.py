@@ -78,8 +78,10 @@ def _fold(layer: AffineLayer, norm: _BatchNorm) -> None:
     layer.weight = nn.Parameter(_scaled(layer, scale), requires_grad=False)
     layer.bias = nn.Parameter(bias, requires_grad=False)
     norm.running_mean, norm.running_var = torch.zeros_like(scale), torch.ones_like(scale)
-    norm.register_parameter("weight", None)
-    norm.register_parameter("bias", None)
+    for name in ("weight", "bias"):
+        # A gain that is not trained is a buffer.
+        delattr(norm, name)
+        norm.register_parameter(name, None)
     norm.eps = 0.0
 
 
