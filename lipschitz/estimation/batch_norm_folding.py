@@ -79,8 +79,10 @@ def _fold(layer: AffineLayer, norm: _BatchNorm) -> None:
     layer.bias = nn.Parameter(bias, requires_grad=False)
     # With its ε, which has to be positive on a GPU.
     norm.running_mean, norm.running_var = torch.zeros_like(scale), torch.ones_like(scale) - norm.eps
-    norm.register_parameter("weight", None)
-    norm.register_parameter("bias", None)
+    for name in ("weight", "bias"):
+        # A gain that is not trained is a buffer.
+        delattr(norm, name)
+        norm.register_parameter(name, None)
 
 
 def _scaled(layer: AffineLayer, scale: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from lipschitz.constraints.norm_slots import freeze_gain
 from lipschitz.estimation.batch_norm_folding import fold_batch_norm
 
 
@@ -40,6 +41,16 @@ def test_the_function_stays_and_the_normalizations_are_the_identity() -> None:
         values = torch.randn(2, norm.num_features, *size).double()
         torch.testing.assert_close(norm(values), values)
         assert norm.eps > 0, "a GPU refuses zero"
+
+
+def test_a_gain_that_is_not_trained_is_folded() -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)).double().eval().requires_grad_(False)
+    freeze_gain(net[1])
+    net[1].running_var.fill_(4)
+    x = torch.randn(4, 2).double()
+    expected = net(x)
+    assert fold_batch_norm(net, (2,))
+    torch.testing.assert_close(net(x), expected)
 
 
 def test_the_weight_has_the_scale_of_each_channel() -> None:
