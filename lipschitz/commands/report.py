@@ -5,10 +5,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lipschitz.commands.progress_lines import progress_lines
 from lipschitz.errors import InputError, printable
 from lipschitz.report.paper import FOLDER
 from lipschitz.report.plots.gallery import PANELS
 from lipschitz.report.write import report
+
+PROGRESS_SECONDS = 5.0
+"""Shortest time between two lines that say how far a report is."""
 
 
 def write_report(
@@ -29,16 +33,18 @@ def write_report(
     """
     if style is not None and not for_paper:
         raise InputError(f"--style {style}: is for the figures of --paper; expected both")
-    lines = report(
-        folder,
-        limit_panels=None if all_figures else PANELS,
-        beside=beside,
-        reach=reach,
-        plot_files=plot_files,
-        for_paper=for_paper,
-        style=style,
-    )
-    for line in lines:
+    with progress_lines("report", every=PROGRESS_SECONDS, quiet=console.quiet) as progress:
+        warnings = report(
+            folder,
+            limit_panels=None if all_figures else PANELS,
+            beside=beside,
+            reach=reach,
+            plot_files=plot_files,
+            for_paper=for_paper,
+            style=style,
+            progress=progress,
+        )
+    for line in warnings:
         console.print(f"warning: {printable(line)}", style="yellow", soft_wrap=True)
     console.print(printable(f"report: {folder / 'index.html'}"), soft_wrap=True)
     if for_paper:

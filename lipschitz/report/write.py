@@ -1,6 +1,6 @@
 """Write the report of a sweep into its folder: csv files, tables, figures, bibliography and page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -41,6 +41,7 @@ def report(
     plot_files: Sequence[str] = (),
     for_paper: bool = False,
     style: str | None = None,
+    progress: Callable[[str], object] = lambda step: None,
 ) -> list[str]:
     """Write ``records.csv``, ``summary.csv``, tables, ``references.bib``, ``plots/`` and ``index.html`` into a folder.
 
@@ -56,6 +57,7 @@ def report(
         plot_files: files with plots of the user, as `registered_plots` takes them. Their code is executed.
         for_paper: whether to write the figures for a paper, too: see `write_paper`.
         style: the reader's own style of matplotlib for these; see `check_style`.
+        progress: called with what is done next, in a few words.
 
     Returns:
         Warnings, one line each: what could not be read, what did not finish, what was left out.
@@ -70,12 +72,14 @@ def report(
     other = None if beside is None else budgets.read_other_sweep(beside)
     warnings: list[str] = []
     registered = registered_plots(warnings, plot_files)
+    progress("reading runs")
     results = load(folder)
     # After loading: a run may record metrics of its own.
     targets = parse_targets(reach)
     check_targets(targets, results)
     summary = Summary(results)
     warnings += [*results.warnings, *_unfinished(summary)]
+    progress("making tables")
     tables, data = build(summary, targets), SweepData(summary)
     across = [robustness_table(settings) for settings in data.settings]
     across += [table for family in data.families for table in (*critic_tables.tables(family), *ranks.tables(family))]
@@ -95,11 +99,17 @@ def report(
     write_text(folder / "table.tex", latex([*across, *tables], latex_comments(cited)))
     plots = folder / "plots"
     plots.mkdir(exist_ok=True)
-    pictures = [_written(plots, picture) for picture in gallery(data, registered, limit_panels, warnings)]
+    pictures = []
+    progress("drawing figures")
+    for picture in gallery(data, registered, limit_panels, warnings):
+        pictures.append(_written(plots, picture))
+        progress(f"figure {len(pictures)} drawn: {picture.name}")
+    progress("writing the page")
     write_text(folder / "index.html", page(data, tables, across, pictures, cited, warnings))
     drawn = {f"{picture.name}.{kind}" for picture in pictures for kind in picture.files}
     warnings += _stale(plots, drawn)
     if for_paper:
+        progress("drawing figures for a paper")
         written = write_paper(folder, data, registered, limit_panels, style)
         warnings += _stale(folder / FOLDER, {path.name for path in written})
     return warnings

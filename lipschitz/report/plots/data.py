@@ -85,10 +85,11 @@ class ComparisonData:
 
     @cached_property
     def labels(self) -> dict[str, str]:
-        """By constraint, its name, with the number of its seeds where this is not that of most."""
-        usual = self._usual_seeds
+        """By constraint, what people read, with the number of its seeds where this is not that of most."""
+        usual, shown = self._usual_seeds, self.results.shown
         return {
-            name: name if self._seeds[name] == usual else f"{name}  ({self._seeds[name]})" for name in self.constraints
+            name: shown(name) if self._seeds[name] == usual else f"{shown(name)}  ({self._seeds[name]})"
+            for name in self.constraints
         }
 
     @cached_property
@@ -125,7 +126,7 @@ class ComparisonData:
         timed: dict[str, list[str]] = {}
         for name in constraints:
             if name in self.timings:
-                timed.setdefault(str(self.timings[name].get("device", "unknown")), []).append(name)
+                timed.setdefault(str(self.timings[name].get("device", "unknown")), []).append(self.results.shown(name))
         if len(timed) < 2:
             return ""
         devices = "; ".join(f"{device} ({', '.join(names)})" for device, names in timed.items())

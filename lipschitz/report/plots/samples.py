@@ -1,6 +1,8 @@
 """Plot the samples of each method: images as a mosaic, by class for conditional runs; points over the real points."""
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +43,7 @@ def samples(data: ComparisonData) -> Figure | None:
     runs = [run for run in data.run_arrays if "samples" in run.arrays]
     if not runs:
         return None
-    titles = [REAL, *panel_titles(runs)]
+    titles = [REAL, *panel_titles(runs, data.results.shown)]
     title = figure_title("Samples", data)
     # Conditional runs of early versions saved no labels: their images are drawn as a mosaic.
     if all("labels" in run.arrays for run in runs):
@@ -120,9 +122,10 @@ def share_seed(runs: list[RunArrays]) -> bool:
     return len({run.seed for run in runs}) == 1 and all(run.status == "finished" for run in runs)
 
 
-def panel_titles(runs: list[RunArrays]) -> list[str]:
-    """Return the title of each run's panel: its constraint, and its seed where runs do not share it."""
-    return [wrapped(run.constraint) for run in runs] if share_seed(runs) else list(map(panel_title, runs))
+def panel_titles(runs: list[RunArrays], shown: Callable[[str], str]) -> list[str]:
+    """Return the title of each run's panel: its constraint as ``shown``, and its seed where runs do not share it."""
+    named = [replace(run, constraint=shown(run.constraint)) for run in runs]
+    return [wrapped(run.constraint) for run in named] if share_seed(runs) else list(map(panel_title, named))
 
 
 def panel_title(run: RunArrays) -> str:

@@ -42,7 +42,7 @@ def spectra(data: ComparisonData) -> Figure | None:
         size=(2.2, max(1.7, LABEL_HEIGHT * len(found))),
         gap=(0.5, 0.62),
         above=0.2,
-        right=label_margin(list(found)),
+        right=label_margin([data.results.shown(name) for name in found]),
     )
     columns = columns_of(axes)
     for index, (layer, panel) in enumerate(zip(layers, axes, strict=True)):
@@ -71,7 +71,9 @@ def spectra(data: ComparisonData) -> Figure | None:
         panel.set_xlabel("Index" if index + columns >= len(layers) else "")
         panel.set_ylabel("Singular value" if index % columns == 0 else "")
         if index == columns - 1:
-            label_lines(figure, panel, [(name, data.styles[name], last.get(name)) for name in found])
+            label_lines(
+                figure, panel, [(data.results.shown(name), data.styles[name], last.get(name)) for name in found]
+            )
     return figure
 
 
@@ -86,7 +88,7 @@ def spectra_normalised(data: ComparisonData) -> Figure | None:
     runs, layers = data.run_arrays, _layers(data)
     if not layers:
         return None
-    methods = Rows.of([run.constraint for run in runs], _ROW)
+    methods = Rows.of([data.results.shown(run.constraint) for run in runs], _ROW)
     subtitle = (
         f"{_subtitle(data)}\n"
         "Shade: squared value over the largest. A row is dark from the left on where few directions are used."

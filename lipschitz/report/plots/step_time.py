@@ -54,7 +54,7 @@ def step_time(data: ComparisonData) -> Figure | None:
         return None
     task, none = wording(data.comparison.task), data.timings.get("none")
     timed = [part for part in (STEP, GENERATOR) if part in task.timed]
-    rows = Rows.of(list(timings), _ROW)
+    rows = Rows.of([data.results.shown(name) for name in timings], _ROW)
     figure, (axes,) = panels(
         1,
         1,

@@ -49,7 +49,8 @@ def surface(data: ComparisonData) -> Figure | None:
         "Colour and level lines: D after the last step, each panel over its own range. Black: real. White: generated."
     )
     subtitle += f" Seed {runs[0].seed}." if share_seed(runs) else ""
-    figure, axes = titled_panels(panel_titles(runs), figure_title("Value surface of D", data), subtitle)
+    titles = panel_titles(runs, data.results.shown)
+    figure, axes = titled_panels(titles, figure_title("Value surface of D", data), subtitle)
     for run, panel in zip(runs, axes, strict=True):
         points = {key: run.arrays.get(key) for key in ("real", "samples")}
         _draw_values(panel, run.arrays["surface"], run.arrays["surface_extent"], points["real"], points["samples"])
