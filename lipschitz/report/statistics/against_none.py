@@ -74,10 +74,7 @@ def _family(rows: list[dict[Any, Any]], incomplete: set[tuple[str, ...]]) -> Ite
             pairs[place, reference] = NONE
         if row["model"] != rows[nones[0]]["model"]:
             pairs[place, nones[0]] = BASELINE
-    intervals = [
-        MISSING_INTERVAL if _key(row) in incomplete else Interval.around(row["mean"], row["ci95"], row["n"])
-        for row in rows
-    ]
+    intervals = [MISSING_INTERVAL if _key(row) in incomplete else Interval.of_row(row) for row in rows]
     tests = compare_pairs(intervals, list(pairs))
     for (place, reference), found in tests.items():
         row, other = rows[place], rows[reference]

@@ -41,6 +41,8 @@ class PairTest(NamedTuple):
 def compare_pairs(intervals: Sequence[Interval], pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], PairTest]:
     """Test the two means of each pair of places in ``intervals``; the tests are corrected as one family.
 
+    Geometric means are tested, and their difference is measured, by the logarithms of the values.
+
     A pair with an interval of fewer than two seeds, or without a finite mean, is neither tested nor counted. Methods
     with equal means and intervals have equal tests, which are counted once; a test of one with the other is not
     counted. On layers without convolutions two forms of spectral normalization are such methods.
@@ -78,7 +80,7 @@ def compare_with_best(intervals: Sequence[Interval], lower_is_better: bool) -> C
     return Compared(best, worse, similar, tests[best, others[0]].family)
 
 
-_FIELDS = ("mean", "half_width", "n")
+_FIELDS = ("centre", "half_width", "n")
 
 
 def _usable(intervals: Sequence[Interval]) -> list[int]:

@@ -16,12 +16,13 @@ from lipschitz.report.reading.metric_names import base, better
 from lipschitz.report.reading.results import Results
 from lipschitz.report.reading.timing import values_of
 from lipschitz.report.statistics.generalization_gap import gaps_at_levels
-from lipschitz.report.statistics.intervals import MISSING_INTERVAL, Interval, aggregate
+from lipschitz.report.statistics.geometric import is_geometric
+from lipschitz.report.statistics.intervals import GEOMETRIC, MEAN, MISSING_INTERVAL, Interval, aggregate
 from lipschitz.report.style import ordered
 from lipschitz.tasks.wording import floors as floor_names
 from lipschitz.tasks.wording import wording
 
-COLUMNS = [*LABELS, "metric", "which", "n", "mean", "ci95", "diverged"]
+COLUMNS = [*LABELS, "metric", "which", "n", "mean", "ci95", "diverged", "low", "high", "interval"]
 """Columns of ``summary.csv``."""
 RIVALS = ["model", "loss", "setting"]
 """What rows of a table share if one of them may be the best of the others, except where models share a table."""
@@ -44,9 +45,11 @@ class Summary:
     def frame(self) -> pd.DataFrame:
         """The table of ``summary.csv``: a row for each configuration, metric, and last or best step.
 
-        Columns `COLUMNS`. Mean and ci95, the half-width of the interval, are over the n seeds that finished with a
-        finite value. Diverged seeds are counted in their own column. The floor (real data against real data, or what a
-        task has for it) is a constraint of its own. Timings have n = 1 and no interval: the timing pass measures each
+        Columns `COLUMNS`. Mean, low and high, the ends of its interval, and ci95, half of their distance, are over the
+        n seeds that finished with a finite value; ``interval`` names the interval, and is empty without one. The mean
+        of what `is_geometric` is geometric, and its interval is that of the logarithms. Diverged seeds are counted in
+        their own column. The floor (real data against real data, or what a task has for it) is a constraint of its own.
+        Timings have n = 1 and no interval: the timing pass measures each
         configuration once, whatever the number of seeds.
         """
         rows = pd.concat([self._measured(), self._timed(), self._floor_rows()], ignore_index=True)
@@ -56,6 +59,8 @@ class Summary:
         metrics = [*self.quality_metrics, *self.critic_w1_metrics, *LARGEST_SIGMA.values(), *rows["metric"]]
         places = {name: place for place, name in enumerate(dict.fromkeys(metrics))}
         rows = rows.merge(plan, on=COMPARISON)
+        names = {name: (GEOMETRIC if is_geometric(name) else MEAN).name for name in rows["metric"].unique()}
+        rows["interval"] = rows["metric"].map(names).where(rows["ci95"].notna())
         rows["place"], rows["of_metric"] = rows["constraint"].map(order), rows["metric"].map(places)
         rows = rows.sort_values(["comparison", "place", "of_metric", "which"], ascending=[True, True, True, False])
         return rows[COLUMNS].astype({"n": int, "diverged": int}).reset_index(drop=True)
@@ -106,7 +111,7 @@ class Summary:
 
     @cached_property
     def floors(self) -> pd.DataFrame:
-        """What each metric measures of real data, or of an optimal potential: task, dataset, metric, n, mean, ci95.
+        """What each metric measures of real data, or of an optimal potential: task, dataset, metric, and `aggregate`'s.
 
         Means are over seeds. Runs with the same seed measure the same floor, so it counts once a seed.
         """
@@ -173,8 +178,7 @@ class Lookup:
 
     def __init__(self, frame: pd.DataFrame, results: Results) -> None:
         keys = frame[[*RIVALS, "constraint", "metric", "which"]].itertuples(index=False, name=None)
-        values = frame[["mean", "ci95", "n"]].itertuples(index=False, name=None)
-        self._intervals = {key: Interval.around(*value) for key, value in zip(keys, values, strict=True)}
+        self._intervals = dict(zip(keys, map(Interval.of_row, frame.to_dict("records")), strict=True))
         self.metrics = list(dict.fromkeys(frame["metric"]))
         """Every metric that was measured of any configuration."""
         self._results = results

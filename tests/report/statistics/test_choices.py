@@ -48,7 +48,8 @@ def test_the_best_row(metric: str, means: list[float], diverged: list[int], best
 def test_a_floor_is_found_by_its_name_and_its_metric() -> None:
     rows = [("real data", "w1", 0.5), ("real data", "modes", 8.0), ("none", "w1", 2.0)]
     frame = pd.DataFrame(rows, columns=["constraint", "metric", "mean"])
-    frame = frame.assign(**dict.fromkeys(RIVALS, "same"), which="last", ci95=0.1, n=3)
+    frame = frame.assign(**dict.fromkeys(RIVALS, "same"), which="last", n=3)
+    frame = frame.assign(low=frame["mean"] - 0.1, high=frame["mean"] + 0.1)
     lookup = Lookup(frame, None)  # type: ignore[arg-type]
     assert lookup.floor("real data", "modes") == Interval.around(8.0, 0.1, 3)
     assert lookup.floor("real data", "kid") is None

@@ -27,6 +27,15 @@ def test_p_values_are_those_of_scipy() -> None:
             assert found[i, j] == pytest.approx(expected, rel=1e-9)
 
 
+def test_geometric_means_are_tested_by_logarithms() -> None:
+    groups = [[0.2, 0.9, 4.0], [30.0, 80.0, 50.0]]
+    found = compare_pairs([mean_interval(group, "lipschitz_lower") for group in groups], [(0, 1)])[0, 1]
+    logs = [np.log(group) for group in groups]
+    assert found.p == pytest.approx(stats.ttest_ind(*logs, equal_var=False).pvalue, rel=1e-9)
+    pooled = np.sqrt((logs[0].var(ddof=1) + logs[1].var(ddof=1)) / 2)
+    assert found.size == pytest.approx((logs[0].mean() - logs[1].mean()) / pooled * (1 - 3 / 15))
+
+
 def test_means_without_spread_differ_for_certain_or_not_at_all() -> None:
     found = welch_p_values(*arrays([[1.0, 1.0], [2.0, 2.0], [2.0, 2.0]]))
     assert found[0, 1] < 1e-9
