@@ -68,7 +68,7 @@ def _point(panel: Axes, data: ComparisonData, name: str, row: pd.Series) -> None
         # A constant network has no place on a logarithmic axis.
         low = panel.get_xlim()[0]
     if math.isfinite(row["ci95"]):
-        panel.vlines(low, y - row["ci95"], y + row["ci95"], color=style.colour, linewidth=1, alpha=0.5)
+        panel.vlines(low, row["low"], row["high"], color=style.colour, linewidth=1, alpha=0.5)
     panel.hlines(y, low, right, color=style.colour, linewidth=0.4, alpha=0.5)
     if not np.isnan(high):
         panel.hlines(y, low, min(high, right), color=style.colour, linewidth=3, alpha=0.4)

@@ -109,8 +109,9 @@ def _cosines(family: CriticFamily, metric: str, theirs: pd.DataFrame, shown: str
         fit_y_axis(panel, [*rows["mean"], *theirs["published"], *optimal["floor"], 1.0], linear=True)
         panel.plot(floor["dim"], floor["floor"], color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         for one in series:
-            mean, error = one.rows["mean"], one.rows["ci95"].fillna(0)
-            panel.vlines(one.x(one.rows), mean - error, mean + error, color=one.style.colour, linewidth=1, alpha=0.7)
+            panel.vlines(
+                one.x(one.rows), one.rows["low"], one.rows["high"], color=one.style.colour, linewidth=1, alpha=0.7
+            )
             one.mark(panel, "mean")
 
     interval = f", {MEAN.short}" if rows["ci95"].notna().any() else ""

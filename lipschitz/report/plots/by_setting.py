@@ -15,6 +15,7 @@ from lipschitz.report.plots.base import Subject, plot
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.panels import fit_axis, panels
 from lipschitz.report.reading.metric_names import base, better, heading, parse_metric
+from lipschitz.report.statistics.geometric import IN_WORDS
 from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.statistics.robustness import Method, Settings
 from lipschitz.report.style import GREY
@@ -96,7 +97,11 @@ def _title(found: Settings) -> str:
 
 def _subtitle(found: Settings) -> str:
     seeds = ", ".join(map(str, found.seeds))
-    of = f"mean and {MEAN.short} of seeds {seeds}" if len(found.seeds) > 1 else f"seed {seeds}"
+    of = (
+        f"mean (geometric for {IN_WORDS}) and {MEAN.short} of seeds {seeds}"
+        if len(found.seeds) > 1
+        else f"seed {seeds}"
+    )
     cross = "diverged or not finite" if found.unmeasured else "diverged"
     text = f"After the last step, {of}. Band: from a method's best to its worst setting. ×: {cross}.\n"
     text += f"Loss: {found.usual_loss} unless named. " if found.has_other_losses else ""

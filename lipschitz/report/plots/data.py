@@ -39,7 +39,7 @@ class ComparisonData:
     """One comparison: runs that differ only in the constraint and the seed.
 
     Attributes:
-        curves: constraint, metric, step, n, mean, ci95, over the seeds that finished.
+        curves: constraint, metric, step, n, mean, low, high, over the seeds that finished.
         diverged: run, constraint, metric, step, value of the runs that diverged, as long as they were finite.
         runs: the rows of the sweep's runs.
         floors: by metric, its value for real data, or for an optimal potential.

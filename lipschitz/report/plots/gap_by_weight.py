@@ -96,7 +96,7 @@ def _draw(panel: Axes, data: ComparisonData, one: Varied, metric: str) -> None:
     fit_axis(panel, "x", pd.Series(list(one.values.values())), widest=5.0, ticks=FINE)
     panel.plot(rows["x"], rows["mean"], color=colour, marker=style.marker if style else "o")
     bars = rows[np.isfinite(rows["ci95"])]
-    panel.vlines(bars["x"], bars["mean"] - bars["ci95"], bars["mean"] + bars["ci95"], color=colour, alpha=0.5)
+    panel.vlines(bars["x"], bars["low"], bars["high"], color=colour, alpha=0.5)
     if math.isfinite(none):
         panel.axhline(none, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     panel.grid(axis="y", color="#ececec", linewidth=0.6)

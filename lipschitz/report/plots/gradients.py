@@ -1,6 +1,7 @@
 """Plot input-gradient norms of the discriminator by where they were measured: real, generated, between, noise."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -9,7 +10,7 @@ from lipschitz.report.plots.data import ComparisonData
 from lipschitz.report.plots.lines import LABEL_HEIGHT, constraints_margin, figure_title, label_constraints
 from lipschitz.report.plots.panels import fit_y_axis, panels, reference_line
 from lipschitz.report.reading.metric_names import parse_metric
-from lipschitz.report.statistics.intervals import MEAN
+from lipschitz.report.statistics.intervals import GEOMETRIC
 from lipschitz.report.style import Style
 from lipschitz.tasks.wording import wording
 
@@ -29,7 +30,7 @@ def gradients(data: ComparisonData) -> Figure | None:
         return None
     task = wording(data.comparison.task)
     recorded = set(final.loc[final["kind"] == "gradient_norm", "where"])
-    subtitle = f"After the last step: mean over seeds, {MEAN.short}."
+    subtitle = f"After the last step: geometric mean over seeds, {GEOMETRIC.short}."
     if "old" in recorded:
         subtitle += " Old: between real and an earlier generator's samples."
     if "interpolated" in recorded:
@@ -50,8 +51,8 @@ def gradients(data: ComparisonData) -> Figure | None:
         last: dict[str, float] = {}
         for offset, name in zip(np.linspace(-0.26, 0.26, len(data.constraints)), data.constraints, strict=True):
             if name in table.index.get_level_values("constraint"):
-                of_name = table.loc[name].reindex(places)
-                _points(panel, of_name["mean"].to_numpy(), of_name["ci95"].to_numpy(), offset, data.styles[name])
+                of_name = pd.DataFrame(table.loc[name]).reindex(places)
+                _points(panel, of_name, offset, data.styles[name])
                 last[name] = float(of_name["mean"].iloc[-1])
         fit_y_axis(panel, rows["mean"])
         reference_line(panel, 1.0, "")
@@ -64,7 +65,7 @@ def gradients(data: ComparisonData) -> Figure | None:
     return figure
 
 
-def _points(panel: Axes, mean: np.ndarray, ci95: np.ndarray, offset: float, style: Style) -> None:
-    x = np.arange(len(mean)) + offset
-    panel.vlines(x, mean - np.nan_to_num(ci95), mean + np.nan_to_num(ci95), color=style.colour, linewidth=1, alpha=0.7)
-    panel.plot(x, mean, color=style.colour, marker=style.marker, linestyle="", markersize=5.5)
+def _points(panel: Axes, rows: pd.DataFrame, offset: float, style: Style) -> None:
+    x = np.arange(len(rows)) + offset
+    panel.vlines(x, rows["low"], rows["high"], color=style.colour, linewidth=1, alpha=0.7)
+    panel.plot(x, rows["mean"], color=style.colour, marker=style.marker, linestyle="", markersize=5.5)

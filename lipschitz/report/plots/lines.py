@@ -12,6 +12,7 @@ from matplotlib.patches import Polygon
 from matplotlib.ticker import MaxNLocator
 
 from lipschitz.report.plots.data import ComparisonData
+from lipschitz.report.statistics.geometric import SEEDS
 from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.style import Style
 
@@ -28,7 +29,7 @@ _INCH_PER_CHARACTER = 0.062
 def lines_note(data: ComparisonData) -> str:
     """Return the part of a subtitle that explains lines, bands and crosses."""
     shaded = f", shaded: {MEAN.short}, cut at the panel's edge" if _has_bands(data) else ""
-    return f"Mean over n seeds{shaded}. A thin line ending in × is a diverged seed."
+    return f"{SEEDS.capitalize()}{shaded}. A thin line ending in × is a diverged seed."
 
 
 def draw_lines(panel: Axes, data: ComparisonData, curves: pd.DataFrame, diverged: pd.DataFrame) -> dict[str, float]:
@@ -51,13 +52,12 @@ def draw_lines(panel: Axes, data: ComparisonData, curves: pd.DataFrame, diverged
         if name not in by_constraint:
             continue
         line, style = by_constraint[name], data.styles[name]
-        steps, mean, ci95 = (line[column].to_numpy(float) for column in ("step", "mean", "ci95"))
-        if (ci95 == ci95).any() and _has_bands(data):
-            low = mean - ci95
+        steps, mean, low, high = (line[column].to_numpy(float) for column in ("step", "mean", "low", "high"))
+        if np.isfinite(low).any() and _has_bands(data):
             if panel.get_yscale() == "log":
                 # An interval that reaches zero has no lower edge here: shade what lies above the mean.
                 low = np.where(low > 0, low, mean)
-            band = np.concatenate([np.stack([steps, low], 1), np.stack([steps, mean + ci95], 1)[::-1]])
+            band = np.concatenate([np.stack([steps, low], 1), np.stack([steps, high], 1)[::-1]])
             panel.add_artist(Polygon(band[np.isfinite(band[:, 1])], color=style.colour, alpha=0.15, linewidth=0))
         every = max(1, len(steps) // 8)
         panel.plot(
