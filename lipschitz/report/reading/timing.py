@@ -7,6 +7,8 @@ from lipschitz.sweep.timing.timing_files import iteration_ms
 
 STEP, GENERATOR, ITERATION = "ms_discriminator_step", "ms_generator_step", "ms_iteration"
 STEP_UNCAPTURED, ITERATION_UNCAPTURED = f"{STEP}_uncaptured", f"{ITERATION}_uncaptured"
+TIMES = frozenset((STEP, GENERATOR, ITERATION, STEP_UNCAPTURED, ITERATION_UNCAPTURED))
+"""Metrics that are the median of a time."""
 PEAK_MEMORY, RUNS, THROUGHPUT = "peak_memory", "runs_at_once", "throughput"
 
 
@@ -23,7 +25,13 @@ def uncaptured_parts(timing: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def values_of(timing: Mapping[str, Any]) -> dict[str, float]:
-    """Return by metric every number of ``timing`` that is in the summary.
+    """Return by metric every number of ``timing`` that is in the summary: `timed_parts` without their intervals."""
+    found = timed_parts(timing)
+    return {name: float(value["median"] if isinstance(value, Mapping) else value) for name, value in found.items()}
+
+
+def timed_parts(timing: Mapping[str, Any]) -> dict[str, Any]:
+    """Return by metric what is in the summary: a part with median, low, high and n, or a number.
 
     An iteration without a generator is a step of the critic, and is not listed a second time.
     """
@@ -40,4 +48,4 @@ def values_of(timing: Mapping[str, Any]) -> dict[str, float]:
         found[RUNS] = timing["pack"]
         rates = {pack["runs"]: pack["iterations_per_second"] for pack in timing.get("packs", [])}
         found |= {THROUGHPUT: rates[timing["pack"]]} if timing["pack"] in rates else {}
-    return {name: float(value["median"] if isinstance(value, Mapping) else value) for name, value in found.items()}
+    return found

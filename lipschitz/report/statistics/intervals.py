@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from lipschitz.report.number_format import show_interval, show_range
+from lipschitz.report.reading.timing import TIMES
 from lipschitz.report.statistics.geometric import IN_WORDS, is_geometric
 
 CONFIDENCE = 0.95
@@ -50,6 +51,13 @@ BOOTSTRAP = IntervalMethod(f"{LEVEL} interval by bootstrap", f"{LEVEL} interval"
 """Of a rank correlation: methods are resampled, then the seeds of each."""
 
 
+def method_of(metric: str) -> IntervalMethod:
+    """Return how the interval of a metric in the summary is computed."""
+    if metric in TIMES:
+        return MEDIAN
+    return GEOMETRIC if is_geometric(metric) else MEAN
+
+
 @dataclass(frozen=True)
 class Interval:
     """A mean, or the median of a timing, with its interval.
@@ -75,9 +83,8 @@ class Interval:
 
     @classmethod
     def of_row(cls, row: Mapping[Any, Any]) -> "Interval":
-        """Return the interval of a row of `aggregate`: metric, mean, low, high, n."""
-        method = GEOMETRIC if is_geometric(row["metric"]) else MEAN
-        return cls(row["mean"], row["low"], row["high"], int(row["n"]), method)
+        """Return the interval of a row of `aggregate` or of the summary: metric, mean, low, high, n."""
+        return cls(row["mean"], row["low"], row["high"], int(row["n"]), method_of(row["metric"]))
 
     @classmethod
     def of_timing(cls, timed: Mapping[str, Any]) -> "Interval":

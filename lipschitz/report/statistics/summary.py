@@ -16,13 +16,13 @@ from lipschitz.report.reading.metric_names import base, better
 from lipschitz.report.reading.results import Results
 from lipschitz.report.reading.timing import values_of
 from lipschitz.report.statistics.generalization_gap import gaps_at_levels
-from lipschitz.report.statistics.geometric import is_geometric
-from lipschitz.report.statistics.intervals import GEOMETRIC, MEAN, MISSING_INTERVAL, Interval, aggregate
+from lipschitz.report.statistics.intervals import MISSING_INTERVAL, Interval, aggregate, method_of
+from lipschitz.report.statistics.timings import UNSTEADY, drift, timed_intervals
 from lipschitz.report.style import ordered
 from lipschitz.tasks.wording import floors as floor_names
 from lipschitz.tasks.wording import wording
 
-COLUMNS = [*LABELS, "metric", "which", "n", "mean", "ci95", "diverged", "low", "high", "interval"]
+COLUMNS = [*LABELS, "metric", "which", "n", "mean", "ci95", "diverged", "low", "high", "interval", "note"]
 """Columns of ``summary.csv``."""
 RIVALS = ["model", "loss", "setting"]
 """What rows of a table share if one of them may be the best of the others, except where models share a table."""
@@ -49,8 +49,8 @@ class Summary:
         n seeds that finished with a finite value; ``interval`` names the interval, and is empty without one. The mean
         of what `is_geometric` is geometric, and its interval is that of the logarithms. Diverged seeds are counted in
         their own column. The floor (real data against real data, or what a task has for it) is a constraint of its own.
-        Timings have n = 1 and no interval: the timing pass measures each
-        configuration once, whatever the number of seeds.
+        A time is the median of n calls in the timing pass, which times each configuration once, whatever the number of
+        seeds; ``note`` says where its rounds disagree.
         """
         rows = pd.concat([self._measured(), self._timed(), self._floor_rows()], ignore_index=True)
         plan = self.results.runs[COMPARISON].drop_duplicates().reset_index(drop=True)
@@ -59,7 +59,7 @@ class Summary:
         metrics = [*self.quality_metrics, *self.critic_w1_metrics, *LARGEST_SIGMA.values(), *rows["metric"]]
         places = {name: place for place, name in enumerate(dict.fromkeys(metrics))}
         rows = rows.merge(plan, on=COMPARISON)
-        names = {name: (GEOMETRIC if is_geometric(name) else MEAN).name for name in rows["metric"].unique()}
+        names = {name: method_of(name).name for name in rows["metric"].unique()}
         rows["interval"] = rows["metric"].map(names).where(rows["ci95"].notna())
         rows["place"], rows["of_metric"] = rows["constraint"].map(order), rows["metric"].map(places)
         rows = rows.sort_values(["comparison", "place", "of_metric", "which"], ascending=[True, True, True, False])
@@ -162,8 +162,12 @@ class Summary:
         rows = []
         for row in configurations.to_dict("records"):
             timing = self.results.timings.get(row.pop("configuration"), {})
-            for metric, value in values_of(timing).items():
-                rows.append(row | {"metric": metric, "which": "last", "n": 1, "mean": value, "ci95": float("nan")})
+            for metric, found in timed_intervals(timing).items():
+                differ = drift(timing, metric)
+                values = {"metric": metric, "which": "last", "n": found.n, "mean": found.mean}
+                values |= {"low": found.low, "high": found.high, "ci95": found.half_width}
+                values |= {"note": f"{UNSTEADY}: rounds differ by {differ:.0%}" if differ else None}
+                rows.append(row | values)
         return pd.DataFrame(rows, columns=COLUMNS)
 
     def _floor_rows(self) -> pd.DataFrame:

@@ -35,8 +35,11 @@ _LATEX = {
     "β": r"$\beta$",
     "ε": r"$\varepsilon$",
 }
-_MARKDOWN = re.compile(r"([\\`*{}\[\]<>|#~$&]|(?<![^\W_])_|_(?![^\W_]))")
-"""Characters that are markup in Markdown; an underscore inside a word is not."""
+_NUMBER = r"[-+.\de]+"
+_MARKDOWN = re.compile(
+    rf"(?P<interval>\[{_NUMBER}, {_NUMBER}\](?![(\[:]))|[\\`*{{}}\[\]<>|#~$&]|(?<![^\W_])_|_(?![^\W_])"
+)
+"""Characters that are markup in Markdown; an underscore inside a word is not, nor are the brackets of an interval."""
 
 _MANY_ROWS = 40
 """Above this number the rows of a LaTeX table are set closer, so that it fits a page with its caption."""
@@ -133,7 +136,7 @@ def _markdown_cell(cell: Cell) -> str:
 
 
 def _plain(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    return _MARKDOWN.sub(lambda found: found["interval"] or f"\\{found[0]}", " ".join(text.split()))
 
 
 def tex(text: str) -> str:

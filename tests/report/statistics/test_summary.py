@@ -11,6 +11,7 @@ from synthetic import Plan, dump, write_sweep
 
 from lipschitz.report.reading.comparisons import rows_of
 from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.intervals import MEDIAN
 from lipschitz.report.statistics.summary import COLUMNS, Summary
 
 
@@ -49,6 +50,7 @@ def test_the_columns_of_the_summary(summary: pd.DataFrame) -> None:
             "low",
             "high",
             "interval",
+            "note",
         )
     ] == COLUMNS
 
@@ -73,10 +75,14 @@ def test_failed_and_running_seeds_are_left_out_of_the_mean(summary: pd.DataFrame
     assert np.isnan(row["ci95"])
 
 
-def test_a_timing_has_no_interval(summary: pd.DataFrame) -> None:
+def test_a_time_has_the_number_of_its_calls_and_the_interval_of_its_rounds(summary: pd.DataFrame) -> None:
     row = row_of(summary, dataset="digits", constraint="gradient_penalty", metric="ms_discriminator_step")
-    assert (row["n"], row["mean"]) == (1, pytest.approx(3.0 * 1.9 * 2.5))
-    assert np.isnan(row["ci95"])
+    median = 3.0 * 1.9 * 2.5
+    assert (row["n"], row["mean"]) == (50, pytest.approx(median))
+    assert (row["low"], row["high"]) == pytest.approx((0.97 * median, 1.04 * median))
+    assert row["ci95"] == pytest.approx(0.035 * median)
+    assert row["interval"] == MEDIAN.name
+    assert pd.isna(row["note"])
     assert row_of(summary, dataset="digits", constraint="none", metric="peak_memory")["mean"] == 150
 
 

@@ -117,6 +117,9 @@ def test_every_row_of_markdown_has_the_same_number_of_cells(tables: list[Table])
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
     assert "| gradient_penalty |" in text
     assert r"\<i\>" in text
+    # An interval is no link, whatever follows.
+    assert re.search(r"\| \d[\d.]* \[\d[\d.]*, \d[\d.]*\] \|", text)
+    assert r"## \[5, 6\](x), [1e-07, 2.5]" in markdown([replace(tables[1], title="[5, 6](x), [1e-07, 2.5]")], "")
 
 
 def test_every_row_of_latex_has_the_same_number_of_cells_and_is_escaped(tables: list[Table]) -> None:
