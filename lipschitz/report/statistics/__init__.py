@@ -4,5 +4,6 @@ summary: means, floors and the best rows, computed once. geometric: which means 
 that everything uses, and their names in captions. ranking: ranks by Welch's test. significance: Welch's test of pairs
 with Holm's correction. against_none: methods tested against the network without a constraint. generalization_gap: the
 gap where training accuracy or loss reaches a level. rank_correlation: Spearman's over runs. time_to_target: time to
-reach a quality. timings: times of a step, unsteady ones, and ratios. robustness: how much a method depends on its setting.
+reach a quality. timings: times of a step, unsteady ones, and ratios. robustness: how much a method depends on its
+setting.
 """

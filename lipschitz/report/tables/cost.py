@@ -63,12 +63,10 @@ def cost_columns(group: pd.DataFrame, lookup: Lookup) -> tuple[list[Column], lis
     """Return the columns and, one row for each configuration of ``group``, their cells.
 
     Columns without content are left out: the exact Lipschitz constant, the ratio to ``none`` if that was not timed,
-    what only a GPU has (uncaptured steps, captured iterations, runs at once), and the memory of networks that are too
-    small to show in that of a process on the CPU.
+    and what only a GPU has (uncaptured steps, captured iterations, runs at once, peak memory).
     """
     rows = [row for _, row in group.iterrows()]
     task = wording(str(group["task"].iloc[0]))
-    on_cpu = all(str(lookup.timing(row).get("device", "")).startswith("cpu") for row in rows)
     reshaped, operator = LARGEST_SIGMA.values()
     measured = {
         Column("kernel", "Largest σ of a layer"): reshaped,
@@ -85,8 +83,6 @@ def cost_columns(group: pd.DataFrame, lookup: Lookup) -> tuple[list[Column], lis
         column: line for column, line in texts.items() if measured[column] not in sometimes or set(line) != {MISSING}
     }
     texts |= _times(rows, lookup, f"{task.network} step")
-    if not (task.small_networks and on_cpu):
-        texts[Column("MiB", _MEMORY)] = _numbers(rows, lookup, PEAK_MEMORY)
     return list(texts), [[Cell(text) for text in line] for line in zip(*texts.values(), strict=True)]
 
 
@@ -119,6 +115,7 @@ def _times(rows: Sequence[pd.Series], lookup: Lookup, step: str) -> dict[Column,
         Column(_UNCAPTURED, _ITERATION): _numbers(rows, lookup, ITERATION_UNCAPTURED),
         Column("number", _TOGETHER): _numbers(rows, lookup, RUNS),
         Column("iterations/s of all", _TOGETHER): _numbers(rows, lookup, THROUGHPUT),
+        Column("MiB", _MEMORY): _numbers(rows, lookup, PEAK_MEMORY),
     }
     always = set() if any(uncaptured_parts(lookup.timing(row)) for row in rows) else {Column(_MS, step)}
     return {column: line for column, line in texts.items() if column in always or set(line) != {MISSING}}

@@ -83,7 +83,8 @@ def test_a_time_has_the_number_of_its_calls_and_the_interval_of_its_rounds(summa
     assert row["ci95"] == pytest.approx(0.035 * median)
     assert row["interval"] == MEDIAN.name
     assert pd.isna(row["note"])
-    assert row_of(summary, dataset="digits", constraint="none", metric="peak_memory")["mean"] == 150
+    # The growth of a process on a CPU is no memory of a method.
+    assert "peak_memory" not in set(summary["metric"])
 
 
 def test_the_floor_is_averaged_over_seeds(summary: pd.DataFrame) -> None:
