@@ -80,6 +80,19 @@ def compare_with_best(intervals: Sequence[Interval], lower_is_better: bool) -> C
     return Compared(best, worse, similar, tests[best, others[0]].family)
 
 
+BOLD = (
+    "not significantly worse than the best {what} by Welch's test at 5 %, with Holm's correction for all pairs; with a "
+    "diverged or failed seed, or one seed, a method is neither tested nor bold"
+)
+"""For captions: which cells are bold."""
+
+
+def best_or_similar(intervals: Sequence[Interval], lower_is_better: bool) -> list[int]:
+    """Return the places of the best mean and of those that are not significantly worse; none if nothing is tested."""
+    compared = compare_with_best(intervals, lower_is_better)
+    return [compared.best, *compared.similar] if compared else []
+
+
 _FIELDS = ("centre", "half_width", "n")
 
 

@@ -1,6 +1,5 @@
 """The summary of a sweep, computed once: means over seeds by configuration, quality metrics, floors, the best rows."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from lipschitz.report.reading.results import Results
 from lipschitz.report.reading.timing import values_of
 from lipschitz.report.statistics.generalization_gap import gaps_at_levels
 from lipschitz.report.statistics.intervals import MISSING_INTERVAL, Interval, aggregate, method_of
+from lipschitz.report.statistics.significance import best_or_similar
 from lipschitz.report.statistics.timings import UNSTEADY, drift, timed_intervals
 from lipschitz.report.style import ordered
 from lipschitz.tasks.wording import floors as floor_names
@@ -212,19 +212,16 @@ class Lookup:
         return self._results.configurations.get(tuple(row[LABELS]), "")
 
     def best(self, rows: pd.DataFrame, metric: str, which: str) -> set[object]:
-        """Return the index of the row with the best mean among rows without a diverged seed; of a tie, all.
+        """Return the index of the row with the best mean, and of those that are not significantly worse.
 
-        It is empty if neither direction of the metric is good, or if fewer than two rows have a finite mean.
+        Rows with a diverged or failed seed, or with one seed, are neither tested nor returned. It is empty if neither
+        direction of the metric is good, or if fewer than two rows can be tested.
         """
-        direction = better(metric)
+        direction, rows = better(metric), rows[rows["diverged"] + rows["failed"] == 0]
         if direction is None:
             return set()
-        means = {index: self.interval(row, metric, which).mean for index, row in rows.iterrows() if not row["diverged"]}
-        means = {index: mean for index, mean in means.items() if math.isfinite(mean)}
-        if len(means) < 2:
-            return set()
-        best = (min if direction == "lower" else max)(means.values())
-        return {index for index, mean in means.items() if mean == best}
+        intervals = [self.interval(row, metric, which) for _, row in rows.iterrows()]
+        return {rows.index[place] for place in best_or_similar(intervals, direction == "lower")}
 
 
 def _largest_sigma(outcomes: pd.DataFrame) -> pd.DataFrame:

@@ -30,6 +30,11 @@ def drift(timing: Mapping[str, Any], metric: str) -> float:
     return found if found > DRIFT else 0.0
 
 
+def is_unsteady(timing: Mapping[str, Any]) -> bool:
+    """Return whether the rounds of any part of an iteration differ by more than `DRIFT`."""
+    return any(found > DRIFT for found in drifts(timing).values())
+
+
 def step_ratio(timing: Mapping[str, Any], reference: Mapping[str, Any]) -> Interval | None:
     """Return the time of a discriminator step over that of ``reference``; its ends are those of single rounds.
 

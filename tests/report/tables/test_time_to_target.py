@@ -113,6 +113,33 @@ def test_the_fewest_steps_are_bold_among_methods_whose_seeds_all_reach_the_targe
     assert bold == {"none": [True, True], "weight_clipping": [True, False], "gradient_penalty": [True, False]}
 
 
+def test_steps_that_are_not_told_apart_from_the_fewest_are_bold_too(tmp_path: Path) -> None:
+    curves = {"none": CURVES["none"], "weight_clipping": ((3, 2, 1, 1), (3, 2, 1, 1), (3, 2, 2, 1))}
+    curves |= {"gradient_penalty": ((3, 1, 1, 1), (3, 1, 1, 1), (3, 1, 1, 1))}
+    (table,) = reach_tables(write_curves(tmp_path, curves), "w1=1")
+    # 200 ± 250, 233 ± 143 and 100 ± 0.
+    assert [row[3].bold for row in table.rows] == [True, True, True]
+    assert "Holm's correction" in table.caption
+
+
+def test_a_method_with_a_failed_seed_is_not_bold(tmp_path: Path) -> None:
+    folder = write_curves(tmp_path)
+    failed = folder / "runs" / "none-2"
+    (failed / "result.json").unlink()
+    (failed / "error.txt").write_text("Traceback ...")
+    (table,) = reach_tables(folder, "w1=2")
+    assert [row[3].bold for row in table.rows] == [False, True, True]
+
+
+def test_seconds_by_an_unsteady_timing_are_never_bold(tmp_path: Path) -> None:
+    folder = write_curves(tmp_path)
+    path = folder / "timing" / "none.json"
+    dump(path, json.loads(path.read_text()) | {"rounds": {"ms_generator_step": [2.5, 2.5, 2.8]}})
+    (table,) = reach_tables(folder, "w1=2")
+    assert not any(row[4].bold for row in table.rows)
+    assert table.caption.endswith("Unsteady, so that seconds are not compared: none.")
+
+
 def test_a_diverged_seed_has_not_reached_the_target(tmp_path: Path) -> None:
     curves = {"none": CURVES["none"], "gradient_penalty": ((3, 1, 1, 1), (3, 1, 1, 1))}
     (table,) = reach_tables(write_curves(tmp_path, curves, "diverged"), "w1=1")
