@@ -33,7 +33,8 @@ _CAPTION = (
 )
 _DEFAULT_TARGET = (
     " The target is the median over the rows of their mean after the last step, so that about half of them reach it, "
-    "rounded to three digits towards the easier side; lipschitz report DIR --reach METRIC=VALUE sets another."
+    "rounded to three digits towards the easier side. Where an untrained network reaches it, it is the median over the "
+    "rows that end better than every untrained network; lipschitz report DIR --reach METRIC=VALUE sets another."
 )
 _SEVERAL_DEVICES = " The rows were timed on different devices: their seconds cannot be compared."
 
@@ -77,7 +78,8 @@ class TimeToTarget:
         targets = [target for target in self._targets if lookup.has(target.metric)]
         first = next((name for name in judging if better(name)), None)
         if not targets and first is not None:
-            default = default_target(first, (lookup.interval(row, first).mean for _, row in group.iterrows()))
+            means = [lookup.interval(row, first).mean for _, row in group.iterrows()]
+            default = default_target(first, means, self._untrained(group, first))
             return [] if default is None else [self._part(group, lookup, default, rivals, where, _DEFAULT_TARGET)]
         return [self._part(group, lookup, target, rivals, where, "") for target in targets]
 
@@ -133,6 +135,12 @@ class TimeToTarget:
         trace = self._trace(target.metric)
         reached = trace["value"] <= target.value if target.sign == "≤" else trace["value"] >= target.value
         return {str(run): int(step) for run, step in trace[reached].groupby("run", sort=False)["step"].min().items()}
+
+    def _untrained(self, group: pd.DataFrame, metric: str) -> list[float]:
+        """Return the values of ``metric`` before training, of all runs of ``group``."""
+        names = {self._results.configurations[tuple(row[LABELS])] for _, row in group.iterrows()}
+        trace = self._trace(metric)
+        return list(trace.loc[(trace["step"] == 0) & trace["configuration"].isin(names), "value"])
 
     def _times(self, configuration: str, first: dict[str, int], metric: str) -> list[float]:
         """Return the steps of each seed that ended, as `time_to_event` takes them.

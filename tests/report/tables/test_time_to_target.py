@@ -220,6 +220,22 @@ def test_the_default_target_is_the_median_of_the_final_means(tmp_path: Path) -> 
     assert "median over the rows" not in reach_tables(tmp_path, "w1=1")[0].caption
 
 
+def test_the_default_target_is_never_easier_than_the_untrained_network(tmp_path: Path) -> None:
+    # Two of three methods end worse than they began: of the seeds 0.9 to 1.1.
+    assert default_target("w1", [2.0, 3.0, 0.5], [1.0, 0.9, 1.1]) == Target("w1", 0.5)
+    assert default_target("cosine", [0.1, 0.05, 0.6, 0.8], [0.3, math.nan]) == Target("cosine", 0.35)
+    assert default_target("cosine", [0.1, 0.05, 0.2, 0.8], [0.3]) == Target("cosine", 0.8)
+    assert default_target("w1", [2.0, 3.0], [1.0]) is None
+    # Rounded towards the easier side it would be the untrained network's.
+    assert default_target("w1", [0.12341, 9.0, 0.1], [0.1235]) == Target("w1", 0.12341)
+    curves = {"none": ((1, 3, 3), (1, 3, 3)), "weight_clipping": ((1, 2, 2), (1, 2, 2))}
+    folder = write_curves(tmp_path / "worse", curves | {"gradient_penalty": ((1, 0.5, 0.5), (1, 0.5, 0.5))})
+    (table,) = reach_tables(folder)
+    assert "≤ 0.5:" in table.title
+    assert body(table)["none"][0] == "0 of 2"
+    assert reach_tables(write_curves(tmp_path / "all", curves)) == []
+
+
 def test_a_single_method_has_no_default_target(tmp_path: Path) -> None:
     assert default_target("w1", [0.5]) is None
     folder = write_curves(tmp_path, {"none": CURVES["none"]})
