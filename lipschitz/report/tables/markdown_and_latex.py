@@ -4,37 +4,9 @@ import re
 from collections.abc import Iterable
 from itertools import groupby
 
+from lipschitz.report.tables.latex_text import in_ascii, tex
 from lipschitz.report.tables.table import CAPTION, Cell, Column, Table
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "%": r"\%",
-    "#": r"\#",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "σ": r"$\sigma$",
-    "·": r"$\cdot$",
-    "↓": r"$\downarrow$",
-    "↑": r"$\uparrow$",
-    "–": "--",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-    "é": r"\'e",
-    "λ": r"$\lambda$",
-    "α": r"$\alpha$",
-    "β": r"$\beta$",
-    "ε": r"$\varepsilon$",
-}
 _NUMBER = r"[-+.\de]+"
 _MARKDOWN = re.compile(
     rf"(?P<interval>\[{_NUMBER}, {_NUMBER}\](?![(\[:]))|[\\`*{{}}\[\]<>|#~$&]|(?<![^\W_])_|_(?![^\W_])"
@@ -80,7 +52,7 @@ def markdown(tables: list[Table], title: str, warnings: Iterable[str] = ()) -> s
 
 def latex(tables: list[Table], comments: Iterable[str] = ()) -> str:
     r"""Return the tables as LaTeX with booktabs: a file that compiles alone and can be ``\input``."""
-    head = "".join(f"% {' '.join(line.split())}\n" for line in comments)
+    head = "".join(f"% {in_ascii(' '.join(line.split()))}\n" for line in comments)
     return _OPENING + head + "\n".join(_latex_table(table) for table in tables) + _CLOSING
 
 
@@ -137,11 +109,3 @@ def _markdown_cell(cell: Cell) -> str:
 
 def _plain(text: str) -> str:
     return _MARKDOWN.sub(lambda found: found["interval"] or f"\\{found[0]}", " ".join(text.split()))
-
-
-def tex(text: str) -> str:
-    """Escape ``text`` for LaTeX; a character that the fonts of pdfLaTeX lack is written as its code point."""
-    return "".join(
-        _LATEX.get(letter) or (letter if ord(letter) < 256 else f"U+{ord(letter):04X}")
-        for letter in " ".join(text.split())
-    )

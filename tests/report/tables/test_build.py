@@ -131,6 +131,7 @@ def test_every_row_of_latex_has_the_same_number_of_cells_and_is_escaped(tables: 
     assert len(rows) == 4
     assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(tables[1].columns) - 1}
     assert not re.search(r"(?<!\\)[%#_]", body)
+    assert text.isascii()
     assert r"a\_b+c\{d\}(x=50\%,y=\#1)\&\textbar{}\textless{}i\textgreater{}\$2\textasciicircum{}3" in body
 
 
