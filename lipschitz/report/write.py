@@ -24,7 +24,7 @@ from lipschitz.report.tables.markdown_and_latex import latex, markdown
 from lipschitz.report.tables.robustness import table as robustness_table
 
 SIGNIFICANCE = "significance.csv"
-"""Tests of classifiers against the network without a constraint."""
+"""Tests of classifiers and GANs against the network without a constraint."""
 RECORD_COLUMNS = ["run", *LABELS, "seed", "step", "seconds", "metric", "value"]
 
 
@@ -38,8 +38,8 @@ def report(
 ) -> list[str]:
     """Write ``records.csv``, ``summary.csv``, tables, ``references.bib``, ``plots/`` and ``index.html`` into a folder.
 
-    A sweep of classifiers has ``significance.csv``, too. The same runs give the same bytes. Each file is replaced
-    atomically.
+    A sweep of classifiers or GANs has ``significance.csv``, too. The same runs give the same bytes. Each file is
+    replaced atomically.
 
     Args:
         folder: the results folder of a sweep.
@@ -64,7 +64,8 @@ def report(
     check_targets(targets, results)
     summary = Summary(results)
     warnings += [*results.warnings, *_unfinished(summary)]
-    tables, data = build(summary, targets), SweepData(summary)
+    tests = compare_with_none(summary)
+    tables, data = build(summary, targets, tests), SweepData(summary)
     across = [robustness_table(settings) for settings in data.settings]
     across += [table for family in data.families for table in (*critic_tables.tables(family), *ranks.tables(family))]
     across += image_tables.tables(summary) + classifier_tables.tables(summary)
@@ -77,7 +78,7 @@ def report(
     for name, frame in (("records.csv", records), ("summary.csv", summary.frame)):
         _write_csv(folder / name, add_picked_column(frame, results.runs))
     if results.runs["task"].map(is_tested_task).any():
-        _write_csv(folder / SIGNIFICANCE, compare_with_none(summary))
+        _write_csv(folder / SIGNIFICANCE, tests)
     write_text(folder / "table.md", markdown([*across, *tables], results.name, results.warnings))
     cited = citations(summary)
     write_text(folder / "references.bib", bibliography(cited))

@@ -1,21 +1,24 @@
-"""Welch's tests of classifiers against the network without a constraint, corrected by Holm, one family a measure."""
+"""Welch's tests of methods against the network without a constraint, corrected by Holm, one family a measure."""
 
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lipschitz.report.reading.comparisons import COMPARISON, LABELS
 from lipschitz.report.reading.display_names import bare_name
-from lipschitz.report.reading.metric_names import parse_metric
+from lipschitz.report.reading.metric_names import better, parse_metric
 from lipschitz.report.statistics.intervals import MISSING_INTERVAL, Interval
 from lipschitz.report.statistics.significance import compare_pairs
 from lipschitz.report.statistics.summary import Summary
 
 NONE, BASELINE = "none", "baseline"
-"""What a classifier is compared with: ``none`` of the same model, loss and setting, or that of the first model."""
+"""What a method is compared with: ``none`` of the same model, loss and setting, or, for classifiers, that of the first
+model."""
 MEASURES = ("accuracy/test", "accuracy_gap", "pgd_accuracy", "certified_accuracy")
-"""What is tested after the last step: a metric, or all metrics of this base."""
+"""What of classifiers is tested after the last step: a metric, or all metrics of this base. Of GANs it is quality."""
+_TASKS = ("classification", "generation")
 COLUMNS = [
     *(name for name in LABELS if name != "task"),
     *("metric", "against", "reference_model", "reference_loss", "reference_setting"),
@@ -27,12 +30,18 @@ COLUMNS = [
 def compare_with_none(summary: Summary) -> pd.DataFrame:
     """Return a row for each test, columns `COLUMNS`; no rows where nothing can be tested.
 
-    Every configuration is compared with `NONE`, and those of another model than the first with `BASELINE`, too. The
-    difference is the mean of the configuration less that of its reference. Configurations with fewer than two seeds, or
-    with a diverged or failed one, are not tested.
+    Every configuration is compared with `NONE`, and classifiers of another model than the first with `BASELINE`, too.
+    The difference is the mean of the configuration less that of its reference. Configurations with fewer than two
+    seeds, or with a diverged or failed one, are not tested.
     """
     frame = summary.frame
-    frame = frame[frame["task"].map(is_tested_task) & (frame["which"] == "last") & frame["metric"].map(_is_tested)]
+    frame = frame[frame["task"].map(is_tested_task) & (frame["which"] == "last")]
+    quality = [name for name in summary.quality_metrics if better(name)]
+    tested = [
+        _is_tested(metric) if _is_classification(task) else metric in quality
+        for task, metric in zip(frame["task"], frame["metric"], strict=True)
+    ]
+    frame = frame[np.array(tested, dtype=bool)]
     incomplete = _incomplete(summary)
     rows: list[dict[str, Any]] = []
     for (_, _, metric), family in frame.groupby(["task", "dataset", "metric"], sort=False):
@@ -43,6 +52,10 @@ def compare_with_none(summary: Summary) -> pd.DataFrame:
 
 def is_tested_task(label: str) -> bool:
     """Return whether the runs of a task are tested; its label has the fields that differ from their defaults, too."""
+    return bare_name(label) in _TASKS
+
+
+def _is_classification(label: str) -> bool:
     return bare_name(label) == "classification"
 
 
@@ -72,7 +85,7 @@ def _family(rows: list[dict[Any, Any]], incomplete: set[tuple[str, ...]]) -> Ite
         reference = of_comparison.get(tuple(row[name] for name in COMPARISON), place)
         if reference != place:
             pairs[place, reference] = NONE
-        if row["model"] != rows[nones[0]]["model"]:
+        if row["model"] != rows[nones[0]]["model"] and _is_classification(row["task"]):
             pairs[place, nones[0]] = BASELINE
     intervals = [MISSING_INTERVAL if _key(row) in incomplete else Interval.of_row(row) for row in rows]
     tests = compare_pairs(intervals, list(pairs))

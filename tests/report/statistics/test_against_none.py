@@ -1,10 +1,13 @@
-"""Tests of classifiers against none: references, families, corrected p-values and what is left out, by SciPy."""
+"""Tests of methods against none: references, families, corrected p-values and what is left out, by SciPy."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from synthetic import Plan, write_sweep
 from synthetic_classifiers import Classifier, curve, write_classifiers
 
 from lipschitz.report.reading.results import load
@@ -108,6 +111,29 @@ def test_single_and_diverged_seeds_are_neither_tested_nor_counted(tmp_path: Path
 def test_a_model_without_none_is_compared_with_the_first_models(tmp_path: Path) -> None:
     found = compared(tmp_path, runs_of(FIRST, "none", [0.8, 0.81]), runs_of(SECOND, "aol", [0.7, 0.72]))
     assert set(found["against"]) == {"baseline"}
+
+
+def test_gans_are_tested_against_none_by_every_metric_of_quality(tmp_path: Path) -> None:
+    plan = Plan(("digits",), ("none", "gradient_penalty", "weight_clipping"), evaluations=1, pictures=False)
+    folder = write_sweep(tmp_path, plan)
+    report(folder, limit_panels=0)
+    table = pd.read_csv(folder / "significance.csv", keep_default_na=False)
+    assert 'href="significance.csv"' in (folder / "index.html").read_text()
+    assert list(table.columns) == COLUMNS
+    found = set(table[["metric", "constraint", "against"]].itertuples(index=False, name=None))
+    metrics = ("frechet_classifier", "w1_classifier")
+    assert found == {(one, other, "none") for one in metrics for other in ("gradient_penalty", "weight_clipping")}
+    values = {}
+    for constraint in ("none", "gradient_penalty"):
+        paths = folder.glob(f"runs/digits-hinge-C-{constraint}-*/result.json")
+        values[constraint] = np.log([json.loads(path.read_text())["last"]["w1_classifier"] for path in paths])
+    row = table.set_index(["metric", "constraint"]).loc[("w1_classifier", "gradient_penalty")]
+    # A distance: by its logarithm.
+    expected = stats.ttest_ind(values["gradient_penalty"], values["none"], equal_var=False)
+    assert row["p"] == pytest.approx(expected.pvalue)
+    assert (row["tests"], row["n"], row["reference_n"]) == (2, 3, 3)
+    assert row["difference"] == pytest.approx(np.exp(values["gradient_penalty"].mean()) - np.exp(values["none"].mean()))
+    assert row["g"] < 0
 
 
 def test_the_tests_are_in_a_csv_file_and_on_the_page(tmp_path: Path) -> None:
