@@ -20,16 +20,18 @@ _LONG_NOTES = 600
 """Above this number of characters notes follow a LaTeX table, because a caption must fit the page of its table."""
 
 # \@nodocument is \relax once a document has begun: this tells whether the file was \input or is compiled alone.
-_OPENING = r"""% \input this into a document that loads booktabs, or compile it alone.
+_OPENING = r"""% Load booktabs, and graphicx to scale wide tables down, and \input this; or compile it alone.
 \makeatletter
 \newif\ifalone \ifx\@nodocument\relax \alonefalse \else \alonetrue \fi
 \makeatother
 \ifalone
   \documentclass[a4paper]{article}
   \usepackage[landscape,margin=15mm]{geometry}
-  \usepackage{booktabs}
+  \usepackage{booktabs,graphicx}
   \begin{document}
 \fi
+\providecommand\fitted[1]{\sbox0{#1}%
+  \ifdim\wd0>\linewidth\ifx\resizebox\undefined\usebox0\else\resizebox{\linewidth}{!}{\usebox0}\fi\else\usebox0\fi}
 """
 _CLOSING = r"""\ifalone \def\finish{\end{document}}\else \let\finish\relax \fi
 \finish
@@ -81,7 +83,7 @@ def _latex_table(table: Table) -> str:
         r"  \centering\scriptsize\setlength{\tabcolsep}{3pt}"
         + (r"\renewcommand{\arraystretch}{0.85}" if len(table.rows) > _MANY_ROWS else ""),
         rf"  \caption{{{tex(table.title)}. {tex(caption)}}}",
-        rf"  \begin{{tabular}}{{{form}}}",
+        rf"  \fitted{{\begin{{tabular}}{{{form}}}",
         r"    \toprule",
         rf"    {over} \\",
         f"    {rules}",
@@ -89,7 +91,7 @@ def _latex_table(table: Table) -> str:
         r"    \midrule",
         *("    " + " & ".join(_latex_cell(cell) for cell in row) + r" \\" for row in table.rows),
         r"    \bottomrule",
-        r"  \end{tabular}",
+        r"  \end{tabular}}",
         r"\end{table}",
         *([rf"{{\scriptsize\noindent {tex(table.title)}: {tex(notes)}\par}}"] if apart else []),
         "",
