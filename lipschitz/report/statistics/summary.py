@@ -13,7 +13,7 @@ from lipschitz.metrics.description import Description
 from lipschitz.report.reading.comparisons import COMPARISON, LABELS, rows_of
 from lipschitz.report.reading.metric_names import base, better
 from lipschitz.report.reading.results import Results
-from lipschitz.report.reading.timing import values_of
+from lipschitz.report.reading.timing import TIMES, values_of
 from lipschitz.report.statistics.generalization_gap import gaps_at_levels
 from lipschitz.report.statistics.intervals import MISSING_INTERVAL, Interval, aggregate, method_of
 from lipschitz.report.statistics.significance import best_or_similar
@@ -215,10 +215,10 @@ class Lookup:
         """Return the index of the row with the best mean, and of those that are not significantly worse.
 
         Rows with a diverged or failed seed, or with one seed, are neither tested nor returned. It is empty if neither
-        direction of the metric is good, or if fewer than two rows can be tested.
+        direction of the metric is good, if fewer than two rows can be tested, and for a time, which is not of seeds.
         """
         direction, rows = better(metric), rows[rows["diverged"] + rows["failed"] == 0]
-        if direction is None:
+        if direction is None or metric in TIMES:
             return set()
         intervals = [self.interval(row, metric, which) for _, row in rows.iterrows()]
         return {rows.index[place] for place in best_or_similar(intervals, direction == "lower")}

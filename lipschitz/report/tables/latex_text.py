@@ -61,6 +61,7 @@ _SYMBOLS = {
     "Ł": r"\L{}",
     "ı": r"\i{}",
     "§": r"\S{}",
+    "†": r"$\dagger$",
 }
 _ACCENTS = dict(
     zip(
