@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from lipschitz.cli_networks import networks
 from lipschitz.errors import printable
 from lipschitz.exit_codes import FAILED, one_line_errors
 from lipschitz.signals import Stopped, stopping_at_once, stopping_cleanly
-from lipschitz.terminal import Terminal, replace_what_cannot_be_shown
+from lipschitz.terminal import console, replace_what_cannot_be_shown
 
 
 class Commands(TyperGroup):
@@ -33,8 +34,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-# A pipe has no width: lines are not broken there, and tables get room.
-console = Terminal(width=None if sys.stdout.isatty() else 200)
 Folder = Annotated[Path, typer.Argument(help="Folder of a sweep's results.", show_default=False)]
 
 # A subcommand imports its module when it runs: most need torch or pandas, which take seconds to import.
@@ -207,46 +206,6 @@ def verify(folder: Folder) -> None:
 
 
 @app.command()
-def measure(
-    module: Annotated[str, typer.Option(help="Factory of the network: package.module:factory.", show_default=False)],
-    sizes: Annotated[str, typer.Option("--input", help="Shape of one sample, such as 3,32,32.", show_default=False)],
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            help="Weights to load: a checkpoint of torch.save, or a .safetensors file.", show_default="random"
-        ),
-    ] = None,
-    weights_key: Annotated[
-        str | None,
-        typer.Option(help="Which state dict of the file, such as ema, where several fit.", show_default="the one"),
-    ] = None,
-    label: Annotated[
-        int | None,
-        typer.Option(min=0, help="Class of a conditional network: its second argument.", show_default="none"),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the factory's random weights and of the search.")] = 0,
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            min=0, max=1e6, help="Time limit; what is not finished is named as not measured.", show_default="none"
-        ),
-    ] = None,
-    exact: Annotated[
-        bool,
-        typer.Option("--exact", help="Also compute the exact constant of a piecewise-linear network on 1 or 2 inputs."),
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print only JSON; null stands for infinity, and stderr explains it.")
-    ] = False,
-) -> None:
-    """Measure σ of every layer of your network, and bracket its Lipschitz constant."""
-    from lipschitz.commands import measure as command
-
-    request = command.Request(module, sizes, weights, weights_key, label, seed, seconds, exact)
-    command.measure_and_print(request, console, as_json=json)
-
-
-@app.command()
 def data(
     name: Annotated[str | None, typer.Argument(help="Data set to download; without it, all are listed.")] = None,
     data_root: Annotated[Path | None, typer.Option(help="Folder of the data sets.", show_default="data")] = None,
@@ -286,6 +245,9 @@ def schema(
     from lipschitz.commands.schema import write_schema
 
     write_schema(out)
+
+
+app.add_typer(networks)
 
 
 def main() -> None:

@@ -33,3 +33,7 @@ def replace_what_cannot_be_shown() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+# A pipe has no width: lines are not broken there, and tables get room.
+console = Terminal(width=None if sys.stdout.isatty() else 200)

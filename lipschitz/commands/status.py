@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from lipschitz.errors import printable
+from lipschitz.sweep.reported_runs import read_reported_runs
 from lipschitz.sweep.run_folder import OVER, RunFolder, Status
 from lipschitz.sweep.store import SweepFolder
 
@@ -15,18 +16,24 @@ SILENT_SECONDS = 60.0
 def show_status(folder: Path) -> None:
     """Print a line per run, with the step it has reached, the file of its error or what is damaged; count by status.
 
-    A run that waits although it has begun was interrupted.
+    A run that waits although it has begun was interrupted. Of a results folder without ``runs/``, it is printed how the
+    runs were when they were last reported.
 
     Raises:
         InputError: there is no sweep in the folder.
     """
     sweep = SweepFolder.open(folder)
+    reported = read_reported_runs(sweep)
     counts: Counter[str] = Counter()
     for run_id in sweep.run_ids():
-        run = sweep.run(run_id)
-        status = run.status()
+        if reported is None:
+            run = sweep.run(run_id)
+            found = run.status()
+            status, more = str(found), _reached(run, found) + _reason(run, found)
+        else:
+            status, more = reported.status(run_id), ""
         counts[status] += 1
-        print(printable(f"{status:9}{run_id}{_reached(run, status)}{_reason(run, status)}"))
+        print(printable(f"{status:9}{run_id}{more}"))
     runs = counts.total()
     print(f"{runs} run{'' if runs == 1 else 's'}: " + ", ".join(f"{n} {status}" for status, n in counts.most_common()))
 

@@ -80,6 +80,16 @@ class Measurement(NamedTuple):
         """``upper / lower``, see `bound_ratio`."""
         return bound_ratio(self.lower, self.upper)
 
+    def __str__(self) -> str:
+        """Return a line for each layer, the bracket, and a line for each reason."""
+        layers = [
+            f"{one.name} ({one.type}): σ of the kernel {one.reshaped:.5g}, of the operator {one.operator:.5g}, "
+            f"at most {one.upper:.5g}"
+            for one in self.layers
+        ]
+        bracket = f"{self.lower:.5g} <= Lipschitz constant <= {self.upper:.5g}"
+        return "\n".join([*layers, bracket, *(f"- {reason}" for reason in self.reasons)])
+
 
 def measure(
     net: nn.Module,

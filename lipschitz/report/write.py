@@ -9,11 +9,11 @@ from lipschitz.files import write_atomically, write_text
 from lipschitz.report import budgets
 from lipschitz.report.page import page
 from lipschitz.report.plots.base import registered_plots
-from lipschitz.report.plots.data import SweepData
+from lipschitz.report.plots.data import SweepData, arrays_of
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
 from lipschitz.report.published import classifier_tables, critic_tables, image_tables, ranks
 from lipschitz.report.reading.comparisons import LABELS
-from lipschitz.report.reading.results import load
+from lipschitz.report.reading.results import TUNING, Results, load
 from lipschitz.report.reading.tuning import add_picked_column
 from lipschitz.report.references import bibliography, citations, latex_comments
 from lipschitz.report.statistics.against_none import compare_with_none, is_tested_task
@@ -22,10 +22,12 @@ from lipschitz.report.statistics.time_to_target import check_targets, parse_targ
 from lipschitz.report.tables.build import build
 from lipschitz.report.tables.markdown_and_latex import latex, markdown
 from lipschitz.report.tables.robustness import table as robustness_table
+from lipschitz.sweep.reported_runs import write_arrays, write_reported_runs
 
 SIGNIFICANCE = "significance.csv"
 """Tests of classifiers and GANs against the network without a constraint."""
 RECORD_COLUMNS = ["run", *LABELS, "seed", "step", "seconds", "metric", "value"]
+OUTCOME_COLUMNS = ["run", *LABELS, "seed", "steps", "batch_size", "which", "metric", "value"]
 
 
 def report(
@@ -38,8 +40,9 @@ def report(
 ) -> list[str]:
     """Write ``records.csv``, ``summary.csv``, tables, ``references.bib``, ``plots/`` and ``index.html`` into a folder.
 
-    A sweep of classifiers or GANs has ``significance.csv``, too. The same runs give the same bytes. Each file is
-    replaced atomically.
+    Without ``runs/`` it is made again from ``sweep.json``, ``runs.json``, ``records.csv``, ``outcomes.csv`` and
+    ``arrays.npz`` of an earlier report. A sweep of classifiers or GANs has ``significance.csv``, too. The same runs
+    give the same bytes. Each file is replaced atomically.
 
     Args:
         folder: the results folder of a sweep.
@@ -74,9 +77,8 @@ def report(
         if not compared:
             warnings.append(f"{beside}: no critic (task transport) in common with {folder}; nothing is compared")
         across = [*compared, *across]
-    records = results.labelled(results.records, [*LABELS, "seed"])[RECORD_COLUMNS]
-    for name, frame in (("records.csv", records), ("summary.csv", summary.frame)):
-        _write_csv(folder / name, add_picked_column(frame, results.runs))
+    _write_csv(folder / "summary.csv", add_picked_column(summary.frame, results.runs))
+    _write_runs(folder, results)
     if results.runs["task"].map(is_tested_task).any():
         _write_csv(folder / SIGNIFICANCE, tests)
     write_text(folder / "table.md", markdown([*across, *tables], results.name, results.warnings))
@@ -88,6 +90,21 @@ def report(
     pictures = [_written(plots, picture) for picture in gallery(data, registered, limit_panels, warnings)]
     write_text(folder / "index.html", page(summary, tables, across, pictures, cited, warnings))
     return [*warnings, *_stale(plots, pictures)]
+
+
+def _write_runs(folder: Path, results: Results) -> None:
+    """Write all from which the report can be made again without ``runs/``: csv files, ``arrays.npz``, ``runs.json``."""
+    files = []
+    for prefix, part in (("", results), (TUNING, results.tuning)):
+        if part is not None:
+            records = part.labelled(part.records, [*LABELS, "seed"])[RECORD_COLUMNS]
+            _write_csv(folder / f"{prefix}records.csv", add_picked_column(records, part.runs))
+            outcomes = part.labelled(part.outcomes, [*LABELS, "seed", "steps", "batch_size"])[OUTCOME_COLUMNS]
+            _write_csv(folder / f"{prefix}outcomes.csv", add_picked_column(outcomes, part.runs))
+            files += [f"{prefix}records.csv", f"{prefix}outcomes.csv"]
+    shown = [arrays_of(results, runs) for _, runs in results.runs.groupby("configuration", sort=False)]
+    write_arrays(folder, {one.run: one.arrays for one in shown if one is not None})
+    write_reported_runs(folder, results.everything_reported(), files)
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:

@@ -92,6 +92,10 @@ class SweepFolder:
         for run_id in run_ids:
             self.run(run_id).remove_leftovers()
 
+    def has_runs(self) -> bool:
+        """Return whether the folders of runs are here, which a results folder that was only copied lacks."""
+        return (self.path / "runs").exists()
+
     def runs(self) -> list[RunFolder]:
         """Return every run folder that is there, also those that are not in the plan, in the order of their names."""
         return [RunFolder(path) for path in sorted((self.path / "runs").glob("*/"))]

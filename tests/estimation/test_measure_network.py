@@ -326,3 +326,14 @@ def test_a_layer_that_is_not_affine_has_no_singular_value() -> None:
     found = measure(nn.Sequential(Rectified(2, 2)), (2,))
     assert found.reasons == ("σ of '0' is not measured: its own forward method is not affine",)
     assert found.lower <= found.upper < math.inf
+
+
+def test_a_printed_measurement_has_a_line_for_each_layer_and_the_bracket() -> None:
+    net = nn.Sequential(nn.Linear(2, 1, bias=False), nn.GELU())
+    with torch.no_grad():
+        net[0].weight.copy_(torch.tensor([[3.0, 4.0]]))
+    measured = measure(net, (2,))
+    layer, bracket, *reasons = str(measured).splitlines()
+    assert layer == "0 (Linear): σ of the kernel 5, of the operator 5, at most 5"
+    assert bracket == f"{measured.lower:.5g} <= Lipschitz constant <= {measured.upper:.5g}"
+    assert reasons == [f"- {reason}" for reason in measured.reasons]

@@ -18,6 +18,7 @@ from lipschitz.report.statistics.robustness import Settings, settings_of
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import Style, ordered, styles
 from lipschitz.sweep.file_shapes import check_arrays
+from lipschitz.sweep.reported_runs import read_arrays
 from lipschitz.tasks.wording import wording
 
 _NOTE_WIDTH = 100
@@ -26,8 +27,9 @@ _NOTE_WIDTH = 100
 
 @dataclass(frozen=True)
 class RunArrays:
-    """The arrays that one run saved (``samples.npz``), with the run's constraint, seed and status."""
+    """The arrays that one run saved (``samples.npz``), with the run's id, constraint, seed and status."""
 
+    run: str
     constraint: str
     seed: int
     status: str
@@ -134,14 +136,13 @@ def arrays_of(results: Results, runs: pd.DataFrame) -> RunArrays | None:
     ended = runs[runs["status"].isin(["finished", "diverged"])]
     ended = ended.sort_values(["status", "seed"], ascending=[False, True])
     for run_id, row in ended.iterrows():
-        arrays = results.folder.run(str(run_id)).samples()
         try:
-            arrays = check_arrays(arrays or {})
+            arrays = check_arrays(read_arrays(results.folder, str(run_id)))
         except ValueError:
             # Not written by a run: there are no pictures of it.
             continue
         if arrays:
-            return RunArrays(str(row["constraint"]), int(row["seed"]), str(row["status"]), arrays)
+            return RunArrays(str(run_id), str(row["constraint"]), int(row["seed"]), str(row["status"]), arrays)
     return None
 
 

@@ -1,7 +1,7 @@
 """The results folder of a sweep, read into DataFrames.
 
-results: all tables of a sweep. runs: its run folders. inputs: whether they had the same data. tuning: settings chosen
-by results. comparisons: which runs are compared. metric_names: names of metrics, headings and protocols.
-display_names: labels as people read them. timing: numbers of a configuration's timing. image_counts: images behind
-a classifier's accuracies. printable_text: text without control characters.
+results: all tables of a sweep. runs: its runs, from their folders or from a report. inputs: whether they had the same
+data. tuning: settings chosen by results. comparisons: which runs are compared. metric_names: names of metrics, headings
+and protocols. display_names: labels as people read them. timing: numbers of a configuration's timing. image_counts:
+images behind a classifier's accuracies. printable_text: text without control characters.
 """

@@ -16,11 +16,15 @@ from lipschitz.report.reading.display_names import display_names
 from lipschitz.report.reading.inputs import refuse_mixed_inputs
 from lipschitz.report.reading.metric_names import separate_protocols
 from lipschitz.report.reading.printable_text import printable_json
-from lipschitz.report.reading.runs import Runs, facts_of, outcomes_of, read_runs, records_of
+from lipschitz.report.reading.runs import Runs, read_runs, select_reported
 from lipschitz.report.reading.tuning import choices_of, mark_chosen
+from lipschitz.sweep.reported_runs import ReportedRun, ReportedRuns, read_reported_runs
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.timing_files import drift_warning
 from lipschitz.tasks.averaging import average_warnings
+
+TUNING = "tuning_"
+"""Prefix of the csv files of the runs that settings were chosen by."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,9 @@ class Results:
             `lipschitz.tasks.measurement.DiscriminatorMeasurement`; empty where it does not say.
         best_by: by configuration, the metric that chose the best step of its runs; no entry where none ended.
         provenance: commit, versions, device and data of the sweep.
+        reported: by id, what its files say of each run, without measured values.
         waiting: runs of the plan that were not started.
-        damaged: runs of the plan that are left out because a file of theirs is damaged.
+        damaged: ids of the runs of the plan that are left out because a file of theirs is damaged.
         warnings: one line for each thing that could not be read or must be known.
         chosen: the choices of settings by results, as the definition of the sweep has them.
         tuning: the results of the runs that settings were chosen by; None where there are none. The best of their
@@ -66,8 +71,9 @@ class Results:
     measurement: dict[str, dict[str, Any]]
     best_by: dict[str, str]
     provenance: dict[str, Any]
+    reported: dict[str, ReportedRun]
     waiting: int
-    damaged: int = 0
+    damaged: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     chosen: list[dict[str, Any]] = field(default_factory=list)
     tuning: "Results | None" = None
@@ -79,6 +85,12 @@ class Results:
     def shown(self, label: str) -> str:
         """Return the display name of ``label``."""
         return self.names.get(label, label)
+
+    def everything_reported(self) -> ReportedRuns:
+        """Return what a report needs to know of the runs, those included that settings were chosen by."""
+        parts = [part for part in (self, self.tuning) if part is not None]
+        runs = {run_id: run for part in parts for run_id, run in part.reported.items()}
+        return ReportedRuns(runs, self.timings, [run_id for part in parts for run_id in part.damaged])
 
     @cached_property
     def configurations(self) -> dict[tuple[str, ...], str]:
@@ -100,11 +112,19 @@ def load(path: Path) -> Results:
     chosen, tuning_ids = choices_of(folder, warnings)
     run_ids = folder.run_ids()
     unread: list[str] = []
-    reported = read_runs(folder, [run_id for run_id in run_ids if run_id not in tuning_ids], unread)
-    tuning = read_runs(folder, [run_id for run_id in run_ids if run_id in tuning_ids], unread)
+    earlier = read_reported_runs(folder)
+    reported, tuning = (
+        read_runs(folder, ids, unread) if earlier is None else select_reported(path, earlier, ids, prefix)
+        for prefix, ids in (
+            ("", [run_id for run_id in run_ids if run_id not in tuning_ids]),
+            (TUNING, [run_id for run_id in run_ids if run_id in tuning_ids]),
+        )
+    )
     if not reported.rows:
         if not tuning.rows and not unread and (path / "table.md").exists():
-            raise InputError(f"{path}: its runs are not in {path / 'runs'}; `lipschitz sweep FILE` trains them")
+            raise InputError(
+                f"{path}: its runs are neither in {path / 'runs'} nor in runs.json; `lipschitz sweep FILE` trains them"
+            )
         raise InputError(f"{path}: nothing to report: {_none_started(len(tuning.rows))}{_unreadable(unread)}")
     warnings += unread
     refuse_mixed_inputs(path, [*reported.rows, *tuning.rows])
@@ -113,7 +133,7 @@ def load(path: Path) -> Results:
     trained = ((row["definition"]["training"], row["steps"]) for row in reported.rows)
     warnings += average_warnings((None if one.get("ema_start") else one.get("ema"), steps) for one, steps in trained)
     warnings += _mixed_origins(row["origins"] for row in [*reported.rows, *tuning.rows])
-    timings = printable_json(folder.timings(warnings))
+    timings = printable_json(folder.timings(warnings)) if earlier is None else earlier.timings
     if (line := drift_warning(timings)) is not None:
         warnings.append(line)
     shared: dict[str, Any] = {
@@ -132,8 +152,8 @@ def _results_of(read: Runs, *, folder: SweepFolder, warnings: list[str], **field
     CATALOGUE.declare(metric for row in read.rows for metric in row["metrics"])
     outside_the_table = ["origins", "inputs", "sources", "outside", "metrics", "measurement", "best_by"]
     runs = separate_configurations(pd.DataFrame(read.rows).set_index("run").drop(columns=outside_the_table))
-    records, outcomes = records_of(list(runs.index), read.measured), outcomes_of(read.measured)
-    protocols = separate_protocols(runs, records, outcomes, facts_of(read.measured), warnings)
+    records, outcomes = read.records, read.outcomes
+    protocols = separate_protocols(runs, records, outcomes, read.facts, warnings)
     distinct = runs.drop_duplicates("configuration").to_dict("records")
     return Results(
         name=printable(str(folder.definition().get("name", folder.path.name))),
@@ -148,6 +168,7 @@ def _results_of(read: Runs, *, folder: SweepFolder, warnings: list[str], **field
         measurement=_facts_of_measurements(read.rows),
         best_by={row["configuration"]: row["best_by"] for row in reversed(read.rows) if row["best_by"]},
         names=display_names({str(key): value for key, value in row.items()} for row in distinct),
+        reported=read.reported,
         waiting=read.waiting,
         damaged=read.damaged,
         warnings=warnings,

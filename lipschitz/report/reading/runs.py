@@ -1,33 +1,29 @@
-"""Read the folders of runs: what each run is, its records, and its result."""
+"""Read what each run of a sweep is, its records and its result: from its folder, or from the files of a report."""
 
 import json
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lipschitz.errors import first_line, printable
+from lipschitz.errors import InputError, first_line, printable
 from lipschitz.metrics.description import Description
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.display_names import parse_setting
+from lipschitz.report.reading.metric_names import parse_metric
 from lipschitz.report.reading.printable_text import printable_json
 from lipschitz.sweep.file_shapes import check_definition
+from lipschitz.sweep.reported_runs import ReportedRun, ReportedRuns
 from lipschitz.sweep.run_folder import RunFolder
 from lipschitz.sweep.store import SweepFolder
 
-
-@dataclass(frozen=True)
-class RunMeasurements:
-    """What one run measured: columns of its records, and rows of the tables of outcomes and facts."""
-
-    steps: NDArray[np.int64]
-    seconds: NDArray[np.float64]
-    metrics: list[str]
-    values: NDArray[np.float64]
-    outcomes: list[tuple[str, str, str, float | None]]
-    facts: list[tuple[str, str, str]]
+RECORD_COLUMNS = ["run", "step", "seconds", "metric", "value"]
+OUTCOME_COLUMNS = ["run", "which", "metric", "value"]
+_AS_TEXT = {"seconds": str, "value": str}
+"""Numbers that Python reads, which is exact; pandas is not in all its versions."""
+FACT_COLUMNS = ["run", "metric", "facts"]
 
 
 class Runs(NamedTuple):
@@ -35,14 +31,34 @@ class Runs(NamedTuple):
 
     rows: list[dict[str, Any]]
     """One a run: its columns in `Results.runs`, its definition, origins, inputs, sources and ``outside``."""
-    measured: list[RunMeasurements]
+    records: pd.DataFrame
+    """Columns `RECORD_COLUMNS`."""
+    outcomes: pd.DataFrame
+    """Columns `OUTCOME_COLUMNS`; ``which`` is last, best or floor."""
+    facts: pd.DataFrame
+    """By which protocols the runs were measured: columns `FACT_COLUMNS`; facts are canonical JSON."""
+    reported: dict[str, ReportedRun]
     waiting: int
-    damaged: int = 0
+    damaged: list[str]
+    """Their ids."""
+
+
+class _Measured(NamedTuple):
+    """What one run measured: the columns of its records, and the rows of its outcomes."""
+
+    steps: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+    metrics: list[str]
+    values: NDArray[np.float64]
+    outcomes: list[tuple[str, str, str, float | None]]
 
 
 def read_runs(folder: SweepFolder, run_ids: list[str], warnings: list[str]) -> Runs:
     """Read the folders of runs; one that is damaged or cannot be read is named in the warnings and left out."""
-    rows, measured, waiting, damaged = [], [], 0, 0
+    rows: list[dict[str, Any]] = []
+    reported: dict[str, ReportedRun] = {}
+    measured, waiting = [], 0
+    damaged: list[str] = []
     for run_id in run_ids:
         run = folder.run(run_id)
         try:
@@ -52,42 +68,80 @@ def read_runs(folder: SweepFolder, run_ids: list[str], warnings: list[str]) -> R
             if damage := run.damage():
                 path, reason = damage[0]
                 warnings.append(f"{path}: damaged, and its run is left out: {reason}")
-                damaged += 1
+                damaged.append(run_id)
                 continue
-            row, content = _read_run(run_id, run)
+            one, content = _read_run(run_id, run)
+            rows.append(_row_of(run_id, one))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             reason = first_line(error, with_type=True)
             warnings.append(
                 f"{run.path}: cannot be read and is left out ({reason}); to make it again, remove the folder"
             )
             continue
-        rows.append(row)
         measured.append(content)
-    return Runs(rows, measured, waiting, damaged)
+        reported[run_id] = one
+    records, outcomes = _records_of(list(reported), measured), _outcomes_of(measured)
+    return Runs(rows, records, outcomes, _facts_of(reported), reported, waiting, damaged)
 
 
-def records_of(run_ids: list[str], measured: list[RunMeasurements]) -> pd.DataFrame:
-    """Return the records of all runs as one table: run, step, seconds, metric, value."""
+def select_reported(folder: Path, reported: ReportedRuns, run_ids: list[str], prefix: str) -> Runs:
+    """Read runs from the files of an earlier report: ``runs.json``, ``records.csv`` and ``outcomes.csv``.
+
+    Args:
+        folder: of the sweep.
+        reported: the content of ``runs.json``.
+        run_ids: those of the plan that are read.
+        prefix: of the names of the csv files.
+
+    Raises:
+        InputError: a csv file cannot be read.
+    """
+    chosen = {run_id: reported.runs[run_id] for run_id in run_ids if run_id in reported.runs}
+    frames = []
+    for name, columns in (("records.csv", RECORD_COLUMNS), ("outcomes.csv", OUTCOME_COLUMNS)):
+        if f"{prefix}{name}" not in reported.files:
+            frames.append(pd.DataFrame(columns=columns).astype({"value": np.float64}))
+            continue
+        try:
+            frame = pd.read_csv(folder / f"{prefix}{name}", usecols=columns, dtype=_AS_TEXT, keep_default_na=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{folder / (prefix + name)}: cannot be read: {first_line(error)}") from None
+        # A report adds the protocol to the name of a metric that was measured by several.
+        recorded = {metric: parse_metric(metric).recorded for metric in frame["metric"].unique()}
+        texts = [column for column in columns if column in _AS_TEXT]
+        numbers = {column: frame[column].replace("", "nan").to_numpy(dtype=float) for column in texts}
+        frames.append(frame[columns].assign(metric=frame["metric"].map(recorded), **numbers))
+    rows = [_row_of(run_id, run) for run_id, run in chosen.items()]
+    damaged = [run_id for run_id in run_ids if run_id in reported.damaged]
+    waiting = len(run_ids) - len(chosen) - len(damaged)
+    return Runs(rows, frames[0], frames[1], _facts_of(chosen), chosen, waiting, damaged)
+
+
+def _records_of(run_ids: list[str], measured: list[_Measured]) -> pd.DataFrame:
+    """Return the records of all runs as one table."""
     return pd.DataFrame(
         {
             "run": np.repeat(np.array(run_ids, dtype=object), [len(run.steps) for run in measured]),
-            "step": np.concatenate([run.steps for run in measured]),
-            "seconds": np.concatenate([run.seconds for run in measured]),
+            "step": np.concatenate([run.steps for run in measured] or [np.zeros(0, np.int64)]),
+            "seconds": np.concatenate([run.seconds for run in measured] or [np.zeros(0)]),
             "metric": np.array([name for run in measured for name in run.metrics], dtype=object),
-            "value": np.concatenate([run.values for run in measured]),
+            "value": np.concatenate([run.values for run in measured] or [np.zeros(0)]),
         }
     )
 
 
-def outcomes_of(measured: list[RunMeasurements]) -> pd.DataFrame:
-    """Return the outcomes of all runs as one table: run, which, metric, value."""
+def _outcomes_of(measured: list[_Measured]) -> pd.DataFrame:
     rows = [row for run in measured for row in run.outcomes]
-    return pd.DataFrame(rows, columns=["run", "which", "metric", "value"]).astype({"value": np.float64})
+    return pd.DataFrame(rows, columns=OUTCOME_COLUMNS).astype({"value": np.float64})
 
 
-def facts_of(measured: list[RunMeasurements]) -> pd.DataFrame:
-    """Return by which protocols all runs were measured as one table: run, metric, facts (canonical JSON)."""
-    return pd.DataFrame([row for run in measured for row in run.facts], columns=["run", "metric", "facts"])
+def _facts_of(reported: dict[str, ReportedRun]) -> pd.DataFrame:
+    rows = [
+        (run_id, name, _comparable(fact))
+        for run_id, run in reported.items()
+        for name, fact in run.result.get("protocols", {}).items()
+    ]
+    return pd.DataFrame(rows, columns=FACT_COLUMNS)
 
 
 def _comparable(fact: dict[str, Any]) -> str:
@@ -95,8 +149,8 @@ def _comparable(fact: dict[str, Any]) -> str:
     return json.dumps({name: value for name, value in fact.items() if name != "data"}, sort_keys=True)
 
 
-def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], RunMeasurements]:
-    """Return a row of `Runs` and what the run measured.
+def _read_run(run_id: str, run: RunFolder) -> tuple[ReportedRun, _Measured]:
+    """Return what a run is and what it measured.
 
     Raises:
         OSError, ValueError, KeyError, TypeError, AttributeError: the run cannot be read.
@@ -110,7 +164,7 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], RunMeasureme
         "best": (result.get("best") or {}).get("values"),
         "floor": result.get("floor"),
     }
-    measured = RunMeasurements(
+    measured = _Measured(
         steps=np.array([line["step"] for line in lines], dtype=np.int64),
         seconds=np.array([line["seconds"] for line in lines], dtype=np.float64),
         metrics=[names[str(line["metric"])] for line in lines],
@@ -118,11 +172,20 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], RunMeasureme
         outcomes=[
             (run_id, which, name, value) for which, part in outcomes.items() for name, value in (part or {}).items()
         ],
-        facts=[(run_id, name, _comparable(fact)) for name, fact in result.get("protocols", {}).items()],
     )
+    return ReportedRun.of(definition, result, run.status()), measured
+
+
+def _row_of(run_id: str, run: ReportedRun) -> dict[str, Any]:
+    """Return a row of `Runs`.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: the definition or result of the run is not as expected.
+    """
+    definition, result = run.definition, run.result
     labels = {name: str(definition["labels"][name]) for name in LABELS}
     setting = parse_setting(labels["setting"])
-    row = {
+    return {
         "run": run_id,
         "configuration": str(definition["configuration"]),
         **labels,
@@ -132,7 +195,7 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], RunMeasureme
         "seed": int(definition["seed"]),
         "steps": int(definition["steps"]),
         "batch_size": int(definition["run"]["training"]["batch_size"]),
-        "status": run.status(),
+        "status": run.status,
         "definition": definition["run"],
         "origins": definition.get("provenance", []),
         # Nor do they have inputs.
@@ -142,7 +205,6 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[dict[str, Any], RunMeasureme
         "outside": {name: dict(facts) for name, facts in definition.get("outside", {}).items()},
         # Nor do they say what a measurement takes for granted.
         "measurement": result.get("measurement", {}),
-        "best_by": str((result.get("best") or {}).get("by") or ""),
+        "best_by": run.best_by,
         "metrics": [Description(name, **facts) for name, facts in definition.get("metrics", {}).items()],
     }
-    return row, measured

@@ -105,7 +105,7 @@ class Summary:
         for part in filter(None, (self.results, self.results.tuning)):
             found.update(map(str, part.runs["status"]))
             found["waiting"] += part.waiting
-            found["damaged"] += part.damaged
+            found["damaged"] += len(part.damaged)
         planned = {"planned": len(self.results.folder.run_ids())}
         return planned | {status: found[status] for status in (*_STATUSES, "damaged") if found[status]}
 

@@ -73,7 +73,8 @@ def test_a_folder_with_tables_alone_says_that_its_runs_are_not_there(folder: Pat
     (folder / "table.md").write_text("")
     with pytest.raises(InputError) as caught:
         load(folder)
-    assert str(caught.value) == f"{folder}: its runs are not in {folder / 'runs'}; `lipschitz sweep FILE` trains them"
+    reason = f"{folder}: its runs are neither in {folder / 'runs'} nor in runs.json; `lipschitz sweep FILE` trains them"
+    assert str(caught.value) == reason
 
 
 def test_without_a_readable_run_the_error_is_one_line(folder: Path) -> None:
