@@ -60,7 +60,8 @@ class Summary:
         places = {name: place for place, name in enumerate(dict.fromkeys(metrics))}
         rows = rows.merge(plan, on=COMPARISON)
         names = {name: method_of(name).name for name in rows["metric"].unique()}
-        rows["interval"] = rows["metric"].map(names).where(rows["ci95"].notna())
+        rows["interval"] = rows["metric"].map(names).where(rows["ci95"].notna(), "")
+        rows["note"] = rows["note"].fillna("")
         rows["place"], rows["of_metric"] = rows["constraint"].map(order), rows["metric"].map(places)
         rows = rows.sort_values(["comparison", "place", "of_metric", "which"], ascending=[True, True, True, False])
         return rows[COLUMNS].astype({"n": int, "diverged": int}).reset_index(drop=True)
