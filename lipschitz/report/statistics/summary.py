@@ -210,7 +210,7 @@ class Lookup:
         return self._results.measurement.get(self._configuration(row), {})
 
     def _configuration(self, row: "pd.Series[Any]") -> str:
-        return self._results.configurations.get(tuple(row[LABELS]), "")
+        return self._results.configurations.get(tuple(row[name] for name in LABELS), "")
 
     def best(self, rows: pd.DataFrame, metric: str, which: str) -> set[object]:
         """Return the index of the row with the best mean, and of those that are not significantly worse.

@@ -92,7 +92,7 @@ class TimeToTarget:
         where: str,
         source: str,
     ) -> Part:
-        names = {index: self._results.configurations[tuple(row[LABELS])] for index, row in group.iterrows()}
+        names = {index: self._results.configurations[tuple(row[name] for name in LABELS)] for index, row in group.iterrows()}
         first = self._first_steps(target)
         times = {index: time_to_event(self._times(name, first, target.metric)) for index, name in names.items()}
         per_step = {index: self._seconds(name, str(group["task"].iloc[0])) for index, name in names.items()}
@@ -138,7 +138,7 @@ class TimeToTarget:
 
     def _untrained(self, group: pd.DataFrame, metric: str) -> list[float]:
         """Return the values of ``metric`` before training, of all runs of ``group``."""
-        names = {self._results.configurations[tuple(row[LABELS])] for _, row in group.iterrows()}
+        names = {self._results.configurations[tuple(row[name] for name in LABELS)] for _, row in group.iterrows()}
         trace = self._trace(metric)
         return list(trace.loc[(trace["step"] == 0) & trace["configuration"].isin(names), "value"])
 
