@@ -8,7 +8,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from lipschitz import __version__
 from lipschitz.cli_networks import networks
+from lipschitz.commands import sweep_options as options
+from lipschitz.commands.progress_lines import starting_line
 from lipschitz.errors import printable
 from lipschitz.exit_codes import FAILED, one_line_errors
 from lipschitz.signals import Stopped, stopping_at_once, stopping_cleanly
@@ -31,84 +34,51 @@ app = typer.Typer(
     cls=Commands,
     help="A measured comparison of Lipschitz constraints: one backbone, one change at a time.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 Folder = Annotated[Path, typer.Argument(help="Folder of a sweep's results.", show_default=False)]
 
 # A subcommand imports its module when it runs: most need torch or pandas, which take seconds to import.
 
 
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"lipschitz {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """A measured comparison of Lipschitz constraints: one backbone, one change at a time."""
+
+
 @app.command()
 def sweep(
-    file: Annotated[Path, typer.Argument(help="Sweep file (YAML).", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="Folder of the results.", show_default="results/<name>")] = None,
-    data_root: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the data sets that are files: torchvision's, in its layout, and funnels/dim_D/width_N.pt.",
-            show_default="data",
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or some GPUs: cuda:0,2.")] = "auto",
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Number of workers.", show_default="one per CPU core; the fastest on a GPU"),
-    ] = None,
-    pack: Annotated[
-        int | None,
-        # torch has 32 streams on a device, and two CUDA graphs must not share one.
-        typer.Option(min=1, max=31, help="Runs that share a worker.", show_default="1 on a CPU, the fastest on a GPU"),
-    ] = None,
-    inception_weights: Annotated[
-        Path | None,
-        typer.Option(help="Weights of the FID's Inception network, if protocols need them.", show_default="cache"),
-    ] = None,
-    checkpoint_seconds: Annotated[
-        float | None,
-        typer.Option(min=0, help="Longest time between two checkpoints of a run.", show_default="300"),
-    ] = None,
-    retime: Annotated[
-        bool,
-        typer.Option("--retime", help="Measure the time of every step again, as on a device that was in use before."),
-    ] = False,
-    keep_checkpoints: Annotated[
-        bool,
-        typer.Option("--keep-checkpoints", help="Keep the checkpoints of finished runs, besides networks.pt."),
-    ] = False,
-    timeout: Annotated[
-        float,
-        typer.Option(
-            min=60, help="Seconds without progress (steps or an evaluation) after which a run is ended, and failed."
-        ),
-    ] = 3600,
-    engine: Annotated[
-        str,
-        typer.Option(help="What runs the workers (`lipschitz list engines`), or path/to/file.py:ClassName."),
-    ] = "local",
-    observer: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Observer of every run (`lipschitz list observers`), or path/to/file.py:ClassName; may be repeated.",
-            show_default="none",
-        ),
-    ] = None,
-    limit_steps: Annotated[
-        int | None, typer.Option(min=1, help="Train every run for N steps; results go to <name>-limit-N.", metavar="N")
-    ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="AXIS=VALUE",
-            help="Make only these runs now, such as constraint=none,seed=0..2; may be repeated.",
-            show_default="all",
-        ),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and write nothing.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Continue in a folder made by another definition.")] = False,
-    then_report: Annotated[
-        bool, typer.Option("--report/--no-report", help="Write tables and plots at the end.")
-    ] = True,
+    file: options.File,
+    out: options.Out = None,
+    data_root: options.DataRoot = None,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    pack: options.Pack = None,
+    inception_weights: options.InceptionWeights = None,
+    checkpoint_seconds: options.CheckpointSeconds = None,
+    retime: options.Retime = False,
+    keep_checkpoints: options.KeepCheckpoints = False,
+    timeout: options.Timeout = 3600,
+    engine: options.Engine = "local",
+    observer: options.Observer = None,
+    limit_steps: options.LimitSteps = None,
+    only: options.Only = None,
+    override: options.Override = None,
+    list_ids: options.ListIds = False,
+    dry_run: options.DryRun = False,
+    force: options.Force = False,
+    then_report: options.ThenReport = True,
 ) -> None:
     """Run the unfinished runs of a sweep file, then write tables and plots."""
     from lipschitz.commands import sweep as command
@@ -129,7 +99,10 @@ def sweep(
         observers=tuple(default_config(OBSERVERS, name, "--observer") for name in observer or []),
         timeout=timeout,
     )
-    request = command.Request(file, site, out, limit_steps, tuple(only or ()))
+    request = command.Request(file, site, out, limit_steps, tuple(only or ()), tuple(override or ()))
+    if list_ids:
+        command.show_ids(request)
+        return
     if dry_run:
         command.show_plan(request, console)
         return
@@ -189,11 +162,17 @@ def report(
 
 
 @app.command()
-def status(folder: Folder) -> None:
+def status(
+    folder: Folder,
+    watch: Annotated[bool, typer.Option("--watch", help="Print it again and again until no run is running.")] = False,
+) -> None:
     """Print the status of each run: finished, running, failed, diverged, damaged or waiting."""
-    from lipschitz.commands.status import show_status
+    from lipschitz.commands.status import show_status, watch_status
 
-    show_status(folder)
+    if watch:
+        watch_status(folder, console)
+    else:
+        show_status(folder)
 
 
 @app.command()
@@ -226,12 +205,12 @@ def list_(
         str | None,
         typer.Argument(
             help="augmentations, constraints, datasets, engines, losses, metrics, models, observers, optimisers, "
-            "protocols or tasks.",
+            "protocols, settings or tasks; or a name, such as spectral_normalization.",
             show_default="all",
         ),
     ] = None,
 ) -> None:
-    """List what a sweep can be made of: name, one line, source."""
+    """List what a sweep can be made of: name, one line, source; or show one of them with its fields."""
     from lipschitz.commands.list import show_lists
 
     show_lists(kind, console)
@@ -253,7 +232,7 @@ app.add_typer(networks)
 def main() -> None:
     """Run the command line; exit codes are 0, `FAILED`, `WRONG_INPUT`, and 128 + the number of a signal."""
     replace_what_cannot_be_shown()
-    with stopping_at_once(), one_line_errors():
+    with stopping_at_once(), one_line_errors(), starting_line(" ".join(["lipschitz", *sys.argv[1:2]])):
         # Without arguments typer prints the help, as an error.
         code = app(standalone_mode=len(sys.argv) == 1)
     raise SystemExit(code or 0)

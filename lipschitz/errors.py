@@ -8,6 +8,52 @@ FOUND = 60
 """Most characters that an error shows of a value that it found."""
 MESSAGE = 200
 """Most characters of an error besides the path of the file at fault."""
+OTHER_NAMES: dict[str, tuple[str, ...]] = {
+    "b1": ("betas",),
+    "batch": ("batch_size",),
+    "beta1": ("betas",),
+    "beta2": ("betas",),
+    "bn": ("batch_normalization",),
+    "bs": ("batch_size",),
+    "clip": ("weight_clipping", "c"),
+    "clip_value": ("c",),
+    "clipping": ("weight_clipping",),
+    "cnn": ("dcgan",),
+    "cr": ("consistency_regularization",),
+    "critic_iters": ("n_dis",),
+    "critic_steps": ("n_dis",),
+    "d_steps": ("n_dis",),
+    "ema_decay": ("ema",),
+    "gn": ("gradient_normalization",),
+    "gp": ("gradient_penalty",),
+    "gp_weight": ("weight",),
+    "iterations": ("steps",),
+    "iters": ("steps",),
+    "lambda": ("weight",),
+    "lambda_gp": ("weight",),
+    "learning_rate": ("lr",),
+    "ln": ("layer_normalization",),
+    "lr_d": ("lr",),
+    "lr_g": ("lr",),
+    "lsgan": ("least_squares",),
+    "n_critic": ("n_dis",),
+    "n_disc": ("n_dis",),
+    "ns": ("non_saturating",),
+    "nsgan": ("non_saturating",),
+    "r1": ("zero_centered_penalty",),
+    "r2": ("zero_centered_penalty",),
+    "rpgan": ("relativistic",),
+    "sn": ("spectral_normalization",),
+    "sngan": ("spectral_normalization",),
+    "snr": ("spectral_regularization",),
+    "spectral_norm": ("spectral_normalization",),
+    "wc": ("weight_clipping",),
+    "wgan": ("weight_clipping", "wasserstein"),
+    "wgan_div": ("wasserstein_divergence",),
+    "wgan_gp": ("gradient_penalty", "wasserstein"),
+    "wn": ("weight_normalization",),
+}
+"""By abbreviation, or name in other code and papers, what it is called here; of several the first that is allowed."""
 _NAMES = 90
 """Most characters that an error shows of the names that are allowed."""
 
@@ -21,6 +67,10 @@ class InputError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
+
+
+class MissingInput(InputError):
+    """Input that is not there, such as a data set that was not downloaded; the line says how to get it."""
 
 
 def printable(text: str) -> str:
@@ -65,7 +115,7 @@ def nearest(name: str, allowed: Iterable[str], listed_by: str = "") -> str:
     Of many names only the nearest are returned; the command ``listed_by`` shows all of them.
     """
     names = sorted(set(allowed))
-    close = difflib.get_close_matches(name[:FOUND], names, n=1, cutoff=0.5)
+    close = _also_called(name, names) or difflib.get_close_matches(name[:FOUND], names, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""
     all_of_them = ", ".join(names)
     if len(all_of_them) <= _NAMES:
@@ -75,6 +125,12 @@ def nearest(name: str, allowed: Iterable[str], listed_by: str = "") -> str:
     if listed_by:
         return f"{hint}allowed: see `{listed_by}`" if hint else f"allowed: {shown}, see `{listed_by}`"
     return f"{hint}allowed: {shown}"
+
+
+def _also_called(name: str, names: list[str]) -> list[str]:
+    """Return the one of ``names`` that is ``name`` in other letters, or that `OTHER_NAMES` has for it."""
+    plain = name[:FOUND].lower().replace("-", "_").replace(" ", "_")
+    return [one for one in (plain, *OTHER_NAMES.get(plain, ())) if one in names][:1]
 
 
 def _escaped(character: str) -> str:

@@ -1,6 +1,7 @@
 """All tests run with one torch thread and a temporary cache folder that the session shares.
 
-``pytest tests/test_contracts.py --constraint path/to/file.py:ClassName`` runs the contract tests over your own method.
+``pytest tests/test_contracts.py --constraint path/to/file.py:ClassName`` runs the contract tests over your own method,
+``pytest tests/test_extension_contracts.py --dataset ... --model ... --loss ... --metric ...`` those of what else you add.
 """
 
 import os
@@ -24,6 +25,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE.py:CLASS",
         help="Test this method only; its file is executed. May be given several times.",
     )
+    for noun in ("dataset", "model", "loss", "metric"):
+        parser.addoption(
+            f"--{noun}",
+            action="append",
+            default=[],
+            metavar="FILE.py:CLASS",
+            help=f"Test this {noun} in tests/test_extension_contracts.py, by file or entry point.",
+        )
 
 
 def pytest_configure(config: pytest.Config) -> None:

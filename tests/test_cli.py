@@ -334,6 +334,7 @@ LISTED = {
     "observers": "tensorboard",
     "optimisers": "adam",
     "protocols": "sngan",
+    "settings": "Miyato",
     "tasks": "transport",
 }
 
@@ -389,7 +390,8 @@ def test_a_file_instead_of_a_folder_of_results(verb: str, tmp_path: Path) -> Non
     (tmp_path / "mine.yaml").write_text(SMALL)
     done = lipschitz(verb, "mine.yaml", cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == "error: mine.yaml is a file; expected a folder of results\n"
+    own = "such as results/NAME for a sweep file with name: NAME"
+    assert done.stderr == f"error: mine.yaml is a file; expected a folder of results, {own}\n"
 
 
 @pytest.mark.parametrize("verb", ["report", "status"])
@@ -422,7 +424,7 @@ def test_a_dry_run_warns_of_results_of_another_definition(tmp_path: Path) -> Non
     write(tmp_path, SMALL.replace("batch_size: 8", "batch_size: 4"))
     done = lipschitz("sweep", path, "--out", plan.folder, "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert f"warning: {plan.folder}: made by another definition of" in done.stdout.replace("\n", " ")
+    assert f"warning: {plan.folder}: made by another definition, of which 4 runs" in done.stdout.replace("\n", " ")
 
 
 def test_a_dry_run_warns_of_weights_and_of_a_precision_that_are_not_there(tmp_path: Path) -> None:

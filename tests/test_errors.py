@@ -4,7 +4,12 @@ import pickle
 
 import pytest
 
-from lipschitz.errors import InputError, first_line, found, nearest
+from lipschitz.constraints.base import CONSTRAINTS
+from lipschitz.errors import OTHER_NAMES, InputError, first_line, found, nearest
+from lipschitz.models.base import MODELS
+from lipschitz.tasks.losses import LOSSES
+from lipschitz.tasks.settings import Setting
+from lipschitz.tasks.terms import Training
 
 
 @pytest.mark.parametrize(
@@ -48,3 +53,27 @@ def test_of_many_names_the_nearest_are_shown():
         "did you mean 'method_7'? allowed: see `lipschitz list methods`"
     )
     assert nearest("", many, "lipschitz list methods").endswith(" and 96 more, see `lipschitz list methods`")
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "meant"),
+    [
+        ("SN", CONSTRAINTS, "spectral_normalization"),
+        ("wgan-gp", CONSTRAINTS, "gradient_penalty"),
+        ("WGAN-GP", LOSSES, "wasserstein"),
+        ("wgan", CONSTRAINTS, "weight_clipping"),
+        ("n_critic", Setting.model_fields, "n_dis"),
+        ("lambda", CONSTRAINTS["gradient_penalty"].model_fields, "weight"),
+        ("learning-rate", Setting.model_fields, "lr"),
+        ("Hinge", LOSSES, "hinge"),
+        ("iterations", Training.model_fields, "steps"),
+    ],
+)
+def test_a_name_from_other_code_is_understood(name, allowed, meant):
+    assert nearest(name, allowed).startswith(f"did you mean '{meant}'? ")
+
+
+def test_every_other_name_leads_to_a_name_of_this_package():
+    known = {*CONSTRAINTS, *LOSSES, *MODELS, *Setting.model_fields, *Training.model_fields}
+    known |= {field for kind in CONSTRAINTS.values() for field in kind.model_fields}
+    assert {name for names in OTHER_NAMES.values() for name in names} <= known

@@ -1,5 +1,6 @@
 """Every sweep file at the papers' scale runs to its report, with tiny networks and small files of the published formats."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from lipschitz.estimation.upper_bound import composition
 from lipschitz.features import reference_classifier
 from lipschitz.report.write import report
 from lipschitz.sweep import inputs
+from lipschitz.sweep.definition.axes import json_schema
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.tasks.generation import inception_quality
 
@@ -109,3 +111,15 @@ def test_a_sweep_runs_from_its_file_to_its_report(tmp_path, monkeypatch, name):
     )
     assert (len(results), len(last)) == FILES[name]
     assert np.isfinite(last["mean"]).all()
+
+
+def test_every_committed_sweep_file_names_the_schema_by_which_editors_check_it():
+    schema = BENCHMARKS / "sweep.schema.json"
+    # `lipschitz schema --out benchmarks/sweep.schema.json` writes it again.
+    assert json.loads(schema.read_text()) == json_schema()
+    files = [*BENCHMARKS.glob("*.yaml"), *BENCHMARKS.parent.glob("docs/examples/*.yaml")]
+    assert len(files) > 20
+    for path in files:
+        first = path.read_text().splitlines()[0]
+        assert first.startswith("# yaml-language-server: $schema="), path
+        assert (path.parent / first.partition("$schema=")[2]).resolve() == schema, path

@@ -15,6 +15,7 @@ constraints:
   - [spectral_normalization, {gradient_penalty: {weight: 1.0}}]    # both at once""",
     "generator_constraints": "generator_constraints: [spectral_normalization]",
     "losses": "losses: [hinge, wasserstein]",
+    "logging": "logging: [csv]",
     "settings": "settings: [A, C, {lr: 1e-3, betas: [0.0, 0.9], n_dis: 5}]",
     "seeds": "seeds: [0, 1, 2, 3, 4]",
     "select": "select: {metric: fid/sngan, at: best}",

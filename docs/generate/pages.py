@@ -82,6 +82,8 @@ def sweep_reference() -> str:
         parts.append(fenced(examples.TOP[key]))
         record = _record(field, definitions)
         if record:
+            # The sweep file page describes it, for every axis.
+            record["properties"].pop("label", None)
             parts += [
                 f"Fields of {'an entry' if key == 'settings' else f'`{key}`'}:\n",
                 fields(record["properties"], record.get("required", ()), examples.NESTED[key]),
@@ -157,6 +159,8 @@ def _record(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any
     """Return the schema of the record that a field holds, or may hold as an entry; empty where there is none."""
     allowed: list[dict[str, Any]] = [field, *field.get("anyOf", []), *field.get("items", {}).get("anyOf", [])]
     for one in allowed:
+        if one.get("$ref") == "#/$defs/constraint":
+            continue
         record: dict[str, Any] = definitions[one["$ref"].rpartition("/")[2]] if "$ref" in one else one
         if "$ref" in one or one.get("title") == "Setting":
             return record

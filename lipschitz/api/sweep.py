@@ -41,7 +41,7 @@ def sweep(
         engine: what runs the workers: a name, or ``path/to/file.py:ClassName``.
         only: make only these runs now, such as ``["constraint=none", "seed=0..2"]``.
         limit_steps: train every run for so many steps; results go to ``<name>-limit-<steps>``.
-        force: continue in a folder made by another definition.
+        force: go on in a folder with runs that the file no longer has.
         report: whether to write tables, plots and page into the folder.
         quiet: whether to print nothing.
 

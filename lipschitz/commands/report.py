@@ -5,9 +5,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lipschitz.commands.progress_lines import progress_lines
 from lipschitz.errors import printable
 from lipschitz.report.plots.gallery import PANELS
 from lipschitz.report.write import report
+
+PROGRESS_SECONDS = 5.0
+"""Shortest time between two lines that say how far a report is."""
 
 
 def write_report(
@@ -25,6 +29,10 @@ def write_report(
         InputError: there is nothing to report, or an argument is wrong.
     """
     limit = None if all_figures else PANELS
-    for line in report(folder, limit_panels=limit, beside=beside, reach=reach, plot_files=plot_files):
+    with progress_lines("report", every=PROGRESS_SECONDS, quiet=console.quiet) as progress:
+        warnings = report(
+            folder, limit_panels=limit, beside=beside, reach=reach, plot_files=plot_files, progress=progress
+        )
+    for line in warnings:
         console.print(f"warning: {printable(line)}", style="yellow", soft_wrap=True)
     console.print(printable(f"report: {folder / 'index.html'}"), soft_wrap=True)

@@ -9,7 +9,7 @@ from lipschitz.sweep.definition.axes import json_schema
 
 def write_schema(out: Path | None) -> None:
     """Write the schema to the file ``out``, or print it."""
-    text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
     if out is None:
         print(text, end="")
     else:

@@ -2,22 +2,35 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+from rich.console import Console
+
 from lipschitz.errors import printable
+from lipschitz.sweep.progress_text import progress_text
 from lipschitz.sweep.reported_runs import read_reported_runs
 from lipschitz.sweep.run_folder import OVER, RunFolder, Status
 from lipschitz.sweep.store import SweepFolder
 
+WATCH_SECONDS = 2.0
+"""Time between two looks at the runs that are watched."""
 SILENT_SECONDS = 60.0
 """Age of a running run's last heartbeat above which it is shown."""
 
 
-def show_status(folder: Path) -> None:
-    """Print a line per run, with the step it has reached, the file of its error or what is damaged; count by status.
+def show_status(folder: Path, *, only_begun: bool = False) -> Counter[str]:
+    """Print a line per run, with how far it has come, the file of its error or what is damaged; count by status.
 
     A run that waits although it has begun was interrupted. Of a results folder without ``runs/``, it is printed how the
     runs were when they were last reported.
+
+    Args:
+        folder: of the sweep.
+        only_begun: leave out runs that are over, and those that have not begun.
+
+    Returns:
+        The number of runs by status.
 
     Raises:
         InputError: there is no sweep in the folder.
@@ -33,9 +46,28 @@ def show_status(folder: Path) -> None:
         else:
             status, more = reported.status(run_id), ""
         counts[status] += 1
-        print(printable(f"{status:9}{run_id}{more}"))
+        if not only_begun or more:
+            print(printable(f"{status:9}{run_id}{more}"))
+    planned = set(sweep.run_ids())
+    if others := [run.path.name for run in sweep.runs() if run.path.name not in planned]:
+        number = f"{len(others)} folder{'' if len(others) == 1 else 's'}"
+        print(printable(f"{number} in {folder / 'runs'} not of this plan, and not reported; the first: {others[0]}"))
     runs = counts.total()
     print(f"{runs} run{'' if runs == 1 else 's'}: " + ", ".join(f"{n} {status}" for status, n in counts.most_common()))
+    return counts
+
+
+def watch_status(folder: Path, console: Console, wait: Callable[[float], object] = time.sleep) -> None:
+    """Print the status of the runs that have begun and are not over, again and again, until none is running.
+
+    Raises:
+        InputError: there is no sweep in the folder.
+    """
+    while True:
+        console.clear()
+        if not show_status(folder, only_begun=True)["running"]:
+            return
+        wait(WATCH_SECONDS)
 
 
 def _reached(run: RunFolder, status: Status) -> str:
@@ -46,7 +78,7 @@ def _reached(run: RunFolder, status: Status) -> str:
     silent = time.time() - beat.time
     since = f", no sign of life for {silent / 60:.0f} min" if status == "running" and silent > SILENT_SECONDS else ""
     interrupted = "interrupted, " if status == "waiting" else ""
-    return f"  {interrupted}step {beat.step} of {beat.steps}{since}"
+    return f"  {interrupted}{progress_text(beat, is_running=status == 'running')}{since}"
 
 
 def _reason(run: RunFolder, status: Status) -> str:

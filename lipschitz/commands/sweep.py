@@ -7,24 +7,25 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from lipschitz.errors import InputError, printable
+from lipschitz.commands.progress_lines import progress_lines
+from lipschitz.commands.sweep_plan import print_estimate, print_growth, print_plan, print_prediction
+from lipschitz.errors import InputError, MissingInput, printable
 from lipschitz.extensions.entry import default_config
-from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.run_filter import filtered
 from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
 from lipschitz.sweep.disk_space import check_space
-from lipschitz.sweep.display import RunsDisplay, TimingDisplay, display, warn
+from lipschitz.sweep.display import RunsDisplay, TimingDisplay, display, regular_lines, warn
 from lipschitz.sweep.engine.base import ENGINES, Engine
 from lipschitz.sweep.engine.job import Job, all_jobs, unfinished_jobs
 from lipschitz.sweep.engine.site import Site
-from lipschitz.sweep.folder_lock import locked_folder, refuse_other_definition, write_definition
+from lipschitz.sweep.folder_lock import locked_folder, write_definition
+from lipschitz.sweep.growth import refuse_smaller
 from lipschitz.sweep.input_checks import check_begun, check_data, check_precisions, check_protocols, check_weights
 from lipschitz.sweep.inputs import claim_inputs
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.run_folder import OVER
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.estimate import Estimate, estimate, estimate_training, with_packs
-from lipschitz.sweep.timing.prediction import H200, predict
 from lipschitz.sweep.timing.shared_device import Shared
 from lipschitz.sweep.timing.timing_files import iteration_ms
 from lipschitz.sweep.timing.timing_pass import groups_to_time, time_configurations, timing_groups
@@ -42,6 +43,8 @@ class Request:
     limit_steps: int | None = None
     only: tuple[str, ...] = ()
     """Conditions on the runs that are made now; see `lipschitz.sweep.definition.run_filter`."""
+    overrides: tuple[str, ...] = ()
+    """Values that replace those of the file; see `lipschitz.sweep.definition.overrides`."""
 
     def plan(self) -> Sweep:
         """Expand the sweep file; settings that are chosen by results are chosen by those that exist so far.
@@ -49,7 +52,13 @@ class Request:
         Raises:
             InputError: the file is wrong.
         """
-        return load_sweep(self.file, self.limit_steps, self.out)
+        return load_sweep(self.file, self.limit_steps, self.out, self.overrides)
+
+    def site_of(self, plan: Sweep) -> Site:
+        """Return the site, with the observers of the sweep file after those of the command line."""
+        named = {observer.name() for observer in self.site.observers}
+        further = (observer for observer in plan.logging if observer.name() not in named)
+        return replace(self.site, observers=(*self.site.observers, *further))
 
     def part(self, plan: Sweep) -> Sweep:
         """Return ``plan`` with those runs alone that the conditions choose.
@@ -57,7 +66,7 @@ class Request:
         Raises:
             InputError: a condition is wrong.
         """
-        return replace(plan, runs=filtered(plan.runs, self.only))
+        return replace(plan, runs=filtered(plan.runs, self.only, plan.labels))
 
     def check(self, plan: Sweep, warn: Callable[[str], object]) -> dict[str, str]:
         """Check devices, weights and data; return the SHA-256 of each data set by label.
@@ -89,39 +98,76 @@ class Outcome(NamedTuple):
     """Ids of the runs that failed."""
 
 
+def show_ids(request: Request) -> None:
+    """Print the id of each run that the request chooses, one a line, and nothing else.
+
+    Raises:
+        InputError: the sweep file or a condition is wrong.
+    """
+    for run in request.part(request.plan()).runs:
+        print(run.id)
+
+
 def show_plan(request: Request, console: Console) -> None:
     """Print each run and its status, and how long the rest takes; warn of what would stop the sweep. Write nothing.
 
     Raises:
-        InputError: the sweep file is wrong, or there is no such engine.
+        InputError: the sweep file is wrong, there is no such engine, or a data set is there and cannot be used.
     """
     default_config(ENGINES, request.site.engine, "--engine")
-    plan = request.plan()
+    with progress_lines("sweep", quiet=console.quiet) as progress:
+        progress("checking the sweep file")
+        plan = request.plan()
+        _show_plan(request, plan, console, progress)
+
+
+def _show_plan(request: Request, plan: Sweep, console: Console, progress: Callable[[str], object]) -> None:
     part = request.part(plan)
     folder = SweepFolder(plan.folder)
-    _print_plan(plan, console)
+    print_plan(plan, console)
     statuses = {run.id: folder.run(run.id).status() for run in part.runs}
     # One call for all runs: rich takes a millisecond a call.
     lines = "\n".join(f"{status:9}{run_id}" for run_id, status in statuses.items())
     console.print(lines, soft_wrap=True, markup=False, highlight=False)
     unfinished = sum(status not in OVER for status in statuses.values())
-    data: dict[str, str] = {}
-    missing = [
-        *_errors(request.check_devices, part),
-        *_errors(lambda: data.update(check_data(part, request.site.data_root, lambda line: warn(console, line)))),
-    ]
+    progress("checking devices and data")
+    data, missing, unusable = _looked_at(part, request.site.data_root, lambda line: warn(console, line))
+    missing = [*_errors(request.check_devices, part), *missing]
     others = [
         *_errors(claim_inputs, [], data, folder),
         *_errors(check_weights, part, request.site.inception_weights),
-        *_errors(refuse_other_definition, folder, plan),
+        *_errors(refuse_smaller, folder, plan),
         *_errors(check_begun, unfinished_jobs(part, folder, request.site, {})),
     ]
     for line in [*missing, *others]:
         warn(console, line)
+    print_growth(plan, folder, console)
+    progress("timing a few steps")
     # A step can be timed without the weights, which only evaluations need.
-    found = None if missing else estimate_training(part, folder, request.site)
-    _print_estimate(found, unfinished, request.site, console)
-    _print_prediction([run for run in part.runs if statuses[run.id] not in OVER], console)
+    found = None if missing or unusable else estimate_training(part, folder, request.site)
+    print_estimate(found, unfinished, request.site, console)
+    progress("counting operations")
+    print_prediction([run for run in part.runs if statuses[run.id] not in OVER], console)
+    if unusable:
+        raise unusable[0]
+
+
+def _looked_at(
+    part: Sweep, data_root: Path | None, warn: Callable[[str], object]
+) -> tuple[dict[str, str], list[str], list[InputError]]:
+    """Return the SHA-256 of each data set that can be used, by label, which ones are missing, and why others fail."""
+    data: dict[str, str] = {}
+    missing: list[str] = []
+    unusable: list[InputError] = []
+    for label in dict.fromkeys(run.dataset.label() for run in part.runs):
+        alone = replace(part, runs=tuple(run for run in part.runs if run.dataset.label() == label))
+        try:
+            data |= check_data(alone, data_root, warn)
+        except MissingInput as error:
+            missing.append(str(error))
+        except InputError as error:
+            unusable.append(error)
+    return data, missing, unusable
 
 
 def run_sweep(request: Request, console: Console, *, force: bool, retime: bool = False) -> Outcome:
@@ -132,10 +178,6 @@ def run_sweep(request: Request, console: Console, *, force: bool, retime: bool =
         KeyboardInterrupt: the sweep was stopped; its runs can be resumed.
     """
     engine = default_config(ENGINES, request.site.engine, "--engine")
-    plan = request.plan()
-    part = request.part(plan)
-    if retime:
-        _check_retimed(plan)
     notes: list[str] = []
 
     def note(line: str) -> None:
@@ -144,18 +186,29 @@ def run_sweep(request: Request, console: Console, *, force: bool, retime: bool =
             notes.append(line)
             warn(console, line)
 
-    data = request.check(part, note)
+    with progress_lines("sweep", quiet=console.quiet) as progress:
+        progress("checking the sweep file")
+        plan = request.plan()
+        part = request.part(plan)
+        if retime:
+            _check_retimed(plan)
+        progress("checking devices and data")
+        data = request.check(part, note)
+    site = request.site_of(plan)
     with locked_folder(plan, force=force) as folder:
         folder.remove_leftovers(run.id for run in plan.runs)
+        print_growth(plan, folder, console)
         while True:
-            _print_plan(plan, console)
-            origin = provenance(request.site.devices, request.site.workers, data, notes)
-            jobs = unfinished_jobs(part, folder, request.site, origin)
+            print_plan(plan, console)
+            origin = provenance(site.devices, site.workers, data, notes)
+            jobs = unfinished_jobs(part, folder, site, origin)
             check_begun(jobs)
-            jobs = claim_inputs(jobs, data, folder)
+            with progress_lines("sweep", quiet=console.quiet) as progress:
+                progress("checking judges")
+                jobs = claim_inputs(jobs, data, folder)
             write_definition(plan, folder, origin, measures=bool(jobs) or retime)
             if retime:
-                _time(timing_groups(all_jobs(part, folder, request.site, origin)), engine, console)
+                _time(timing_groups(all_jobs(part, folder, site, origin)), engine, console)
                 retime = False
             _time_and_train(jobs, part, folder, engine, console)
             further = request.plan() if plan.waiting else plan
@@ -184,15 +237,19 @@ def _time_and_train(jobs: Sequence[Job], part: Sweep, folder: SweepFolder, engin
         warn(console, line)
     jobs, found = _with_workers(jobs, folder, engine, console)
     site = jobs[0].site
-    _print_estimate(found, len(jobs), site, console)
+    print_estimate(found, len(jobs), site, console)
     with display(console, "steps") as bars:
-        engine.run(jobs, site, RunsDisplay(console, bars, jobs, len(part.runs)))
+        runs = RunsDisplay(console, bars, jobs, len(part.runs))
+        with regular_lines(console, runs.line):
+            engine.run(jobs, site, runs)
 
 
 def _time(groups: Sequence[Sequence[Job]], engine: Engine, console: Console) -> None:
     if groups:
         with display(console, "timings") as bars:
-            time_configurations(groups, engine, TimingDisplay(bars, groups))
+            timings = TimingDisplay(bars, groups)
+            with regular_lines(console, timings.line):
+                time_configurations(groups, engine, timings)
 
 
 def _check_retimed(plan: Sweep) -> None:
@@ -228,55 +285,3 @@ def _errors(check: Callable[..., object], *arguments: object) -> list[str]:
     except InputError as error:
         return [str(error)]
     return []
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-def _print_plan(plan: Sweep, console: Console) -> None:
-    configurations = len({run.configuration for run in plan.runs})
-    steps = sum(run.training.steps or 0 for run in plan.runs)
-    seconds = sum(run.training.seconds or 0 for run in plan.runs)
-    budget = " and ".join([f"{steps:,} steps"] * bool(steps) + [f"{seconds:,.0f} seconds"] * bool(seconds))
-    runs = f"{_counted(len(plan.runs), 'run')} of {_counted(configurations, 'configuration')}"
-    console.print(printable(f"{plan.name}: {runs}, {budget} -> {plan.folder}"))
-    for choice in plan.choices:
-        console.print(printable(choice.described()), soft_wrap=True)
-    if plan.waiting:
-        console.print(f"and {_counted(plan.waiting, 'run')} whose settings are chosen once these are finished")
-    for line in average_warnings(run.training.averaged_steps(run.training.steps or 0) for run in plan.runs):
-        warn(console, line)
-
-
-def _print_estimate(found: Estimate | None, runs: int, site: Site, console: Console) -> None:
-    time = "time not measured"
-    if found is not None:
-        time = f"about {_duration(found.training)} of training"
-        if found.evaluation is not None:
-            time += f" and {_duration(found.evaluation)} of evaluation"
-        if gpus := {device for device in site.devices if device.startswith("cuda")}:
-            time += f", {len(gpus) * found.total / 3600:.1f} GPU hours"
-    if found is None or found.evaluation is None:
-        time += ", without evaluations"
-    console.print(f"{_counted(runs, 'unfinished run')} on {_counted(site.workers, 'worker')}: {time}", soft_wrap=True)
-
-
-def _duration(seconds: float) -> str:
-    minutes = seconds / 60
-    return f"{minutes:.1f} min" if minutes < 600 else f"{minutes / 60:.0f} h"
-
-
-def _print_prediction(runs: Sequence[Run], console: Console) -> None:
-    """Print hours of training and of evaluation on a GPU, and what they rest on; nothing if no run can be predicted."""
-    found = predict(runs)
-    if not (predicted := len(runs) - found.unpredicted):
-        return
-    console.print(
-        f"predicted, not measured: {_counted(predicted, 'run')} on {H200.name}, one after the other: about "
-        f"{_duration(found.training)} of training and {_duration(found.evaluation)} of evaluation; counted operations "
-        f"at assumed {H200.tf32 / 1e12:.0f} (tf32) and {H200.float32 / 1e12:.0f} (float32) TFLOP/s, "
-        f"{1e6 * H200.kernel:.1f} µs a kernel in a CUDA graph, "
-        f"{H200.measurement:.0f} s a measurement of a discriminator",
-        soft_wrap=True,
-    )

@@ -7,9 +7,10 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from lipschitz.config import Factor
-from lipschitz.constraints.base import Batch, Constraint
+from lipschitz.constraints.base import Batch, Constraint, Refusal
 from lipschitz.constraints.batch_dependence import refuse_batch_dependence
 from lipschitz.constraints.input_gradients import generated_samples, input_gradient_norms, interpolate
+from lipschitz.estimation.fixed_labels import Labelled
 
 
 class GradientPenalty(Constraint):
@@ -60,9 +61,16 @@ class GradientPenalty(Constraint):
         """Return λ times the mean of (‖∇ₓD‖ - 1)² over the points, or of max(‖∇ₓD‖ - 1, 0)² if one-sided.
 
         Raises:
-            Refusal: ``points`` needs generated samples and the task has none.
+            Refusal: ``points`` needs generated samples and the task has none; or the two-sided penalty would pull the
+                gradient of a classifier's loss to one.
         """
-        excess = input_gradient_norms(net, self._points(batch, rng)) - 1
+        points = self._points(batch, rng)
+        if not self.one_sided and isinstance(net, Labelled) and net.is_loss:
+            raise Refusal(
+                "gradient_penalty pulls the gradient of the loss to one, also where an image is fitted; allowed: "
+                "one_sided: true, zero_centered_penalty, or the task's gradient_of: logit or margin"
+            )
+        excess = input_gradient_norms(net, points) - 1
         if self.one_sided:
             excess = excess.relu()
         penalty: Tensor = self.weight * excess.square().mean()

@@ -18,6 +18,8 @@ class Labelled(nn.Module):
     """
 
     labels: Tensor
+    is_loss = False
+    """Whether it returns the loss of each sample, whose gradient should vanish where the sample is fitted."""
 
     def __init__(self, net: nn.Module, labels: Tensor) -> None:
         super().__init__()

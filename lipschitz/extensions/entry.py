@@ -1,5 +1,6 @@
 """Entries of a sweep file: a name, or a name with hyperparameters, validated into a config by pydantic."""
 
+import math
 from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,8 @@ from lipschitz.extensions.point import FILE_PATTERN, ExtensionPoint
 C = TypeVar("C", bound=Config)
 T = TypeVar("T")
 
+MOST_SEEDS = 10
+"""Most seeds that an error writes out."""
 FILE_SCHEMA = {"type": "string", "pattern": FILE_PATTERN, "description": "A class in a file, whose code is run."}
 
 
@@ -38,14 +41,28 @@ def error_in_words(error: ErrorDetails, allowed: Iterable[str] = ()) -> str:
             return str(error["ctx"]["error"])
         case "tuple_type":
             given = found(error["input"])
+            if key == "seeds" and isinstance(error["input"], int):
+                seeds = [*range(min(max(error["input"], 1), MOST_SEEDS))]
+                return f"expected a list of seeds, such as {seeds}, found {given}"
             example = f", such as [{given.strip(chr(39))}]" if isinstance(error["input"], str | int | float) else ""
             return f"expected a list{example}, found {given}"
+        case "int_type" | "int_from_float" if (number := _whole_number(error["input"])) is not None:
+            return f"expected a whole number: write {number}, found {found(error['input'])}"
         case "too_short" if not error["input"]:
             return "expected at least one entry, got an empty list"
         case "model_type":
             return f"expected a mapping, such as {{{next(iter(allowed), 'key')}: ...}}, found {found(error['input'])}"
     message = error["msg"][0].lower() + error["msg"][1:]
     return f"{message}, found {found(error['input'])}"
+
+
+def _whole_number(value: Any) -> int | None:
+    """Return the integer that a decimal number or a text in digits means, such as 100000 for 1e5; else None."""
+    try:
+        number = float(value) if isinstance(value, float | str) else math.nan
+    except ValueError:
+        return None
+    return int(number) if number.is_integer() else None
 
 
 def entry_error(message: str) -> PydanticCustomError:

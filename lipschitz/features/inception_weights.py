@@ -6,7 +6,7 @@ from urllib.error import URLError
 import torch
 
 from lipschitz.cache import cache_folder
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, MissingInput
 
 SHA256 = "6726825d"
 """First hex digits of the file's SHA-256, as in its published name; torch.hub checks the download by them."""
@@ -25,8 +25,8 @@ def weights_file(given: Path | None) -> Path:
     if path.is_file():
         return path
     if given is not None:
-        raise InputError(f"--inception-weights: no file {given}; {_HOW_TO_GET_IT}")
-    raise InputError(f"no weights of the FID's Inception network at {path}; {_HOW_TO_GET_IT}")
+        raise MissingInput(f"--inception-weights: no file {given}; {_HOW_TO_GET_IT}")
+    raise MissingInput(f"no weights of the FID's Inception network at {path}; {_HOW_TO_GET_IT}")
 
 
 def download_weights() -> Path:

@@ -93,7 +93,7 @@ _Saved = tuple[Classifier, float, str]
 
 def _read(data: ImageData, path: Path) -> _Saved:
     saved = torch.load(path, map_location="cpu", weights_only=True)
-    if _hash(saved["weights"]) != saved["sha256"]:
+    if hash_of_weights(saved["weights"]) != saved["sha256"]:
         raise ValueError("its weights do not have the hash recorded with them")
     net = Classifier(_image_shape(data), _classes(data))
     net.load_state_dict(saved["weights"])
@@ -107,7 +107,7 @@ def _write(file: BinaryIO, classifier: _Saved) -> None:
 
 def _train_and_evaluate(data: ImageData, recipe: Recipe) -> _Saved:
     net = train(data, recipe)
-    return net, _accuracy(net, data.held_out), _hash(net.state_dict())
+    return net, _accuracy(net, data.held_out), hash_of_weights(net.state_dict())
 
 
 def train(data: ImageData, recipe: Recipe) -> Classifier:
@@ -147,7 +147,8 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _hash(weights: Mapping[str, Tensor]) -> str:
+def hash_of_weights(weights: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256, in hex, of names, dtypes, shapes and values of a state dict on the CPU."""
     digest = hashlib.sha256()
     for name, tensor in weights.items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())

@@ -1,6 +1,6 @@
 """Metrics of generated samples and of classifiers, and the catalogue of every recorded value.
 
-- base: `Metric`. points, classifier, inception: metrics by what they compare.
+- base: `Metric`. points, classifier, random_network, inception: metrics by what they compare.
 - recorded, recorded_robustness: all other values.
 - catalogue: names, and metrics of files. description: title and direction. samples, context: what a metric gets.
 - frechet, mmd, mode_coverage, mutual_information, precision_recall, wasserstein: pure functions of arrays or tensors.

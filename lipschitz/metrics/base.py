@@ -13,8 +13,8 @@ from lipschitz.errors import InputError
 from lipschitz.extensions.origin import origin_of
 from lipschitz.metrics.description import Description, Direction
 
-Judged = Literal["points", "classifier", "inception", "images"]
-JUDGED: tuple[Judged, ...] = ("points", "classifier", "inception", "images")
+Judged = Literal["points", "classifier", "random_network", "inception", "images"]
+JUDGED: tuple[Judged, ...] = ("points", "classifier", "random_network", "inception", "images")
 """What metrics judge, in the order of tables."""
 
 
@@ -30,6 +30,8 @@ class Metric(Config):
 
     - ``points``: `PointSamples`, `PointContext`.
     - ``classifier``: images in the features of the data set's own classifier, `ClassifierSamples`, `ImageContext`.
+    - ``random_network``: images without labels in the features of a network with random weights, `FeatureSamples`,
+      `ImageContext`.
     - ``inception``: images in Inception features, for each protocol, `InceptionSamples`, `InceptionContext`.
     - ``images``: images as 8-bit pixels, `ImageSamples`, `ImageContext`.
     """

@@ -1,26 +1,26 @@
 """Metrics of images in the features of the data set's own reference classifier."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from lipschitz.metrics.base import Metric
+from lipschitz.metrics.base import Judged, Metric
 from lipschitz.metrics.context import ImageContext
 from lipschitz.metrics.points import W1
 
 if TYPE_CHECKING:
-    from lipschitz.metrics.samples import ClassifierSamples
+    from lipschitz.metrics.samples import ClassifierSamples, FeatureSamples
 
 
 class FrechetClassifier(Metric):
     """Fréchet distance to held-out images in the features of a classifier of the same data; not the FID."""
 
     named = "frechet_classifier"
-    judges = "classifier"
+    judges: ClassVar[Judged] = "classifier"
     title = "Fréchet distance, reference classifier"
     better = "lower"
     source = "Dowson and Landau 1982; on features as Heusel et al. 2017, arXiv:1706.08500, eq. 6"
     order = 1
 
-    def measure(self, samples: "ClassifierSamples") -> float:
+    def measure(self, samples: "ClassifierSamples | FeatureSamples") -> float:
         """Return the squared Fréchet distance."""
         from lipschitz.metrics.frechet import frechet_distance
 
@@ -40,13 +40,13 @@ class KIDClassifier(Metric):
     """Unbiased squared MMD, cubic kernel, to held-out images in the features of the data's own classifier."""
 
     named = "kid_classifier"
-    judges = "classifier"
+    judges: ClassVar[Judged] = "classifier"
     title = "KID, reference classifier"
     better = "lower"
     source = "Bińkowski et al. 2018, arXiv:1801.01401, section 4"
     order = 3
 
-    def measure(self, samples: "ClassifierSamples") -> float:
+    def measure(self, samples: "ClassifierSamples | FeatureSamples") -> float:
         """Return the KID of all images as one subset."""
         from lipschitz.metrics.mmd import kid
 

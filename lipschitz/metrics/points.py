@@ -6,7 +6,7 @@ from lipschitz.metrics.base import Judged, Metric
 from lipschitz.metrics.context import MAX_W1_SAMPLES, ImageContext, PointContext
 
 if TYPE_CHECKING:
-    from lipschitz.metrics.samples import ClassifierSamples, PointSamples
+    from lipschitz.metrics.samples import ClassifierSamples, FeatureSamples, PointSamples
 
 
 class W1(Metric):
@@ -19,7 +19,7 @@ class W1(Metric):
     source = "Villani 2009, Optimal Transport, definition 6.1"
     order = 1
 
-    def measure(self, samples: "PointSamples | ClassifierSamples") -> float:
+    def measure(self, samples: "PointSamples | ClassifierSamples | FeatureSamples") -> float:
         """Return W1 between the first `MAX_W1_SAMPLES` samples of each."""
         from lipschitz.metrics.wasserstein import wasserstein1
 

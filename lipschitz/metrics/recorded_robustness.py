@@ -60,6 +60,14 @@ ROBUSTNESS = (
         summary="Quantile of logit margins of test images over the upper bound of all logits, per image in [-1, 1].",
     ),
     Description(
+        name="margin_over_lipschitz_train",
+        title="Margin of training images over the Lipschitz bound",
+        better="higher",
+        unit="",
+        source="Bartlett et al. 2017, arXiv:1706.08498, section 1",
+        summary="As margin_over_lipschitz, of training images, without augmentation.",
+    ),
+    Description(
         name="loss_change",
         title="Change of the loss",
         better="lower",
@@ -92,11 +100,19 @@ ROBUSTNESS = (
         summary="Accuracy on test images under noise on them, on weights, or a changed pixel.",
     ),
     Description(
+        name="sigma_product",
+        title="Product of σ",
+        better=None,
+        unit="",
+        source="Bartlett et al. 2017, arXiv:1706.08498, eq. 1.2",
+        summary="Product over layers of σ of reshaped kernels, or of operators; batch normalization folded into them.",
+    ),
+    Description(
         name="spectral_complexity",
         title="Spectral complexity",
         better=None,
         unit="",
         source="Bartlett et al. 2017, arXiv:1706.08498, eq. 1.2",
-        summary="With σ and row norms of reshaped kernels, or of operators, as after the slash; layers as a chain.",
+        summary="With σ and row norms of reshaped kernels or operators, batch normalization folded into layers.",
     ),
 )

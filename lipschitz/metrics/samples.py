@@ -43,6 +43,16 @@ class ImageSamples:
 
 
 @dataclass(frozen=True, eq=False)
+class FeatureSamples:
+    """Generated and held-out images in the features of a network with random weights, equally many."""
+
+    generated: Floats
+    """``(n, d)``."""
+    real: Floats
+    """``(n, d)``."""
+
+
+@dataclass(frozen=True, eq=False)
 class ClassifierSamples:
     """Generated and held-out images in the features of a classifier of the same data set, equally many."""
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.metrics.predictions import logits_of
+from lipschitz.random_streams import stream
 
 
 class Sensitivity(NamedTuple):
@@ -73,8 +74,9 @@ def weight_sensitivity(
     """Measure the change of logits when Gaussian noise is added to every weight and bias of ``net``.
 
     The noise of a tensor has ``size`` times the root mean square of its entries as standard deviation, so that its norm
-    is about ``size`` times the tensor's. Effective weights are changed, after every reparametrisation: so networks with
-    and without one are changed alike.
+    is about ``size`` times the tensor's. Effective weights are changed, after every reparametrisation. The noise of a
+    tensor follows from ``rng`` and the tensor's name, whatever other tensors there are and in which order: so networks
+    with and without a reparametrisation are changed alike.
 
     Args:
         net: ``(n, ...)`` -> logits; a copy in eval mode and float32 is measured.
@@ -89,11 +91,12 @@ def weight_sensitivity(
         weights = {name: value.detach().clone() for name, value in twin.named_parameters()}
 
         def perturbed() -> Tensor:
+            draw = int(torch.randint(2**62, (), generator=rng, device=rng.device))
             with torch.no_grad():
                 for name, parameter in twin.named_parameters():
                     weight = weights[name]
                     scale = torch.linalg.vector_norm(weight) / math.sqrt(max(weight.numel(), 1))
-                    parameter.copy_(weight + size * scale * _normal(weight, rng))
+                    parameter.copy_(weight + size * scale * _normal(weight, stream(draw, name, rng.device)))
             return logits_of(twin, samples)
 
         return _changes(logits_of(twin, samples), (perturbed() for _ in range(draws)), labels)

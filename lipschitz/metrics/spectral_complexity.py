@@ -25,7 +25,8 @@ class RowNormSums(NamedTuple):
 def spectral_complexity(sigmas: Sequence[float], row_norms: Sequence[float]) -> float:
     """Return Π σ_i (Σ (b_i / σ_i)^(2/3))^(3/2), eq. 1.2, for layers with norms σ_i and (2, 1) norms b_i.
 
-    Activations and pooling count as 1-Lipschitz, and the network as a chain of its layers.
+    Activations and pooling count as 1-Lipschitz, and the network as a chain of its layers. Batch normalization has to
+    be folded into them before, see `lipschitz.estimation.batch_norm_folding`: its scale is part of the network.
 
     Raises:
         ValueError: there are no layers, or not as many of one as of the other.

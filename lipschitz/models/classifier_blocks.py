@@ -63,10 +63,10 @@ class ImageClassifier(ClassifierModel):
             norm=nn.BatchNorm2d(outputs) if self.batch_norm else nn.Identity(),
             activation=activation(self.activation, outputs),
         )
-        if pool:
-            block["pool"] = nn.MaxPool2d(2)
         if dropout:
             block["dropout"] = Dropout(dropout)
+        if pool:
+            block["pool"] = nn.MaxPool2d(2)
         return nn.Sequential(block)
 
     def dense_block(self, inputs: int, outputs: int) -> nn.Sequential:

@@ -22,7 +22,7 @@ class GoukCNN(ImageClassifier):
     dropout: Rate = 0.0
     """Rate of dropout after the dense layer; zero for none."""
     conv_dropout: Rate = 0.0
-    """Rate of dropout after each convolution's pooling; zero for none."""
+    """Rate of dropout before the pooling of each convolution, as in the released code; zero for none."""
 
     def check_size(self, size: int) -> None:
         """Raise ValueError for images of fewer than 4x4 pixels."""

@@ -1,6 +1,6 @@
 """Write the report of a sweep into its folder: csv files, tables, figures, bibliography and page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -37,6 +37,7 @@ def report(
     beside: Path | None = None,
     reach: Sequence[str] = (),
     plot_files: Sequence[str] = (),
+    progress: Callable[[str], object] = lambda step: None,
 ) -> list[str]:
     """Write ``records.csv``, ``summary.csv``, tables, ``references.bib``, ``plots/`` and ``index.html`` into a folder.
 
@@ -50,6 +51,7 @@ def report(
         beside: the results of another sweep of the same critics at other budgets, to compare with.
         reach: target qualities, each ``METRIC=VALUE``; tables show the steps and seconds to reach them.
         plot_files: files with plots of the user, as `registered_plots` takes them. Their code is executed.
+        progress: called with what is done next, in a few words.
 
     Returns:
         Warnings, one line each: what could not be read, what did not finish, what was left out.
@@ -61,12 +63,14 @@ def report(
     other = None if beside is None else budgets.read_other_sweep(beside)
     warnings: list[str] = []
     registered = registered_plots(warnings, plot_files)
+    progress("reading runs")
     results = load(folder)
     # After loading: a run may record metrics of its own.
     targets = parse_targets(reach)
     check_targets(targets, results)
     summary = Summary(results)
     warnings += [*results.warnings, *_unfinished(summary)]
+    progress("making tables")
     tests = compare_with_none(summary)
     tables, data = build(summary, targets, tests), SweepData(summary)
     across = [robustness_table(settings) for settings in data.settings]
@@ -87,7 +91,12 @@ def report(
     write_text(folder / "table.tex", latex([*across, *tables], latex_comments(cited)))
     plots = folder / "plots"
     plots.mkdir(exist_ok=True)
-    pictures = [_written(plots, picture) for picture in gallery(data, registered, limit_panels, warnings)]
+    pictures = []
+    progress("drawing figures")
+    for picture in gallery(data, registered, limit_panels, warnings):
+        pictures.append(_written(plots, picture))
+        progress(f"figure {len(pictures)} drawn: {picture.name}")
+    progress("writing the page")
     write_text(folder / "index.html", page(summary, tables, across, pictures, cited, warnings))
     return [*warnings, *_stale(plots, pictures)]
 

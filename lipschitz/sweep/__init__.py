@@ -2,7 +2,8 @@
 
 - definition/: sweep file to runs. engine/: dispatches runs to workers. timing/: times configurations first.
 - store, run_folder, folder_lock: the folders of results and of one run. reported_runs: what a report needs of the runs.
-- heartbeat: how far a run has come.
+- growth: what a sweep file keeps, adds or leaves out of its folder.
+- heartbeat: how far a run has come; progress_text: in words.
 - trained_run: the networks of a run that is over, built again with their weights.
 - input_checks: data, weights and precisions, checked before the first run.
 - inputs: hashes of what runs depend on, compared with those of the folder's runs.

@@ -1,6 +1,8 @@
-"""Show the progress of a sweep: a live display on a terminal, one line per run elsewhere."""
+"""Show the progress of a sweep: a live display on a terminal, a line per run and every minute elsewhere."""
 
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -10,7 +12,11 @@ from rich.progress import Progress as Bars
 
 from lipschitz.errors import InputError, printable
 from lipschitz.sweep.engine.job import Job
+from lipschitz.sweep.progress_text import duration, progress_text
 from lipschitz.sweep.timing.timing_pass import ROUNDS, batches
+
+LINE_SECONDS = 60.0
+"""Time between two lines that say how far a sweep is, where there is no live display."""
 
 
 class RunsDisplay:
@@ -21,20 +27,25 @@ class RunsDisplay:
 
     def __init__(self, console: Console, bars: Bars, jobs: Sequence[Job], total: int) -> None:
         self._console, self._bars, self._total = console, bars, total
-        self._done, self._running = total - len(jobs), 0
+        self._done = total - len(jobs)
         self._steps: dict[str, int] = {}
+        self._live: dict[str, Job] = {}
+        # The first step of a run that this process hears of is that of its checkpoint, or of its first slice.
+        self._first: dict[str, int] = {}
+        self._began = time.monotonic()
         self._budgets = {job.run.id: _budget(job) for job in jobs}
         self._bar = bars.add_task("", total=sum(self._budgets.values()))
         self._show()
 
     def started(self, job: Job) -> None:
         """Count one more running run."""
-        self._running += 1
+        self._live[job.run.id] = job
         self._show()
 
     def stepped(self, job: Job, step: int) -> None:
         """Move the bar to the step of a run."""
         # A resumed run starts at the step of its checkpoint, which counts at once.
+        self._first.setdefault(job.run.id, step)
         self._bars.advance(self._bar, step - self._steps.get(job.run.id, 0))
         self._steps[job.run.id] = step
 
@@ -44,21 +55,38 @@ class RunsDisplay:
 
     def returned(self, job: Job) -> None:
         """Count one running run less."""
-        self._running -= 1
+        self._live.pop(job.run.id, None)
         self._show()
 
     def ended(self, job: Job) -> None:
         """Count one more run that is done; print its status unless the bar is enough."""
         self.stepped(job, self._budgets[job.run.id])
-        self._running -= 1
+        self._live.pop(job.run.id, None)
         self._done += 1
         self._show()
         status = job.folder.status()
         if not self._console.is_terminal or status not in ("finished", "waiting"):
             self._console.print(f"{self._done}/{self._total} {status}: {job.run.id}", highlight=False, soft_wrap=True)
 
+    def line(self) -> str:
+        """Return how far the sweep is: runs done, steps, time to go, and what was last measured."""
+        made, whole = sum(self._steps.values()), sum(self._budgets.values())
+        parts = [self._runs(), f"step {made:,} of {whole:,}"]
+        if (here := sum(step - self._first[run_id] for run_id, step in self._steps.items())) > 0:
+            seconds = (time.monotonic() - self._began) * (whole - made) / here
+            parts.append(f"about {duration(seconds)} to go")
+        beats = [(job.run.id, job.folder.heartbeat.read()) for job in self._live.values()]
+        measured = [(beat.time, run_id, beat) for run_id, beat in beats if beat is not None and beat.quality]
+        if measured:
+            _, run_id, beat = max(measured)
+            parts.append(f"last {run_id}: {progress_text(beat, is_running=False)}")
+        return ", ".join(parts)
+
+    def _runs(self) -> str:
+        return f"{self._done}/{self._total} runs done, {len(self._live)} running"
+
     def _show(self) -> None:
-        self._bars.update(self._bar, description=f"{self._done}/{self._total} runs done, {self._running} running")
+        self._bars.update(self._bar, description=self._runs())
 
 
 def _budget(job: Job) -> int:
@@ -76,7 +104,8 @@ class TimingDisplay:
         self._bars = bars
         on_cuda = sum(torch.device(job.device).type == "cuda" for group in groups for job in group)
         rounds = sum(len(batches(group)) for group in groups)
-        self._bar = bars.add_task("timing each configuration alone", total=ROUNDS * rounds + 2 * on_cuda)
+        self._made, self._total = 0, ROUNDS * rounds + 2 * on_cuda
+        self._bar = bars.add_task("timing each configuration alone", total=self._total)
 
     def started(self, job: Job) -> None:
         """Show nothing yet."""
@@ -93,7 +122,32 @@ class TimingDisplay:
 
     def ended(self, job: Job) -> None:
         """Count one more round of a batch, or one more part that a GPU alone is measured by."""
+        self._made += 1
         self._bars.advance(self._bar)
+
+    def line(self) -> str:
+        """Return how much of the timing pass is done."""
+        return f"timing each configuration alone: {self._made} of {self._total} timings done"
+
+
+@contextmanager
+def regular_lines(console: Console, line: Callable[[], str], seconds: float = LINE_SECONDS) -> Iterator[None]:
+    """Print ``line()`` every ``seconds`` during the block, where no live display is shown because nobody looks."""
+    over = threading.Event()
+
+    def print_lines() -> None:
+        while not over.wait(seconds):
+            console.print(printable(line()), markup=False, highlight=False, soft_wrap=True)
+
+    thread = threading.Thread(target=print_lines, daemon=True)
+    if not console.is_terminal:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if thread.is_alive():
+            thread.join()
 
 
 def warn(console: Console, line: str) -> None:

@@ -108,6 +108,7 @@ class _Sweep(_Shape):
     runs: list[Annotated[str, AfterValidator(_one_component)]]
     chosen: list[_Choice] = []
     waiting: Count = 0
+    labels: dict[str, dict[str, str]] = {}
 
 
 class _Part(_Shape):

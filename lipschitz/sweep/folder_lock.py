@@ -1,12 +1,13 @@
-"""Lock a sweep's folder of results, refuse one that another sweep has locked or defined, and write the definition."""
+"""Lock a sweep's folder of results, refuse one that another sweep has locked, and write the definition."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lipschitz.errors import InputError, found
+from lipschitz.errors import InputError
 from lipschitz.sweep.definition.sweep_file import Sweep
+from lipschitz.sweep.growth import refuse_smaller
 from lipschitz.sweep.store import SweepFolder
 
 
@@ -15,13 +16,13 @@ def locked_folder(sweep: Sweep, *, force: bool) -> Iterator[SweepFolder]:
     """Hold the lock of the sweep's folder for the block; the folder is made if need be.
 
     Raises:
-        InputError: another sweep holds the lock; the folder was made by another definition and ``force`` is not set; or
-            it cannot be written.
+        InputError: another sweep holds the lock; the folder has runs that the sweep does not have and ``force`` is not
+            set; or it cannot be written.
     """
     folder = SweepFolder(sweep.folder)
     # Checked before anything is made, so that a refusal leaves no trace.
     if not force:
-        refuse_other_definition(folder, sweep)
+        refuse_smaller(folder, sweep)
     with _writable(folder.path):
         folder.path.mkdir(parents=True, exist_ok=True)
         lock = folder.writing()
@@ -55,34 +56,6 @@ def _has_provenance(folder: SweepFolder) -> bool:
         return bool(folder.provenance())
     except (OSError, ValueError):
         return False
-
-
-def refuse_other_definition(folder: SweepFolder, sweep: Sweep) -> None:
-    """Check that a folder of results was made by the definition of ``sweep``, or by none.
-
-    Raises:
-        InputError: it was made by another one.
-    """
-    try:
-        existing = folder.definition()
-    except (OSError, ValueError):
-        return
-    if not isinstance(existing.get("sweep"), dict):
-        return
-    changes = list(_differences(existing["sweep"], sweep.content))
-    if changes:
-        raise InputError(
-            f"{folder.path}: made by another definition of '{existing.get('name')}': {'; '.join(changes)}; use another "
-            "--out, or --force to continue here with the new definition (runs that both have are kept)"
-        )
-
-
-def _differences(existing: Any, new: Any, place: str = "") -> Iterator[str]:
-    if isinstance(existing, dict) and isinstance(new, dict):
-        for key in sorted({*existing, *new}):
-            yield from _differences(existing.get(key), new.get(key), f"{place}.{key}".lstrip("."))
-    elif existing != new:
-        yield f"{place} was {found(existing)}, is {found(new)}"
 
 
 @contextmanager

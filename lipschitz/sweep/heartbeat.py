@@ -4,6 +4,7 @@ import json
 import time
 from contextlib import suppress
 from pathlib import Path
+from socket import gethostname
 from typing import NamedTuple
 
 
@@ -15,6 +16,19 @@ class Beat(NamedTuple):
     """Of the whole run."""
     time: float
     """When it was there, in seconds since 1970."""
+    host: str = ""
+    """Name of the machine that trains it; empty where an earlier version wrote the beat."""
+    began: tuple[int, float] | None = None
+    """Step and time at which this process began to train it."""
+    quality: tuple[str, float] | None = None
+    """Name and last value of the metric that chooses its best step."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the rest takes at the speed so far, evaluations included; None before there is one."""
+        if self.began is None or self.step <= self.began[0]:
+            return None
+        return (self.steps - self.step) * (self.time - self.began[1]) / (self.step - self.began[0])
 
 
 class Heartbeat:
@@ -23,17 +37,32 @@ class Heartbeat:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def write(self, step: int, steps: int) -> None:
+    def write(
+        self,
+        step: int,
+        steps: int,
+        began: tuple[int, float] | None = None,
+        quality: tuple[str, float] | None = None,
+    ) -> None:
         """Write that the run has reached ``step`` of ``steps``. A disk that refuses it costs the run nothing."""
+        beat = Beat(step, steps, time.time(), gethostname(), began, quality)
         with suppress(OSError):
-            self._path.write_text(json.dumps(Beat(step, steps, time.time())._asdict()), "utf-8")
+            self._path.write_text(json.dumps(beat._asdict()), "utf-8")
 
     def read(self) -> Beat | None:
         """Return the last beat, or None where there is none that can be read."""
         try:
             found = json.loads(self._path.read_text("utf-8"))
-            return Beat(int(found["step"]), int(found["steps"]), float(found["time"]))
-        except (OSError, ValueError, KeyError, TypeError, OverflowError):
+            began, quality = found.get("began"), found.get("quality")
+            return Beat(
+                int(found["step"]),
+                int(found["steps"]),
+                float(found["time"]),
+                str(found.get("host", "")),
+                began and (int(began[0]), float(began[1])),
+                quality and (str(quality[0]), float(quality[1])),
+            )
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, IndexError, AttributeError):
             return None
 
     def remove(self) -> None:

@@ -8,11 +8,12 @@ from typing import TypeVar
 import torch
 
 from lipschitz.datasets.base import Data, Dataset, ImageData, PairData
-from lipschitz.errors import InputError, first_line, printable
+from lipschitz.errors import InputError, MissingInput, first_line, printable
 from lipschitz.extensions.origin import origin_of
 from lipschitz.features.inception import read_weights
 from lipschitz.features.inception_weights import weights_file
 from lipschitz.features.protocols import SPLITS, Protocol
+from lipschitz.metrics.random_network import FrechetRandom
 from lipschitz.out_of_memory import lacks_memory
 from lipschitz.random_streams import begun_on_other_device
 from lipschitz.sweep.definition.sweep_file import Sweep
@@ -30,27 +31,46 @@ def check_data(
     """Load each data set of the sweep once; return its SHA-256 by label. ``warn`` is told what a user should know.
 
     Raises:
-        InputError: one is missing or broken, does not fit into memory, has fewer images than an evaluation or a
-            protocol needs, or holds out nothing but training images; a class from outside the package raises an error.
+        MissingInput: one is not there.
+        InputError: one is broken, does not fit into memory, has fewer images than an evaluation or a protocol needs, or
+            holds out nothing but training images; a class from outside the package raises an error. The message has the
+            line of the sweep file that names it.
     """
     datasets: dict[str, Dataset] = {run.dataset.label(): run.dataset for run in sweep.runs}
     hashes = {}
     for label, dataset in datasets.items():
-        data = _load(label, dataset, data_root)
-        hashes[label] = data.hash
-        if isinstance(data, ImageData):
-            for line in _check_images(label, data):
-                warn(line)
-        for seed in sorted({run.seed for run in sweep.runs if run.dataset == dataset}):
-            try:
-                sweep.task.check_data(data, seed)
-            except InputError as error:
-                raise InputError(f"{label}: {error}") from None
-        protocols = (run.evaluation.protocols for run in sweep.runs if run.dataset == dataset)
-        for protocol in dict.fromkeys(chain.from_iterable(protocols)):
-            assert isinstance(data, ImageData)
-            protocol.check(label, data.sizes)
+        try:
+            hashes[label] = _check_dataset(sweep, label, dataset, data_root, warn)
+        except MissingInput:
+            raise
+        except InputError as error:
+            raise InputError(f"{sweep.places[label]}: {error}" if label in sweep.places else str(error)) from error
     return hashes
+
+
+def _check_dataset(
+    sweep: Sweep, label: str, dataset: Dataset, data_root: Path | None, warn: Callable[[str], object]
+) -> str:
+    data = _load(label, dataset, data_root)
+    if isinstance(data, ImageData):
+        for line in _check_images(label, data):
+            warn(line)
+        judges = {run.task.judged_by(dataset, run.evaluation)[0] for run in sweep.runs if run.dataset == dataset}
+        if FrechetRandom().label() in judges:
+            warn(
+                f"{label}: no labels, so generated images are judged in features of a network with random weights; "
+                "evaluation: {protocols: [modern]} measures FID"
+            )
+    for seed in sorted({run.seed for run in sweep.runs if run.dataset == dataset}):
+        try:
+            sweep.task.check_data(data, seed)
+        except InputError as error:
+            raise InputError(f"{label}: {error}") from None
+    protocols = (run.evaluation.protocols for run in sweep.runs if run.dataset == dataset)
+    for protocol in dict.fromkeys(chain.from_iterable(protocols)):
+        assert isinstance(data, ImageData)
+        protocol.check(label, data.sizes)
+    return data.hash
 
 
 def _load(label: str, dataset: Dataset, data_root: Path | None) -> Data | PairData:

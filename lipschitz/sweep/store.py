@@ -30,7 +30,8 @@ class SweepFolder:
         """
         folder = cls(path)
         if path.is_file():
-            raise InputError(f"{path} is a file; expected a folder of results")
+            own = ", such as results/NAME for a sweep file with name: NAME" if path.suffix in (".yaml", ".yml") else ""
+            raise InputError(f"{path} is a file; expected a folder of results{own}")
         try:
             check_sweep(folder.definition())
         except FileNotFoundError:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import cross_entropy, relu, softplus
+from torch.nn.functional import cross_entropy, one_hot, relu, softplus
 
 from lipschitz.config import Config
 from lipschitz.extensions.point import ExtensionPoint
@@ -166,13 +166,21 @@ class CrossEntropy(ClassifierLoss):
     """Cross-entropy of the softmax of the logits times a temperature, divided by that temperature."""
 
     named = "cross_entropy"
-    source = "Béthune et al. 2022, arXiv:2104.05097, for the temperature"
+    source = (
+        "Béthune et al. 2022, arXiv:2104.05097, for the temperature; Prach and Lampert 2022, arXiv:2208.03160, for the "
+        "offset"
+    )
 
     temperature: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     """τ. A 1-Lipschitz network has small logits: a larger τ weighs accuracy more, and certified robustness less."""
 
+    offset: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    """u, by which the logit of the true class is lowered: a margin that the loss asks for."""
+
     def of_samples(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return -log softmax(τ f(x))_y / τ."""
+        """Return -log softmax(τ (f(x) - u e_y))_y / τ, where e_y is one for the true class and else zero."""
+        if self.offset:
+            logits = logits - self.offset * one_hot(labels, logits.shape[1])
         if self.temperature == 1:
             return cross_entropy(logits, labels, reduction="none")
         return cross_entropy(self.temperature * logits, labels, reduction="none") / self.temperature

@@ -15,6 +15,7 @@ from lipschitz.training.journal import Journal, JsonValue, RunFiles, json_values
 from lipschitz.training.observers import Observer
 from lipschitz.training.task import Task
 
+Hook = Literal["on_start", "on_step", "on_record", "on_preview", "on_samples", "on_end"]
 SLICE = 50
 """Most iterations between two checks that the run is finite."""
 CHECKPOINT_SECONDS = 300.0
@@ -170,6 +171,8 @@ class Trainer:
         self.task.keep_for_next_evaluation()
         self._last = json_values(values)
         self._notify("on_record", self.step, self._seconds(), values)
+        if any(type(observer).on_preview is not Observer.on_preview for observer in self._observers):
+            self._notify("on_preview", self.step, self.task.arrays())
         self.save()
 
     def _keep_best(self, value: float) -> None:
@@ -212,9 +215,7 @@ class Trainer:
     def _seconds(self) -> float:
         return round(self._stopwatch.seconds, 4)
 
-    def _notify(
-        self, hook: Literal["on_start", "on_step", "on_record", "on_samples", "on_end"], *arguments: Any
-    ) -> None:
+    def _notify(self, hook: Hook, *arguments: Any) -> None:
         """Call a hook of the journal, then of each observer; drop an observer that raises."""
         getattr(self._journal, hook)(*arguments)
         for observer in list(self._observers):

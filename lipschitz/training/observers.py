@@ -1,10 +1,10 @@
-"""Observers: hooks that are called while a run trains. Two write the metrics: csv, tensorboard."""
+"""Observers: hooks that are called while a run trains. Three write the metrics: csv, tensorboard, wandb."""
 
 import csv
 import io
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import PrivateAttr, model_validator
@@ -43,6 +43,12 @@ class Observer(Config):
 
     def on_record(self, step: int, seconds: float, values: dict[str, float]) -> None:
         """Called at each evaluation, with training time in seconds and the value of each metric by name."""
+
+    def on_preview(self, step: int, arrays: dict[str, np.ndarray]) -> None:
+        """Called after each evaluation with arrays as those of `on_samples`, of the networks at ``step``.
+
+        They are computed only for observers that have this hook.
+        """
 
     def on_samples(self, arrays: dict[str, np.ndarray]) -> None:
         """Called at the end of a run that did not diverge, with the arrays of ``samples.npz`` by name."""
@@ -83,22 +89,36 @@ class Csv(Observer):
         write_text(self._path, table.getvalue())
 
 
-class TensorBoard(Observer):
-    """Write event files to ``tensorboard/`` in the run's folder: a scalar a metric, and generated images at the end.
+def _needs(package: str) -> None:
+    """Refuse an observer whose package is not installed.
 
-    Needs the package tensorboard, which ``pip install -e '.[tensorboard]'`` installs.
+    Raises:
+        PydanticCustomError: says how to install it.
+    """
+    if find_spec(package) is None:
+        how = f"install it with pip install -e '.[{package}]'"
+        raise entry_error(f"needs the package {package}, which is not installed; {how}")
+
+
+def _images(arrays: dict[str, np.ndarray]) -> np.ndarray | None:
+    """Return generated images, uint8 ``(n, h, w, c)``; None where samples are points or there are none."""
+    samples = arrays.get("samples")
+    return samples if samples is not None and samples.ndim == 4 else None
+
+
+class TensorBoard(Observer):
+    """Write event files to ``tensorboard/`` in the run's folder: a scalar a metric, σ included, and generated images.
+
+    Needs the package tensorboard, which ``pip install -e '.[tensorboard]'`` installs. Samples that are points are left
+    out.
     """
 
     named = "tensorboard"
     _writer: Any = PrivateAttr(None)
-    _step: int = PrivateAttr(0)
 
     @model_validator(mode="after")
     def _is_installed(self) -> Self:
-        if find_spec("tensorboard") is None:
-            raise entry_error(
-                "needs the package tensorboard, which is not installed; install it with pip install -e '.[tensorboard]'"
-            )
+        _needs("tensorboard")
         return self
 
     def on_start(self, folder: Path, definition: dict[str, Any], step: int) -> None:
@@ -110,20 +130,86 @@ class TensorBoard(Observer):
 
     def on_record(self, step: int, seconds: float, values: dict[str, float]) -> None:
         """Write each metric at ``step``."""
-        self._step = step
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
         self._writer.flush()
 
-    def on_samples(self, arrays: dict[str, np.ndarray]) -> None:
-        """Write generated images, uint8 ``(n, h, w, c)``; samples that are points are left out."""
-        samples = arrays.get("samples")
-        if samples is not None and samples.ndim == 4:
-            self._writer.add_images("samples", samples, self._step, dataformats="NHWC")
+    def on_preview(self, step: int, arrays: dict[str, np.ndarray]) -> None:
+        """Write generated images at ``step``."""
+        if (images := _images(arrays)) is not None:
+            self._writer.add_images("samples", images, step, dataformats="NHWC")
+            self._writer.flush()
 
     def on_end(self, result: dict[str, Any]) -> None:
         """Close the event file."""
         self._writer.close()
+
+
+class WandB(Observer):
+    """Write a run of Weights & Biases to ``wandb/`` in the run's folder: metrics, σ included, and generated images.
+
+    Needs the package wandb, which ``pip install -e '.[wandb]'`` installs. Nothing is sent: ``wandb sync`` does that
+    later, unless ``mode`` is online. A resumed run goes on under the same id; of a step that runs again W&B keeps what
+    it was told first. Samples that are points are left out.
+    """
+
+    named = "wandb"
+    mode: Literal["offline", "online"] = "offline"
+    """``online`` sends the run while it trains, to the account of the machine's user."""
+    project: str = "lipschitz"
+    """Project that the runs belong to."""
+    _run: Any = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _is_installed(self) -> Self:
+        _needs("wandb")
+        return self
+
+    def on_start(self, folder: Path, definition: dict[str, Any], step: int) -> None:
+        """Begin the run, with the resolved run as its configuration; runs of one configuration are a group."""
+        import wandb
+
+        self._run = wandb.init(
+            project=self.project,
+            dir=str(folder),
+            mode=self.mode,
+            # W&B allows ids of 64 characters; the last part of ours is a hash.
+            id="-".join(definition["id"].split("-")[-2:]),
+            name=definition["id"],
+            group=definition["configuration"],
+            config={**definition["labels"], "seed": definition["seed"], **definition["run"]},
+            resume="allow" if self.mode == "online" else None,
+            # Several runs may take turns in one process.
+            reinit="create_new",
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+
+    def on_record(self, step: int, seconds: float, values: dict[str, float]) -> None:
+        """Log each metric, and the seconds of training, at ``step``."""
+        self._run.log({**values, "seconds": seconds}, step=step)
+
+    def on_preview(self, step: int, arrays: dict[str, np.ndarray]) -> None:
+        """Log generated images at ``step``, as one picture."""
+        import wandb
+
+        if (images := _images(arrays)) is not None:
+            self._run.log({"samples": wandb.Image(tiled(images))}, step=step)
+
+    def on_end(self, result: dict[str, Any]) -> None:
+        """Add how the run ended, and end it."""
+        self._run.summary["status"] = result["status"]
+        self._run.finish()
+
+
+def tiled(images: np.ndarray, columns: int = 8) -> np.ndarray:
+    """Return ``images`` ``(n, h, w, c)`` as one, ``(rows h, columns w, c)``, row by row; what is left is black."""
+    n, height, width, channels = images.shape
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    grid = np.zeros((rows * columns, height, width, channels), images.dtype)
+    grid[:n] = images
+    grid = grid.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    return grid.reshape(rows * height, columns * width, channels)
 
 
 OBSERVERS = ExtensionPoint("observer", "observers", "lipschitz.training.observers", Observer)

@@ -128,8 +128,9 @@ def test_a_mistake_is_one_line_that_says_where(folder: Path, case: str) -> None:
 
 
 def test_the_schema_takes_a_file_wherever_it_takes_a_name() -> None:
-    (axis,) = [one for one in (json_schema()["properties"]["constraints"]["items"]["anyOf"]) if "anyOf" in one]
-    name, in_file, with_fields = axis["anyOf"]
+    schema = json_schema()
+    assert {"$ref": "#/$defs/constraint"} in schema["properties"]["constraints"]["items"]["anyOf"]
+    name, in_file, with_fields = schema["$defs"]["constraint"]["anyOf"]
     assert "weight_clipping" in name["enum"]
     assert re.search(in_file["pattern"], "methods/mine.py:Decay")
     assert not re.search(in_file["pattern"], "methods/mine.py")

@@ -27,7 +27,7 @@ def test_radii_by_hand() -> None:
 
 
 def test_unbounded_and_constant_logits() -> None:
-    logits, labels = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0])
+    logits, labels = torch.tensor([[1.0, 0.0], [0.0, 1.0]], dtype=torch.float64), torch.tensor([0, 0])
     assert certified_radii(logits, labels, math.inf).tolist() == [0, 0]
     assert certified_radii(logits, labels, 0.0).tolist() == [math.inf, 0]
     with pytest.raises(ValueError, match="bounds of 2 classes"):
@@ -36,9 +36,11 @@ def test_unbounded_and_constant_logits() -> None:
         certified_radii(logits, torch.tensor([0, 2]), 1.0)
 
 
-def test_a_margin_within_the_rounding_of_float32_certifies_nothing() -> None:
-    logits = torch.tensor([[1000.0, 1000.001]])
-    assert certified_radii(logits, torch.tensor([1]), 1e-9).tolist() == [0]
+def test_a_margin_within_the_rounding_of_float64_certifies_nothing_and_float32_is_refused() -> None:
+    logits = torch.tensor([[1000.0, 1000 + 1e-12], [1000.0, 1000 + 1e-10]], dtype=torch.float64)
+    assert (certified_radii(logits, torch.tensor([1, 1]), 1e-9) > 0).tolist() == [False, True]
+    with pytest.raises(ValueError, match="logits in float32; expected float64"):
+        certified_radii(logits.float(), torch.tensor([1, 1]), 1.0)
 
 
 def test_published_radii_double_for_images_between_minus_one_and_one() -> None:
@@ -90,11 +92,13 @@ def test_pairs_are_no_looser_than_the_joint_bound_and_certify_what_no_attack_foo
     labels, epsilons = net(x).argmax(dim=1), (0.02, 0.1, 0.3)
     radii = [image_radius(epsilon) for epsilon in epsilons]
     withstood = withstands_pgd(net, x, labels, radii, stream(0, "attack"), steps=10)
-    certificates = [certified(certified_radii(net(x), labels, bound), radii) for bound in (joint, by_body, by_pair)]
+    certificates = [
+        certified(certified_radii(net(x).double(), labels, bound), radii) for bound in (joint, by_body, by_pair)
+    ]
     shares = [float(one.double().mean()) for one in (*certificates, withstood)]
     assert 0 < shares[0] < shares[1] < shares[2] < shares[3] < 1
     for one in certificates:
-        assert contradictions(one, withstood, epsilons) == []
+        assert contradictions(one, withstood, epsilons, "a bound") == []
 
 
 def test_a_wrong_bound_is_found_out() -> None:
@@ -103,6 +107,13 @@ def test_a_wrong_bound_is_found_out() -> None:
     net.weight.data = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
     radii = (0.5, 1.0)
     withstood = withstands_pgd(net, x, labels, radii, stream(0, "attack"))
-    (line,) = contradictions(certified(certified_radii(net(x), labels, 0.1), radii), withstood, radii)
-    assert line == ("an attack within 1 fooled 1 of 2 samples that are certified there: the upper bound is not valid")
-    assert contradictions(certified(certified_radii(net(x), labels, 5.0), radii), withstood, radii) == []
+    (line,) = contradictions(
+        certified(certified_radii(net(x).double(), labels, 0.1), radii), withstood, radii, "a bound"
+    )
+    assert (
+        line == "an attack within 1 fooled 1 of the 2 samples that are certified there by a bound, which is not valid"
+    )
+    assert (
+        contradictions(certified(certified_radii(net(x).double(), labels, 5.0), radii), withstood, radii, "a bound")
+        == []
+    )

@@ -40,7 +40,7 @@ def test_margins() -> None:
         margin_quantiles(torch.tensor([3.0]), -1.0)
 
 
-CURVE = [CurvePoint(0.5, 0.5, 2.0, 2.0), CurvePoint(0.9, 0.7, 0.5, 1.5), CurvePoint(1.0, 0.6, 0.1, 2.0)]
+CURVE = [CurvePoint(0.8, 0.8, 2.0, 2.0), CurvePoint(0.9, 0.7, 0.5, 1.5), CurvePoint(1.0, 0.6, 0.125, 2.0)]
 
 
 def test_gap_at_equal_training_accuracy() -> None:
@@ -51,15 +51,21 @@ def test_gap_at_equal_training_accuracy() -> None:
 
 
 def test_gap_at_equal_training_loss() -> None:
-    # A third of the way from 2 to 0.5 is 1.5: gaps of 0 and 1.
-    assert gap_at_train_loss(CURVE, 1.5) == pytest.approx(1 / 3)
-    assert gap_at_train_loss(CURVE, 0.1) == pytest.approx(1.9)
+    # Half way from 2 to 0.5 in the logarithm is 1: gaps of 0 and 1.
+    assert gap_at_train_loss(CURVE, 1.0) == pytest.approx(0.5)
+    assert gap_at_train_loss(CURVE, 0.125) == pytest.approx(1.875)
     assert math.isnan(gap_at_train_loss(CURVE, 0.01))
+
+
+def test_no_gap_is_interpolated_over_a_wide_step() -> None:
+    assert math.isnan(gap_at_train_accuracy([CURVE[0], CURVE[2]], 0.95))
+    assert math.isnan(gap_at_train_loss([CURVE[0], CURVE[2]], 1.0))
+    assert gap_at_train_accuracy([CURVE[0], CURVE[2]], 1.0) == pytest.approx(0.4), "measured, not interpolated"
 
 
 def test_only_the_first_crossing_counts_and_none_before_the_first_evaluation() -> None:
     back = [*CURVE[:2], CurvePoint(0.6, 0.6, 1.0, 1.0), CurvePoint(1.0, 0.1, 0.1, 9.0)]
     assert gap_at_train_accuracy(back, 0.9) == pytest.approx(0.2)
     assert math.isnan(gap_at_train_accuracy(CURVE, 0.4))
-    assert gap_at_train_accuracy(CURVE, 0.5) == 0
+    assert gap_at_train_accuracy(CURVE, 0.8) == 0
     assert math.isnan(gap_at_train_loss([], 0.5))

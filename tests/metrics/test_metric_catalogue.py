@@ -19,6 +19,9 @@ def test_every_recorded_value_is_described():
         "kid_classifier",
         "intra_frechet_classifier",
         "class_share",
+        "frechet_random",
+        "w1_random",
+        "kid_random",
         "fid",
         "inception_score",
         "kid",
@@ -44,10 +47,12 @@ def test_every_recorded_value_is_described():
         "pgd_accuracy",
         "fgsm_accuracy",
         "margin_over_lipschitz",
+        "margin_over_lipschitz_train",
         "loss_change",
         "logit_change",
         "logit_change_max",
         "accuracy_under",
+        "sigma_product",
         "spectral_complexity",
         "sigma_reshaped",
         "sigma_operator",
@@ -89,8 +94,8 @@ def test_what_follows_the_slash_is_not_part_of_the_name():
 
 
 def test_an_unknown_metric_is_answered_with_the_nearest():
-    with pytest.raises(InputError, match=r"unknown metric 'frechet'; did you mean 'frechet_classifier'\?"):
-        metric_of("frechet")
+    with pytest.raises(InputError, match=r"unknown metric 'frechet_class'; did you mean 'frechet_classifier'\?"):
+        metric_of("frechet_class")
 
 
 def test_it_imports_neither_torch_nor_scipy():

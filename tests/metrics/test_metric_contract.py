@@ -16,17 +16,26 @@ from lipschitz.metrics.catalogue import CATALOGUE, METRICS, Catalogue, metric_of
 from lipschitz.metrics.context import ImageContext, InceptionContext, PointContext
 from lipschitz.metrics.description import Description
 from lipschitz.metrics.frechet import moments
-from lipschitz.metrics.samples import ClassifierSamples, ImageSamples, InceptionSamples, InceptionTensors, PointSamples
+from lipschitz.metrics.samples import (
+    ClassifierSamples,
+    FeatureSamples,
+    ImageSamples,
+    InceptionSamples,
+    InceptionTensors,
+    PointSamples,
+)
 
 ORDER = [
     *("w1", "modes", "high_quality"),
     *("frechet_classifier", "w1_classifier", "kid_classifier", "intra_frechet_classifier", "class_share"),
+    *("frechet_random", "w1_random", "kid_random"),
     *("fid", "inception_score", "kid", "precision", "recall", "density", "coverage"),
     *("cosine", "l2", "w1_dual", "w1_error", "w1_over_lower", "w1_over_upper"),
     *("cosine_float32", "l2_float32", "w1_independent"),
     *("accuracy", "cross_entropy", "accuracy_gap", "loss_gap"),
-    *("certified_accuracy", "certified_accuracy_joint", "pgd_accuracy", "fgsm_accuracy", "margin_over_lipschitz"),
-    *("loss_change", "logit_change", "logit_change_max", "accuracy_under", "spectral_complexity"),
+    *("certified_accuracy", "certified_accuracy_joint", "pgd_accuracy", "fgsm_accuracy"),
+    *("margin_over_lipschitz", "margin_over_lipschitz_train"),
+    *("loss_change", "logit_change", "logit_change_max", "accuracy_under", "sigma_product", "spectral_complexity"),
     *("sigma_reshaped", "sigma_operator", "sigma_upper", "effective_rank"),
     *("lipschitz_lower", "lipschitz_exact", "lipschitz_upper", "lipschitz_upper_product", "lipschitz_ratio"),
     *("gradient_norm", "gradient_norm_max"),
@@ -63,6 +72,7 @@ def _samples() -> dict[Judged, Any]:
     return {
         "points": PointSamples(draw(N, 2), draw(N, 2), draw(3, 2), 1.0),
         "classifier": ClassifierSamples(draw(N, 5), draw(N, 5), labels[::-1].copy(), 3, labels),
+        "random_network": FeatureSamples(draw(N, 5), draw(N, 5)),
         "inception": InceptionSamples(InceptionTensors(fake, logits, fake[:12], real[:12]), moments(real), 2),
         "images": ImageSamples(pixels[0], pixels[1], labels),
     }
@@ -72,6 +82,7 @@ SAMPLES = _samples()
 CONTEXTS: dict[Judged, Any] = {
     "points": PointContext(N, has_modes=True),
     "classifier": ImageContext(N, 3, conditional=True, features={"features": "a classifier"}),
+    "random_network": ImageContext(N, None, conditional=False, features={"features": "a random network"}),
     "inception": InceptionContext({"protocol": "x"}, "held-out images", N, N, N, 2, 12, 20),
     "images": ImageContext(N, 3, conditional=True),
 }
@@ -79,7 +90,7 @@ CONTEXTS: dict[Judged, Any] = {
 
 def test_the_order_of_tables_is_fixed() -> None:
     assert list(CATALOGUE.own) == ORDER
-    assert list(METRICS.own) == ORDER[:15]
+    assert list(METRICS.own) == ORDER[:18]
 
 
 def test_each_module_holds_the_metrics_of_one_kind_of_samples() -> None:
@@ -128,6 +139,8 @@ FACTS = {
     "kid_classifier": CLASSIFIER | {"subsets": 1},
     "intra_frechet_classifier": CLASSIFIER | {"per_class": 8.0},
     "class_share": {"features": "a classifier", "quantisation": "8 bit", "n_fake": N},
+    **dict.fromkeys(("frechet_random", "w1_random"), CLASSIFIER | {"features": "a random network"}),
+    "kid_random": CLASSIFIER | {"features": "a random network", "subsets": 1},
     # 20 other real images take the place of 24 generated ones in the floor.
     "fid": COMPARED | {"n_real": N, "n_fake": N, "n_floor": 20},
     "inception_score": {
@@ -219,7 +232,7 @@ def test_other_fields_are_another_name() -> None:
 WRONG = {
     "judges": (
         {"judges": "sounds"},
-        "expected judges to be one of points, classifier, inception, images, got 'sounds'",
+        "expected judges to be one of points, classifier, random_network, inception, images, got 'sounds'",
     ),
     "title": ({"title": ""}, "expected a title, the label of its axis or column, got none"),
     "better": ({"better": "larger"}, "expected better to be lower, higher or None, got 'larger'"),

@@ -62,11 +62,26 @@ def test_weight_noise_is_on_effective_weights() -> None:
         def forward(self, weight: torch.Tensor) -> torch.Tensor:
             return weight / weight.norm()
 
-    plain = nn.Linear(2, 2, bias=False)
+    plain = nn.Linear(2, 2)
     plain.weight.data = torch.tensor([[0.6, 0.8], [0.0, 0.0]])
-    reparametrized = nn.Linear(2, 2, bias=False)
-    reparametrized.weight.data = 7 * plain.weight.data
+    reparametrized = nn.Linear(2, 2)
+    reparametrized.weight.data, reparametrized.bias.data = 7 * plain.weight.data, plain.bias.data
+    # torch then lists the bias before the weight, whose noise must not become another one.
     parametrize.register_parametrization(reparametrized, "weight", Unit())
     x, labels = torch.randn(5, 2), torch.zeros(5, dtype=torch.int64)
     first, second = (weight_sensitivity(net, x, labels, 0.1, stream(0, "weights")) for net in (plain, reparametrized))
     assert first == pytest.approx(second, rel=1e-5)
+
+
+def test_the_noise_of_a_weight_does_not_depend_on_other_tensors() -> None:
+    # The noise of a further parameter of a method shifts no draw.
+    class Gated(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(2, 2)
+            self.a_gate = nn.Parameter(torch.zeros(3))
+
+    plain, gated = nn.Linear(2, 2), Gated()
+    gated.load_state_dict(plain.state_dict(), strict=False)
+    x, labels = torch.randn(5, 2), torch.zeros(5, dtype=torch.int64)
+    first, second = (weight_sensitivity(net, x, labels, 0.1, stream(0, "weights")) for net in (plain, gated))
+    assert first == second

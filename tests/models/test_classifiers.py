@@ -129,3 +129,9 @@ def test_wrong_sizes_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match=said):
             model.build_classifier(shape, 10)
+
+
+def test_gouks_cnn_drops_out_before_pooling() -> None:
+    net = GoukCNN(width=2, conv_dropout=0.2).build_classifier(MNIST, 10)
+    for block in net.get_submodule("blocks").children():
+        assert list(dict(block.named_children())) == ["conv", "norm", "activation", "dropout", "pool"]

@@ -4,8 +4,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import in_process_engine
 import numpy as np
 import pytest
+from command_line import lipschitz
 from rich.console import Console
 from sweeps import ONE_CPU, write
 
@@ -14,6 +16,7 @@ from lipschitz.errors import InputError
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.input_checks import check_data
 from lipschitz.sweep.provenance import provenance
+from lipschitz.sweep.store import SweepFolder
 
 SWEEP = """\
     name: small
@@ -27,7 +30,7 @@ SWEEP = """\
 """
 SPLIT = "{npz: {file: a.npz, size: 8, num_classes: 2, held_out: HELD}}"
 TWO_FILES = "{npz: {file: a.npz, held_out_file: b.npz, size: 8, num_classes: 2}}"
-NAME = r"^npz\(file=a\.npz, size=8, num_classes=2.*\): "
+NAME = r"^/.*small\.yaml:3: datasets\[0\]: npz\(file=a\.npz, size=8, num_classes=2.*\): "
 
 
 def save(folder: Path, name: str, images: np.ndarray, labels: np.ndarray | None = None) -> None:
@@ -111,7 +114,7 @@ LAST = "return ImageData.load(split, split, device, 2)"
 )
 def test_a_class_of_a_file_of_yours_is_checked_too(tmp_path: Path, last: str, message: str) -> None:
     (tmp_path / "mine.py").write_text(MINE.replace(LAST, last))
-    with pytest.raises(InputError, match=r"^Mine: " + message) as error:
+    with pytest.raises(InputError, match=r"small\.yaml:3: datasets\[0\]: Mine: " + message) as error:
         checked(tmp_path, '"mine.py:Mine"')
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 200 + len(str(tmp_path))
@@ -161,3 +164,43 @@ def test_warnings_are_shown_once_and_kept_with_the_provenance(tmp_path: Path, mo
         "1 of 4 held-out images are also training images"
     ]
     assert "warnings" not in provenance(["cpu"], 1, {})
+
+
+def test_labels_out_of_range_are_refused_with_the_line_of_the_sweep_file(tmp_path: Path) -> None:
+    save(tmp_path, "a", images(8), np.arange(8))
+    said = r"small\.yaml:3: datasets\[0\]: .*a\.npz: expected labels from 0 to 1, got 2 for image 2$"
+    with pytest.raises(InputError, match=said):
+        checked(tmp_path, SPLIT.replace("HELD", "0.5"))
+
+
+@pytest.mark.parametrize(("labels", "code"), [(2, 0), (8, 2), (None, 0)])
+def test_a_dry_run_fails_on_files_that_cannot_be_used(tmp_path: Path, labels: int | None, code: int) -> None:
+    """Files that are not there may be on another machine: a warning."""
+    if labels is not None:
+        save(tmp_path, "a", images(8), np.arange(8) % labels)
+    path = write(tmp_path, SWEEP.replace("DATA", SPLIT.replace("HELD", "0.5")))
+    done = lipschitz("sweep", path, "--dry-run", "--data-root", tmp_path, "--device", "cpu", cwd=tmp_path)
+    assert done.returncode == code
+    assert "1 unfinished run on" in done.stdout
+    assert ("warning: cannot read " in done.stdout) == (labels is None)
+    assert done.stderr.startswith(f"error: {path}:3: datasets[0]: ") == (code == 2)
+
+
+@pytest.mark.usefixtures("brief_bracket")
+def test_images_without_labels_are_judged_offline_and_the_judge_is_named(tmp_path: Path) -> None:
+    save(tmp_path, "a", images(16))
+    text = SWEEP.replace("DATA", "{npz: {file: a.npz, size: 8, held_out: 0.5}}")
+    engine = f"{in_process_engine.__file__}:Untimed"
+    options = ("--data-root", tmp_path, "--device", "cpu", "--engine", engine, "--out", tmp_path / "out")
+    done = lipschitz("sweep", write(tmp_path, text), *options, "--no-report", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    judged = "no labels, so generated images are judged in features of a network with random weights; evaluation:"
+    assert done.stdout.count(judged) == 1
+    (run,) = SweepFolder(tmp_path / "out").runs()
+    result = run.result()
+    assert result is not None
+    assert result["best"]["by"] == "frechet_random"
+    assert {"frechet_random", "w1_random", "kid_random"} <= result["last"].keys()
+    assert not [name for name in result["last"] if name.startswith(("fid", "frechet_classifier"))]
+    assert result["protocols"]["frechet_random"]["features"].startswith("network with random weights, not trained, SHA")
+    assert result["floor"]["frechet_random"] < result["last"]["frechet_random"]

@@ -84,19 +84,21 @@ def test_points_have_no_protocol(tmp_path: Path) -> None:
         load_sweep(write(tmp_path, text))
 
 
-def test_images_without_labels_need_one(tmp_path: Path) -> None:
+def test_images_without_labels_are_judged_by_protocols_or_by_a_random_network(tmp_path: Path) -> None:
     unlabelled = IMAGES.replace("[digits]", "[digits, celeba]")
-    with pytest.raises(
-        InputError, match=r":3: datasets\[1\]: celeba has no labels to train .* allowed: evaluation: \{prot"
-    ):
-        load_sweep(write(tmp_path, unlabelled.replace(f", protocols: {ASKED}", "")))
-    runs = load_sweep(write(tmp_path, unlabelled)).runs
-    assert [run.dataset.name() for run in runs] == ["digits", "celeba"]
+    for text, first in ((unlabelled, "fid/"), (unlabelled.replace(f", protocols: {ASKED}", ""), "frechet_random")):
+        run = load_sweep(write(tmp_path, text)).runs[-1]
+        assert run.dataset.name() == "celeba"
+        judges = run.task.judged_by(run.dataset, run.evaluation)
+        assert judges[0].startswith(first)
+        assert ("kid_random" in judges) == (first == "frechet_random")
 
 
 def test_too_few_images_are_refused_by_the_data_that_lack_them(tmp_path: Path) -> None:
     assert list(check_data(load_sweep(write(tmp_path, IMAGES)), None)) == ["digits"]
-    with pytest.raises(InputError, match=r"^digits: protocol modern needs 50,000 training images, found 901; allowed"):
+    with pytest.raises(
+        InputError, match=r":3: datasets\[0\]: digits: protocol modern needs 50,000 training images, found 901; allowed"
+    ):
         check_data(load_sweep(write(tmp_path, asking("[modern]"))), None)
 
 

@@ -91,7 +91,7 @@ def test_a_lock_says_who_holds_it(folder: RunFolder) -> None:
 def test_a_heartbeat_is_removed_with_the_result(folder: RunFolder) -> None:
     assert folder.heartbeat.read() is None
     folder.heartbeat.write(50, 120)
-    assert folder.heartbeat.read() == (50, 120, pytest.approx(time.time(), abs=3600))
+    assert folder.heartbeat.read()[:3] == (50, 120, pytest.approx(time.time(), abs=3600))
     folder.finish({"status": "finished"}, {})
     assert not (folder.path / "heartbeat.json").exists()
 

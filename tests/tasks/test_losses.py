@@ -47,6 +47,9 @@ def test_values_of_classifiers() -> None:
         expected = np.log(np.exp(scaled).sum(1)) - scaled[[0, 1], [0, 1]]
         found = CrossEntropy(temperature=temperature).of_samples(logits, labels)
         assert found.tolist() == pytest.approx(expected / temperature, rel=1e-12)
+    lowered = logits - torch.tensor([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]], dtype=torch.float64)
+    found = CrossEntropy(temperature=4.0, offset=0.5).of_samples(logits, labels)
+    assert found.tolist() == pytest.approx(CrossEntropy(temperature=4.0).of_samples(lowered, labels).tolist())
 
 
 @pytest.mark.parametrize("name", GAN_LOSSES)

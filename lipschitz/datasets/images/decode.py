@@ -21,6 +21,8 @@ from lipschitz.datasets.images.crop import CropResize
 from lipschitz.errors import InputError, first_line, printable
 from lipschitz.files import open_regular
 
+CONVERTED = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
+"""PIL's modes of at most 8 bits a channel."""
 MAX_THREADS = 16
 """Most threads that decode; there are never more than cores."""
 # PIL refuses an image of twice this many pixels, and warns of a smaller one: refused too, since a warning has no name.
@@ -126,12 +128,21 @@ class LazyImages:
         return [index for index, bad in enumerate(_pool(os.getpid()).map(fails, range(self.size))) if bad]
 
 
-def open_image(path: Path) -> Image.Image:
-    """Read an image file, turned as its EXIF orientation says; no file stays open."""
+def open_image(path: Path, mode: str | None = None) -> Image.Image:
+    """Read an image file, turned as its EXIF orientation says; no file stays open.
+
+    With ``mode``, L or RGB, an image of another mode with 8 bits a channel is converted, as `PIL.Image.Image.convert`
+    does: a palette is looked up, an alpha channel is dropped, and grey is the luma of ITU-R 601-2.
+    """
     with open_regular(path) as file:
-        image = Image.open(io.BytesIO(file.read()))
+        image: Image.Image = Image.open(io.BytesIO(file.read()))
     ImageOps.exif_transpose(image, in_place=True)
-    return image
+    if mode is None or image.mode not in CONVERTED:
+        return image
+    if image.mode == "P" and "transparency" in image.info:
+        # PIL warns of a palette with transparency that is converted at once.
+        image = image.convert("RGBA")
+    return image.convert(mode)
 
 
 def fingerprint_of(paths: Sequence[Path]) -> str:

@@ -13,7 +13,7 @@ from lipschitz.datasets.images.crop import CropResize, Resize
 from lipschitz.datasets.images.decode import LazyImages, fingerprint_of, open_image
 from lipschitz.datasets.images.listing import SUFFIXES, Listing, left_out, list_images
 from lipschitz.datasets.images.split import Share, hold_out
-from lipschitz.errors import InputError, printable
+from lipschitz.errors import InputError, MissingInput, printable
 
 _BROKEN = json_cache("the list of broken images")
 
@@ -41,7 +41,10 @@ class Folder(Dataset):
     size: Pixels
     """Height and width in pixels; images are resized to it."""
     channels: Literal[1, 3] = 3
-    """3 for RGB images, 1 for grey images; other images are not converted but raise an error."""
+    """3 for RGB images, 1 for grey images; other images raise an error, unless ``convert`` is true."""
+    convert: bool = False
+    """Convert grey, palette, RGBA and CMYK images by PIL's ``Image.convert``, which drops transparency; images of more
+    than 8 bits raise an error."""
     resize: Resize = "bilinear"
     """PIL's filter; none if all images already have the size, and others shall raise an error."""
     crop: Pixels | None = None
@@ -93,16 +96,18 @@ class Folder(Dataset):
             listed = _list_classes(folder, self.classes) if self.classes else _listed(folder)
         except OSError as error:
             where = f"{printable(str(error.filename or folder))}: {error.strerror}"
-            raise InputError(f"cannot list {where} (the data root is set by --data-root)") from error
+            kind = MissingInput if isinstance(error, FileNotFoundError) else InputError
+            raise kind(f"cannot list {where} (the data root is set by --data-root)") from error
         except ValueError as error:
             # A name with a null character.
             raise InputError(f"cannot list {printable(str(folder))}: {error}") from error
+        mode = ("L" if self.channels == 1 else "RGB") if self.convert else None
         images = LazyImages(
             [str(path) for path in listed.paths],
-            lambda k: open_image(listed.paths[k]),
+            lambda k: open_image(listed.paths[k], mode),
             CropResize(self.size, self.channels, self.resize, self.crop),
             None if self.classes is None else torch.tensor(listed.labels),
-            fingerprint_of(listed.paths),
+            fingerprint_of(listed.paths) + (f" as {mode}" if mode else ""),
         )
         if not self.skip_broken:
             return images, listed

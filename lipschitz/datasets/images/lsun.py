@@ -12,7 +12,7 @@ from lipschitz.datasets.images.crop import CropResize, Resize
 from lipschitz.datasets.images.decode import LazyImages, fingerprint_of
 from lipschitz.datasets.images.published import Archive, PublishedDataset, TrainTest
 from lipschitz.datasets.images.split import Share, hold_out
-from lipschitz.errors import InputError
+from lipschitz.errors import MissingInput
 
 Scene = Literal[
     "bedroom",
@@ -79,7 +79,7 @@ class LSUN(PublishedDataset):
         try:
             import lmdb  # noqa: F401
         except ImportError:
-            raise InputError("data set lsun needs the package lmdb: pip install lmdb") from None
+            raise MissingInput("data set lsun needs the package lmdb: pip install lmdb") from None
         root = root.resolve()
         # torchvision writes the keys to a file in the working folder, named after the letters of the path alone.
         with TemporaryDirectory() as scratch, chdir(scratch), warnings.catch_warnings():

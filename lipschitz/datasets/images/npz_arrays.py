@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from lipschitz.errors import InputError, first_line, printable
+from lipschitz.errors import InputError, MissingInput, first_line, printable
 from lipschitz.files import open_regular
 
 MEMORY_SHARE = 1 / 2
@@ -46,7 +46,7 @@ def read_arrays(
         raise
     except OSError as error:
         reason = printable(error.strerror or str(error))
-        raise InputError(
+        raise (MissingInput if isinstance(error, FileNotFoundError) else InputError)(
             f"cannot read {printable(str(path))}: {reason} (the data root is set by --data-root)"
         ) from error
     # The type of the exception depends on where the file is damaged.

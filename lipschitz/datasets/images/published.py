@@ -11,7 +11,7 @@ from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset, ImageData
 from lipschitz.datasets.download import check_md5
 from lipschitz.datasets.images.placement import Source
 from lipschitz.datasets.images.torchvision_import import import_torchvision
-from lipschitz.errors import InputError, first_line, printable
+from lipschitz.errors import InputError, MissingInput, first_line, printable
 
 
 class Archive(NamedTuple):
@@ -96,7 +96,7 @@ class PublishedDataset(Dataset):
             InputError: names the missing files, and how to get them.
         """
         if missing := self.missing(data_root):
-            raise InputError(
+            raise MissingInput(
                 f"data set {self.name()} not found in {data_root} (set by --data-root): missing "
                 f"{', '.join(missing)}; to get it: lipschitz data {self.name()} --data-root {data_root}"
             )

@@ -13,7 +13,7 @@ from lipschitz.datasets.base import DEFAULT_DATA_ROOT, Dataset
 from lipschitz.datasets.point_data import square_extent
 from lipschitz.datasets.transport.pair_data import PairData, uniform
 from lipschitz.datasets.transport.rays import HALF, Geometry
-from lipschitz.errors import InputError, printable
+from lipschitz.errors import InputError, MissingInput, printable
 from lipschitz.files import open_regular
 from lipschitz.random_streams import stream
 
@@ -124,7 +124,7 @@ class Funnels(Dataset):
         """Read ``net.centers`` ``(width, dim)`` and ``net.bias`` ``(width,)`` of a published pair, as float64."""
         path = data_root / "funnels" / f"dim_{self.dim}" / f"width_{self.width}.pt"
         if not path.exists():
-            raise InputError(
+            raise MissingInput(
                 f"{path}: file not found (below --data-root); download {_ORIGIN.format(self.dim, self.width)} to this "
                 "path, or leave out published"
             )

@@ -84,7 +84,7 @@ class ComparisonData:
     @cached_property
     def labels(self) -> dict[str, str]:
         """By constraint, its name with the number of its seeds."""
-        return {name: f"{name}  ({self._seeds(name)})" for name in self.constraints}
+        return {name: f"{self.results.shown(name)}  ({self._seeds(name)})" for name in self.constraints}
 
     def _seeds(self, constraint: str) -> str:
         status = self.runs.loc[self.runs["constraint"] == constraint, "status"]
@@ -102,7 +102,7 @@ class ComparisonData:
         timed: dict[str, list[str]] = {}
         for name in constraints:
             if name in self.timings:
-                timed.setdefault(str(self.timings[name].get("device", "unknown")), []).append(name)
+                timed.setdefault(str(self.timings[name].get("device", "unknown")), []).append(self.results.shown(name))
         if len(timed) < 2:
             return ""
         devices = "; ".join(f"{device} ({', '.join(names)})" for device, names in timed.items())

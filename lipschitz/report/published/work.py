@@ -19,8 +19,10 @@ from lipschitz.report.reading import comparisons
 TRUE = "optimal potential"
 """Stands for a method in the rows of the published true values."""
 _FOLDER = Path(__file__).parent
-_CLASSIFICATION_DEFAULTS = {"task.train_size": None, "task.validation": 0.1}
+_CLASSIFICATION_DEFAULTS: dict[str, float | None] = {"task.train_size": None, "task.validation": 0.1}
 """Fields of the task that runs leave out at their default, and published works may differ in."""
+_CROSS_ENTROPY_DEFAULTS: dict[str, float | None] = {"loss.temperature": 1.0, "loss.offset": 0.0}
+"""The same of that loss."""
 
 
 @dataclass(frozen=True)
@@ -178,10 +180,14 @@ def flatten(run: Mapping[str, Any]) -> dict[str, Any]:
     """
     constraints = run.get("constraints", [])
     parts = {**run, "constraint": constraints[0] if len(constraints) == 1 else {}}
-    parts |= _named(run, "task") | {
-        "setting": {**run.get("setting", {}), **_named(run.get("setting", {}), "optimiser")}
-    }
+    parts |= (
+        _named(run, "task")
+        | _named(run, "loss")
+        | {"setting": {**run.get("setting", {}), **_named(run.get("setting", {}), "optimiser")}}
+    )
     defaults = _CLASSIFICATION_DEFAULTS if parts.get("task") == "classification" else {}
+    if parts.get("loss") == "cross_entropy":
+        defaults = defaults | _CROSS_ENTROPY_DEFAULTS
     return defaults | comparisons.flatten(parts)
 
 

@@ -39,15 +39,20 @@ def parse_setting(recorded: str) -> SettingLabel:
     return SettingLabel(recorded, "", "") if match is None else SettingLabel(match[1], match[2], "")
 
 
-def display_names(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+def display_names(
+    rows: Iterable[Mapping[str, Any]], given: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[str, str]:
     """Return by label what tables and figures show in its place; a label that is missing is shown as it is.
 
-    These are the names of users' own data sets, and pairs of distributions, models and settings of the task transport.
+    These are the labels that a sweep file gives, the names of users' own data sets, and pairs of distributions, models
+    and settings of the task transport.
 
     Args:
         rows: one a configuration: ``task``, the labels, ``setting_name`` (the setting without precision and extra),
             and ``definition``, the resolved run.
+        given: by axis and label that runs record, the label of the sweep file.
     """
+    rows = list(rows)
     found: dict[str, str] = {}
     datasets: dict[str, Mapping[str, Any]] = {}
     for row in rows:
@@ -59,7 +64,20 @@ def display_names(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
             for label in (row["setting"], row["setting_name"]):
                 found[label] = setting_name(label, definition.get("setting", {}))
     own = {label: definition for label, definition in datasets.items() if definition.get("name") in _PATH_FIELDS}
-    return found | own_dataset_names(own, datasets.keys() - own.keys())
+    return found | own_dataset_names(own, datasets.keys() - own.keys()) | _given_names(rows, given or {})
+
+
+def _given_names(rows: Iterable[Mapping[str, Any]], given: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return by label of a run that of the sweep file; what was added to a label, such as a precision, follows it."""
+    names = {}
+    for row in rows:
+        for axis, labels in given.items():
+            for label in (row.get(axis), row.get("setting_name") if axis == "setting" else None):
+                # A label may be the beginning of another; `` with `` and `` [`` begin what is added.
+                known = (one for one in labels if label == one or str(label).startswith((f"{one} with ", f"{one} [")))
+                if (recorded := max(known, key=len, default=None)) is not None:
+                    names[str(label)] = labels[recorded] + str(label)[len(recorded) :]
+    return names
 
 
 def own_dataset_names(own: Mapping[str, Mapping[str, Any]], taken: Collection[str]) -> dict[str, str]:

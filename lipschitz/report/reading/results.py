@@ -14,6 +14,7 @@ from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.report.reading.comparisons import LABELS, separate_configurations
 from lipschitz.report.reading.display_names import display_names
 from lipschitz.report.reading.inputs import refuse_mixed_inputs
+from lipschitz.report.reading.judges import weak_judges
 from lipschitz.report.reading.metric_names import separate_protocols
 from lipschitz.report.reading.printable_text import printable_json
 from lipschitz.report.reading.runs import Runs, read_runs, select_reported
@@ -154,6 +155,7 @@ def _results_of(read: Runs, *, folder: SweepFolder, warnings: list[str], **field
     runs = separate_configurations(pd.DataFrame(read.rows).set_index("run").drop(columns=outside_the_table))
     records, outcomes = read.records, read.outcomes
     protocols = separate_protocols(runs, records, outcomes, read.facts, warnings)
+    warnings += weak_judges(protocols[["dataset", "metric", "facts"]].itertuples(index=False, name=None))
     distinct = runs.drop_duplicates("configuration").to_dict("records")
     return Results(
         name=printable(str(folder.definition().get("name", folder.path.name))),
@@ -167,7 +169,10 @@ def _results_of(read: Runs, *, folder: SweepFolder, warnings: list[str], **field
         definitions={row["configuration"]: row["definition"] for row in reversed(read.rows)},
         measurement=_facts_of_measurements(read.rows),
         best_by={row["configuration"]: row["best_by"] for row in reversed(read.rows) if row["best_by"]},
-        names=display_names({str(key): value for key, value in row.items()} for row in distinct),
+        names=display_names(
+            ({str(key): value for key, value in row.items()} for row in distinct),
+            printable_json(folder.definition().get("labels", {})),
+        ),
         reported=read.reported,
         waiting=read.waiting,
         damaged=read.damaged,

@@ -7,7 +7,6 @@ import pandas as pd
 
 from lipschitz.report.number_format import MISSING, show
 from lipschitz.report.reading.comparisons import LABELS
-from lipschitz.report.reading.metric_names import base
 from lipschitz.report.reading.results import Results
 from lipschitz.report.statistics.intervals import BOOTSTRAP
 from lipschitz.report.statistics.rank_correlation import Correlation, rank_correlation
@@ -15,8 +14,10 @@ from lipschitz.report.statistics.significance import LEVEL, holm
 from lipschitz.report.tables.table import Cell, Column
 
 _GAPS = {"accuracy_gap": "Gap of accuracy", "loss_gap": "Gap of the loss"}
-_MARGIN = "margin_over_lipschitz/0.5"
+_MARGIN = "margin_over_lipschitz_train/0.5"
 _RECORDED = {
+    "sigma_product/reshaped": "Product of reshaped σ",
+    "sigma_product/operator": "Product of operator σ",
     "lipschitz_lower": "Lip(D), lower bound",
     "lipschitz_upper": "Lip(D), upper bound",
     "lipschitz_upper_product": "Lip(D), upper bound by layers",
@@ -28,8 +29,10 @@ CORRELATIONS = (
     "Spearman's ρ after the last step, over runs of all methods of this data set and model; positive: a larger measure "
     "goes with a larger gap, as bounds on generalisation say (Jiang et al. 2020, arXiv:1912.02178, often found the "
     f"opposite). Seeds of one method are alike: the {BOOTSTRAP.name} is of methods, then of seeds, and p a "
-    "permutation test of whole methods, by Holm's correction for all tests of the table. Bold: below 0.05. Over "
-    "the margin: divided by the median margin of test images, infinite where that is not positive."
+    "permutation test of whole methods, by Holm's correction for all tests of the table. Bold: below 0.05. "
+    "Products of σ and complexities are of layers with batch normalization folded into them. Over the margin: divided "
+    "by the median margin of training images, infinite where that is not positive. Input gradients are at test images, "
+    "and the search for the lower bound starts there; their labels are not used."
 )
 
 
@@ -70,13 +73,7 @@ def _of_runs(results: Results, group: pd.DataFrame) -> pd.DataFrame:
 
 def _measures(values: pd.DataFrame) -> Mapping[str, pd.Series]:
     """Return by name the measures of each run; larger ones promise a larger gap."""
-    found = {}
-    for kind, name in (("sigma_reshaped", "reshaped"), ("sigma_operator", "operator")):
-        layers = [column for column in values if base(str(column)) == kind]
-        if layers:
-            # Of networks with different layers, each has its own.
-            found[f"Product of {name} σ"] = values[layers].prod(axis=1, min_count=1)
-    found |= {name: values[metric] for metric, name in _RECORDED.items() if metric in values}
+    found = {name: values[metric] for metric, name in _RECORDED.items() if metric in values}
     if _MARGIN in values and "lipschitz_upper" in values:
         margin = values[_MARGIN].where(values[_MARGIN] > 0, 0.0)
         with np.errstate(divide="ignore"):

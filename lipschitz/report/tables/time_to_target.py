@@ -92,7 +92,9 @@ class TimeToTarget:
         where: str,
         source: str,
     ) -> Part:
-        names = {index: self._results.configurations[tuple(row[name] for name in LABELS)] for index, row in group.iterrows()}
+        names = {
+            index: self._results.configurations[tuple(row[name] for name in LABELS)] for index, row in group.iterrows()
+        }
         first = self._first_steps(target)
         times = {index: time_to_event(self._times(name, first, target.metric)) for index, name in names.items()}
         per_step = {index: self._seconds(name, str(group["task"].iloc[0])) for index, name in names.items()}

@@ -24,13 +24,17 @@ from lipschitz.extensions.entry import (
     unique,
 )
 from lipschitz.models.base import MODELS, Model
+from lipschitz.sweep.definition.entry_labels import add_to_schema
 from lipschitz.sweep.definition.selection import Selection
 from lipschitz.tasks.base import TASKS, TaskKind
 from lipschitz.tasks.losses import LOSSES, Loss
 from lipschitz.tasks.settings import SETTINGS, Setting
 from lipschitz.tasks.terms import Evaluation, Training
+from lipschitz.training.observers import OBSERVERS, Observer
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+WHOLE = ("name", "task", "logging")
+"""Keys of the whole sweep, which a part does not have."""
 _Axis = (Strict(False), Field(min_length=1), unique)
 
 
@@ -82,6 +86,7 @@ TaskEntry = Annotated[TaskKind, *entry_of(TASKS)]
 DatasetEntry = Annotated[Dataset, *entry_of(DATASETS)]
 ModelEntry = Annotated[Model | Literal["auto"], *annotations(_model, lambda: schema_of(MODELS, "auto"), label_text)]
 ConstraintEntry = Annotated[tuple[Constraint, ...], *annotations(_constraints, _combination_schema, label_text)]
+ObserverEntry = Annotated[Observer, *entry_of(OBSERVERS)]
 LossEntry = Annotated[Loss, *entry_of(LOSSES)]
 SettingEntry = Annotated[Setting, *annotations(_setting, _setting_schema, label_text)]
 
@@ -121,6 +126,9 @@ class Axes(BaseModel):
     """Budget, batch sizes and precision, the same for every run of the product."""
     evaluation: Evaluation = Evaluation()
     """When a run is evaluated, on how many samples, and by which protocols."""
+    logging: Annotated[tuple[ObserverEntry, ...], Strict(False), unique] = ()
+    """Observers that write curves, σ and samples of every run beside its records while it trains, such as tensorboard
+    or wandb (``lipschitz list observers``). No part of a run: its id stays."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -129,7 +137,11 @@ def json_schema() -> dict[str, Any]:
     for key, field in Axes.model_fields.items():
         # pydantic leaves the description out beside a reference that has a default.
         schema["properties"][key].setdefault("description", field.description)
-    axes = {key: value for key, value in schema["properties"].items() if key not in ("name", "task")}
+    add_to_schema(schema["properties"])
+    # Written once: a constraint alone, in a combination and on the generator has the same schema.
+    schema["$defs"]["constraint"] = schema["properties"]["constraints"]["items"]["anyOf"][0]
+    schema["properties"] = _with_references(schema["properties"], "constraint", schema["$defs"]["constraint"])
+    axes = {key: {"$ref": f"#/properties/{key}"} for key in schema["properties"] if key not in WHOLE}
     part = {"type": "object", "properties": axes, "additionalProperties": False}
     schema["properties"]["parts"] = {
         "type": "array",
@@ -140,3 +152,12 @@ def json_schema() -> dict[str, Any]:
     # A key that every part has need not be at the top.
     schema["required"] = ["name", "task"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Sweep of lipschitz"}
+
+
+def _with_references(node: Any, name: str, definition: dict[str, Any]) -> Any:
+    """Return the schema ``node`` with references to ``name`` in place of every copy of its ``definition``."""
+    if node == definition:
+        return {"$ref": f"#/$defs/{name}"}
+    if isinstance(node, dict):
+        return {key: _with_references(value, name, definition) for key, value in node.items()}
+    return [_with_references(one, name, definition) for one in node] if isinstance(node, list) else node

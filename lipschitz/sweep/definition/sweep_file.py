@@ -1,7 +1,8 @@
 """Read and validate a sweep file, and expand it to runs; every error names the file, line and key."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from pydantic import ValidationError
 from lipschitz.errors import InputError, found
 from lipschitz.extensions.entry import error_in_words
 from lipschitz.extensions.origin import Origin
-from lipschitz.sweep.definition.axes import Axes
+from lipschitz.sweep.definition.axes import WHOLE, Axes
+from lipschitz.sweep.definition.entry_labels import EntryLabels, without_labels
 from lipschitz.sweep.definition.expansion import (
     MERGED,
     check_image_fields,
@@ -19,6 +21,7 @@ from lipschitz.sweep.definition.expansion import (
     expand,
     place_of,
 )
+from lipschitz.sweep.definition.overrides import BUDGETS, parse_override
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.selection import (
     KEYS,
@@ -33,8 +36,7 @@ from lipschitz.sweep.definition.yaml_document import Document, Place
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.tasks.base import TaskKind
 from lipschitz.tasks.terms import Evaluation, Training
-
-BUDGETS = {"steps", "seconds", "epochs"}
+from lipschitz.training.observers import Observer
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,14 @@ class Sweep:
     """Settings that were chosen by results."""
     waiting: int = 0
     """Number of runs that are not in ``runs`` yet: their settings are chosen once ``runs`` are finished."""
+    undecided: frozenset[str] = frozenset()
+    """Ids of these runs with each setting that may be chosen."""
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By axis and label that runs record, what tables and plots show instead."""
+    places: dict[str, str] = field(default_factory=dict)
+    """By label of a data set, where the file names it: file, line and key."""
+    logging: tuple[Observer, ...] = ()
+    """Observers that the file names."""
 
     def definition(self) -> dict[str, Any]:
         """Return ``sweep.json``."""
@@ -62,30 +72,43 @@ class Sweep:
             "runs": [run.id for run in self.runs],
             "chosen": [choice.facts() for choice in self.choices],
             "waiting": self.waiting,
+            **({"labels": self.labels} if self.labels else {}),
         }
 
 
-def load_sweep(path: Path, limit_steps: int | None = None, out: Path | None = None) -> Sweep:
+def load_sweep(
+    path: Path, limit_steps: int | None = None, out: Path | None = None, overrides: Sequence[str] = ()
+) -> Sweep:
     """Read and expand a sweep file whose results go to ``out``, by default ``results/<name>``.
+
+    ``overrides`` replace values of the file; see `lipschitz.sweep.definition.overrides`.
 
     With ``limit_steps`` every run trains for that many steps, and the results go to ``results/<name>-limit-N``.
 
     Raises:
         InputError: the file cannot be read or is wrong; the message says where, what was found and what is allowed.
     """
-    document = Document(path)
+    document = Document(path, [parse_override(text) for text in overrides])
     content = document.values if limit_steps is None else {**document.values, "limit_steps": limit_steps}
     name = str(document.values.get("name"))
     folder = out or Path("results", name if limit_steps is None else f"{name}-limit-{limit_steps}")
     runs: dict[str, Run] = {}
     choices: list[Choice] = []
     waiting = 0
+    undecided: set[str] = set()
+    labels = EntryLabels()
+    places: dict[str, str] = {}
     for values, part in _products(document):
         if limit_steps is not None and isinstance(values.get("training"), dict):
             for budget in BUDGETS:
                 values["training"].pop(budget, None)
             values["training"]["steps"] = limit_steps
+        at_part = partial(_error_at, document, part)
+        values, given = without_labels(values, at_part)
         axes = _validated(document, values, part)
+        labels.add(axes, given, at_part)
+        for index, dataset in enumerate(axes.datasets):
+            places.setdefault(dataset.label(), str(at_part(("datasets", index), "")).removesuffix(": "))
         expanded = list(expand(document, axes, part))
         if axes.select is not None:
             try:
@@ -93,13 +116,30 @@ def load_sweep(path: Path, limit_steps: int | None = None, out: Path | None = No
                 choices += chosen
             except Unfinished:
                 waiting += len(expanded) // len(axes.settings)
+                undecided |= {run.id for run in expanded}
                 continue
             except InputError as error:
                 raise document.error(place_of(document, part, ("select",)), str(error)) from None
         for run in expanded:
             runs.setdefault(run.id, run)
     _refuse_namesakes(path, runs.values())
-    return Sweep(axes.name, axes.task, tuple(runs.values()), content, folder, tuple(choices), waiting)
+    return Sweep(
+        axes.name,
+        axes.task,
+        tuple(runs.values()),
+        content,
+        folder,
+        tuple(choices),
+        waiting,
+        undecided=frozenset(undecided),
+        labels=labels.facts(),
+        places=places,
+        logging=axes.logging,
+    )
+
+
+def _error_at(document: Document, part: Place, place: Place, message: str) -> InputError:
+    return document.error(place_of(document, part, place), message)
 
 
 def _refuse_namesakes(path: Path, runs: Iterable[Run]) -> None:
@@ -135,7 +175,7 @@ def _products(document: Document) -> Iterator[tuple[dict[str, Any], Place]]:
         place = ("parts", index)
         if not isinstance(part, dict):
             raise document.error(place, f"a part is a mapping of axes, found {found(part)}")
-        for key in ("name", "task", "parts"):
+        for key in (*WHOLE, "parts"):
             if key in part:
                 raise document.error((*place, key), f"'{key}' belongs at the top of the file, not in a part")
         yield _merged(common, part), place

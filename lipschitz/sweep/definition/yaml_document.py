@@ -1,5 +1,6 @@
 """Read a YAML 1.2 file as plain values, and keep the line number of each of them for error messages."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
 from lipschitz.errors import FOUND, MESSAGE, InputError, found, shortened
+from lipschitz.sweep.definition.overrides import Override, overridden
 from lipschitz.sweep.definition.yaml_events import Refused, check_events
 
 Place = tuple[str | int, ...]
@@ -20,10 +22,10 @@ _SCALARS = (bool, int, float, str)
 
 
 class Document:
-    """A sweep file: its values, and errors that name a line and key in it."""
+    """A sweep file: its values, some of them overridden, and errors that name a line and key in it."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, overrides: Sequence[Override] = ()) -> None:
+        self.path, self._overrides = path, overrides
         text = _text(path)
         try:
             check_events(text)
@@ -41,11 +43,14 @@ class Document:
             raise self._error_on(1, f"not valid YAML: {error}") from None
         if not isinstance(self._tree, CommentedMap):
             raise self._error_on(1, "a sweep file is a mapping with the keys name, task, datasets, ...")
-        self.values: dict[str, Any] = self._plain(self._tree, 1)
+        self.values: dict[str, Any] = overridden(self._plain(self._tree, 1), overrides)
 
     def error(self, place: Place, message: str) -> InputError:
         """Return the one-line error about the value at ``place``: file, line, key and ``message``."""
         where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place).lstrip(".")
+        for override in self._overrides:
+            if override.covers(place):
+                return InputError(shortened(f"-o {override.text}: {message}"))
         return self._error_on(self._line(place), (f"{shortened(where, FOUND)}: " if where else "") + message)
 
     def _error_on(self, line: int, message: str) -> InputError:

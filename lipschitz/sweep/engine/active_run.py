@@ -82,6 +82,8 @@ class SignOfLife(Observer):
     _steps: int = PrivateAttr()
     _step: int = PrivateAttr(0)
     _beat_at: float = PrivateAttr(0.0)
+    _began: tuple[int, float] | None = PrivateAttr(None)
+    _quality: tuple[str, float] | None = PrivateAttr(None)
 
     def __init__(self, channel: Channel, job: Job, steps: int) -> None:
         super().__init__()
@@ -89,6 +91,7 @@ class SignOfLife(Observer):
 
     def on_start(self, folder: Path, definition: dict[str, Any], step: int) -> None:
         """Write the step at which the run starts or is resumed."""
+        self._began = (step, time.time())
         self._beat(step)
 
     def on_step(self, step: int) -> None:
@@ -99,11 +102,13 @@ class SignOfLife(Observer):
             self._beat(step)
 
     def on_record(self, step: int, seconds: float, values: dict[str, float]) -> None:
-        """Say that the evaluation is done."""
+        """Say that the evaluation is done, and what it found."""
+        if (name := self._job.quality) in values:
+            self._quality = (name, values[name])
         with suppress(OSError):
             self._channel.send(("alive",))
         self._beat(step)
 
     def _beat(self, step: int) -> None:
         self._beat_at = time.monotonic()
-        self._job.folder.heartbeat.write(step, self._steps)
+        self._job.folder.heartbeat.write(step, self._steps, self._began, self._quality)

@@ -82,6 +82,11 @@ class Job:
         timing = self.timing
         return self.run.training.steps_at(iteration_ms(timing) if timing else None)
 
+    @property
+    def quality(self) -> str:
+        """The metric that chooses the run's best step."""
+        return self.run.evaluation.select or self.run.task.judged_by(self.run.dataset, self.run.evaluation)[0]
+
     def with_seed(self, seed: int) -> "Job":
         """Return the same job with another seed."""
         return replace(self, run=replace(self.run, seed=seed))
@@ -108,7 +113,7 @@ class Job:
             run.seed,
             run.training,
             run.evaluation,
-            selection=run.evaluation.select or run.task.judged_by(run.dataset, run.evaluation)[0],
+            selection=self.quality,
             device=device,
             generator_constraints=run.generator_constraints,
             inception_weights=self.site.inception_weights,

@@ -240,7 +240,8 @@ class Worker:
         folder, trainer = active.job.folder, active.trainer
         stopped = self._stopping.is_set() and not failed and folder.result() is None
         if stopped and trainer is not None:
-            folder.heartbeat.write(trainer.step, trainer.steps)
+            last = folder.heartbeat.read()
+            folder.heartbeat.write(trainer.step, trainer.steps, quality=last and last.quality)
         self._drop(active)
         self._channel.send(("stopped" if stopped else "ended", active.job.run.id))
 

@@ -30,7 +30,8 @@ class ClassificationTask(TaskKind):
     """Number of training images, drawn by the seed with about the share of each class; null for all."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the training images that is held out to choose by: a run's best step, and settings. The test images
-    choose nothing. With 0 there is nothing to choose by, and the best step is the one of smallest training loss."""
+    choose nothing. With 0 the best step is the one of smallest ``cross_entropy/train``: the cross-entropy of the logits
+    at temperature 1 on training images, in eval mode and without augmentation, whatever loss is trained."""
     gradient_of: Scalar = "loss"
     """What a penalty of gradients sees of the classifier: the loss of each image, the logit of its class, or the margin
     between that and the largest other one."""

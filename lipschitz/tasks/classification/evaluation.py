@@ -8,10 +8,14 @@ from torch import Tensor, nn
 from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.metrics.predictions import logits_of, scores
 from lipschitz.random_streams import stream
+from lipschitz.tasks.classification.certificates import Outputs, certified_values, margin_values
 from lipschitz.tasks.classification.examples import Examples
-from lipschitz.tasks.classification.robustness_evaluation import certified_values, protocols, robustness_values
+from lipschitz.tasks.classification.robustness_evaluation import protocols, robustness_values
 from lipschitz.tasks.measurement import DiscriminatorMeasurement, measure_discriminator
 from lipschitz.tasks.terms import Terms
+
+MARGINS = {"margin_over_lipschitz": "test", "margin_over_lipschitz_train": "train"}
+"""By metric, the part whose margins it describes. Bounds on generalisation take margins of training images."""
 
 
 class ClassifierEvaluator:
@@ -20,21 +24,18 @@ class ClassifierEvaluator:
     def __init__(self, examples: Examples, terms: Terms, attacked: int) -> None:
         self._examples, self._terms, self._attacked = examples, terms, attacked
         sizes = {part: min(size, terms.evaluation.samples) for part, size in examples.sizes.items() if size}
-        self._parts = {part: sizes[part] for part in ("test", "validation", "train") if part in sizes}
+        self._parts: dict[str, int] = {part: sizes[part] for part in ("test", "validation", "train") if part in sizes}
 
     def evaluate(self, net: nn.Module, starts: dict[str, Tensor], draw: str) -> DiscriminatorMeasurement:
         """Measure accuracy and cross-entropy, and `measure_discriminator` from test images.
 
         ``starts`` are those of the last measurement.
         """
-        values: dict[str, float] = {}
         with float64_copy(net) as twin:
-            for part, n in self._parts.items():
-                images, labels = self._examples.fixed(part, n)
-                logits = logits_of(twin, images.double())
-                values |= quality(logits, labels, part)
-                if part == "test":
-                    tested = logits, labels
+            judged = {part: self._judged(twin, part) for part in self._parts}
+        values: dict[str, float] = {}
+        for part, (logits, labels) in judged.items():
+            values |= quality(logits, labels, part)
         images, _ = self._examples.fixed("test", self._terms.evaluation.gradient_samples)
         search = stream(self._terms.seed, f"evaluation/{draw}/lipschitz")
         measured = measure_discriminator(
@@ -44,8 +45,17 @@ class ClassifierEvaluator:
             "accuracy_gap": values["accuracy/train"] - values["accuracy/test"],
             "loss_gap": values["cross_entropy/test"] - values["cross_entropy/train"],
         }
-        certificates = certified_values(*tested, measured.values)
-        return measured._replace(values=values | certificates | measured.values)
+        images, labels = self._examples.fixed("test", self._parts["test"])
+        outputs = Outputs(logits_of(net, images), judged["test"][0])
+        values |= certified_values(outputs, labels, measured.values)
+        for name, part in MARGINS.items():
+            values |= margin_values(name, *judged[part], measured.values)
+        return measured._replace(values=values | measured.values)
+
+    def _judged(self, twin: nn.Module, part: str) -> tuple[Tensor, Tensor]:
+        """Return the logits of the float64 copy ``twin`` on images of ``part``, and their labels."""
+        images, labels = self._examples.fixed(part, self._parts[part])
+        return logits_of(twin, images.double()), labels
 
     def robustness(self, net: nn.Module, measured: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
         """Attack and certify the first test images; see `robustness_values`."""

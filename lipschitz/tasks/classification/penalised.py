@@ -19,6 +19,7 @@ class Penalised(Labelled):
     def __init__(self, net: nn.Module, labels: Tensor, scalar: Scalar, loss: ClassifierLoss) -> None:
         super().__init__(net, labels)
         self._scalar, self._loss = scalar, loss
+        self.is_loss = scalar == "loss"
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` ``(k n, *shape)`` to ``(k n, 1)``; labels ``(n,)`` repeat."""

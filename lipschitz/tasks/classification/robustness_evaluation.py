@@ -7,18 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lipschitz.estimation.batch_norm_folding import fold_batch_norm
 from lipschitz.estimation.float64_copy import float64_copy
+from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
 from lipschitz.estimation.upper_bound.logit_differences import logit_difference_bounds
 from lipschitz.metrics.attacks import withstands_fgsm, withstands_pgd
-from lipschitz.metrics.margins import QUANTILES, margin_quantiles, margins
 from lipschitz.metrics.predictions import logits_of
-from lipschitz.metrics.robustness import EPSILONS, certified, certified_radii, contradictions, image_radius
+from lipschitz.metrics.robustness import certified, image_radius
 from lipschitz.metrics.sensitivity import Sensitivity, input_sensitivity, pixel_sensitivity, weight_sensitivity
 from lipschitz.metrics.spectral_complexity import row_norm_sums, spectral_complexity
 from lipschitz.random_streams import stream
+from lipschitz.tasks.classification.certificates import CURVE, Outputs, check_certificates, radii, shares
 
-CURVE = (0.0, *EPSILONS)
-"""Radii of attacks and of certificates by pairs: with 0, at which they are the accuracy on the same images."""
 FGSM_EPSILONS = (2 / 255, 8 / 255)
 """Radii of FGSM in the l∞ norm, for pixels in [0, 1]."""
 NOISE = (0.05, 0.1, 0.2)
@@ -29,18 +29,10 @@ STEPS, RESTARTS = 20, 1
 """Steps of PGD, and starts of each image: the image itself."""
 
 
-def certified_values(logits: Tensor, labels: Tensor, values: Mapping[str, float]) -> dict[str, float]:
-    """Return accuracy certified by the joint bound ``lipschitz_upper`` of ``values``, and margins over that bound."""
-    bound = values["lipschitz_upper"]
-    found = shares("certified_accuracy_joint", certified(certified_radii(logits, labels, bound), _radii()), EPSILONS)
-    of_margins = margin_quantiles(margins(logits, labels), bound)
-    return found | {f"margin_over_lipschitz/{q:g}": value for q, value in zip(QUANTILES, of_margins, strict=True)}
-
-
 def robustness_values(
     net: nn.Module, images: Tensor, labels: Tensor, values: Mapping[str, float], seed: int
 ) -> tuple[dict[str, float], list[str]]:
-    """Return values by name, and a line for each radius at which a certified image was fooled.
+    """Return values by name, and lines on what was not measured, or was fooled by float32 rounding.
 
     Args:
         net: the classifier, in float32; it is not changed.
@@ -48,17 +40,28 @@ def robustness_values(
         labels: int64 ``(n,)``.
         values: of `lipschitz.tasks.measurement.measure_discriminator`.
         seed: of the run; the random numbers are the same at every call.
+
+    Raises:
+        InputError: an attack fooled an image that is certified at its radius: an upper bound is not valid.
     """
     shape = tuple(images.shape[1:])
-    logits = logits_of(net, images)
     with float64_copy(net) as twin:
-        pairs = logit_difference_bounds(twin, shape, values["lipschitz_upper"]).to(logits.device)
-        found, notes = _spectral_complexity(twin, shape, values)
-    certificates = certified(certified_radii(logits, labels, pairs), [0.0, *_radii()])
-    attacked = withstands_pgd(
-        net, images, labels, _radii(), stream(seed, "evaluation/pgd"), steps=STEPS, restarts=RESTARTS
+        outputs = Outputs(logits_of(net, images), logits_of(twin, images.double()))
+        pairs = logit_difference_bounds(twin, shape, values["lipschitz_upper"])
+        found, notes = _of_layers(twin, shape, values)
+    joint, certificates = (
+        certified(outputs.certified_radii(labels, bounds), [0.0, *radii()])
+        for bounds in (values["lipschitz_upper"], pairs)
     )
-    withstood = torch.cat([logits.argmax(dim=1)[None] == labels, attacked])
+    withstood = torch.cat([outputs.float32.argmax(dim=1)[None] == labels, _attacked(net, images, labels, seed)])
+
+    def attack_in_float64(rows: Tensor) -> Tensor:
+        with float64_copy(net) as twin:
+            return _attacked(twin, images[rows].double(), labels[rows], seed)
+
+    upper = f"Lip(D) <= {values['lipschitz_upper']:.6g}"
+    by_bound = {f"the joint bound {upper}": joint, f"the bounds by pairs of classes, for {upper}": certificates}
+    notes += check_certificates(by_bound, withstood, attack_in_float64)
     found |= shares("certified_accuracy", certificates, CURVE) | shares("pgd_accuracy", withstood, CURVE)
     signs = withstands_fgsm(net, images, labels, [image_radius(epsilon) for epsilon in FGSM_EPSILONS])
     found |= shares("fgsm_accuracy", signs, FGSM_EPSILONS)
@@ -69,10 +72,7 @@ def robustness_values(
         noise = stream(seed, "evaluation/weight_noise")
         found |= _changes("weight_noise", size, weight_sensitivity(net, images, labels, size, noise))
     pixels = pixel_sensitivity(net, images, labels, stream(seed, "evaluation/pixel"))
-    return found | _changes("change", "pixel", pixels), [
-        *contradictions(certificates, withstood, CURVE),
-        *notes,
-    ]
+    return found | _changes("change", "pixel", pixels), notes
 
 
 def protocols(n: int) -> dict[str, dict[str, Any]]:
@@ -86,14 +86,9 @@ def protocols(n: int) -> dict[str, dict[str, Any]]:
     return facts
 
 
-def shares(name: str, holds: Tensor, epsilons: tuple[float, ...]) -> dict[str, float]:
-    """Return by ``name/epsilon`` the share of the images for which ``holds`` ``(epsilons, n)`` is true."""
-    rows = holds.double().mean(dim=1).tolist()
-    return {f"{name}/{epsilon:.3g}": row for epsilon, row in zip(epsilons, rows, strict=True)}
-
-
-def _radii() -> list[float]:
-    return [image_radius(epsilon) for epsilon in EPSILONS]
+def _attacked(net: nn.Module, images: Tensor, labels: Tensor, seed: int) -> Tensor:
+    rng = stream(seed, "evaluation/pgd")
+    return withstands_pgd(net, images, labels, radii(), rng, steps=STEPS, restarts=RESTARTS)
 
 
 def _changes(kind: str, size: float | str, found: Sensitivity) -> dict[str, float]:
@@ -106,17 +101,27 @@ def _changes(kind: str, size: float | str, found: Sensitivity) -> dict[str, floa
     }
 
 
-def _spectral_complexity(
+def _of_layers(
     net: nn.Module, shape: tuple[int, ...], values: Mapping[str, float]
 ) -> tuple[dict[str, float], list[str]]:
-    """Return both spectral complexities, or none and a line that says why."""
+    """Return products of σ and spectral complexities, or none and a line that says why.
+
+    Batch normalization counts as part of the layer before it; ``net`` is a float64 copy, and gets it folded in place.
+    """
     try:
+        folded = fold_batch_norm(net, shape)
         sums = row_norm_sums(net, shape)
     except ValueError as error:
         return {}, [f"no spectral complexity: {error}"]
+    measured = dict(values)
+    if folded:
+        like = next(net.parameters())
+        for layer, sigma in layer_sigmas(net, like.new_zeros((1, *shape))).items():
+            measured |= {f"sigma_reshaped/{layer}": sigma.reshaped, f"sigma_operator/{layer}": sigma.operator}
     found = {}
     for kind in ("reshaped", "operator"):
-        sigmas = [values.get(f"sigma_{kind}/{layer}", math.nan) for layer in sums]
+        sigmas = [measured.get(f"sigma_{kind}/{layer}", math.nan) for layer in sums]
         rows = [getattr(row, kind) for row in sums.values()]
+        found[f"sigma_product/{kind}"] = math.prod(sigmas)
         found[f"spectral_complexity/{kind}"] = spectral_complexity(sigmas, rows)
     return found, []

@@ -70,8 +70,15 @@ class Evaluator:
     def _quality(self) -> Quality:
         # Made at the first use: it may train a reference classifier, which the timing of steps does not need.
         conditional = self._classes is not None
-        further = self._terms.evaluation.metrics
-        return quality_of(self._data, self._samples, self._device, conditional=conditional, further=further)
+        evaluation = self._terms.evaluation
+        return quality_of(
+            self._data,
+            self._samples,
+            self._device,
+            conditional=conditional,
+            further=evaluation.metrics,
+            has_protocols=bool(evaluation.protocols),
+        )
 
     @cached_property
     def _inception(self) -> InceptionQuality | None:

@@ -8,16 +8,18 @@ import torch
 from torch import Tensor
 
 from lipschitz.datasets.base import Data, Dataset, ImageData, PointData
+from lipschitz.features.random_network import random_network
 from lipschitz.features.reference_classifier import reference_classifier
 from lipschitz.metrics.base import Judged, Metric, measure_all, protocol_facts
 from lipschitz.metrics.catalogue import METRICS
 from lipschitz.metrics.context import ImageContext, PointContext
-from lipschitz.metrics.samples import ClassifierSamples, ImageSamples, PointSamples
+from lipschitz.metrics.samples import ClassifierSamples, FeatureSamples, ImageSamples, PointSamples
 from lipschitz.tasks.terms import DEFAULT_EVALUATION, Evaluation
 
 NEEDS: dict[Judged, str] = {
     "points": "points",
     "classifier": "images with labels",
+    "random_network": "images without labels, where no protocol is named",
     "inception": "images by a protocol, such as {protocols: [sngan]}",
     "images": "images",
 }
@@ -55,7 +57,8 @@ class PointQuality:
 class ImageQuality:
     """Metrics of 8-bit images, and of their features in the data set's own classifier, which are never called FID.
 
-    Images without labels have no classifier. ``further`` are metrics that a sweep adds.
+    Images without labels have no classifier: unless protocols judge them (``has_protocols``), their features are those
+    of a network with random weights. ``further`` are metrics that a sweep adds.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class ImageQuality:
         *,
         conditional: bool = False,
         further: Sequence[Metric] = (),
+        has_protocols: bool = False,
     ) -> None:
         context = ImageContext(samples, data.classes, conditional)
         self._classes = data.classes
@@ -80,6 +84,13 @@ class ImageQuality:
             }
             context = ImageContext(samples, data.classes, conditional, features)
             self.protocols |= protocol_facts(self._of_features, context)
+        self._random = None
+        if data.classes is None and not has_protocols:
+            self._random = random_network(data.shape, device)
+            network = f"network with random weights, not trained, SHA-256 {self._random.sha256[:12]}"
+            context = ImageContext(samples, None, conditional, {"features": network})
+            self._of_features = METRICS.judging("random_network", context, further)
+            self.protocols |= protocol_facts(self._of_features, context)
 
     def measure(self, generated: Tensor, real: Tensor, labels: Tensor | None = None) -> dict[str, float]:
         """Return the value of each metric for images in [-1, 1]."""
@@ -90,6 +101,9 @@ class ImageQuality:
             predicted = self._classifier.classes(features)
             samples = ClassifierSamples(features, self._classifier.features(real), predicted, self._classes, of_rows)
             values |= measure_all(self._of_features, samples)
+        if self._random is not None:
+            found = (self._random.features(images) for images in (quantised.float() / 127.5 - 1, real))
+            values |= measure_all(self._of_features, FeatureSamples(*found))
         if self._of_images:
             images = quantised.cpu().numpy(), to_bytes(real).cpu().numpy()
             values |= measure_all(self._of_images, ImageSamples(*images, of_rows))
@@ -97,10 +111,7 @@ class ImageQuality:
 
 
 def metrics_of(dataset: Dataset, evaluation: Evaluation = DEFAULT_EVALUATION) -> tuple[str, ...]:
-    """Return the names of the metrics by which a run on ``dataset`` may be chosen; the first is the default.
-
-    There are none for images without labels, unless a protocol or a metric of the evaluation says how they are judged.
-    """
+    """Return the names of the metrics by which a run on ``dataset`` may be chosen; the first is the default."""
     return tuple(name for name, metric in _recorded(dataset, evaluation, conditional=False) if metric.better)
 
 
@@ -123,6 +134,9 @@ def _recorded(dataset: Dataset, evaluation: Evaluation, *, conditional: bool) ->
         for name, metric in _named(protocol.measured(evaluation.metrics), protocol.context()):
             yield protocol.recorded(name), metric
     yield from _named(METRICS.judging("images", images, evaluation.metrics), images)
+    if dataset.classes is None and not evaluation.protocols:
+        # Last: where a metric of the sweep judges the images, that one chooses the best step.
+        yield from _named(METRICS.judging("random_network", images, evaluation.metrics), images)
 
 
 def _named(metrics: Iterable[Metric], context: Any) -> Iterator[tuple[str, Metric]]:
@@ -132,11 +146,22 @@ def _named(metrics: Iterable[Metric], context: Any) -> Iterator[tuple[str, Metri
 
 
 def quality_of(
-    data: Data, samples: int, device: torch.device, *, conditional: bool = False, further: Sequence[Metric] = ()
+    data: Data,
+    samples: int,
+    device: torch.device,
+    *,
+    conditional: bool = False,
+    further: Sequence[Metric] = (),
+    has_protocols: bool = False,
 ) -> Quality:
-    """Return how samples of ``data`` are judged, ``samples`` of them at a time; ``further`` metrics are added."""
+    """Return how samples of ``data`` are judged, ``samples`` of them at a time; ``further`` metrics are added.
+
+    ``has_protocols`` says that images are judged by protocols, too.
+    """
     if isinstance(data, ImageData):
-        return ImageQuality(data, samples, device, conditional=conditional, further=further)
+        return ImageQuality(
+            data, samples, device, conditional=conditional, further=further, has_protocols=has_protocols
+        )
     assert isinstance(data, PointData)
     return PointQuality(data, samples, further)
 

@@ -161,3 +161,35 @@ def test_held_out_classes_must_equal_the_training_classes(tmp_path):
 def test_fields_are_validated(fields):
     with pytest.raises(ValidationError):
         Folder(**fields)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_of_other_modes_are_converted_as_pil_does_on_request(tmp_path, channels):
+    """Grey, palette with and without transparency, RGBA, CMYK, two-valued; a picture of 16 bits is refused by name."""
+    (tmp_path / "pictures").mkdir()
+    colours = Image.fromarray(np.random.default_rng(0).integers(0, 256, (10, 10, 3), dtype=np.uint8))
+    wanted, expected = "L" if channels == 1 else "RGB", []
+    kinds = {"0.png": "L", "1.png": "P", "2.png": "RGBA", "3.tif": "CMYK", "4.png": "1", "5.png": "RGB", "6.png": "LA"}
+    for name, mode in kinds.items():
+        colours.convert(mode).save(tmp_path / "pictures" / name)
+        expected.append(np.asarray(colours.convert(mode).convert(wanted)).reshape(10, 10, channels))
+    transparent = colours.convert("P")
+    transparent.save(tmp_path / "pictures" / "7.png", transparency=bytes(range(256)))
+    expected.append(np.asarray(transparent.convert(wanted)).reshape(10, 10, channels))
+    data = load(tmp_path, channels=channels, convert=True, held_out=0.5)
+    assert np.array_equal(data.train.images, chw(expected[::2]))
+    assert np.array_equal(data.held_out.images, chw(expected[1::2]))
+    with pytest.raises(InputError, match=r"[0-7]\.(png|tif) cannot be used as an image: expected mode"):
+        load(tmp_path, channels=channels, held_out=0.5)
+    deep = Image.fromarray(np.zeros((10, 10), dtype=np.uint16))
+    deep.save(tmp_path / "pictures" / "8.png")
+    with pytest.raises(InputError, match=rf"8.png cannot be used as an image: expected mode {wanted}, got I"):
+        load(tmp_path, channels=channels, convert=True, held_out=0.5)
+
+
+def test_converted_pictures_are_not_those_of_the_cache_of_others(tmp_path):
+    write_pictures(tmp_path / "pictures", 4, size=(10, 10))
+    plain, converted = (Folder(folder="pictures", size=10, convert=convert) for convert in (False, True))
+    keys = {one._images(tmp_path / "pictures")[0].cache_key() for one in (plain, converted)}
+    assert len(keys) == 2
+    assert plain.entry() == {"folder": {"folder": "pictures", "size": 10}}

@@ -29,6 +29,10 @@ def runs() -> list[Classifier]:
                 "lipschitz_lower": 8.0 / (place + 1),
                 "lipschitz_upper": math.inf if name == "none" else 10.0 / (place + 1),
                 "gradient_norm/real": 1.0 + place,
+                "sigma_operator/0": 1.0 + place,
+                "sigma_product/operator": 8.0 / (place + 1),
+                "margin_over_lipschitz/0.5": 0.1 * (4 - place),
+                "margin_over_lipschitz_train/0.5": 0.1 * (1 + place),
                 "pgd_accuracy/0": 0.8,
                 "certified_accuracy/0": 0.75,
                 "pgd_accuracy/0.5": 0.6,
@@ -125,9 +129,20 @@ def test_a_page_of_classifiers_has_no_words_of_gans(summary: Summary) -> None:
 def test_the_table_of_rank_correlations_has_a_row_a_measure(summary: Summary) -> None:
     table = next(table for table in build(summary) if table.title.startswith("Spectral measures"))
     found = {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
-    assert found.keys() == {"Lip(D), lower bound", "Lip(D), upper bound", "Mean input-gradient norm"}
+    # Of σ by layers, which leave out the scale of batch normalization, no product is made.
+    assert found.keys() == {
+        "Product of operator σ",
+        "Lip(D), lower bound",
+        "Lip(D), upper bound",
+        "Mean input-gradient norm",
+        "Lip(D), upper bound over the margin",
+    }
+    # Of training images: large margins, where the gap is small. Those of test images see the gap themselves.
+    assert float(found["Lip(D), upper bound over the margin"][2]) > 0.9
+    assert "median margin of training images" in table.caption
     assert found["Mean input-gradient norm"][:2] == ["8", "4"]
     assert float(found["Lip(D), lower bound"][2]) > 0.9
     assert float(found["Mean input-gradient norm"][2]) < -0.9
-    # Two of 24 permutations of four methods, corrected for six tests.
-    assert found["Lip(D), lower bound"][4] == "0.50"
+    assert float(found["Product of operator σ"][2]) > 0.9
+    # Two of 24 permutations of four methods, corrected for ten tests.
+    assert found["Lip(D), lower bound"][4] == "0.83"

@@ -118,3 +118,14 @@ def test_the_label_of_a_setting_is_a_name_and_a_precision(label: str, name: str,
     assert (parsed.recorded, parsed.full) == (label, label)
     extra = parsed._replace(extra="training.batch_size=7")
     assert (extra.recorded, extra.full) == (label, f"{label} [training.batch_size=7]")
+
+
+def test_a_label_of_the_sweep_file_is_shown_with_what_was_added_to_it() -> None:
+    row = {"task": "generation", "dataset": "digits", "model": "dcgan with aol in G", "constraint": "aol+none"}
+    row |= {"loss": "hinge", "setting": "C [bf16]", "setting_name": "C", "definition": {}}
+    given = {"model": {"dcgan": "CNN"}, "constraint": {"aol": "AOL"}, "setting": {"C": "Setting C"}, "loss": {}}
+    assert display_names([row], given) == {
+        "dcgan with aol in G": "CNN with aol in G",
+        "C [bf16]": "Setting C [bf16]",
+        "C": "Setting C",
+    }

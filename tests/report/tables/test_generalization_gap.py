@@ -10,8 +10,8 @@ from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.build import Table, build
 
 # Training accuracy 0.9 is reached halfway between gaps of 0.1 and 0.2, a training loss of 0.5 between 0.1 and 0.3.
-FITS = curve((0.1, 0.1, 2.3, 2.3), (0.8, 0.7, 0.6, 0.7), (1.0, 0.8, 0.4, 0.7))
-STAYS = curve((0.1, 0.1, 2.3, 2.3), (0.3, 0.3, 2.0, 2.0), (0.4, 0.3, 2.0, 2.1))
+FITS = curve((0.1, 0.1, 2.3, 2.3), (0.85, 0.75, 0.625, 0.725), (0.95, 0.75, 0.4, 0.7), (1.0, 0.8, 0.4, 0.7))
+STAYS = curve((0.1, 0.1, 2.3, 2.3), (0.2, 0.2, 2.1, 2.1), (0.3, 0.3, 2.0, 2.0), (0.4, 0.3, 2.0, 2.1))
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_the_gap_at_the_end_and_at_levels_that_a_run_reached(tables: dict[str, T
     assert texts(gaps)["aol"] == ["0.400", "0.300", "0.100", "0.100"]
     found = texts(levels)
     assert found["aol"] == ["–", "–", "–", "–"]
-    assert found["none"] == ["0.150 (n = 1)", "0.175 (n = 1)", "0.195 (n = 1)", "0.200 (n = 1)"]
+    assert found["none"] == ["0.150 (n = 1)", "0.200 (n = 1)", "0.200 (n = 1)", "0.200 (n = 1)"]
     assert not any(cell.bold for table in (gaps, levels) for row in table.rows for cell in row)
 
 
@@ -71,8 +71,8 @@ def test_the_gaps_at_levels_are_in_the_summary(tmp_path: Path) -> None:
     assert rows.to_dict() == pytest.approx(
         {
             "accuracy_gap_at_train_accuracy/0.9": 0.15,
-            "accuracy_gap_at_train_accuracy/0.95": 0.175,
-            "accuracy_gap_at_train_accuracy/0.99": 0.195,
+            "accuracy_gap_at_train_accuracy/0.95": 0.2,
+            "accuracy_gap_at_train_accuracy/0.99": 0.2,
             "loss_gap_at_train_loss/0.5": 0.2,
         }
     )

@@ -60,6 +60,11 @@ WRONG = {
     "size not known": ("digits", OWN, "is not known before they are loaded; allowed: steps or seconds, or train_size"),
     "penalty": ("[none]", "[zero_gp]", "zero_gp needs generated samples, but this task has none; allowed: zero_cent"),
     "penalty of both": ("[none]", "[gradient_penalty]", "this task has none; allowed: points: real or perturbed_real"),
+    "two-sided": (
+        "[none]",
+        "[{gradient_penalty: {points: real}}]",
+        "pulls the gradient of the loss to one, also where an image is fitted; allowed: one_sided: true, zero_centered",
+    ),
     "balanced": (
         "[none]",
         "[{consistency_regularization: {generated_weight: 1.0, shift: 1}}]",

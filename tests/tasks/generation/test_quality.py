@@ -100,10 +100,15 @@ def test_without_labels_nothing_is_said_of_classes(digits, labelled):
     assert set(found) == set(quality.protocols) == {"frechet_classifier", "w1_classifier", "kid_classifier"}
 
 
-def test_images_without_labels_have_no_classifier_and_no_metric_of_one():
-    quality = quality_of(small_data(), 10, CPU)
-    images = torch.zeros(10, 3, 8, 8)
+def test_images_without_labels_have_no_classifier_and_a_random_network_unless_there_are_protocols():
+    images = torch.rand(10, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    quality = quality_of(small_data(), 10, CPU, has_protocols=True)
     assert quality.measure(images, images) == quality.protocols == {}
+    quality = quality_of(small_data(), 10, CPU)
+    found = quality.measure(images, images.flip(0))
+    assert list(found) == list(quality.protocols) == ["frechet_random", "w1_random", "kid_random"]
+    assert found["frechet_random"] == pytest.approx(0, abs=0.05)
+    assert quality.protocols["kid_random"]["features"].startswith("network with random weights, not trained, SHA-256 ")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +137,7 @@ class Brightness(Metric):
 
 
 def test_a_further_metric_judges_images_as_they_would_be_saved():
-    quality = quality_of(small_data(), 10, CPU, further=(Brightness(),))
+    quality = quality_of(small_data(), 10, CPU, further=(Brightness(),), has_protocols=True)
     black, grey = torch.full((10, 3, 8, 8), -2.0), torch.zeros(10, 3, 8, 8)
     labels = torch.arange(10) % 2
     found = quality.measure(grey, grey * 0 + 1, labels)
@@ -153,6 +158,16 @@ def test_a_metric_that_does_not_apply_is_refused():
             GenerationTask().check_metric(metric, dataset, evaluation)
 
 
+class Ranked(Brightness):
+    """The same, by which runs may be chosen."""
+
+    named = "ratio_of_means"
+    better = "higher"
+
+    def places(self, context):
+        return ()
+
+
 def test_metrics_are_those_of_the_data_and_of_the_protocols():
     class Unlabelled(Digits):
         @property
@@ -160,7 +175,9 @@ def test_metrics_are_those_of_the_data_and_of_the_protocols():
             return None
 
     assert metrics_of(Digits()) == ("frechet_classifier", "w1_classifier", "kid_classifier")
-    assert metrics_of(Unlabelled()) == ()
+    random = ("frechet_random", "w1_random", "kid_random")
+    assert metrics_of(Unlabelled()) == random
+    assert metrics_of(Unlabelled(), Evaluation(metrics=(Ranked(),))) == ("ratio_of_means", *random)
     modern = Evaluation(protocols=(Modern(),))
     assert metrics_of(Unlabelled(), Evaluation(protocols=(SNGAN(), Modern())))[0] == "fid/sngan"
     assert metrics_of(Digits(), modern)[0] == "frechet_classifier"

@@ -214,3 +214,28 @@ def test_observers_are_found_by_name_and_in_files(tmp_path: Path) -> None:
     assert OBSERVERS.called("mine.py:Mine", tmp_path)().label() == "Mine"
     with pytest.raises(InputError, match="unknown observer 'cvs'; did you mean 'csv'"):
         OBSERVERS.called("cvs")
+
+
+class Previews(Observer):
+    """Keeps what is shown of a run while it trains."""
+
+    _seen: list[tuple[int, float]] = PrivateAttr(default_factory=list)
+
+    def on_preview(self, step: int, arrays: dict[str, np.ndarray]) -> None:
+        self._seen.append((step, float(arrays["samples"][0])))
+
+
+def test_samples_are_shown_after_each_evaluation_to_those_who_look(folder: RunFolder) -> None:
+    watching, other = Previews(), Observer()
+    trainer = Trainer(Counter(), folder, [watching, other], steps=100, every=50)
+    trainer.task.arrays = lambda: {"samples": trainer.task.value.numpy().copy()}
+    list(trainer.run())
+    assert watching._seen == [(0, 0.0), (50, 50.0), (100, 100.0)]
+
+
+def test_without_an_observer_of_samples_they_are_computed_once(folder: RunFolder) -> None:
+    asked: list[int] = []
+    task = Counter()
+    task.arrays = lambda: asked.append(1) or {}
+    list(Trainer(task, folder, [Observer()], steps=100, every=50).run())
+    assert len(asked) == 1

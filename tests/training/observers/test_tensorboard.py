@@ -50,7 +50,7 @@ def test_metrics_are_scalars_and_images_are_shown(tmp_path: Path, monkeypatch: p
     observer = config_of(OBSERVERS, "tensorboard")
     observer.on_start(tmp_path, {}, 40)
     observer.on_record(80, 0.5, {"fid/sngan": 20.0, "loss/generator": 1.0})
-    observer.on_samples({"samples": np.zeros((4, 8, 8, 1), dtype=np.uint8), "real": np.zeros(())})
+    observer.on_preview(80, {"samples": np.zeros((4, 8, 8, 1), dtype=np.uint8), "real": np.zeros(())})
     observer.on_end({"status": "finished"})
     assert Writer.calls == [
         ("open", str(tmp_path / "tensorboard"), 41),
@@ -58,10 +58,11 @@ def test_metrics_are_scalars_and_images_are_shown(tmp_path: Path, monkeypatch: p
         ("loss/generator", 1.0, 80),
         ("flush",),
         ("samples", (4, 8, 8, 1), 80, "NHWC"),
+        ("flush",),
         ("close",),
     ]
-    observer.on_samples({"samples": np.zeros((4, 2))})
-    observer.on_samples({})
+    observer.on_preview(80, {"samples": np.zeros((4, 2))})
+    observer.on_preview(80, {})
     assert Writer.calls[-1] == ("close",)
 
 
