@@ -1,6 +1,6 @@
 """Welch's tests of methods against the network without a constraint, corrected by Holm, one family a measure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,14 @@ from lipschitz.report.statistics.summary import Summary
 NONE, BASELINE = "none", "baseline"
 """What a method is compared with: ``none`` of the same model, loss and setting, or, for classifiers, that of the first
 model."""
-MEASURES = ("accuracy/test", "accuracy_gap", "pgd_accuracy", "certified_accuracy")
+MEASURES = (
+    "accuracy/test",
+    "accuracy_gap",
+    "accuracy_gap_at_train_accuracy",
+    "loss_gap_at_train_loss",
+    "pgd_accuracy",
+    "certified_accuracy",
+)
 """What of classifiers is tested after the last step: a metric, or all metrics of this base. Of GANs it is quality."""
 _TASKS = ("classification", "generation")
 COLUMNS = [
@@ -31,8 +38,9 @@ def compare_with_none(summary: Summary) -> pd.DataFrame:
     """Return a row for each test, columns `COLUMNS`; no rows where nothing can be tested.
 
     Every configuration is compared with `NONE`, and classifiers of another model than the first with `BASELINE`, too.
-    The difference is the mean of the configuration less that of its reference. Configurations with fewer than two
-    seeds, or with a diverged or failed one, are not tested.
+    The difference is the mean of the configuration less that of its reference. Not tested are configurations with fewer
+    than two seeds, with a diverged or failed one, or with one that has no value: a gap at a level of training accuracy
+    has none where a seed never reached that level.
     """
     frame = summary.frame
     frame = frame[frame["task"].map(is_tested_task) & (frame["which"] == "last")]
@@ -42,11 +50,11 @@ def compare_with_none(summary: Summary) -> pd.DataFrame:
         for task, metric in zip(frame["task"], frame["metric"], strict=True)
     ]
     frame = frame[np.array(tested, dtype=bool)]
-    incomplete = _incomplete(summary)
+    whole = _whole(summary)
     rows: list[dict[str, Any]] = []
     for (_, _, metric), family in frame.groupby(["task", "dataset", "metric"], sort=False):
         runs = [row for row in family.to_dict("records") if _key(row) in summary.results.configurations]
-        rows += ({"metric": metric, **row} for row in _family(runs, incomplete))
+        rows += ({"metric": metric, **row} for row in _family(runs, whole))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -64,17 +72,17 @@ def _is_tested(name: str) -> bool:
     return parsed.base in MEASURES or parsed.recorded in MEASURES
 
 
-def _incomplete(summary: Summary) -> set[tuple[str, ...]]:
-    """Return the labels of the configurations with a diverged or failed seed."""
+def _whole(summary: Summary) -> dict[tuple[str, ...], int]:
+    """Return by its labels the number of seeds of each configuration without a diverged or failed seed."""
     counts = summary.counts
-    return set(counts.index[counts["diverged"] + counts["failed"] > 0])
+    return dict(counts.loc[counts["diverged"] + counts["failed"] == 0, "finished"])
 
 
 def _key(row: dict[Any, Any]) -> tuple[str, ...]:
     return tuple(row[name] for name in LABELS)
 
 
-def _family(rows: list[dict[Any, Any]], incomplete: set[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+def _family(rows: list[dict[Any, Any]], whole: Mapping[tuple[str, ...], int]) -> Iterator[dict[str, Any]]:
     """Yield the tests of one metric on one data set; ``rows`` are those of the summary, in the plan's order."""
     nones = [place for place, row in enumerate(rows) if row["constraint"] == NONE]
     if not nones:
@@ -87,7 +95,7 @@ def _family(rows: list[dict[Any, Any]], incomplete: set[tuple[str, ...]]) -> Ite
             pairs[place, reference] = NONE
         if row["model"] != rows[nones[0]]["model"] and _is_classification(row["task"]):
             pairs[place, nones[0]] = BASELINE
-    intervals = [MISSING_INTERVAL if _key(row) in incomplete else Interval.of_row(row) for row in rows]
+    intervals = [Interval.of_row(row) if whole.get(_key(row)) == row["n"] else MISSING_INTERVAL for row in rows]
     tests = compare_pairs(intervals, list(pairs))
     for (place, reference), found in tests.items():
         row, other = rows[place], rows[reference]

@@ -45,7 +45,8 @@ def compare_pairs(intervals: Sequence[Interval], pairs: Sequence[tuple[int, int]
 
     A pair with an interval of fewer than two seeds, or without a finite mean, is neither tested nor counted. Methods
     with equal means and intervals have equal tests, which are counted once; a test of one with the other is not
-    counted. On layers without convolutions two forms of spectral normalization are such methods.
+    counted. On layers without convolutions two forms of spectral normalization are such methods. Methods whose seeds
+    all have the same value count apart: different methods may reach the same limit, such as an accuracy of zero.
     """
     usable = _usable(intervals)
     at = {place: index for index, place in enumerate(usable)}
@@ -57,7 +58,7 @@ def compare_pairs(intervals: Sequence[Interval], pairs: Sequence[tuple[int, int]
     first, second = (samples.at(places) for places in np.array([(at[one], at[other]) for one, other in tested]).T)
     p_values, sizes = _welch(first, second), _hedges(first, second)
     seen: dict[Interval, int] = {}
-    same = {place: seen.setdefault(intervals[place], place) for place in usable}
+    same = {place: seen.setdefault(one, place) if (one := intervals[place]).half_width else place for place in usable}
     different = [frozenset((same[one], same[other])) for one, other in tested]
     rows = {pair: row for row, pair in enumerate(different) if len(pair) == 2}
     corrected = dict(zip(rows, holm(p_values[list(rows.values())]).tolist(), strict=True))

@@ -57,7 +57,8 @@ def comparisons(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 
 def test_a_family_is_of_one_measure_and_has_both_references(comparisons: pd.DataFrame) -> None:
     assert list(comparisons.columns) == COLUMNS
-    assert set(comparisons["metric"]) == {"accuracy/test", "accuracy_gap", "pgd_accuracy/1", "certified_accuracy/1"}
+    gaps = {"accuracy_gap", "accuracy_gap_at_train_accuracy/0.9"}
+    assert set(comparisons["metric"]) == {"accuracy/test", *gaps, "pgd_accuracy/1", "certified_accuracy/1"}
     rows = comparisons[comparisons["metric"] == "accuracy/test"]
     found = set(rows[["model", "constraint", "against", "reference_model"]].itertuples(index=False, name=None))
     assert found == {
@@ -91,11 +92,21 @@ def test_the_gap_is_tested_as_its_own_measure(comparisons: pd.DataFrame) -> None
     assert row["g"] == pytest.approx(8)
 
 
+def test_a_gap_at_a_level_is_tested_where_every_seed_reached_it(tmp_path: Path) -> None:
+    none, aol = runs_of(FIRST, "none", [0.8, 0.81, 0.83]), runs_of(FIRST, "aol", [0.7, 0.72, 0.73])
+    level = "accuracy_gap_at_train_accuracy/0.9"
+    assert (compared(tmp_path / "all", none, aol)["metric"] == level).sum() == 1
+    aol[2] = aol[2]._replace(curve=curve((0.1, 0.1, 2.3, 2.3), (0.8, 0.73, 0.3, 0.5)))
+    found = compared(tmp_path / "some", none, aol)
+    assert "accuracy_gap" in set(found["metric"])
+    assert level not in set(found["metric"])
+
+
 def test_equal_values_without_spread_are_not_told_apart(comparisons: pd.DataFrame) -> None:
     rows = comparisons[comparisons["metric"] == "certified_accuracy/1"]
     assert set(rows["p_holm"]) == {1.0}
     assert set(rows["g"]) == {0.0}
-    assert set(rows["tests"]) == {0}
+    assert set(rows["tests"]) == {4}
 
 
 def test_single_and_diverged_seeds_are_neither_tested_nor_counted(tmp_path: Path) -> None:
@@ -145,7 +156,7 @@ def test_the_tests_are_in_a_csv_file_and_on_the_page(tmp_path: Path) -> None:
     report(folder, limit_panels=0)
     table = pd.read_csv(folder / "significance.csv", keep_default_na=False)
     assert list(table.columns) == COLUMNS
-    assert len(table) == 16
+    assert len(table) == 20
     page = (folder / "index.html").read_text()
     assert 'href="significance.csv"' in page
     assert "Accuracy and gap against none" in page

@@ -115,3 +115,11 @@ def test_repeated_runs_are_tested_once() -> None:
     found = compare_pairs([mean_interval(groups[place]) for place in (1, 1)], [(0, 1)])
     assert found[0, 1].corrected == 1
     assert found[0, 1].family == 0
+
+
+def test_methods_that_reach_the_same_limit_count_apart() -> None:
+    none = mean_interval([0.005, 0.01, 0.02, 0.03, 0.01])
+    zero = mean_interval([0.0] * 5)
+    found = compare_pairs([none, *[zero] * 5], [(place, 0) for place in range(1, 6)])
+    assert {one.family for one in found.values()} == {5}
+    assert all(one.corrected == pytest.approx(min(1, 5 * one.p)) for one in found.values())
