@@ -16,7 +16,7 @@ from lipschitz.sweep.store import SweepFolder
 RUN_COLUMNS = [*LABELS, "seed"]
 """Columns of the runs, which their records have, too."""
 INTEGERS = ("seed", "step", "steps", "batch_size", "n", "diverged")
-NUMBERS = ("seconds", "value", "mean", "ci95")
+NUMBERS = ("seconds", "value", "mean", "ci95", "low", "high")
 """Columns that hold numbers, of which an empty cell is NaN; the others hold text, also where it looks like a number."""
 
 
@@ -33,8 +33,9 @@ class SweepResults:
             value was not finite, inf for a bound that does not exist.
         outcomes: run, the columns of ``runs``, steps, batch_size, which (last, best, or floor: of real data), metric,
             value: how each run ended. Empty if read from tables that an earlier version wrote.
-        summary: a row for each configuration, metric, and last or best step: n, mean and ci95, the half-width of the
-            95 % interval over n seeds, and how many seeds diverged. The constraint ``real data`` is the floor.
+        summary: a row for each configuration, metric, and last or best step: n, mean, low and high, the ends of the
+            95 % interval over n seeds, ci95, half of their distance, and how many seeds diverged. Means of distances,
+            norms and Lipschitz constants are geometric. The constraint ``real data`` is the floor.
         definition: ``sweep.json``: the sweep file's content, and the ids of the planned runs.
         provenance: commit, command, versions, device and data; empty where it was not recorded.
         source: what was read: the folders of the ``runs``; the files of a ``report``, with ``runs.json``; or its

@@ -262,7 +262,7 @@ TIMING = (
         better="lower",
         unit="MiB",
         source="",
-        summary="What a run adds during the timing pass, data aside: its peak on CUDA, to the largest RSS on the CPU.",
+        summary="Most that a run allocates on CUDA in the timing pass, data aside; not measured on a CPU.",
     ),
     Description(
         name="runs_at_once",

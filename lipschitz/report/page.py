@@ -19,7 +19,7 @@ from lipschitz.report.reading.results import Results
 from lipschitz.report.references import Citation
 from lipschitz.report.statistics.against_none import is_tested_task
 from lipschitz.report.statistics.final_quality import Contest, FinalQuality
-from lipschitz.report.statistics.intervals import MEAN
+from lipschitz.report.statistics.intervals import MEANS
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.tables.markdown_and_latex import spans
 from lipschitz.report.tables.table import CAPTION, Table
@@ -74,7 +74,7 @@ def page(
         devices=sorted({str(timing["device"]) for timing in results.timings.values() if "device" in timing}),
         warnings=[printable(line) for line in warnings],
         caption=CAPTION,
-        interval=MEAN,
+        means=MEANS,
         spans=spans,
     )
 

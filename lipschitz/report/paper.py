@@ -1,6 +1,5 @@
 """Write the figures of a sweep for a paper: vector PDFs as wide as one or two columns, and their captions as LaTeX."""
 
-import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -11,15 +10,15 @@ from lipschitz.report.plots.base import Plot
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.gallery import Picture, gallery
 from lipschitz.report.plots.look import paper_style
-from lipschitz.report.tables.markdown_and_latex import tex
+from lipschitz.report.tables.latex_text import tex
 
 FOLDER = "paper"
+TABLE = "table.tex"
 WIDTHS = {"column": 3.25, "page": 6.75}
 """Inches of a figure, by the end of its file's name: one column, or both columns with the gap between them."""
 _HEAD = r"""% Load graphicx, \input this file or copy from it, and add its folder to \graphicspath.
 % The PDFs have their real size: do not scale them.
 """
-_SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"
 
 
 def write_paper(
@@ -69,7 +68,7 @@ def _figure(name: str, found: dict[str, Picture]) -> str:
         r"  \centering",
         f"  {_include(name, end)}",
         *other,
-        rf"  \caption{{{_caption(title)}. {_caption(rest)}}}",
+        rf"  \caption{{{tex(title)}. {tex(rest)}}}",
         rf"  \label{{fig:{name}}}",
         rf"\end{{{environment}}}",
     ]
@@ -79,16 +78,3 @@ def _figure(name: str, found: dict[str, Picture]) -> str:
 def _include(name: str, end: str) -> str:
     # In braces a dot is no beginning of an ending.
     return rf"\includegraphics{{{{{name}_{end}}}.pdf}}"
-
-
-def _caption(text: str) -> str:
-    """Return ``text`` as LaTeX, with its superscripts."""
-    parts = re.split(f"([{_SUPERSCRIPTS}]+)", " ".join(text.split()))
-    return "".join(
-        rf"\textsuperscript{{{_plain(part)}}}" if odd % 2 else (" " * part.startswith(" ")) + tex(part)
-        for odd, part in enumerate(parts)
-    )
-
-
-def _plain(superscript: str) -> str:
-    return "".join("0123456789-"[_SUPERSCRIPTS.index(letter)] for letter in superscript)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lipschitz.report.statistics.summary import Summary
-from lipschitz.report.tables.markdown_and_latex import tex
+from lipschitz.report.tables.latex_text import tex
 
 _FILE = Path(__file__).parent / "templates" / "references.bib"
 _ENTRY = re.compile(r"^@\w+\{([^,]+),\n(.*?)^\}$", re.MULTILINE | re.DOTALL)

@@ -27,7 +27,7 @@ from lipschitz.report.tables.robustness import table as robustness_table
 from lipschitz.sweep.reported_runs import write_arrays, write_reported_runs
 
 SIGNIFICANCE = "significance.csv"
-"""Tests of classifiers against the network without a constraint."""
+"""Tests of classifiers and GANs against the network without a constraint."""
 RECORD_COLUMNS = ["run", *LABELS, "seed", "step", "seconds", "metric", "value"]
 OUTCOME_COLUMNS = ["run", *LABELS, "seed", "steps", "batch_size", "which", "metric", "value"]
 
@@ -46,8 +46,8 @@ def report(
     """Write ``records.csv``, ``summary.csv``, tables, ``references.bib``, ``plots/`` and ``index.html`` into a folder.
 
     Without ``runs/`` it is made again from ``sweep.json``, ``runs.json``, ``records.csv``, ``outcomes.csv`` and
-    ``arrays.npz`` of an earlier report. A sweep of classifiers has ``significance.csv``, too. The same runs give the
-    same bytes. Each file is replaced atomically.
+    ``arrays.npz`` of an earlier report. A sweep of classifiers or GANs has ``significance.csv``, too. The same runs
+    give the same bytes. Each file is replaced atomically.
 
     Args:
         folder: the results folder of a sweep.
@@ -80,7 +80,8 @@ def report(
     summary = Summary(results)
     warnings += [*results.warnings, *_unfinished(summary)]
     progress("making tables")
-    tables, data = build(summary, targets), SweepData(summary)
+    tests = compare_with_none(summary)
+    tables, data = build(summary, targets, tests), SweepData(summary)
     across = [robustness_table(settings) for settings in data.settings]
     across += [table for family in data.families for table in (*critic_tables.tables(family), *ranks.tables(family))]
     across += image_tables.tables(summary) + classifier_tables.tables(summary)
@@ -92,7 +93,7 @@ def report(
     _write_csv(folder / "summary.csv", add_picked_column(summary.frame, results.runs))
     _write_runs(folder, results)
     if results.runs["task"].map(is_tested_task).any():
-        _write_csv(folder / SIGNIFICANCE, compare_with_none(summary))
+        _write_csv(folder / SIGNIFICANCE, tests)
     write_text(folder / "table.md", markdown([*across, *tables], results.name, results.warnings))
     cited = citations(summary)
     write_text(folder / "references.bib", bibliography(cited))

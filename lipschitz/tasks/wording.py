@@ -32,8 +32,6 @@ class Wording(NamedTuple):
     """Whether an axis of quality always shows the floor; not where it is zero up to noise, far below all methods."""
     shares_tables: bool
     """Whether models share a table: the true answer does not depend on the network."""
-    small_networks: bool
-    """Whether networks are too small for process memory to show them."""
     judged_places: tuple[str, ...] = ()
     """What follows the slash of the metrics that tables of quality show, such as ``test``; empty for all."""
     replaced: tuple[tuple[str, str], ...] = ()

@@ -22,10 +22,10 @@ _LOWER, _UPPER = "lipschitz_lower", "lipschitz_upper"
 
 
 def accuracy_table(data: ComparisonData) -> pd.DataFrame:
-    """Return accuracy, gap and both bounds: constraint, metric, n, mean, ci95, lipschitz_lower, lipschitz_upper."""
+    """Return accuracy, gap and both bounds: constraint, metric, n, mean, low, high, and the bounds by their names."""
     rows = data.final[[parse_metric(name)[:2] in _METRICS for name in data.final["metric"]]]
     return rows.join(final_bounds(data)[[_LOWER, _UPPER]], on="constraint")[
-        ["constraint", "metric", "n", "mean", "ci95", _LOWER, _UPPER]
+        ["constraint", "metric", "n", "mean", "low", "high", _LOWER, _UPPER]
     ]
 
 
@@ -83,7 +83,7 @@ def _point(panel: Axes, data: ComparisonData, name: str, row: pd.Series) -> None
         # A constant network has no place on a logarithmic axis.
         low = panel.get_xlim()[0]
     if math.isfinite(row["ci95"]):
-        panel.vlines(low, y - row["ci95"], y + row["ci95"], color=style.colour, linewidth=1, alpha=0.5)
+        panel.vlines(low, row["low"], row["high"], color=style.colour, linewidth=1, alpha=0.5)
     panel.hlines(y, low, right, color=style.colour, linewidth=0.4, alpha=0.5)
     if not np.isnan(high):
         panel.hlines(y, low, min(high, right), color=style.colour, linewidth=3, alpha=0.4)

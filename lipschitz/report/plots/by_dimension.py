@@ -27,7 +27,7 @@ from lipschitz.tasks.wording import wording
 _Dash = str | tuple[int, tuple[float, ...]]
 _DASHES: tuple[_Dash, ...] = ("-", (0, (4, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 """Line style by model; colour and marker are the constraint's."""
-_TABLE = ["dim", "width", "constraint", "model", "n", "mean", "ci95"]
+_TABLE = ["dim", "width", "constraint", "model", "n", "mean", "low", "high"]
 _DASH_NAMES = ("solid", "dashed", "dotted", "dash-dotted")
 
 
@@ -86,7 +86,7 @@ def each_family(sweep: SweepData) -> Iterator[Subject[CriticFamily]]:
 
 
 def cosine_table(family: CriticFamily) -> pd.DataFrame:
-    """Return the cosines: dim, width, constraint, model, n, mean, ci95."""
+    """Return the cosines: dim, width, constraint, model, n, mean, low, high."""
     return family.values("cosine")[_TABLE]
 
 
@@ -98,7 +98,7 @@ def cosine_as_published_table(family: CriticFamily) -> pd.DataFrame:
 
 def w1_table(family: CriticFamily) -> pd.DataFrame:
     """Return W1 by each critic over the true one: raw, over the upper bound (mean) and over the lower bound."""
-    return _ratios(family)[[*_TABLE[:-2], "mean", "raw", "over_lower"]]
+    return _ratios(family)[[*_TABLE[:-3], "mean", "raw", "over_lower"]]
 
 
 @plot("Cosine to the optimal gradient by dimension", order=20, scope=each_family, table=cosine_table)
@@ -129,8 +129,9 @@ def _cosines(family: CriticFamily, metric: str, theirs: pd.DataFrame, shown: str
         fit_y_axis(panel, [*rows["mean"], *theirs["published"], *optimal["floor"], 1.0], linear=True)
         panel.plot(floor["dim"], floor["floor"], color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         for one in series:
-            mean, error = one.rows["mean"], one.rows["ci95"].fillna(0)
-            panel.vlines(one.x(one.rows), mean - error, mean + error, color=one.style.colour, linewidth=1, alpha=0.7)
+            panel.vlines(
+                one.x(one.rows), one.rows["low"], one.rows["high"], color=one.style.colour, linewidth=1, alpha=0.7
+            )
             one.mark(panel, "mean")
 
     interval = f", {MEAN.short}" if rows["ci95"].notna().any() else ""

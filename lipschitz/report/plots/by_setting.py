@@ -18,6 +18,7 @@ from lipschitz.report.plots.look import paper_width, points, text_width
 from lipschitz.report.plots.panels import columns_of, fit_axis, panels
 from lipschitz.report.plots.rows import Rows
 from lipschitz.report.reading.metric_names import base, better, heading, parse_metric
+from lipschitz.report.statistics.geometric import IN_WORDS
 from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.statistics.robustness import Method, Settings
 from lipschitz.report.style import GREY
@@ -45,8 +46,8 @@ def each_settings(sweep: SweepData) -> Iterator[Subject[Settings]]:
 
 
 def settings_table(found: Settings) -> pd.DataFrame:
-    """Return the quality of each setting after the last step: constraint, loss, setting, metric, n, mean, ci95."""
-    return found.finals[["constraint", "loss", "setting", "metric", "n", "mean", "ci95"]]
+    """Return the quality of each setting after the last step: constraint, loss, setting, metric, n, mean, low, high."""
+    return found.finals[["constraint", "loss", "setting", "metric", "n", "mean", "low", "high"]]
 
 
 @plot("Quality by method and setting", order=10, scope=each_settings, table=settings_table)
@@ -118,7 +119,11 @@ def _title(found: Settings) -> str:
 
 def _subtitle(found: Settings) -> str:
     seeds = ", ".join(map(str, found.seeds))
-    of = f"mean and {MEAN.short} of seeds {seeds}" if len(found.seeds) > 1 else f"seed {seeds}"
+    of = (
+        f"mean (geometric for {IN_WORDS}) and {MEAN.short} of seeds {seeds}"
+        if len(found.seeds) > 1
+        else f"seed {seeds}"
+    )
     cross = "diverged or not finite" if found.unmeasured else "diverged"
     text = f"After the last step, {of}. Band: from a method's best to its worst setting. ×: {cross}.\n"
     text += f"Loss: {found.usual_loss} unless named. " if found.has_other_losses else ""

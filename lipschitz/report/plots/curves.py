@@ -23,7 +23,7 @@ from lipschitz.report.reading.metric_names import base, heading
 from lipschitz.sweep.timing.timing_files import iteration_ms
 from lipschitz.tasks.wording import wording
 
-_TABLE = ["constraint", "metric", "step", "n", "mean", "ci95"]
+_TABLE = ["constraint", "metric", "step", "n", "mean", "low", "high"]
 _LONGEST_AXIS_LABEL = 40
 """Characters of a y axis label that stand in one line."""
 _LINEAR = {"cosine"}
@@ -31,14 +31,14 @@ _LINEAR = {"cosine"}
 
 
 def quality_table(data: ComparisonData) -> pd.DataFrame:
-    """Return quality over training: constraint, metric, step, n, mean, ci95, and seconds where a step was timed."""
+    """Return quality over training: constraint, metric, step, n, mean, low, high, and seconds if a step was timed."""
     per_step = {name: iteration_ms(timing) / 1000 for name, timing in data.timings.items()}
     rows = data.curves[data.curves["metric"].isin(_quality(data))]
     return rows[_TABLE].assign(seconds=rows["step"] * rows["constraint"].map(per_step).astype(float))
 
 
 def lipschitz_table(data: ComparisonData) -> pd.DataFrame:
-    """Return the bracket over training: constraint, metric, step, n, mean, ci95."""
+    """Return the bracket over training: constraint, metric, step, n, mean, low, high."""
     return data.curves.loc[data.curves["metric"].isin(["lipschitz_lower", "lipschitz_upper"]), _TABLE]
 
 

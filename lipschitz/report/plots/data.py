@@ -15,6 +15,7 @@ from lipschitz.report.published.critics import CriticFamily, families
 from lipschitz.report.reading.comparisons import COMPARISON, Comparison, comparisons, file_suffixes
 from lipschitz.report.reading.results import Results
 from lipschitz.report.statistics.final_quality import FinalQuality, final_quality
+from lipschitz.report.statistics.geometric import IN_WORDS
 from lipschitz.report.statistics.intervals import aggregate
 from lipschitz.report.statistics.robustness import Settings, settings_of
 from lipschitz.report.statistics.summary import Summary
@@ -43,7 +44,7 @@ class ComparisonData:
     """One comparison: runs that differ only in the constraint and the seed.
 
     Attributes:
-        curves: constraint, metric, step, n, mean, ci95, over the seeds that finished.
+        curves: constraint, metric, step, n, mean, low, high, over the seeds that finished.
         diverged: run, constraint, metric, step, value of the runs that diverged, as long as they were finite.
         runs: the rows of the sweep's runs.
         floors: by metric, its value for real data, or for an optimal potential.
@@ -98,6 +99,11 @@ class ComparisonData:
         number = self._usual_seeds.removeprefix("n = ")
         unless = " unless named" if len(set(self._seeds.values())) > 1 else ""
         return f"{number} seed{'' if number == '1' else 's'}{unless}"
+
+    @cached_property
+    def means_text(self) -> str:
+        """What a mean is, where a figure may show both kinds: of how many seeds, and when it is geometric."""
+        return f"mean over {self.seeds_text} (geometric for {IN_WORDS})"
 
     @cached_property
     def _usual_seeds(self) -> str:

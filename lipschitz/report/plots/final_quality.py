@@ -17,6 +17,7 @@ from lipschitz.report.plots.rows import Rows, broken, in_width
 from lipschitz.report.reading.comparisons import slug
 from lipschitz.report.reading.metric_names import heading
 from lipschitz.report.statistics.final_quality import Contest, FinalQuality, Method
+from lipschitz.report.statistics.geometric import is_geometric
 from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.statistics.significance import LEVEL
 from lipschitz.report.style import GREY, Style, family_of, styles
@@ -156,7 +157,8 @@ def _subtitle(found: FinalQuality) -> str:
     seeds = (
         f"{min(counts)} seeds" if len(counts) == 1 else f"{min(counts, default=0)} to {max(counts, default=0)} seeds"
     )
-    text = f"After the last step, mean over {seeds.replace('1 seeds', 'one seed')}; small dots: the seeds."
+    kind = "geometric mean" if is_geometric(found.metric) else "mean"
+    text = f"After the last step, {kind} over {seeds.replace('1 seeds', 'one seed')}; small dots: the seeds."
     text += f" Line: {MEAN.short}, cut at the panel's edge.\n"
     if any(contest.compared for contest in found.contests):
         text += "Filled: not significantly worse than the best mean of its panel; open: significantly worse "

@@ -31,14 +31,16 @@ class Varied(NamedTuple):
 
 
 def gap_table(data: ComparisonData) -> pd.DataFrame:
-    """Return gaps and accuracy by the number that varies: method, field, value, constraint, metric, n, mean, ci95."""
+    """Return gaps and accuracy by the number that varies: method, field, value, constraint, metric, n, mean, low, high."""
     rows = data.final[[parse_metric(name)[:2] in _METRICS for name in data.final["metric"]]]
     parts = [
         rows.assign(method=one.method, field=one.field, value=rows["constraint"].map(one.values))
         for one in varied(data)
     ]
     found = pd.concat(parts)
-    return found.loc[found["value"].notna(), ["method", "field", "value", "constraint", "metric", "n", "mean", "ci95"]]
+    return found.loc[
+        found["value"].notna(), ["method", "field", "value", "constraint", "metric", "n", "mean", "low", "high"]
+    ]
 
 
 @plot("Generalisation gap by hyperparameter", order=36, table=gap_table)
@@ -107,7 +109,7 @@ def _draw(panel: Axes, data: ComparisonData, one: Varied, metric: str) -> None:
     fit_axis(panel, "x", pd.Series(list(one.values.values())), widest=5.0, ticks=FINE)
     panel.plot(rows["x"], rows["mean"], color=colour, marker=style.marker if style else "o")
     bars = rows[np.isfinite(rows["ci95"])]
-    panel.vlines(bars["x"], bars["mean"] - bars["ci95"], bars["mean"] + bars["ci95"], color=colour, alpha=0.5)
+    panel.vlines(bars["x"], bars["low"], bars["high"], color=colour, alpha=0.5)
     if math.isfinite(none):
         panel.axhline(none, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     panel.grid(axis="y", color="#ececec", linewidth=0.6)

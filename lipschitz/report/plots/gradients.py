@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from lipschitz.report.plots.base import plot
 from lipschitz.report.plots.data import ComparisonData
@@ -11,7 +12,7 @@ from lipschitz.report.plots.lines import figure_title
 from lipschitz.report.plots.panels import Ticks, columns_of, fit_axis, panels
 from lipschitz.report.plots.rows import Rows
 from lipschitz.report.reading.metric_names import parse_metric
-from lipschitz.report.statistics.intervals import MEAN
+from lipschitz.report.statistics.intervals import GEOMETRIC
 from lipschitz.report.style import GREY, Style
 from lipschitz.tasks.wording import wording
 
@@ -23,10 +24,10 @@ _FEW_TICKS = Ticks(((100, (1.0,)),), 4, None)
 
 
 def gradients_table(data: ComparisonData) -> pd.DataFrame:
-    """Return the mean and the largest norm after the last step: constraint, place, kind, n, mean, ci95."""
+    """Return the mean and the largest norm after the last step: constraint, place, kind, n, mean, low, high."""
     names = [parse_metric(name) for name in data.final["metric"]]
     final = data.final.assign(kind=[name.base for name in names], place=[name.place for name in names])
-    columns = ["constraint", "place", "kind", "n", "mean", "ci95"]
+    columns = ["constraint", "place", "kind", "n", "mean", "low", "high"]
     return final.loc[final["kind"].isin([_MEAN, _LARGEST]), columns]
 
 
@@ -68,7 +69,7 @@ def gradients(data: ComparisonData) -> Figure | None:
 
 def _subtitle(data: ComparisonData, final: pd.DataFrame) -> str:
     task, found = wording(data.comparison.task), set(final["place"])
-    text = f"After the last step, mean over {data.seeds_text}. Filled: mean norm, with its {MEAN.short}."
+    text = f"After the last step, geometric mean over {data.seeds_text}. Filled: mean norm, with its {GEOMETRIC.short}."
     text += " Open: largest norm." if (final["kind"] == _LARGEST).any() else ""
     text += "\nOld: between real and an earlier generator's samples." if "old" in found else ""
     if "interpolated" in found:
@@ -76,20 +77,19 @@ def _subtitle(data: ComparisonData, final: pd.DataFrame) -> str:
     return text
 
 
-def _value(table: pd.DataFrame, key: tuple[str, str, str]) -> tuple[float, float]:
-    """Return mean and half-width; NaN where there is none."""
+def _value(table: pd.DataFrame, key: tuple[str, str, str]) -> NDArray[np.float64]:
+    """Return the mean and the ends of its interval; NaN where there is none."""
     if key not in table.index:
-        return np.nan, np.nan
-    mean, ci95 = table.loc[key, ["mean", "ci95"]].to_numpy(float)
-    return float(mean), float(ci95)
+        return np.full(3, np.nan)
+    found: NDArray[np.float64] = table.loc[key, ["mean", "low", "high"]].to_numpy(float)
+    return found
 
 
-def _draw(panel: Axes, row: float, values: list[tuple[float, float]], style: Style) -> None:
-    (mean, half), (largest, _) = values
+def _draw(panel: Axes, row: float, values: list[NDArray[np.float64]], style: Style) -> None:
+    (mean, low, high), (largest, *_) = values
     left = panel.get_xlim()[0]
     panel.hlines(row, mean, largest, color=style.colour, linewidth=0.6, alpha=0.4)
-    if np.isfinite(half):
-        low = max(mean - half, left)
-        panel.hlines(row, low, mean + half, color=style.colour, linewidth=2.0, alpha=0.4)
+    if np.isfinite(low):
+        panel.hlines(row, max(low, left), high, color=style.colour, linewidth=2.0, alpha=0.4)
     panel.plot(largest, row, color=style.colour, marker="o", markersize=4, markerfacecolor="white", linestyle="")
     panel.plot(mean, row, color=style.colour, marker="o", markersize=4.5, linestyle="")

@@ -29,17 +29,18 @@ _WIDEST = 1.5
 """Powers of ten from one at which a shade of σ is full."""
 _SAME = 1e-3
 """Largest relative difference of σ of operator and kernel at which both are the same: without convolutions."""
+_RANK_SHADES = "Greens"
 _MOST_SIDE_BY_SIDE = 9
 _ROW = 0.19
 
 
 def sigma_table(data: ComparisonData) -> pd.DataFrame:
-    """Return σ of every layer over training: constraint, layer, part, step, n, mean, ci95."""
+    """Return σ of every layer over training: constraint, layer, part, step, n, mean, low, high."""
     return _by_layer(data.curves, list(_PARTS)).rename(columns={"base": "part"})
 
 
 def rank_table(data: ComparisonData) -> pd.DataFrame:
-    """Return the effective rank of every layer after the last step: constraint, layer, n, mean, ci95."""
+    """Return the effective rank of every layer after the last step: constraint, layer, n, mean, low, high."""
     return _by_layer(data.final, ["effective_rank"]).drop(columns=["base", "step"])
 
 
@@ -68,7 +69,7 @@ def effective_rank(data: ComparisonData) -> Figure | None:
     note = (
         "\nExponential of the entropy of the reshaped kernel's singular values. Shade: over the largest of the layer."
     )
-    return _heat_maps(data, "Effective rank by layer", note, {"": table}, _over_largest, "Greens")
+    return _heat_maps(data, "Effective rank by layer", note, {"": table}, _over_largest, _RANK_SHADES)
 
 
 @plot("σ by layer and step", order=55, table=sigma_table)
@@ -116,13 +117,14 @@ def _heat_maps(
     shades: str,
 ) -> Figure:
     """Return one heat map a table; all have the same layers."""
+    kind = "mean" if shades == _RANK_SHADES else "geometric mean"
     first = next(iter(tables.values()))
     rows, layers = Rows.of([data.labels[name] for name in first.index], _ROW), _short(list(first.columns))
     figure, axes = panels(
         len(tables),
         2 if len(layers) <= _MOST_SIDE_BY_SIDE else 1,
         figure_title(title, data),
-        f"After the last step, mean over {data.seeds_text}. {note}",
+        f"After the last step, {kind} over {data.seeds_text}. {note}",
         size=(COLUMN * len(layers), rows.tall()),
         gap=(0.25, 0.35 + label_height(layers)),
         left=rows.margin,
@@ -146,13 +148,13 @@ def _table(data: ComparisonData, part: str) -> pd.DataFrame:
 
 
 def _by_layer(frame: pd.DataFrame, bases: list[str]) -> pd.DataFrame:
-    """Return the rows of metrics of layers, with columns constraint, layer, base, step, n, mean, ci95."""
+    """Return the rows of metrics of layers, with columns constraint, layer, base, step, n, mean, low, high."""
     parsed = {name: parse_metric(name) for name in frame["metric"].unique()}
     rows = frame[frame["metric"].map(lambda name: parsed[name].base in bases).astype(bool)]
     rows = rows.assign(
         layer=[parsed[name].place for name in rows["metric"]], base=[parsed[name].base for name in rows["metric"]]
     )
-    return rows[["constraint", "layer", "base", "step", "n", "mean", "ci95"]]
+    return rows[["constraint", "layer", "base", "step", "n", "mean", "low", "high"]]
 
 
 def _short(layers: Sequence[str]) -> list[str]:

@@ -38,7 +38,11 @@ def lines_note(data: ComparisonData) -> str:
     """Return the part of a subtitle that explains lines, bands and crosses."""
     shaded = f", shaded: {MEAN.short}, cut at the panel's edge" if _has_bands(data) else ""
     cross = "" if data.diverged.empty else " A thin line ending in × is a diverged seed."
-    return f"Mean over {data.seeds_text}{shaded}.{cross}"
+    return f"{_capitalised(data.means_text)}{shaded}.{cross}"
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def draw_lines(
@@ -49,7 +53,7 @@ def draw_lines(
     Args:
         panel: where to draw.
         data: styles and order of the constraints.
-        curves: constraint, step, mean, ci95.
+        curves: constraint, step, mean, low, high.
         diverged: constraint, run, step, value.
         names: the constraints that are drawn in colour, the others in grey; None for all. ``none`` is a thin
             black line.
@@ -73,13 +77,12 @@ def draw_lines(
 
 def _draw_line(panel: Axes, line: pd.DataFrame, style: Style, *, with_band: bool) -> float:
     """Draw one constraint with its band; return its last y."""
-    steps, mean, ci95 = (line[column].to_numpy(float) for column in ("step", "mean", "ci95"))
-    if (ci95 == ci95).any() and with_band:
-        low = mean - ci95
+    steps, mean, low, high = (line[column].to_numpy(float) for column in ("step", "mean", "low", "high"))
+    if np.isfinite(low).any() and with_band:
         if panel.get_yscale() == "log":
             # An interval that reaches zero has no lower edge here: shade what lies above the mean.
             low = np.where(low > 0, low, mean)
-        band = np.concatenate([np.stack([steps, low], 1), np.stack([steps, mean + ci95], 1)[::-1]])
+        band = np.concatenate([np.stack([steps, low], 1), np.stack([steps, high], 1)[::-1]])
         panel.add_artist(Polygon(band[np.isfinite(band[:, 1])], color=style.colour, alpha=0.15, linewidth=0))
     every = max(1, len(steps) // 8)
     edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.5}

@@ -30,9 +30,9 @@ _FRONT_COLOUR = "#d0d0d0"
 
 
 def cost_table(data: ComparisonData) -> pd.DataFrame:
-    """Return quality and cost: constraint, metric, seconds, n, mean, ci95."""
+    """Return quality and cost: constraint, metric, seconds, n, mean, low, high."""
     return pd.concat([data.final.iloc[:0].assign(seconds=0.0), *(_points(data, metric) for metric in _judging(data))])[
-        ["constraint", "metric", "seconds", "n", "mean", "ci95"]
+        ["constraint", "metric", "seconds", "n", "mean", "low", "high"]
     ]
 
 
@@ -110,7 +110,7 @@ def _judging(data: ComparisonData) -> list[str]:
 
 
 def _points(data: ComparisonData, metric: str) -> pd.DataFrame:
-    """Return constraint, mean, ci95, seconds and whether a seed diverged, of constraints with a finished seed."""
+    """Return constraint, mean, low, high, seconds and whether a seed diverged, of constraints with a finished seed."""
     last = data.final
     rows: pd.DataFrame = last[(last["metric"] == metric) & np.isfinite(last["mean"])]
     rows = rows[rows["constraint"].isin(data.timings)]
@@ -150,13 +150,13 @@ def _front(panel: Axes, rows: pd.DataFrame, *, lower: bool) -> None:
 def _mark(panel: Axes, data: ComparisonData, rows: pd.DataFrame) -> None:
     """Draw each point with its interval, and a faint line from it to its label."""
     bottom, right = panel.get_ylim()[0], panel.get_xlim()[1]
-    seconds, mean, ci95 = (rows[column].to_numpy(float) for column in ("seconds", "mean", "ci95"))
+    seconds, mean, low, high = (rows[column].to_numpy(float) for column in ("seconds", "mean", "low", "high"))
     styles = [data.styles[name] for name in rows["constraint"]]
     colours = [style.colour for style in styles]
     # An interval that reaches zero has no lower end on a logarithmic axis: it leaves the panel.
-    low = np.where((panel.get_yscale() == "log") & (mean <= ci95), bottom, mean - ci95)
+    low = np.where((panel.get_yscale() == "log") & (low <= 0), bottom, low)
     panel.hlines(mean, seconds, right, colors=colours, linewidth=0.5, alpha=0.5, zorder=1.1)
-    panel.vlines(seconds, low, mean + ci95, colors=colours, linewidth=1, alpha=0.5, zorder=1.2)
+    panel.vlines(seconds, low, high, colors=colours, linewidth=1, alpha=0.5, zorder=1.2)
     for x, y, style in zip(seconds, mean, styles, strict=True):
         panel.plot(
             x,
@@ -173,7 +173,7 @@ def _mark(panel: Axes, data: ComparisonData, rows: pd.DataFrame) -> None:
 def _subtitle(data: ComparisonData, points: dict[str, pd.DataFrame], devices: str) -> str:
     bars = any(rows["ci95"].notna().any() for rows in points.values())
     bar = f", bar: {MEAN.short}, cut at the panel's edge" if bars else ""
-    text = f"After the last step, mean over {data.seeds_text}{bar}"
+    text = f"After the last step, {data.means_text}{bar}"
     if devices:
         text += ".\n"
     else:

@@ -15,6 +15,7 @@ from lipschitz.report.plots.panels import panels
 from lipschitz.report.plots.rows import Rows
 from lipschitz.report.reading.timing import GENERATOR, STEP, is_captured, uncaptured_parts
 from lipschitz.report.statistics.intervals import MEDIAN, Interval
+from lipschitz.report.statistics.timings import UNSTEADY, drift, step_ratio
 from lipschitz.report.style import GREY
 from lipschitz.tasks.wording import wording
 
@@ -127,11 +128,11 @@ def _bar(axes: Axes, place: float, timing: dict[str, float], **properties: Any) 
 
 def _ratio(axes: Axes, place: float, timing: dict[str, Any], none: dict[str, Any] | None) -> None:
     """Write the time of a discriminator step over that of ``none``, where both were timed in the same way."""
-    if none is None or timing.get("device") != none.get("device") or is_captured(timing) != is_captured(none):
+    ratio = step_ratio(timing, none) if none else None
+    if none is None or ratio is None:
         return
-    ratio = timing[STEP]["median"] / none[STEP]["median"]
     axes.annotate(
-        f"× {ratio:.2f}",
+        UNSTEADY if drift(timing, STEP) or drift(none, STEP) else f"× {ratio.mean:.2f}",
         (1, place),
         xycoords=("axes fraction", "data"),
         xytext=(6, 0),

@@ -30,10 +30,10 @@ _LABELS = {"model": "Model", "loss": "Loss", "setting": "Setting"}
 
 
 class _Value(NamedTuple):
-    """In percent: the mean over seeds with its interval, and the half-width of the interval for one new seed."""
+    """In percent: the mean over seeds with its interval, and the ends of the interval for one new seed."""
 
     interval: Interval
-    predicted: float
+    predicted: tuple[float, float]
 
 
 def tables(summary: Summary) -> list[Table]:
@@ -111,7 +111,7 @@ def _values(results: Results, work: PublishedWork, ours: pd.DataFrame) -> dict[t
     found = aggregate(last[last["metric"].isin(work.heads)], ["configuration", "metric"]).to_dict("records")
     return {
         (row["configuration"], row["metric"]): _Value(
-            Interval.around(row["mean"], row["ci95"], int(row["n"])), row["predicted"]
+            Interval.of_row(row), (row["predicted_low"], row["predicted_high"])
         )
         for row in found
     }
@@ -127,7 +127,7 @@ def _verdicts(work: PublishedWork, ours: pd.DataFrame, values: Mapping[tuple[str
         for row in ours.reset_index().to_dict("records"):
             key, own = (row["name"], row["network"], row["method"], name), values.get((row["configuration"], name))
             if key in published and own is not None:
-                found = verdict(own.interval.mean - published[key], own.predicted, own.interval.n)
+                found = verdict(published[key], own.interval.mean, own.predicted, own.interval.n)
                 judged.append((Verdict(MISSING, found.predicted), not row["differs"]))
         if judged:
             texts.append(f"{head}: {count_verdicts(judged, KINDS)}")

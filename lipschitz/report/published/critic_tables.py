@@ -22,6 +22,7 @@ from lipschitz.report.published.verdicts import (
 )
 from lipschitz.report.published.work import TRUE, PublishedMethod, flatten, read_published_work
 from lipschitz.report.reading.metric_names import heading
+from lipschitz.report.statistics.geometric import IN_WORDS
 from lipschitz.report.statistics.intervals import PREDICTION
 from lipschitz.report.statistics.summary import AS_PUBLISHED
 from lipschitz.report.tables.table import Cell, Column, Table
@@ -29,8 +30,9 @@ from lipschitz.report.tables.table import Cell, Column, Table
 NEAR = {"cosine": 0.03}
 """By metric, the largest difference of two values that are called near, whatever the spread over seeds."""
 CAPTION = (
-    "Ours: mean after the last step, not the best one, over the n training seeds that finished. It is measured as the "
-    "code behind the published numbers measures: P and Q are drawn independently, and the optimal gradient is that of "
+    f"Ours: mean (of {IN_WORDS} the geometric one) after the last step, not the best one, over the n seeds that "
+    "finished. It is measured as the code behind the published numbers measures: P and Q are drawn independently, and "
+    "the optimal gradient is that of "
     "float32 distances. These are zero near a centre of a funnel; a gradient of zero has cosine zero. Optimal "
     "potential: the same measurement of the optimal potential itself. "
     + PREDICTED.format(reason=", as a published value is of one seed")
@@ -76,7 +78,7 @@ def _table(family: CriticFamily, metric: str) -> Table | None:
 
 def _rows(family: CriticFamily, metric: str) -> pd.DataFrame:
     """Return the cells with a published value and an ended seed, by dimension, width and method."""
-    ours = family.values(AS_PUBLISHED[metric])[["n", "mean", "predicted"]]
+    ours = family.values(AS_PUBLISHED[metric])[["n", "mean", "predicted_low", "predicted_high"]]
     rows = family.published_values(metric).join(ours)
     rows = rows[rows["finished"].map(bool) | rows["diverged"].map(bool)]
     places = {method.name: place for place, method in enumerate(read_published_work().methods)}
@@ -91,8 +93,9 @@ def _cells(family: CriticFamily, row: Any, metric: str, several: bool, doubtful:
     if math.isfinite(row.mean):
         mean, n = number(row.mean), int(row.n)
         difference = signed(number(row.mean - row.published))
-        judged = verdict(row.mean - row.published, row.predicted, n, NEAR.get(metric, 0.0))
-        ends = prediction_interval_text(metric, row.mean, row.predicted, n, number)
+        predicted = (row.predicted_low, row.predicted_high)
+        judged = verdict(row.published, row.mean, predicted, n, NEAR.get(metric, 0.0))
+        ends = prediction_interval_text(metric, predicted, n, number)
     left = [row.dim, row.width, row.method, *([row.constraint] if several else []), method.budget, row.steps]
     optimal = number(family.floor_of(row.dataset, AS_PUBLISHED[metric]))
     other = math.nan

@@ -11,7 +11,7 @@ from lipschitz.report.reading.comparisons import slug
 from lipschitz.report.reading.display_names import critic_name, pair_name
 from lipschitz.report.reading.metric_names import base, parse_metric
 from lipschitz.report.reading.results import Results
-from lipschitz.report.statistics.intervals import aggregate
+from lipschitz.report.statistics.intervals import aggregate, mean_interval
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import ordered
 
@@ -27,8 +27,7 @@ class CriticFamily:
         cells: one row a configuration (the index): dataset, dim and width (the number of funnels; 0 where the pairs
             have no such field), model, its activation, constraint, steps, the seeds that finished and those that
             diverged, and the name of its published ``method`` (None where there is none).
-        finals: after the last step, over the seeds that finished: configuration, metric, n, mean, ci95 and predicted,
-            the half-width of the interval for one new seed.
+        finals: after the last step, over the seeds that finished: configuration, metric, and what `aggregate` returns.
         floors: the metrics of the optimal potential: dataset, metric, mean.
         true_w1: by data set, W1 and its standard error.
     """
@@ -67,7 +66,7 @@ class CriticFamily:
         }
 
     def values(self, metric: str) -> pd.DataFrame:
-        """Return the cells in which ``metric`` was measured, with its n, mean, ci95 and predicted."""
+        """Return the cells in which ``metric`` was measured, with what `aggregate` returns of it."""
         measured = self.finals[self.finals["metric"] == metric].set_index("configuration").drop(columns="metric")
         return self.cells.join(measured, how="inner")
 
@@ -78,7 +77,7 @@ class CriticFamily:
         records = self.results.records
         rows = records[records["run"].isin(finished) & (records["step"] == step)]
         values = rows.loc[rows["metric"].map(lambda name: parse_metric(name).recorded) == metric, "value"]
-        return float(values.mean()) if len(values) == len(finished) > 0 else float("nan")
+        return mean_interval(list(values), metric).mean if len(values) == len(finished) > 0 else float("nan")
 
     def floor_of(self, dataset: str, metric: str) -> float:
         """Return ``metric`` of the optimal potential of ``dataset``; NaN where it was not measured."""

@@ -30,14 +30,15 @@ from lipschitz.report.published.verdicts import (
 from lipschitz.report.published.work import PublishedWork, read_published_work, works_on_images
 from lipschitz.report.reading.metric_names import base, heading
 from lipschitz.report.reading.results import Results
-from lipschitz.report.statistics.intervals import MEAN, PREDICTION, Interval
+from lipschitz.report.statistics.intervals import MEANS, PREDICTION, Interval
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import REAL
 from lipschitz.report.tables.table import Cell, Column, Table
 
 CAPTION = (
-    "Ours is the mean after the last step, never the best, ± " + MEAN.name + " over the n training seeds that "
-    "finished, measured by the protocol of the published value; in the row of real data, real images of another split "
+    "Ours is after the last step, never the best, over the n seeds that finished: "
+    + MEANS
+    + ". It is measured by the protocol of the published value; in the row of real data, real images of another split "
     "in the place of generated ones. {predicted} As published: no means that a run differs from the published one. The "
     "note says how; this may be the whole reason for another value."
 )
@@ -117,10 +118,10 @@ def _cells(results: Results, row: Any, metric: str, several: bool) -> list[str]:
     number = partial(with_places, places=_places(row.printed))
     mean, ends, n, difference, judged = MISSING, MISSING, 0, MISSING, OTHERWISE if row.finished else NONE
     if math.isfinite(row.mean):
-        mean, n = Interval.around(row.mean, row.ci95, int(row.n)).text, int(row.n)
-        ends = prediction_interval_text(metric, row.mean, row.predicted, n, number)
+        mean, n, predicted = Interval.of_row(row._asdict()).text, int(row.n), (row.predicted_low, row.predicted_high)
+        ends = prediction_interval_text(metric, predicted, n, number)
         difference = signed(number(row.mean - row.value))
-        judged = verdict(row.mean - row.value, row.predicted, n).predicted
+        judged = verdict(row.value, row.mean, predicted, n).predicted
     left = [results.shown(row.dataset), row.network, row.method, *([results.shown(row.constraint)] if several else [])]
     setting = f"{results.shown(row.chosen['setting'])} (chosen)" if row.chosen else results.shown(row.setting)
     budgets = [setting, row.published, row.steps]

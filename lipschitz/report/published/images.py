@@ -68,15 +68,14 @@ def differences(method: PublishedMethod, run: Mapping[str, Any], steps: int) -> 
 def values_by_protocol(results: Results, work: PublishedWork, metric: str) -> pd.DataFrame:
     """Return the values of ``metric`` by the protocol of the work, for configurations (the index).
 
-    After the last step, over the seeds that finished: n, mean, ci95 and ``predicted``, the half-width of the interval
-    for one new seed.
+    After the last step, over the seeds that finished: metric, and what `aggregate` returns.
     """
     last = results.labelled(
         results.outcomes[results.outcomes["which"] == "last"], ["configuration", "dataset", "status"]
     )
     last = last[(last["status"] == "finished") & _is_measured(results, work, metric, last)]
-    table = aggregate(last, ["configuration", "metric"]).drop_duplicates("configuration").set_index("configuration")
-    return table[["n", "mean", "ci95", "predicted"]]
+    table = aggregate(last, ["configuration", "metric"])
+    return table.drop_duplicates("configuration").set_index("configuration")
 
 
 def real_data_values(summary: Summary, work: PublishedWork, metric: str) -> dict[str, float]:

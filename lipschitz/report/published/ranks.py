@@ -87,7 +87,9 @@ def _ranked(family: CriticFamily) -> pd.DataFrame:
 
     A method with several configurations is represented by the one with the fewest differences from the published run.
     """
-    rows = family.published_values(METRIC).join(family.values(AS_PUBLISHED[METRIC])[["n", "mean", "ci95", "predicted"]])
+    ours = family.values(AS_PUBLISHED[METRIC])
+    ours = ours.assign(predicted=(ours["predicted_high"] - ours["predicted_low"]) / 2)
+    rows = family.published_values(METRIC).join(ours[["n", "mean", "ci95", "predicted"]])
     rows = rows[rows["ci95"].notna()]
     methods = {method.name: method for method in read_published_work().methods}
     runs = family.results.definitions

@@ -27,35 +27,35 @@ class Verdict(NamedTuple):
     predicted: str
 
 
-def verdict(difference: float, half_width: float, n: int, near: float = 0.0) -> Verdict:
+def verdict(published: float, ours: float, predicted: tuple[float, float], n: int, near: float = 0.0) -> Verdict:
     """Return in words whether a published value is near our mean, and whether it lies in our prediction interval.
 
     Args:
-        difference: ours - published.
-        half_width: of the interval for one new seed.
+        published: the value.
+        ours: our mean.
+        predicted: the ends of the interval for one new seed.
         n: number of seeds behind it.
         near: largest absolute difference that is called near.
     """
     if n < FEWEST:
         return Verdict(MISSING, FEW)
-    return Verdict(_yes(abs(difference) <= near), _yes(abs(difference) <= half_width))
+    return Verdict(_yes(abs(ours - published) <= near), _yes(predicted[0] <= published <= predicted[1]))
 
 
 def prediction_interval_text(
-    metric: str, mean: float, half_width: float, n: int, number: Callable[[float], str]
+    metric: str, predicted: tuple[float, float], n: int, number: Callable[[float], str]
 ) -> str:
     """Return the ends of the interval for one new seed; a dash where ``n`` is below `FEWEST`.
 
     Args:
         metric: its possible range limits the interval.
-        mean: middle of the interval.
-        half_width: of the interval.
+        predicted: the ends.
         n: number of seeds behind it.
         number: formats each end.
     """
     if n < FEWEST:
         return MISSING
-    low, high = mean - half_width, mean + half_width
+    low, high = predicted
     return f"{number(max(low, LEAST.get(metric, low)))} to {number(min(high, MOST.get(metric, high)))}"
 
 

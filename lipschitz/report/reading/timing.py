@@ -7,6 +7,8 @@ from lipschitz.sweep.timing.timing_files import iteration_ms
 
 STEP, GENERATOR, ITERATION = "ms_discriminator_step", "ms_generator_step", "ms_iteration"
 STEP_UNCAPTURED, ITERATION_UNCAPTURED = f"{STEP}_uncaptured", f"{ITERATION}_uncaptured"
+TIMES = frozenset((STEP, GENERATOR, ITERATION, STEP_UNCAPTURED, ITERATION_UNCAPTURED))
+"""Metrics that are the median of a time."""
 PEAK_MEMORY, RUNS, THROUGHPUT = "peak_memory", "runs_at_once", "throughput"
 
 
@@ -23,12 +25,21 @@ def uncaptured_parts(timing: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def values_of(timing: Mapping[str, Any]) -> dict[str, float]:
-    """Return by metric every number of ``timing`` that is in the summary.
+    """Return by metric every number of ``timing`` that is in the summary: `timed_parts` without their intervals."""
+    found = timed_parts(timing)
+    return {name: float(value["median"] if isinstance(value, Mapping) else value) for name, value in found.items()}
+
+
+def timed_parts(timing: Mapping[str, Any]) -> dict[str, Any]:
+    """Return by metric what is in the summary: a part with median, low, high and n, or a number.
 
     An iteration without a generator is a step of the critic, and is not listed a second time.
     """
     parts = uncaptured_parts(timing)
     found = {name: timing[name] for name in (STEP, GENERATOR, PEAK_MEMORY) if name in timing}
+    if str(timing.get("device", "")).startswith("cpu"):
+        # Earlier versions stored the growth of the process, which hardly shows a small network.
+        found.pop(PEAK_MEMORY, None)
     if STEP in parts:
         found[STEP_UNCAPTURED] = parts[STEP]
     if GENERATOR in parts and ITERATION in timing:
@@ -40,4 +51,4 @@ def values_of(timing: Mapping[str, Any]) -> dict[str, float]:
         found[RUNS] = timing["pack"]
         rates = {pack["runs"]: pack["iterations_per_second"] for pack in timing.get("packs", [])}
         found |= {THROUGHPUT: rates[timing["pack"]]} if timing["pack"] in rates else {}
-    return {name: float(value["median"] if isinstance(value, Mapping) else value) for name, value in found.items()}
+    return found

@@ -10,7 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from lipschitz.report.number_format import show_interval
+from lipschitz.report.number_format import show_interval, show_range
+from lipschitz.report.reading.timing import TIMES
+from lipschitz.report.statistics.geometric import IN_WORDS, is_geometric
 
 CONFIDENCE = 0.95
 LEVEL = f"{100 * CONFIDENCE:.0f} %"
@@ -29,7 +31,17 @@ class IntervalMethod(NamedTuple):
 
 MEAN = IntervalMethod(f"{LEVEL} Student-t interval", f"{LEVEL} interval", "mean ± t s / sqrt(n)")
 """Of the mean over n training seeds with standard deviation s; t is Student's quantile, n - 1 degrees of freedom."""
-PREDICTION = IntervalMethod(f"{LEVEL} prediction interval", "prediction interval", "mean ± t s sqrt(1 + 1/n)")
+GEOMETRIC = IntervalMethod(
+    f"{LEVEL} Student-t interval of the logarithm", f"{LEVEL} interval", "exp(mean of the logarithms ± t s / sqrt(n))"
+)
+"""Of the geometric mean over n training seeds whose logarithms have standard deviation s; see `is_geometric`."""
+MEANS = f"mean ± {MEAN.name} over training seeds; of {IN_WORDS} the geometric mean [{GEOMETRIC.name}]"
+"""For captions: what a cell of a quantity holds."""
+PREDICTION = IntervalMethod(
+    f"{LEVEL} prediction interval",
+    "prediction interval",
+    f"mean ± t s sqrt(1 + 1/n), of logarithms for {IN_WORDS}",
+)
 """Of one new seed, around the mean of n others."""
 MEDIAN = IntervalMethod(
     f"{LEVEL} interval of the median, by order statistics", "interval of the median", "order statistics"
@@ -39,35 +51,46 @@ BOOTSTRAP = IntervalMethod(f"{LEVEL} interval by bootstrap", f"{LEVEL} interval"
 """Of a rank correlation: methods are resampled, then the seeds of each."""
 
 
+def method_of(metric: str) -> IntervalMethod:
+    """Return how the interval of a metric in the summary is computed."""
+    if metric in TIMES:
+        return MEDIAN
+    return GEOMETRIC if is_geometric(metric) else MEAN
+
+
 @dataclass(frozen=True)
 class Interval:
     """A mean, or the median of a timing, with its interval.
 
     Attributes:
-        mean: over the seeds, or the median of a timing; NaN where nothing was measured.
+        mean: over the seeds, a geometric one if the method is `GEOMETRIC`, or the median of a timing; NaN where nothing
+            was measured.
         low: lower end; NaN where there is no interval (one seed).
         high: upper end.
-        half_width: half of the distance between the ends.
         n: number of independent values.
     """
 
     mean: float
     low: float
     high: float
-    half_width: float
     n: int
     method: IntervalMethod = MEAN
 
     @classmethod
     def around(cls, mean: float, half_width: float, n: int, method: IntervalMethod = MEAN) -> "Interval":
         """Return the symmetric interval around ``mean``; a ``half_width`` of NaN is no interval."""
-        return cls(mean, mean - half_width, mean + half_width, half_width, n, method)
+        return cls(mean, mean - half_width, mean + half_width, n, method)
+
+    @classmethod
+    def of_row(cls, row: Mapping[Any, Any]) -> "Interval":
+        """Return the interval of a row of `aggregate` or of the summary: metric, mean, low, high, n."""
+        return cls(row["mean"], row["low"], row["high"], int(row["n"]), method_of(row["metric"]))
 
     @classmethod
     def of_timing(cls, timed: Mapping[str, Any]) -> "Interval":
         """Return the interval of a timed part of a step, which the timing pass stores as median, low, high and n."""
         low, high = float(timed.get("low", math.nan)), float(timed.get("high", math.nan))
-        return cls(float(timed["median"]), low, high, (high - low) / 2, int(timed.get("n", 0)), MEDIAN)
+        return cls(float(timed["median"]), low, high, int(timed.get("n", 0)), MEDIAN)
 
     @property
     def has_ends(self) -> bool:
@@ -75,9 +98,29 @@ class Interval:
         return math.isfinite(self.low) and math.isfinite(self.high)
 
     @property
+    def centre(self) -> float:
+        """The mean on the scale on which the interval is symmetric: of a geometric mean its logarithm."""
+        return self._scaled(self.mean)
+
+    @property
+    def half_width(self) -> float:
+        """Half of the distance between the ends on the scale of `centre`; NaN where there is no interval."""
+        return self._scaled(self.high) - self.centre if self.method is GEOMETRIC else (self.high - self.low) / 2
+
+    def _scaled(self, value: float) -> float:
+        if self.method is not GEOMETRIC:
+            return value
+        return math.log(value) if value > 0 else math.nan
+
+    @property
     def text(self) -> str:
-        """``mean ± half-width``; the mean alone without an interval, a dash without a mean."""
-        return show_interval(self.mean, self.half_width)
+        """``mean ± half-width``, or ``mean [low, high]`` of a geometric mean or a median; a dash without a mean.
+
+        The mean alone without an interval.
+        """
+        if self.method is MEAN:
+            return show_interval(self.mean, self.half_width)
+        return show_range(self.mean, self.low, self.high)
 
 
 MISSING_INTERVAL = Interval.around(math.nan, math.nan, 0)
@@ -120,26 +163,80 @@ def _quantile(n: NDArray[np.int64]) -> NDArray[np.float64]:
 def aggregate(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Return one row for each group of ``by`` that has a ``value``, with the interval of its mean.
 
-    Missing values (NaN) are not counted in n. An infinite value (a bound that does not exist) makes the mean infinite
-    and the interval NaN. Groups keep the order of their first appearance.
+    If ``by`` has ``metric``, the mean of a metric that `is_geometric` is geometric, and its intervals are those of the
+    logarithms. Missing values (NaN) are not counted in n. An infinite value (a bound that does not exist) makes the
+    mean infinite and the interval NaN, and so does a value of zero a geometric mean zero. A negative value has no
+    geometric mean (NaN). Groups keep the order of their first appearance.
 
     Args:
         frame: columns ``by`` and ``value``; within a group each row comes from another training seed.
         by: columns that name a group.
 
     Returns:
-        Columns ``by``, n, mean, ci95, the half-width of the interval of the mean, and predicted, the half-width of the
-        prediction interval for one new seed; both half-widths are NaN where n = 1.
+        Columns ``by``, n, mean, low and high, the ends of the interval of the mean, ci95, half of their distance, and
+        predicted_low and predicted_high, the ends of the prediction interval for one new seed; NaN where n = 1.
     """
     present = frame[frame["value"].notna()]
-    groups = present.groupby(list(by), sort=False, observed=True)["value"]
-    table: pd.DataFrame = groups.agg(n="count", mean="mean", deviation="std").reset_index()
-    deviation, n = table.pop("deviation").to_numpy(float), table["n"].to_numpy()
-    return table.assign(ci95=half_width(deviation, n), predicted=prediction_half_width(deviation, n))
+    values = present["value"].to_numpy(float)
+    scaled = np.where(_are_geometric(present, by), _logarithm(values), values)
+    groups = present.assign(scaled=scaled).groupby(list(by), sort=False, observed=True)
+    one, other = ("scaled", "value")
+    table: pd.DataFrame = groups.agg(
+        n=(one, "size"),
+        known=(one, "count"),
+        mean=(one, "mean"),
+        deviation=(one, "std"),
+        least=(other, "min"),
+        most=(other, "max"),
+    ).reset_index()
+    n, known, deviation, least, most = (
+        table.pop(name).to_numpy() for name in ("n", "known", "deviation", "least", "most")
+    )
+    geometric = _are_geometric(table, by)
+    mean = np.where(known < n, np.nan, table["mean"].to_numpy(float))
+
+    def ends(half: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return _back(mean - half, geometric), _back(mean + half, geometric)
+
+    low, high = ends(half_width(deviation, n))
+    predicted_low, predicted_high = ends(prediction_half_width(deviation, n))
+    return table.assign(
+        n=n,
+        # Rounding errors of the logarithm must not move the mean of equal values.
+        mean=np.clip(_back(mean, geometric), least, most),
+        low=low,
+        high=high,
+        ci95=(high - low) / 2,
+        predicted_low=predicted_low,
+        predicted_high=predicted_high,
+    )
 
 
-def mean_interval(values: Sequence[float]) -> Interval:
-    """Return the mean of one value a seed, at least one, with its interval."""
-    n = len(values)
-    deviation = np.array([np.std(values, ddof=1) if n > 1 else np.nan])
-    return Interval.around(float(np.mean(values)), float(half_width(deviation, np.array([n]))[0]), n)
+def _are_geometric(frame: pd.DataFrame, by: Sequence[str]) -> NDArray[np.bool_]:
+    if "metric" not in by:
+        return np.zeros(len(frame), dtype=bool)
+    return frame["metric"].map({name: is_geometric(name) for name in frame["metric"].unique()}).to_numpy(bool)
+
+
+def _logarithm(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithms: NDArray[np.float64] = np.log(values)
+    return logarithms
+
+
+def _back(scaled: NDArray[np.float64], geometric: NDArray[np.bool_]) -> NDArray[np.float64]:
+    with np.errstate(over="ignore"):
+        values: NDArray[np.float64] = np.where(geometric, np.exp(np.where(geometric, scaled, 0.0)), scaled)
+    return values
+
+
+def mean_interval(values: Sequence[float], metric: str = "") -> Interval:
+    """Return the mean of one value of ``metric`` a seed, at least one, with its interval, as `aggregate` does."""
+    n, geometric = np.array([len(values)]), np.array([is_geometric(metric)])
+    scaled = np.asarray(values, dtype=float)
+    scaled = _logarithm(scaled) if geometric[0] else scaled
+    mean = np.mean(scaled, keepdims=True)
+    half = half_width(np.std(scaled, ddof=1, keepdims=True) if n[0] > 1 else np.array([np.nan]), n)
+    middle, low, high = (float(_back(one, geometric)[0]) for one in (mean, mean - half, mean + half))
+    middle = float(np.clip(middle, min(values), max(values)))
+    return Interval(middle, low, high, len(values), GEOMETRIC if geometric[0] else MEAN)

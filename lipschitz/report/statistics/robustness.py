@@ -39,7 +39,8 @@ class Settings:
         runs: by (constraint, loss, setting), how many runs finished, how many diverged, and how many did not end.
         unmeasured: by (constraint, loss, setting, metric), how many runs finished without a finite value after the last
             step; only if there are any.
-        finals: after the last step, over the seeds that finished: constraint, loss, setting, metric, n, mean, ci95.
+        finals: after the last step, over the seeds that finished: constraint, loss, setting, metric, and what
+            `aggregate` returns.
         floors: by metric, its value for real data, or for an optimal potential.
         seeds: the seeds of the runs.
         tuned: whether settings were chosen by these runs, which no other table then includes.
@@ -112,8 +113,7 @@ class Settings:
     @cached_property
     def _intervals(self) -> dict[tuple[str, ...], Interval]:
         keys = self.finals[["constraint", "loss", "setting", "metric"]].itertuples(index=False, name=None)
-        values = self.finals[["mean", "ci95", "n"]].itertuples(index=False, name=None)
-        return {key: Interval.around(*value) for key, value in zip(keys, values, strict=True)}
+        return dict(zip(keys, map(Interval.of_row, self.finals.to_dict("records")), strict=True))
 
     def interval(self, method: Method, setting: str, metric: str) -> Interval:
         """Return the mean over the seeds that finished, with its interval; `MISSING_INTERVAL` if there is none."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,9 +41,12 @@ class PairTest(NamedTuple):
 def compare_pairs(intervals: Sequence[Interval], pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], PairTest]:
     """Test the two means of each pair of places in ``intervals``; the tests are corrected as one family.
 
+    Geometric means are tested, and their difference is measured, by the logarithms of the values.
+
     A pair with an interval of fewer than two seeds, or without a finite mean, is neither tested nor counted. Methods
     with equal means and intervals have equal tests, which are counted once; a test of one with the other is not
-    counted. On layers without convolutions two forms of spectral normalization are such methods.
+    counted. On layers without convolutions two forms of spectral normalization are such methods. Methods whose seeds
+    all have the same value count apart: different methods may reach the same limit, such as an accuracy of zero.
     """
     usable = _usable(intervals)
     at = {place: index for index, place in enumerate(usable)}
@@ -51,9 +54,11 @@ def compare_pairs(intervals: Sequence[Interval], pairs: Sequence[tuple[int, int]
     if not tested:
         return {}
     mean, ci95, n = (np.array([getattr(intervals[place], name) for place in usable]) for name in _FIELDS)
-    first, second = np.array([(at[one], at[other]) for one, other in tested]).T
-    p_values, sizes = welch_p_values(mean, ci95, n)[first, second], hedges_g(mean, ci95, n)[first, second]
-    same = {place: next(one for one in usable if intervals[one] == intervals[place]) for place in usable}
+    samples = _Samples(mean, _variances(ci95, n), n)
+    first, second = (samples.at(places) for places in np.array([(at[one], at[other]) for one, other in tested]).T)
+    p_values, sizes = _welch(first, second), _hedges(first, second)
+    seen: dict[Interval, int] = {}
+    same = {place: seen.setdefault(one, place) if (one := intervals[place]).half_width else place for place in usable}
     different = [frozenset((same[one], same[other])) for one, other in tested]
     rows = {pair: row for row, pair in enumerate(different) if len(pair) == 2}
     corrected = dict(zip(rows, holm(p_values[list(rows.values())]).tolist(), strict=True))
@@ -78,7 +83,20 @@ def compare_with_best(intervals: Sequence[Interval], lower_is_better: bool) -> C
     return Compared(best, worse, similar, tests[best, others[0]].family)
 
 
-_FIELDS = ("mean", "half_width", "n")
+BOLD = (
+    "not significantly worse than the best {what} by Welch's test at 5 %, with Holm's correction for all pairs; with a "
+    "diverged or failed seed, or one seed, a method is neither tested nor bold"
+)
+"""For captions: which cells are bold."""
+
+
+def best_or_similar(intervals: Sequence[Interval], lower_is_better: bool) -> list[int]:
+    """Return the places of the best mean and of those that are not significantly worse; none if nothing is tested."""
+    compared = compare_with_best(intervals, lower_is_better)
+    return [compared.best, *compared.similar] if compared else []
+
+
+_FIELDS = ("centre", "half_width", "n")
 
 
 def _usable(intervals: Sequence[Interval]) -> list[int]:
@@ -96,16 +114,8 @@ def welch_p_values(mean: NDArray[np.float64], ci95: NDArray[np.float64], n: NDAr
 
     Source: Welch 1947, Biometrika 34, The generalization of Student's problem.
     """
-    variance = _variances(ci95, n) / n
-    spread = variance[:, None] + variance[None, :]
-    parts = variance**2 / (n - 1)
-    smallest = np.finfo(float).tiny
-    freedom = np.maximum(spread**2, smallest) / np.maximum(parts[:, None] + parts[None, :], smallest)
-    difference = np.abs(mean[:, None] - mean[None, :])
-    # Two methods without any spread differ for certain, or not at all.
-    t = np.where(difference > 0, difference / np.sqrt(np.maximum(spread, smallest)), 0.0)
-    p_values: NDArray[np.float64] = 2 * stdtr(freedom, -t)
-    return p_values
+    samples = _Samples(mean, _variances(ci95, n), n)
+    return _welch(samples.at(np.s_[:, None]), samples.at(np.s_[None, :]))
 
 
 def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -128,10 +138,40 @@ def hedges_g(mean: NDArray[np.float64], ci95: NDArray[np.float64], n: NDArray[np
 
     Source: Hedges 1981, Journal of Educational Statistics 6, eq. 6e: the factor 1 - 3 / (4 (n₁ + n₂ - 2) - 1).
     """
-    squares = _variances(ci95, n) * (n - 1)
-    freedom = n[:, None] + n[None, :] - 2
-    pooled = np.sqrt((squares[:, None] + squares[None, :]) / freedom)
-    difference = mean[:, None] - mean[None, :]
+    samples = _Samples(mean, _variances(ci95, n), n)
+    return _hedges(samples.at(np.s_[:, None]), samples.at(np.s_[None, :]))
+
+
+class _Samples(NamedTuple):
+    """Means, variances and numbers of seeds."""
+
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    n: NDArray[np.int64]
+
+    def at(self, index: Any) -> "_Samples":
+        return _Samples(self.mean[index], self.variance[index], self.n[index])
+
+
+def _welch(one: _Samples, other: _Samples) -> NDArray[np.float64]:
+    """Return the two-sided p-values of pairs, whose shapes are broadcast."""
+    smallest = np.finfo(float).tiny
+    shares = one.variance / one.n, other.variance / other.n
+    spread = shares[0] + shares[1]
+    parts = shares[0] ** 2 / (one.n - 1) + shares[1] ** 2 / (other.n - 1)
+    freedom = np.maximum(spread**2, smallest) / np.maximum(parts, smallest)
+    difference = np.abs(one.mean - other.mean)
+    # Two methods without any spread differ for certain, or not at all.
+    t = np.where(difference > 0, difference / np.sqrt(np.maximum(spread, smallest)), 0.0)
+    p_values: NDArray[np.float64] = 2 * stdtr(freedom, -t)
+    return p_values
+
+
+def _hedges(one: _Samples, other: _Samples) -> NDArray[np.float64]:
+    """Return Hedges' g of the first less the second of pairs, whose shapes are broadcast."""
+    freedom = one.n + other.n - 2
+    pooled = np.sqrt((one.variance * (one.n - 1) + other.variance * (other.n - 1)) / freedom)
+    difference = one.mean - other.mean
     with np.errstate(divide="ignore", invalid="ignore"):
         sizes = np.where(difference == 0, 0.0, difference / pooled)
     corrected: NDArray[np.float64] = sizes * (1 - 3 / (4 * freedom - 1))

@@ -1,6 +1,5 @@
 """The summary of a sweep, computed once: means over seeds by configuration, quality metrics, floors, the best rows."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +13,16 @@ from lipschitz.metrics.description import Description
 from lipschitz.report.reading.comparisons import COMPARISON, LABELS, rows_of
 from lipschitz.report.reading.metric_names import base, better
 from lipschitz.report.reading.results import Results
-from lipschitz.report.reading.timing import values_of
+from lipschitz.report.reading.timing import TIMES, values_of
 from lipschitz.report.statistics.generalization_gap import gaps_at_levels
-from lipschitz.report.statistics.intervals import MISSING_INTERVAL, Interval, aggregate
+from lipschitz.report.statistics.intervals import MISSING_INTERVAL, Interval, aggregate, method_of
+from lipschitz.report.statistics.significance import best_or_similar
+from lipschitz.report.statistics.timings import UNSTEADY, drift, timed_intervals
 from lipschitz.report.style import ordered
 from lipschitz.tasks.wording import floors as floor_names
 from lipschitz.tasks.wording import wording
 
-COLUMNS = [*LABELS, "metric", "which", "n", "mean", "ci95", "diverged"]
+COLUMNS = [*LABELS, "metric", "which", "n", "mean", "ci95", "diverged", "low", "high", "interval", "note"]
 """Columns of ``summary.csv``."""
 RIVALS = ["model", "loss", "setting"]
 """What rows of a table share if one of them may be the best of the others, except where models share a table."""
@@ -44,10 +45,12 @@ class Summary:
     def frame(self) -> pd.DataFrame:
         """The table of ``summary.csv``: a row for each configuration, metric, and last or best step.
 
-        Columns `COLUMNS`. Mean and ci95, the half-width of the interval, are over the n seeds that finished with a
-        finite value. Diverged seeds are counted in their own column. The floor (real data against real data, or what a
-        task has for it) is a constraint of its own. Timings have n = 1 and no interval: the timing pass measures each
-        configuration once, whatever the number of seeds.
+        Columns `COLUMNS`. Mean, low and high, the ends of its interval, and ci95, half of their distance, are over the
+        n seeds that finished with a finite value; ``interval`` names the interval, and is empty without one. The mean
+        of what `is_geometric` is geometric, and its interval is that of the logarithms. Diverged seeds are counted in
+        their own column. The floor (real data against real data, or what a task has for it) is a constraint of its own.
+        A time is the median of n calls in the timing pass, which times each configuration once, whatever the number of
+        seeds; ``note`` says where its rounds disagree.
         """
         rows = pd.concat([self._measured(), self._timed(), self._floor_rows()], ignore_index=True)
         plan = self.results.runs[COMPARISON].drop_duplicates().reset_index(drop=True)
@@ -56,6 +59,9 @@ class Summary:
         metrics = [*self.quality_metrics, *self.critic_w1_metrics, *LARGEST_SIGMA.values(), *rows["metric"]]
         places = {name: place for place, name in enumerate(dict.fromkeys(metrics))}
         rows = rows.merge(plan, on=COMPARISON)
+        names = {name: method_of(name).name for name in rows["metric"].unique()}
+        rows["interval"] = rows["metric"].map(names).where(rows["ci95"].notna(), "")
+        rows["note"] = rows["note"].fillna("")
         rows["place"], rows["of_metric"] = rows["constraint"].map(order), rows["metric"].map(places)
         rows = rows.sort_values(["comparison", "place", "of_metric", "which"], ascending=[True, True, True, False])
         return rows[COLUMNS].astype({"n": int, "diverged": int}).reset_index(drop=True)
@@ -106,7 +112,7 @@ class Summary:
 
     @cached_property
     def floors(self) -> pd.DataFrame:
-        """What each metric measures of real data, or of an optimal potential: task, dataset, metric, n, mean, ci95.
+        """What each metric measures of real data, or of an optimal potential: task, dataset, metric, and `aggregate`'s.
 
         Means are over seeds. Runs with the same seed measure the same floor, so it counts once a seed.
         """
@@ -157,8 +163,12 @@ class Summary:
         rows = []
         for row in configurations.to_dict("records"):
             timing = self.results.timings.get(row.pop("configuration"), {})
-            for metric, value in values_of(timing).items():
-                rows.append(row | {"metric": metric, "which": "last", "n": 1, "mean": value, "ci95": float("nan")})
+            for metric, found in timed_intervals(timing).items():
+                differ = drift(timing, metric)
+                values = {"metric": metric, "which": "last", "n": found.n, "mean": found.mean}
+                values |= {"low": found.low, "high": found.high, "ci95": found.half_width}
+                values |= {"note": f"{UNSTEADY}: rounds differ by {differ:.0%}" if differ else None}
+                rows.append(row | values)
         return pd.DataFrame(rows, columns=COLUMNS)
 
     def _floor_rows(self) -> pd.DataFrame:
@@ -173,8 +183,7 @@ class Lookup:
 
     def __init__(self, frame: pd.DataFrame, results: Results) -> None:
         keys = frame[[*RIVALS, "constraint", "metric", "which"]].itertuples(index=False, name=None)
-        values = frame[["mean", "ci95", "n"]].itertuples(index=False, name=None)
-        self._intervals = {key: Interval.around(*value) for key, value in zip(keys, values, strict=True)}
+        self._intervals = dict(zip(keys, map(Interval.of_row, frame.to_dict("records")), strict=True))
         self.metrics = list(dict.fromkeys(frame["metric"]))
         """Every metric that was measured of any configuration."""
         self._results = results
@@ -201,22 +210,19 @@ class Lookup:
         return self._results.measurement.get(self._configuration(row), {})
 
     def _configuration(self, row: "pd.Series[Any]") -> str:
-        return self._results.configurations.get(tuple(row[LABELS]), "")
+        return self._results.configurations.get(tuple(row[name] for name in LABELS), "")
 
     def best(self, rows: pd.DataFrame, metric: str, which: str) -> set[object]:
-        """Return the index of the row with the best mean among rows without a diverged seed; of a tie, all.
+        """Return the index of the row with the best mean, and of those that are not significantly worse.
 
-        It is empty if neither direction of the metric is good, or if fewer than two rows have a finite mean.
+        Rows with a diverged or failed seed, or with one seed, are neither tested nor returned. It is empty if neither
+        direction of the metric is good, if fewer than two rows can be tested, and for a time, which is not of seeds.
         """
-        direction = better(metric)
-        if direction is None:
+        direction, rows = better(metric), rows[rows["diverged"] + rows["failed"] == 0]
+        if direction is None or metric in TIMES:
             return set()
-        means = {index: self.interval(row, metric, which).mean for index, row in rows.iterrows() if not row["diverged"]}
-        means = {index: mean for index, mean in means.items() if math.isfinite(mean)}
-        if len(means) < 2:
-            return set()
-        best = (min if direction == "lower" else max)(means.values())
-        return {index for index, mean in means.items() if mean == best}
+        intervals = [self.interval(row, metric, which) for _, row in rows.iterrows()]
+        return {rows.index[place] for place in best_or_similar(intervals, direction == "lower")}
 
 
 def _largest_sigma(outcomes: pd.DataFrame) -> pd.DataFrame:

@@ -87,14 +87,25 @@ def check_targets(targets: Iterable[Target], results: Results) -> None:
             raise InputError(f"--reach: '{target.metric}' was not recorded here; {nearest(target.metric, recorded)}")
 
 
-def default_target(metric: str, means: Iterable[float]) -> Target | None:
+def default_target(metric: str, means: Iterable[float], untrained: Iterable[float] = ()) -> Target | None:
     """Return the median of the configurations' means as a target; None if fewer than two means are finite.
 
     It depends on finished runs only, and on all methods of the sweep alike. It is rounded towards the easier side, so
-    that the middle one of an odd number of configurations reaches it.
+    that the middle one of an odd number of configurations reaches it. A target that a network reaches before it is
+    trained says nothing: where the median is not better than all ``untrained`` values, it is that of the means that
+    are, and None where none is.
     """
     finite = [mean for mean in means if math.isfinite(mean)]
-    return Target(metric, _rounded_to_easier(float(np.median(finite)), better(metric))) if len(finite) > 1 else None
+    if len(finite) < 2:
+        return None
+    sign = 1 if better(metric) == "lower" else -1
+    hardest = min((sign * value for value in untrained if math.isfinite(value)), default=math.inf)
+    for among in (finite, [mean for mean in finite if sign * mean < hardest]):
+        median = float(np.median(among)) if among else math.inf * sign
+        if sign * median < hardest:
+            rounded = _rounded_to_easier(median, better(metric))
+            return Target(metric, rounded if sign * rounded < hardest else median)
+    return None
 
 
 def _parse_target(text: str) -> Target:

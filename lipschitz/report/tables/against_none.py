@@ -11,17 +11,19 @@ from lipschitz.report.reading.comparisons import COMPARISON
 from lipschitz.report.reading.metric_names import heading, parse_metric
 from lipschitz.report.statistics.against_none import BASELINE, NONE
 from lipschitz.report.statistics.significance import LEVEL
+from lipschitz.report.tables.generalization_gap import LEVELS
 from lipschitz.report.tables.image_notes import images_of
 from lipschitz.report.tables.robust_accuracy import ROBUST, epsilon_column
 from lipschitz.report.tables.table import Cell, Column
 
-_TITLES = {"accuracy": "Accuracy and gap", **ROBUST}
+_AT_ACCURACY = "accuracy_gap_at_train_accuracy"
+_TITLES = {"accuracy": "Accuracy and gap", _AT_ACCURACY: "Gap where all fit equally", **ROBUST}
 """By base of the first metric of a table: what its title calls the table."""
 _CAPTION = (
     "Difference of the means after the last step, method less reference, and the size of Hedges' g. {references} Bold: "
     "significant at 5 % by Welch's test with Holm's correction for all {tests} of a column on this data set. Not "
-    "tested: fewer than two seeds, or a diverged or failed seed. n: seeds of the method and of its reference. "
-    "p-values: significance.csv."
+    "tested: fewer than two seeds, a diverged or failed seed, or one that never reached a level. n: seeds of the "
+    "method and of its reference. p-values: significance.csv."
 )
 _REFERENCES = {
     NONE: "none: without a constraint, of the same model, loss and setting.",
@@ -66,6 +68,8 @@ def parts(
 def _column(metric: str, first: str) -> Column | None:
     """Return the column of ``metric`` in the table that begins with the base ``first``; None if it is in another."""
     name = parse_metric(metric)
+    if metric in LEVELS:
+        return LEVELS[metric] if first == _AT_ACCURACY else None
     if name.base != first:
         return Column(heading(metric)) if (first, name.base) == ("accuracy", "accuracy_gap") else None
     if name.base == "accuracy":

@@ -41,18 +41,20 @@ _Part = tuple[list[Column], list[list[Cell]]]
 """The columns of a table and their cells, row by row."""
 
 
-def build(summary: Summary, targets: Sequence[Target] = ()) -> list[Table]:
+def build(summary: Summary, targets: Sequence[Target] = (), tests: pd.DataFrame | None = None) -> list[Table]:
     """Return the tables of each (task, data set, model): an overview, quality, constraint and cost, time to target.
 
     The last are one for each of ``targets`` that was recorded there, or one for the default target. If a task compares
-    models with each other, a table holds all models. W1 estimated by a critic has a table of its own.
+    models with each other, a table holds all models. W1 estimated by a critic has a table of its own. ``tests`` are
+    those of `compare_with_none`, which are made if they are not given.
     """
     results = summary.results
     configurations = configurations_in_order(summary)
     shares_tables = configurations["task"].map(lambda task: wording(task).shares_tables)
     configurations["section"] = configurations["model"].mask(shares_tables, "")
     tables: list[Table] = []
-    time_to_target, tests = TimeToTarget(results, targets), compare_with_none(summary)
+    time_to_target = TimeToTarget(results, targets)
+    tests = compare_with_none(summary) if tests is None else tests
     for key, group in configurations.groupby(["task", "dataset", "section"], sort=False):
         task, dataset, model = map(str, key)
         labels = {"task": task, "dataset": dataset} | ({"model": model} if model else {})

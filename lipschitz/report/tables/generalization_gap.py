@@ -14,9 +14,10 @@ GAP_NOTE = (
     "a network that fits nothing has no gap."
 )
 LEVELS_NOTE = (
-    "Where a run first reaches a training accuracy or loss, interpolated between two evaluations; there, fast and slow "
-    "methods fit equally much. A run that never does is in no mean, and n says so. Gap of accuracy: training less "
-    "test. Gap of the loss (cross-entropy, nat): test less training. Nothing is bold."
+    "Where a run first reaches a training accuracy or loss, interpolated between two close evaluations; there, "
+    "fast and slow methods fit equally much. A run that never does, or passes the level in too wide a step (0.1 of "
+    "the accuracy, a factor of 4 of the loss), is in no mean, and n says so. Gap of accuracy: training less test. Gap "
+    "of the loss (cross-entropy, nat): test less training. Nothing is bold."
 )
 _AFTER = {
     Column("training", "Accuracy"): "accuracy/train",
@@ -24,10 +25,11 @@ _AFTER = {
     Column("of accuracy", "Gap after the last step"): GAP,
     Column("of the loss", "Gap after the last step"): "loss_gap",
 }
-_LEVELS = {
-    **{Column(f"{level:g}", "Gap of accuracy at training accuracy"): name for level, name in AT_ACCURACY.items()},
-    **{Column(f"{level:g}", "Gap of the loss at training loss"): name for level, name in AT_LOSS.items()},
+LEVELS = {
+    **{name: Column(f"{level:g}", "Gap of accuracy at training accuracy") for level, name in AT_ACCURACY.items()},
+    **{name: Column(f"{level:g}", "Gap of the loss at training loss") for level, name in AT_LOSS.items()},
 }
+"""By metric, its column."""
 _Part = tuple[list[Column], list[list[Cell]]]
 
 
@@ -39,7 +41,7 @@ def gap_columns(group: pd.DataFrame, lookup: Lookup) -> _Part:
 def level_columns(group: pd.DataFrame, lookup: Lookup) -> _Part:
     """Return the gaps at levels of training accuracy and loss; levels that no run reached have no column."""
     rows = [row for _, row in group.iterrows()]
-    reached = {column: name for column, name in _LEVELS.items() if any(lookup.interval(row, name).n for row in rows)}
+    reached = {column: name for name, column in LEVELS.items() if any(lookup.interval(row, name).n for row in rows)}
     return _columns(reached, group, lookup)
 
 

@@ -4,39 +4,14 @@ import re
 from collections.abc import Iterable
 from itertools import groupby
 
+from lipschitz.report.tables.latex_text import in_ascii, tex
 from lipschitz.report.tables.table import CAPTION, Cell, Column, Table
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "%": r"\%",
-    "#": r"\#",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "σ": r"$\sigma$",
-    "·": r"$\cdot$",
-    "↓": r"$\downarrow$",
-    "↑": r"$\uparrow$",
-    "–": "--",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-    "é": r"\'e",
-    "λ": r"$\lambda$",
-    "α": r"$\alpha$",
-    "β": r"$\beta$",
-    "ε": r"$\varepsilon$",
-}
-_MARKDOWN = re.compile(r"([\\`*{}\[\]<>|#~$&]|(?<![^\W_])_|_(?![^\W_]))")
-"""Characters that are markup in Markdown; an underscore inside a word is not."""
+_NUMBER = r"[-+.\de]+"
+_MARKDOWN = re.compile(
+    rf"(?P<interval>\[{_NUMBER}, {_NUMBER}\](?![(\[:]))|[\\`*{{}}\[\]<>|#~$&]|(?<![^\W_])_|_(?![^\W_])"
+)
+"""Characters that are markup in Markdown; an underscore inside a word is not, nor are the brackets of an interval."""
 
 _MANY_ROWS = 40
 """Above this number the rows of a LaTeX table are set closer, so that it fits a page with its caption."""
@@ -45,16 +20,18 @@ _LONG_NOTES = 600
 """Above this number of characters notes follow a LaTeX table, because a caption must fit the page of its table."""
 
 # \@nodocument is \relax once a document has begun: this tells whether the file was \input or is compiled alone.
-_OPENING = r"""% \input this into a document that loads booktabs, or compile it alone.
+_OPENING = r"""% Load booktabs, and graphicx to scale wide tables down, and \input this; or compile it alone.
 \makeatletter
 \newif\ifalone \ifx\@nodocument\relax \alonefalse \else \alonetrue \fi
 \makeatother
 \ifalone
   \documentclass[a4paper]{article}
   \usepackage[landscape,margin=15mm]{geometry}
-  \usepackage{booktabs}
+  \usepackage{booktabs,graphicx}
   \begin{document}
 \fi
+\providecommand\fitted[1]{\sbox0{#1}%
+  \ifdim\wd0>\linewidth\ifx\resizebox\undefined\usebox0\else\resizebox{\linewidth}{!}{\usebox0}\fi\else\usebox0\fi}
 """
 _CLOSING = r"""\ifalone \def\finish{\end{document}}\else \let\finish\relax \fi
 \finish
@@ -77,7 +54,7 @@ def markdown(tables: list[Table], title: str, warnings: Iterable[str] = ()) -> s
 
 def latex(tables: list[Table], comments: Iterable[str] = ()) -> str:
     r"""Return the tables as LaTeX with booktabs: a file that compiles alone and can be ``\input``."""
-    head = "".join(f"% {' '.join(line.split())}\n" for line in comments)
+    head = "".join(f"% {in_ascii(' '.join(line.split()))}\n" for line in comments)
     return _OPENING + head + "\n".join(_latex_table(table) for table in tables) + _CLOSING
 
 
@@ -106,7 +83,7 @@ def _latex_table(table: Table) -> str:
         r"  \centering\scriptsize\setlength{\tabcolsep}{3pt}"
         + (r"\renewcommand{\arraystretch}{0.85}" if len(table.rows) > _MANY_ROWS else ""),
         rf"  \caption{{{tex(table.title)}. {tex(caption)}}}",
-        rf"  \begin{{tabular}}{{{form}}}",
+        rf"  \fitted{{\begin{{tabular}}{{{form}}}",
         r"    \toprule",
         rf"    {over} \\",
         f"    {rules}",
@@ -114,7 +91,7 @@ def _latex_table(table: Table) -> str:
         r"    \midrule",
         *("    " + " & ".join(_latex_cell(cell) for cell in row) + r" \\" for row in table.rows),
         r"    \bottomrule",
-        r"  \end{tabular}",
+        r"  \end{tabular}}",
         r"\end{table}",
         *([rf"{{\scriptsize\noindent {tex(table.title)}: {tex(notes)}\par}}"] if apart else []),
         "",
@@ -133,12 +110,4 @@ def _markdown_cell(cell: Cell) -> str:
 
 
 def _plain(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
-
-
-def tex(text: str) -> str:
-    """Escape ``text`` for LaTeX; a character that the fonts of pdfLaTeX lack is written as its code point."""
-    return "".join(
-        _LATEX.get(letter) or (letter if ord(letter) < 256 else f"U+{ord(letter):04X}")
-        for letter in " ".join(text.split())
-    )
+    return _MARKDOWN.sub(lambda found: found["interval"] or f"\\{found[0]}", " ".join(text.split()))

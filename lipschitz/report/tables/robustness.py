@@ -5,6 +5,7 @@ from statistics import median
 
 from lipschitz.report.number_format import MISSING, show
 from lipschitz.report.reading.metric_names import better, heading
+from lipschitz.report.statistics.geometric import IN_WORDS
 from lipschitz.report.statistics.robustness import Method, Settings
 from lipschitz.report.tables.table import Cell, Column, Table
 
@@ -68,12 +69,12 @@ def _value(sign: int, cost: float, failure: str) -> str:
 def _caption(settings: Settings) -> str:
     seeds = f"{'seeds' if len(settings.seeds) > 1 else 'seed'} {', '.join(map(str, settings.seeds))}"
     text = (
-        f"Means over {seeds} after the last step, by setting. Diverged: settings at which a seed diverged. Such a "
-        "setting counts as worse than all others, and so does one at which a seed finished without a finite value. "
-        "Range: worst minus best, if no seed failed in either way. The best of several settings is optimistic, because "
-        "it was chosen by the value shown"
+        f"Means over {seeds} after the last step, by setting, geometric for {IN_WORDS}. Diverged: settings at which a "
+        "seed diverged. Such a setting counts as worse than all others, and so does one at which a seed finished "
+        "without a finite value. Range: worst minus best, if no seed failed in either way. The best of several "
+        "settings is optimistic, because it was chosen by the value shown"
     )
-    text += "; the other tables hold other seeds." if settings.tuned else "."
+    text += "; the other tables hold other seeds. The choice compares arithmetic means." if settings.tuned else "."
     # Choices of early versions do not say at which step they were made.
     at_best = dict.fromkeys(choice["metric"] for choice in settings.picked.values() if choice.get("at") == "best")
     if at_best:

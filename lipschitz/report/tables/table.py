@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
-from lipschitz.report.statistics.intervals import MEAN, Interval
+from lipschitz.report.statistics.intervals import MEANS, Interval
+from lipschitz.report.statistics.significance import BOLD
 
 CAPTION = (
-    f"Mean ± {MEAN.name} over training seeds. n: seeds that finished. Seeds that diverged are counted separately and "
-    "are in no mean. Last: after the last step. Best: at the step that one evaluation draw chose, measured on a fresh "
-    "draw. Bold: the best mean of its comparison; its difference to the next need not be significant."
+    f"{MEANS[0].upper()}{MEANS[1:]}. n: seeds that finished. Seeds that diverged are counted separately and are in no "
+    "mean. Last: after the last step. Best: at the step that one evaluation draw chose, measured on a fresh draw. A "
+    "time: median of all calls [from its interval and the medians of rounds]; × none: [from single rounds]. Bold: "
+    f"{BOLD.format(what='mean of its comparison')}."
 )
 
 

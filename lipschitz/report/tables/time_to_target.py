@@ -11,8 +11,10 @@ from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.metric_names import better
 from lipschitz.report.reading.results import Results
 from lipschitz.report.statistics.intervals import MEAN, Interval
+from lipschitz.report.statistics.significance import BOLD, best_or_similar
 from lipschitz.report.statistics.summary import Lookup
 from lipschitz.report.statistics.time_to_target import Target, TimeToEvent, default_target, time_to_event
+from lipschitz.report.statistics.timings import UNSTEADY, is_unsteady
 from lipschitz.report.tables.table import Cell, Column
 from lipschitz.sweep.timing.timing_files import iteration_ms
 from lipschitz.tasks.wording import wording
@@ -26,12 +28,13 @@ _CAPTION = (
     f"all seeds reached it: mean ± {MEAN.name}. Otherwise the middle seed is shown, with diverged seeds ordered last: "
     "median t, if it reached the target after t (then more than half did); > t, if its training ended after t "
     "without reaching the target; or diverged. Seconds: steps × time of one step alone on the device (serial timing "
-    "pass); their ± covers the steps alone. Bold: the fewest, among methods of which every seed reached the target; "
-    "seconds are bold only if all of these methods were timed."
+    "pass); their ± covers the steps alone. Bold, among methods of which every seed reached the target: "
+    f"{BOLD.format(what='mean')}; seconds are bold only if all of these methods were timed, and steadily."
 )
 _DEFAULT_TARGET = (
     " The target is the median over the rows of their mean after the last step, so that about half of them reach it, "
-    "rounded to three digits towards the easier side; lipschitz report DIR --reach METRIC=VALUE sets another."
+    "rounded to three digits towards the easier side. Where an untrained network reaches it, it is the median over the "
+    "rows that end better than every untrained network; lipschitz report DIR --reach METRIC=VALUE sets another."
 )
 _SEVERAL_DEVICES = " The rows were timed on different devices: their seconds cannot be compared."
 
@@ -75,20 +78,34 @@ class TimeToTarget:
         targets = [target for target in self._targets if lookup.has(target.metric)]
         first = next((name for name in judging if better(name)), None)
         if not targets and first is not None:
-            default = default_target(first, (lookup.interval(row, first).mean for _, row in group.iterrows()))
-            return [] if default is None else [self._part(group, default, rivals, where, _DEFAULT_TARGET)]
-        return [self._part(group, target, rivals, where, "") for target in targets]
+            means = [lookup.interval(row, first).mean for _, row in group.iterrows()]
+            default = default_target(first, means, self._untrained(group, first))
+            return [] if default is None else [self._part(group, lookup, default, rivals, where, _DEFAULT_TARGET)]
+        return [self._part(group, lookup, target, rivals, where, "") for target in targets]
 
     def _part(
-        self, group: pd.DataFrame, target: Target, rivals: Sequence[pd.DataFrame], where: str, source: str
+        self,
+        group: pd.DataFrame,
+        lookup: Lookup,
+        target: Target,
+        rivals: Sequence[pd.DataFrame],
+        where: str,
+        source: str,
     ) -> Part:
-        names = {index: self._results.configurations[tuple(row[LABELS])] for index, row in group.iterrows()}
+        names = {
+            index: self._results.configurations[tuple(row[name] for name in LABELS)] for index, row in group.iterrows()
+        }
         first = self._first_steps(target)
         times = {index: time_to_event(self._times(name, first, target.metric)) for index, name in names.items()}
         per_step = {index: self._seconds(name, str(group["task"].iloc[0])) for index, name in names.items()}
         devices = {self._results.timings[name].get("device") for index, name in names.items() if per_step[index] > 0}
         fewest_steps = _fewest(times, dict.fromkeys(times, 1.0), rivals)
-        fewest_seconds = _fewest(times, per_step, rivals) if len(devices) == 1 else set()
+        unsteady = [
+            self._results.shown(str(row["constraint"]))
+            for index, row in group.iterrows()
+            if is_unsteady(lookup.timing(row))
+        ]
+        fewest_seconds = _fewest(times, per_step, rivals) if len(devices) == 1 and not unsteady else set()
         cells = []
         for index, row in group.iterrows():
             time, budget = times[index], int(row["steps"])
@@ -102,6 +119,9 @@ class TimeToTarget:
             )
         spacing = self._spacing(set(names.values()), target.metric)
         caption = _CAPTION.format(spacing=spacing) + source + (_SEVERAL_DEVICES if len(devices) > 1 else "")
+        caption += (
+            f" {UNSTEADY.capitalize()}, so that seconds are not compared: {', '.join(unsteady)}." if unsteady else ""
+        )
         return Part(f"Steps and seconds to reach {target.title}: {where}", list(_COLUMNS), cells, caption)
 
     def _trace(self, metric: str) -> pd.DataFrame:
@@ -117,6 +137,12 @@ class TimeToTarget:
         trace = self._trace(target.metric)
         reached = trace["value"] <= target.value if target.sign == "≤" else trace["value"] >= target.value
         return {str(run): int(step) for run, step in trace[reached].groupby("run", sort=False)["step"].min().items()}
+
+    def _untrained(self, group: pd.DataFrame, metric: str) -> list[float]:
+        """Return the values of ``metric`` before training, of all runs of ``group``."""
+        names = {self._results.configurations[tuple(row[name] for name in LABELS)] for _, row in group.iterrows()}
+        trace = self._trace(metric)
+        return list(trace.loc[(trace["step"] == 0) & trace["configuration"].isin(names), "value"])
 
     def _times(self, configuration: str, first: dict[str, int], metric: str) -> list[float]:
         """Return the steps of each seed that ended, as `time_to_event` takes them.
@@ -153,17 +179,23 @@ class TimeToTarget:
 def _fewest(
     times: Mapping[object, TimeToEvent], unit: Mapping[object, float], rivals: Sequence[pd.DataFrame]
 ) -> set[object]:
-    """Return the rows with the smallest mean among their rivals, in ``unit`` for each step.
+    """Return the rows with the smallest mean among their rivals, in ``unit`` for each step, or not significantly more.
 
-    It is empty if only one has a mean, or if the unit of one that has a mean is not known (NaN).
+    A row with a diverged or failed seed is not compared. It is empty if only one has a mean, or if the unit of one that
+    has a mean is not known (NaN).
     """
     found: set[object] = set()
     for rows in rivals:
-        means = {index: times[index].interval.mean for index in rows.index}
-        costs = {index: mean * unit[index] for index, mean in means.items() if math.isfinite(mean)}
-        if len(costs) > 1 and all(map(math.isfinite, costs.values())):
-            found |= {index for index, cost in costs.items() if cost == min(costs.values())}
+        known = rows.index[rows["diverged"] + rows["failed"] == 0]
+        steps = {index: times[index].interval for index in known if math.isfinite(times[index].interval.mean)}
+        costs = [_scaled(interval, unit[index]) for index, interval in steps.items()]
+        if all(math.isfinite(cost.mean) for cost in costs):
+            found |= {list(steps)[place] for place in best_or_similar(costs, lower_is_better=True)}
     return found
+
+
+def _scaled(steps: Interval, unit: float) -> Interval:
+    return Interval.around(steps.mean * unit, steps.half_width * unit, steps.n)
 
 
 def _steps_text(time: TimeToEvent, budget: int) -> str:

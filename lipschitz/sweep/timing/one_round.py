@@ -1,7 +1,5 @@
 """One round of the timing pass: time the configurations of a group in turn, in one process, alone on the device."""
 
-import resource
-import sys
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
@@ -22,7 +20,7 @@ WARM_UP, REPEATS = 3, 15
 
 Round = dict[str, Any]
 """What one round measured of a configuration: ``calls`` in ms by the name of the part, ``captured``, the same of its
-captured parts, and ``peak_memory`` in MiB."""
+captured parts, and on CUDA ``peak_memory`` in MiB."""
 Calls = dict[str, Callable[[], None]]
 """By the name of the part."""
 LACKED_MEMORY = "lacked_memory"
@@ -65,9 +63,9 @@ def measure_round(
     after the last of these.
 
     The jobs have one data set, which is loaded once. They are timed in turn, so that a machine whose speed drifts is
-    equally fast for all. Memory, without the data set, is on CUDA the most that is allocated while a job is built and
-    makes its first iterations; on the CPU it is the growth of the largest resident set so far, without memory that a
-    larger job before it had and freed.
+    equally fast for all. Memory, without the data set, is the most that is allocated on CUDA while a job is built and
+    makes its first iterations. On the CPU it is not measured: torch keeps no count there, and the resident set of the
+    process hardly shows a small network.
 
     On CUDA one timed call is one of `TOGETHER` calls in sequence, launched or in a graph, so that waiting for the
     device weighs the same in both.
@@ -93,7 +91,7 @@ def measure_round(
             began(name)
             if task := _warm(job, data, warm_up, state):
                 launched[name] = {part: repeat_call(call, device) for part, call in task.parts().items()}
-                rounds[name] = {"peak_memory": _peak_memory(job.device) - before}
+                rounds[name] = {} if before is None else {"peak_memory": _peak_memory(job.device) - before}
                 if name in captured:
                     replayed[name] = capture_parts(task)
         began(None)
@@ -177,17 +175,14 @@ def _warm(job: Job, data: Data | PairData, calls: int, state: GlobalState) -> Ta
     return task
 
 
-def _memory_before(device: str) -> float:
-    """Return the memory in MiB above which a peak counts: on CUDA what is allocated, on the CPU the largest so far."""
-    if torch.device(device).type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+def _memory_before(device: str) -> float | None:
+    """Return the MiB that are allocated on CUDA, above which a peak counts; None on the CPU."""
+    if torch.device(device).type != "cuda":
+        return None
+    torch.cuda.reset_peak_memory_stats(device)
     return _peak_memory(device)
 
 
 def _peak_memory(device: str) -> float:
-    """Return the largest memory so far in MiB: allocated by torch on CUDA, the process's resident set on the CPU."""
-    if torch.device(device).type == "cuda":
-        return float(torch.cuda.max_memory_allocated(device)) / 2**20
-    # Linux counts in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    """Return the most MiB that were allocated on a CUDA device since the last reset."""
+    return float(torch.cuda.max_memory_allocated(device)) / 2**20

@@ -87,19 +87,27 @@ def _read(path: Path) -> list[dict[str, Any]]:
     return timings
 
 
+def drifts(timing: Mapping[str, Any]) -> dict[str, float]:
+    """Return by part of an iteration how far the slowest of its rounds is above the fastest, relative to that.
+
+    Empty for a timing of an early version, which does not hold its rounds.
+    """
+    rounds = timing.get("rounds", {})
+    return {part: max(medians) / min(medians) - 1 for part, medians in rounds.items() if medians and min(medians) > 0}
+
+
 def drift_warning(timings: Mapping[str, Mapping[str, Any]]) -> str | None:
     """Return one line about the medians of rounds that differ by more than `DRIFT`, or None where none do."""
-    drifts = [
-        (max(medians) / min(medians) - 1, f"{name} of {configuration}", medians)
+    found = [
+        (drift, f"{name} of {configuration}", timing["rounds"][name])
         for configuration, timing in timings.items()
-        for name, medians in timing.get("rounds", {}).items()
-        if medians
+        for name, drift in drifts(timing).items()
     ]
-    drifted = [drift for drift in drifts if drift[0] > DRIFT]
+    drifted = [one for one in found if one[0] > DRIFT]
     if not drifted:
         return None
     most, what, medians = max(drifted)
     return (
-        f"{len(drifted)} of {len(drifts)} timings differ by over {DRIFT:.0%} between rounds, as on a device in use; "
+        f"{len(drifted)} of {len(found)} timings differ by over {DRIFT:.0%} between rounds, as on a device in use; "
         f"most, by {most:.0%}, {what} ({min(medians):.3g} to {max(medians):.3g} ms)"
     )

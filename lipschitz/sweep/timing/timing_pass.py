@@ -150,7 +150,7 @@ class Batch:
 
 
 def summarise_rounds(job: Job, rounds: Sequence[Round]) -> dict[str, Any]:
-    """Return the timing of a configuration: the time of each part, ``peak_memory``, ``n_dis``, device and labels.
+    """Return the timing of a configuration: the time of each part, ``n_dis``, device, labels, on CUDA ``peak_memory``.
 
     The time of a part is the median of all calls in ms. Its interval, from ``low`` to ``high``, spans two: the
     distribution-free 95 % interval of that median, which assumes independent calls, and the medians of rounds, which
@@ -161,9 +161,10 @@ def summarise_rounds(job: Job, rounds: Sequence[Round]) -> dict[str, Any]:
     ``launched`` has the times of uncaptured calls, and ``ms_iteration`` is the time of a whole iteration.
     """
     launched, medians = _summarise_parts([each["calls"] for each in rounds])
+    measured = [each["peak_memory"] for each in rounds if "peak_memory" in each]
     timing: dict[str, Any] = {
         **launched,
-        "peak_memory": max(each["peak_memory"] for each in rounds),
+        **({"peak_memory": max(measured)} if measured else {}),
         "n_dis": job.run.setting.n_dis,
         "rounds": medians,
         "device": job.timed_on,

@@ -5,10 +5,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.metrics.predictions import logits_of, scores
 from lipschitz.random_streams import stream
-from lipschitz.tasks.classification.certificates import Outputs, certified_values, margin_values
+from lipschitz.tasks.classification.certificates import certified_values, margin_values
 from lipschitz.tasks.classification.examples import Examples
 from lipschitz.tasks.classification.robustness_evaluation import protocols, robustness_values
 from lipschitz.tasks.measurement import DiscriminatorMeasurement, measure_discriminator
@@ -31,8 +30,7 @@ class ClassifierEvaluator:
 
         ``starts`` are those of the last measurement.
         """
-        with float64_copy(net) as twin:
-            judged = {part: self._judged(twin, part) for part in self._parts}
+        judged = {part: self._judged(net, part) for part in self._parts}
         values: dict[str, float] = {}
         for part, (logits, labels) in judged.items():
             values |= quality(logits, labels, part)
@@ -45,17 +43,16 @@ class ClassifierEvaluator:
             "accuracy_gap": values["accuracy/train"] - values["accuracy/test"],
             "loss_gap": values["cross_entropy/test"] - values["cross_entropy/train"],
         }
-        images, labels = self._examples.fixed("test", self._parts["test"])
-        outputs = Outputs(logits_of(net, images), judged["test"][0])
-        values |= certified_values(outputs, labels, measured.values)
+        images, _ = self._examples.fixed("test", self._parts["test"])
+        values |= certified_values(net, images, *judged["test"], measured.values)
         for name, part in MARGINS.items():
             values |= margin_values(name, *judged[part], measured.values)
         return measured._replace(values=values | measured.values)
 
-    def _judged(self, twin: nn.Module, part: str) -> tuple[Tensor, Tensor]:
-        """Return the logits of the float64 copy ``twin`` on images of ``part``, and their labels."""
+    def _judged(self, net: nn.Module, part: str) -> tuple[Tensor, Tensor]:
+        """Return the logits of ``net`` on images of ``part``, in float32 as it is used, and their labels."""
         images, labels = self._examples.fixed(part, self._parts[part])
-        return logits_of(twin, images.double()), labels
+        return logits_of(net, images), labels
 
     def robustness(self, net: nn.Module, measured: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
         """Attack and certify the first test images; see `robustness_values`."""

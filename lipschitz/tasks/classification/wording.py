@@ -15,7 +15,6 @@ WORDING = Wording(
     places={"real": "test images"},
     axes_reach_floor=False,
     shares_tables=False,
-    small_networks=False,
     judged_places=("test",),
     replaced=(
         ("real and generated samples", "test images"),

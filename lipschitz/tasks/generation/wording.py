@@ -14,5 +14,4 @@ WORDING = Wording(
     places={},
     axes_reach_floor=True,
     shares_tables=False,
-    small_networks=False,
 )

@@ -15,5 +15,4 @@ WORDING = Wording(
     places={"real": "P", "interpolated": "between", "fake": "Q"},
     axes_reach_floor=False,
     shares_tables=True,
-    small_networks=True,
 )

@@ -14,7 +14,7 @@ from synthetic import METHODS, Plan, write_sweep
 
 from lipschitz.report.plots import curves
 from lipschitz.report.plots.base import each_comparison, registered_plots
-from lipschitz.report.plots.brackets import brackets
+from lipschitz.report.plots.brackets import brackets, final_bounds
 from lipschitz.report.plots.data import ComparisonData, RunArrays, SweepData, comparison_data
 from lipschitz.report.plots.gallery import gallery
 from lipschitz.report.plots.lines import spread
@@ -57,6 +57,16 @@ def test_every_figure_comes_in_three_formats(reported: Reported) -> None:
     assert {stem.partition("_")[0] for stem in without} == {"samples", "surface", "spectra"}
     assert {"samples_digits", "samples_eight_gaussians", "surface_eight_gaussians"} <= stems
     assert "surface_digits" not in stems
+
+
+def test_a_bracket_has_the_means_of_the_table(tmp_path: Path) -> None:
+    data = data_of(write_sweep(tmp_path, PLAN))
+    table = (
+        Summary(data.results).frame.query("which == 'last'").pivot(index="constraint", columns="metric", values="mean")
+    )
+    bounds = final_bounds(data)
+    for bound in ("lipschitz_lower", "lipschitz_upper"):
+        assert bounds[bound].to_dict() == pytest.approx(table.loc[bounds.index, bound].to_dict())
 
 
 def test_the_ends_of_a_bracket_are_geometric_means_of_the_bounds(tmp_path: Path) -> None:
@@ -164,7 +174,7 @@ def test_mosaic_places_images_row_by_row() -> None:
 
 def test_a_long_title_is_broken_after_brackets_and_commas() -> None:
     label = "spectral_normalization(power_iterations=5, epsilon=1e-06)+gradient_penalty(weight=0.5)"
-    lines = panel_title(RunArrays("run", label, 3, "diverged", {})).split("\n")
+    lines = panel_title(RunArrays("a run", label, 3, "diverged", {})).split("\n")
     assert "".join(lines) == f"{label}, seed 3, diverged"
     assert max(map(len, lines)) <= 34
     assert lines[:2] == ["spectral_normalization(", "power_iterations=5, "]

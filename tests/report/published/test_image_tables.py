@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from synthetic import Plan, write_sweep
 from synthetic_images import (
@@ -76,10 +77,11 @@ def test_every_work_notes_another_precision(tmp_path: Path) -> None:
 
 
 def test_a_row_by_hand(tmp_path: Path) -> None:
-    """Seeds 28, 29 and 30, where 29.3 was published: s = 1, so t s / √3 = 2.48 and t s √(4/3) = 4.97."""
+    """Seeds 28, 29 and 30, where 29.3 was published: of their logarithms the mean and s, and from it both intervals."""
     (table,) = tables_of(tmp_path, Gan())
     real, row = text_rows(table)
-    half = T2 * math.sqrt(4 / 3)
+    logs = np.log([28, 29, 30])
+    middle, half = logs.mean(), T2 * logs.std(ddof=1) * math.sqrt(4 / 3)
     assert row == {
         "Data set": "cifar10",
         "Network": "standard CNN",
@@ -88,15 +90,15 @@ def test_a_row_by_hand(tmp_path: Path) -> None:
         "Steps: published": "100000",
         "Steps: ours": "100000",
         "Published": "29.3",
-        "Ours: mean": "29.0 ± 2.5",
-        "Ours: prediction interval": f"{29 - half:.1f} to {29 + half:.1f}",
+        "Ours: mean": "29.0 [26.6, 31.6]",
+        "Ours: prediction interval": f"{math.exp(middle - half):.1f} to {math.exp(middle + half):.1f}",
         "Ours: n": "3",
         "Ours: diverged": "0",
         "Ours - published": "-0.3",
         "In the 95 % prediction interval": "yes",
         "As published": "yes",
     }
-    assert f"{T2 / math.sqrt(3):.1f}" == "2.5"
+    assert [f"{math.exp(middle + sign * half / 2):.1f}" for sign in (-1, 1)] == ["26.6", "31.6"]
     assert (real["Method"], real["Published"], real["Ours: mean"], real["Ours - published"]) == (
         "real data",
         "7.8",
@@ -143,7 +145,7 @@ def test_another_protocol_is_not_compared(tmp_path: Path, name: str) -> None:
     assert f"Measured by another protocol, not comparable here: {name} on cifar10." in table.notes
     beside = Gan(values={name: (1.0, 1.0, 1.0), FID: (28.0, 29.0, 30.0)})
     (table,) = tables_of(tmp_path / "beside", beside)
-    assert text_rows(table)[1]["Ours: mean"] == "29.0 ± 2.5"
+    assert text_rows(table)[1]["Ours: mean"] == "29.0 [26.6, 31.6]"
 
 
 def test_the_inception_score_does_not_depend_on_n_real(tmp_path: Path) -> None:
@@ -200,7 +202,7 @@ def test_the_selected_setting_is_shown_with_the_metric_and_seeds_of_the_selectio
     assert tuned[0].configuration == reported.configuration
     (table,) = image_tables.tables(Summary(load(folder)))
     (row,) = text_rows(table)[1:]
-    assert (row["Setting"], row["Ours: n"], row["Ours: mean"]) == ("A (chosen)", "3", "40.0 ± 2.5")
+    assert (row["Setting"], row["Ours: n"], row["Ours: mean"]) == ("A (chosen)", "3", "40.0 [37.6, 42.6]")
     assert "Chosen: the setting with the best fid/sngan on seeds 100, 101, which are in no mean." in table.notes
 
 
@@ -239,9 +241,9 @@ def test_several_constraints_of_one_published_method_have_a_row_each(tmp_path: P
 def test_a_work_with_another_protocol_has_another_table(tmp_path: Path) -> None:
     values = {FID: (21.0, 22.0, 23.0), "fid/modern": (16.0, 17.0, 18.0)}
     paper, mimicry = tables_of(tmp_path, replace(RESIDUAL, values=values))
-    assert text_rows(paper)[1]["Ours: mean"] == "22.0 ± 2.5"
+    assert text_rows(paper)[1]["Ours: mean"] == "22.0 [19.6, 24.6]"
     (row,) = text_rows(mimicry)
-    assert (row["Published"], row["Ours: mean"]) == ("16.77 ± .04", "17.0 ± 2.5")
+    assert (row["Published"], row["Ours: mean"]) == ("16.77 ± .04", "17.0 [14.7, 19.7]")
     assert mimicry.title.startswith("FID/modern")
     assert any("generator_batch_size 128 for 64" in note for note in mimicry.notes)
 

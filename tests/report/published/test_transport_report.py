@@ -104,7 +104,7 @@ def test_tables_of_a_pair_with_all_models(tmp_path: Path) -> None:
         "optimal potential": ["", ""],
     }
     values = {row[0].text: [cell.text for cell in row[-3:]] for row in distance.rows}
-    assert values["optimal potential"] == ["1.50 ± 0"] * 3
+    assert values["optimal potential"] == ["1.5 ± 0"] * 3
     mean = W1 * (0.9 - 0.002 + 0.005)
     assert values[PENALTY.label][0].startswith(f"{mean:.2f}")
     assert "Critic step" in {column.over for column in cost.columns}

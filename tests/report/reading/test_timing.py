@@ -8,10 +8,12 @@ from synthetic import Plan, on_gpu, write_sweep
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.report.reading.comparisons import rows_of
 from lipschitz.report.reading.results import load
-from lipschitz.report.reading.timing import is_captured, uncaptured_parts, values_of
+from lipschitz.report.reading.timing import TIMES, is_captured, uncaptured_parts, values_of
 from lipschitz.report.statistics.summary import Summary
 
 STREAMED = "its images are streamed from the host"
+SUMS = {"ms_iteration_uncaptured"}
+"""Times that are added up from others, and have no interval."""
 PLAN = Plan(
     ("digits",), ("none", "spectral_normalization"), seeds=(0,), evaluations=1, pictures=False, cuda=True,
     uncaptured={"spectral_normalization": STREAMED},
@@ -73,5 +75,6 @@ def test_the_summary_and_the_list_of_metrics_include_timings(tmp_path: Path) -> 
     rows = rows_of(Summary(sweep).frame, {"constraint": "none"}).set_index("metric")
     timed = values_of(on_gpu("none", PLAN))
     assert rows.loc[list(timed), "mean"].to_dict() == pytest.approx(timed)
-    assert set(rows.loc[list(timed), "n"]) == {1}
+    assert rows.loc[list(timed), "n"].to_dict() == {name: 50 if name in TIMES - SUMS else 1 for name in timed}
+    assert rows.loc[sorted(SUMS), "ci95"].isna().all()
     assert {CATALOGUE[name] for name in timed} <= set(Summary(sweep).measured_metrics)

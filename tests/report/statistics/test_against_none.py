@@ -1,10 +1,13 @@
-"""Tests of classifiers against none: references, families, corrected p-values and what is left out, by SciPy."""
+"""Tests of methods against none: references, families, corrected p-values and what is left out, by SciPy."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from synthetic import Plan, write_sweep
 from synthetic_classifiers import Classifier, curve, write_classifiers
 
 from lipschitz.report.reading.results import load
@@ -54,7 +57,8 @@ def comparisons(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 
 def test_a_family_is_of_one_measure_and_has_both_references(comparisons: pd.DataFrame) -> None:
     assert list(comparisons.columns) == COLUMNS
-    assert set(comparisons["metric"]) == {"accuracy/test", "accuracy_gap", "pgd_accuracy/1", "certified_accuracy/1"}
+    gaps = {"accuracy_gap", "accuracy_gap_at_train_accuracy/0.9"}
+    assert set(comparisons["metric"]) == {"accuracy/test", *gaps, "pgd_accuracy/1", "certified_accuracy/1"}
     rows = comparisons[comparisons["metric"] == "accuracy/test"]
     found = set(rows[["model", "constraint", "against", "reference_model"]].itertuples(index=False, name=None))
     assert found == {
@@ -88,11 +92,21 @@ def test_the_gap_is_tested_as_its_own_measure(comparisons: pd.DataFrame) -> None
     assert row["g"] == pytest.approx(8)
 
 
+def test_a_gap_at_a_level_is_tested_where_every_seed_reached_it(tmp_path: Path) -> None:
+    none, aol = runs_of(FIRST, "none", [0.8, 0.81, 0.83]), runs_of(FIRST, "aol", [0.7, 0.72, 0.73])
+    level = "accuracy_gap_at_train_accuracy/0.9"
+    assert (compared(tmp_path / "all", none, aol)["metric"] == level).sum() == 1
+    aol[2] = aol[2]._replace(curve=curve((0.1, 0.1, 2.3, 2.3), (0.8, 0.73, 0.3, 0.5)))
+    found = compared(tmp_path / "some", none, aol)
+    assert "accuracy_gap" in set(found["metric"])
+    assert level not in set(found["metric"])
+
+
 def test_equal_values_without_spread_are_not_told_apart(comparisons: pd.DataFrame) -> None:
     rows = comparisons[comparisons["metric"] == "certified_accuracy/1"]
     assert set(rows["p_holm"]) == {1.0}
     assert set(rows["g"]) == {0.0}
-    assert set(rows["tests"]) == {0}
+    assert set(rows["tests"]) == {4}
 
 
 def test_single_and_diverged_seeds_are_neither_tested_nor_counted(tmp_path: Path) -> None:
@@ -110,6 +124,29 @@ def test_a_model_without_none_is_compared_with_the_first_models(tmp_path: Path) 
     assert set(found["against"]) == {"baseline"}
 
 
+def test_gans_are_tested_against_none_by_every_metric_of_quality(tmp_path: Path) -> None:
+    plan = Plan(("digits",), ("none", "gradient_penalty", "weight_clipping"), evaluations=1, pictures=False)
+    folder = write_sweep(tmp_path, plan)
+    report(folder, limit_panels=0)
+    table = pd.read_csv(folder / "significance.csv", keep_default_na=False)
+    assert 'href="significance.csv"' in (folder / "index.html").read_text()
+    assert list(table.columns) == COLUMNS
+    found = set(table[["metric", "constraint", "against"]].itertuples(index=False, name=None))
+    metrics = ("frechet_classifier", "w1_classifier")
+    assert found == {(one, other, "none") for one in metrics for other in ("gradient_penalty", "weight_clipping")}
+    values = {}
+    for constraint in ("none", "gradient_penalty"):
+        paths = folder.glob(f"runs/digits-hinge-C-{constraint}-*/result.json")
+        values[constraint] = np.log([json.loads(path.read_text())["last"]["w1_classifier"] for path in paths])
+    row = table.set_index(["metric", "constraint"]).loc[("w1_classifier", "gradient_penalty")]
+    # A distance: by its logarithm.
+    expected = stats.ttest_ind(values["gradient_penalty"], values["none"], equal_var=False)
+    assert row["p"] == pytest.approx(expected.pvalue)
+    assert (row["tests"], row["n"], row["reference_n"]) == (2, 3, 3)
+    assert row["difference"] == pytest.approx(np.exp(values["gradient_penalty"].mean()) - np.exp(values["none"].mean()))
+    assert row["g"] < 0
+
+
 def test_the_tests_are_in_a_csv_file_and_on_the_page(tmp_path: Path) -> None:
     runs = [one for key, accuracies in ACCURACY.items() for one in runs_of(*key, accuracies)]
     # A task's label has its fields.
@@ -119,7 +156,7 @@ def test_the_tests_are_in_a_csv_file_and_on_the_page(tmp_path: Path) -> None:
     report(folder, limit_panels=0)
     table = pd.read_csv(folder / "significance.csv", keep_default_na=False)
     assert list(table.columns) == COLUMNS
-    assert len(table) == 16
+    assert len(table) == 20
     page = (folder / "index.html").read_text()
     assert 'href="significance.csv"' in page
     assert "Accuracy and gap against none" in page

@@ -27,12 +27,15 @@ class Means(Lookup):
 
 
 @pytest.mark.parametrize(
-    ("metric", "means", "diverged", "best"),
+    ("metric", "means", "failures", "best"),
     [
         ("w1", [1.0, 2.0, 3.0], [0, 0, 0], {0}),
         ("modes", [1.0, 2.0, 3.0], [0, 0, 0], {2}),
         ("w1", [2.0, 1.0, 1.0], [0, 0, 0], {1, 2}),
         ("w1", [1.0, 2.0, 3.0], [1, 0, 0], {1}),
+        # By intervals of ± 0.1 of three seeds, 1.05 is not told apart from 1.
+        ("w1", [1.0, 1.05, 3.0], [0, 0, 0], {0, 1}),
+        ("modes", [3.0, 1.0, 2.95], [0, 0, 0], {0, 2}),
         # Of one row there is no best one, nor if neither direction is good.
         ("w1", [1.0, 2.0, 3.0], [1, 1, 0], set()),
         ("w1", [1.0, NAN, INF], [0, 0, 0], set()),
@@ -41,14 +44,28 @@ class Means(Lookup):
         ("loss/generator", [1.0, 2.0, 3.0], [0, 0, 0], set()),
     ],
 )
-def test_the_best_row(metric: str, means: list[float], diverged: list[int], best: set[int]) -> None:
-    assert Means(means).best(pd.DataFrame({"diverged": diverged}), metric, "last") == best
+def test_the_rows_that_are_not_worse_than_the_best(
+    metric: str, means: list[float], failures: list[int], best: set[int]
+) -> None:
+    """A failed seed counts as a diverged one."""
+    none = [0] * len(failures)
+    for diverged, failed in ((failures, none), (none, failures)):
+        assert Means(means).best(pd.DataFrame({"diverged": diverged, "failed": failed}), metric, "last") == best
+
+
+def test_nothing_is_the_best_by_one_seed() -> None:
+    class Single(Means):
+        def interval(self, row: "pd.Series[Any]", metric: str, which: str = "last") -> Interval:
+            return Interval.around(self.means[int(str(row.name))], NAN, 1)
+
+    assert Single([1.0, 2.0]).best(pd.DataFrame({"diverged": [0, 0], "failed": [0, 0]}), "w1", "last") == set()
 
 
 def test_a_floor_is_found_by_its_name_and_its_metric() -> None:
     rows = [("real data", "w1", 0.5), ("real data", "modes", 8.0), ("none", "w1", 2.0)]
     frame = pd.DataFrame(rows, columns=["constraint", "metric", "mean"])
-    frame = frame.assign(**dict.fromkeys(RIVALS, "same"), which="last", ci95=0.1, n=3)
+    frame = frame.assign(**dict.fromkeys(RIVALS, "same"), which="last", n=3)
+    frame = frame.assign(low=frame["mean"] - 0.1, high=frame["mean"] + 0.1)
     lookup = Lookup(frame, None)  # type: ignore[arg-type]
     assert lookup.floor("real data", "modes") == Interval.around(8.0, 0.1, 3)
     assert lookup.floor("real data", "kid") is None

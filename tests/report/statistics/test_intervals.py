@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from scipy.stats import t
 
 import lipschitz.report
+from lipschitz.metrics.catalogue import CATALOGUE
+from lipschitz.report.statistics.geometric import GEOMETRIC_METRICS, is_geometric
 from lipschitz.report.statistics.intervals import (
+    GEOMETRIC,
     MEAN,
     MEDIAN,
     PREDICTION,
@@ -71,6 +74,54 @@ def test_groups_are_in_order_of_appearance() -> None:
     assert list(table["group"]) == ["z", "a"]
 
 
+def test_the_interval_of_a_distance_by_hand() -> None:
+    """Of 0.1, 1 and 10 the logarithms are -l, 0 and l, l = log 10: geometric mean 1, and s = l."""
+    values = pd.DataFrame({"metric": "w1", "value": [0.1, 1.0, 10.0]})
+    row = aggregate(values, ["metric"]).iloc[0]
+    half = 0.95 / math.sqrt(2 * 0.975 * 0.025) * math.log(10) / math.sqrt(3)
+    assert (row["n"], row["mean"]) == (3, pytest.approx(1.0))
+    assert (row["low"], row["high"]) == (pytest.approx(math.exp(-half)), pytest.approx(math.exp(half)))
+    assert (row["predicted_low"], row["predicted_high"]) == (
+        pytest.approx(math.exp(-2 * half)),
+        pytest.approx(math.exp(2 * half)),
+    )
+    interval = mean_interval([0.1, 1.0, 10.0], "w1")
+    assert (interval.mean, interval.low, interval.high) == pytest.approx((row["mean"], row["low"], row["high"]))
+    assert (interval.centre, interval.half_width) == (pytest.approx(0.0, abs=1e-12), pytest.approx(half))
+    assert (interval.method, interval.text) == (GEOMETRIC, "1.0 [0.0033, 300]")
+    assert Interval.of_row(row) == interval
+
+
+@given(st.lists(st.floats(1e-8, 1e8), min_size=2, max_size=12), st.sampled_from(sorted(GEOMETRIC_METRICS)))
+def test_the_interval_of_a_positive_quantity_is_positive(values: list[float], metric: str) -> None:
+    interval = mean_interval(values, metric)
+    assert min(values) <= interval.mean <= max(values)
+    assert interval.low > 0
+    assert "±" not in interval.text or interval.text.endswith("± 0")
+
+
+def test_equal_values_are_their_mean_without_rounding_errors() -> None:
+    for values in ([5.0], [5.0, 5.0, 5.0]):
+        assert mean_interval(values, "fid").mean == 5.0
+        assert aggregate(pd.DataFrame({"metric": "fid", "value": values}), ["metric"]).iloc[0]["mean"] == 5.0
+    assert mean_interval([5.0, 5.0, 5.0], "fid").text == "5 ± 0"
+
+
+def test_zero_infinite_and_negative_values_of_a_positive_quantity() -> None:
+    values = {"zero": [0.0, 1.0], "infinite": [1.0, math.inf], "negative": [-1e-9, 1.0]}
+    rows = [(name, "lipschitz_upper", value) for name, both in values.items() for value in both]
+    table = aggregate(pd.DataFrame(rows, columns=["group", "metric", "value"]), ["group", "metric"]).set_index("group")
+    assert (table.loc["zero", "mean"], table.loc["infinite", "mean"]) == (0.0, math.inf)
+    assert math.isnan(table.loc["negative", "mean"])
+    assert table["ci95"].isna().all()
+
+
+def test_metrics_with_geometric_means_are_of_the_catalogue() -> None:
+    assert {name.removeprefix("largest_") for name in GEOMETRIC_METRICS} <= set(CATALOGUE)
+    assert is_geometric("fid/sngan [protocol 2]")
+    assert not any(map(is_geometric, ("kid", "accuracy/test", "ms_iteration", "loss/generator")))
+
+
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=12))
 def test_the_interval_equals_that_of_scipy(values: list[float]) -> None:
     deviation = np.array([np.std(values, ddof=1)])
@@ -85,7 +136,8 @@ def test_an_interval_of_seeds_is_that_of_a_table() -> None:
     assert (interval.low, interval.high) == (row["mean"] - row["ci95"], row["mean"] + row["ci95"])
     assert interval.method is MEAN
     assert mean_interval([2.0]).text == "2"
-    assert row["predicted"] == prediction_half_width(np.array([np.std(values, ddof=1)]), np.array([3]))[0]
+    half = prediction_half_width(np.array([np.std(values, ddof=1)]), np.array([3]))[0]
+    assert (row["predicted_low"], row["predicted_high"]) == (row["mean"] - half, row["mean"] + half)
 
 
 def test_an_interval_is_printed_with_its_half_width_and_without_one_alone() -> None:
@@ -96,7 +148,7 @@ def test_an_interval_is_printed_with_its_half_width_and_without_one_alone() -> N
 
 def test_the_interval_of_a_timing_is_that_of_a_median() -> None:
     interval = Interval.of_timing({"median": 3.0, "low": 2.5, "high": 4.5, "n": 50})
-    assert interval == Interval(3.0, 2.5, 4.5, 1.0, 50, MEDIAN)
+    assert interval == Interval(3.0, 2.5, 4.5, 50, MEDIAN)
     alone = Interval.of_timing({"median": 3.0})
     assert (alone.has_ends, alone.n) == (False, 0)
 

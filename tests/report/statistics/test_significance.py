@@ -27,6 +27,15 @@ def test_p_values_are_those_of_scipy() -> None:
             assert found[i, j] == pytest.approx(expected, rel=1e-9)
 
 
+def test_geometric_means_are_tested_by_logarithms() -> None:
+    groups = [[0.2, 0.9, 4.0], [30.0, 80.0, 50.0]]
+    found = compare_pairs([mean_interval(group, "lipschitz_lower") for group in groups], [(0, 1)])[0, 1]
+    logs = [np.log(group) for group in groups]
+    assert found.p == pytest.approx(stats.ttest_ind(*logs, equal_var=False).pvalue, rel=1e-9)
+    pooled = np.sqrt((logs[0].var(ddof=1) + logs[1].var(ddof=1)) / 2)
+    assert found.size == pytest.approx((logs[0].mean() - logs[1].mean()) / pooled * (1 - 3 / 15))
+
+
 def test_means_without_spread_differ_for_certain_or_not_at_all() -> None:
     found = welch_p_values(*arrays([[1.0, 1.0], [2.0, 2.0], [2.0, 2.0]]))
     assert found[0, 1] < 1e-9
@@ -106,3 +115,11 @@ def test_repeated_runs_are_tested_once() -> None:
     found = compare_pairs([mean_interval(groups[place]) for place in (1, 1)], [(0, 1)])
     assert found[0, 1].corrected == 1
     assert found[0, 1].family == 0
+
+
+def test_methods_that_reach_the_same_limit_count_apart() -> None:
+    none = mean_interval([0.005, 0.01, 0.02, 0.03, 0.01])
+    zero = mean_interval([0.0] * 5)
+    found = compare_pairs([none, *[zero] * 5], [(place, 0) for place in range(1, 6)])
+    assert {one.family for one in found.values()} == {5}
+    assert all(one.corrected == pytest.approx(min(1, 5 * one.p)) for one in found.values())

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Reported
+from scipy.stats import gmean
 from synthetic import Plan, dump, write_sweep
 
 from lipschitz.report.reading.comparisons import rows_of
 from lipschitz.report.reading.results import load
+from lipschitz.report.statistics.intervals import MEDIAN
 from lipschitz.report.statistics.summary import COLUMNS, Summary
 
 
@@ -45,6 +47,10 @@ def test_the_columns_of_the_summary(summary: pd.DataFrame) -> None:
             "mean",
             "ci95",
             "diverged",
+            "low",
+            "high",
+            "interval",
+            "note",
         )
     ] == COLUMNS
 
@@ -55,11 +61,11 @@ def test_the_mean_is_over_finished_seeds_and_diverged_seeds_are_counted(
     row = row_of(summary, dataset="eight_gaussians", constraint="weight_clipping", metric="w1")
     runs = [f"eight_gaussians-hinge-C-weight_clipping-{seed}" for seed in (0, 2)]
     assert (row["n"], row["diverged"]) == (2, 1)
-    assert row["mean"] == pytest.approx(np.mean([final(reported.folder, run, "w1") for run in runs]))
+    assert row["mean"] == pytest.approx(gmean([final(reported.folder, run, "w1") for run in runs]))
     # A diverged seed has a best step too; it does not count.
     best = row_of(summary, dataset="eight_gaussians", constraint="weight_clipping", metric="w1", which="best")
     assert (best["n"], best["diverged"]) == (2, 1)
-    assert best["mean"] == pytest.approx(np.mean([final(reported.folder, run, "w1", "best") for run in runs]))
+    assert best["mean"] == pytest.approx(gmean([final(reported.folder, run, "w1", "best") for run in runs]))
 
 
 def test_failed_and_running_seeds_are_left_out_of_the_mean(summary: pd.DataFrame, reported: Reported) -> None:
@@ -69,16 +75,21 @@ def test_failed_and_running_seeds_are_left_out_of_the_mean(summary: pd.DataFrame
     assert np.isnan(row["ci95"])
 
 
-def test_a_timing_has_no_interval(summary: pd.DataFrame) -> None:
+def test_a_time_has_the_number_of_its_calls_and_the_interval_of_its_rounds(summary: pd.DataFrame) -> None:
     row = row_of(summary, dataset="digits", constraint="gradient_penalty", metric="ms_discriminator_step")
-    assert (row["n"], row["mean"]) == (1, pytest.approx(3.0 * 1.9 * 2.5))
-    assert np.isnan(row["ci95"])
-    assert row_of(summary, dataset="digits", constraint="none", metric="peak_memory")["mean"] == 150
+    median = 3.0 * 1.9 * 2.5
+    assert (row["n"], row["mean"]) == (50, pytest.approx(median))
+    assert (row["low"], row["high"]) == pytest.approx((0.97 * median, 1.04 * median))
+    assert row["ci95"] == pytest.approx(0.035 * median)
+    assert row["interval"] == MEDIAN.name
+    assert pd.isna(row["note"])
+    # The growth of a process on a CPU is no memory of a method.
+    assert "peak_memory" not in set(summary["metric"])
 
 
 def test_the_floor_is_averaged_over_seeds(summary: pd.DataFrame) -> None:
     row = row_of(summary, dataset="eight_gaussians", constraint="real data", metric="w1")
-    assert (row["n"], row["mean"]) == (3, pytest.approx(0.063))
+    assert (row["n"], row["mean"]) == (3, pytest.approx(gmean([0.06, 0.063, 0.066])))
 
 
 def test_the_largest_sigma_of_each_run_is_averaged(summary: pd.DataFrame, reported: Reported) -> None:
@@ -86,7 +97,7 @@ def test_the_largest_sigma_of_each_run_is_averaged(summary: pd.DataFrame, report
     runs = [reported.folder / "runs" / f"digits-hinge-C-none-{seed}" / "result.json" for seed in (0, 1)]
     last = [json.loads(path.read_text())["last"] for path in runs]
     largest = [max(value for name, value in one.items() if name.startswith("sigma_operator/")) for one in last]
-    assert row["mean"] == pytest.approx(np.mean(largest))
+    assert row["mean"] == pytest.approx(gmean(largest))
 
 
 def test_the_summary_has_rows_for_best_and_last(summary: pd.DataFrame) -> None:

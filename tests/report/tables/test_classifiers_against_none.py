@@ -84,7 +84,7 @@ def test_the_tables_of_attacks_name_the_number_of_images(tables: dict[str, list[
 def test_robust_accuracy_by_epsilon(tables: dict[str, list[Table]]) -> None:
     certified = text_rows(tables["Certified accuracy"][0])[0]
     assert list(certified.items())[1:] == [
-        ("Certified accuracy ↑, by ε: 0.141", "0.500 ± 0"),
-        ("Certified accuracy ↑, by ε: 1", "0.250 ± 0"),
+        ("Certified accuracy ↑, by ε: 0.141", "0.5 ± 0"),
+        ("Certified accuracy ↑, by ε: 1", "0.25 ± 0"),
     ]
     assert text_rows(tables["Accuracy under PGD"][0])[0]["Accuracy under PGD ↑, by ε: 1"] == "0.405 ± 0.012"

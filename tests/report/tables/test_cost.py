@@ -43,13 +43,13 @@ def cells(table: Table) -> dict[str, list[str]]:
 def test_captured_uncaptured_and_throughput_each_have_a_column(tmp_path: Path) -> None:
     tables = tables_of(folder_of(tmp_path))
     step = {
-        STEP + "ms": ["0.800", "1.52"],
-        STEP + "ms, uncaptured": ["4", "7.20"],
-        STEP + "× none": ["1.00", "1.90"],
+        STEP + "ms": ["0.800 [0.776, 0.832]", "1.520 [1.474, 1.581]"],
+        STEP + "ms, uncaptured": ["4.00 [3.88, 4.16]", "7.20 [6.98, 7.49]"],
+        STEP + "× none": ["1.00", "1.90 [1.90, 1.90]"],
     }
     assert cells(tables["Constraint and cost"]) == {
         **step,
-        "Iteration: ms": ["4.20", "7.98"],
+        "Iteration: ms": ["4.20 [4.07, 4.37]", "7.98 [7.74, 8.30]"],
         "Iteration: ms, uncaptured": ["23", "39"],
         "Runs at once: number": ["4", "4"],
         "Runs at once: iterations/s of all": ["476", "251"],
@@ -73,10 +73,10 @@ def test_notes_say_that_throughput_is_not_the_cost_of_a_method(tmp_path: Path) -
 def test_an_uncaptured_method_has_a_reason_and_no_ratio(tmp_path: Path) -> None:
     tables = tables_of(folder_of(tmp_path, uncaptured=["gradient_penalty"]))
     found = cells(tables["Constraint and cost"])
-    assert found[STEP + "ms"] == ["0.800", "–"]
-    assert found[STEP + "ms, uncaptured"] == ["4", "7.20"]
+    assert found[STEP + "ms"] == ["0.800 [0.776, 0.832]", "–"]
+    assert found[STEP + "ms, uncaptured"] == ["4.00 [3.88, 4.16]", "7.20 [6.98, 7.49]"]
     assert found[STEP + "× none"] == ["1.00", "–"]
-    assert found["Iteration: ms"] == ["4.20", "–"]
+    assert found["Iteration: ms"] == ["4.20 [4.07, 4.37]", "–"]
     assert found["Iteration: ms, uncaptured"] == ["23", "39"]
     assert found["Runs at once: number"] == ["4", "–"]
     why = f"Not captured, trained by launching kernel by kernel: gradient_penalty ({STREAMED})."
@@ -87,8 +87,8 @@ def test_an_uncaptured_method_has_a_reason_and_no_ratio(tmp_path: Path) -> None:
 def test_without_captured_steps_ratios_are_of_uncaptured_steps(tmp_path: Path) -> None:
     tables = tables_of(folder_of(tmp_path, uncaptured=METHODS))
     assert cells(tables["Constraint and cost"]) == {
-        STEP + "ms, uncaptured": ["4", "7.20"],
-        STEP + "× none": ["1.00", "1.80"],
+        STEP + "ms, uncaptured": ["4.00 [3.88, 4.16]", "7.20 [6.98, 7.49]"],
+        STEP + "× none": ["1.00", "1.80 [1.80, 1.80]"],
         "Iteration: ms, uncaptured": ["23", "39"],
         "Peak memory: MiB": ["90", "90"],
     }
@@ -114,8 +114,8 @@ def test_a_gpu_and_a_cpu_in_one_table_are_not_compared(tmp_path: Path) -> None:
     on_cpu = {"median": 50.0, "low": 50.0, "high": 50.0, "n": 45}
     dump(path, {"ms_discriminator_step": on_cpu, "ms_generator_step": on_cpu, "n_dis": 5, "device": "cpu: synthetic"})
     found = cells(tables_of(folder)["Constraint and cost"])
-    assert found[STEP + "ms"] == ["50", "1.52"]
-    assert found[STEP + "ms, uncaptured"] == ["–", "7.20"]
+    assert found[STEP + "ms"] == ["50 ± 0", "1.520 [1.474, 1.581]"]
+    assert found[STEP + "ms, uncaptured"] == ["–", "7.20 [6.98, 7.49]"]
     assert STEP + "× none" in found
     assert found[STEP + "× none"] == ["1.00", "–"]
 
@@ -131,8 +131,8 @@ def test_the_table_of_a_critic_has_no_iteration(tmp_path: Path) -> None:
     found = cells(tables_of(folder)["Constraint and cost"])
     kept = {head: texts for head, texts in found.items() if not head.startswith("Peak")}
     assert kept == {
-        "Critic step: ms": ["3"],
-        "Critic step: ms, uncaptured": ["9"],
+        "Critic step: ms": ["3.00 [2.90, 3.10]"],
+        "Critic step: ms, uncaptured": ["9.0 [8.0, 10]"],
         "Runs at once: number": ["1"],
         "Runs at once: iterations/s of all": ["300"],
     }

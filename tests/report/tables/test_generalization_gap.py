@@ -33,7 +33,7 @@ def test_tables_of_quality_show_test_images_alone(tables: dict[str, Table]) -> N
         for metric in ("Accuracy/test ↑", "Cross-entropy (nat)/test ↓")
         for which in ("last", "best")
     ]
-    assert texts(tables["Quality"])["class frequencies"] == ["2", "", "0.100 ± 0", "", "2.30 ± 0", ""]
+    assert texts(tables["Quality"])["class frequencies"] == ["2", "", "0.1 ± 0", "", "2.3 ± 0", ""]
 
 
 def test_the_gap_at_the_end_and_at_levels_that_a_run_reached(tables: dict[str, Table]) -> None:

@@ -1,6 +1,7 @@
 """Robustness over settings: the table and the figure of the tuning runs, which are shown nowhere else."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def test_tuning_runs_are_shown_in_the_comparison_of_settings_only(tmp_path: Path
     folder = tuned(tmp_path)
     report(folder)
     assert set(pd.read_csv(folder / "records.csv")["seed"]) == {0, 1, 2}
-    assert set(pd.read_csv(folder / "summary.csv").query("constraint != 'real data'")["n"]) <= {0, 1, 3}
+    assert set(pd.read_csv(folder / "summary.csv").query("metric == 'frechet_classifier'")["n"]) == {3}
     assert {path.stem for path in folder.glob("plots/by_setting*")} == {"by_setting_digits_tuning"}
     text = (folder / "plots" / "by_setting_digits_tuning.svg").read_text()
     assert "seeds 100, 101" in text
@@ -59,7 +60,9 @@ def test_tuning_runs_are_shown_in_the_comparison_of_settings_only(tmp_path: Path
         assert "the other tables hold other seeds" in said
     heads = [line for line in tables.splitlines() if line.startswith("## ")]
     assert len([head for head in heads if "Robustness over settings" in head]) == 1
-    assert [line for line in tables.splitlines() if line.startswith("| none | 3 | 0 | 10 (A) | 22 | 40 (C) | 30 |")]
+    assert [
+        line for line in tables.splitlines() if line.startswith("| none | 3 | 0 | 9.95 (A) | 21.9 | 38.7 (C) | 28.8 |")
+    ]
 
 
 def test_a_sweep_without_a_selection_shows_its_own_runs(tmp_path: Path) -> None:
@@ -79,18 +82,22 @@ def test_selected_settings_are_bold(tmp_path: Path) -> None:
 def test_every_setting_has_its_mean_and_interval_in_the_order_of_the_sweep_file(tmp_path: Path) -> None:
     found = only(tried(tmp_path))
     (axes,) = drawn(found)
-    assert [x for x, _ in sorted(marks(axes, "o"), key=lambda mark: mark[1])] == [22.0, 10.0, 40.0]
-    # Two seeds: t with one degree of freedom, 12.706, times their half-distance.
+    assert [x for x, _ in sorted(marks(axes, "o"), key=lambda mark: mark[1])] == pytest.approx(
+        [480**0.5, 99**0.5, 1500**0.5]
+    )
+    # Two seeds: t with one degree of freedom, 12.706, times the half-distance of their logarithms.
     interval = found.interval(Method(NONE, "hinge"), "A", FID)
-    assert (interval.mean, interval.half_width) == (10.0, pytest.approx(12.706, abs=1e-3))
+    half = 12.7062 * math.log(11 / 9) / 2
+    assert (interval.mean, interval.half_width) == (pytest.approx(99**0.5), pytest.approx(half, rel=1e-4))
     bands = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
-    assert [(band.get_x(), band.get_width()) for band in bands] == [(10.0, 30.0), (69.0, 2.0)]
+    ends = [(99**0.5, 1500**0.5), ((66 * 72) ** 0.5, (70 * 72) ** 0.5)]
+    assert [(band.get_x(), band.get_x() + band.get_width()) for band in bands] == [pytest.approx(one) for one in ends]
 
 
 def test_best_median_worst_and_range(tmp_path: Path) -> None:
     found = only(tried(tmp_path))
-    assert cells(found)[NONE] == ["3", "0", "10 (A)", "22", "40 (C)", "30"]
-    assert cells(found)[CLIPPED] == ["3", "0", "69 (A, C)", "69", "71 (E)", "2"]
+    assert cells(found)[NONE] == ["3", "0", "9.95 (A)", "21.9", "38.7 (C)", "28.8"]
+    assert cells(found)[CLIPPED] == ["3", "0", "68.9 (C)", "69.0", "71.0 (E)", "2.06"]
 
 
 def test_a_setting_with_a_diverged_seed_is_the_worst_and_drawn_as_a_cross(tmp_path: Path) -> None:
@@ -99,7 +106,7 @@ def test_a_setting_with_a_diverged_seed_is_the_worst_and_drawn_as_a_cross(tmp_pa
     for seed in (100, 101):
         edit(folder, name(CLIPPED, "C", seed), FID, 0, "diverged")
     found = only(folder)
-    assert cells(found)[NONE] == ["3", "1", "22 (E)", "40", "diverged (A)", "–"]
+    assert cells(found)[NONE] == ["3", "1", "21.9 (E)", "38.7", "diverged (A)", "–"]
     assert cells(found)[CLIPPED][:2] == ["3", "1"]
     (axes,) = drawn(found)
     edge = axes.get_xlim()[1]
@@ -215,14 +222,14 @@ def test_a_setting_with_a_value_that_is_not_finite_is_the_worst(tmp_path: Path) 
     found = only(folder)
     # Of seeds with a value its mean would be the best of all.
     assert found.interval(Method(NONE, "hinge"), "C", FID).mean == 5.0
-    assert cells(found)[NONE] == ["3", "0", "10 (A)", "22", "not finite (C)", "–"]
+    assert cells(found)[NONE] == ["3", "0", "9.95 (A)", "21.9", "not finite (C)", "–"]
     assert "so does one at which a seed finished without a finite value" in table(found).caption
     (axes,) = drawn(found)
     assert [x for x, _ in marks(axes, "x")] == [axes.get_xlim()[1]]
     assert "1 of 2" in {text.get_text() for text in axes.texts}
     edit(folder, name(NONE, "A", 100), FID, 0, "diverged")
     said = "diverged or not finite"
-    assert cells(only(folder))[NONE] == ["3", "1", "22 (E)", said, f"{said} (A, C)", "–"]
+    assert cells(only(folder))[NONE] == ["3", "1", "21.9 (E)", said, f"{said} (A, C)", "–"]
     for seed in (100, 101):
         for setting in ("E", "A", "C"):
             edit(folder, name(CLIPPED, setting, seed), FID, None)

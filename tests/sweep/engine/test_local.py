@@ -77,7 +77,7 @@ def test_a_sweep_is_timed_in_rounds(jobs: list[Job], tmp_path: Path) -> None:
             assert timing[part]["high"] >= max(timing["rounds"][part])
         assert timing["n_dis"] == 1
         assert timing["device"] == "cpu: a"
-        assert timing["peak_memory"] >= 0
+        assert "peak_memory" not in timing
     assert [line for line in log.lines if line.startswith(("started", "ended"))] == [
         "started 0 on cpu",
         "ended 0",

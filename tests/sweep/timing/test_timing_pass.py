@@ -169,8 +169,10 @@ def test_code_from_outside_has_a_process_of_its_own_unless_it_says_that_it_may_s
 
 def test_peak_memory_is_above_what_was_held_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (group,) = timing_groups(sweep_jobs(tmp_path))
+    assert all("peak_memory" not in each for each in measure_round(group, warm_up=1, repeats=1).values())
     held = iter([100.0, 130.0, 130.0, 137.5])
-    monkeypatch.setattr("lipschitz.sweep.timing.one_round._peak_memory", lambda device: next(held))
+    for name in ("_memory_before", "_peak_memory"):
+        monkeypatch.setattr(f"lipschitz.sweep.timing.one_round.{name}", lambda device: next(held))
     rounds = measure_round(group, warm_up=1, repeats=1)
     assert [each["peak_memory"] for each in rounds.values()] == [30.0, 7.5]
 
@@ -198,6 +200,8 @@ def test_the_median_is_over_all_calls_and_the_interval_spans_the_rounds(tmp_path
     assert timing["rounds"] == {"ms_discriminator_step": [1.0, 2.0, 4.0]}
     assert (timing["peak_memory"], timing["n_dis"]) == (3.0, 1)
     assert (timing["device"], timing["labels"]) == ("cpu: a", job.run.labels())
+    on_cpu = [{name: value for name, value in each.items() if name != "peak_memory"} for each in rounds]
+    assert "peak_memory" not in summarise_rounds(job, on_cpu)
 
 
 def test_calls_that_scatter_more_than_rounds_keep_their_interval(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ RUNS: dict[str, Callable[[], ClassifierTraining]] = {
     "penalty, dropout, augmentation": lambda: classification(
         ZeroCenteredPenalty(), model=DROPPING, augment=(Crop(padding=1), Flip())
     ),
-    "random points": lambda: classification(GradientPenalty(points="perturbed_real"), model=DROPPING),
+    "random points": lambda: classification(GradientPenalty(points="perturbed_real", one_sided=True), model=DROPPING),
     "consistency": lambda: classification(ConsistencyRegularization(shift=1)),
     "amsgrad and steps": lambda: classification(
         setting=Setting(optimiser=Adam(amsgrad=True), decay="step", decay_every=0.02),

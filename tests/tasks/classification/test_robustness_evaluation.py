@@ -14,10 +14,10 @@ from lipschitz.estimation.float64_copy import float64_copy
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.metrics.margins import margin_quantiles, margins
 from lipschitz.metrics.predictions import logits_of
-from lipschitz.metrics.robustness import EPSILONS
+from lipschitz.metrics.robustness import EPSILONS, certified
 from lipschitz.models.gouk_cnn import GoukCNN
 from lipschitz.models.mlp_classifier import MLPClassifier
-from lipschitz.tasks.classification.certificates import Outputs, certified_values
+from lipschitz.tasks.classification.certificates import Outputs, certified_values, radii
 from lipschitz.tasks.classification.classification import ClassificationTask
 from lipschitz.tasks.classification.robustness_evaluation import protocols, robustness_values
 from lipschitz.tasks.losses import CrossEntropy
@@ -47,7 +47,7 @@ def test_values_are_described_and_ordered() -> None:
     values, notes = robustness_values(NET, IMAGES, LABELS, MEASURED, seed=0)
     assert notes == []
     assert robustness_values(NET, IMAGES, LABELS, MEASURED, seed=0)[0] == values
-    joint = certified_values(outputs_of(NET, IMAGES), LABELS, MEASURED)
+    joint = certified_values(NET, IMAGES, logits_of(NET, IMAGES), LABELS, MEASURED)
     for name in (*values, *joint):
         assert CATALOGUE[name.partition("/")[0]].summary, name
     places = [f"{epsilon:.3g}" for epsilon in EPSILONS]
@@ -61,6 +61,13 @@ def test_values_are_described_and_ordered() -> None:
     assert values["logit_change/noise_0.2"] > values["logit_change/noise_0.05"] > 0
     # One layer of 16 inputs and one of 8 units: the norms of kernels and operators agree.
     assert values["spectral_complexity/reshaped"] == values["spectral_complexity/operator"] > 0
+
+
+@pytest.mark.parametrize("bound", [0.2, 1.0, 5.0, math.inf])
+def test_the_joint_certificate_is_that_of_all_images_in_float64(bound: float) -> None:
+    found = certified_values(NET, IMAGES, logits_of(NET, IMAGES), LABELS, {"lipschitz_upper": bound})
+    expected = certified(outputs_of(NET, IMAGES).certified_radii(LABELS, bound), radii()).double().mean(dim=1)
+    assert list(found.values()) == expected.tolist()
 
 
 def test_certificates_are_of_exact_arithmetic_and_only_where_float32_agrees() -> None:
