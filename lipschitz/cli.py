@@ -165,6 +165,14 @@ def report(
             show_default=False,
         ),
     ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METRIC,...",
+            help="Columns of a LaTeX table for --paper, such as w1,lipschitz_upper: names in summary.csv.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write the tables, plots and page of a sweep's results."""
     from lipschitz.commands.report import write_report
@@ -179,6 +187,7 @@ def report(
             plot_files=plot or [],
             for_paper=paper,
             style=style,
+            metrics=metrics,
         )
 
 

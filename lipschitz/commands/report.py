@@ -25,14 +25,21 @@ def write_report(
     plot_files: Sequence[str] = (),
     for_paper: bool = False,
     style: str | None = None,
+    metrics: str | None = None,
 ) -> None:
     """Write everything into ``folder``; the arguments are those of `lipschitz.report.write.report`.
+
+    ``metrics`` are separated by commas.
 
     Raises:
         InputError: there is nothing to report, or an argument is wrong.
     """
-    if style is not None and not for_paper:
-        raise InputError(f"--style {style}: is for the figures of --paper; expected both")
+    for name, value in (("style", style), ("metrics", metrics)):
+        if value is not None and not for_paper:
+            raise InputError(f"--{name} {value}: is for --paper; expected both")
+    columns = [name.strip() for name in (metrics or "").split(",") if name.strip()]
+    if metrics is not None and not columns:
+        raise InputError("--metrics: no metric is named; expected names of summary.csv, for example w1,lipschitz_upper")
     with progress_lines("report", every=PROGRESS_SECONDS, quiet=console.quiet) as progress:
         warnings = report(
             folder,
@@ -42,10 +49,11 @@ def write_report(
             plot_files=plot_files,
             for_paper=for_paper,
             style=style,
+            metrics=columns,
             progress=progress,
         )
     for line in warnings:
         console.print(f"warning: {printable(line)}", style="yellow", soft_wrap=True)
     console.print(printable(f"report: {folder / 'index.html'}"), soft_wrap=True)
     if for_paper:
-        console.print(printable(f"figures for a paper: {folder / FOLDER}"), soft_wrap=True)
+        console.print(printable(f"for a paper: {folder / FOLDER}"), soft_wrap=True)

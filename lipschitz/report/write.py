@@ -8,7 +8,7 @@ import pandas as pd
 from lipschitz.files import write_atomically, write_text
 from lipschitz.report import budgets
 from lipschitz.report.page import page
-from lipschitz.report.paper import FOLDER, write_paper
+from lipschitz.report.paper import FOLDER, TABLE, write_paper
 from lipschitz.report.plots.base import registered_plots
 from lipschitz.report.plots.data import SweepData, arrays_of
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
@@ -23,6 +23,7 @@ from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.statistics.time_to_target import check_targets, parse_targets
 from lipschitz.report.tables.build import build
 from lipschitz.report.tables.markdown_and_latex import latex, markdown
+from lipschitz.report.tables.metrics_table import metrics_table
 from lipschitz.report.tables.robustness import table as robustness_table
 from lipschitz.sweep.reported_runs import write_arrays, write_reported_runs
 
@@ -41,6 +42,7 @@ def report(
     plot_files: Sequence[str] = (),
     for_paper: bool = False,
     style: str | None = None,
+    metrics: Sequence[str] = (),
     progress: Callable[[str], object] = lambda step: None,
 ) -> list[str]:
     """Write ``records.csv``, ``summary.csv``, tables, ``references.bib``, ``plots/`` and ``index.html`` into a folder.
@@ -57,6 +59,7 @@ def report(
         plot_files: files with plots of the user, as `registered_plots` takes them. Their code is executed.
         for_paper: whether to write the figures for a paper, too: see `write_paper`.
         style: the reader's own style of matplotlib for these; see `check_style`.
+        metrics: columns of a LaTeX table for a paper, ``paper/table.tex``: see `metrics_table`.
         progress: called with what is done next, in a few words.
 
     Returns:
@@ -65,7 +68,7 @@ def report(
     Raises:
         InputError: there is no sweep in ``folder``, or it has no run to report; or no ``summary.csv`` in ``beside``; or
             a target is not ``METRIC=VALUE``, or its metric was not recorded; or a file of plots cannot be used; or
-            there is no such style.
+            there is no such style, or one of ``metrics`` was not recorded.
     """
     if style is not None:
         check_style(style)
@@ -80,6 +83,7 @@ def report(
     summary = Summary(results)
     warnings += [*results.warnings, *_unfinished(summary)]
     progress("making tables")
+    table_for_paper = metrics_table(summary, metrics) if metrics else ""
     tests = compare_with_none(summary)
     tables, data = build(summary, targets, tests), SweepData(summary)
     across = [robustness_table(settings) for settings in data.settings]
@@ -109,6 +113,9 @@ def report(
     write_text(folder / "index.html", page(data, tables, across, pictures, cited, warnings))
     drawn = {f"{picture.name}.{kind}" for picture in pictures for kind in picture.files}
     warnings += _stale(plots, drawn)
+    if table_for_paper:
+        (folder / FOLDER).mkdir(exist_ok=True)
+        write_text(folder / FOLDER / TABLE, table_for_paper)
     if for_paper:
         progress("drawing figures for a paper")
         written = write_paper(folder, data, registered, limit_panels, style)

@@ -35,7 +35,7 @@ MANY = (
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = write_sweep(tmp_path_factory.mktemp("paper"), PLAN)
-    assert report(found, limit_panels=3, for_paper=True)
+    assert report(found, limit_panels=3, for_paper=True, metrics=["w1", "modes"])
     return found
 
 
@@ -62,9 +62,10 @@ def test_captions_stand_in_latex_and_not_in_the_figures(folder: Path) -> None:
     text = (folder / "paper" / "figures.tex").read_text()
     assert text.count(r"\begin{figure}") == text.count(r"\caption{") == text.count(r"\end{figure}") > 1
     assert r"\includegraphics{{final_quality_eight_gaussians_column}.pdf}" in text
-    assert r"\caption{Final quality $\cdot$ eight\_gaussians. After the last step, mean over 2 seeds" in text
-    assert r"10\textsuperscript{6} times" in text
+    assert r"\caption{Final quality $\cdot$ eight\_gaussians. After the last step, geometric mean over 2 seeds" in text
+    assert r"10$^{6}$ times" in text
     assert text.isascii()
+    assert r"\begin{table}" in (folder / "paper" / "table.tex").read_text()
 
 
 @pytest.mark.parametrize("width", [None, *WIDTHS.values()])
@@ -154,7 +155,10 @@ def test_the_readers_style_is_applied_but_neither_width_nor_font_type_changes(tm
             "--style ggplo: not a file, nor a style of matplotlib; did you mean 'ggplot'?",
         ),
         (["--paper", "--style", "bad.mplstyle"], "bad.mplstyle: has no parameter of matplotlib"),
-        (["--style", "ggplot"], "--style ggplot: is for the figures of --paper; expected both"),
+        (["--metrics", "w1"], "--metrics w1: is for --paper; expected both"),
+        (["--paper", "--metrics", "w2"], "--metrics: 'w2' was not recorded here"),
+        (["--paper", "--metrics", " ,"], "--metrics: no metric is named"),
+        (["--style", "ggplot"], "--style ggplot: is for --paper; expected both"),
     ],
 )
 def test_a_wrong_style_is_one_line_and_writes_nothing(

@@ -31,7 +31,7 @@ class Varied(NamedTuple):
 
 
 def gap_table(data: ComparisonData) -> pd.DataFrame:
-    """Return gaps and accuracy by the number that varies: method, field, value, constraint, metric, n, mean, low, high."""
+    """Return gaps and accuracy by the number that varies, which is ``value``: a row a constraint and metric."""
     rows = data.final[[parse_metric(name)[:2] in _METRICS for name in data.final["metric"]]]
     parts = [
         rows.assign(method=one.method, field=one.field, value=rows["constraint"].map(one.values))

@@ -18,8 +18,6 @@ _NORMS = ("gradient_norm", "gradient_norm_max", "logit_change", "logit_change_ma
 GEOMETRIC_METRICS = frozenset((*_DISTANCES, *_LIPSCHITZ_CONSTANTS, *_NORMS))
 """Names of the catalogue, and of the summary. A metric has one mean in every table and figure, whatever its values."""
 IN_WORDS = "distances, norms and Lipschitz constants"
-SEEDS = f"mean over n seeds (geometric for {IN_WORDS})"
-"""For captions of figures that may show both kinds of means."""
 
 
 @cache

@@ -41,7 +41,7 @@ def contest(found: FinalQuality) -> Contest:
 def test_one_method_is_ahead(tmp_path: Path) -> None:
     one = contest(of(tmp_path, {"none": BAD, "aol": GOOD}))
     assert one.sentence.startswith(
-        "`aol` (0.110 ± 0.025) is ahead: the other method is significantly worse (3 seeds, W"
+        "`aol` (0.110 [0.087, 0.138]) is ahead: the other method is significantly worse (3 seeds, W"
     )
     assert one.not_worse == {"aol"}
 
@@ -50,13 +50,16 @@ def test_some_cannot_be_told_apart_and_others_are_worse(tmp_path: Path) -> None:
     found = of(tmp_path, {"none": BAD, "aol": GOOD, "bjorck": SAME})
     assert (found.metric, found.is_lower_better) == ("w1", True)
     sentence = contest(found).sentence
-    assert "`aol` (0.110 ± 0.025) has the best mean; `bjorck` cannot be told apart from it, and 1 is sig" in sentence
+    assert (
+        "`aol` (0.110 [0.087, 0.138]) has the best mean; `bjorck` cannot be told apart from it, and 1 is sig"
+        in sentence
+    )
     assert sentence.endswith("(3 seeds, Welch's test at 5 %, Holm's correction for 3 pairs).")
 
 
 def test_no_method_is_worse(tmp_path: Path) -> None:
     sentence = contest(of(tmp_path, {"aol": GOOD, "bjorck": SAME})).sentence
-    assert "`aol` (0.110 ± 0.025) has the best mean, and no method is significantly worse (3 seeds" in sentence
+    assert "`aol` (0.110 [0.087, 0.138]) has the best mean, and no method is significantly worse (3 seeds" in sentence
 
 
 def test_one_seed_is_not_tested(tmp_path: Path) -> None:
@@ -68,7 +71,7 @@ def test_one_seed_is_not_tested(tmp_path: Path) -> None:
 def test_a_method_with_a_diverged_seed_is_named_and_not_tested(tmp_path: Path) -> None:
     ends = {("eight_gaussians", "aol", 2): "diverged"}
     one = contest(of(tmp_path, {"none": BAD, "aol": GOOD, "bjorck": SAME}, ends=ends))
-    assert "`bjorck` (0.117 ± 0.038) is ahead" in one.sentence
+    assert "`bjorck` (0.116 [0.083, 0.162]) is ahead" in one.sentence
     assert one.sentence.endswith("Not tested, for lack of a second seed or with a seed that failed: `aol`.")
     assert [(method.name, method.diverged, len(method.seeds)) for method in one.methods] == [
         ("none", 0, 3),
