@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lipschitz.checksums import SHOWN, read_sealed, sha256_of_file, write_sealed
 from lipschitz.errors import InputError, first_line
-from lipschitz.files import check_regular, write_atomically
+from lipschitz.files import open_regular, write_atomically
 from lipschitz.sweep.file_shapes import check_definition, check_result, check_timing
 from lipschitz.sweep.store import SweepFolder
 
@@ -143,8 +143,7 @@ def read_arrays(folder: SweepFolder, run_id: str) -> dict[str, NDArray[Any]]:
     if folder.has_runs():
         return folder.run(run_id).samples() or {}
     try:
-        check_regular(folder.path / ARRAYS)
-        with np.load(folder.path / ARRAYS, allow_pickle=False) as archive:
+        with open_regular(folder.path / ARRAYS) as file, np.load(file, allow_pickle=False) as archive:
             start = f"{run_id}/"
             return {name.removeprefix(start): archive[name] for name in archive.files if name.startswith(start)}
     except Exception:

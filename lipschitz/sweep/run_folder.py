@@ -17,6 +17,7 @@ from lipschitz.files import (
     check_regular,
     lock,
     lock_holder,
+    open_regular,
     read_bytes,
     remove_temporaries,
     sync_folder,
@@ -230,8 +231,8 @@ class RunFolder:
     def samples(self) -> dict[str, np.ndarray] | None:
         """Return the arrays that the run saved for the report, or None; nothing in the file is executed."""
         try:
-            check_regular(self._samples)
-            with np.load(self._samples, allow_pickle=False) as archive:
+            # NumPy leaves a damaged file open that it opened itself.
+            with open_regular(self._samples) as file, np.load(file, allow_pickle=False) as archive:
                 return dict(archive)
         except Exception:
             # Damaged bytes make zip, zlib and NumPy raise nearly anything; the report then has no pictures of the run.

@@ -14,6 +14,7 @@ from rich.console import Console
 from sweeps import write
 
 from lipschitz.commands import sweep as command
+from lipschitz.commands.sweep_plan import print_estimate
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.local import Local
@@ -186,7 +187,7 @@ def test_the_choice_is_printed_and_in_the_provenance_of_the_sweep(tmp_path: Path
     said = console.file.getvalue()  # type: ignore[attr-defined]
     assert said.startswith("4 workers on each GPU, up to 4 runs in each, by measurement: ")
     assert folder.provenance()["workers"] == said.strip()
-    command._print_estimate(found, 4, placed[0].site, console)
+    print_estimate(found, 4, placed[0].site, console)
     last = console.file.getvalue().splitlines()[-1]  # type: ignore[attr-defined]
     assert last == "4 unfinished runs on 4 workers: about 0.0 min of training and 0.0 min of evaluation, 0.0 GPU hours"
 
@@ -205,7 +206,7 @@ def test_workers_that_share_a_gpu_are_not_taken_to_train_faster_unless_measured(
 def test_without_the_time_of_an_evaluation_the_estimate_says_so(tmp_path: Path) -> None:
     timing = {key: value for key, value in TIMING.items() if key != "evaluation_seconds"}
     jobs, console = jobs_in(tmp_path, timing=timing), Console(file=StringIO(), width=200)
-    command._print_estimate(estimate(jobs, {}), 4, ONE_GPU, console)
+    print_estimate(estimate(jobs, {}), 4, ONE_GPU, console)
     said = console.file.getvalue()  # type: ignore[attr-defined]
     assert said == "4 unfinished runs on 1 worker: about 0.0 min of training, 0.0 GPU hours, without evaluations\n"
 

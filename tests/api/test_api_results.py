@@ -2,9 +2,11 @@
 
 import math
 import shutil
+import sys
 from collections.abc import Sequence
 from multiprocessing.spawn import get_preparation_data
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -111,9 +113,12 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         lip.load(ROOT / "results" / "estimators")
 
 
-def test_a_sweep_of_a_script_does_not_run_the_script_in_its_workers() -> None:
+def test_a_sweep_of_a_script_does_not_run_the_script_in_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     # Python runs these in a new process.
     keys = {"init_main_from_path", "init_main_from_name"}
+    script = ModuleType("__main__")
+    script.__file__ = "/folder/script.py"
+    monkeypatch.setitem(sys.modules, "__main__", script)
     assert get_preparation_data("worker").keys() & keys
     with _script_hidden():
         assert not get_preparation_data("worker").keys() & keys
