@@ -5,14 +5,14 @@ from functools import cache
 from lipschitz.report.reading.metric_names import base
 
 _DISTANCES = (
-    *("w1", "w1_classifier", "w1_error"),
-    *("fid", "frechet_classifier", "intra_frechet_classifier"),
+    *("w1", "w1_classifier", "w1_random", "w1_error"),
+    *("fid", "frechet_classifier", "frechet_random", "intra_frechet_classifier"),
     *("l2", "l2_float32"),
 )
 _LIPSCHITZ_CONSTANTS = (
     *("lipschitz_lower", "lipschitz_exact", "lipschitz_upper", "lipschitz_upper_product", "lipschitz_ratio"),
     *("sigma_reshaped", "sigma_operator", "sigma_upper", "largest_sigma_reshaped", "largest_sigma_operator"),
-    "spectral_complexity",
+    *("sigma_product", "spectral_complexity"),
 )
 _NORMS = ("gradient_norm", "gradient_norm_max", "logit_change", "logit_change_max")
 GEOMETRIC_METRICS = frozenset((*_DISTANCES, *_LIPSCHITZ_CONSTANTS, *_NORMS))

@@ -118,6 +118,10 @@ def test_zero_infinite_and_negative_values_of_a_positive_quantity() -> None:
 
 def test_metrics_with_geometric_means_are_of_the_catalogue() -> None:
     assert {name.removeprefix("largest_") for name in GEOMETRIC_METRICS} <= set(CATALOGUE)
+    # Distances, norms and Lipschitz constants, also those that are added later. A dual value may be negative.
+    kinds = ("w1", "fid", "frechet", "intra_frechet", "sigma", "lipschitz", "gradient_norm", "spectral_complexity")
+    of_either_sign = {"w1_dual", "w1_independent", "w1_over_lower", "w1_over_upper"}
+    assert {name for name in CATALOGUE if name.startswith(kinds)} - of_either_sign <= GEOMETRIC_METRICS
     assert is_geometric("fid/sngan [protocol 2]")
     assert not any(map(is_geometric, ("kid", "accuracy/test", "ms_iteration", "loss/generator")))
 
