@@ -129,6 +129,8 @@ def test_without_weights_it_says_how_to_get_them(files: Path) -> None:
     assert "no weights of the FID's Inception network at " in done.stderr
     assert "lipschitz data inception" in done.stderr
     assert "; or judge offline, such as --judge digits" in done.stderr
+    typo = lipschitz("evaluate", "absent", "real", cwd=files)
+    assert "error: absent is not there; allowed: " in typo.stderr, "what is wrong in any case is said first"
 
 
 @pytest.mark.usefixtures("random_features")

@@ -31,12 +31,15 @@ def unlabelled_images(path: Path, size: int | None = None) -> tuple[Source, list
     Raises:
         InputError: there is nothing to read, or a picture does not have the size.
     """
-    if path.is_dir():
-        return _of_folder(path, size)
-    if path.suffix == ".npz" and path.exists():
-        return _of_file(path, size), []
-    what = "is not there" if not path.exists() else "is neither a folder nor an .npz file"
-    raise InputError(f"{path} {what}; allowed: a folder of images, or an .npz file with images (n, h, w, c)")
+    check_path(path)
+    return _of_folder(path, size) if path.is_dir() else (_of_file(path, size), [])
+
+
+def check_path(path: Path) -> None:
+    """Raise InputError unless ``path`` is a folder or an .npz file."""
+    if not path.is_dir() and not (path.suffix == ".npz" and path.exists()):
+        what = "is not there" if not path.exists() else "is neither a folder nor an .npz file"
+        raise InputError(f"{path} {what}; allowed: a folder of images, or an .npz file with images (n, h, w, c)")
 
 
 def _of_folder(folder: Path, size: int | None) -> tuple[LazyImages, list[str]]:

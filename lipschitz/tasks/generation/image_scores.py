@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from lipschitz.config import Entry
 from lipschitz.datasets.base import DATASETS
 from lipschitz.datasets.images.image_data import ImageData
-from lipschitz.datasets.images.unlabelled import unlabelled_images
+from lipschitz.datasets.images.unlabelled import check_path, unlabelled_images
 from lipschitz.errors import InputError
 from lipschitz.extensions.entry import config_of, error_in_words
 from lipschitz.features.inception import load_inception
@@ -73,6 +73,8 @@ def evaluate(
         return _judged(Path(generated), Path(real), judge, size, data_root, at)
     chosen = _protocol(protocol)
     check_protocol(chosen, at)
+    for path in (generated, real):
+        check_path(Path(path))
     # Before the images, which may take long to read.
     try:
         weights = weights_file(None if inception_weights is None else Path(inception_weights))
