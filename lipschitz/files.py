@@ -174,9 +174,14 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write ``content``, atomically."""
+    write_atomically(path, lambda file: file.write(content))
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, atomically; bytes of a file's name that are no text are written as escapes."""
-    write_atomically(path, lambda file: file.write(text.encode(errors="backslashreplace")))
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:

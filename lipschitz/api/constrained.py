@@ -134,8 +134,7 @@ def constrain(net: nn.Module, constraints: Method | Sequence[Method], shape: tup
         raise InputError(f"constrain: expected a torch.nn.Module, got {type(net).__name__}")
     if not (isinstance(shape, Sequence) and shape and all(isinstance(size, int) and size > 0 for size in shape)):
         raise InputError(f"constrain: expected the shape of one sample, such as (3, 32, 32), got {found(shape)}")
-    is_one = isinstance(constraints, str | dict | Constraint)
-    methods: Sequence[Method] = [constraints] if is_one else constraints  # type: ignore[list-item, assignment]
+    methods = [constraints] if isinstance(constraints, str | dict | Constraint) else constraints
     return Constrained(net, [_constraint(method) for method in methods], tuple(shape))
 
 

@@ -80,11 +80,11 @@ def _reported(path: Path, source: Literal["runs", "report"]) -> SweepResults:
     from lipschitz.report.reading.results import load as read_results
     from lipschitz.report.reading.tuning import add_picked_column
     from lipschitz.report.statistics.summary import Summary
-    from lipschitz.report.write import OUTCOME_COLUMNS, RECORD_COLUMNS
+    from lipschitz.report.write import OUTCOMES_CSV, RECORDS_CSV
 
     found = read_results(path)
-    records = found.labelled(found.records, RUN_COLUMNS)[RECORD_COLUMNS]
-    outcomes = found.labelled(found.outcomes, [*RUN_COLUMNS, "steps", "batch_size"])[OUTCOME_COLUMNS]
+    records = found.labelled(found.records, RUN_COLUMNS)[RECORDS_CSV]
+    outcomes = found.labelled(found.outcomes, [*RUN_COLUMNS, "steps", "batch_size"])[OUTCOMES_CSV]
     return SweepResults(
         folder=path,
         name=found.name,

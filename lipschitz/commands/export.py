@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lipschitz import __version__
 from lipschitz.errors import InputError, nearest
-from lipschitz.files import read_bytes, write_atomically
+from lipschitz.files import read_bytes, write_bytes
 from lipschitz.sweep.trained_run import WHICH, TrainedRun, load_run
 
 FORMATS = ("safetensors",)
@@ -43,7 +43,7 @@ def export(run_folder: Path, to: str, out: Path | None) -> list[Path]:
             tensors = {key: value.detach().clone().contiguous() for key, value in net.state_dict().items()}
             contents[f"{name}-{which}.safetensors"] = save(tensors, {**facts, "lipschitz": __version__, "format": "pt"})
     for name, content in contents.items():
-        write_atomically(folder / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
+        write_bytes(folder / name, content)
     return [folder / name for name in contents]
 
 

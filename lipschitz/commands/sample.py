@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from lipschitz.errors import InputError
-from lipschitz.files import write_atomically
+from lipschitz.files import write_bytes
+from lipschitz.sweep.run_folder import npz_bytes
 from lipschitz.sweep.trained_run import TrainedRun, load_run
 from lipschitz.tasks.generation.quality import to_bytes
 
@@ -53,10 +54,8 @@ def sample(run_folder: Path, n: int, out: Path, *, which: str, average: bool, se
 
 
 def _write(path: Path, **arrays: np.ndarray) -> None:
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda file: file.write(content.getbuffer()))
+    write_bytes(path, npz_bytes(arrays))
 
 
 def _write_pictures(folder: Path, images: np.ndarray, labels: list[int] | None, run: TrainedRun) -> None:
@@ -72,7 +71,4 @@ def _write_pictures(folder: Path, images: np.ndarray, labels: list[int] | None, 
     for number, (pixels, where) in enumerate(zip(images, subfolders, strict=True)):
         content = io.BytesIO()
         Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(content, "png")
-        write_atomically(
-            where / f"{number:0{digits}d}.png",
-            lambda file, content=content: file.write(content.getbuffer()),  # type: ignore[misc]
-        )
+        write_bytes(where / f"{number:0{digits}d}.png", content.getbuffer())

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lipschitz.files import write_atomically, write_text
+from lipschitz.files import write_bytes, write_text
 from lipschitz.report.plots.base import Plot
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.gallery import Picture, gallery
@@ -51,8 +51,7 @@ def write_paper(
     for name, found in by_name.items():
         for end, picture in found.items():
             written.append(target / f"{name}_{end}.pdf")
-            content = picture.files["pdf"]
-            write_atomically(written[-1], lambda file, content=content: file.write(content))  # type: ignore[misc]
+            write_bytes(written[-1], picture.files["pdf"])
     write_text(written[0], _HEAD + "\n".join(_figure(name, found) for name, found in by_name.items()))
     return written
 

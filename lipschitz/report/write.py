@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from lipschitz.files import write_atomically, write_text
+from lipschitz.files import write_bytes, write_text
 from lipschitz.report import budgets
 from lipschitz.report.page import page
 from lipschitz.report.paper import FOLDER, TABLE, write_paper
 from lipschitz.report.plots.base import registered_plots
-from lipschitz.report.plots.data import SweepData, arrays_of
+from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.gallery import PANELS, Picture, gallery
 from lipschitz.report.plots.look import check_style
 from lipschitz.report.published import classifier_tables, critic_tables, image_tables, ranks
@@ -29,8 +29,8 @@ from lipschitz.sweep.reported_runs import write_arrays, write_reported_runs
 
 SIGNIFICANCE = "significance.csv"
 """Tests of classifiers and GANs against the network without a constraint."""
-RECORD_COLUMNS = ["run", *LABELS, "seed", "step", "seconds", "metric", "value"]
-OUTCOME_COLUMNS = ["run", *LABELS, "seed", "steps", "batch_size", "which", "metric", "value"]
+RECORDS_CSV = ["run", *LABELS, "seed", "step", "seconds", "metric", "value"]
+OUTCOMES_CSV = ["run", *LABELS, "seed", "steps", "batch_size", "which", "metric", "value"]
 
 
 def report(
@@ -95,7 +95,6 @@ def report(
             warnings.append(f"{beside}: no critic (task transport) in common with {folder}; nothing is compared")
         across = [*compared, *across]
     _write_csv(folder / "summary.csv", add_picked_column(summary.frame, results.runs))
-    _write_runs(folder, results)
     if results.runs["task"].map(is_tested_task).any():
         _write_csv(folder / SIGNIFICANCE, tests)
     write_text(folder / "table.md", markdown([*across, *tables], results.name, results.warnings))
@@ -120,21 +119,27 @@ def report(
         progress("drawing figures for a paper")
         written = write_paper(folder, data, registered, limit_panels, style)
         warnings += _stale(folder / FOLDER, {path.name for path in written})
+    progress("writing the records")
+    _write_runs(folder, results)
     return warnings
 
 
 def _write_runs(folder: Path, results: Results) -> None:
-    """Write all from which the report can be made again without ``runs/``: csv files, ``arrays.npz``, ``runs.json``."""
+    """Write all from which the report can be made again without ``runs/``: csv files, ``arrays.npz``, ``runs.json``.
+
+    ``arrays.npz`` has what the figures of this report showed. Without ``runs/`` it stays as it is: another report may
+    have shown more.
+    """
     files = []
     for prefix, part in (("", results), (TUNING, results.tuning)):
         if part is not None:
-            records = part.labelled(part.records, [*LABELS, "seed"])[RECORD_COLUMNS]
+            records = part.labelled(part.records, [*LABELS, "seed"])[RECORDS_CSV]
             _write_csv(folder / f"{prefix}records.csv", add_picked_column(records, part.runs))
-            outcomes = part.labelled(part.outcomes, [*LABELS, "seed", "steps", "batch_size"])[OUTCOME_COLUMNS]
+            outcomes = part.labelled(part.outcomes, [*LABELS, "seed", "steps", "batch_size"])[OUTCOMES_CSV]
             _write_csv(folder / f"{prefix}outcomes.csv", add_picked_column(outcomes, part.runs))
             files += [f"{prefix}records.csv", f"{prefix}outcomes.csv"]
-    shown = [arrays_of(results, runs) for _, runs in results.runs.groupby("configuration", sort=False)]
-    write_arrays(folder, {one.run: one.arrays for one in shown if one is not None})
+    if results.folder.has_runs():
+        write_arrays(folder, results.shown_arrays)
     write_reported_runs(folder, results.everything_reported(), files)
 
 
@@ -144,7 +149,7 @@ def _write_csv(path: Path, frame: pd.DataFrame) -> None:
 
 def _written(plots: Path, picture: Picture) -> Picture:
     for kind, content in picture.files.items():
-        write_atomically(plots / f"{picture.name}.{kind}", lambda file, content=content: file.write(content))  # type: ignore[misc]
+        write_bytes(plots / f"{picture.name}.{kind}", content)
     return picture
 
 

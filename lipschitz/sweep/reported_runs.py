@@ -4,7 +4,6 @@ It holds the definition of each run, its result without the measured values, and
 files beside it, whose SHA-256 it holds. A results folder is committed and cited with these files alone. No torch.
 """
 
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +14,9 @@ from numpy.typing import NDArray
 
 from lipschitz.checksums import SHOWN, read_sealed, sha256_of_file, write_sealed
 from lipschitz.errors import InputError, first_line
-from lipschitz.files import open_regular, write_atomically
+from lipschitz.files import open_regular, write_bytes
 from lipschitz.sweep.file_shapes import check_definition, check_result, check_timing
+from lipschitz.sweep.run_folder import npz_bytes
 from lipschitz.sweep.store import SweepFolder
 
 FILE = "runs.json"
@@ -130,9 +130,7 @@ def read_reported_runs(folder: SweepFolder) -> ReportedRuns | None:
 def write_arrays(folder: Path, arrays: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
     """Write the arrays of some runs, by id, to the folder of a sweep: the same bytes for the same arrays."""
     flat = {f"{run_id}/{name}": array for run_id, of_run in arrays.items() for name, array in of_run.items()}
-    content = io.BytesIO()
-    np.savez_compressed(content, **flat)  # type: ignore[arg-type]
-    write_atomically(folder / ARRAYS, lambda file: file.write(content.getbuffer()))
+    write_bytes(folder / ARRAYS, npz_bytes(flat))
 
 
 def read_arrays(folder: SweepFolder, run_id: str) -> dict[str, NDArray[Any]]:

@@ -21,7 +21,7 @@ from lipschitz.files import (
     read_bytes,
     remove_temporaries,
     sync_folder,
-    write_atomically,
+    write_bytes,
     write_text,
 )
 from lipschitz.sweep.file_shapes import check_records, check_result
@@ -34,6 +34,14 @@ CHECKPOINTS_KEPT = "checkpoints_kept"
 """Key of a run's provenance: its checkpoints stay when it is over."""
 HASHES = "files"
 """Key of ``result.json``: the SHA-256 of the run's other files, by name."""
+
+
+def npz_bytes(arrays: Mapping[str, np.ndarray]) -> memoryview:
+    """Return the content of a compressed .npz file with ``arrays`` by name: the same bytes for the same arrays."""
+    content = io.BytesIO()
+    # Its type stub takes every name for the flag ``allow_pickle``.
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+    return content.getbuffer()
 
 
 class RunFolder:
@@ -129,10 +137,9 @@ class RunFolder:
         """
         hashes = dict(hashes or ({self._records.name: sha256_of_file(self._records)} if self._records.exists() else {}))
         if arrays:
-            content = io.BytesIO()
-            np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-            write_atomically(self._samples, lambda file: file.write(content.getbuffer()))
-            hashes[self._samples.name] = hashlib.sha256(content.getbuffer()).hexdigest()
+            content = npz_bytes(arrays)
+            write_bytes(self._samples, content)
+            hashes[self._samples.name] = hashlib.sha256(content).hexdigest()
         write_sealed(self._result, {**result, HASHES: hashes}, self._named(self._result))
         self.error.unlink(missing_ok=True)
         self.heartbeat.remove()

@@ -13,7 +13,7 @@ from pydantic import PrivateAttr
 
 from lipschitz.checksums import is_damage, json_lines, set_aside
 from lipschitz.errors import InputError, first_line
-from lipschitz.files import write_atomically
+from lipschitz.files import write_bytes
 from lipschitz.out_of_memory import lacks_memory
 from lipschitz.training import checkpoint
 from lipschitz.training.checkpoint import Unusable
@@ -140,7 +140,7 @@ class Journal(Observer):
         """Write the networks' weights for later use, before the run is marked as finished."""
         content = io.BytesIO()
         torch.save(networks, content)
-        write_atomically(self._files.networks, lambda file: file.write(content.getbuffer()))
+        write_bytes(self._files.networks, content.getbuffer())
         self._hashes[self._files.networks.name] = hashlib.sha256(content.getbuffer()).hexdigest()
 
     def on_end(self, result: dict[str, Any]) -> None:

@@ -47,6 +47,18 @@ def test_the_report_is_made_again_without_the_runs(folder: Path, capsys: pytest.
     assert [line.split()[:2] for line in of_each[:-1]] == [line.split()[:2] for line in of_all[:-1]]
 
 
+def test_arrays_are_kept_of_what_figures_showed_and_stay_without_runs(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path, Plan(("eight_gaussians",), evaluations=1))
+    report(folder, limit_panels=0)
+    assert np.load(folder / "arrays.npz").files == []
+    report(folder)
+    shown = (folder / "arrays.npz").read_bytes()
+    assert np.load(folder / "arrays.npz").files != []
+    shutil.rmtree(folder / "runs")
+    report(folder, limit_panels=0)
+    assert (folder / "arrays.npz").read_bytes() == shown
+
+
 def test_arrays_of_another_run_are_not_mixed(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "arrays.npz", **{"a-s1/samples": np.zeros(2), "a-s10/samples": np.ones(3)})
     assert read_arrays(SweepFolder(tmp_path), "a-s1")["samples"].shape == (2,)

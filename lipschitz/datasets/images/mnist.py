@@ -16,7 +16,7 @@ from lipschitz.datasets.download import check_md5, md5_of
 from lipschitz.datasets.images.published import Archive, PublishedDataset, TrainTest
 from lipschitz.datasets.images.split import Split
 from lipschitz.errors import InputError
-from lipschitz.files import write_atomically
+from lipschitz.files import write_bytes
 
 PUBLISHED_SIZE = 28
 
@@ -122,7 +122,7 @@ def _unpack(path: Path, md5: str, target: Path, target_md5: str) -> None:
         raise InputError(f"cannot unpack {path}: {error}") from error
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, lambda file: file.write(content))
+        write_bytes(target, content)
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror}; set XDG_CACHE_HOME to another folder") from error
 

@@ -20,8 +20,6 @@ from lipschitz.report.statistics.intervals import aggregate
 from lipschitz.report.statistics.robustness import Settings, settings_of
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.style import Style, ordered, styles
-from lipschitz.sweep.file_shapes import check_arrays
-from lipschitz.sweep.reported_runs import read_arrays
 from lipschitz.tasks.wording import wording
 
 _NOTE_WIDTH = 100
@@ -30,9 +28,8 @@ _NOTE_WIDTH = 100
 
 @dataclass(frozen=True)
 class RunArrays:
-    """The arrays that one run saved (``samples.npz``), with the run's id, constraint, seed and status."""
+    """The arrays that one run saved (``samples.npz``), with the run's constraint, seed and status."""
 
-    run: str
     constraint: str
     seed: int
     status: str
@@ -171,13 +168,8 @@ def arrays_of(results: Results, runs: pd.DataFrame) -> RunArrays | None:
     ended = runs[runs["status"].isin(["finished", "diverged"])]
     ended = ended.sort_values(["status", "seed"], ascending=[False, True])
     for run_id, row in ended.iterrows():
-        try:
-            arrays = check_arrays(read_arrays(results.folder, str(run_id)))
-        except ValueError:
-            # Not written by a run: there are no pictures of it.
-            continue
-        if arrays:
-            return RunArrays(str(run_id), str(row["constraint"]), int(row["seed"]), str(row["status"]), arrays)
+        if arrays := results.arrays(str(run_id)):
+            return RunArrays(str(row["constraint"]), int(row["seed"]), str(row["status"]), arrays)
     return None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from numpy.typing import NDArray
 
 from lipschitz.errors import InputError, first_line, printable
 from lipschitz.metrics.catalogue import CATALOGUE
@@ -19,7 +20,8 @@ from lipschitz.report.reading.metric_names import separate_protocols
 from lipschitz.report.reading.printable_text import printable_json
 from lipschitz.report.reading.runs import Runs, read_runs, select_reported
 from lipschitz.report.reading.tuning import choices_of, mark_chosen
-from lipschitz.sweep.reported_runs import ReportedRun, ReportedRuns, read_reported_runs
+from lipschitz.sweep.file_shapes import check_arrays
+from lipschitz.sweep.reported_runs import ReportedRun, ReportedRuns, read_arrays, read_reported_runs
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.timing_files import drift_warning
 from lipschitz.tasks.averaging import average_warnings
@@ -56,6 +58,7 @@ class Results:
         chosen: the choices of settings by results, as the definition of the sweep has them.
         tuning: the results of the runs that settings were chosen by; None where there are none. The best of their
             values are biased, so only the table and the figure of settings include them.
+        shown_arrays: by run, what `arrays` has read.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Results:
     warnings: list[str] = field(default_factory=list)
     chosen: list[dict[str, Any]] = field(default_factory=list)
     tuning: "Results | None" = None
+    shown_arrays: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
 
     def labelled(self, frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         """Return ``frame`` (one of its columns is ``run``) with ``columns`` of its runs."""
@@ -86,6 +90,16 @@ class Results:
     def shown(self, label: str) -> str:
         """Return the display name of ``label``."""
         return self.names.get(label, label)
+
+    def arrays(self, run_id: str) -> dict[str, NDArray[Any]]:
+        """Return the arrays that a run saved for figures; empty where there are none that can be drawn."""
+        if run_id not in self.shown_arrays:
+            try:
+                self.shown_arrays[run_id] = check_arrays(read_arrays(self.folder, run_id))
+            except ValueError:
+                # Not written by a run.
+                self.shown_arrays[run_id] = {}
+        return self.shown_arrays[run_id]
 
     def everything_reported(self) -> ReportedRuns:
         """Return what a report needs to know of the runs, those included that settings were chosen by."""

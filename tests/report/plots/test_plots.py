@@ -174,7 +174,7 @@ def test_mosaic_places_images_row_by_row() -> None:
 
 def test_a_long_title_is_broken_after_brackets_and_commas() -> None:
     label = "spectral_normalization(power_iterations=5, epsilon=1e-06)+gradient_penalty(weight=0.5)"
-    lines = panel_title(RunArrays("a run", label, 3, "diverged", {})).split("\n")
+    lines = panel_title(RunArrays(label, 3, "diverged", {})).split("\n")
     assert "".join(lines) == f"{label}, seed 3, diverged"
     assert max(map(len, lines)) <= 34
     assert lines[:2] == ["spectral_normalization(", "power_iterations=5, "]
