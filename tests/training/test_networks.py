@@ -113,7 +113,7 @@ def test_a_crash_before_the_checkpoints_are_removed_leaves_a_finished_run(
     assert [name for name in names(folder) if name not in names(whole)] == ["lock", "whole"]
 
 
-@pytest.mark.parametrize("step", ["training.journal.write_atomically", "sweep.run_folder.RunFolder.finish"])
+@pytest.mark.parametrize("step", ["training.journal.write_bytes", "sweep.run_folder.RunFolder.finish"])
 def test_a_crash_before_the_result_is_written_is_resumed(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
