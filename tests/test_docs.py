@@ -147,7 +147,7 @@ def test_the_example_files_extend_every_axis(tmp_path: Path) -> None:
     assert all(name in table for name in ("TwoMoons", "WeightDecay", "SmoothedLabels", "NAdam", "Distance of means"))
     assert (tmp_path / "out" / "plots" / "run_counts_TwoMoons.svg").exists()
     with (tmp_path / "out" / "records.csv").open() as file:
-        assert "squared_weights" in {row["metric"] for row in csv.DictReader(file)}
+        assert "squared_weights" in next(csv.reader(file))
 
 
 def test_links_outside_of_code_are_rewritten_for_the_site() -> None:

@@ -10,13 +10,16 @@ import pandas as pd
 from lipschitz.checksums import read_sealed
 from lipschitz.errors import InputError, first_line
 from lipschitz.report.reading.comparisons import LABELS
+from lipschitz.report.reading.value_tables import read_values
 from lipschitz.sweep.reported_runs import FILE
 from lipschitz.sweep.store import SweepFolder
 
 RUN_COLUMNS = [*LABELS, "seed"]
 """Columns of the runs, which their records have, too."""
-INTEGERS = ("seed", "step", "steps", "batch_size", "n", "diverged")
-NUMBERS = ("seconds", "value", "mean", "ci95", "low", "high")
+RECORDS = ["run", *RUN_COLUMNS, "step", "seconds", "metric", "value"]
+OUTCOMES = ["run", *RUN_COLUMNS, "steps", "batch_size", "which", "metric", "value"]
+INTEGERS = ("n", "diverged")
+NUMBERS = ("mean", "ci95", "low", "high")
 """Columns that hold numbers, of which an empty cell is NaN; the others hold text, also where it looks like a number."""
 
 
@@ -80,11 +83,10 @@ def _reported(path: Path, source: Literal["runs", "report"]) -> SweepResults:
     from lipschitz.report.reading.results import load as read_results
     from lipschitz.report.reading.tuning import add_picked_column
     from lipschitz.report.statistics.summary import Summary
-    from lipschitz.report.write import OUTCOMES_CSV, RECORDS_CSV
 
     found = read_results(path)
-    records = found.labelled(found.records, RUN_COLUMNS)[RECORDS_CSV]
-    outcomes = found.labelled(found.outcomes, [*RUN_COLUMNS, "steps", "batch_size"])[OUTCOMES_CSV]
+    records = found.labelled(found.records, RUN_COLUMNS)[RECORDS]
+    outcomes = found.labelled(found.outcomes, [*RUN_COLUMNS, "steps", "batch_size"])[OUTCOMES]
     return SweepResults(
         folder=path,
         name=found.name,
@@ -106,23 +108,39 @@ def _from_tables(sweep: SweepFolder) -> SweepResults:
         raise InputError(
             f"{path}: neither runs/, runs.json nor summary.csv are here; `lipschitz sweep FILE` makes them"
         )
-    records = _table(path / "records.csv", ["run", *RUN_COLUMNS, "step", "metric", "value"])
+    records = _records(path / "records.csv")
     if records is None:
         warnings.append(f"{path}: no records.csv, so runs and records are empty")
-        records = pd.DataFrame(columns=["run", *RUN_COLUMNS, "step", "seconds", "metric", "value"])
+        records = pd.DataFrame(columns=RECORDS)
     definition = sweep.definition()
     return SweepResults(
         folder=path,
         name=str(definition.get("name", path.name)),
         runs=records.drop_duplicates("run").set_index("run")[RUN_COLUMNS],
         records=records,
-        outcomes=pd.DataFrame(columns=["run", *RUN_COLUMNS, "steps", "batch_size", "which", "metric", "value"]),
+        outcomes=pd.DataFrame(columns=OUTCOMES),
         summary=summary,
         definition=definition,
         provenance=_provenance(path / "provenance.json", warnings),
         source="tables",
         warnings=tuple(warnings),
     )
+
+
+def _records(path: Path) -> pd.DataFrame | None:
+    """Return ``records.csv`` with a row for each value, or None where it is not there.
+
+    Raises:
+        InputError: it cannot be read, or lacks a column.
+    """
+    try:
+        records = read_values(path, "seconds")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {first_line(error)}") from None
+    _check_columns(path, records, RECORDS)
+    return records
 
 
 def _table(path: Path, needed: Sequence[str]) -> pd.DataFrame | None:
@@ -141,9 +159,13 @@ def _table(path: Path, needed: Sequence[str]) -> pd.DataFrame | None:
         return None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {first_line(error)}") from None
+    _check_columns(path, table, needed)
+    return table
+
+
+def _check_columns(path: Path, table: pd.DataFrame, needed: Sequence[str]) -> None:
     if lacking := [name for name in needed if name not in table.columns]:
         raise InputError(f"{path}: it lacks the columns {', '.join(lacking)}; `lipschitz report` writes it")
-    return table
 
 
 def _provenance(path: Path, warnings: list[str]) -> dict[str, Any]:

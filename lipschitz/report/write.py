@@ -16,7 +16,8 @@ from lipschitz.report.plots.look import check_style
 from lipschitz.report.published import classifier_tables, critic_tables, image_tables, ranks
 from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.results import TUNING, Results, load
-from lipschitz.report.reading.tuning import add_picked_column
+from lipschitz.report.reading.tuning import PICKED, add_picked_column
+from lipschitz.report.reading.value_tables import write_values
 from lipschitz.report.references import bibliography, citations, latex_comments
 from lipschitz.report.statistics.against_none import compare_with_none, is_tested_task
 from lipschitz.report.statistics.summary import Summary
@@ -29,8 +30,6 @@ from lipschitz.sweep.reported_runs import write_arrays, write_reported_runs
 
 SIGNIFICANCE = "significance.csv"
 """Tests of classifiers and GANs against the network without a constraint."""
-RECORDS_CSV = ["run", *LABELS, "seed", "step", "seconds", "metric", "value"]
-OUTCOMES_CSV = ["run", *LABELS, "seed", "steps", "batch_size", "which", "metric", "value"]
 
 
 def report(
@@ -48,8 +47,8 @@ def report(
     """Write ``records.csv``, ``summary.csv``, tables, ``references.bib``, ``plots/`` and ``index.html`` into a folder.
 
     Without ``runs/`` it is made again from ``sweep.json``, ``runs.json``, ``records.csv``, ``outcomes.csv`` and
-    ``arrays.npz`` of an earlier report. A sweep of classifiers or GANs has ``significance.csv``, too. The same runs
-    give the same bytes. Each file is replaced atomically.
+    ``arrays.npz`` of an earlier report. A sweep of one of the package's own tasks has ``significance.csv``,
+    too. The same runs give the same bytes by the same code. Each file is replaced atomically.
 
     Args:
         folder: the results folder of a sweep.
@@ -133,10 +132,10 @@ def _write_runs(folder: Path, results: Results) -> None:
     files = []
     for prefix, part in (("", results), (TUNING, results.tuning)):
         if part is not None:
-            records = part.labelled(part.records, [*LABELS, "seed"])[RECORDS_CSV]
-            _write_csv(folder / f"{prefix}records.csv", add_picked_column(records, part.runs))
-            outcomes = part.labelled(part.outcomes, [*LABELS, "seed", "steps", "batch_size"])[OUTCOMES_CSV]
-            _write_csv(folder / f"{prefix}outcomes.csv", add_picked_column(outcomes, part.runs))
+            runs = part.runs[[*LABELS, "seed", *([PICKED] if part.runs[PICKED].any() else [])]]
+            write_values(folder / f"{prefix}records.csv", part.records, runs)
+            of_ends = runs.join(part.runs[["steps", "batch_size"]])
+            write_values(folder / f"{prefix}outcomes.csv", part.outcomes, of_ends)
             files += [f"{prefix}records.csv", f"{prefix}outcomes.csv"]
     if results.folder.has_runs():
         write_arrays(folder, results.shown_arrays)

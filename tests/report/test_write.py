@@ -1,5 +1,6 @@
 """A report's files: tables, CSV files, page and plots, and the warnings about runs that did not finish."""
 
+import csv
 import re
 import shutil
 from pathlib import Path
@@ -33,26 +34,15 @@ def test_reporting_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_records_csv_has_every_record_with_its_labels(reported: Reported) -> None:
-    table = pd.read_csv(reported.folder / "records.csv", keep_default_na=False, na_values=[""])
-    assert list(table.columns) == [
-        *(
-            "run",
-            "task",
-            "dataset",
-            "model",
-            "constraint",
-            "loss",
-            "setting",
-            "seed",
-            "step",
-            "seconds",
-            "metric",
-            "value",
-        )
-    ]
+    with (reported.folder / "records.csv").open(newline="") as file:
+        head, *rows = csv.reader(file)
+    lead = ["run", "task", "dataset", "model", "constraint", "loss", "setting", "seed", "step", "seconds"]
+    assert head[: len(lead)] == lead
+    assert len({tuple(row[: len(lead)]) for row in rows}) == len(rows)
+    cells = [cell for row in rows for cell in row[len(lead) :] if cell]
     lines = sum(len(path.read_text().splitlines()) for path in reported.folder.glob("runs/*/records.jsonl"))
-    assert len(table) == lines
-    assert table["value"].isna().sum() == 1
+    assert len(cells) == lines
+    assert cells.count("nan") == 1
 
 
 def test_commas_in_labels_survive_in_csv(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from lipschitz.report.reading.comparisons import LABELS
 from lipschitz.report.reading.display_names import parse_setting
 from lipschitz.report.reading.metric_names import parse_metric
 from lipschitz.report.reading.printable_text import printable_json
+from lipschitz.report.reading.value_tables import read_values
 from lipschitz.sweep.file_shapes import check_definition
 from lipschitz.sweep.reported_runs import ReportedRun, ReportedRuns
 from lipschitz.sweep.run_folder import RunFolder
@@ -21,8 +22,6 @@ from lipschitz.sweep.store import SweepFolder
 
 RECORD_COLUMNS = ["run", "step", "seconds", "metric", "value"]
 OUTCOME_COLUMNS = ["run", "which", "metric", "value"]
-_AS_TEXT = {"seconds": str, "value": str}
-"""Numbers that Python reads, which is exact; pandas is not in all its versions."""
 FACT_COLUMNS = ["run", "metric", "facts"]
 
 
@@ -98,19 +97,20 @@ def select_reported(folder: Path, reported: ReportedRuns, run_ids: list[str], pr
     """
     chosen = {run_id: reported.runs[run_id] for run_id in run_ids if run_id in reported.runs}
     frames = []
-    for name, columns in (("records.csv", RECORD_COLUMNS), ("outcomes.csv", OUTCOME_COLUMNS)):
+    for name, columns, last_lead in (
+        ("records.csv", RECORD_COLUMNS, "seconds"),
+        ("outcomes.csv", OUTCOME_COLUMNS, "which"),
+    ):
         if f"{prefix}{name}" not in reported.files:
             frames.append(pd.DataFrame(columns=columns).astype({"value": np.float64}))
             continue
         try:
-            frame = pd.read_csv(folder / f"{prefix}{name}", usecols=columns, dtype=_AS_TEXT, keep_default_na=False)
-        except (OSError, ValueError) as error:
+            frame = read_values(folder / f"{prefix}{name}", last_lead)[columns]
+        except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{folder / (prefix + name)}: cannot be read: {first_line(error)}") from None
         # A report adds the protocol to the name of a metric that was measured by several.
         recorded = {metric: parse_metric(metric).recorded for metric in frame["metric"].unique()}
-        texts = [column for column in columns if column in _AS_TEXT]
-        numbers = {column: frame[column].replace("", "nan").to_numpy(dtype=float) for column in texts}
-        frames.append(frame[columns].assign(metric=frame["metric"].map(recorded), **numbers))
+        frames.append(frame.assign(metric=frame["metric"].map(recorded)))
     rows = [_row_of(run_id, run) for run_id, run in chosen.items()]
     damaged = [run_id for run_id in run_ids if run_id in reported.damaged]
     waiting = len(run_ids) - len(chosen) - len(damaged)
