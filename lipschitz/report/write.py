@@ -26,10 +26,11 @@ from lipschitz.report.tables.build import build
 from lipschitz.report.tables.markdown_and_latex import latex, markdown
 from lipschitz.report.tables.metrics_table import metrics_table
 from lipschitz.report.tables.robustness import table as robustness_table
+from lipschitz.report.written_by import written_by
 from lipschitz.sweep.reported_runs import write_arrays, write_reported_runs
 
 SIGNIFICANCE = "significance.csv"
-"""Tests of classifiers and GANs against the network without a constraint."""
+"""Tests of classifiers, GANs and critics against the network without a constraint."""
 
 
 def report(
@@ -76,6 +77,8 @@ def report(
     registered = registered_plots(warnings, plot_files)
     progress("reading runs")
     results = load(folder)
+    # Beside the commit that trained the runs.
+    results.provenance["report written by"] = written_by()
     # After loading: a run may record metrics of its own.
     targets = parse_targets(reach)
     check_targets(targets, results)

@@ -113,8 +113,8 @@ class _Sweep(_Shape):
 
 class _Part(_Shape):
     median: Annotated[Number, Field(ge=0)]
-    low: Number
-    high: Number
+    low: Number | None = None
+    high: Number | None = None
 
 
 class _Pack(_Shape):

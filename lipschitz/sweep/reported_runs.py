@@ -58,12 +58,14 @@ class ReportedRuns:
         timings: by configuration, the latest timing.
         damaged: ids of the runs of the plan that are left out because a file of theirs is damaged.
         files: by name, the SHA-256 of each file with the measured values.
+        warnings: what every report of these files must say, one line each.
     """
 
     runs: dict[str, ReportedRun]
     timings: dict[str, dict[str, Any]]
     damaged: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def status(self, run_id: str) -> str:
         """Return how a run of the plan was when it was reported."""
@@ -94,6 +96,7 @@ def write_reported_runs(folder: Path, reported: ReportedRuns, files: Iterable[st
         "shared": shared.values,
         "runs": runs,
         "timings": reported.timings,
+        **({"warnings": reported.warnings} if reported.warnings else {}),
     }
     write_sealed(folder / FILE, content, FILE)
 
@@ -120,7 +123,13 @@ def read_reported_runs(folder: SweepFolder) -> ReportedRuns | None:
             for run_id, run in content["runs"].items()
         }
         timings = {name: check_timing(timing) for name, timing in content["timings"].items()}
-        reported = ReportedRuns(runs, timings, [str(run_id) for run_id in content["damaged"]], dict(content["files"]))
+        reported = ReportedRuns(
+            runs,
+            timings,
+            [str(run_id) for run_id in content["damaged"]],
+            dict(content["files"]),
+            [str(line) for line in content.get("warnings", [])],
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise InputError(f"{path}: cannot be read: {first_line(error, with_type=True)}") from None
     _check_files(folder.path, reported.files)

@@ -52,6 +52,7 @@ class Results:
         best_by: by configuration, the metric that chose the best step of its runs; no entry where none ended.
         provenance: commit, versions, device and data of the sweep.
         reported: by id, what its files say of each run, without measured values.
+        lasting_warnings: those of ``warnings`` that ``runs.json`` holds.
         waiting: runs of the plan that were not started.
         damaged: ids of the runs of the plan that are left out because a file of theirs is damaged.
         warnings: one line for each thing that could not be read or must be known.
@@ -82,6 +83,7 @@ class Results:
     chosen: list[dict[str, Any]] = field(default_factory=list)
     tuning: "Results | None" = None
     shown_arrays: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
+    lasting_warnings: list[str] = field(default_factory=list)
 
     def labelled(self, frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         """Return ``frame`` (one of its columns is ``run``) with ``columns`` of its runs."""
@@ -105,7 +107,8 @@ class Results:
         """Return what a report needs to know of the runs, those included that settings were chosen by."""
         parts = [part for part in (self, self.tuning) if part is not None]
         runs = {run_id: run for part in parts for run_id, run in part.reported.items()}
-        return ReportedRuns(runs, self.timings, [run_id for part in parts for run_id in part.damaged])
+        damaged = [run_id for part in parts for run_id in part.damaged]
+        return ReportedRuns(runs, self.timings, damaged, warnings=self.lasting_warnings)
 
     @cached_property
     def configurations(self) -> dict[tuple[str, ...], str]:
@@ -142,6 +145,8 @@ def load(path: Path) -> Results:
             )
         raise InputError(f"{path}: nothing to report: {_none_started(len(tuning.rows))}{_unreadable(unread)}")
     warnings += unread
+    lasting = [] if earlier is None else [printable(line) for line in earlier.warnings]
+    warnings += lasting
     refuse_mixed_inputs(path, [*reported.rows, *tuning.rows])
     mark_chosen(reported.rows, chosen)
     mark_chosen(tuning.rows, [])
@@ -157,6 +162,7 @@ def load(path: Path) -> Results:
         "provenance": _read_or_warn(folder.provenance, folder.path / "provenance.json", warnings),
         "warnings": warnings,
         "chosen": chosen,
+        "lasting_warnings": lasting,
     }
     return _results_of(reported, tuning=_results_of(tuning, **shared) if tuning.rows else None, **shared)
 

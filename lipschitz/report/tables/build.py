@@ -54,6 +54,8 @@ def build(summary: Summary, targets: Sequence[Target] = (), tests: pd.DataFrame 
     configurations["section"] = configurations["model"].mask(shares_tables, "")
     tables: list[Table] = []
     time_to_target = TimeToTarget(results, targets)
+    # Folders that were converted from those of early versions do not hold the values of the best step.
+    whichs = [which for which in ("last", "best") if which == "last" or (results.outcomes["which"] == which).any()]
     tests = compare_with_none(summary) if tests is None else tests
     for key, group in configurations.groupby(["task", "dataset", "section"], sort=False):
         task, dataset, model = map(str, key)
@@ -61,11 +63,11 @@ def build(summary: Summary, targets: Sequence[Target] = (), tests: pd.DataFrame 
         section = _Section(task, dataset, model, group, summary.lookup(labels), results)
         judging = _judging(summary.quality_metrics, section)
         critic_w1 = [name for name in summary.critic_w1_metrics if section.lookup.has(name)]
-        quality, cost = section.measured(judging, ["last", "best"]), cost_columns(group, section.lookup)
+        quality, cost = section.measured(judging, whichs), cost_columns(group, section.lookup)
         notes = cost_notes(group, section.lookup, results.shown)
         measured = measurement_notes(group, section.lookup, results.shown)
         tables.append(section.table("Overview", _overview(quality, cost), notes=notes.step))
-        floor = section.floor(judging, ["last", "best"]) if judging else []
+        floor = section.floor(judging, whichs) if judging else []
         images = image_notes(results, group, dataset) if section.lookup.has(GAP) else []
         tables.append(section.table("Quality", quality, floor, [*section.tested(judging[:1]), *images]))
         if section.lookup.has(GAP):
