@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from lipschitz import __version__
 from lipschitz.cli_networks import networks
 from lipschitz.commands import sweep_options as options
+from lipschitz.commands.completion import complete_names
 from lipschitz.commands.progress_lines import starting_line
 from lipschitz.errors import printable
 from lipschitz.exit_codes import FAILED, one_line_errors
@@ -237,6 +238,7 @@ def list_(
             help="augmentations, constraints, datasets, engines, losses, metrics, models, observers, optimisers, "
             "protocols, settings or tasks; or a name, such as spectral_normalization.",
             show_default="all",
+            autocompletion=complete_names,
         ),
     ] = None,
 ) -> None:

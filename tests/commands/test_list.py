@@ -10,9 +10,11 @@ import pytest
 from command_line import lipschitz
 from ruamel.yaml import YAML
 
+from lipschitz.commands.completion import complete_names
 from lipschitz.commands.list import _POINTS, LISTINGS, show_lists
 from lipschitz.constraints.base import CONSTRAINTS
 from lipschitz.sweep.definition.axes import Axes
+from lipschitz.tasks.settings import SETTINGS
 from lipschitz.terminal import Terminal
 
 
@@ -70,3 +72,8 @@ def test_version_help_and_completion(tmp_path: Path) -> None:
         [sys.executable, "-c", code], env=os.environ | words, capture_output=True, text=True, check=False
     )
     assert done.stdout.split() == ["status"]
+
+
+def test_the_shell_completes_lists_methods_and_settings() -> None:
+    assert complete_names("spectral_n") == ["spectral_normalization"]
+    assert {*LISTINGS, *CONSTRAINTS.own, *SETTINGS} == set(complete_names(""))
