@@ -7,6 +7,8 @@ from PIL import Image
 
 Resize = Literal["none", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 """A filter of PIL, which averages over all source pixels when it shrinks an image; none: images must have the size."""
+CONVERTED = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
+"""PIL's modes of at most 8 bits a channel."""
 
 
 class CropResize(NamedTuple):
@@ -30,7 +32,8 @@ class CropResize(NamedTuple):
         """
         mode = "L" if self.channels == 1 else "RGB"
         if image.mode != mode:
-            raise ValueError(f"expected mode {mode}, got {image.mode}")
+            hint = "; the data set `folder` converts it with convert: true" if image.mode in CONVERTED else ""
+            raise ValueError(f"expected mode {mode}, got {image.mode}{hint}")
         width, height = image.size
         if self.resize == "none":
             if (width, height) != (self.size, self.size):

@@ -17,12 +17,10 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from lipschitz.cpu import cpu_cores
-from lipschitz.datasets.images.crop import CropResize
+from lipschitz.datasets.images.crop import CONVERTED, CropResize
 from lipschitz.errors import InputError, first_line, printable
 from lipschitz.files import open_regular
 
-CONVERTED = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
-"""PIL's modes of at most 8 bits a channel."""
 MAX_THREADS = 16
 """Most threads that decode; there are never more than cores."""
 # PIL refuses an image of twice this many pixels, and warns of a smaller one: refused too, since a warning has no name.

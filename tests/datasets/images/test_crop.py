@@ -42,7 +42,11 @@ def test_each_filter_equals_that_of_pil(name):
     ("crop", "mode", "message"),
     [
         (CropResize(6, 3, "none"), "RGB", r"expected 6x6 pixels \(resize is none\), got 10x6"),
-        (CropResize(6, 3, "box"), "L", "expected mode RGB, got L"),
+        (
+            CropResize(6, 3, "box"),
+            "L",
+            "expected mode RGB, got L; the data set `folder` converts it with convert: true",
+        ),
         (CropResize(6, 3, "box"), "RGBA", "expected mode RGB, got RGBA"),
         (CropResize(6, 1, "box"), "RGB", "expected mode L, got RGB"),
         (CropResize(6, 3, "box", crop=7), "RGB", "expected at least 7x7 pixels, got 10x6"),
