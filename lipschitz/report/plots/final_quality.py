@@ -71,7 +71,7 @@ def final_quality_table(found: FinalQuality) -> pd.DataFrame:
             "mean": method.interval.mean,
             "low": method.interval.low,
             "high": method.interval.high,
-            "significantly_worse": bool(contest.compared) and method.name not in contest.not_worse,
+            "significantly_worse": contest.is_worse(method),
         }
         for contest in found.contests
         for method in contest.methods
@@ -108,12 +108,13 @@ def final_quality(found: FinalQuality) -> Figure | None:
         height="rows",
     )
     looks = styles(method.constraint for contest in found.contests for method in contest.methods)
+    has_tests = any(contest.compared for contest in found.contests)
     for index, (contest, text, panel) in enumerate(zip(found.contests, titles, axes, strict=True)):
         _set_axis(panel, found)
         by_name = {method.name: method for method in contest.methods}
         for place, row in zip(layout.places, rows, strict=True):
             if row.name in by_name and row.constraint:
-                _draw(panel, place, by_name[row.name], contest, looks[row.constraint])
+                _draw(panel, place, by_name[row.name], contest, looks[row.constraint], has_tests=has_tests)
         panel.set_title(in_width(panel, text))
         layout.label(panel, shown=index % columns_of(axes) == 0, foot=_FOOT)
         for row, label in zip(rows, panel.get_yticklabels(), strict=False):
@@ -163,7 +164,7 @@ def _subtitle(found: FinalQuality) -> str:
     if any(contest.compared for contest in found.contests):
         text += "Filled: not significantly worse than the best mean of its panel; open: significantly worse "
         text += f"(Welch's test at {100 * LEVEL:g} %, Holm's correction)."
-        if any(len(contest.tested) < len(contest.methods) for contest in found.contests):
+        if any(contest.is_worse(method) is None for contest in found.contests for method in contest.methods):
             text += " Cross: not tested."
     else:
         text += "Nothing was tested for significance."
@@ -192,17 +193,17 @@ def _set_axis(panel: Axes, found: FinalQuality) -> None:
     )
 
 
-def _draw(panel: Axes, place: float, method: Method, contest: Contest, style: Style) -> None:
+def _draw(panel: Axes, place: float, method: Method, contest: Contest, style: Style, *, has_tests: bool) -> None:
+    """Draw a method; where ``has_tests``, those of some panel were tested, and a filled circle says with which end."""
     interval, (left, right) = method.interval, panel.get_xlim()
     if interval.has_ends:
         panel.hlines(place, max(interval.low, left), min(interval.high, right), color=style.colour, linewidth=1.4)
     look: dict[str, Any] = {"color": style.colour, "linestyle": "", "clip_on": False}
     below = [place + _SEED_BELOW] * len(method.seeds)
     panel.plot(method.seeds, below, marker=".", markersize=3.6, alpha=0.8, markeredgewidth=0, **look)
-    is_tested = contest.compared is not None and method in contest.tested
-    is_open = is_tested and method.name not in contest.not_worse
-    marker = "o" if is_tested or contest.compared is None else "x"
-    face = "white" if is_open else style.colour
+    is_worse = contest.is_worse(method)
+    marker = "x" if is_worse is None and has_tests else "o"
+    face = "white" if is_worse else style.colour
     panel.plot(interval.mean, place, marker=marker, markersize=4.6, markerfacecolor=face, markeredgewidth=1.0, **look)
     if method.diverged + method.failed:
         text = ", ".join(f"{n} {word}" for n, word in ((method.diverged, "diverged"), (method.failed, "failed")) if n)

@@ -56,6 +56,12 @@ class Contest:
             return set()
         return {self.tested[place].name for place in (self.compared.best, *self.compared.similar)}
 
+    def is_worse(self, method: Method) -> bool | None:
+        """Return whether a method is significantly worse than the best one; None where it was not tested."""
+        if self.compared is None or method not in self.tested:
+            return None
+        return method.name not in self.not_worse
+
     @property
     def sentence(self) -> str:
         """Who has the best mean, who cannot be told apart from it, how many are worse; names between backticks."""

@@ -1,12 +1,14 @@
 """The forest plot of final quality: order of the rows, seeds as dots, and open marks where a method is worse."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from synthetic import METHODS, Plan, write_sweep
+from matplotlib.lines import Line2D
+from synthetic import METHODS, Plan, dump, write_sweep
 
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.final_quality import each_dataset, final_quality, final_quality_table
@@ -71,6 +73,31 @@ def test_many_methods_stand_under_the_titles_of_their_families(tmp_path: Path) -
     groups = [found[start + 1 : end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
     assert set(CERTIFIED) in [set(group) for group in groups]
     assert sum(map(len, groups)) == len(METHODS) + len(CERTIFIED)
+
+
+def test_methods_that_were_not_tested_have_a_cross_where_others_were(tmp_path: Path) -> None:
+    plan = Plan(("eight_gaussians",), ("none", "aol"), seeds=(0, 1, 2), evaluations=1, pictures=False)
+    folder = write_sweep(tmp_path, plan)
+    alone = {"loss": "wasserstein"}
+    for path in folder.glob("runs/*-aol-*/run.json"):
+        run = json.loads(path.read_text())
+        dump(path, {**run, "labels": run["labels"] | alone})
+    (subject,) = each_dataset(SweepData(Summary(load(folder))))
+    assert [contest.compared for contest in subject.data.contests] == [None, None]
+    with report_style():
+        assert {mark.get_marker() for mark in means(final_quality(subject.data))} == {"o"}
+    plan = Plan(("eight_gaussians",), ("none", "bjorck", "aol"), seeds=(0, 1, 2), evaluations=1, pictures=False)
+    folder = write_sweep(tmp_path, plan)
+    (subject,) = each_dataset(SweepData(Summary(load(folder))))
+    (table,) = [final_quality_table(subject.data)]
+    assert set(table[table["method"] == "aol"]["significantly_worse"]) == {None}
+    with report_style():
+        assert sorted(mark.get_marker() for mark in means(final_quality(subject.data))) == ["o", "o", "x"]
+
+
+def means(figure: Figure | None) -> list[Line2D]:
+    assert figure is not None
+    return [line for axes in figure.axes for line in axes.lines if line.get_marker() in ("o", "x")]
 
 
 def test_the_table_has_a_row_a_seed_with_mean_ends_and_verdict(tmp_path: Path) -> None:
