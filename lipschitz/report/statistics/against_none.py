@@ -24,8 +24,9 @@ MEASURES = (
     "pgd_accuracy",
     "certified_accuracy",
 )
-"""What of classifiers is tested after the last step: a metric, or all metrics of this base. Of GANs it is quality."""
-_TASKS = ("classification", "generation")
+"""What of classifiers is tested after the last step: a metric, or all metrics of this base. Of GANs and critics it is
+quality."""
+_TASKS = ("classification", "generation", "transport")
 COLUMNS = [
     *(name for name in LABELS if name != "task"),
     *("metric", "against", "reference_model", "reference_loss", "reference_setting"),

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 from synthetic import Plan, write_sweep
 from synthetic_classifiers import Classifier, curve, write_classifiers
+from synthetic_transport import PENALTY, Method, Pairs, write_pairs
 
 from lipschitz.report.reading.results import load
 from lipschitz.report.statistics.against_none import COLUMNS, compare_with_none
@@ -145,6 +146,18 @@ def test_gans_are_tested_against_none_by_every_metric_of_quality(tmp_path: Path)
     assert (row["tests"], row["n"], row["reference_n"]) == (2, 3, 3)
     assert row["difference"] == pytest.approx(np.exp(values["gradient_penalty"].mean()) - np.exp(values["none"].mean()))
     assert row["g"] < 0
+
+
+def test_critics_are_tested_against_none(tmp_path: Path) -> None:
+    methods = (Method("none", {"name": "none"}), PENALTY)
+    cosines = {("none", 2, 4): (0.1, 0.2, 0.3), (PENALTY.label, 2, 4): (0.8, 0.9, 0.9)}
+    pairs = Pairs(methods, dims=(2,), widths=(4,), cosines=cosines, pictures=False)
+    report(write_pairs(tmp_path, pairs), limit_panels=0)
+    table = pd.read_csv(tmp_path / "significance.csv", keep_default_na=False).set_index("metric")
+    assert set(table["constraint"]) == {PENALTY.label}
+    assert set(table["against"]) == {"none"}
+    expected = stats.ttest_ind(*cosines.values(), equal_var=False)
+    assert table.loc["cosine", "p"] == pytest.approx(expected.pvalue)
 
 
 def test_the_tests_are_in_a_csv_file_and_on_the_page(tmp_path: Path) -> None:
