@@ -100,7 +100,7 @@ def test_every_number_of_the_table_is_in_the_results(row: dict[str, str], column
     assert row[column] == measured[row["Constraint"]][name]
 
 
-@pytest.mark.parametrize("number", sorted(set(re.findall(r"[\d.e-]+ ± [\d.e-]+\d", README))))
+@pytest.mark.parametrize("number", sorted(set(re.findall(r"[\d.e-]+ \[[\d.e-]+, [\d.e-]+\]", README))))
 def test_every_interval_is_in_the_results(number: str) -> None:
     tables = (path.read_text() for path in ROOT.glob("results/*/table.md"))
     assert any(number in table for table in tables)
