@@ -46,7 +46,7 @@ PREDICTION = IntervalMethod(
 MEDIAN = IntervalMethod(
     f"{LEVEL} interval of the median, by order statistics", "interval of the median", "order statistics"
 )
-"""Of the median of a timing: the union of the distribution-free interval of all calls and the medians of the rounds."""
+"""Of the median of a timing: the union of the distribution-free interval of its calls and the medians of the rounds."""
 BOOTSTRAP = IntervalMethod(f"{LEVEL} interval by bootstrap", f"{LEVEL} interval", "quantiles of resampled values")
 """Of a rank correlation: methods are resampled, then the seeds of each."""
 

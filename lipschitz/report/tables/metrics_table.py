@@ -15,6 +15,7 @@ from lipschitz.report.statistics.summary import Lookup, Summary
 from lipschitz.report.statistics.timings import UNSTEADY, drift
 from lipschitz.report.tables.configurations import configurations_in_order
 from lipschitz.report.tables.latex_text import tex
+from lipschitz.report.tables.table import TIME
 from lipschitz.tasks.wording import wording
 
 _HEAD_WIDTH = 18
@@ -28,7 +29,7 @@ _CLOSING = r"""  }%
   \ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi
 \end{table}
 """
-_TIME = " A time: median of all calls [from its interval and the medians of rounds]."
+_TIME = f" {TIME}."
 
 
 class _Row(NamedTuple):

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from lipschitz.report.statistics.intervals import MEANS, Interval
 from lipschitz.report.statistics.significance import BOLD
 
+TIME = (
+    "A time: median of the fastest quarter of the calls of each round, or of all calls in timings of earlier versions "
+    "[from its interval and the medians of rounds]"
+)
 CAPTION = (
     f"{MEANS[0].upper()}{MEANS[1:]}. n: seeds that finished. Seeds that diverged are counted separately and are in no "
-    "mean. Last: after the last step. Best: at the step that one evaluation draw chose, measured on a fresh draw. A "
-    "time: median of all calls [from its interval and the medians of rounds]; × none: [from single rounds]. Bold: "
-    f"{BOLD.format(what='mean of its comparison')}."
+    "mean. Last: after the last step. Best: at the step that one evaluation draw chose, measured on a fresh draw. "
+    f"{TIME}; × none: [from single rounds]. Bold: {BOLD.format(what='mean of its comparison')}."
 )
 
 

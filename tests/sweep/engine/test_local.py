@@ -1,6 +1,7 @@
 """The local engine: one worker's death leaves the others alone."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -72,7 +73,7 @@ def test_a_sweep_is_timed_in_rounds(jobs: list[Job], tmp_path: Path) -> None:
     for timing in timings.values():
         for part in ("ms_discriminator_step", "ms_generator_step"):
             assert len(timing["rounds"][part]) == ROUNDS
-            assert timing[part]["n"] == ROUNDS * REPEATS
+            assert timing[part]["n"] == ROUNDS * math.ceil(REPEATS / 4)
             assert timing[part]["low"] <= min(timing["rounds"][part])
             assert timing[part]["high"] >= max(timing["rounds"][part])
         assert timing["n_dis"] == 1

@@ -191,12 +191,21 @@ def test_what_a_pair_and_a_batch_size_share_takes_turns_whatever_the_model_and_t
     assert {job.run.seed for group in groups for job in group} == {0}
 
 
-def test_the_median_is_over_all_calls_and_the_interval_spans_the_rounds(tmp_path: Path) -> None:
+def test_the_fastest_quarter_of_each_round_counts(tmp_path: Path) -> None:
+    slow = [100.0] * 11
+    rounds = [one_round(*slow, 1.0, 2.0, 3.0, 4.0), one_round(2.0, *slow, 1.0, 3.0, 4.0), one_round(*slow, *[2.0] * 4)]
+    timing = summarise_rounds(sweep_jobs(tmp_path)[0], rounds)
+    assert timing["rounds"] == {"ms_discriminator_step": [2.5, 2.5, 2.0]}
+    assert (timing["ms_discriminator_step"]["median"], timing["ms_discriminator_step"]["n"]) == (2.0, 12)
+    assert timing["counted"] == "the fastest quarter of the calls of each round"
+
+
+def test_the_median_is_over_all_rounds_and_the_interval_spans_the_rounds(tmp_path: Path) -> None:
     job = sweep_jobs(tmp_path)[0]
     rounds = [one_round(*[1.0] * 15, memory=2.0), one_round(*[2.0] * 15, memory=3.0), one_round(*[4.0] * 15)]
     timing = summarise_rounds(job, rounds)
-    # The binomial interval of 45 calls would end inside the middle round, ranks 16 and 30.
-    assert timing["ms_discriminator_step"] == {"median": 2.0, "low": 1.0, "high": 4.0, "n": 45}
+    # The binomial interval of 12 calls would begin and end at the third from the ends, as here.
+    assert timing["ms_discriminator_step"] == {"median": 2.0, "low": 1.0, "high": 4.0, "n": 12}
     assert timing["rounds"] == {"ms_discriminator_step": [1.0, 2.0, 4.0]}
     assert (timing["peak_memory"], timing["n_dis"]) == (3.0, 1)
     assert (timing["device"], timing["labels"]) == ("cpu: a", job.run.labels())
@@ -207,7 +216,7 @@ def test_the_median_is_over_all_calls_and_the_interval_spans_the_rounds(tmp_path
 def test_calls_that_scatter_more_than_rounds_keep_their_interval(tmp_path: Path) -> None:
     calls = [float(call) for call in range(1, 16)]
     timing = summarise_rounds(sweep_jobs(tmp_path)[0], [one_round(*calls)] * 3)
-    assert timing["ms_discriminator_step"] == {"median": 8.0, "low": 6.0, "high": 10.0, "n": 45}
+    assert timing["ms_discriminator_step"] == {"median": 2.5, "low": 1.0, "high": 4.0, "n": 12}
 
 
 def test_rounds_that_differ_are_said_in_one_line() -> None:
@@ -336,9 +345,9 @@ def test_a_time_is_that_of_the_iterations_that_train(tmp_path: Path) -> None:
         for index in range(3)
     ]
     timing = summarise_rounds(sweep_jobs(tmp_path)[0], rounds)
-    assert timing["ms_discriminator_step"] == {"median": 1.0, "low": 1.0, "high": 1.0, "n": 45}
-    assert timing["ms_iteration"] == {"median": 3.0, "low": 2.0, "high": 4.0, "n": 45}
-    assert timing["launched"] == {"ms_discriminator_step": {"median": 5.0, "low": 4.0, "high": 6.0, "n": 45}}
+    assert timing["ms_discriminator_step"] == {"median": 1.0, "low": 1.0, "high": 1.0, "n": 12}
+    assert timing["ms_iteration"] == {"median": 3.0, "low": 2.0, "high": 4.0, "n": 12}
+    assert timing["launched"] == {"ms_discriminator_step": {"median": 5.0, "low": 4.0, "high": 6.0, "n": 12}}
     assert timing["rounds"] == {"ms_discriminator_step": [1.0] * 3, "ms_iteration": [2.0, 3.0, 4.0]}
     del rounds[1]["captured"]
     launched = summarise_rounds(sweep_jobs(tmp_path)[0], rounds)
