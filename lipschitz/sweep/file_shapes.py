@@ -145,6 +145,7 @@ class _Timing(_Shape):
 
 
 _RECORDS = TypeAdapter(list[_Record])
+_RESULT, _DEFINITION, _TIMING = TypeAdapter(_Result), TypeAdapter(_Definition), TypeAdapter(_Timing)
 
 
 def check_records(value: list[Any]) -> list[dict[str, Any]]:
@@ -154,12 +155,12 @@ def check_records(value: list[Any]) -> list[dict[str, Any]]:
 
 def check_result(value: dict[str, Any]) -> dict[str, Any]:
     """Check the content of ``result.json``."""
-    return _checked(TypeAdapter(_Result), value)
+    return _checked(_RESULT, value)
 
 
 def check_definition(value: dict[str, Any]) -> dict[str, Any]:
     """Check the content of ``run.json``."""
-    return _checked(TypeAdapter(_Definition), value)
+    return _checked(_DEFINITION, value)
 
 
 def check_sweep(value: dict[str, Any]) -> dict[str, Any]:
@@ -169,9 +170,9 @@ def check_sweep(value: dict[str, Any]) -> dict[str, Any]:
 
 def check_timing(value: dict[str, Any]) -> dict[str, Any]:
     """Check one timing of a configuration, by which the time of an iteration can be told."""
-    _checked(TypeAdapter(_Timing), value)
+    _checked(_TIMING, value)
     if "launched" in value:
-        _checked(TypeAdapter(_Timing), value["launched"])
+        _checked(_TIMING, value["launched"])
     if "ms_iteration" not in value and not {"ms_discriminator_step", "n_dis"} <= value.keys():
         raise ValueError("it has no time of an iteration")
     return value

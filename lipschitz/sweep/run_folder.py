@@ -247,8 +247,10 @@ class RunFolder:
 
     def status(self) -> Status:
         """Return the status of the run, from its files alone."""
-        if self.damage():
-            return "damaged"
+        return "damaged" if self.damage() else self.status_if_sound()
+
+    def status_if_sound(self) -> Status:
+        """Return the status of a run that has no `damage`, which takes long to find: every file is read for it."""
         if result := self.result():
             return "diverged" if result["status"] == "diverged" else "finished"
         if self.is_locked():

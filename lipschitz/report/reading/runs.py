@@ -150,7 +150,7 @@ def _comparable(fact: dict[str, Any]) -> str:
 
 
 def _read_run(run_id: str, run: RunFolder) -> tuple[ReportedRun, _Measured]:
-    """Return what a run is and what it measured.
+    """Return what a run without damage is and what it measured.
 
     Raises:
         OSError, ValueError, KeyError, TypeError, AttributeError: the run cannot be read.
@@ -173,7 +173,7 @@ def _read_run(run_id: str, run: RunFolder) -> tuple[ReportedRun, _Measured]:
             (run_id, which, name, value) for which, part in outcomes.items() for name, value in (part or {}).items()
         ],
     )
-    return ReportedRun.of(definition, result, run.status()), measured
+    return ReportedRun.of(definition, result, run.status_if_sound()), measured
 
 
 def _row_of(run_id: str, run: ReportedRun) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from lipschitz.report.statistics.intervals import CONFIDENCE
 
@@ -55,6 +54,9 @@ def rank_correlation(x: NDArray[np.float64], y: NDArray[np.float64], groups: NDA
 
 def _spearman(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ρ of each row of ``(k, n)``; NaN where all values of a row are equal. Ties share their mean rank."""
+    # Here, because scipy.stats takes half a second to import, and few reports have correlations.
+    from scipy.stats import rankdata
+
     ranks = [rankdata(values, axis=1) for values in (x, y)]
     a, b = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
     with np.errstate(invalid="ignore"):
