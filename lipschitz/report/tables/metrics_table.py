@@ -70,6 +70,8 @@ def metrics_table(summary: Summary, metrics: Sequence[str]) -> str:
         _OPENING,
         rf"  \caption{{{tex(_caption(summary, groups, metrics, seeds))}}}",
         rf"  \label{{tab:{re.sub(r'[^A-Za-z0-9-]+', '-', summary.results.name)}}}",
+        # Classes leave no space between a caption and what is below it.
+        r"  \smallskip",
         rf"  \sbox0{{\begin{{tabular}}{{@{{}}l{count}{forms}@{{}}}}",
         r"    \toprule",
         "    " + " & ".join(["Method", *(["n"] if count else []), *heads]) + r" \\",
