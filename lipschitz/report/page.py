@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from lipschitz.errors import printable
 from lipschitz.metrics.description import Description
+from lipschitz.report.interactive.assets import CHARTS, FIGURE_SCRIPTS, SORTING, TABLE_SCRIPTS
+from lipschitz.report.interactive.figure_data import as_script, figure_data
+from lipschitz.report.interactive.html import environment
 from lipschitz.report.plots.data import SweepData
 from lipschitz.report.plots.final_quality import final_quality
 from lipschitz.report.plots.gallery import Picture
@@ -21,12 +23,13 @@ from lipschitz.report.statistics.against_none import is_tested_task
 from lipschitz.report.statistics.final_quality import Contest, FinalQuality
 from lipschitz.report.statistics.intervals import MEANS
 from lipschitz.report.statistics.summary import Summary
-from lipschitz.report.tables.markdown_and_latex import spans
 from lipschitz.report.tables.table import CAPTION, Table
 from lipschitz.tasks.wording import Wording, wording
 
-_MOST_DATASETS = 3
+_MOST_DATASETS = 2
 """Data sets whose final quality is shown before the reader asks for more."""
+_MOST_ROWS = 40
+"""Rows of tables in sections that are open at first."""
 
 
 def page(
@@ -49,14 +52,8 @@ def page(
     """
     summary, results = data.summary, data.summary.results
     tasks = [wording(task) for task in dict.fromkeys(results.runs["task"])]
-    environment = Environment(
-        loader=PackageLoader("lipschitz.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("index.html.j2").render(
+    figures = figure_data(data)
+    return environment().get_template("index.html.j2").render(
         name=results.name,
         tasks=tasks,
         across=across,
@@ -75,7 +72,10 @@ def page(
         warnings=[printable(line) for line in warnings],
         caption=CAPTION,
         means=MEANS,
-        spans=spans,
+        figures=figures,
+        figures_json=Markup(as_script(figures)),
+        libraries=[CHARTS, SORTING],
+        scripts=[*FIGURE_SCRIPTS, *TABLE_SCRIPTS],
     )
 
 
@@ -133,7 +133,16 @@ def _sections(results: Results, tables: Sequence[Table], pictures: Sequence[Pict
     for section in sections.values():
         first, *others = section["tables"]
         section["notes"] = [note for note in first.notes if all(note in other.notes for other in others)]
+    _open_first(list(sections.values()))
     return list(sections.values())
+
+
+def _open_first(sections: Sequence[dict[str, Any]]) -> None:
+    """Open the first section, and the next ones while their first tables are short."""
+    rows = 0
+    for section in sections:
+        section["is_open"] = not rows or rows + len(section["tables"][0].rows) <= _MOST_ROWS
+        rows += len(section["tables"][0].rows)
 
 
 def _heading(results: Results, comparison: Comparison, model: str) -> str:
