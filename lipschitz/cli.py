@@ -129,7 +129,12 @@ def sweep(
 
 @app.command()
 def report(
-    folder: Folder,
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FOLDER...", help="Folder of a sweep's results; several with --out.", show_default=False
+        ),
+    ],
     all_figures: Annotated[bool, typer.Option("--all-figures", help="Draw every figure, however many.")] = False,
     beside: Annotated[
         Path | None,
@@ -174,13 +179,26 @@ def report(
             show_default=False,
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="SITE",
+            help="Write a page over several reported folders here: the same methods side by side.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Write the tables, plots and page of a sweep's results."""
-    from lipschitz.commands.report import write_report
+    """Write the tables, plots and page of a sweep's results, or a page over several folders of results."""
+    from lipschitz.commands.report import one_folder, write_report, write_site_page
 
     with stopping_cleanly():
+        if out is not None:
+            own = {"--all-figures": all_figures, "--beside": beside, "--reach": reach, "--plot": plot, "--paper": paper}
+            own |= {"--style": style, "--metrics": metrics}
+            write_site_page(folders, out, console, given=[name for name, value in own.items() if value])
+            return
         write_report(
-            folder,
+            one_folder(folders),
             console,
             all_figures=all_figures,
             beside=beside,

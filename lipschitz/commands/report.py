@@ -1,4 +1,4 @@
-"""``lipschitz report``: write the tables, plots and page of a sweep's results, and print the warnings."""
+"""``lipschitz report``: write the tables, plots and page of a sweep's results, or a page over several folders."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ from lipschitz.commands.progress_lines import progress_lines
 from lipschitz.errors import InputError, printable
 from lipschitz.report.paper import FOLDER
 from lipschitz.report.plots.gallery import PANELS
+from lipschitz.report.site.page import write_site
 from lipschitz.report.write import report
 
 PROGRESS_SECONDS = 5.0
@@ -57,3 +58,30 @@ def write_report(
     console.print(printable(f"report: {folder / 'index.html'}"), soft_wrap=True)
     if for_paper:
         console.print(printable(f"for a paper: {folder / FOLDER}"), soft_wrap=True)
+
+
+def one_folder(folders: Sequence[Path]) -> Path:
+    """Return the only one of ``folders``.
+
+    Raises:
+        InputError: there are several.
+    """
+    if len(folders) > 1:
+        raise InputError(
+            f"report: {len(folders)} folders; expected one, or --out SITE to write a page over all of them into SITE"
+        )
+    return folders[0]
+
+
+def write_site_page(folders: Sequence[Path], out: Path, console: Console, *, given: Sequence[str] = ()) -> None:
+    """Write a page over several reported folders into ``out``; ``given`` are options of the report of one folder.
+
+    Raises:
+        InputError: see `lipschitz.report.site.page.write_site`; or an option is given that is not for it.
+    """
+    if given:
+        raise InputError(f"{given[0]}: is for the report of one folder; expected it without --out")
+    with progress_lines("report", every=PROGRESS_SECONDS, quiet=console.quiet) as progress:
+        progress("reading the folders")
+        written = write_site(folders, out)
+    console.print(printable(f"report: {written}"), soft_wrap=True)

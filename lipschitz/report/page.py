@@ -53,29 +53,33 @@ def page(
     summary, results = data.summary, data.summary.results
     tasks = [wording(task) for task in dict.fromkeys(results.runs["task"])]
     figures = figure_data(data)
-    return environment().get_template("index.html.j2").render(
-        name=results.name,
-        tasks=tasks,
-        across=across,
-        quality=_quality(data.final_quality, pictures),
-        most_datasets=_MOST_DATASETS,
-        pictures_across=[one for one in pictures if one.comparison is None and one.plot != final_quality.name],
-        overview=summary.overview,
-        sections=_sections(results, tables, pictures),
-        protocols=_protocols(results),
-        metrics=_described(summary, tasks),
-        has_tests=bool(results.runs["task"].map(is_tested_task).any()),
-        references=[citation for citation in cited if citation.role != "metric"],
-        outside={name: _flat(facts) for name, facts in results.outside.items()},
-        provenance=_flat(results.provenance),
-        devices=sorted({str(timing["device"]) for timing in results.timings.values() if "device" in timing}),
-        warnings=[printable(line) for line in warnings],
-        caption=CAPTION,
-        means=MEANS,
-        figures=figures,
-        figures_json=Markup(as_script(figures)),
-        libraries=[CHARTS, SORTING],
-        scripts=[*FIGURE_SCRIPTS, *TABLE_SCRIPTS],
+    return (
+        environment()
+        .get_template("index.html.j2")
+        .render(
+            name=results.name,
+            tasks=tasks,
+            across=across,
+            quality=_quality(data.final_quality, pictures),
+            most_datasets=_MOST_DATASETS,
+            pictures_across=[one for one in pictures if one.comparison is None and one.plot != final_quality.name],
+            overview=summary.overview,
+            sections=_sections(results, tables, pictures),
+            protocols=_protocols(results),
+            metrics=_described(summary, tasks),
+            has_tests=bool(results.runs["task"].map(is_tested_task).any()),
+            references=[citation for citation in cited if citation.role != "metric"],
+            outside={name: _flat(facts) for name, facts in results.outside.items()},
+            provenance=_flat(results.provenance),
+            devices=sorted({str(timing["device"]) for timing in results.timings.values() if "device" in timing}),
+            warnings=[printable(line) for line in warnings],
+            caption=CAPTION,
+            means=MEANS,
+            figures=figures,
+            figures_json=Markup(as_script(figures)),
+            libraries=[CHARTS, SORTING],
+            scripts=[*FIGURE_SCRIPTS, *TABLE_SCRIPTS],
+        )
     )
 
 

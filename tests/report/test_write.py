@@ -68,7 +68,7 @@ def test_the_page_shows_every_figure_and_links_files_only(reported: Reported) ->
     tables = {path.name for path in (reported.folder / "plots").glob("*.csv")}
     assert set(re.findall(r'data-csv="plots/([^"]+)"', page)) == tables
     assert len(tables) > 10
-    links = [link for link in re.findall(r'href="([^"]+)"', page) if not link.startswith("#")]
+    links = [link for link in re.findall(r'href="([^"]+)"', page) if not link.startswith(("#", "data:"))]
     assert all((reported.folder / link).is_file() for link in links)
     assert not re.search(r'(?:src|href)="(?:https?:)?//|@import|url\(', page)
     assert "0123456789abcdef0123456789abcdef01234567" in page
@@ -82,7 +82,7 @@ def test_the_page_begins_with_final_quality_and_a_sentence_from_the_test(reporte
     first, second, table = (page.index(text) for text in ('id="final"', "Welch&#39;s test at 5 %", "Overview:"))
     assert first < page.index('src="plots/final_quality_eight_gaussians.svg"') < table
     assert first < second < table
-    assert page.count("<details>") == page.count("</details>") > 20
+    assert len(re.findall("<details[ >]", page)) == page.count("</details>") > 20
 
 
 def test_the_page_escapes_labels(tmp_path: Path) -> None:

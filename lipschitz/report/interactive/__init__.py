@@ -2,7 +2,8 @@
 
 - figure_data: the numbers behind the figures, thinned, as JSON.
 - assets: the scripts, the libraries in ``report/vendor/`` and their licences, as one page holds them.
-- scripts/: figures.js draws the figures, tables.js filters tables, methods.js joins both, and state.js is what they share.
+- html: the templates, and a policy that forbids every request.
+- scripts/: figures.js draws the figures, tables.js filters tables, methods.js joins both, state.js is what they share.
 
 Without JavaScript the page shows its static figures and tables, and none of this.
 """

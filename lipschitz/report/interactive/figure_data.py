@@ -47,9 +47,9 @@ def figure_data(data: SweepData, most_numbers: int = MOST_NUMBERS) -> dict[str, 
     Returns:
         - ``methods``: by place, ``label`` (as recorded), ``name`` (as shown), ``family``, ``colour``, ``marker``.
         - ``metrics``: by name, ``title``, ``better`` and whether its axis is first ``log``.
-        - ``comparisons``: ``title``; ``floor``, its name; ``reaches``, whether axes reach it; ``floors`` by metric; ``labels`` and ``seconds`` (of a
-          training step) by place of the method; ``final`` by metric, rows of method, mean, low, high, n and values of
-          seeds; ``curves`` by metric, rows of method, steps, means, low and high ends.
+        - ``comparisons``: ``title``; ``floor``, its name; ``reaches``, whether axes reach it; ``floors`` by metric;
+          ``labels`` and ``seconds`` (of a training step) by place of the method; ``final`` by metric, rows of method,
+          mean, low, high, n and values of seeds; ``curves`` by metric, rows of method, steps, means, low and high ends.
         - ``left_out``: sentences, which may be empty.
     """
     methods = data.comparisons[0].styles if data.comparisons else {}
@@ -120,12 +120,10 @@ def _method(label: str, data: SweepData) -> dict[str, str]:
     return {"label": label, "name": shown, "family": title, "colour": style.colour, "marker": style.marker}
 
 
-def _add_final(
-    parts: Sequence[_Part], data: SweepData, metrics: Sequence[str], left: int, left_out: list[str]
-) -> int:
+def _add_final(parts: Sequence[_Part], data: SweepData, metrics: Sequence[str], left: int, left_out: list[str]) -> int:
     """Add mean, interval and n of the last step, metric by metric while numbers are ``left``; return how many are."""
     frame = data.summary.frame
-    frame = frame[(frame["which"] == "last") & np.isfinite(frame["mean"])]
+    frame = frame[(frame["which"] == "last") & np.isfinite(frame["mean"].astype(float))]
     grouped = dict(list(frame.groupby([*COMPARISON, "metric"], sort=False)))
     dropped: dict[str, None] = {}
     for metric in metrics:
@@ -153,7 +151,7 @@ def _add_seeds(parts: Sequence[_Part], data: SweepData, left: int, left_out: lis
     results = data.summary.results
     outcomes = results.outcomes[results.outcomes["which"] == "last"]
     shown = {metric for part in parts for metric in part.final}
-    outcomes = outcomes[outcomes["metric"].isin(shown) & np.isfinite(outcomes["value"])]
+    outcomes = outcomes[outcomes["metric"].isin(shown) & np.isfinite(outcomes["value"].astype(float))]
     if len(outcomes) > left:
         left_out.append("Values of single seeds are left out.")
         return left

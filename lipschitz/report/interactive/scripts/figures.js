@@ -74,8 +74,13 @@
     return found.map((line) => line.trim());
   }
 
+  /** The lines of a method's label; how many seeds it has, where this is said, is a line of its own. */
+  function labelLines(label) {
+    return label.split(/ (?=\(n = )/).flatMap((part) => lines(part, isNarrow() ? 17 : 30));
+  }
+
   function title(metric) {
-    return lines(explorer.data.metrics[metric].title, isNarrow() ? 34 : 60);
+    return lines(explorer.data.metrics[metric].title, isNarrow() ? 44 : 60);
   }
 
   /** An axis that holds `values`, with a margin, which is small where `isTight`. */
@@ -181,7 +186,7 @@
     const sign = explorer.data.metrics[metric].better === "higher" ? -1 : 1;
     const all = (shown.final[metric] ?? []).filter((row) => isShown(row) && (!isLog || row[1] > 0));
     const rows = all.sort((a, b) => sign * (a[1] - b[1])).slice(0, MOST_ROWS);
-    const labels = rows.map((row) => lines(shown.labels[row[0]] ?? explorer.nameOf(row[0]), isNarrow() ? 17 : 30));
+    const labels = rows.map((row) => labelLines(shown.labels[row[0]] ?? explorer.nameOf(row[0])));
     const datasets = rows.map(([method, mean, low, high, n, seeds], row) => ({
       ...look(method),
       data: [{ x: mean, y: row }, ...(seeds ?? []).map((value) => ({ x: value, y: row + 0.28 }))],
@@ -210,6 +215,7 @@
     if (all.length > rows.length) parts.push(`The first ${MOST_ROWS} of ${all.length} methods; hide some to see the others.`);
     const config = { type: "scatter", data: { datasets }, options: options(scales, label) };
     put("final", parts.join(" "), rows.length * height + 70, config, floor && { axis: "x", value: floor.value });
+    document.getElementById("figure-final").classList.toggle("tall", rows.length * height > 420);
   }
 
   function drawTraining() {

@@ -61,6 +61,7 @@
   function makeLegend() {
     const all = methods.map((_, place) => place), legend = section.querySelector(".legend");
     legend.append(button("show all", () => hide(all, false)), button("hide all", () => hide(all, true)));
+    legend.classList.toggle("long", methods.length > 60);
     const families = new Map();
     for (const place of all) {
       const family = methods.length > 8 ? methods[place].family : "";
