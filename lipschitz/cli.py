@@ -193,7 +193,13 @@ def report(
 
     with stopping_cleanly():
         if out is not None:
-            own = {"--all-figures": all_figures, "--beside": beside, "--reach": reach, "--plot": plot, "--paper": paper}
+            own: dict[str, object] = {
+                "--all-figures": all_figures,
+                "--beside": beside,
+                "--reach": reach,
+                "--plot": plot,
+                "--paper": paper,
+            }
             own |= {"--style": style, "--metrics": metrics}
             write_site_page(folders, out, console, given=[name for name, value in own.items() if value])
             return

@@ -2,7 +2,8 @@
 
 - write: makes a report. reading/: the results folder as DataFrames. statistics/: means, intervals, ranks.
 - tables/, plots/, references: tables, figures, bibliography. page: all of that in one HTML file.
-- paper: figures for a paper.
+- interactive/: what the page does with JavaScript, without a network; the libraries are in vendor/.
+- site/: a page over several results folders. paper: figures for a paper.
 - published/, budgets: comparisons with published numbers and with another sweep.
 - style: colours and order of methods. number_format: numbers as text.
 """
