@@ -49,7 +49,7 @@ def opened(browser: Any, file: Path, width: int = 1400, **context: Any) -> Itera
 
 CUT_ELEMENTS = """() => [...document.querySelectorAll("body *")].filter((one) => {
   const box = one.getBoundingClientRect();
-  const scrolls = one.closest(".scroll, figure > a");
+  const scrolls = one.closest(".scroll");
   const right = document.documentElement.clientWidth + 0.5;
   return box.width && (!scrolls || scrolls === one) && (box.right > right || box.left < -0.5);
 }).map((one) => one.outerHTML.slice(0, 120))"""
