@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import lipschitz
@@ -31,6 +33,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     for folder in (short, long):
         report(folder, limit_panels=0)
     return [short, long]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with headless_browser() as started:
+        yield started
 
 
 def rows_of(page: str, title: str) -> list[list[str]]:
@@ -142,9 +150,10 @@ def test_the_command_writes_the_page_and_refuses_what_is_not_for_it(folders: lis
 
 
 @pytest.mark.parametrize("width", [420, 1400])
-def test_the_page_sorts_in_a_browser_without_cuts_or_requests(folders: list[Path], tmp_path: Path, width: int) -> None:
-    page = write_site(folders, tmp_path / "site")
-    with headless_browser() as browser, opened(browser, page, width) as found:
+def test_the_page_sorts_in_a_browser_without_cuts_or_requests(
+    folders: list[Path], browser: Any, tmp_path: Path, width: int
+) -> None:
+    with opened(browser, write_site(folders, tmp_path / "site"), width) as found:
         table = found.page.locator("table.sortable").nth(1)
         found.page.evaluate("document.addEventListener('sort-end', () => { window.isSorted = true; })")
         table.locator("thead tr:last-child th").nth(1).click()
