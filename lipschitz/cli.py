@@ -240,6 +240,15 @@ def verify(folder: Folder) -> None:
 
 
 @app.command()
+def restore(folder: Folder) -> None:
+    """Make the runs of a report again from its files, without their networks, so that a sweep goes on from there."""
+    from lipschitz.commands.restore import restore_runs
+
+    with stopping_cleanly():
+        restore_runs(folder, console)
+
+
+@app.command()
 def data(
     name: Annotated[str | None, typer.Argument(help="Data set to download; without it, all are listed.")] = None,
     data_root: Annotated[Path | None, typer.Option(help="Folder of the data sets.", show_default="data")] = None,

@@ -5,5 +5,5 @@
 - interactive/: what the page does with JavaScript, without a network; the libraries are in vendor/.
 - site/: a page over several results folders. paper: figures for a paper.
 - published/, budgets: comparisons with published numbers and with another sweep.
-- style: colours and order of methods. number_format: numbers as text.
+- restore: runs from the files of a report. style: colours and order of methods. number_format: numbers as text.
 """

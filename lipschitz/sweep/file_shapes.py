@@ -31,7 +31,7 @@ class _Record(_Shape):
 
 
 class _Best(_Shape):
-    step: Count
+    step: Count | None = None
     values: Values
 
 

@@ -81,9 +81,9 @@ class SweepFolder:
         """Return the ids of the sweep's runs, in the order of the plan."""
         return self._ids
 
-    def run(self, run_id: str) -> RunFolder:
-        """Return the folder of one run, which need not exist yet."""
-        return RunFolder(self.path / "runs" / run_id)
+    def run(self, run_id: str, within: str = "runs") -> RunFolder:
+        """Return the folder of one run, which need not exist yet; it is in the folder ``within`` of the sweep."""
+        return RunFolder(self.path / within / run_id)
 
     def remove_leftovers(self, run_ids: Iterable[str]) -> None:
         """Remove what crashed processes left in the folder and in those of the runs; see `RunFolder`."""

@@ -96,6 +96,24 @@ def select_reported(folder: Path, reported: ReportedRuns, run_ids: list[str], pr
         InputError: a csv file cannot be read.
     """
     chosen = {run_id: reported.runs[run_id] for run_id in run_ids if run_id in reported.runs}
+    records, outcomes = read_reported_values(folder, reported, prefix)
+    rows = [_row_of(run_id, run) for run_id, run in chosen.items()]
+    damaged = [run_id for run_id in run_ids if run_id in reported.damaged]
+    waiting = len(run_ids) - len(chosen) - len(damaged)
+    return Runs(rows, records, outcomes, _facts_of(chosen), chosen, waiting, damaged)
+
+
+def read_reported_values(folder: Path, reported: ReportedRuns, prefix: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read ``records.csv`` and ``outcomes.csv`` of an earlier report: columns `RECORD_COLUMNS` and `OUTCOME_COLUMNS`.
+
+    Args:
+        folder: of the sweep.
+        reported: the content of ``runs.json``.
+        prefix: of the names of the csv files.
+
+    Raises:
+        InputError: a csv file cannot be read.
+    """
     frames = []
     for name, columns, last_lead in (
         ("records.csv", RECORD_COLUMNS, "seconds"),
@@ -111,10 +129,7 @@ def select_reported(folder: Path, reported: ReportedRuns, run_ids: list[str], pr
         # A report adds the protocol to the name of a metric that was measured by several.
         recorded = {metric: parse_metric(metric).recorded for metric in frame["metric"].unique()}
         frames.append(frame.assign(metric=frame["metric"].map(recorded)))
-    rows = [_row_of(run_id, run) for run_id, run in chosen.items()]
-    damaged = [run_id for run_id in run_ids if run_id in reported.damaged]
-    waiting = len(run_ids) - len(chosen) - len(damaged)
-    return Runs(rows, frames[0], frames[1], _facts_of(chosen), chosen, waiting, damaged)
+    return frames[0], frames[1]
 
 
 def _records_of(run_ids: list[str], measured: list[_Measured]) -> pd.DataFrame:
