@@ -153,13 +153,12 @@ def test_measurement(tmp_path: Path, run: Run) -> None:
     assert "| share of training |" in (tmp_path / "table.md").read_text()
 
 
-def test_results_folder(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [path for path in sys.path if not path.endswith("support")])
-    monkeypatch.delitem(sys.modules, "synthetic", raising=False)
-    monkeypatch.setattr(importlib.import_module("results_folder"), "elapsed", lambda command, folder: 1.5)
-    run("results_folder.py", "--seeds", 1, "--out", tmp_path)
-    assert json.loads((tmp_path / "results_folder.json").read_text())["runs"] == 10
-    assert "| report | 1.50 | 10 |" in (tmp_path / "table.md").read_text()
+def test_results_folder(tmp_path: Path, run: Run) -> None:
+    run("results_folder.py", "--runs", 10, "--commands", "status", "--out", tmp_path)
+    (measured,) = json.loads((tmp_path / "results_folder.json").read_text())["measured"]
+    assert (measured["command"], measured["runs"]) == ("status", 10)
+    assert measured["seconds"] > 0
+    assert 20 < measured["mib"] < 400
 
 
 def test_speed(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
