@@ -197,6 +197,14 @@ LIPSCHITZ_BOUNDS = (
 
 LOSSES = (
     Description(
+        name="generator_gradient",
+        title="Gradient norm of the generator's loss",
+        better=None,
+        unit="",
+        source="Arjovsky and Bottou 2017, arXiv:1701.04862, section 2.2.1",
+        summary="l2 norm by the generator's parameters together, or its mean by generated samples; float64, eval mode.",
+    ),
+    Description(
         name="loss",
         title="Loss",
         better=None,

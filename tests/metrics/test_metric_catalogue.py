@@ -65,6 +65,7 @@ def test_every_recorded_value_is_described():
         "lipschitz_ratio",
         "gradient_norm",
         "gradient_norm_max",
+        "generator_gradient",
         "loss",
         "loss_mean",
         "ms_discriminator_step",

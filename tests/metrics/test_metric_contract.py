@@ -39,7 +39,7 @@ ORDER = [
     *("sigma_reshaped", "sigma_operator", "sigma_upper", "effective_rank"),
     *("lipschitz_lower", "lipschitz_exact", "lipschitz_upper", "lipschitz_upper_product", "lipschitz_ratio"),
     *("gradient_norm", "gradient_norm_max"),
-    *("loss", "loss_mean"),
+    *("generator_gradient", "loss", "loss_mean"),
     *("ms_discriminator_step", "ms_generator_step", "ms_discriminator_step_uncaptured"),
     *("ms_iteration", "ms_iteration_uncaptured", "peak_memory", "runs_at_once", "throughput"),
 ]

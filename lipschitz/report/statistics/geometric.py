@@ -14,7 +14,7 @@ _LIPSCHITZ_CONSTANTS = (
     *("sigma_reshaped", "sigma_operator", "sigma_upper", "largest_sigma_reshaped", "largest_sigma_operator"),
     *("sigma_product", "spectral_complexity"),
 )
-_NORMS = ("gradient_norm", "gradient_norm_max", "logit_change", "logit_change_max")
+_NORMS = ("gradient_norm", "gradient_norm_max", "generator_gradient", "logit_change", "logit_change_max")
 GEOMETRIC_METRICS = frozenset((*_DISTANCES, *_LIPSCHITZ_CONSTANTS, *_NORMS))
 """Names of the catalogue, and of the summary. A metric has one mean in every table and figure, whatever its values."""
 IN_WORDS = "distances, norms and Lipschitz constants"

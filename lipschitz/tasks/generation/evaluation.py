@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lipschitz.datasets.base import Data, ImageData, PointData
 from lipschitz.metrics.catalogue import metric_of
 from lipschitz.random_streams import stream
+from lipschitz.tasks.generation.generator_gradient import generator_gradient
 from lipschitz.tasks.generation.inception_quality import InceptionQuality
 from lipschitz.tasks.generation.quality import Quality, quality_of
 from lipschitz.tasks.generation.samples import BATCH, class_sample_arrays, generate, sample_arrays
@@ -22,6 +23,7 @@ from lipschitz.tasks.generation.standing_statistics import (
     has_running_statistics,
     with_standing_statistics,
 )
+from lipschitz.tasks.losses import GANLoss
 from lipschitz.tasks.measurement import DiscriminatorMeasurement, append_spectra, measure_discriminator
 from lipschitz.tasks.surfaces import spectrum_arrays, surface_arrays
 from lipschitz.tasks.terms import Terms
@@ -109,7 +111,17 @@ class Evaluator:
         measured = measure_discriminator(
             networks["discriminator"], places, kept.starts, search, labels=of_places, classes=self._classes
         )
-        return measured._replace(values=quality | measured.values)
+        gradient = self._generator_gradient(networks, places["real"], of_places, draw)
+        return measured._replace(values=quality | measured.values | gradient)
+
+    def _generator_gradient(
+        self, networks: Mapping[str, nn.Module], real: Tensor, labels: Tensor | None, draw: str
+    ) -> dict[str, float]:
+        loss = self._terms.loss
+        assert isinstance(loss, GANLoss)
+        rng = self._stream(f"{draw}/generator gradient")
+        latents = torch.randn(len(real), self._latent, generator=rng, device=self._device)
+        return generator_gradient(loss, networks["generator"], networks["discriminator"], latents, real, labels)
 
     def _quality_of(self, generator: nn.Module, samples: Sequence[Tensor], draw: str) -> dict[str, float]:
         """Return all quality metrics of ``generator``; ``samples`` are those of `_samples_and_reference`."""

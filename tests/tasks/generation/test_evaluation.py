@@ -129,7 +129,9 @@ def test_every_draw_has_a_stream_of_its_own(task: GANTraining, monkeypatch: pyte
     task._evaluator.__dict__ |= {"_quality": judge, "_inception": judge}
     task.evaluate("a")
     assert judge.seen == [32, 3]
-    assert drawn == [(SEED, f"evaluation/{name}") for name in ("a", "a/protocols", "a/lipschitz")]
+    assert drawn == [
+        (SEED, f"evaluation/{name}") for name in ("a", "a/protocols", "a/lipschitz", "a/generator gradient")
+    ]
     drawn.clear()
     task.facts()
     task.keep_for_next_evaluation()

@@ -216,6 +216,7 @@ def test_what_is_measured_has_the_documented_names() -> None:
     of_layers = ("sigma_reshaped", "sigma_operator", "sigma_upper", "effective_rank")
     expected |= {f"{metric}/{layer}" for metric in of_layers for layer in layers}
     expected |= {f"{norm}/{place}" for norm in ("gradient_norm", "gradient_norm_max") for place in places}
+    expected |= {"generator_gradient/parameters", "generator_gradient/samples"}
     assert set(values) == expected
     steepest = max(values[f"gradient_norm_max/{place}"] for place in places[:3])
     assert steepest * (1 - 1e-8) <= values["lipschitz_lower"] <= values["lipschitz_upper"]
