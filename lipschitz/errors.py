@@ -27,6 +27,7 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "gn": ("gradient_normalization",),
     "gp": ("gradient_penalty",),
     "gp_weight": ("weight",),
+    "instance_norm": ("instance_normalization",),
     "iterations": ("steps",),
     "iters": ("steps",),
     "lambda": ("weight",),

@@ -1,9 +1,10 @@
 """Spectral normalization: every weight is divided by its spectral norm σ, from power iteration, in the forward pass."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self
 
 import torch
+from pydantic import model_validator
 from torch import nn
 from torch.nn.utils import parametrize
 
@@ -19,6 +20,7 @@ from lipschitz.constraints.normalized_weight import (
     advance_all,
     find_normalization,
 )
+from lipschitz.constraints.restarted_vectors import Restart, initial_state, restart_vector
 from lipschitz.estimation.layers import WeightedLayer, input_shapes, is_transposed, raw_weight, weighted_layers
 
 
@@ -57,6 +59,16 @@ class SpectralNormalization(Constraint):
     """When u and v take steps of power iteration. ``update``: before each discriminator update, as in Algorithm 1.
     ``forward``: whenever a forward pass of training uses the weight, as in the authors' code, so also
     in the generator's update and in penalties. Real and generated samples then have passes of their own."""
+    restart: Restart = "never"
+    """Whether power iteration starts anew before each discriminator update instead of going on from the last u.
+    ``random``: from a random u, another one each time; ``ones``: from equal entries. With few steps σ is then too
+    small, and the effective weight too large."""
+
+    @model_validator(mode="after")
+    def _restarts_before_updates(self) -> Self:
+        if self.restart != "never" and self.advances_in_forward():
+            raise ValueError(f"restart {self.restart} is of advance: update, not forward")
+        return self
 
     def wrap(self, net: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """Reparametrise the weight of each layer.
@@ -72,6 +84,9 @@ class SpectralNormalization(Constraint):
             raw = raw_weight(layer)
             module = self._normalization(name, layer, shapes)
             module.steps_in_forward = self.power_iterations if self.advances_in_forward() else 0
+            if self.restart == "random":
+                for place, one in enumerate(module.iterated(layer.weight.detach())):
+                    module.register_buffer(f"restart_{place}", initial_state(one.u))
             parametrize.register_parametrization(layer, "weight", module)
             if self.gain:
                 scaled = gains.setdefault(id(raw), ScaledWeight(raw.detach()))
@@ -99,6 +114,10 @@ class SpectralNormalization(Constraint):
         layers = (find_normalization(layer) for _, layer in weighted_layers(net))
         found = [one for one in layers if one is not None]
         iterated = [one for module, weight in found for one in module.iterated(weight)]
+        if self.restart != "never":
+            for module, weight in found:
+                for place, one in enumerate(module.iterated(weight)):
+                    restart_vector(one.u, getattr(module, f"restart_{place}", None))
         advance_all(iterated, self.power_iterations)
         for module, _ in found:
             module.after_steps()

@@ -10,6 +10,7 @@ from lipschitz.config import Width
 from lipschitz.models.activations import NEGATIVE_SLOPE, Activation, activation, check_activation
 from lipschitz.models.base import Networks, check_square
 from lipschitz.models.conditional import ConditionalModel, add_output_layer, batch_norm, sequential_class
+from lipschitz.models.dropout import Dropout, Rate
 from lipschitz.models.initialisation import DiscriminatorInit, GeneratorInit, initialise
 
 
@@ -54,6 +55,8 @@ class DCGAN(ConditionalModel):
     """Initial weights of the discriminator; null for the layout's own, ``he`` of table_3 and ``normal`` of code."""
     generator_init: GeneratorInit | None = None
     """Initial weights of the generator; null for the layout's own."""
+    dropout: Rate = 0.0
+    """Share of the values after each of the discriminator's convolutions that is dropped in training."""
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError unless ``shape`` is ``(c, s, s)`` with s a multiple of 8."""
@@ -105,7 +108,8 @@ class DCGAN(ConditionalModel):
     def _block(self, inputs: int, outputs: int, stride: int) -> nn.Module:
         conv = nn.Conv2d(inputs, outputs, 3 if stride == 1 else 4, stride, padding=1)
         function = activation(self.activation, outputs, LAYOUTS[self.layout].negative_slope)
-        return nn.Sequential(OrderedDict(conv=conv, norm=nn.Identity(), activation=function))
+        block = OrderedDict[str, nn.Module](conv=conv, norm=nn.Identity(), activation=function)
+        return nn.Sequential(block | ({"dropout": Dropout(self.dropout)} if self.dropout else {}))
 
 
 def _upsample(inputs: int, outputs: int, classes: int | None) -> nn.Module:

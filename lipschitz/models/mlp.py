@@ -8,7 +8,7 @@ from torch import nn
 from lipschitz.config import Depth, Width
 from lipschitz.models.activations import Activation, activation, check_activation
 from lipschitz.models.base import Networks, PairModel
-from lipschitz.models.dropout import Dropout
+from lipschitz.models.dropout import Dropout, Rate
 from lipschitz.models.initialisation import DiscriminatorInit, GeneratorInit, initialise
 
 
@@ -49,6 +49,8 @@ class MLP(PairModel):
     """Initial weights of the discriminator; null for ``he``."""
     generator_init: GeneratorInit | None = None
     """Initial weights of the generator; null for ``he``."""
+    dropout: Rate = 0.0
+    """Share of the discriminator's hidden units that is dropped in training."""
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError unless ``shape`` is the shape of a point, ``(d,)``."""
@@ -67,9 +69,9 @@ class MLP(PairModel):
     def build_discriminator(self, shape: tuple[int, ...], classes: int | None = None) -> nn.Module:
         """Build the discriminator for points of ``shape`` ``(d,)``."""
         self.check(shape)
-        return self._perceptron(shape[0], 1, self.init)
+        return self._perceptron(shape[0], 1, self.init, self.dropout)
 
-    def _perceptron(self, inputs: int, outputs: int, init: DiscriminatorInit | None) -> nn.Module:
-        net = perceptron(inputs, outputs, width=self.width, depth=self.depth, name=self.activation)
+    def _perceptron(self, inputs: int, outputs: int, init: DiscriminatorInit | None, dropout: float = 0.0) -> nn.Module:
+        net = perceptron(inputs, outputs, width=self.width, depth=self.depth, name=self.activation, dropout=dropout)
         initialise(net, self.activation, init or "he")
         return net

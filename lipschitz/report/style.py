@@ -94,7 +94,7 @@ FAMILIES = (
     ),
     Family(
         "normalised layers",
-        ("layer_normalization", "batch_normalization"),
+        ("layer_normalization", "batch_normalization", "instance_normalization"),
         ("#7F7F7F", "#484848", "#B7B7B7", "#5F5F5F"),
     ),
 )

@@ -13,6 +13,8 @@ from lipschitz.extensions.point import ExtensionPoint
 from lipschitz.tasks.muon import MuonWithAdamW, StepSize
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
+Epsilon = Annotated[float, Field(ge=1e-30, le=1e6)]
+"""What an adaptive optimiser adds to the root of its second moment: gradients far below it are not rescaled."""
 
 
 class Optimiser(Config):
@@ -51,6 +53,8 @@ class Adam(Optimiser):
     """λ: λ w is added to the gradient of every parameter w (L2 regularisation); adamw decays apart from it."""
     amsgrad: bool = False
     """Whether to divide by the largest second moment so far (AMSGrad: Reddi et al. 2018, arXiv:1904.09237)."""
+    epsilon: Epsilon = 1e-8
+    """ε: a step is α m / (√v + ε), with the moments m and v."""
 
     def build(
         self, parameters: list[torch.nn.Parameter], lr: float | Tensor, betas: tuple[float, float], *, on_cuda: bool
@@ -62,6 +66,7 @@ class Adam(Optimiser):
             betas=betas,
             weight_decay=self.weight_decay,
             amsgrad=self.amsgrad,
+            eps=self.epsilon,
             fused=True,
             capturable=on_cuda,
         )
@@ -97,6 +102,8 @@ class RMSProp(Optimiser):
 
     weight_decay: Factor = 0.0
     """λ: λ w is added to the gradient of every parameter w (L2 regularisation)."""
+    epsilon: Epsilon = 1e-8
+    """ε: a step is α g / (√v + ε), with the gradient g and the second moment v."""
 
     def build(
         self, parameters: list[torch.nn.Parameter], lr: float | Tensor, betas: tuple[float, float], *, on_cuda: bool
@@ -105,7 +112,12 @@ class RMSProp(Optimiser):
         # On a CPU, updating one parameter tensor after the other is faster if the caches cannot hold all of them.
         foreach = on_cuda or sum(parameter.numel() for parameter in parameters) < FITS_CACHE
         return torch.optim.RMSprop(
-            parameters, lr=lr, weight_decay=self.weight_decay, foreach=foreach, capturable=on_cuda
+            parameters,
+            lr=lr,
+            weight_decay=self.weight_decay,
+            eps=self.epsilon,
+            foreach=foreach,
+            capturable=on_cuda,
         )
 
 

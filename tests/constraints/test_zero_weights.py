@@ -28,7 +28,7 @@ FIELDS: dict[str, list[dict[str, Any]]] = {
 METHODS = [
     kind(**fields)
     for name, kind in CONSTRAINTS.own.items()
-    if name not in ("batch_normalization", "layer_normalization")
+    if name not in ("batch_normalization", "layer_normalization", "instance_normalization")
     for fields in FIELDS.get(name, [{}])
 ]
 NORMALISING = [

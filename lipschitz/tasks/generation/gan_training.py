@@ -12,6 +12,7 @@ from lipschitz.constraints.base import uncapturable_reason, with_start
 from lipschitz.datasets.base import Data, ImageData
 from lipschitz.metrics.catalogue import CATALOGUE
 from lipschitz.models.base import PairModel
+from lipschitz.models.dropout import Dropout, dropout_from
 from lipschitz.observe import NamedRings
 from lipschitz.random_streams import RandomStreams, seeded
 from lipschitz.tasks.generation.evaluation import EvaluationState, Evaluator
@@ -29,6 +30,8 @@ LABELS = "labels_generator"
 """The additional random stream of a conditional run."""
 AUGMENTATION = "augmentation"
 """The additional random stream of a run that augments images."""
+DROPOUT = "dropout"
+"""The additional random stream of a discriminator with dropout."""
 REAL = "data_generator"
 """The additional random stream of a loss whose generator update sees real samples."""
 
@@ -54,9 +57,10 @@ class GANTraining:
         self.selection = BestStepRule.by(terms.selection, terms.evaluation.metrics)
         self._data, self._terms = data, terms
         self._classes = data.classes if terms.model.is_conditional() and isinstance(data, ImageData) else None
-        self._streams = RandomStreams(terms.seed, self._stream_names(), terms.device)
         with seeded(terms.seed, "weights"):
             networks = model.build(data.shape, self._classes)
+        self._drops_out = any(isinstance(module, Dropout) for module in networks.discriminator.modules())
+        self._streams = RandomStreams(terms.seed, self._stream_names(), terms.device)
         self._latent = networks.latent
         self._iterations = 0
         rng = self._streams["constraint"]
@@ -97,7 +101,8 @@ class GANTraining:
             with torch.no_grad(), forward_precision(self._terms.training.precision, self.device, self.generator):
                 generated = self._generator.generate(latents, *labels)
             real, generated = self._augmented(real), self._augmented(generated.to(real.dtype), generated=True)
-            self._discriminator.step(real, generated, *labels)
+            with dropout_from(self._dropout_stream()):
+                self._discriminator.step(real, generated, *labels)
 
     def generator_step(self) -> None:
         """Make one update of the generator; the discriminator's parameters and its constraints' state do not change.
@@ -114,7 +119,9 @@ class GANTraining:
             with forward_precision(self._terms.training.precision, self.device, self.generator):
                 generated = self._generator.generate(latents, *labels)
             generated = self._augmented(generated, generated=True)
-            outputs = self._discriminator.judge(generated, *labels, real=[self._augmented(one) for one in real])
+            compared = [self._augmented(one) for one in real]
+            with dropout_from(self._dropout_stream()):
+                outputs = self._discriminator.judge(generated, *labels, real=compared)
             loss = self._loss.generator(*(one.to(latents.dtype) for one in outputs))
             self._generator.losses.write(loss)
             self._generator.update(loss)
@@ -228,6 +235,11 @@ class GANTraining:
             yield LABELS
         if self._terms.training.augment:
             yield AUGMENTATION
+        if self._drops_out:
+            yield DROPOUT
+
+    def _dropout_stream(self) -> torch.Generator | None:
+        return self._streams[DROPOUT] if self._drops_out else None
 
     def _real_batch(self, n: int, stream: str) -> tuple[Tensor, ...]:
         """Return ``n`` real samples in the terms' memory format and, in a conditional run, their labels."""
