@@ -67,6 +67,8 @@ class Dataset(Config):
     """What `load` returns: `PointData`, `ImageData`, or `PairData` for the task transport."""
     has_modes: ClassVar[bool] = False
     """Whether it is a mixture, so that the modes that a generator covers can be counted."""
+    has_log_ratio: ClassVar[bool] = False
+    """Whether the densities of a pair are known, and so the discriminator that minimises the cross-entropy."""
 
     @classmethod
     def check_class(cls) -> None:

@@ -116,3 +116,47 @@ class ClassShare(Metric):
         """Return the classes."""
         assert context.classes is not None
         return tuple(map(str, range(context.classes)))
+
+
+class ClassesCovered(Metric):
+    """Classes that the reference classifier predicts for at least one generated image."""
+
+    named = "classes_covered"
+    judges = "classifier"
+    title = "Classes covered"
+    better = "higher"
+    source = "Metz et al. 2017, arXiv:1611.02163, section 3.3.1"
+    order = 6
+
+    def measure(self, samples: "ClassifierSamples") -> float:
+        """Return the number of classes."""
+        import numpy as np
+
+        return float(len(np.unique(samples.predicted)))
+
+    def applies(self, context: ImageContext) -> bool:
+        """Return whether every class is a mode."""
+        return context.has_modes
+
+    def protocol(self, context: ImageContext) -> dict[str, Any]:
+        """Return the facts of generated images, which are compared with no others."""
+        return {name: fact for name, fact in context.facts().items() if name not in ("reference", "n_real")}
+
+
+class ClassDivergence(ClassesCovered):
+    """Kullback-Leibler divergence of the classes predicted for generated images from equal shares."""
+
+    named = "class_divergence"
+    title = "KL divergence of classes"
+    better = "lower"
+    unit = "nat"
+    source = "Metz et al. 2017, arXiv:1611.02163, section 3.3.1; Srivastava et al. 2017, arXiv:1705.07761"
+    order = 7
+
+    def measure(self, samples: "ClassifierSamples") -> float:
+        """Return Σ s log(k s) over the shares s of the k classes, zero for equal shares, log k for a single class."""
+        import numpy as np
+
+        counts = np.bincount(samples.predicted, minlength=samples.classes)
+        shares = counts[counts > 0] / counts.sum()
+        return float((shares * np.log(samples.classes * shares)).sum())

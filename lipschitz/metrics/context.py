@@ -37,6 +37,8 @@ class ImageContext:
     """Whether images are generated for given classes, the same as those of the real images, row by row."""
     features: Mapping[str, Any] = field(default_factory=dict)
     """Facts of the reference classifier; empty for the images themselves, or before data are loaded."""
+    has_modes: bool = False
+    """Whether each class is a mode of equal probability, so that covered classes are counted."""
 
     def facts(self) -> dict[str, Any]:
         """Return the facts of a metric that compares all images."""

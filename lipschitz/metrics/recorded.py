@@ -76,6 +76,30 @@ CRITICS = (
         source="Korotin et al. 2022, arXiv:2206.07767, and its published code",
         summary="Dual value over independent draws of P and Q, which is noisier than over the optimal plan.",
     ),
+    Description(
+        name="d_star_error",
+        title="Error of the optimal discriminator",
+        better="lower",
+        unit="",
+        source="Goodfellow et al. 2014, arXiv:1406.2661, Prop. 1",
+        summary="Mean distance of sigmoid(D) from p / (p + q), at points of both distributions.",
+    ),
+    Description(
+        name="log_ratio_error",
+        title="Error of the log density ratio",
+        better="lower",
+        unit="nat",
+        source="Goodfellow et al. 2014, arXiv:1406.2661, Prop. 1",
+        summary="Mean distance of D from log p/q, at points of both distributions.",
+    ),
+    Description(
+        name="log_ratio_gradient_error",
+        title="Error of the log ratio's gradient",
+        better="lower",
+        unit="",
+        source="Miyato et al. 2018, arXiv:1802.05957, eq. 4",
+        summary="Mean squared distance of the gradients of D and of log p/q, over the mean square of the latter.",
+    ),
 )
 
 

@@ -27,6 +27,8 @@ class GANLoss(Loss):
 
     generator_sees_real: ClassVar[bool] = False
     """Whether `generator` is also given D(real), which costs a forward pass on real samples a generator update."""
+    estimates_log_ratio: ClassVar[bool] = False
+    """Whether the D that minimises `discriminator` is log p/q, with p the density of real samples and q of others."""
 
     @abstractmethod
     def discriminator(self, real: Tensor, generated: Tensor) -> Tensor:
@@ -60,6 +62,7 @@ class NonSaturating(GANLoss):
 
     named = "non_saturating"
     source = "Goodfellow et al. 2014, arXiv:1406.2661, Sec. 3"
+    estimates_log_ratio = True
 
     def discriminator(self, real: Tensor, generated: Tensor) -> Tensor:
         """Return -mean log sigmoid D(x) - mean log(1 - sigmoid D(G(z)))."""
@@ -75,6 +78,7 @@ class Minimax(GANLoss):
 
     named = "minimax"
     source = "Goodfellow et al. 2014, arXiv:1406.2661, eq. 1"
+    estimates_log_ratio = True
 
     def discriminator(self, real: Tensor, generated: Tensor) -> Tensor:
         """Return -mean log sigmoid D(x) - mean log(1 - sigmoid D(G(z)))."""

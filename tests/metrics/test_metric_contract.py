@@ -13,6 +13,7 @@ from lipschitz.errors import InputError
 from lipschitz.metrics import inner_products
 from lipschitz.metrics.base import Judged, Metric, measure_all, protocol_facts
 from lipschitz.metrics.catalogue import CATALOGUE, METRICS, Catalogue, metric_of
+from lipschitz.metrics.classifier import ClassesCovered
 from lipschitz.metrics.context import ImageContext, InceptionContext, PointContext
 from lipschitz.metrics.description import Description
 from lipschitz.metrics.frechet import moments
@@ -28,10 +29,12 @@ from lipschitz.metrics.samples import (
 ORDER = [
     *("w1", "modes", "high_quality"),
     *("frechet_classifier", "w1_classifier", "kid_classifier", "intra_frechet_classifier", "class_share"),
+    *("classes_covered", "class_divergence"),
     *("frechet_random", "w1_random", "kid_random"),
     *("fid", "inception_score", "kid", "precision", "recall", "density", "coverage"),
     *("cosine", "l2", "w1_dual", "w1_error", "w1_over_lower", "w1_over_upper"),
     *("cosine_float32", "l2_float32", "w1_independent"),
+    *("d_star_error", "log_ratio_error", "log_ratio_gradient_error"),
     *("accuracy", "cross_entropy", "accuracy_gap", "loss_gap"),
     *("certified_accuracy", "certified_accuracy_joint", "pgd_accuracy", "fgsm_accuracy"),
     *("margin_over_lipschitz", "margin_over_lipschitz_train"),
@@ -81,7 +84,7 @@ def _samples() -> dict[Judged, Any]:
 SAMPLES = _samples()
 CONTEXTS: dict[Judged, Any] = {
     "points": PointContext(N, has_modes=True),
-    "classifier": ImageContext(N, 3, conditional=True, features={"features": "a classifier"}),
+    "classifier": ImageContext(N, 3, conditional=True, features={"features": "a classifier"}, has_modes=True),
     "random_network": ImageContext(N, None, conditional=False, features={"features": "a random network"}),
     "inception": InceptionContext({"protocol": "x"}, "held-out images", N, N, N, 2, 12, 20),
     "images": ImageContext(N, 3, conditional=True),
@@ -90,7 +93,7 @@ CONTEXTS: dict[Judged, Any] = {
 
 def test_the_order_of_tables_is_fixed() -> None:
     assert list(CATALOGUE.own) == ORDER
-    assert list(METRICS.own) == ORDER[:18]
+    assert list(METRICS.own) == ORDER[:20]
 
 
 def test_each_module_holds_the_metrics_of_one_kind_of_samples() -> None:
@@ -138,7 +141,10 @@ FACTS = {
     "w1_classifier": CLASSIFIER,
     "kid_classifier": CLASSIFIER | {"subsets": 1},
     "intra_frechet_classifier": CLASSIFIER | {"per_class": 8.0},
-    "class_share": {"features": "a classifier", "quantisation": "8 bit", "n_fake": N},
+    **{
+        name: {"features": "a classifier", "quantisation": "8 bit", "n_fake": N}
+        for name in ("class_share", "classes_covered", "class_divergence")
+    },
     **dict.fromkeys(("frechet_random", "w1_random"), CLASSIFIER | {"features": "a random network"}),
     "kid_random": CLASSIFIER | {"features": "a random network", "subsets": 1},
     # 20 other real images take the place of 24 generated ones in the floor.
@@ -191,7 +197,10 @@ def test_what_lacks_modes_or_labels_is_not_measured() -> None:
     }
     found: dict[str, list[str]] = {}
     for judged, context in plain.items():
-        kinds = [kind() for kind in METRICS.own.values() if kind.judges == judged]
+        # Those of classes that are modes need no labels; only their data sets say that they apply.
+        kinds = [
+            kind() for kind in METRICS.own.values() if kind.judges == judged and not issubclass(kind, ClassesCovered)
+        ]
         found[judged] = [metric.name() for metric in METRICS.judging(judged, context)]
         assert list(measure_all(kinds, bare[judged])) == found[judged]
     assert found == {"points": ["w1"], "classifier": ["frechet_classifier", "w1_classifier", "kid_classifier"]}

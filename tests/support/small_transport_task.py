@@ -9,7 +9,7 @@ from lipschitz.datasets.transport.funnels import Funnels
 from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.models.activations import Activation
 from lipschitz.models.critic import Critic
-from lipschitz.tasks.losses import Wasserstein
+from lipschitz.tasks.losses import GANLoss, Wasserstein
 from lipschitz.tasks.precision import Precision
 from lipschitz.tasks.settings import Setting
 from lipschitz.tasks.terms import Evaluation, Terms, Training
@@ -48,13 +48,14 @@ def transport(
     selection: str = "cosine",
     precision: Precision = "float32",
     device: torch.device = CPU,
+    loss: GANLoss | None = None,
 ) -> CriticTraining:
     return CriticTraining(
         data,
         Terms(
             Critic(width=16, activation=activation),
             constraints or (NoConstraint(),),
-            Wasserstein(),
+            loss or Wasserstein(),
             setting,
             seed,
             Training(steps=100, batch_size=32, precision=precision),

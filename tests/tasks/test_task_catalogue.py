@@ -32,6 +32,8 @@ TRANSPORT = """\
     training: {steps: 10}
 """
 GENERATION = TRANSPORT.replace("task: transport", "task: generation").replace("models: [critic]", "models: [mlp]")
+KNOWN = TRANSPORT.replace("      - funnels\n", "").replace("{funnels: {dim: 4}}", "scaled_gaussian")
+"""A pair of known densities, in the fourth line."""
 GENERATION = GENERATION.replace("- funnels", "- eight_gaussians").replace("- {funnels: {dim: 4}}", "- swiss_roll")
 
 
@@ -79,6 +81,7 @@ UNSUITABLE = {
     "transport of a single distribution": (TRANSPORT, "- {funnels: {dim: 4}}", "- eight_gaussians", 5, "datasets[1]: eight_gaussians has no known transport; allowed: task: generation"),
     "transport of images": (TRANSPORT, "- funnels", "- digits", 4, "datasets[0]: digits has no known transport; allowed: task: generation"),
     "another loss": (TRANSPORT, "[wasserstein]", "[wasserstein, hinge]", 8, "losses[1]: transport maximises the Wasserstein dual, not hinge; allowed: wasserstein"),
+    "a loss without a known optimum": (KNOWN, "[wasserstein]", "[non_saturating, hinge]", 7, "losses[1]: transport maximises the Wasserstein dual, not hinge; allowed: wasserstein, non_saturating, minimax"),
     "several updates": (TRANSPORT, "settings: [C]", "settings: [C, {lr: 1e-3, n_dis: 5}]", 9, "settings[1]: transport has no generator, and n_dis is 5; allowed: 1"),
     "a setting of several updates": (TRANSPORT, "settings: [C]", "settings: [D]", 9, "settings[0]: transport has no generator, and n_dis is 5; allowed: 1"),
     "a model of images": (TRANSPORT, "[critic]", "[critic, dcgan]", 6, "models[1]: funnels: dcgan takes images, not points (2,); allowed: mlp, auto"),
@@ -108,7 +111,9 @@ def test_what_does_not_suit_is_one_line_that_says_where(tmp_path: Path, case: st
 def test_in_a_part_the_line_is_the_part_s(tmp_path: Path) -> None:
     parts = "    parts:\n      - seeds: [1]\n      - losses:\n          - wasserstein\n          - minimax\n"
     path = written(tmp_path, TRANSPORT + parts)
-    with pytest.raises(InputError, match=r"pairs.yaml:16: parts\[1\].losses\[1\]: .*not minimax; allowed: wasserstein"):
+    with pytest.raises(
+        InputError, match=r"pairs.yaml:16: parts\[1\].losses\[1\]: .*minimax is log p/q, which is not known of"
+    ):
         load_sweep(path)
 
 

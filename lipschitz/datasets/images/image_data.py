@@ -1,7 +1,7 @@
 """Draw batches of training images, and held-out images for evaluation, from the device or streamed to it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -31,6 +31,8 @@ class ImageData:
     """Number of held-out images that are also training images, pixel by pixel."""
     warnings: tuple[str, ...] = ()
     """What a user should know of the files, one line each, such as how many were left out."""
+    channel_data: "ImageData | None" = None
+    """The labelled images, of one channel, of which each channel is one; None for images that are not stacked."""
 
     @classmethod
     def load(
@@ -56,6 +58,10 @@ class ImageData:
         (placed, placed_held_out), content = place((train, held_out), device)
         names = None if class_names is None else tuple(class_names)
         return cls(placed, placed_held_out, content.hash, classes, names, content.repeated, tuple(warnings))
+
+    def of_channels(self, base: "ImageData") -> "ImageData":
+        """Return the same images, whose channels are images of ``base``."""
+        return replace(self, channel_data=base)
 
     @property
     def shape(self) -> tuple[int, ...]:

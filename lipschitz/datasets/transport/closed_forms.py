@@ -1,4 +1,4 @@
-"""Pairs of distributions with optimal transport in closed form: on the line, translation, ball to ring."""
+"""Pairs of distributions with optimal transport in closed form: line, translation, scaled Gaussian, ball to ring."""
 
 import math
 from pathlib import Path
@@ -84,6 +84,7 @@ class Translation(Dataset):
     named = "translation"
     source = "Closed form"
     kind = "pairs"
+    has_log_ratio = True
 
     dim: Dimensions = 2
     """Dimensions of the space."""
@@ -109,11 +110,59 @@ class Translation(Dataset):
             0.0,
             hash_numbers({"dim": self.dim, "distance": self.distance}),
             self._extent(direction.tolist()) if self.dim == 2 else None,
+            log_ratio=lambda x: self.distance * (x @ direction.to(x.dtype) - self.distance / 2),
         )
 
     def _extent(self, direction: list[float]) -> tuple[float, float, float, float]:
         (xmin, xmax), (ymin, ymax) = (sorted((0.0, self.distance * along)) for along in direction)
         return (xmin - MARGIN, xmax + MARGIN, ymin - MARGIN, ymax + MARGIN)
+
+
+class ScaledGaussian(Dataset):
+    """Q standard normal, P the same times ``scale``; the potential is ±‖x‖, and log p/q has no bounded gradient.
+
+    Every point moves along its ray, all outwards or all inwards: W1 = |s - 1| E‖y‖, with E‖y‖ = √2 Γ((d + 1) / 2) /
+    Γ(d / 2). The gradient of log p/q = (1 - 1/s²) ‖x‖² / 2 - d log s grows with ‖x‖, so that it is not Lipschitz.
+    """
+
+    named = "scaled_gaussian"
+    source = "Closed form; why it matters: Miyato et al. 2018, arXiv:1802.05957, eq. 3-4"
+    kind = "pairs"
+    has_log_ratio = True
+
+    dim: Dimensions = 2
+    """Dimensions of the space."""
+    scale: Bound = 2.0
+    """s, the standard deviation of P along an axis; not one."""
+
+    @model_validator(mode="after")
+    def _moves(self) -> Self:
+        if self.scale == 1:
+            raise ValueError("scale 1 makes P and Q the same, so W1 is 0; expected another value")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(dim,)``."""
+        return (self.dim,)
+
+    def load(self, data_root: Path | None, device: torch.device) -> PairData:
+        """Return the pair; ``data_root`` is not read."""
+        sign = math.copysign(1, self.scale - 1)
+        mean = math.sqrt(2) * math.exp(math.lgamma((self.dim + 1) / 2) - math.lgamma(self.dim / 2))
+        curvature, constant = (1 - self.scale**-2) / 2, self.dim * math.log(self.scale)
+        return PairData(
+            self.dim,
+            lambda n, rng, dtype: torch.randn(n, self.dim, generator=rng, device=rng.device, dtype=dtype),
+            lambda y: self.scale * y,
+            lambda x: sign * torch.linalg.vector_norm(x, dim=1),
+            lambda y: sign * _outward(y),
+            abs(self.scale - 1) * mean,
+            0.0,
+            hash_numbers({"dim": self.dim, "scale": self.scale}),
+            square_extent((MARGIN + 1) * max(1.0, self.scale)) if self.dim == 2 else None,
+            log_ratio=lambda x: curvature * x.square().sum(dim=1) - constant,
+        )
 
 
 class BallToRing(Dataset):
@@ -177,5 +226,5 @@ class BallToRing(Dataset):
 def _outward(y: Tensor) -> Tensor:
     """Return ``y / ‖y‖``; the first axis for the origin, where every direction points outwards."""
     radius = torch.linalg.vector_norm(y, dim=1, keepdim=True)
-    first = torch.eye(1, 2, dtype=y.dtype, device=y.device)
+    first = torch.eye(1, y.shape[1], dtype=y.dtype, device=y.device)
     return torch.where(radius > 0, y / radius, first)

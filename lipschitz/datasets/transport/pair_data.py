@@ -47,6 +47,11 @@ class PairData:
     """Axis limits for plots, ``(xmin, xmax, ymin, ymax)``; None unless d is 2."""
     potential_as_published: Callable[[Tensor], Tensor] | None = None
     """u with the rounding of the published code, which published numbers depend on; None without published code."""
+    log_ratio: Callable[[Tensor], Tensor] | None = None
+    """log p(x) / q(x) of the densities of P and Q, ``(n, d)`` -> ``(n,)``, differentiable; None if it is not known.
+
+    It is the discriminator that minimises the cross-entropy of P against Q, before the sigmoid.
+    """
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ _DISTANCES = (
     *("w1", "w1_classifier", "w1_random", "w1_error"),
     *("fid", "frechet_classifier", "frechet_random", "intra_frechet_classifier"),
     *("l2", "l2_float32"),
+    *("d_star_error", "log_ratio_error", "log_ratio_gradient_error"),
 )
 _LIPSCHITZ_CONSTANTS = (
     *("lipschitz_lower", "lipschitz_exact", "lipschitz_upper", "lipschitz_upper_product", "lipschitz_ratio"),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lipschitz.datasets.base import Data, Dataset, ImageData, PointData
 from lipschitz.features.random_network import random_network
-from lipschitz.features.reference_classifier import reference_classifier
+from lipschitz.features.stacked_classifier import image_classifier
 from lipschitz.metrics.base import Judged, Metric, measure_all, protocol_facts
 from lipschitz.metrics.catalogue import METRICS
 from lipschitz.metrics.context import ImageContext, PointContext
@@ -71,18 +71,20 @@ class ImageQuality:
         further: Sequence[Metric] = (),
         has_protocols: bool = False,
     ) -> None:
-        context = ImageContext(samples, data.classes, conditional)
+        has_modes = data.channel_data is not None
+        context = ImageContext(samples, data.classes, conditional, has_modes=has_modes)
         self._classes = data.classes
         self._of_images = METRICS.judging("images", context, further)
         self._of_features = () if data.classes is None else METRICS.judging("classifier", context, further)
         self.protocols = protocol_facts(self._of_images, context)
         if data.classes is not None:
-            self._classifier = reference_classifier(data, device)
+            self._classifier = image_classifier(data, device)
+            part = "this data set" if data.channel_data is None else "each channel"
             features = {
-                "features": f"classifier of this data set, SHA-256 {self._classifier.sha256[:12]}",
+                "features": f"classifier of {part}, SHA-256 {self._classifier.sha256[:12]}",
                 "accuracy": round(self._classifier.accuracy, 4),
             }
-            context = ImageContext(samples, data.classes, conditional, features)
+            context = ImageContext(samples, data.classes, conditional, features, has_modes)
             self.protocols |= protocol_facts(self._of_features, context)
         self._random = None
         if data.classes is None and not has_protocols:
@@ -127,7 +129,7 @@ def _recorded(dataset: Dataset, evaluation: Evaluation, *, conditional: bool) ->
         points = PointContext(evaluation.samples, dataset.has_modes)
         yield from _named(METRICS.judging("points", points, evaluation.metrics), points)
         return
-    images = ImageContext(evaluation.samples, dataset.classes, conditional)
+    images = ImageContext(evaluation.samples, dataset.classes, conditional, has_modes=dataset.has_modes)
     if dataset.classes is not None:
         yield from _named(METRICS.judging("classifier", images, evaluation.metrics), images)
     for protocol in evaluation.protocols:

@@ -1,4 +1,4 @@
-"""Training of a critic: it maximises the Wasserstein-1 dual of two distributions whose optimal transport is known."""
+"""Training of a critic on two distributions whose optimal transport is known: by the Wasserstein-1 dual, or log p/q."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from torch import nn
 from lipschitz.constraints.base import uncapturable_reason, with_start
 from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.random_streams import RandomStreams, seeded
+from lipschitz.tasks.losses import GANLoss
 from lipschitz.tasks.measurement import with_exact_constant
 from lipschitz.tasks.one_network import OneNetworkTraining
 from lipschitz.tasks.player import Discriminator
@@ -35,6 +36,7 @@ class CriticTraining(OneNetworkTraining):
             samples=terms.evaluation.samples,
             gradient_samples=terms.evaluation.gradient_samples,
             device=terms.device,
+            estimates_log_ratio=isinstance(terms.loss, GANLoss) and terms.loss.estimates_log_ratio,
         )
 
     @property

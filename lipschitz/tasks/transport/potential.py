@@ -18,8 +18,10 @@ from lipschitz.tasks.surfaces import surface_arrays, values_on_grid
 METRICS = ("cosine", "l2", "w1_dual", "w1_error", "w1_over_lower", "w1_over_upper")
 AS_PUBLISHED = ("cosine_float32", "l2_float32", "w1_independent")
 """Metrics of pairs with published results, as the code of these results computes them."""
-GRADIENTS = ("cosine", "l2", "cosine_float32", "l2_float32")
-"""Metrics of gradients, which do not depend on the true W1."""
+LOG_RATIO = ("d_star_error", "log_ratio_error", "log_ratio_gradient_error")
+"""Metrics of a critic that is trained to be log p/q."""
+GRADIENTS = ("cosine", "l2", "cosine_float32", "l2_float32", *LOG_RATIO)
+"""Metrics of gradients and densities, which do not depend on the true W1."""
 SHOWN_POINTS = 1000
 """Points of P and of Q that the report draws."""
 
@@ -35,10 +37,21 @@ class PotentialEvaluator:
         samples: points of the optimal plan per evaluation.
         gradient_samples: points of each kind at which the norm of the critic's gradient is measured.
         device: of data and critic.
+        estimates_log_ratio: whether the critic is trained to be log p/q. If so, it is also compared with that.
     """
 
-    def __init__(self, data: PairData, *, seed: int, samples: int, gradient_samples: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        data: PairData,
+        *,
+        seed: int,
+        samples: int,
+        gradient_samples: int,
+        device: torch.device,
+        estimates_log_ratio: bool = False,
+    ) -> None:
         self._data, self._seed, self._device = data, seed, device
+        self._log_ratio = data.log_ratio if estimates_log_ratio else None
         self._samples, self._gradient_samples = samples, min(gradient_samples, samples)
 
     def evaluate(self, critic: nn.Module, starts: dict[str, Tensor], draw: str) -> DiscriminatorMeasurement:
@@ -50,19 +63,22 @@ class PotentialEvaluator:
         with float64_copy(critic) as twin:
             quality = self._quality(twin, rng)
             published = self._as_published(twin, draw)
+            ratio = self._of_log_ratio(lambda x: twin(x).flatten(), draw)
         places = self._places(rng)
         measured = measure_discriminator(critic, places, starts, stream(self._seed, f"evaluation/{draw}/lipschitz"))
         rescaled = {
             f"w1_over_{bound}": _ratio(quality["w1_dual"], measured.values[f"lipschitz_{bound}"])
             for bound in ("lower", "upper")
         }
-        return measured._replace(values=quality | rescaled | published | measured.values)
+        return measured._replace(values=quality | rescaled | published | ratio | measured.values)
 
     def facts(self) -> dict[str, Any]:
         """Return the metrics of the optimal potential, the ``floor``, and the metrics' ``protocols``."""
         floor = self._quality(self._data.potential, self._stream("floor"))
         floor |= {f"w1_over_{bound}": floor["w1_dual"] for bound in ("lower", "upper")}
         floor |= self._as_published(self._data.potential, "floor")
+        if self._log_ratio is not None:
+            floor |= self._of_log_ratio(self._log_ratio, "floor")
         # Rounded, so that the last digits, which differ between processors, are not part of the protocol.
         true = {
             name: float(f"{value:.6g}")
@@ -87,6 +103,8 @@ class PotentialEvaluator:
 
     def _protocol(self, name: str) -> dict[str, Any]:
         drawn = "independent draws of P and Q, in float32" if name in AS_PUBLISHED else "the optimal plan"
+        if name in LOG_RATIO:
+            drawn = "independent draws of P and Q"
         return {"samples": self._samples, "of": drawn, "data": f"SHA-256 {self._data.hash[:12]}"}
 
     def _quality(self, potential: Potential, rng: torch.Generator) -> dict[str, float]:
@@ -126,6 +144,26 @@ class PotentialEvaluator:
             dual = potential(source.double()).mean() - potential(target.double()).mean()
         cosine, l2 = _cosine_and_l2(gradient, slope)
         return {"cosine_float32": cosine, "l2_float32": l2, "w1_independent": float(dual)}
+
+    def _of_log_ratio(self, f: Potential, draw: str) -> dict[str, float]:
+        """Compare ``f`` ``(n, d)`` -> ``(n,)`` with f* = log p/q, at as many points of P as of Q.
+
+        D* = sigmoid(f*) is p / (p + q) (Goodfellow et al. 2014, Prop. 1), and ∇f* may be unbounded (Miyato et al. 2018,
+        eq. 4).
+        """
+        if self._log_ratio is None:
+            return {}
+        rng = self._stream(f"{draw}/log ratio")
+        points = torch.cat([self._data.source(self._samples, rng), self._data.target(self._samples, rng)]).double()
+        with torch.no_grad():
+            found, optimal = f(points), self._log_ratio(points)
+        slope, optimal_slope = _gradient(f, points), _gradient(self._log_ratio, points)
+        error = (slope - optimal_slope).square().sum(dim=1).mean()
+        return {
+            "d_star_error": float((found.sigmoid() - optimal.sigmoid()).abs().mean()),
+            "log_ratio_error": float((found - optimal).abs().mean()),
+            "log_ratio_gradient_error": float(error / optimal_slope.square().sum(dim=1).mean()),
+        }
 
     def _places(self, rng: torch.Generator) -> dict[str, Tensor]:
         n = self._gradient_samples

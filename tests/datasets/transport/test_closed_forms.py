@@ -6,10 +6,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 from scipy.integrate import quad
-from scipy.stats import kstest, wasserstein_distance
+from scipy.stats import kstest, multivariate_normal, wasserstein_distance
 from torch.testing import assert_close
 
-from lipschitz.datasets.transport.closed_forms import BallToRing, Line, Translation
+from lipschitz.datasets.transport.closed_forms import BallToRing, Line, ScaledGaussian, Translation
 
 CPU = torch.device("cpu")
 
@@ -96,6 +96,23 @@ def test_the_direction_of_a_translation_is_neither_an_axis_nor_a_diagonal(dim):
     assert_close(slope / slope[0], torch.arange(1, dim + 1, dtype=torch.float64))
 
 
+@pytest.mark.parametrize(("dim", "scale"), [(1, 2.0), (2, 0.5), (7, 1.5)])
+def test_the_log_ratio_of_gaussians_is_that_of_scipy(dim, scale):
+    pair, moved = load(ScaledGaussian(dim=dim, scale=scale)), load(Translation(dim=dim, distance=scale))
+    x = 2 * torch.randn(50, dim, generator=rng(), dtype=torch.float64)
+    q = multivariate_normal(torch.zeros(dim)).logpdf(x)
+    p = multivariate_normal(torch.zeros(dim), scale**2 * torch.eye(dim)).logpdf(x)
+    assert_close(pair.log_ratio(x).numpy(), p - q)
+    mean = moved.move(torch.zeros(1, dim, dtype=torch.float64))[0]
+    assert_close(moved.log_ratio(x).numpy(), multivariate_normal(mean).logpdf(x) - q)
+
+
+@pytest.mark.parametrize(("scale", "w1"), [(2.0, math.sqrt(math.pi / 2)), (0.5, math.sqrt(math.pi / 8))])
+def test_w1_of_a_scaled_gaussian_in_the_plane_is_a_mean_radius(scale, w1):
+    # ‖y‖ has a Rayleigh distribution, of mean √(π/2).
+    assert load(ScaledGaussian(dim=2, scale=scale)).w1 == pytest.approx(w1, rel=1e-12)
+
+
 def test_q_of_a_translation_is_standard_normal():
     y = load(Translation(dim=3)).target(5000, rng())
     assert all(kstest(axis.numpy(), "norm").pvalue > 0.01 for axis in y.T)
@@ -160,6 +177,7 @@ def test_the_centre_of_the_ball_moves_to_the_inner_rim(dtype):
         (Translation, {"dim": 0}, "dim"),
         (Translation, {"distance": 0.0}, "distance"),
         (Translation, {"distance": -1.0}, "distance"),
+        (ScaledGaussian, {"scale": 1.0}, "scale 1 makes P and Q the same, so W1 is 0"),
         (BallToRing, {"radius": 1.6}, "expected radius <= inner < outer, got radius 1.6, inner 1.5 and outer 2"),
         (BallToRing, {"inner": 2.0}, "got radius 1, inner 2 and outer 2"),
         (BallToRing, {"outer": 1.0}, "got radius 1, inner 1.5 and outer 1"),

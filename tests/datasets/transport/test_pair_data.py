@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from lipschitz.datasets.base import DATASETS, PairData
-from lipschitz.datasets.transport.closed_forms import BallToRing, Line, Translation
+from lipschitz.datasets.transport.closed_forms import BallToRing, Line, ScaledGaussian, Translation
 from lipschitz.datasets.transport.funnels import Funnels
 
 CPU = torch.device("cpu")
@@ -23,6 +23,7 @@ OTHERS = [
     Line(scale=0.5, shift=0.25),
     Line(scale=1, shift=-2),
     Line(scale=3, shift=-5),
+    ScaledGaussian(dim=5, scale=0.5),
     Translation(dim=1, distance=0.1),
     Translation(dim=64, distance=3),
 ]
@@ -59,8 +60,21 @@ def distances(pair: PairData, seed: int = 0) -> Tensor:
     return (plan.source - plan.target).norm(dim=1)
 
 
-def test_the_four_kinds_of_pairs_are_found():
-    assert {"ball_to_ring", "funnels", "line", "translation"} <= {dataset.name() for dataset in DEFAULTS}
+def test_the_kinds_of_pairs_are_found():
+    assert {"ball_to_ring", "funnels", "line", "scaled_gaussian", "translation"} <= {
+        dataset.name() for dataset in DEFAULTS
+    }
+
+
+def test_a_known_log_ratio_is_that_of_the_densities(dataset, pair):
+    assert (pair.log_ratio is not None) == dataset.has_log_ratio
+    if pair.log_ratio is None:
+        return
+    near, far = (pair.log_ratio(points) for points in pair.plan(200_000, rng()))
+    assert near.shape == far.shape == (200_000,)
+    # The share of P where p > q, and that of Q, are masses of the same set: E_P[q/p; p > q] = Q(p > q).
+    assert float(((-near).exp() * (near > 0)).mean()) == pytest.approx(float((far > 0).double().mean()), abs=0.01)
+    assert float((far.exp() * (far < 0)).mean()) == pytest.approx(float((near < 0).double().mean()), abs=0.01)
 
 
 def test_shapes_and_dtypes(dataset, pair):
