@@ -217,6 +217,18 @@ def report(
 
 
 @app.command()
+def claims(
+    file: Annotated[Path, typer.Argument(help="File of claims (YAML).")] = Path("benchmarks/claims/claims.yaml"),
+    root: Annotated[Path, typer.Option(help="Folder below which the results folders are.")] = Path(),
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("results/claims"),
+) -> None:
+    """Decide claims of the field from results: true, false, depends, undecided, or not run."""
+    from lipschitz.commands.claims import write_claims
+
+    write_claims(file, root, out, console)
+
+
+@app.command()
 def status(
     folder: Folder,
     watch: Annotated[bool, typer.Option("--watch", help="Print it again and again until no run is running.")] = False,
