@@ -50,6 +50,8 @@ def _arm(value: Any) -> Any:
 
 
 AnyArm = Annotated[Arm, BeforeValidator(_arm)]
+ArmOrNumber = Annotated[AnyArm | float, Field(union_mode="left_to_right")]
+Pair = tuple[AnyArm, ArmOrNumber]
 
 
 class Experiment(Record):
@@ -88,10 +90,11 @@ class Claim(Record):
     """This arm has a lower value than ``than``."""
     higher: AnyArm | None = None
     """This arm has a higher value than ``than``."""
-    than: Annotated[AnyArm | float | None, Field(union_mode="left_to_right")] = None
+    than: ArmOrNumber | None = None
     """The other arm, or a number."""
-    differ: Annotated[list[AnyArm], Field(min_length=2, max_length=2)] | None = None
-    equal: Annotated[list[AnyArm], Field(min_length=2, max_length=2)] | None = None
+    differ: Pair | None = None
+    equal: Pair | None = None
+    """The second of a pair may be a number."""
     correlated: Literal["positive", "negative"] | None = None
     """Sign of Spearman's correlation of ``metric`` with ``with_metric`` over the constraints."""
     with_metric: str | None = None

@@ -1,4 +1,4 @@
-"""Write the verdicts: a table as Markdown, LaTeX and csv, every comparison as csv, a small figure a claim, and a page."""
+"""Write the verdicts: a table as Markdown, LaTeX and csv, every comparison as csv, small figures, and a page."""
 
 import csv
 import io
@@ -20,9 +20,10 @@ from lipschitz.report.tables.table import Cell, Column, Table
 COMPARISONS = "comparisons.csv"
 VERDICTS_CSV = "claims.csv"
 RULE = (
-    "Welch's test, two-sided at 5 %, with Holm's correction over all comparisons of all claims of one experiment; five seeds or "
-    "more in each arm. True and false need every start and data set of the claim to agree. Depends: true from one and false "
-    "from another. Intervals are 95 % intervals without correction: of ratios of geometric means, or of differences of means."
+    "Welch's test, two-sided at 5 %, with Holm's correction over all comparisons of all claims of one experiment; five "
+    "seeds or more in each arm. True and false need every start and data set of the claim to agree. Depends: true from "
+    "one and false from another. Intervals are 95 % intervals without correction: of ratios of geometric means, or of "
+    "differences of means."
 )
 
 
