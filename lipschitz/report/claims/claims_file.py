@@ -164,16 +164,26 @@ class ClaimsFile(Record):
                 raise ValueError(f"{claim.id}: two claims have this id")
             seen.add(claim.id)
             if claim.experiment not in self.experiments:
-                raise ValueError(f"{claim.id}: experiment {nearest(claim.experiment, list(self.experiments))}")
+                raise ValueError(
+                    f"{claim.id}: no experiment '{claim.experiment}'; "
+                    f"{nearest(claim.experiment, list(self.experiments))}"
+                )
             for place in claim.on:
                 if place not in self.places:
-                    raise ValueError(f"{claim.id}: place {nearest(place, list(self.places))}")
+                    raise ValueError(f"{claim.id}: no place '{place}'; {nearest(place, list(self.places))}")
                 if len(self.places[place]) < FEWEST_STARTS:
                     raise ValueError(f"{claim.id}: {place} has one start; allowed: two or more")
             for name in (claim.metric, claim.with_metric, *(arm.metric for arm in claim.arms if isinstance(arm, Arm))):
                 if name is not None:
-                    metric_of(name)
+                    _check_metric(claim.id, name)
         return self
+
+
+def _check_metric(claim: str, name: str) -> None:
+    try:
+        metric_of(name)
+    except InputError as error:
+        raise ValueError(f"{claim}: {error}") from None
 
 
 def read_claims(path: Path) -> ClaimsFile:
@@ -194,4 +204,5 @@ def read_claims(path: Path) -> ClaimsFile:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise InputError(f"{path}: {where + ': ' if where else ''}{first['msg']}") from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{path}: {where + ': ' if where else ''}{said}") from None

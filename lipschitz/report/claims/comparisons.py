@@ -162,12 +162,13 @@ def _correlate(claim: Claim, values: Values, place: str, start: str, labels: dic
         reason = "no runs" if not n else f"{n} constraints with {FEWEST_SEEDS} seeds; {FEWEST_CONSTRAINTS} are needed"
         return Comparison(claim.id, place, start, nan, nan, nan, "correlation", nan, n, lost, (), reason)
     found = spearmanr(*np.array(rows).T)
-    rho, p = float(found.statistic), float(found.pvalue)
+    # The p-value is approximate: no order of n constraints is rarer than one of n!, in either direction.
+    rho, p = float(found.statistic), max(float(found.pvalue), 2 / math.factorial(n))
     if not math.isfinite(rho):
         reason = "one of the metrics has one value"
         return Comparison(claim.id, place, start, nan, nan, nan, "correlation", nan, n, lost, (), reason)
     centre, error = math.atanh(max(-0.999999, min(0.999999, rho))), math.sqrt((1 + rho**2 / 2) / (n - 3))
     half = float(norm.ppf(0.5 + CONFIDENCE / 2)) * error
     supports = (rho > 0) == (claim.correlated == "positive")
-    ends = math.tanh(centre - half), math.tanh(centre + half)
+    ends = min(math.tanh(centre - half), rho), max(math.tanh(centre + half), rho)
     return Comparison(claim.id, place, start, rho, *ends, "correlation", nan, n, lost, (Hypothesis(supports, p),))
