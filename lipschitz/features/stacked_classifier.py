@@ -34,9 +34,11 @@ class StackedExtractor:
 
     def classes(self, features: np.ndarray) -> np.ndarray:
         """Return the predicted class, int64 ``(n,)``, of images with ``features`` ``(n, 64 c)``."""
-        channels = np.split(features, self._depth, axis=1)
+        width = features.shape[1] // self._depth
+        channels = (features[:, place * width : (place + 1) * width] for place in range(self._depth))
         digits = [self._of_channel.classes(np.ascontiguousarray(one)) for one in channels]
-        return np.sum([digit * self._classes**place for place, digit in enumerate(digits)], axis=0)
+        found: np.ndarray = np.sum([digit * self._classes**place for place, digit in enumerate(digits)], axis=0)
+        return found
 
 
 def image_classifier(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lipschitz.metrics.base import Judged, Metric
 from lipschitz.metrics.context import ImageContext
+from lipschitz.metrics.description import Direction
 from lipschitz.metrics.points import W1
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class ClassesCovered(Metric):
     named = "classes_covered"
     judges = "classifier"
     title = "Classes covered"
-    better = "higher"
+    better: ClassVar[Direction | None] = "higher"
     source = "Metz et al. 2017, arXiv:1611.02163, section 3.3.1"
     order = 6
 

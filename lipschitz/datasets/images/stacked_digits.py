@@ -62,9 +62,9 @@ class StackedDigits(Dataset):
         """
         base = self._base().load(data_root, torch.device("cpu"))
         assert isinstance(base, ImageData)
-        sizes = {"train": self.images, "held_out": self.held_out}
-        splits = [self._stacked(split, sizes[name], name) for name, split in _splits(base).items()]
-        return ImageData.load(*splits, device, self.classes).of_channels(base)
+        train = self._stacked(base.train, self.images, "train")
+        held_out = self._stacked(base.held_out, self.held_out, "held_out")
+        return ImageData.load(train, held_out, device, self.classes).of_channels(base)
 
     def _base(self) -> Dataset:
         return MNIST() if self.of == "mnist" else Digits()
@@ -76,7 +76,3 @@ class StackedDigits(Dataset):
         channels: list[Tensor] = [split.take(row) for row in rows]
         powers = DIGITS ** torch.arange(self.depth)
         return Split(torch.cat(channels, dim=1), (split.labels[rows] * powers[:, None]).sum(dim=0))
-
-
-def _splits(data: ImageData) -> dict[str, Placed]:
-    return {"train": data.train, "held_out": data.held_out}

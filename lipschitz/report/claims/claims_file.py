@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -13,7 +13,16 @@ from lipschitz.metrics.catalogue import metric_of
 LABELS = ("task", "dataset", "model", "constraint", "loss", "setting")
 """Columns of records.csv by which runs are chosen."""
 FEWEST_STARTS = 2
-Labels = dict[Literal["task", "dataset", "model", "constraint", "loss", "setting"], str]
+
+
+def _known(labels: dict[str, str]) -> dict[str, str]:
+    for column in labels:
+        if column not in LABELS:
+            raise ValueError(f"no column '{column}'; {nearest(column, LABELS)}")
+    return labels
+
+
+Labels = Annotated[dict[str, str], AfterValidator(_known)]
 
 
 class Record(BaseModel):

@@ -47,7 +47,7 @@ def decide(file: ClaimsFile, root: Path) -> list[Decided]:
         if values is None:
             continue
         comparisons = [
-            compare(claim, values, place, start, dict(labels))  # type: ignore[arg-type]
+            compare(claim, values, place, start, labels)
             for claim in claims
             for place in claim.on
             for start, labels in file.places[place].items()
