@@ -30,7 +30,7 @@ class StackedExtractor:
 
     def features(self, images: Tensor) -> np.ndarray:
         """Map float images ``(n, c, h, w)`` in [-1, 1] to the features of their channels, float64 ``(n, 64 c)``."""
-        return np.concatenate([self._of_channel.features(one) for one in images.split(1, dim=1)], axis=1)
+        return np.concatenate([self._of_channel.features(one) for one in torch.split(images, 1, dim=1)], axis=1)
 
     def classes(self, features: np.ndarray) -> np.ndarray:
         """Return the predicted class, int64 ``(n,)``, of images with ``features`` ``(n, 64 c)``."""

@@ -3,13 +3,16 @@
 import io
 import math
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from lipschitz.report.claims.verdicts import Decided
 from lipschitz.report.plots.look import report_style
 from lipschitz.report.style import GREY, INK
 
 COLOURS = {"true": "#009E73", "false": "#D55E00", "undecided": GREY, "not run": GREY, "depends": "#0072B2"}
+_LONG, _TICKS = 8, 5
 _WORDS = {"ratio": "Ratio", "difference": "Difference", "correlation": "Spearman's correlation"}
 
 
@@ -32,7 +35,7 @@ def draw(decided: Decided) -> bytes | None:
         )
         panel.set_ylim(-0.6, len(rows) - 0.4)
         if scale == "ratio":
-            panel.set_xscale("log")
+            _logarithmic(panel, [end for one in rows for end in (one.comparison.low, one.comparison.high)])
         nothing = 1.0 if scale == "ratio" else 0.0
         panel.axvline(nothing, color=INK, linewidth=0.8)
         if decided.claim.margin is not None and scale != "correlation":
@@ -48,3 +51,13 @@ def draw(decided: Decided) -> bytes | None:
         file = io.BytesIO()
         figure.savefig(file, format="svg", metadata={"Date": None})
     return file.getvalue()
+
+
+def _logarithmic(panel: Axes, ends: list[float]) -> None:
+    """Make the x axis logarithmic, with a few plain numbers: round ones, or powers of ten where it is long."""
+    panel.set_xscale("log")
+    long = max(*ends, 1.0) > _LONG * min(*ends, 1.0)
+    panel.xaxis.set_major_locator(LogLocator(numticks=_TICKS) if long else MaxNLocator(_TICKS))
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
