@@ -114,7 +114,7 @@ def summary(decided: list[Decided]) -> str:
 def _evidence(file: ClaimsFile, one: Decided) -> str:
     if one.verdict == "not run":
         experiment = file.experiments[one.claim.experiment]
-        return f"{experiment.command} ({experiment.cost})"
+        return f"`{experiment.command}` ({experiment.cost})"
     return "; ".join(f"{t.comparison.place}, {t.comparison.start}: {effect_text(t)}" for t in one.tested)
 
 
@@ -123,7 +123,12 @@ def _table(file: ClaimsFile, decided: list[Decided]) -> Table:
         Column(head, numeric=False) for head in ("Claim", "Source", "Verdict", "Effect by start, or command and cost")
     ]
     rows = [
-        [Cell(one.claim.claim), Cell(one.claim.source), Cell(one.verdict, bold=True), Cell(_evidence(file, one))]
+        [
+            Cell(one.claim.claim),
+            Cell(one.claim.source),
+            Cell(one.verdict, bold=True),
+            Cell(_evidence(file, one).replace("`", "")),
+        ]
         for one in decided
     ]
     return Table("", "", "", "Claims", columns, rows, [], RULE)
@@ -145,7 +150,7 @@ def _markdown(file: ClaimsFile, decided: list[Decided]) -> str:
         last = "Command (cost)" if verdict == "not run" else "Effect [95 % interval], by start"
         lines += [f"## {verdict.capitalize()}", "", f"| Claim | Source | {last} |", "| :--- | :--- | :--- |"]
         for one in chosen:
-            evidence = f"`{_evidence(file, one)}`" if verdict == "not run" else _evidence(file, one)
+            evidence = _evidence(file, one)
             lines.append(
                 "| "
                 + " | ".join(text.replace("|", "\\|") for text in (one.claim.claim, one.claim.source, evidence))
