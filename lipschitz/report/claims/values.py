@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lipschitz.errors import InputError
+from lipschitz.errors import InputError, first_line
 from lipschitz.report.claims.claims_file import LABELS
+from lipschitz.report.reading.value_tables import read_values
 
 COLUMNS = ("run", *LABELS, "seed", "step", "metric", "value")
 
@@ -35,9 +36,9 @@ class Values:
         if not path.is_file():
             return None
         try:
-            frame = pd.read_csv(path, dtype=dict.fromkeys(LABELS, "string"))
+            frame = read_values(path, "seconds")
         except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read: {error}") from None
+            raise InputError(f"{path}: cannot be read: {first_line(error)}") from None
         if missing := [name for name in COLUMNS if name not in frame.columns]:
             raise InputError(f"{path}: no column {', '.join(missing)}; allowed: records.csv of a sweep")
         return cls(frame, folder)

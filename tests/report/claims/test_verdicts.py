@@ -10,11 +10,12 @@ import pytest
 from scipy.stats import spearmanr, ttest_1samp, ttest_ind
 
 from lipschitz.errors import InputError
-from lipschitz.report.claims.claims_file import Claim, ClaimsFile, read_claims
+from lipschitz.report.claims.claims_file import LABELS, Claim, ClaimsFile, read_claims
 from lipschitz.report.claims.comparisons import compare
 from lipschitz.report.claims.values import Values
 from lipschitz.report.claims.verdicts import decide
 from lipschitz.report.claims.write import write
+from lipschitz.report.reading.value_tables import write_values
 
 PLACES = {"digits": {"He": {"model": "he"}, "normal": {"model": "normal"}}}
 EXPERIMENTS = {"one": {"sweep": "one.yaml", "results": "one", "cost": "1 core-hour"}}
@@ -28,13 +29,13 @@ def claim(**fields: Any) -> Claim:
 def records(values: dict[tuple[str, str], Any], metric: str = "w1") -> pd.DataFrame:
     """Return records with ``values`` by model and constraint, one for each seed, after 0 and 10 steps."""
     rows = [
-        (f"{model}-{constraint}-{seed}", "generation", "digits", model, constraint, "hinge", "C", seed, step, metric, v)
+        (f"{model}-{constraint}-{seed}", "generation", "digits", model, constraint, "hinge", "C", seed, step, 0.5, v)
         for (model, constraint), found in values.items()
         for seed, value in enumerate(found)
         for step, v in ((0, 1.0), (10, value))
     ]
-    names = ["run", "task", "dataset", "model", "constraint", "loss", "setting", "seed", "step", "metric", "value"]
-    return pd.DataFrame(rows, columns=names)
+    frame = pd.DataFrame(rows, columns=["run", *LABELS, "seed", "step", "seconds", "value"])
+    return frame.assign(metric=metric)
 
 
 def from_he(one: Claim, values: dict[tuple[str, str], Any]) -> Any:
@@ -151,7 +152,9 @@ def test_two_runs_of_one_seed_are_refused() -> None:
 
 def written(tmp_path: Path, values: dict[tuple[str, str], Any], claims: list[Claim]) -> ClaimsFile:
     (tmp_path / "one").mkdir()
-    records(values).to_csv(tmp_path / "one" / "records.csv", index=False)
+    frame = records(values)
+    runs = frame.drop_duplicates("run").set_index("run")[[*LABELS, "seed"]]
+    write_values(tmp_path / "one" / "records.csv", frame[["run", "step", "seconds", "metric", "value"]], runs)
     raw = [one.model_dump(exclude_unset=True) for one in claims]
     return ClaimsFile.model_validate({"experiments": EXPERIMENTS, "places": PLACES, "claims": raw})
 
