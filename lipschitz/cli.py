@@ -13,8 +13,8 @@ from lipschitz.cli_networks import networks
 from lipschitz.commands import sweep_options as options
 from lipschitz.commands.completion import complete_names
 from lipschitz.commands.progress_lines import starting_line
-from lipschitz.errors import printable
-from lipschitz.exit_codes import FAILED, one_line_errors
+from lipschitz.errors import InputError, printable
+from lipschitz.exit_codes import FAILED, GO_ON_LATER, one_line_errors
 from lipschitz.signals import Stopped, stopping_at_once, stopping_cleanly
 from lipschitz.terminal import console, replace_what_cannot_be_shown
 
@@ -79,6 +79,8 @@ def sweep(
     list_ids: options.ListIds = False,
     dry_run: options.DryRun = False,
     force: options.Force = False,
+    join: options.Join = False,
+    lease: options.Lease = 60,
     then_report: options.ThenReport = True,
 ) -> None:
     """Run the unfinished runs of a sweep file, then write tables and plots."""
@@ -90,7 +92,8 @@ def sweep(
 
     site = Site(
         devices=worker_devices(device, workers),
-        chooses_workers=workers is None,
+        # Where others use the machine, too, nothing can be measured of how many workers it has room for.
+        chooses_workers=workers is None and not join,
         data_root=data_root,
         inception_weights=inception_weights,
         pack=pack,
@@ -99,7 +102,11 @@ def sweep(
         engine=engine,
         observers=tuple(default_config(OBSERVERS, name, "--observer") for name in observer or []),
         timeout=timeout,
+        joins=join,
+        lease=lease,
     )
+    if join and retime:
+        raise InputError("--retime: times are measured while no other process runs; expected it without --join")
     request = command.Request(file, site, out, limit_steps, tuple(only or ()), tuple(override or ()))
     if list_ids:
         command.show_ids(request)
@@ -107,11 +114,23 @@ def sweep(
     if dry_run:
         command.show_plan(request, console)
         return
+
+    def write(folder: Path) -> None:
+        from lipschitz.commands.report import write_report
+
+        write_report(folder, console)
+
     with stopping_cleanly():
         try:
-            plan, failed = command.run_sweep(request, console, force=force, retime=retime)
+            if join:
+                from lipschitz.commands.join import join_sweep
+
+                plan, failed = join_sweep(request, console, force=force, report=write if then_report else None)
+            else:
+                plan, failed = command.run_sweep(request, console, force=force, retime=retime)
         except KeyboardInterrupt as stop:
             name, code = (str(stop), stop.code) if isinstance(stop, Stopped) else ("Ctrl-C", 128 + signal.SIGINT)
+            code = GO_ON_LATER if name in ("SIGTERM", "SIGUSR1") else code
             again = "run the same command again; each run continues from its last checkpoint"
             console.print(f"\nstopped by {name}: {again}", soft_wrap=True)
             raise typer.Exit(code) from None
@@ -119,10 +138,8 @@ def sweep(
             again = "make space and run the same command again; each run continues from its last checkpoint"
             print(f"error: {printable(str(full))}; {again}", file=sys.stderr)
             raise typer.Exit(FAILED) from None
-        if then_report and len(failed) < len(plan.runs):
-            from lipschitz.commands.report import write_report
-
-            write_report(plan.folder, console)
+        if then_report and not join and len(failed) < len(plan.runs):
+            write(plan.folder)
     if failed:
         raise typer.Exit(FAILED)
 
@@ -232,14 +249,18 @@ def claims(
 def status(
     folder: Folder,
     watch: Annotated[bool, typer.Option("--watch", help="Print it again and again until no run is running.")] = False,
+    disk: Annotated[bool, typer.Option("--disk", help="Print what the sweep takes on the disk, too.")] = False,
+    hangs: Annotated[
+        float, typer.Option("--hangs", min=1, help="Seconds without a step after which a run is said to hang.")
+    ] = 600,
 ) -> None:
     """Print the status of each run: finished, running, failed, diverged, damaged or waiting."""
     from lipschitz.commands.status import show_status, watch_status
 
     if watch:
-        watch_status(folder, console)
+        watch_status(folder, console, hangs=hangs)
     else:
-        show_status(folder)
+        show_status(folder, disk=disk, hangs=hangs)
 
 
 @app.command()

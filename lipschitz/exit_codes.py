@@ -14,7 +14,9 @@ from lipschitz.files import full_disk
 
 FAILED, WRONG_INPUT = 1, 2
 """Exit codes, besides 0: a run failed, a file is damaged, the disk is full; the input was wrong. A stop by a signal is
-128 + its number: 130 for Ctrl-C, 143 for SIGTERM."""
+128 + its number, 130 for Ctrl-C, except of a sweep by SIGTERM or SIGUSR1, which schedulers send: `GO_ON_LATER`."""
+GO_ON_LATER = 75
+"""Exit code of a sweep that has saved its checkpoints and is to be run again: EX_TEMPFAIL of sysexits(3)."""
 LACKING = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Errors of a machine that has no more processes, open files or memory to give."""
 # typer has no public name for it; the module that it is in depends on typer's version.

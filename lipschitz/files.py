@@ -15,6 +15,8 @@ from pathlib import Path
 from socket import gethostname
 from typing import Any, BinaryIO
 
+from lipschitz.process_identity import identity, is_gone
+
 _TEMPORARY = re.compile(r"\..+\.(\d+)", re.DOTALL)
 """Names of temporary files: a dot, the name of the file that is written, and the id of the process."""
 _OLD = 3600.0
@@ -189,12 +191,32 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def link_first(source: Path, target: Path) -> bool:
+    """Give a file the further name ``target``, unless that is taken; return whether it is now this file.
+
+    The file system decides which of several processes is the first, on any number of machines: no lock is needed.
+
+    Raises:
+        OSError: there are no hard links here, or the folder cannot be written.
+    """
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        # A file server may have made the link, lost its answer, and been asked again.
+        return source.samefile(target)
+    except OSError as error:
+        error.filename, error.filename2 = str(target), None
+        raise
+    return True
+
+
 @contextmanager
 def lock(path: Path, *, wait: bool, signed: bool = False) -> Iterator[bool]:
     """Hold the lock file ``path`` during the block; yield whether it was acquired. With ``wait`` it always is.
 
-    The operating system releases the lock when the process ends, even after a crash. Where ``signed``, the file says
-    which process holds it, for `lock_holder`; another content is lost.
+    The operating system releases the lock when the process ends, even after a crash. It counts on one machine alone:
+    some network file systems let one process in on each. Where ``signed``, the file says which process holds it, for
+    `lock_holder` and `is_held`; another content is lost.
     """
     # Not blocking: opening a pipe would wait for ever; it is an error instead.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
@@ -203,19 +225,42 @@ def lock(path: Path, *, wait: bool, signed: bool = False) -> Iterator[bool]:
             fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
-        else:
-            if signed:
-                # A full disk costs only the name.
-                with suppress(OSError):
-                    os.truncate(file.fileno(), 0)
-                    os.write(file.fileno(), f"process {os.getpid()} on {gethostname()}".encode())
+            return
+        except OSError as error:
+            # ENOLCK, ENOSYS: the error of the system names no file.
+            error.filename = str(path)
+            raise
+        if signed:
+            _sign(file.fileno(), f"process {os.getpid()} on {gethostname()}\n{identity()}")
+        try:
             yield True
+        finally:
+            if signed:
+                _sign(file.fileno(), "")
+
+
+def _sign(descriptor: int, text: str) -> None:
+    # A full disk costs only the name.
+    with suppress(OSError):
+        os.truncate(descriptor, 0)
+        os.write(descriptor, text.encode())
 
 
 def lock_holder(path: Path) -> str:
     """Return which process holds the signed lock file ``path``, where it is locked, such as "process 12 on a-host"."""
-    try:
-        text = path.read_bytes()[:200].decode("ascii", "replace")
-    except OSError:
-        text = ""
+    text = _signature(path).partition("\n")[0]
     return text if text.startswith("process ") and text.isprintable() else "another process"
+
+
+def is_held(path: Path) -> bool:
+    """Return whether the signed lock file ``path`` names a process that may be alive. Nothing is locked to find out."""
+    holder, _, named = _signature(path).partition("\n")
+    # An earlier version named no process so, and left its signature.
+    return holder.startswith("process ") and bool(named) and not is_gone(named)
+
+
+def _signature(path: Path) -> str:
+    try:
+        return path.read_bytes()[:400].decode("ascii", "replace")
+    except OSError:
+        return ""

@@ -1,4 +1,4 @@
-"""Stop a command on Ctrl-C, SIGTERM or SIGHUP: at once, in one line, or by an exception that lets it save its work."""
+"""Stop a command on Ctrl-C, SIGTERM, SIGHUP or SIGUSR1: at once in one line, or by an exception, to save its work."""
 
 import os
 import signal
@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""What asks a command to stop."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+"""What asks a command to stop. Schedulers send SIGUSR1 some time before they end a job."""
 REPEAT_SECONDS = 1.0
 """For how long a further signal counts as the same one: ``timeout`` and some launchers send a stop twice."""
 

@@ -6,6 +6,7 @@ import time
 from fault_injection.commands import from_start
 from fault_injection.fault import Fault, Try
 from fault_injection.trial import Trial
+from lipschitz.exit_codes import GO_ON_LATER
 
 EQUAL = ("equal",)
 STOPPED = ("stopped",)
@@ -143,8 +144,8 @@ FAULTS = [
     Fault("processes", "kill -9 of the parent", EQUAL, _killed("parent")),
     Fault("processes", "kill -9 of the fork server", EQUAL, _killed("server")),
     Fault("processes", "kill -9 before the first run", EQUAL, killed_while_timed),
-    Fault("processes", "SIGTERM to the parent", (*STOPPED, "equal"), _told(signal.SIGTERM, 143)),
-    Fault("processes", "SIGTERM to the group", (*STOPPED, "equal"), _told(signal.SIGTERM, 143, group=True)),
+    Fault("processes", "SIGTERM to the parent", (*STOPPED, "equal"), _told(signal.SIGTERM, GO_ON_LATER)),
+    Fault("processes", "SIGTERM to the group", (*STOPPED, "equal"), _told(signal.SIGTERM, GO_ON_LATER, group=True)),
     Fault("processes", "SIGHUP to the group", (*STOPPED, "equal"), _told(signal.SIGHUP, 129, group=True)),
     Fault("processes", "SIGINT to the group", (*STOPPED, "equal"), _told(signal.SIGINT, 130, group=True)),
     Fault("processes", "SIGINT twice", (*STOPPED, "equal"), interrupted_twice),

@@ -1,14 +1,21 @@
 """``lipschitz status``: print how every run of a sweep is: finished, running, failed, diverged, damaged or waiting."""
 
+import os
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from lipschitz.errors import printable
-from lipschitz.sweep.progress_text import progress_text
+from lipschitz.process_identity import is_gone
+from lipschitz.sweep.heartbeat import Beat, Heartbeat
+from lipschitz.sweep.joining.claims import read_claims
+from lipschitz.sweep.joining.members import Member, read_member
+from lipschitz.sweep.progress_text import duration, progress_text
 from lipschitz.sweep.reported_runs import read_reported_runs
 from lipschitz.sweep.run_folder import OVER, RunFolder, Status
 from lipschitz.sweep.store import SweepFolder
@@ -16,18 +23,25 @@ from lipschitz.sweep.store import SweepFolder
 WATCH_SECONDS = 2.0
 """Time between two looks at the runs that are watched."""
 SILENT_SECONDS = 60.0
-"""Age of a running run's last heartbeat above which it is shown."""
+"""Age of a running run's last heartbeat above which the run is called silent."""
+HANGS_SECONDS = 600.0
+"""Time without a step above which a run is said to hang, by default."""
 
 
-def show_status(folder: Path, *, only_begun: bool = False) -> Counter[str]:
+def show_status(
+    folder: Path, *, only_begun: bool = False, disk: bool = False, hangs: float = HANGS_SECONDS
+) -> Counter[str]:
     """Print a line per run, with how far it has come, the file of its error or what is damaged; count by status.
 
-    A run that waits although it has begun was interrupted. Of a results folder without ``runs/``, it is printed how the
-    runs were when they were last reported.
+    A run that is made by one of several processes that joined is shown with its holder. One that waits although it has
+    begun was interrupted. Of a results folder without ``runs/``, it is printed how the runs were when they were last
+    reported. Nothing is locked or written.
 
     Args:
         folder: of the sweep.
         only_begun: leave out runs that are over, and those that have not begun.
+        disk: print what the sweep takes on the disk, too.
+        hangs: seconds without a step after which a run is said to hang.
 
     Returns:
         The number of runs by status.
@@ -38,26 +52,71 @@ def show_status(folder: Path, *, only_begun: bool = False) -> Counter[str]:
     sweep = SweepFolder.open(folder)
     reported = read_reported_runs(sweep)
     counts: Counter[str] = Counter()
+    holders, lines = holders_of(sweep), []
     for run_id in sweep.run_ids():
         if reported is None:
-            run = sweep.run(run_id)
-            found = run.status()
-            status, more = str(found), _reached(run, found) + _reason(run, found)
+            run, holder = sweep.run(run_id), holders.get(run_id)
+            found = run.status(is_claimed=holder is not None)
+            status, more = str(found), _reached(run, found, holder, hangs) + _reason(run, found)
         else:
             status, more = reported.status(run_id), ""
         counts[status] += 1
         if not only_begun or more:
-            print(printable(f"{status:9}{run_id}{more}"))
+            lines.append(printable(f"{status:9}{run_id}{more}"))
+    # One write: of thousands of runs each would take its time.
+    print("\n".join(lines) + "\n" * bool(lines), end="")
     planned = set(sweep.run_ids())
     if others := [run.path.name for run in sweep.runs() if run.path.name not in planned]:
         number = f"{len(others)} folder{'' if len(others) == 1 else 's'}"
         print(printable(f"{number} in {folder / 'runs'} not of this plan, and not reported; the first: {others[0]}"))
     runs = counts.total()
     print(f"{runs} run{'' if runs == 1 else 's'}: " + ", ".join(f"{n} {status}" for status, n in counts.most_common()))
+    if disk:
+        print(disk_line(folder))
     return counts
 
 
-def watch_status(folder: Path, console: Console, wait: Callable[[float], object] = time.sleep) -> None:
+def holders_of(sweep: SweepFolder) -> dict[str, Member]:
+    """Return by run which process that joined makes it, as far as that has not left and is not known to be gone."""
+    found = {}
+    for run_id, claim in read_claims(sweep.claims).items():
+        member = claim.member and read_member(sweep.members / claim.member.token)
+        if member and not is_gone(member.identity):
+            found[run_id] = member
+    return found
+
+
+def disk_line(folder: Path) -> str:
+    """Return what a sweep's folder takes on the disk, and what is free there."""
+    sizes: Counter[str] = Counter()
+    files = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                found = os.lstat(os.path.join(place, name))  # noqa: PTH118  # a hundred thousand files
+                sizes[_kind(name)] += found.st_blocks * 512 // max(1, found.st_nlink)
+                files += 1
+    parts = ", ".join(f"{kind} {_size(size)}" for kind, size in sizes.most_common())
+    free = _size(shutil.disk_usage(folder).free)
+    return f"{_size(sizes.total())} in {files:,} files ({parts}); {free} are free"
+
+
+def _kind(name: str) -> str:
+    kinds = {"networks.pt": "networks", "records.jsonl": "records", "samples.npz": "samples"}
+    return "checkpoints" if name.startswith("checkpoint") else kinds.get(name, "other")
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} TB"
+
+
+def watch_status(
+    folder: Path, console: Console, wait: Callable[[float], object] = time.sleep, hangs: float = HANGS_SECONDS
+) -> None:
     """Print the status of the runs that have begun and are not over, again and again, until none is running.
 
     Raises:
@@ -65,20 +124,43 @@ def watch_status(folder: Path, console: Console, wait: Callable[[float], object]
     """
     while True:
         console.clear()
-        if not show_status(folder, only_begun=True)["running"]:
+        if not show_status(folder, only_begun=True, hangs=hangs)["running"]:
             return
         wait(WATCH_SECONDS)
 
 
-def _reached(run: RunFolder, status: Status) -> str:
-    """Return how far a run that is not over has come, as far as its heartbeat tells."""
-    beat = run.heartbeat.read()
-    if status in OVER or beat is None:
+def _reached(run: RunFolder, status: Status, holder: Member | None, hangs: float) -> str:
+    """Return how far a run that is not over has come, as far as its heartbeat tells, and who makes it."""
+    if status in OVER:
         return ""
-    silent = time.time() - beat.time
-    since = f", no sign of life for {silent / 60:.0f} min" if status == "running" and silent > SILENT_SECONDS else ""
+    beat, is_running = last_beat(run, holder), status == "running"
+    by = f", {holder.described()}" if holder and is_running else ""
+    if beat is None:
+        return f"  {by[2:]}" if by else ""
     interrupted = "interrupted, " if status == "waiting" else ""
-    return f"  {interrupted}{progress_text(beat, is_running=status == 'running')}{since}"
+    # The host of the heartbeat is that of the holder.
+    where = beat if not by else beat._replace(host="")
+    silent = _silence(beat, hangs) if is_running else ""
+    return f"  {interrupted}{progress_text(where, is_running=is_running)}{by}{silent}"
+
+
+def _silence(beat: Beat, hangs: float) -> str:
+    """Return for how long a run has given no sign of life or made no step, by the clocks of both machines."""
+    silent = time.time() - beat.time
+    if silent <= SILENT_SECONDS:
+        return ""
+    hanging = f"; it hangs: more than {duration(hangs)} without a step" if silent > hangs else ""
+    return f", no sign of life for {silent / 60:.0f} min{hanging}"
+
+
+def last_beat(run: RunFolder, holder: Member | None) -> Beat | None:
+    """Return the heartbeat of the attempt that the holder makes, or that of the one that has come farthest."""
+    attempts = run.attempts()
+    own = [path for path in attempts if holder and path.name.startswith(f"attempt-{holder.token}-")]
+    beats = [beat for path in own or attempts if (beat := Heartbeat.of(path).read())]
+    if not own and (beat := run.heartbeat.read()):
+        beats.append(beat)
+    return max(beats, key=lambda beat: beat.step, default=None)
 
 
 def _reason(run: RunFolder, status: Status) -> str:

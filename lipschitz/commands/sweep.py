@@ -186,16 +186,9 @@ def run_sweep(request: Request, console: Console, *, force: bool, retime: bool =
             notes.append(line)
             warn(console, line)
 
-    with progress_lines("sweep", quiet=console.quiet) as progress:
-        progress("checking the sweep file")
-        plan = request.plan()
-        part = request.part(plan)
-        if retime:
-            _check_retimed(plan)
-        progress("checking devices and data")
-        data = request.check(part, note)
+    plan, part, data = checked(request, console, note, retime=retime)
     site = request.site_of(plan)
-    with locked_folder(plan, force=force) as folder:
+    with locked_folder(plan, force=force, say=lambda line: console.print(printable(line), soft_wrap=True)) as folder:
         folder.remove_leftovers(run.id for run in plan.runs)
         print_growth(plan, folder, console)
         while True:
@@ -208,28 +201,59 @@ def run_sweep(request: Request, console: Console, *, force: bool, retime: bool =
                 jobs = claim_inputs(jobs, data, folder)
             write_definition(plan, folder, origin, measures=bool(jobs) or retime)
             if retime:
-                _time(timing_groups(all_jobs(part, folder, site, origin)), engine, console)
+                time_groups(timing_groups(all_jobs(part, folder, site, origin)), engine, console)
                 retime = False
-            _time_and_train(jobs, part, folder, engine, console)
+            if jobs:
+                check_space(jobs, lambda line: warn(console, line))
+                time_groups(groups_to_time(jobs, folder), engine, console)
+                train(jobs, part, folder, engine, console)
+            else:
+                console.print("all runs are finished")
             further = request.plan() if plan.waiting else plan
             if further.waiting == plan.waiting:
                 break
             plan, part = further, request.part(further)
             data = request.check(part, note)
         failed = [run.id for run in part.runs if folder.run(run.id).status() not in OVER]
+    print_failed(failed, folder, console)
+    return Outcome(plan, failed)
+
+
+def checked(
+    request: Request, console: Console, note: Callable[[str], object], *, retime: bool = False
+) -> tuple[Sweep, Sweep, dict[str, str]]:
+    """Return the plan of a request, the part of it that is made now, and the SHA-256 of each data set by label.
+
+    Raises:
+        InputError: the sweep file, a condition or an input is wrong.
+    """
+    with progress_lines("sweep", quiet=console.quiet) as progress:
+        progress("checking the sweep file")
+        plan = request.plan()
+        part = request.part(plan)
+        if retime:
+            _check_retimed(plan)
+        progress("checking devices and data")
+        return plan, part, request.check(part, note)
+
+
+def print_failed(failed: Sequence[str], folder: SweepFolder, console: Console) -> None:
+    """Print the id of each run that failed, and where its error is."""
     for run_id in failed:
         error = folder.run(run_id).error
         where = f"; traceback in {error}" if error.exists() else ""
         console.print(printable(f"failed: {run_id}{where}"), style="red", soft_wrap=True)
-    return Outcome(plan, failed)
 
 
-def _time_and_train(jobs: Sequence[Job], part: Sweep, folder: SweepFolder, engine: Engine, console: Console) -> None:
-    if not jobs:
-        console.print("all runs are finished")
-        return
-    check_space(jobs, lambda line: warn(console, line))
-    _time(groups_to_time(jobs, folder), engine, console)
+def train(
+    jobs: Sequence[Job],
+    part: Sweep,
+    folder: SweepFolder,
+    engine: Engine,
+    console: Console,
+    shared: Callable[[Sequence[Job]], Sequence[Job]] = lambda jobs: jobs,
+) -> None:
+    """Train ``jobs``, which are timed; ``shared`` turns them into the queue that others take from, too."""
     jobs = with_packs(jobs)
     # Only now are budgets in seconds known as steps.
     timed = [(job.run.training, iteration_ms(job.timing)) for job in jobs if job.timing and job.run.training.seconds]
@@ -241,10 +265,11 @@ def _time_and_train(jobs: Sequence[Job], part: Sweep, folder: SweepFolder, engin
     with display(console, "steps") as bars:
         runs = RunsDisplay(console, bars, jobs, len(part.runs))
         with regular_lines(console, runs.line):
-            engine.run(jobs, site, runs)
+            engine.run(shared(jobs), site, runs)
 
 
-def _time(groups: Sequence[Sequence[Job]], engine: Engine, console: Console) -> None:
+def time_groups(groups: Sequence[Sequence[Job]], engine: Engine, console: Console) -> None:
+    """Time one iteration of each job, in groups that are compared."""
     if groups:
         with display(console, "timings") as bars:
             timings = TimingDisplay(bars, groups)

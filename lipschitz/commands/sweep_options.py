@@ -57,6 +57,14 @@ Observer = Annotated[
         show_default="none",
     ),
 ]
+Join = Annotated[
+    bool,
+    typer.Option("--join", help="Share the sweep with every process that runs the same command, on any machine."),
+]
+Lease = Annotated[
+    float,
+    typer.Option(min=1, help="With --join: seconds without a sign of life until a process is taken for lost."),
+]
 LimitSteps = Annotated[
     int | None, typer.Option(min=1, help="Train every run for N steps; results go to <name>-limit-N.", metavar="N")
 ]

@@ -1,7 +1,9 @@
 """From a sweep file to results on disk: definition, timing pass, engine, store.
 
 - definition/: sweep file to runs. engine/: dispatches runs to workers. timing/: times configurations first.
-- store, run_folder, folder_lock: the folders of results and of one run. reported_runs: what a report needs of the runs.
+- joining/: many processes on one sweep. attempt: the folder of one of them in that of a run.
+- store, run_folder, run_paths, folder_lock: the folders of results and of one run.
+- reported_runs: what a report needs of the runs.
 - growth: what a sweep file keeps, adds or leaves out of its folder.
 - heartbeat: how far a run has come; progress_text: in words.
 - trained_run: the networks of a run that is over, built again with their weights.

@@ -1,6 +1,6 @@
 """Lock a sweep's folder of results, refuse one that another sweep has locked, and write the definition."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -8,16 +8,17 @@ from typing import Any
 from lipschitz.errors import InputError
 from lipschitz.sweep.definition.sweep_file import Sweep
 from lipschitz.sweep.growth import refuse_smaller
+from lipschitz.sweep.joining.shared_folder import folder_of_one
 from lipschitz.sweep.store import SweepFolder
 
 
 @contextmanager
-def locked_folder(sweep: Sweep, *, force: bool) -> Iterator[SweepFolder]:
+def locked_folder(sweep: Sweep, *, force: bool, say: Callable[[str], object]) -> Iterator[SweepFolder]:
     """Hold the lock of the sweep's folder for the block; the folder is made if need be.
 
     Raises:
-        InputError: another sweep holds the lock; the folder has runs that the sweep does not have and ``force`` is not
-            set; or it cannot be written.
+        InputError: another sweep holds the lock, or processes that joined a sweep are in the folder; the folder has
+            runs that the sweep does not have and ``force`` is not set; or it cannot be written.
     """
     folder = SweepFolder(sweep.folder)
     # Checked before anything is made, so that a refusal leaves no trace.
@@ -33,7 +34,8 @@ def locked_folder(sweep: Sweep, *, force: bool) -> Iterator[SweepFolder]:
                 f"{folder.path}: another sweep is running in this folder ({folder.holder()}); wait for it, or use "
                 "another --out"
             )
-        yield folder
+        with folder_of_one(sweep, folder, say):
+            yield folder
     finally:
         lock.__exit__(None, None, None)
 
@@ -45,17 +47,9 @@ def write_definition(sweep: Sweep, folder: SweepFolder, provenance: dict[str, An
         InputError: the folder cannot be written.
     """
     with _writable(folder.path):
-        if measures or not _has_provenance(folder):
+        if measures or not folder.has_provenance():
             folder.write_provenance(provenance)
         folder.define(sweep.definition())
-
-
-def _has_provenance(folder: SweepFolder) -> bool:
-    """Say whether there is a provenance; one that cannot be read is written anew."""
-    try:
-        return bool(folder.provenance())
-    except (OSError, ValueError):
-        return False
 
 
 @contextmanager

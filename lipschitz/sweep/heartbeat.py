@@ -37,6 +37,11 @@ class Heartbeat:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @classmethod
+    def of(cls, folder: Path) -> "Heartbeat":
+        """Return the heartbeat of the run or of the attempt whose files are in ``folder``."""
+        return cls(folder / "heartbeat.json")
+
     def write(
         self,
         step: int,

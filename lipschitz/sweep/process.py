@@ -74,13 +74,14 @@ def _start_server() -> None:
 def prepare_process(stop: Callable[[], object] | None = None) -> None:
     """Set up a worker: `set_up_torch`; it dies when its parent does; signals.
 
-    Ctrl-C and SIGHUP, which a terminal sends to all of its processes, are left to the parent. SIGTERM calls ``stop``,
-    and ends the process where that is None.
+    Ctrl-C and SIGHUP, which a terminal sends to all of its processes, are left to the parent. SIGTERM and SIGUSR1 call
+    ``stop``, and end the process where that is None.
     """
     set_up_torch()
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, (lambda *_: stop()) if stop else signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, (lambda *_: stop()) if stop else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     threading.Thread(target=_die_with_parent, daemon=True).start()
 

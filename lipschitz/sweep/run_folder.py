@@ -15,6 +15,7 @@ from lipschitz.checksums import SHOWN, is_damage, json_lines, read_sealed, set_a
 from lipschitz.errors import first_line
 from lipschitz.files import (
     check_regular,
+    is_held,
     lock,
     lock_holder,
     open_regular,
@@ -24,8 +25,8 @@ from lipschitz.files import (
     write_bytes,
     write_text,
 )
-from lipschitz.sweep.file_shapes import check_records, check_result
-from lipschitz.sweep.heartbeat import Heartbeat
+from lipschitz.sweep.file_shapes import check_records
+from lipschitz.sweep.run_paths import ATTEMPT, RunPaths
 
 Status = Literal["finished", "diverged", "damaged", "failed", "running", "waiting"]
 OVER: tuple[Status, ...] = ("finished", "diverged")
@@ -44,29 +45,19 @@ def npz_bytes(arrays: Mapping[str, np.ndarray]) -> memoryview:
     return content.getbuffer()
 
 
-class RunFolder:
-    """One run's folder ``runs/<run id>/``. Only the process that holds its lock writes to it."""
+class RunFolder(RunPaths):
+    """One run's folder ``runs/<run id>/``. Only the process that holds its lock writes to it.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.checkpoint = path / "checkpoint.pt"
-        self.previous_checkpoint = path / "checkpoint.prev.pt"
-        self.networks = path / "networks.pt"
-        self.error = path / "error.txt"
-        self._definition = path / "run.json"
-        self._records = path / "records.jsonl"
-        self._result = path / "result.json"
-        self._samples = path / "samples.npz"
-        self.heartbeat = Heartbeat(path / "heartbeat.json")
-        self._lock = path / "lock"
+    Processes that join a sweep take no lock: each writes to an `Attempt`, a folder of its own in this one.
+    """
 
     def definition(self) -> dict[str, Any]:
         """Return ``run.json``: id, configuration, labels, seed, steps, inputs and the resolved run."""
-        return read_sealed(self._definition, self._named(self._definition))
+        return read_sealed(path := self._definition, self._named(path))
 
     def define(self, definition: dict[str, Any]) -> None:
         """Write ``run.json``."""
-        write_sealed(self._definition, definition, self._named(self._definition))
+        write_sealed(path := self._definition, definition, self._named(path))
 
     def origins(self) -> list[dict[str, Any]]:
         """Return the provenance of each process that has trained the run, first to last."""
@@ -125,7 +116,8 @@ class RunFolder:
             result = self._read_result()
         except (OSError, ValueError):
             return None
-        result.pop(HASHES, None)
+        for key in (HASHES, ATTEMPT):
+            result.pop(key, None)
         return result
 
     def finish(
@@ -140,9 +132,12 @@ class RunFolder:
             content = npz_bytes(arrays)
             write_bytes(self._samples, content)
             hashes[self._samples.name] = hashlib.sha256(content).hexdigest()
-        write_sealed(self._result, {**result, HASHES: hashes}, self._named(self._result))
+        self._publish({**result, HASHES: hashes})
         self.error.unlink(missing_ok=True)
         self.heartbeat.remove()
+
+    def _publish(self, result: dict[str, Any]) -> None:
+        write_sealed(self._result, result, self._named(self._result))
 
     def drop_checkpoints(self) -> None:
         """Remove the checkpoints, which nothing reads once the run is over."""
@@ -157,7 +152,7 @@ class RunFolder:
         with suppress(OSError):
             found = {entry.name for entry in os.scandir(self.path)}
             # Without its networks, as those of earlier versions, a run has its weights in the checkpoint alone.
-            is_over = {self._result.name, self.networks.name} <= found
+            is_over = {self._result.name, "networks.pt"} <= found
             dropped = is_over and {self.checkpoint.name, self.previous_checkpoint.name} & found
             if not dropped and not any(name.startswith(".") for name in found):
                 return
@@ -178,8 +173,14 @@ class RunFolder:
         Raises:
             OSError: a file is there and cannot be opened.
         """
-        if not self._result.exists():
+        if not self.is_over():
             return []
+        was_moving = bool(self.attempts())
+        found = self._damage(networks=networks)
+        # A process that ended the run may have moved its files meanwhile.
+        return self._damage(networks=networks) if found and was_moving else found
+
+    def _damage(self, *, networks: bool) -> list[tuple[Path, str]]:
         found: list[tuple[Path, str]] = []
 
         def check(path: Path, read: Callable[[], Any]) -> Any:
@@ -197,8 +198,8 @@ class RunFolder:
             # Of an earlier version, or damaged itself.
             check(self._records, self.records)
         for name, expected in result.get(HASHES, {}).items():
-            path = self.path / Path(name).name
-            if path == self.networks and not networks:
+            path = self.place(Path(name).name)
+            if path.name == "networks.pt" and not networks:
                 continue
             actual = check(path, lambda path=path: sha256_of_file(path))  # type: ignore[misc]
             if actual not in (None, expected):
@@ -220,15 +221,9 @@ class RunFolder:
 
     def _own_definition(self) -> dict[str, Any]:
         definition = self.definition()
-        if definition.get("id", self.path.name) != self.path.name:
+        if definition.get("id", self.run_id) != self.run_id:
             raise ValueError(f"it is that of run {definition['id']}")
         return definition
-
-    def _read_result(self) -> dict[str, Any]:
-        return check_result(read_sealed(self._result, self._named(self._result)))
-
-    def _named(self, path: Path) -> str:
-        return f"{self.path.name}/{path.name}"
 
     def fail(self, reason: str) -> None:
         """Write ``error.txt``: why the run failed. On a full disk nothing is written."""
@@ -245,15 +240,15 @@ class RunFolder:
             # Damaged bytes make zip, zlib and NumPy raise nearly anything; the report then has no pictures of the run.
             return None
 
-    def status(self) -> Status:
-        """Return the status of the run, from its files alone."""
-        return "damaged" if self.damage() else self.status_if_sound()
+    def status(self, *, is_claimed: bool = False) -> Status:
+        """Return the status of the run, from its files, and whether a process that joined the sweep has claimed it."""
+        return "damaged" if self.damage() else self.status_if_sound(is_claimed=is_claimed)
 
-    def status_if_sound(self) -> Status:
+    def status_if_sound(self, *, is_claimed: bool = False) -> Status:
         """Return the status of a run that has no `damage`, which takes long to find: every file is read for it."""
         if result := self.result():
             return "diverged" if result["status"] == "diverged" else "finished"
-        if self.is_locked():
+        if is_claimed or self.is_locked():
             return "running"
         return "failed" if self.error.exists() else "waiting"
 
@@ -272,8 +267,5 @@ class RunFolder:
         return lock_holder(self._lock)
 
     def is_locked(self) -> bool:
-        """Say whether a process holds the lock of the folder."""
-        if not (self._lock.is_file() and os.access(self._lock, os.W_OK)):
-            return False
-        with lock(self._lock, wait=False) as free:
-            return not free
+        """Say whether a process that may be alive holds the lock of the folder. Nothing is locked to find out."""
+        return is_held(self._lock)

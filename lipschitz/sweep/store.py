@@ -9,6 +9,7 @@ from typing import Any
 from lipschitz.checksums import read_sealed, write_sealed
 from lipschitz.errors import InputError
 from lipschitz.files import lock, lock_holder, remove_temporaries
+from lipschitz.sweep.attempt import clear_attempts
 from lipschitz.sweep.file_shapes import check_sweep
 from lipschitz.sweep.run_folder import RunFolder
 from lipschitz.sweep.timing.timing_files import Timings
@@ -85,13 +86,37 @@ class SweepFolder:
         """Return the folder of one run, which need not exist yet; it is in the folder ``within`` of the sweep."""
         return RunFolder(self.path / within / run_id)
 
+    @property
+    def members(self) -> Path:
+        """The folder of the files of processes that take part in the sweep at the moment."""
+        return self.path / "joined" / "members"
+
+    @property
+    def claims(self) -> Path:
+        """The folder of the claims of processes that joined the sweep."""
+        return self.path / "joined" / "claims"
+
+    def has_provenance(self) -> bool:
+        """Say whether there is a provenance that can be read."""
+        try:
+            return bool(self.provenance())
+        except (OSError, ValueError):
+            return False
+
     def remove_leftovers(self, run_ids: Iterable[str]) -> None:
         """Remove what crashed processes left in the folder and in those of the runs; see `RunFolder`."""
         for folder in (self.path, self.path / "timing", self.path / "plots"):
             # A report writes here without a lock.
             remove_temporaries(folder, is_locked=False)
         for run_id in run_ids:
-            self.run(run_id).remove_leftovers()
+            run = self.run(run_id)
+            clear_attempts(run)
+            run.remove_leftovers()
+
+    def clear_attempts(self, run_ids: Iterable[str]) -> None:
+        """Move the files of runs that are over to their folders, where a process that joined ended before it had."""
+        for run_id in run_ids:
+            clear_attempts(self.run(run_id))
 
     def has_runs(self) -> bool:
         """Return whether the folders of runs are here, which a results folder that was only copied lacks."""

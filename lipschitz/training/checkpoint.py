@@ -49,8 +49,16 @@ def read(path: Path) -> dict[str, Any]:
         Unusable: the file is damaged, or not what `save` writes.
         OSError: it cannot be read.
     """
-    content = memoryview(read_bytes(path))
-    header, content = bytes(content[:_HEADER_SIZE]), content[_HEADER_SIZE:]
+    return parse(read_bytes(path))
+
+
+def parse(file: bytes) -> dict[str, Any]:
+    """Return the state in the content of a checkpoint's file, its tensors on the CPU.
+
+    Raises:
+        Unusable: it is damaged, or not what `save` writes.
+    """
+    header, content = file[:_HEADER_SIZE], memoryview(file)[_HEADER_SIZE:]
     if header != HEADER % hashlib.sha256(content).hexdigest().encode():
         # Those were archives of torch as they are.
         raise Earlier if header.startswith(b"PK") else Unusable("damaged: not its checksum")

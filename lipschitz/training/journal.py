@@ -29,7 +29,10 @@ class RunFiles(Protocol):
     path: Path
     checkpoint: Path
     previous_checkpoint: Path
-    networks: Path
+
+    @property
+    def networks(self) -> Path:
+        """The file of the networks of a run that is over."""
 
     def definition(self) -> dict[str, Any]:
         """Return the content of ``run.json``."""

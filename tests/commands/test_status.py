@@ -39,7 +39,11 @@ def test_a_run_that_is_not_over_says_how_far_it_has_come(
     monkeypatch.setattr(time, "time", lambda: later)
     with runs["hanging"].writing():
         status.show_status(tmp_path)
-    assert f"step 50 of 120, on {gethostname()}, no sign of life for 20 min\n" in capsys.readouterr().out
+    silent = f"step 50 of 120, on {gethostname()}, no sign of life for 20 min"
+    assert f"{silent}; it hangs: more than 10 min without a step\n" in capsys.readouterr().out
+    with runs["hanging"].writing():
+        status.show_status(tmp_path, hangs=1300.0)
+    assert f"{silent}\n" in capsys.readouterr().out
 
 
 def test_a_running_run_says_its_quality_and_its_time_to_go(

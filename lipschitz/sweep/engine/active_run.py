@@ -11,14 +11,20 @@ import torch
 from pydantic import PrivateAttr
 
 from lipschitz.errors import InputError
+from lipschitz.sweep.attempt import Attempt
 from lipschitz.sweep.engine.job import Job
-from lipschitz.training.loop import Trainer
+from lipschitz.sweep.provenance import kernels_changed
+from lipschitz.sweep.run_folder import CHECKPOINTS_KEPT
+from lipschitz.training.loop import CHECKPOINT_SECONDS, Trainer
 from lipschitz.training.observers import Observer
+from lipschitz.training.task import Task
 
 BEAT_SECONDS = 1.0
 """Shortest time between two heartbeats of a run, besides those at evaluations."""
+LOOK_SECONDS = 1.0
+"""Shortest time between two looks whether another attempt has ended the run."""
 SAY_SECONDS = 1.0
-"""How long a lock is waited for without a word: ``status`` holds it for a moment when it looks at a run."""
+"""How long a lock is waited for without a word: a process that is told to end needs a moment."""
 
 
 class Channel(Protocol):
@@ -43,6 +49,8 @@ class ActiveRun:
     """Holds the lock of the run's folder."""
     waits_since: float | None = None
     """When it was first tried to take the lock, by `time.monotonic`."""
+    looked: float = 0.0
+    """When it was last looked whether another attempt has ended the run, by `time.monotonic`."""
     waits_aloud: bool = False
     """Whether it was said for whom the run waits."""
     stream: torch.cuda.Stream | None = None
@@ -54,13 +62,26 @@ class ActiveRun:
         """Make the run's stream the current one for a block."""
         return torch.cuda.stream(self.stream)
 
+    def is_superseded(self) -> bool:
+        """Say, about once a second, whether another attempt has ended the run of this one."""
+        now = time.monotonic()
+        if not self.job.attempt or now - self.looked < LOOK_SECONDS:
+            return False
+        self.looked = now
+        return self.job.folder.is_over()
+
     def take_lock(self, warn: Callable[[str], object]) -> bool:
         """Take the lock of the run's folder if it is free, and say whether it was; ``warn`` of whom the run waits for.
+
+        An attempt of a process that joined needs no lock: nobody else writes to its folder.
 
         Raises:
             InputError: it has waited for longer than the site's time-out.
         """
         folder, now = self.job.folder, time.monotonic()
+        if isinstance(folder, Attempt):
+            folder.open()
+            return True
         if self.lock.enter_context(folder.writing(wait=False)):
             return True
         self.lock.close()
@@ -72,6 +93,50 @@ class ActiveRun:
             self.waits_aloud = True
             warn(f"{folder.path}: waiting for {folder.holder()}, which still holds the lock of this run")
         return False
+
+    def trainer_of(
+        self, task: Task, steps: int, inputs: dict[str, str], channel: Channel, before_end: Callable[[], object]
+    ) -> Trainer:
+        """Return the trainer of the run, on the current CUDA stream and at its last checkpoint; write ``run.json``.
+
+        Args:
+            task: what is trained.
+            steps: iterations in all.
+            inputs: SHA-256 of the data and of the networks that judge the run.
+            channel: to the engine.
+            before_end: see `Trainer`.
+        """
+        job, folder, seconds = self.job, self.job.folder, self.job.site.checkpoint_seconds
+
+        def warn(line: str) -> None:
+            channel.send(("warning", line))
+
+        trainer = Trainer(
+            task,
+            folder,
+            [SignOfLife(channel, job, steps), *(one.model_copy(deep=True) for one in job.site.observers)],
+            steps=steps,
+            every=job.run.evaluation.every,
+            identity={"run": job.run.id, **inputs},
+            stream=self.stream if job.captures else None,
+            warn=warn,
+            checkpoint_seconds=CHECKPOINT_SECONDS if seconds is None else seconds,
+            keep_checkpoints=job.site.keep_checkpoints,
+            before_end=before_end,
+        )
+        engine = {"runs_at_once": job.pack, "captured": trainer.is_captured}
+        if job.site.keep_checkpoints:
+            engine[CHECKPOINTS_KEPT] = True
+        before = folder.origins()
+        origins = [*before, {**job.provenance, **engine}]
+        lost = trainer.restore()
+        # A process that could not restore the run has not trained it.
+        folder.define({**job.run.definition(steps), "inputs": inputs, "provenance": origins})
+        for line in lost:
+            warn(line)
+        if trainer.step and (changed := kernels_changed(before, job.provenance)):
+            warn(f"{folder.path}: {changed}; the last bits of numbers may differ")
+        return trainer
 
 
 class SignOfLife(Observer):

@@ -11,6 +11,7 @@ from typing import Any
 
 from lipschitz.sweep.engine.base import DiskFull, Progress
 from lipschitz.sweep.engine.job import Job, uncaptured_warning
+from lipschitz.sweep.engine.job_queue import JobQueue
 from lipschitz.sweep.engine.worker import work
 from lipschitz.sweep.engine.worker_process import GRACE, LOST, WorkerProcess, how_it_ended
 from lipschitz.sweep.process import start_process
@@ -38,7 +39,8 @@ class Dispatcher:
         progress: Progress,
         entry: Callable[[Job, Connection], None] = work,
     ) -> None:
-        self._queue, self._free_devices = deque(jobs), deque(devices)
+        self._queue = jobs if isinstance(jobs, JobQueue) else JobQueue(jobs)
+        self._free_devices = deque(devices)
         # Workers that a device may have.
         self._places = Counter(devices)
         self._progress, self._entry = progress, entry
@@ -68,23 +70,29 @@ class Dispatcher:
 
     def dispatch(self) -> None:
         """Give queued jobs to new workers on free devices, then to workers that have room, the least loaded first."""
-        while self._queue:
-            job = self._queue[0]
-            if self._free_devices:
-                self._start_worker(self._queue.popleft(), self._free_devices.popleft())
-                continue
-            with_room = [worker for worker in self._workers if worker.has_room(job, self._limits[worker.device])]
-            if not with_room:
+        while self._queue and (self._free_devices or self._with_room(self._queue.first())):
+            job = self._queue.take()
+            if job is None:
                 break
-            self._give(min(with_room, key=lambda worker: worker.load), self._queue.popleft())
+            if self._free_devices:
+                self._start_worker(job, self._free_devices.popleft())
+            elif with_room := self._with_room(job):
+                self._give(min(with_room, key=lambda worker: worker.load), job)
+            else:
+                self._queue.give_back([job])
+                break
         for worker in self._workers:
             if not worker.jobs and not worker.is_retired:
                 worker.is_retired = True
                 worker.send(None)
 
+    def _with_room(self, job: Job) -> list[WorkerProcess]:
+        return [worker for worker in self._workers if worker.has_room(job, self._limits[worker.device])]
+
     def receive(self) -> None:
         """Wait until a worker sends a message, is dead or hangs; handle messages, requeue the jobs of a dead one."""
-        longest = max(0.0, min([LONGEST_WAIT, *(worker.patience for worker in self._workers)]))
+        most = min(LONGEST_WAIT, self._queue.patience) if self._queue and self._free_devices else LONGEST_WAIT
+        longest = max(0.0, min([most, *(worker.patience for worker in self._workers)]))
         start = time.monotonic()
         ready = wait([*(a.channel for a in self._workers), *(a.process.sentinel for a in self._workers)], longest)
         waited = min(time.monotonic() - start, longest)
@@ -159,9 +167,9 @@ class Dispatcher:
             case "warning", (line,):
                 self._progress.warned(line)
             case "ended", (run_id,):
-                self._progress.ended(worker.jobs.pop(run_id))
+                self._end(worker.jobs.pop(run_id))
             case "stopped", (run_id,):
-                stopped = "its worker got a SIGTERM that this sweep did not send"
+                stopped = "its worker got a SIGTERM or SIGUSR1 that this sweep did not send"
                 self._try_again(worker, worker.jobs.pop(run_id), stopped)
             case "full", (line,):
                 raise DiskFull(line)
@@ -195,7 +203,11 @@ class Dispatcher:
     def _requeue(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
             self._progress.returned(job)
-        self._queue.extendleft(reversed(jobs))
+        self._queue.give_back(jobs)
+
+    def _end(self, job: Job) -> None:
+        self._queue.over(job)
+        self._progress.ended(job)
 
     def _requeue_lost_jobs(self, worker: WorkerProcess) -> None:
         """Requeue the jobs of a dead worker, except a run that it made alone: that run caused the death, and failed.
@@ -243,6 +255,6 @@ class Dispatcher:
         # The worker may have written a better reason.
         if job.sweep.exists() and not job.folder.error.exists():
             with suppress(OSError):
-                job.folder.path.mkdir(parents=True, exist_ok=True)
+                job.folder.error.parent.mkdir(parents=True, exist_ok=True)
             job.folder.fail(why)
-        self._progress.ended(job)
+        self._end(job)

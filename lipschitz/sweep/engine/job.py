@@ -9,6 +9,7 @@ import torch
 from lipschitz.datasets.base import Data
 from lipschitz.datasets.transport.pair_data import PairData
 from lipschitz.errors import InputError
+from lipschitz.sweep.attempt import Attempt
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.sweep_file import Sweep
 from lipschitz.sweep.engine.site import Site, device_kind
@@ -42,11 +43,14 @@ class Job:
     """Whether other workers may use its GPU meanwhile."""
     inputs: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the data and of the networks that judge the run, as the sweep found them; see `inputs_of`."""
+    attempt: str = ""
+    """Name of the folder of this attempt at the run, in a sweep that several processes joined; see `Attempt`."""
 
     @property
     def folder(self) -> RunFolder:
-        """The folder of the run's results."""
-        return SweepFolder(self.sweep).run(self.run.id)
+        """The folder of the run's results, or of this attempt at it."""
+        run = SweepFolder(self.sweep).run(self.run.id)
+        return Attempt(run.path, self.attempt) if self.attempt else run
 
     @property
     def timing(self) -> dict[str, Any] | None:

@@ -40,6 +40,10 @@ class Site:
     """Whether the checkpoints of runs that are over stay, besides their networks."""
     chooses_workers: bool = False
     """Whether the timing pass may choose several workers for each GPU; else there are as many as ``devices`` names."""
+    joins: bool = False
+    """Whether other processes may make runs of the same sweep at the same time; see `lipschitz.sweep.joining`."""
+    lease: float = 60.0
+    """Seconds without a sign of life after which another process that joined is taken for lost."""
     timeout: float = 3600.0
     """Longest time in seconds without progress: of a slice of steps, an evaluation, or a part of the timing pass."""
 

@@ -17,15 +17,14 @@ from lipschitz.errors import InputError
 from lipschitz.files import full_disk
 from lipschitz.global_state import GlobalState
 from lipschitz.out_of_memory import lacks_memory
-from lipschitz.sweep.engine.active_run import ActiveRun, Channel, SignOfLife
+from lipschitz.sweep.attempt import Attempt, Superseded
+from lipschitz.sweep.engine.active_run import ActiveRun, Channel
+from lipschitz.sweep.engine.earlier_attempts import go_on
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.lost_device import is_lost_device
 from lipschitz.sweep.inputs import inputs_of, refuse_changed_inputs
 from lipschitz.sweep.process import ending_process, prepare_process
-from lipschitz.sweep.provenance import kernels_changed
-from lipschitz.sweep.run_folder import CHECKPOINTS_KEPT
 from lipschitz.training.iterations import Uncapturable, new_stream
-from lipschitz.training.loop import CHECKPOINT_SECONDS, Trainer
 
 POLL_SECONDS = 0.2
 """How often a worker without runs looks whether it was told to stop."""
@@ -104,16 +103,22 @@ class Worker:
             step = self._next_step(active)
         except Uncapturable as error:
             self._leave_uncaptured(active, error)
+        except Superseded:
+            self._end(active)
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             # No signal raises here: code of the run does.
-            if full := full_disk(error):
+            if active.job.attempt and active.job.folder.is_over():
+                # Another process was faster, and has removed the folder of this attempt.
+                self._end(active)
+            elif full := full_disk(error):
                 self._stop_on_full_disk(active, full)
             elif lacks_memory(error):
                 lacked_memory = traceback.format_exc()
             else:
                 self._fail(active, error)
         else:
-            if step is None and (active.slices is not None or self._stopping.is_set()):
+            is_at_end = step is None and (active.slices is not None or self._stopping.is_set())
+            if is_at_end or active.is_superseded():
                 self._end(active)
         if lacked_memory:
             # Outside of the handler, whose traceback holds references to the run's tensors.
@@ -150,14 +155,17 @@ class Worker:
             # Other runs of the process go on meanwhile.
             self._stopping.wait(0 if any(other.trainer is not None for other in self._runs) else POLL_SECONDS)
             return False
+        if isinstance(folder, Attempt) and folder.is_over():
+            raise Superseded
         folder.error.unlink(missing_ok=True)
-        for line in folder.set_aside_damage():
-            self._warn(line)
+        if not job.attempt:
+            for line in folder.set_aside_damage():
+                self._warn(line)
+        go_on(folder, torch.device(job.device).type)
         steps = job.steps
         if not steps:
             untimed = f"{job.run.configuration}: not timed"
             raise InputError(f"{untimed}, so its budget in seconds cannot be converted to steps")
-        seconds = job.site.checkpoint_seconds
         active.stream = self._stream(torch.device(job.device))
         with active.on_stream():
             data = self._loaded(job)
@@ -165,31 +173,9 @@ class Worker:
             refuse_changed_inputs(job, inputs)
             task = job.build(data)
             self._globals.check(job.run.configuration)
-            trainer = Trainer(
-                task,
-                folder,
-                [SignOfLife(self._channel, job, steps), *(one.model_copy(deep=True) for one in job.site.observers)],
-                steps=steps,
-                every=job.run.evaluation.every,
-                identity={"run": job.run.id, **inputs},
-                stream=active.stream if job.captures else None,
-                warn=self._warn,
-                checkpoint_seconds=CHECKPOINT_SECONDS if seconds is None else seconds,
-                keep_checkpoints=job.site.keep_checkpoints,
-                before_end=lambda: self._globals.check(job.run.configuration),
+            trainer = active.trainer_of(
+                task, steps, inputs, self._channel, lambda: self._globals.check(job.run.configuration)
             )
-            engine = {"runs_at_once": job.pack, "captured": trainer.is_captured}
-            if job.site.keep_checkpoints:
-                engine[CHECKPOINTS_KEPT] = True
-            before = folder.origins()
-            origins = [*before, {**job.provenance, **engine}]
-            lost = trainer.restore()
-            # A process that could not restore the run has not trained it.
-            folder.define({**job.run.definition(steps), "inputs": inputs, "provenance": origins})
-            for line in lost:
-                self._warn(line)
-            if trainer.step and (changed := kernels_changed(before, job.provenance)):
-                self._warn(f"{folder.path}: {changed}; the last bits of numbers may differ")
         active.trainer, active.slices = trainer, trainer.run(self._stopping.is_set)
         return True
 
@@ -243,6 +229,8 @@ class Worker:
             last = folder.heartbeat.read()
             folder.heartbeat.write(trainer.step, trainer.steps, quality=last and last.quality)
         self._drop(active)
+        if isinstance(folder, Attempt) and folder.is_over():
+            folder.drop()
         self._channel.send(("stopped" if stopped else "ended", active.job.run.id))
 
     def _drop(self, active: ActiveRun) -> None:

@@ -239,7 +239,7 @@ def test_a_message_is_a_sign_of_life(tmp_path: Path) -> None:
 
 def test_a_run_whose_worker_is_stopped_by_someone_else_is_tried_once_more(tmp_path: Path) -> None:
     (job, *_) = jobs_in(tmp_path / "runs")
-    stopped = "its worker got a SIGTERM that this sweep did not send"
+    stopped = "its worker got a SIGTERM or SIGUSR1 that this sweep did not send"
     dispatcher, worker = dispatcher_with([], [job])
     dispatcher._handle(worker, "stopped", job.run.id)
     assert list(dispatcher._queue) == [job]

@@ -1,0 +1,118 @@
+"""An attempt at a run by a process that joined a sweep: a folder of its own, whose result counts if it is the first.
+
+Nothing keeps two processes from making the same run, and nothing has to: each writes to its own attempt, and the file
+system decides by link(2) whose result is that of the run. Attempts of others are only read. No torch.
+"""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lipschitz.checksums import write_sealed
+from lipschitz.files import link_first, sync_folder
+from lipschitz.sweep.run_folder import RunFolder, Status
+from lipschitz.sweep.run_paths import ATTEMPT
+
+KEPT = 3
+"""Attempts of others that stay while a run is made, those that have come farthest."""
+
+
+class Superseded(Exception):
+    """The run is over: another attempt was the first to have a result."""
+
+
+class Attempt(RunFolder):
+    """The folder ``runs/<run id>/attempt-<token>/``: like that of a run, and written by one process alone."""
+
+    def __init__(self, run: Path, name: str) -> None:
+        """Name a folder in that of a run; that of the run itself, which a sweep by itself writes, is named ``.``."""
+        super().__init__(run / name)
+        self.run = RunFolder(run)
+        self.run_id, self.error = self.run.run_id, self.run.error
+
+    def attempts(self) -> list[Path]:
+        """Return no attempts: what is read of this folder is in it."""
+        return []
+
+    def is_over(self) -> bool:
+        """Say whether the run has a result, this attempt's or another one's."""
+        return self.run.is_over()
+
+    def result(self) -> dict[str, Any] | None:
+        """Return the run's result."""
+        return self.run.result()
+
+    def status(self, *, is_claimed: bool = False) -> Status:
+        """Return the status of the run."""
+        return self.run.status(is_claimed=is_claimed)
+
+    def damage(self, *, networks: bool = False) -> list[tuple[Path, str]]:
+        """Return the damaged files of the run; see `RunFolder.damage`."""
+        return self.run.damage(networks=networks)
+
+    def fail(self, reason: str) -> None:
+        """Write why the run failed, unless it is over."""
+        if not self.is_over():
+            self.run.fail(reason)
+
+    @classmethod
+    def others(cls, run: Path, own: Path) -> list["Attempt"]:
+        """Return every attempt at a run but that whose folder is ``own``, also what a sweep by itself has left."""
+        found = [cls(run, path.name) for path in RunFolder(run).attempts()]
+        return [attempt for attempt in [cls(run, "."), *found] if attempt.path != own]
+
+    def open(self) -> None:
+        """Make the folder."""
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def drop(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _publish(self, result: dict[str, Any]) -> None:
+        """Make the result that of the run, and this attempt's files those of the run, if no other has been faster.
+
+        Raises:
+            Superseded: another one has.
+        """
+        write_sealed(self._result, {**result, ATTEMPT: self.path.name}, self._named(self._result))
+        if not link_first(self._result, self.run._result):
+            raise Superseded
+        sync_folder(self.run.path)
+        self.heartbeat.remove()
+        clear_attempts(self.run)
+
+    def drop_checkpoints(self) -> None:
+        """Remove the run's checkpoints, which nothing reads once it is over."""
+        self.run.drop_checkpoints()
+
+
+def clear_attempts(run: RunFolder) -> None:
+    """Move the files of the attempt that a run's result names to the run's folder, and remove all attempts.
+
+    Nothing is done for a run that is not over. Any process may do it, at any time and again: a result never changes.
+    """
+    if not (attempts := run.attempts()) or not run.is_over():
+        return
+    published = run.published()
+    if published is None and run.damage():
+        return
+    if published in attempts:
+        with suppress(OSError):
+            for path in list(published.iterdir()):
+                if not path.name.startswith(".") and path.name not in ("result.json", "heartbeat.json"):
+                    # Another process may be doing the same. A folder, as observers make them, stays where one is.
+                    with suppress(OSError):
+                        path.replace(run.path / path.name)
+        if any(path.name in ("run.json", "records.jsonl", "samples.npz", "networks.pt") for path in _left(published)):
+            return
+    for path in attempts:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _left(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []

@@ -1,0 +1,266 @@
+"""Processes that share a sweep: whatever happens to one, the others end with the records of an undisturbed sweep."""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import lipschitz
+from counter_task import Counter
+from crash_points import crash_points, crashed
+from in_process_engine import InProcess
+from sweeps import ProgressLog, write
+
+from lipschitz.errors import InputError
+from lipschitz.sweep.attempt import Attempt, Superseded
+from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
+from lipschitz.sweep.engine.in_process import train
+from lipschitz.sweep.engine.job import Job, unfinished_jobs
+from lipschitz.sweep.engine.site import Site
+from lipschitz.sweep.folder_lock import locked_folder
+from lipschitz.sweep.joining.shared_folder import shared_folder
+from lipschitz.sweep.run_folder import RunFolder
+from lipschitz.sweep.store import SweepFolder
+
+# Checkpoints within and between evaluations: steps 0, 50, 80, 100, 120.
+TINY = """\
+    name: tiny
+    task: generation
+    datasets: [eight_gaussians]
+    models: [{mlp: {width: 2, depth: 1}}]
+    constraints: [none]
+    seeds: [0, 1]
+    training: {steps: 120, batch_size: 2}
+    evaluation: {every: 80, samples: 8, gradient_samples: 2}
+"""
+SITE = Site(("cpu",), checkpoint_seconds=0.0, joins=True)
+ENGINE = Path(__file__).parents[2] / "support" / "in_process_engine.py"
+EVERY = 5
+"""Of the crash points of a sweep one in so many is tried, in another place of the plan each time."""
+
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Job, "build", lambda job, data=None: Counter())
+    monkeypatch.setattr(Counter, "parts", lambda task: {"ms_discriminator_step": lambda: None})
+    monkeypatch.setattr("lipschitz.sweep.joining.members.BEAT_SECONDS", 3600.0)
+    number = count()
+    monkeypatch.setattr("secrets.token_hex", lambda n: f"{os.getpid() * 100 + next(number):08x}")
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    return load_sweep(write(tmp_path, TINY, "tiny.yaml"), out=tmp_path / "tiny")
+
+
+def joined(sweep: Sweep, engine: InProcess = InProcess()) -> Callable[[], None]:  # noqa: B008  # has no state
+    def call() -> None:
+        with shared_folder(sweep, force=False, lease=60.0, say=print) as shared:
+            shared.define(sweep, {"commit": None})
+            jobs = unfinished_jobs(sweep, shared.folder, SITE, {"device": "cpu: a"})
+            engine.run(shared.jobs(jobs), SITE, ProgressLog())
+
+    return call
+
+
+def alone(sweep: Sweep) -> None:
+    with locked_folder(sweep, force=False, say=print) as folder:
+        folder.remove_leftovers(run.id for run in sweep.runs)
+        for job in unfinished_jobs(sweep, folder, SITE, {"device": "cpu: a"}):
+            train(job, ProgressLog())
+
+
+def found(sweep: Sweep) -> dict[str, Any]:
+    """Return what the runs of a folder hold, without what a clock says and how often they were started."""
+    runs = {}
+    for run in sweep.runs:
+        folder = RunFolder(sweep.folder / "runs" / run.id)
+        assert folder.status() == "finished"
+        result, samples = folder.result(), folder.samples()
+        assert result
+        assert samples
+        runs[run.id] = (
+            {key: value for key, value in result.items() if key != "seconds"},
+            [(record["step"], record["metric"], record["value"]) for record in folder.records()],
+            {name: array.tobytes() for name, array in samples.items()},
+            {key: value for key, value in folder.definition().items() if key != "provenance"},
+        )
+    return runs
+
+
+def names(sweep: Sweep) -> set[str]:
+    """Return the files of a sweep, but for the lock, and temporary ones, which go with the next sweep after an hour."""
+    paths = [path for path in sweep.folder.rglob("*") if path.name != "lock"]
+    return {
+        str(path.relative_to(sweep.folder)) for path in paths if not path.name.startswith((".provenance", ".sweep"))
+    }
+
+
+@pytest.fixture
+def expected(sweep: Sweep) -> dict[str, Any]:
+    alone(sweep)
+    kept = found(sweep)
+    shutil.rmtree(sweep.folder)
+    return kept
+
+
+def test_a_process_that_crashes_at_any_point_leaves_the_rest_to_another(sweep: Sweep, expected: dict[str, Any]) -> None:
+    points = crash_points(joined(sweep), sweep.folder)
+    assert found(sweep) == expected
+    files = names(sweep)
+    run = sweep.runs[0].id
+    assert {f"runs/{run}/{name}" for name in ("run.json", "result.json", "records.jsonl", "samples.npz")} <= files
+    assert not [name for name in files if "attempt" in name or "joined" in name], "nothing is left of the attempts"
+    assert sum(point.startswith("after link") for point in points) >= 5, "a member, two claims, two results"
+    for at in range(0, len(points), EVERY):
+        shutil.rmtree(sweep.folder)
+        if crashed(joined(sweep), sweep.folder, at):
+            joined(sweep)()
+        assert found(sweep) == expected, points[at]
+        assert names(sweep) == files, points[at]
+
+
+def test_a_sweep_by_itself_goes_on_where_a_process_that_joined_was_killed(
+    sweep: Sweep, expected: dict[str, Any]
+) -> None:
+    points = crash_points(joined(sweep), sweep.folder)
+    files = names(sweep)
+    middle = [at for at, point in enumerate(points) if point.startswith("after replace") and "checkpoint" in point]
+    for at in (
+        middle[1],
+        middle[-1],
+        points.index(next(point for point in points if "before link" in point and "result" in point)),
+    ):
+        shutil.rmtree(sweep.folder)
+        assert crashed(joined(sweep), sweep.folder, at)
+        assert list(sweep.folder.glob("runs/*/attempt-*"))
+        alone(sweep)
+        assert found(sweep) == expected, points[at]
+        assert {name for name in names(sweep) if name.startswith("runs")} <= files
+
+
+class StopsAt(InProcess):
+    """Gets a signal once a run has come to a step."""
+
+    step: int = 50
+    number: int = int(signal.SIGTERM)
+
+    def run(self, jobs: Any, site: Site, progress: Any) -> None:
+        log, number, at = ProgressLog(), self.number, self.step
+
+        class Watching(ProgressLog):
+            def stepped(self, job: Job, step: int) -> None:
+                log.stepped(job, step)
+                if step == at:
+                    signal.raise_signal(number)
+
+        super().run(jobs, site, Watching())
+
+
+def test_a_process_that_is_told_to_stop_leaves_its_checkpoint_to_the_next(
+    sweep: Sweep, expected: dict[str, Any]
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        joined(sweep, StopsAt())()
+    (attempt,) = sweep.folder.glob("runs/*/attempt-*")
+    assert json.loads((attempt / "heartbeat.json").read_text())["step"] == 50
+    before = (attempt / "checkpoint.pt").read_bytes()
+    resumed: list[str] = []
+
+    class Log(InProcess):
+        def run(self, jobs: Any, site: Site, progress: Any) -> None:
+            log = ProgressLog()
+            super().run(jobs, site, log)
+            resumed.extend(line for line in log.lines if line.startswith("step"))
+
+    sweep_folder = SweepFolder(sweep.folder)
+    assert sweep_folder.run(attempt.parent.name).status() == "waiting"
+    joined(sweep, Log())()
+    assert before
+    assert found(sweep) == expected
+    seed = next(str(run.seed) for run in sweep.runs if run.id == attempt.parent.name)
+    assert next(line for line in resumed if line.endswith(f"of {seed}")) == f"step 80 of {seed}", "not from its start"
+
+
+def test_the_first_of_two_attempts_counts_and_the_other_is_dropped(sweep: Sweep, expected: dict[str, Any]) -> None:
+    """As where a process was stopped for longer than a lease, and goes on when another has made its run."""
+    job = Job(sweep.runs[0], sweep.folder, SITE, "cpu", {"device": "cpu: a"}, "cpu: a", attempt="attempt-aa-0")
+    slow = job.folder
+    assert isinstance(slow, Attempt)
+    slow.open()
+    slow.define({"id": job.run.id})
+    slow.append_records([{"step": 0, "seconds": 0.0, "metric": "distance", "value": 7.0}])
+    joined(sweep)()
+    assert found(sweep) == expected
+    slow.open()
+    with pytest.raises(Superseded):
+        slow.finish({"status": "finished", "step": 1}, {})
+    assert train(job, ProgressLog()) is None, "a run that is over is not begun again"
+    assert not slow.path.exists()
+    assert found(sweep) == expected
+
+
+def test_another_plan_and_a_sweep_by_itself_are_refused(sweep: Sweep, tmp_path: Path) -> None:
+    other = load_sweep(write(tmp_path, TINY.replace("[0, 1]", "[0, 1, 2]"), "other.yaml"), out=sweep.folder)
+    with shared_folder(sweep, force=False, lease=60.0, say=print) as shared:
+        shared.define(sweep, {})
+        with pytest.raises(InputError, match=r"has joined with another sweep file.*seeds was \[0, 1\]"):
+            joined(other)()
+        with pytest.raises(InputError, match="processes that joined a sweep are running in this folder"):
+            alone(sweep)
+    with locked_folder(sweep, force=False, say=print), pytest.raises(InputError, match="without --join"):
+        joined(sweep)()
+    joined(other)()
+    assert len(SweepFolder(sweep.folder).run_ids()) == 3, "once nobody is there, a sweep may grow"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP, errno.EDQUOT])
+def test_a_folder_that_cannot_be_shared_is_one_clear_line(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fails(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", fails)
+    with pytest.raises(InputError, match=rf"tiny: results cannot be written here: {os.strerror(number)}; --join needs"):
+        joined(sweep)()
+    alone(sweep)
+
+
+def test_locks_that_lie_or_fail_are_not_asked(
+    sweep: Sweep, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", fails)
+    monkeypatch.setattr(fcntl, "lockf", fails)
+    joined(sweep)()
+    assert found(sweep) == expected
+    with pytest.raises(InputError, match="tiny: results cannot be written here: No locks available"):
+        alone(sweep)
+
+
+def test_two_processes_make_each_run_once_and_one_of_them_reports(tmp_path: Path, expected: dict[str, Any]) -> None:
+    path = tmp_path / "tiny.yaml"
+    options = (path, "--join", "--engine", f"{ENGINE}:Untimed", "--workers", 1, "--out", tmp_path / "tiny")
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            code = lipschitz("sweep", *options, "--no-report", cwd=tmp_path).returncode
+        finally:
+            os._exit(code)
+    done = lipschitz("sweep", *options, "--no-report", cwd=tmp_path)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert done.returncode == 0, done.stderr
+    assert found(load_sweep(path, out=tmp_path / "tiny")) == expected
