@@ -51,7 +51,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory(prefix="faults-") as scratch:
         folder = Path(scratch)
-        _import_everything(folder)
+        import_everything(folder)
         os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
         make = partial(references.make, folder / "references", {fault.sweep for fault in chosen})
         _apart(make) if options.jobs else make()
@@ -154,7 +154,7 @@ def _fork(call: Callable[[], object]) -> int:
         os._exit(code)
 
 
-def _import_everything(folder: Path) -> None:
+def import_everything(folder: Path) -> None:
     """Import what commands import when they run, and plan a sweep, so that processes that are forked have done it."""
     commands = [f"lipschitz.commands.{path.stem}" for path in Path(lipschitz.commands.__path__[0]).glob("[a-z]*.py")]
     for module in (*PRELOAD, *commands, "lipschitz.report.write"):
@@ -164,7 +164,7 @@ def _import_everything(folder: Path) -> None:
         load_sweep(folder / f"{name}.yaml")
 
 
-def _have_one_thread() -> None:
+def have_one_thread() -> None:
     """Start again with one thread in each library, if need be: processes are forked from this one."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     if any(os.environ.get(name) != value for name, value in one.items()):
@@ -194,5 +194,5 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    _have_one_thread()
+    have_one_thread()
     main()

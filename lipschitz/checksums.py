@@ -38,7 +38,7 @@ def unsealed(value: Mapping[str, Any], name: str) -> dict[str, Any]:
         DamagedFile: the checksum is another.
     """
     content = {key: part for key, part in value.items() if key != KEY}
-    if is_sealed(value) and value.get(KEY) != _checksum(content, name):
+    if is_sealed(value) and value.get(KEY) != _digest(content, name):
         raise DamagedFile("its content does not have its checksum: damaged, or another run's")
     return content
 
@@ -93,6 +93,10 @@ def set_aside(path: Path) -> Path:
 
 def _checksum(value: Mapping[str, Any], name: str) -> str:
     # As it is read back, so that keys that are no strings are sorted as strings.
-    content = json.loads(json.dumps(value))
+    return _digest(json.loads(json.dumps(value)), name)
+
+
+def _digest(content: Mapping[str, Any], name: str) -> str:
+    """Return the checksum of an object as it was read."""
     canonical = json.dumps({name: content}, sort_keys=True, separators=(",", ":"))
     return PREFIX + hashlib.sha256(canonical.encode()).hexdigest()

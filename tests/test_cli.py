@@ -19,6 +19,7 @@ from command_line import Done, lipschitz
 from sweeps import SMALL, write
 
 from lipschitz.commands.list import LISTINGS
+from lipschitz.exit_codes import GO_ON_LATER
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.training import checkpoint
@@ -127,9 +128,11 @@ def test_kill_9_in_the_middle_loses_nothing(undisturbed: Path, tmp_path: Path) -
     assert outcomes(folder) == expected
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, GO_ON_LATER), (signal.SIGUSR1, GO_ON_LATER)]
+)
 def test_a_signal_stops_cleanly_and_says_how_to_go_on(
-    undisturbed: Path, tmp_path: Path, number: signal.Signals
+    undisturbed: Path, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     path = write(tmp_path)
     process = subprocess.Popen(
@@ -141,7 +144,7 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(
     # As a terminal does it, or `timeout`: to every process of the group.
     os.killpg(process.pid, number)
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
+    assert process.returncode == code
     assert f"stopped by {number.name}: run the same command again; each run continues from its last checkpoint" in out
     (begun,) = {
         path.parent for path in folder.glob("runs/*/records.jsonl") if not (path.parent / "result.json").exists()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lipschitz.checksums import is_sealed, unsealed
+from lipschitz.commands.status import holders_of
 from lipschitz.errors import first_line, printable, shortened
 from lipschitz.files import check_regular, read_json
 from lipschitz.sweep.run_folder import HASHES, OVER, RunFolder
@@ -61,10 +62,12 @@ class Check:
         planned = set(map(str, self._sweep.run_ids()))
         there = {run.path.name for run in self._sweep.runs()}
         self.counts[ABSENT] = len(planned - there)
+        holders = holders_of(self._sweep)
         for run in self._sweep.runs():
-            self.counts.update({RUNS: 1, STRAYS: run.path.name not in planned, RUNNING: run.is_locked()})
+            is_running = run.is_locked() or run.run_id in holders
+            self.counts.update({RUNS: 1, STRAYS: run.path.name not in planned, RUNNING: is_running})
             self.counts[SET_ASIDE] += sum(".broken" in path.name for path in run.path.iterdir())
-            if not run.is_locked():
+            if not is_running:
                 self._run(run)
 
     def _run(self, run: RunFolder) -> None:
@@ -72,7 +75,7 @@ class Check:
         definition: dict[str, Any] = {}
         # A run that failed before it began has none.
         if any(other.suffix != ".txt" for other in path.iterdir() if other.name != "lock"):
-            definition = self._json(path / "run.json", f"{name}/run.json")
+            definition = self._json(run.place("run.json"), f"{name}/run.json")
         if definition:
             with self._checking(path / "run.json"):
                 _check_definition(definition, name)
@@ -88,13 +91,13 @@ class Check:
             other: reason for other, reason in run.damage(networks=True) if other.name in {*hashes, "records.jsonl"}
         }
         self.faults += [f"{other}: {reason}" for other, reason in damaged.items()]
-        present = {file for file in ("records.jsonl", "samples.npz") if (path / file).exists()}
+        present = {file for file in ("records.jsonl", "samples.npz") if run.place(file).exists()}
         self.counts[FILES] += len({*hashes, *present})
         self.counts[OLD] += len(present - hashes.keys()) if result else 0
         for file in sorted(present):
-            if path / file not in damaged:
-                with self._checking(path / file):
-                    _check_records(run, definition) if file == "records.jsonl" else _check_arrays(path / file)
+            if (place := run.place(file)) not in damaged:
+                with self._checking(place):
+                    _check_records(run, definition) if file == "records.jsonl" else _check_arrays(place)
         if run.networks.exists() and run.networks not in damaged:
             self.counts[FILES] += run.networks.name not in hashes
             with self._checking(run.networks):

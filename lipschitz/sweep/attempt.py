@@ -47,9 +47,8 @@ class Attempt(RunFolder):
         """Return the status of the run."""
         return self.run.status(is_claimed=is_claimed)
 
-    def damage(self, *, networks: bool = False) -> list[tuple[Path, str]]:
-        """Return the damaged files of the run; see `RunFolder.damage`."""
-        return self.run.damage(networks=networks)
+    def _checked(self, *, networks: bool = False) -> tuple[list[tuple[Path, str]], dict[str, Any]]:
+        return self.run._checked(networks=networks)
 
     def fail(self, reason: str) -> None:
         """Write why the run failed, unless it is over."""
@@ -99,9 +98,12 @@ def clear_attempts(run: RunFolder) -> None:
     if published is None and run.damage():
         return
     if published in attempts:
+        stay = ["result.json", "heartbeat.json"]
+        if not run.keeps_checkpoints():
+            stay += [run.checkpoint.name, run.previous_checkpoint.name]
         with suppress(OSError):
             for path in list(published.iterdir()):
-                if not path.name.startswith(".") and path.name not in ("result.json", "heartbeat.json"):
+                if not path.name.startswith(".") and path.name not in stay:
                     # Another process may be doing the same. A folder, as observers make them, stays where one is.
                     with suppress(OSError):
                         path.replace(run.path / path.name)

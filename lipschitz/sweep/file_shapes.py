@@ -145,7 +145,8 @@ class _Timing(_Shape):
 
 
 _RECORDS = TypeAdapter(list[_Record])
-_RESULT, _DEFINITION, _TIMING = TypeAdapter(_Result), TypeAdapter(_Definition), TypeAdapter(_Timing)
+# Made once: a sweep may have thousands of runs.
+_RESULT, _DEFINITION, _SWEEP, _TIMING = map(TypeAdapter[Any], (_Result, _Definition, _Sweep, _Timing))
 
 
 def check_records(value: list[Any]) -> list[dict[str, Any]]:
@@ -165,7 +166,7 @@ def check_definition(value: dict[str, Any]) -> dict[str, Any]:
 
 def check_sweep(value: dict[str, Any]) -> dict[str, Any]:
     """Check the content of ``sweep.json``; the id of a run is the name of its folder, not a path out of ``runs``."""
-    return _checked(TypeAdapter(_Sweep), value)
+    return _checked(_SWEEP, value)
 
 
 def check_timing(value: dict[str, Any]) -> dict[str, Any]:

@@ -159,10 +159,11 @@ class RunFolder(RunPaths):
             with lock(self._lock, wait=False) as is_free:
                 if is_free:
                     remove_temporaries(self.path, is_locked=True)
-                    if dropped and self.status() in OVER and not self._keeps_checkpoints():
+                    if dropped and self.status() in OVER and not self.keeps_checkpoints():
                         self.drop_checkpoints()
 
-    def _keeps_checkpoints(self) -> bool:
+    def keeps_checkpoints(self) -> bool:
+        """Say whether the checkpoints stay once the run is over."""
         return any(origin.get(CHECKPOINTS_KEPT) for origin in self.origins()[-1:])
 
     def damage(self, *, networks: bool = False) -> list[tuple[Path, str]]:
@@ -173,14 +174,18 @@ class RunFolder(RunPaths):
         Raises:
             OSError: a file is there and cannot be opened.
         """
-        if not self.is_over():
-            return []
-        was_moving = bool(self.attempts())
-        found = self._damage(networks=networks)
-        # A process that ended the run may have moved its files meanwhile.
-        return self._damage(networks=networks) if found and was_moving else found
+        return self._checked(networks=networks)[0]
 
-    def _damage(self, *, networks: bool) -> list[tuple[Path, str]]:
+    def _checked(self, *, networks: bool = False) -> tuple[list[tuple[Path, str]], dict[str, Any]]:
+        """Return the `damage` of a run, and its result with what `result` leaves out; empty where it is not over."""
+        if not self.is_over():
+            return [], {}
+        is_moving = bool(self.attempts())
+        found, result = self._damage(self.place if is_moving else self.path.joinpath, networks=networks)
+        # A process that ended the run may have moved its files meanwhile.
+        return self._damage(self.place, networks=networks) if found and is_moving else (found, result)
+
+    def _damage(self, place: Callable[[str], Path], *, networks: bool) -> tuple[list[tuple[Path, str]], dict[str, Any]]:
         found: list[tuple[Path, str]] = []
 
         def check(path: Path, read: Callable[[], Any]) -> Any:
@@ -192,19 +197,19 @@ class RunFolder(RunPaths):
                 found.append((path, first_line(error)))
 
         result = check(self._result, self._read_result) or {}
-        if self._definition.exists():
-            check(self._definition, self._own_definition)
+        if (path := place("run.json")).exists():
+            check(path, lambda: self._own_definition(path))
         if HASHES not in result:
             # Of an earlier version, or damaged itself.
             check(self._records, self.records)
         for name, expected in result.get(HASHES, {}).items():
-            path = self.place(Path(name).name)
+            path = place(Path(name).name)
             if path.name == "networks.pt" and not networks:
                 continue
             actual = check(path, lambda path=path: sha256_of_file(path))  # type: ignore[misc]
             if actual not in (None, expected):
                 found.append((path, f"its SHA-256 is {actual[:SHOWN]}, that of {self._result.name} {expected[:SHOWN]}"))
-        return found
+        return found, result
 
     def set_aside_damage(self) -> list[str]:
         """Rename the damaged files of a run that is over, and its result; the run is made again. Return a warning."""
@@ -219,8 +224,8 @@ class RunFolder(RunPaths):
         path, reason = damaged[0]
         return [f"{path}: {reason}; the run is made again, and these are set aside: {', '.join(renamed)}"]
 
-    def _own_definition(self) -> dict[str, Any]:
-        definition = self.definition()
+    def _own_definition(self, path: Path) -> dict[str, Any]:
+        definition = read_sealed(path, self._named(path))
         if definition.get("id", self.run_id) != self.run_id:
             raise ValueError(f"it is that of run {definition['id']}")
         return definition
@@ -242,11 +247,15 @@ class RunFolder(RunPaths):
 
     def status(self, *, is_claimed: bool = False) -> Status:
         """Return the status of the run, from its files, and whether a process that joined the sweep has claimed it."""
-        return "damaged" if self.damage() else self.status_if_sound(is_claimed=is_claimed)
+        damaged, result = self._checked()
+        return "damaged" if damaged else self._status(result, is_claimed=is_claimed)
 
-    def status_if_sound(self, *, is_claimed: bool = False) -> Status:
+    def status_if_sound(self) -> Status:
         """Return the status of a run that has no `damage`, which takes long to find: every file is read for it."""
-        if result := self.result():
+        return self._status(self.result())
+
+    def _status(self, result: Mapping[str, Any] | None, *, is_claimed: bool = False) -> Status:
+        if result:
             return "diverged" if result["status"] == "diverged" else "finished"
         if is_claimed or self.is_locked():
             return "running"

@@ -1,6 +1,7 @@
 """Where the files of a run are: in its folder, or in that of an attempt by a process that joined. No torch."""
 
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,36 @@ class RunPaths:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.run_id = path.name
-        self.checkpoint = path / "checkpoint.pt"
-        self.previous_checkpoint = path / "checkpoint.prev.pt"
-        self.error = path / "error.txt"
-        self.heartbeat = Heartbeat(path / "heartbeat.json")
-        self._result = path / "result.json"
-        self._lock = path / "lock"
+
+    # Paths are made when they are asked for: a plan may have ten thousand runs, of which a command asks for little.
+
+    @cached_property
+    def checkpoint(self) -> Path:
+        """The newest checkpoint of a run that is not over."""
+        return self.path / "checkpoint.pt"
+
+    @cached_property
+    def previous_checkpoint(self) -> Path:
+        """The checkpoint before it."""
+        return self.path / "checkpoint.prev.pt"
+
+    @cached_property
+    def error(self) -> Path:
+        """Why the run failed."""
+        return self.path / "error.txt"
+
+    @cached_property
+    def heartbeat(self) -> Heartbeat:
+        """Which step the run has reached."""
+        return Heartbeat.of(self.path)
+
+    @cached_property
+    def _result(self) -> Path:
+        return self.path / "result.json"
+
+    @cached_property
+    def _lock(self) -> Path:
+        return self.path / "lock"
 
     def attempts(self) -> list[Path]:
         """Return the folders of attempts, in the order of their names."""

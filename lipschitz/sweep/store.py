@@ -75,6 +75,10 @@ class SweepFolder:
         write_sealed(self.path / "provenance.json", provenance, "provenance.json")
 
     @cached_property
+    def _runs(self) -> Path:
+        return self.path / "runs"
+
+    @cached_property
     def _ids(self) -> list[str]:
         return list(self.definition()["runs"])
 
@@ -84,7 +88,7 @@ class SweepFolder:
 
     def run(self, run_id: str, within: str = "runs") -> RunFolder:
         """Return the folder of one run, which need not exist yet; it is in the folder ``within`` of the sweep."""
-        return RunFolder(self.path / within / run_id)
+        return RunFolder((self._runs if within == "runs" else self.path / within) / run_id)
 
     @property
     def members(self) -> Path:

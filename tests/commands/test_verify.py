@@ -162,7 +162,7 @@ def test_files_of_an_earlier_version_are_counted_and_are_no_faults(folder: Path)
 def test_running_runs_strays_and_files_set_aside_are_counted(folder: Path) -> None:
     SweepFolder(folder).define({"name": "swept", "runs": RUNS[:1]})
     (folder / "runs" / RUNS[0] / "checkpoint.pt.broken").write_bytes(b"")
-    with lock(folder / "runs" / RUNS[1] / "lock", wait=False):
+    with lock(folder / "runs" / RUNS[1] / "lock", wait=False, signed=True):
         done = lipschitz("verify", folder, cwd=folder)
     said = "1 runs not checked, as they are running, 1 runs not in sweep.json, 1 files set aside"
     assert done.stdout == f"2 runs, 10 files, 0 damaged, {said}\n"

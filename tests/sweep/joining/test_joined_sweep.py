@@ -42,7 +42,7 @@ TINY = """\
 """
 SITE = Site(("cpu",), checkpoint_seconds=0.0, joins=True)
 ENGINE = Path(__file__).parents[2] / "support" / "in_process_engine.py"
-EVERY = 5
+EVERY = 9
 """Of the crash points of a sweep one in so many is tried, in another place of the plan each time."""
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
