@@ -81,6 +81,8 @@ def sweep(
     force: options.Force = False,
     join: options.Join = False,
     lease: options.Lease = 60,
+    slurm: options.Slurm = None,
+    jobs: options.Jobs = 1,
     then_report: options.ThenReport = True,
 ) -> None:
     """Run the unfinished runs of a sweep file, then write tables and plots."""
@@ -119,6 +121,12 @@ def sweep(
         from lipschitz.commands.report import write_report
 
         write_report(folder, console)
+
+    if slurm is not None:
+        from lipschitz.commands.join import submit_joiners
+
+        submit_joiners(request, sys.argv[1:], slurm, jobs, console)
+        return
 
     with stopping_cleanly():
         try:

@@ -65,6 +65,15 @@ Lease = Annotated[
     float,
     typer.Option(min=1, help="With --join: seconds without a sign of life until a process is taken for lost."),
 ]
+Slurm = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY=VALUE,...",
+        help="Submit --jobs processes that join, with these options of sbatch: partition=gpu,time=4:00:00,gpus=1.",
+        show_default=False,
+    ),
+]
+Jobs = Annotated[int, typer.Option(min=1, help="With --slurm: number of processes.")]
 LimitSteps = Annotated[
     int | None, typer.Option(min=1, help="Train every run for N steps; results go to <name>-limit-N.", metavar="N")
 ]

@@ -63,9 +63,10 @@ def _start_server() -> None:
 
     It outlives them, so that the engine learns how its workers end. A worker gets such a signal once it is set up.
     """
-    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
+        # It would be ended by a SIGUSR1, too.
+        resource_tracker.ensure_running()
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

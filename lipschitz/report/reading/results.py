@@ -211,12 +211,30 @@ def _facts_of_measurements(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str
 
 
 def _mixed_origins(origins: Iterable[list[dict[str, Any]]]) -> list[str]:
-    """Return a warning if runs were started or resumed with different code, versions or devices, with their number."""
-    runs = Counter(origin for of_run in origins for origin in {_origin(one) for one in of_run})
-    if len(runs) < 2:
-        return []
-    counted = "; ".join(f"{origin} ({n} {'run' if n == 1 else 'runs'})" for origin, n in sorted(runs.items()))
-    return [f"one table holds runs of different code, versions or devices: {counted}"]
+    """Return a warning if runs were started or resumed with different code, versions or devices, with their number.
+
+    Another one says which instruction sets of processors their kernels used, if these differ.
+    """
+    of_runs = list(origins)
+    found = {
+        "code, versions or devices": Counter(o for of_run in of_runs for o in {_origin(one) for one in of_run}),
+        "instruction sets, whose sums differ in their last bits": Counter(
+            capability for of_run in of_runs for capability in {_capability(one) for one in of_run} - {None}
+        ),
+    }
+    return [
+        f"one table holds runs of different {what}: "
+        + "; ".join(f"{origin} ({n} {'run' if n == 1 else 'runs'})" for origin, n in sorted(runs.items()))
+        for what, runs in found.items()
+        if len(runs) > 1
+    ]
+
+
+def _capability(provenance: Mapping[str, Any]) -> str | None:
+    """Return the instruction set of torch's kernels, such as AVX512; None where it is not known."""
+    kernels = provenance.get("kernels")
+    found = kernels.get("capability") if isinstance(kernels, Mapping) else None
+    return found if isinstance(found, str) else None
 
 
 def _origin(provenance: Mapping[str, Any]) -> str:

@@ -152,6 +152,17 @@ def test_runs_of_different_origin_in_one_table_are_warned_of(
     assert load(folder).warnings == expected
 
 
+def test_runs_on_processors_of_different_instruction_sets_are_warned_of(folder: Path) -> None:
+    origin = {"commit": "a" * 40, "versions": {"torch": "2"}, "device": "cpu: a", "kernels": {"capability": "AVX512"}}
+    for path in folder.glob("runs/*/run.json"):
+        kernels = {"capability": "AVX2"} if path.parent.name == NONE else origin["kernels"]
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"provenance": [origin | {"kernels": kernels}]}))
+    assert load(folder).warnings == [
+        "one table holds runs of different instruction sets, whose sums differ in their last bits: AVX2 (1 run); "
+        "AVX512 (3 runs)"
+    ]
+
+
 def test_nested_dicts_are_flattened_by_path() -> None:
     nested = {"a": {"b": 1, "c": {"d": [2]}, "e": {}}, "f": None}
     assert flatten(nested) == {"a.b": 1, "a.c.d": [2], "f": None}
