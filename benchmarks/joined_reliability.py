@@ -174,6 +174,8 @@ def main() -> None:
     options = _arguments()
     torch.set_num_threads(1)
     lie()
+    # Of the code that is forked: it may change meanwhile.
+    origin = provenance(["cpu"], options.joiners, {})
     deadline = time.monotonic() + 60 * options.minutes
     rounds: list[Round] = []
     with tempfile.TemporaryDirectory(prefix="joined-") as scratch:
@@ -192,7 +194,7 @@ def main() -> None:
             rounds[-1].make(options.kills - kills, options.pause, deadline)
             kills += rounds[-1].kills.total()
             _show(number, rounds[-1])
-            _write(options, rounds)
+            _write(options, rounds, origin)
 
 
 def lie() -> None:
@@ -209,7 +211,7 @@ def _show(number: int, made: Round) -> None:
     )
 
 
-def _write(options: argparse.Namespace, rounds: list[Round]) -> None:
+def _write(options: argparse.Namespace, rounds: list[Round], origin: dict[str, Any]) -> None:
     kills = sum((one.kills for one in rounds), Counter[str]())
     exits = sum((one.exits for one in rounds), Counter[int]())
     total = {
@@ -222,7 +224,7 @@ def _write(options: argparse.Namespace, rounds: list[Round]) -> None:
         "rounds": len(rounds), "joiners": options.joiners, "runs": runs, "kills": dict(kills), **total,
         "exits": {str(code): count for code, count in exits.items()}, "unexpected exits": strange, "ends": dict(hows),
         "attempts left": sum(one.attempts for one in rounds), "lease": LEASE,
-        "provenance": provenance(["cpu"], options.joiners, {}),
+        "provenance": origin,
     }  # fmt: skip
     text = (
         "# Processes that join one sweep, and are killed\n\n"
