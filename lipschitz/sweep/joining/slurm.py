@@ -37,6 +37,7 @@ class Joiner:
             RuntimeError: a run failed, or the process was stopped; the job is then failed.
         """
         self._process = subprocess.Popen(self.command)
+        _wait_for(self._process)
         code = self._process.wait()
         if code == GO_ON_LATER and requeue():
             # SLURM ends this process.
@@ -50,8 +51,13 @@ class Joiner:
 
         if self._process is not None:
             self._process.send_signal(signal.SIGUSR1)
-            self._process.wait()
+            _wait_for(self._process)
         return DelayedSubmission(Joiner(self.command))
+
+
+def _wait_for(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process has ended. `Popen.wait` holds a lock, for which a handler of signals would wait for ever."""
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
 
 def requeue() -> bool:

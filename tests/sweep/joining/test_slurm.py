@@ -1,7 +1,7 @@
 """Processes that join as jobs of SLURM: what is submitted, with a stand-in for sbatch; a real cluster is in benchmarks/."""
 
 import os
-import subprocess
+import signal
 import sys
 from pathlib import Path
 
@@ -93,16 +93,19 @@ def test_a_job_that_is_to_go_on_later_is_requeued_unless_it_was_cancelled(
     assert asked == ["requeued"]
 
 
-def test_before_its_time_is_over_a_job_tells_its_process_to_save(tmp_path: Path) -> None:
+def test_before_its_time_is_over_a_job_tells_its_process_to_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As submitit does it: in a handler of a signal, while the process is waited for."""
     pytest.importorskip("submitit", reason="needs the extra slurm")
+    monkeypatch.setattr(slurm, "requeue", lambda: False)
     code = (
-        "import signal; signal.signal(signal.SIGUSR1, lambda *_: exit(75)); print('ready', flush=True); signal.pause()"
+        "import os, signal; signal.signal(signal.SIGUSR1, lambda *_: os._exit(75)); "
+        f"os.kill({os.getpid()}, signal.SIGUSR2); signal.pause()"
     )
-    joiner = Joiner([sys.executable, "-c", code])
-    joiner._process = subprocess.Popen(joiner.command, stdout=subprocess.PIPE)
-    assert joiner._process.stdout
-    assert joiner._process.stdout.readline() == b"ready\n"
-    delayed = joiner.checkpoint()
-    assert joiner._process.returncode == GO_ON_LATER
-    assert delayed.function.command == joiner.command
-    joiner._process.stdout.close()
+    joiner, saved = Joiner([sys.executable, "-c", code]), []
+    before = signal.signal(signal.SIGUSR2, lambda *_: saved.append(joiner.checkpoint()))
+    try:
+        with pytest.raises(RuntimeError, match="exit code 75"):
+            joiner()
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert [delayed.function.command for delayed in saved] == [joiner.command]
