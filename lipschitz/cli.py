@@ -82,6 +82,7 @@ def sweep(
     join: options.Join = False,
     lease: options.Lease = 60,
     slurm: options.Slurm = None,
+    ray: options.Ray = None,
     jobs: options.Jobs = 1,
     then_report: options.ThenReport = True,
 ) -> None:
@@ -110,11 +111,10 @@ def sweep(
     if join and retime:
         raise InputError("--retime: times are measured while no other process runs; expected it without --join")
     request = command.Request(file, site, out, limit_steps, tuple(only or ()), tuple(override or ()))
-    if list_ids:
-        command.show_ids(request)
-        return
-    if dry_run:
-        command.show_plan(request, console)
+    if list_ids or dry_run:
+        from lipschitz.commands import dry_run as dry
+
+        dry.show_ids(request) if list_ids else dry.show_plan(request, console)
         return
 
     def write(folder: Path) -> None:
@@ -122,10 +122,12 @@ def sweep(
 
         write_report(folder, console)
 
-    if slurm is not None:
-        from lipschitz.commands.join import submit_joiners
+    if slurm is not None or ray is not None:
+        from lipschitz.commands.joiners import start_joiners
 
-        submit_joiners(request, sys.argv[1:], slurm, jobs, console)
+        with stopping_cleanly():
+            if start_joiners(request, sys.argv[1:], slurm, ray, jobs, console):
+                raise typer.Exit(FAILED)
         return
 
     with stopping_cleanly():

@@ -1,7 +1,6 @@
 """``lipschitz sweep --join``: take part in a sweep that other processes, on any machine, make at the same time."""
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from lipschitz.sweep.engine.job import Job, unfinished_jobs
 from lipschitz.sweep.input_checks import check_begun
 from lipschitz.sweep.inputs import claim_inputs
 from lipschitz.sweep.joining.shared_folder import SharedFolder, shared_folder
-from lipschitz.sweep.joining.slurm import parse_options, submit
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.run_folder import OVER
 from lipschitz.sweep.timing.timing_pass import groups_to_time
@@ -83,47 +81,6 @@ def join_sweep(request: Request, console: Console, *, force: bool, report: Calla
             _report(partial(report, folder.path), shared, say)
     print_failed(failed, folder, console)
     return Outcome(plan, failed)
-
-
-def submit_joiners(request: Request, arguments: Sequence[str], options: str, jobs: int, console: Console) -> None:
-    """Submit processes that join the sweep as jobs of SLURM, and print how to watch and stop them.
-
-    Args:
-        request: what the user asked for.
-        arguments: of this command.
-        options: of sbatch, as ``key=value,...``.
-        jobs: number of processes.
-        console: where it is said what was done.
-
-    Raises:
-        InputError: the sweep file or an option is wrong, or nothing can be submitted here.
-    """
-    parsed = parse_options(options)
-    plan = request.plan()
-    kept = _without_options(arguments, ("--slurm", "--jobs"))
-    command = [sys.executable, "-m", "lipschitz", *kept, *([] if "--join" in kept else ["--join"])]
-    print_plan(plan, console)
-    ids = submit(command, plan.folder / "slurm", plan.name, parsed, jobs)
-    array = ids[0].partition("_")[0]
-    for line in (
-        f"{jobs} {'job' if jobs == 1 else 'jobs'} submitted: {array}; logs in {plan.folder / 'slurm'}",
-        f"watch: lipschitz status {plan.folder} --watch, squeue --job {array}",
-        f"stop: scancel {array}; more: the same command again",
-    ):
-        console.print(printable(line), soft_wrap=True, markup=False, highlight=False)
-
-
-def _without_options(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Return arguments without the options ``names`` and their values."""
-    kept, is_value = [], False
-    for argument in arguments:
-        if is_value:
-            is_value = False
-        elif argument in names:
-            is_value = True
-        elif argument.partition("=")[0] not in names:
-            kept.append(argument)
-    return kept
 
 
 def _time(

@@ -73,7 +73,15 @@ Slurm = Annotated[
         show_default=False,
     ),
 ]
-Jobs = Annotated[int, typer.Option(min=1, help="With --slurm: number of processes.")]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Run --jobs processes that join as tasks of a Ray cluster: auto, or host:port.",
+        show_default=False,
+    ),
+]
+Jobs = Annotated[int, typer.Option(min=1, help="With --slurm or --ray: number of processes.")]
 LimitSteps = Annotated[
     int | None, typer.Option(min=1, help="Train every run for N steps; results go to <name>-limit-N.", metavar="N")
 ]

@@ -11,6 +11,7 @@ from command_line import lipschitz
 from rich.console import Console
 from sweeps import ONE_CPU, write
 
+from lipschitz.commands import dry_run
 from lipschitz.commands import sweep as command
 from lipschitz.errors import InputError
 from lipschitz.sweep.definition.sweep_file import load_sweep
@@ -153,7 +154,7 @@ def test_warnings_are_shown_once_and_kept_with_the_provenance(tmp_path: Path, mo
     request = command.Request(path, replace(ONE_CPU, data_root=tmp_path), tmp_path / "out")
     monkeypatch.setattr(command, "_time_and_train", lambda *arguments: None)
     for show in (
-        lambda console: command.show_plan(request, console),
+        lambda console: dry_run.show_plan(request, console),
         lambda console: command.run_sweep(request, console, force=False),
     ):
         with (console := Console(width=500)).capture() as shown:

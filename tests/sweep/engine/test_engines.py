@@ -16,8 +16,8 @@ from command_line import lipschitz
 from in_process_engine import InProcess
 from sweeps import ONE_CPU, SMALL, ProgressLog, outcome, write
 
+from lipschitz.commands import dry_run
 from lipschitz.commands import report as report_command
-from lipschitz.commands import sweep as sweep_command
 from lipschitz.constraints.gradient_penalty import GradientPenalty
 from lipschitz.errors import InputError
 from lipschitz.extensions.entry import default_config
@@ -163,7 +163,7 @@ def test_the_checkpoint_interval_of_a_site(tmp_path: Path, seconds: float | None
 
 def test_every_option_of_the_site_reaches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     requests = []
-    monkeypatch.setattr(sweep_command, "show_plan", lambda request, console: requests.append(request))
+    monkeypatch.setattr(dry_run, "show_plan", lambda request, console: requests.append(request))
     options = "--device cpu --workers 3 --data-root d --inception-weights w.pth --pack 2 --checkpoint-seconds 7"
     options += " --keep-checkpoints --timeout 90"
     path = write(tmp_path)
