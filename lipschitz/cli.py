@@ -260,9 +260,7 @@ def status(
     folder: Folder,
     watch: Annotated[bool, typer.Option("--watch", help="Print it again and again until no run is running.")] = False,
     disk: Annotated[bool, typer.Option("--disk", help="Print what the sweep takes on the disk, too.")] = False,
-    hangs: Annotated[
-        float, typer.Option("--hangs", min=1, help="Seconds without a step after which a run is said to hang.")
-    ] = 600,
+    hangs: options.Hangs = 600,
 ) -> None:
     """Print the status of each run: finished, running, failed, diverged, damaged or waiting."""
     from lipschitz.commands.status import show_status, watch_status

@@ -17,6 +17,7 @@ from lipschitz.sweep.disk_space import check_space
 from lipschitz.sweep.display import RunsDisplay, TimingDisplay, display, regular_lines, warn
 from lipschitz.sweep.engine.base import ENGINES, Engine
 from lipschitz.sweep.engine.job import Job, all_jobs, unfinished_jobs
+from lipschitz.sweep.engine.job_queue import JobQueue
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.folder_lock import locked_folder, write_definition
 from lipschitz.sweep.input_checks import check_begun, check_data, check_precisions, check_protocols, check_weights
@@ -192,7 +193,10 @@ def train(
     with display(console, "steps") as bars:
         runs = RunsDisplay(console, bars, jobs, len(part.runs))
         with regular_lines(console, runs.line):
-            engine.run(shared(jobs), site, runs)
+            queue = shared(jobs)
+            if isinstance(queue, JobQueue):
+                queue.made_elsewhere = runs.made_elsewhere
+            engine.run(queue, site, runs)
 
 
 def time_groups(groups: Sequence[Sequence[Job]], engine: Engine, console: Console) -> None:

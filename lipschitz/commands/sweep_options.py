@@ -82,6 +82,7 @@ Ray = Annotated[
     ),
 ]
 Jobs = Annotated[int, typer.Option(min=1, help="With --slurm or --ray: number of processes.")]
+Hangs = Annotated[float, typer.Option(min=1, help="Seconds without a step after which a run is said to hang.")]
 LimitSteps = Annotated[
     int | None, typer.Option(min=1, help="Train every run for N steps; results go to <name>-limit-N.", metavar="N")
 ]

@@ -68,6 +68,14 @@ class RunsDisplay:
         if not self._console.is_terminal or status not in ("finished", "waiting"):
             self._console.print(f"{self._done}/{self._total} {status}: {job.run.id}", highlight=False, soft_wrap=True)
 
+    def made_elsewhere(self, job: Job) -> None:
+        """Count one more run that is done, by another process that joined."""
+        self.stepped(job, self._budgets[job.run.id])
+        # Its steps say nothing about the time that this process takes.
+        self._first[job.run.id] = self._budgets[job.run.id]
+        self._done += 1
+        self._show()
+
     def line(self) -> str:
         """Return how far the sweep is: runs done, steps, time to go, and what was last measured."""
         made, whole = sum(self._steps.values()), sum(self._budgets.values())

@@ -27,8 +27,14 @@ class RunFiles(Protocol):
     """The files of a run; the store's run folder is one."""
 
     path: Path
-    checkpoint: Path
-    previous_checkpoint: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file of the newest checkpoint."""
+
+    @property
+    def previous_checkpoint(self) -> Path:
+        """The file of the checkpoint before it."""
 
     @property
     def networks(self) -> Path:

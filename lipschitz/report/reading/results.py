@@ -216,7 +216,7 @@ def _mixed_origins(origins: Iterable[list[dict[str, Any]]]) -> list[str]:
     Another one says which instruction sets of processors their kernels used, if these differ.
     """
     of_runs = list(origins)
-    found = {
+    found: dict[str, Counter[str | None]] = {
         "code, versions or devices": Counter(o for of_run in of_runs for o in {_origin(one) for one in of_run}),
         "instruction sets, whose sums differ in their last bits": Counter(
             capability for of_run in of_runs for capability in {_capability(one) for one in of_run} - {None}
@@ -224,7 +224,10 @@ def _mixed_origins(origins: Iterable[list[dict[str, Any]]]) -> list[str]:
     }
     return [
         f"one table holds runs of different {what}: "
-        + "; ".join(f"{origin} ({n} {'run' if n == 1 else 'runs'})" for origin, n in sorted(runs.items()))
+        + "; ".join(
+            f"{origin} ({n} {'run' if n == 1 else 'runs'})"
+            for origin, n in sorted(runs.items(), key=lambda one: str(one[0]))
+        )
         for what, runs in found.items()
         if len(runs) > 1
     ]

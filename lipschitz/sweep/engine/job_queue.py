@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from lipschitz.sweep.engine.job import Job
 
@@ -12,6 +12,8 @@ class JobQueue(Sequence[Job]):
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = deque(jobs)
+        self.made_elsewhere: Callable[[Job], object] = lambda job: None
+        """Called with each job whose run another process has made."""
 
     def __bool__(self) -> bool:
         """Say whether there may be another job."""

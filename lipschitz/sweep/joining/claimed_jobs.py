@@ -78,6 +78,7 @@ class ClaimedJobs(JobQueue):
         for _ in range(len(self._jobs)):
             job = self._jobs.popleft()
             if self._is_over(job):
+                self.made_elsewhere(job)
                 continue
             claim = claims.get(job.run.id)
             if holder := self._claims.holder(claim):
@@ -85,6 +86,7 @@ class ClaimedJobs(JobQueue):
             elif self._claims.take(job.run.id, claim):
                 if self._is_over(job):
                     self._claims.drop(job.run.id)
+                    self.made_elsewhere(job)
                     continue
                 self._are_others_living = False
                 return self._attempted(job)

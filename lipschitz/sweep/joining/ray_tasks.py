@@ -1,7 +1,9 @@
 """Start processes that join a sweep as tasks of a Ray cluster that runs already."""
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from lipschitz.errors import InputError, first_line
@@ -23,12 +25,12 @@ def run_tasks(command: Sequence[str], address: str, tasks: int, say: Callable[[s
         KeyboardInterrupt: re-raised after the processes have saved checkpoints.
     """
     try:
-        import ray
+        ray: Any = import_module("ray")
     except ImportError:
         how = "install it with pip install -e '.[ray]'"
         raise InputError(f"--ray: needs the package ray, which is not installed; {how}") from None
     try:
-        ray.init(address=address, logging_level="ERROR", log_to_driver=False)
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(
             f"--ray {address}: no cluster there: {first_line(error)}; start one with `ray start`"

@@ -4,11 +4,13 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from crash_points import crash_points, crashed
 from in_process_engine import InProcess
 from sweeps import ProgressLog, write
 
+from lipschitz.commands.status import show_status
 from lipschitz.errors import InputError
 from lipschitz.sweep.attempt import Attempt, Superseded
 from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
@@ -264,3 +267,57 @@ def test_two_processes_make_each_run_once_and_one_of_them_reports(tmp_path: Path
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert done.returncode == 0, done.stderr
     assert found(load_sweep(path, out=tmp_path / "tiny")) == expected
+
+
+def test_one_process_of_a_host_times_and_the_others_wait(sweep: Sweep) -> None:
+    said: list[str] = []
+    with (
+        shared_folder(sweep, force=False, lease=60.0, say=print) as first,
+        shared_folder(sweep, force=False, lease=60.0, say=print) as second,
+    ):
+        with first.timing("cpu: a", lambda: True, said.append) as is_ours:
+            assert is_ours
+            needed = iter([True, False])
+            with second.timing("cpu: a", lambda: next(needed), said.append) as is_theirs:
+                assert not is_theirs, "it was timed meanwhile"
+            with second.timing("cuda: b", lambda: True, said.append) as is_theirs:
+                assert is_theirs, "another kind of device is measured by itself"
+        with second.timing("cpu: a", lambda: True, said.append) as is_theirs:
+            assert is_theirs, "the first has not timed it"
+        with second.timing("cpu: a", lambda: False, said.append) as is_theirs:
+            assert not is_theirs
+    assert said == [f"waiting for process {os.getpid()} on {gethostname()}, which times the configurations"]
+
+
+def test_one_process_reports(sweep: Sweep) -> None:
+    with (
+        shared_folder(sweep, force=False, lease=60.0, say=print) as first,
+        shared_folder(sweep, force=False, lease=60.0, say=print) as second,
+    ):
+        assert first.claims_report() is None
+        assert second.claims_report() is not None
+        first.leave_report()
+        assert second.claims_report() is None
+
+
+def test_status_shows_who_makes_a_run_and_locks_nothing(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: Any) -> None:
+        raise AssertionError("locked")
+
+    monkeypatch.setattr(fcntl, "flock", fails)
+    with shared_folder(sweep, force=False, lease=60.0, say=print) as shared:
+        shared.define(sweep, {})
+        queue = shared.jobs(unfinished_jobs(sweep, shared.folder, SITE, {}))
+        job = queue.take()
+        assert job is not None
+        job.folder.path.mkdir(parents=True)
+        job.folder.heartbeat.write(50, 120)
+        assert show_status(sweep.folder) == {"running": 1, "waiting": 1}
+        who = f"process {os.getpid()} on {gethostname()}"
+        assert f"running  {job.run.id}  step 50 of 120, {who}\n" in capsys.readouterr().out
+    assert show_status(sweep.folder, disk=True) == {"waiting": 2}
+    shown = capsys.readouterr().out
+    assert f"waiting  {job.run.id}  interrupted, step 50 of 120\n" in shown
+    assert re.search(r"kB in 3 files \(other [\d.]+ kB\); [\d.]+ .B are free", shown)
