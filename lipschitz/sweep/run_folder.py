@@ -257,9 +257,12 @@ class RunFolder(RunPaths):
     def _status(self, result: Mapping[str, Any] | None, *, is_claimed: bool = False) -> Status:
         if result:
             return "diverged" if result["status"] == "diverged" else "finished"
-        if is_claimed or self.is_locked():
+        if self.is_locked():
             return "running"
-        return "failed" if self.error.exists() else "waiting"
+        # A process that joined keeps the claim on a run that has failed, so that it does not fail again.
+        if self.error.exists():
+            return "failed"
+        return "running" if is_claimed else "waiting"
 
     @contextmanager
     def writing(self, *, wait: bool = True) -> Iterator[bool]:

@@ -14,6 +14,8 @@ from lipschitz.sweep.joining.claims import Claims
 
 LOOK_SECONDS = 0.5
 """Time between two looks at runs that others have claimed."""
+LIVED_SECONDS = 2.0
+"""For how long it counts that those who have claimed them were seen to live."""
 
 
 class ClaimedJobs(JobQueue):
@@ -33,11 +35,12 @@ class ClaimedJobs(JobQueue):
         self._claims, self._token, self._attempts = claims, token, count()
         self._errors = {job.run.id: _signature(job.folder.error) for job in jobs}
         self._returned: deque[Job] = deque()
-        self._are_others_living = False
+        self._lived_at = -LIVED_SECONDS
         self._jobs.rotate(-int(int(token, 16) % max(1, len(jobs))))
 
     def __bool__(self) -> bool:
-        return bool(self._returned) or (bool(self._jobs) and not self._are_others_living)
+        are_others_living = time.monotonic() - self._lived_at < LIVED_SECONDS
+        return bool(self._returned) or (bool(self._jobs) and not are_others_living)
 
     def __len__(self) -> int:
         return len(self._returned) + len(self._jobs)
@@ -88,12 +91,12 @@ class ClaimedJobs(JobQueue):
                     self._claims.drop(job.run.id)
                     self.made_elsewhere(job)
                     continue
-                self._are_others_living = False
                 return self._attempted(job)
             else:
                 are_living = False
             self._jobs.append(job)
-        self._are_others_living = are_living
+        if are_living:
+            self._lived_at = time.monotonic()
         return None
 
     def over(self, job: Job) -> None:

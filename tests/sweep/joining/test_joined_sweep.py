@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -28,6 +29,7 @@ from lipschitz.sweep.engine.in_process import train
 from lipschitz.sweep.engine.job import Job, unfinished_jobs
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.folder_lock import locked_folder
+from lipschitz.sweep.joining.members import read_member
 from lipschitz.sweep.joining.shared_folder import shared_folder
 from lipschitz.sweep.run_folder import RunFolder
 from lipschitz.sweep.store import SweepFolder
@@ -317,7 +319,43 @@ def test_status_shows_who_makes_a_run_and_locks_nothing(
         assert show_status(sweep.folder) == {"running": 1, "waiting": 1}
         who = f"process {os.getpid()} on {gethostname()}"
         assert f"running  {job.run.id}  step 50 of 120, {who}\n" in capsys.readouterr().out
+        job.folder.fail("no")
+        assert show_status(sweep.folder) == {"failed": 1, "waiting": 1}, "its claim stays"
+        job.folder.error.unlink()
+        capsys.readouterr()
     assert show_status(sweep.folder, disk=True) == {"waiting": 2}
     shown = capsys.readouterr().out
     assert f"waiting  {job.run.id}  interrupted, step 50 of 120\n" in shown
     assert re.search(r"kB in 3 files \(other [\d.]+ kB\); [\d.]+ .B are free", shown)
+
+
+def test_who_has_no_run_left_waits_only_until_it_knows_that_the_others_live(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(10**6))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)) / 100)
+    with (
+        shared_folder(sweep, force=False, lease=60.0, say=print) as first,
+        shared_folder(sweep, force=False, lease=60.0, say=print) as second,
+    ):
+        first.define(sweep, {})
+        queues = [each.jobs(unfinished_jobs(sweep, sweep_folder(sweep), SITE, {})) for each in (first, second)]
+        taken = [queues[0].take(), queues[0].take()]
+        assert None not in taken
+        assert queues[1].take() is None
+        assert queues[1], "the first may be lost"
+        member = read_member(first._own.path)
+        assert member is not None
+        first._own.path.write_text(first._own.path.read_text().replace(f"{0:020}", f"{1:020}"))
+        assert queues[1].take() is None
+        assert not queues[1], "it was seen to live"
+        for _ in range(300):
+            time.monotonic()
+        assert queues[1], "that was some time ago"
+        first._own.leave()
+        taken = [queues[1].take(), queues[1].take()]
+        assert None not in taken, "who has left holds nothing"
+
+
+def sweep_folder(sweep: Sweep) -> SweepFolder:
+    return SweepFolder(sweep.folder)
