@@ -15,6 +15,10 @@ REPEAT_SECONDS = 1.0
 """For how long a further signal counts as the same one: ``timeout`` and some launchers send a stop twice."""
 
 
+_received: list[int] = []
+"""The signal that raised `Stopped` in the present block of `stopping_cleanly`."""
+
+
 class Stopped(KeyboardInterrupt):
     """The command was asked to stop by a signal. As text it is the signal's name."""
 
@@ -46,16 +50,31 @@ def stopping_cleanly() -> Iterator[None]:
     The second counts `REPEAT_SECONDS` after the first.
     """
     first: list[float] = []
+    _received.clear()
 
     def stop(number: int, _: FrameType | None) -> None:
         if not first:
             first.append(time.monotonic())
+            _received.append(number)
             raise Stopped(number)
         if time.monotonic() - first[0] > REPEAT_SECONDS:
             _exit(number)
 
-    with _handling(stop, restores=lambda: not first):
-        yield
+    try:
+        with _handling(stop, restores=lambda: not first):
+            yield
+    finally:
+        _received.clear()
+
+
+def raise_if_stopped() -> None:
+    """Raise `Stopped` again if a signal came whose exception was lost.
+
+    Python ignores exceptions that are raised where it calls back, such as in ``__del__`` or after a fork. A loop that
+    runs for long calls this now and then.
+    """
+    if _received:
+        raise Stopped(_received[0])
 
 
 @contextmanager

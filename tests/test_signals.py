@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from lipschitz.signals import SIGNALS, Stopped, stopping_at_once, stopping_cleanly
+from lipschitz.signals import SIGNALS, Stopped, raise_if_stopped, stopping_at_once, stopping_cleanly
 
 ROOT = Path(__file__).parents[1]
 
@@ -70,3 +71,18 @@ def test_a_stop_during_the_imports_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "rich" / "__init__.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n")
     done = python("import lipschitz.__main__\nlipschitz.__main__.main()", first=str(tmp_path))
     assert (done.returncode, done.stdout, done.stderr) == (143, "", "stopped by SIGTERM\n")
+
+
+def test_a_stop_whose_exception_was_lost_is_raised_again() -> None:
+    before = [signal.getsignal(each) for each in SIGNALS]
+    try:
+        with stopping_cleanly():
+            raise_if_stopped()
+            with suppress(Stopped):
+                signal.raise_signal(signal.SIGUSR1)
+            with pytest.raises(Stopped, match="SIGUSR1"):
+                raise_if_stopped()
+        raise_if_stopped()
+    finally:
+        for each, handler in zip(SIGNALS, before, strict=True):
+            signal.signal(each, handler)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from lipschitz.signals import raise_if_stopped
 from lipschitz.sweep.engine.base import DiskFull, Progress
 from lipschitz.sweep.engine.job import Job, uncaptured_warning
 from lipschitz.sweep.engine.job_queue import JobQueue
@@ -59,6 +60,7 @@ class Dispatcher:
         """
         try:
             while self.has_work():
+                raise_if_stopped()
                 self.dispatch()
                 self.receive()
         finally:

@@ -9,6 +9,7 @@ from socket import gethostname
 from typing import Any
 
 from lipschitz.errors import InputError
+from lipschitz.signals import raise_if_stopped
 from lipschitz.sweep.definition.sweep_file import Sweep
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.growth import growth, refuse_smaller
@@ -61,6 +62,7 @@ class SharedFolder:
         key = f"{TIMING}-{hashlib.sha256(f'{gethostname()} {kind}'.encode()).hexdigest()[:12]}"
         said = ""
         while is_needed():
+            raise_if_stopped()
             claim = self._claims.read().get(key)
             if holder := self._claims.holder(claim):
                 if said != holder.token:
