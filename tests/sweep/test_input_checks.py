@@ -152,7 +152,8 @@ def test_warnings_are_shown_once_and_kept_with_the_provenance(tmp_path: Path, mo
     save(tmp_path, "b", np.concatenate([images(3, seed=1), images(8)[:1]]))
     path = write(tmp_path, SWEEP.replace("DATA", TWO_FILES))
     request = command.Request(path, replace(ONE_CPU, data_root=tmp_path), tmp_path / "out")
-    monkeypatch.setattr(command, "_time_and_train", lambda *arguments: None)
+    for part in ("time_groups", "train"):
+        monkeypatch.setattr(command, part, lambda *arguments: None)
     for show in (
         lambda console: dry_run.show_plan(request, console),
         lambda console: command.run_sweep(request, console, force=False),
