@@ -292,7 +292,7 @@ def test_a_wrong_option_or_command_is_one_line_and_exit_2(tmp_path: Path, case: 
 
 
 def test_a_limit_of_the_machine_is_one_line(undisturbed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def lacks(folder: Path) -> None:
+    def lacks(folder: Path, **options: object) -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     monkeypatch.setattr("lipschitz.commands.status.show_status", lacks)
