@@ -1,6 +1,5 @@
 """The command line: the subcommands and their options. What a subcommand does is in the module of its name."""
 
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,8 +12,8 @@ from lipschitz.cli_networks import networks
 from lipschitz.commands import sweep_options as options
 from lipschitz.commands.completion import complete_names
 from lipschitz.commands.progress_lines import starting_line
-from lipschitz.errors import InputError, printable
-from lipschitz.exit_codes import FAILED, GO_ON_LATER, one_line_errors
+from lipschitz.errors import InputError
+from lipschitz.exit_codes import FAILED, one_line_errors
 from lipschitz.signals import Stopped, stopping_at_once, stopping_cleanly
 from lipschitz.terminal import console, replace_what_cannot_be_shown
 
@@ -89,7 +88,6 @@ def sweep(
     """Run the unfinished runs of a sweep file, then write tables and plots."""
     from lipschitz.commands import sweep as command
     from lipschitz.extensions.entry import default_config
-    from lipschitz.sweep.engine.base import DiskFull
     from lipschitz.sweep.engine.site import Site, worker_devices
     from lipschitz.training.observers import OBSERVERS
 
@@ -117,41 +115,9 @@ def sweep(
         dry.show_ids(request) if list_ids else dry.show_plan(request, console)
         return
 
-    def write(folder: Path) -> None:
-        from lipschitz.commands.report import write_report
+    from lipschitz.commands.stoppable_sweep import Started, run
 
-        write_report(folder, console)
-
-    if slurm is not None or ray is not None:
-        from lipschitz.commands.joiners import start_joiners
-
-        with stopping_cleanly():
-            if start_joiners(request, sys.argv[1:], slurm, ray, jobs, console):
-                raise typer.Exit(FAILED)
-        return
-
-    with stopping_cleanly():
-        try:
-            if join:
-                from lipschitz.commands.join import join_sweep
-
-                plan, failed = join_sweep(request, console, force=force, report=write if then_report else None)
-            else:
-                plan, failed = command.run_sweep(request, console, force=force, retime=retime)
-        except KeyboardInterrupt as stop:
-            name, code = (str(stop), stop.code) if isinstance(stop, Stopped) else ("Ctrl-C", 128 + signal.SIGINT)
-            code = GO_ON_LATER if name in ("SIGTERM", "SIGUSR1") else code
-            again = "run the same command again; each run continues from its last checkpoint"
-            console.print(f"\nstopped by {name}: {again}", soft_wrap=True)
-            raise typer.Exit(code) from None
-        except DiskFull as full:
-            again = "make space and run the same command again; each run continues from its last checkpoint"
-            print(f"error: {printable(str(full))}; {again}", file=sys.stderr)
-            raise typer.Exit(FAILED) from None
-        if then_report and not join and len(failed) < len(plan.runs):
-            write(plan.folder)
-    if failed:
-        raise typer.Exit(FAILED)
+    run(request, Started(force, retime, join, then_report, slurm, ray, jobs), console)
 
 
 @app.command()
