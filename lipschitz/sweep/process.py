@@ -65,8 +65,9 @@ def _start_server() -> None:
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        # It would be ended by a SIGUSR1, too.
+        # It would be ended by a SIGUSR1, too. Its start unblocks SIGINT and SIGTERM.
         resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

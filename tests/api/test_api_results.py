@@ -98,7 +98,7 @@ def test_labels_that_look_like_numbers_or_missing_values_stay_text(tmp_path: Pat
 
 def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     folder = written(tmp_path / "a", [])
-    (folder / "records.csv").write_text("run,value\nr,1\n")
+    (folder / "records.csv").write_text("run,seconds,w1\nr,1,2\n")
     with pytest.raises(lip.InputError, match=r"records\.csv: it lacks the columns task, .*; `lipschitz report` writes"):
         lip.load(folder)
     (folder / "records.csv").write_bytes(b"\xff\x00,")

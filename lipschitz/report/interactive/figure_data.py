@@ -63,7 +63,7 @@ def figure_data(data: SweepData, most_numbers: int = MOST_NUMBERS) -> dict[str, 
     shown = {name for part in parts for name in (*part.final, *part.curves)}
     return {
         "methods": [_method(label, data) for label in methods],
-        "metrics": {name: _metric(name) for name in metrics if name in shown},
+        "metrics": {name: _metric(name, data) for name in metrics if name in shown},
         "comparisons": [part.as_json() for part in parts if part.final or part.curves],
         "left_out": left_out,
     }
@@ -109,8 +109,9 @@ def _metrics(data: SweepData) -> list[str]:
     return [str(name) for name in found]
 
 
-def _metric(name: str) -> dict[str, Any]:
-    return {"title": _HEADINGS.get(name) or heading(name), "better": better(name), "log": is_geometric(name)}
+def _metric(name: str, data: SweepData) -> dict[str, Any]:
+    title = wording(data.comparisons[0].comparison.task).adapted(_HEADINGS.get(name) or heading(name))
+    return {"title": title, "better": better(name), "log": is_geometric(name)}
 
 
 def _method(label: str, data: SweepData) -> dict[str, str]:

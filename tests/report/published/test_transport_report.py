@@ -213,7 +213,7 @@ def test_the_page_begins_with_figures_and_tables_across_dimensions(folder: Path)
     page = (folder / "index.html").read_text()
     heads = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
     across = "Across settings, data sets and models"
-    assert heads[:4] == ["Final quality", across, PAIR, "published funnels, dim 16, 4 funnels"]
+    assert heads[:5] == ["Final quality", "Explore", across, PAIR, "published funnels, dim 16, 4 funnels"]
     for name in ("cosine_by_dimension", "w1_by_dimension", "potentials"):
         assert re.search(rf'src="plots/{name}_[^"]+\.svg"', page)
     tables = re.findall(r"<(?:h3|summary)>(.*?)</", page)
