@@ -13,6 +13,13 @@ from lipschitz.metrics.catalogue import metric_of
 LABELS = ("task", "dataset", "model", "constraint", "loss", "setting")
 """Columns of records.csv by which runs are chosen."""
 FEWEST_STARTS = 2
+LARGEST = "largest_"
+"""Before the name of a metric of layers: its largest value over layers, as in ``largest_sigma_operator``."""
+
+
+def recorded_name(metric: str) -> str:
+    """Return the name of the metric that is recorded."""
+    return metric.removeprefix(LARGEST)
 
 
 def _known(labels: dict[str, str]) -> dict[str, str]:
@@ -37,7 +44,7 @@ class Arm(Record):
     runs: Labels = {}
     """By column of records.csv, the label that the runs have."""
     metric: str | None = None
-    """As recorded, such as ``gradient_norm/noise``."""
+    """As recorded, such as ``gradient_norm/noise``, or ``largest_sigma_operator``."""
     step: int | None = None
     """Step of the value; None for the last one."""
 
@@ -107,6 +114,10 @@ class Claim(Record):
     correlated: Literal["positive", "negative"] | None = None
     """Sign of Spearman's correlation of ``metric`` with ``with_metric`` over the constraints."""
     with_metric: str | None = None
+    over: tuple[str, ...] = ()
+    """The constraints of a correlation; all of the runs where it is empty."""
+    reach: Literal["steps", "seconds"] | None = None
+    """Compare the time until ``metric`` is as good as the last median of ``than``, and not ``metric`` itself."""
     margin: Annotated[float, Field(gt=0)] | None = None
     """The smallest difference that matters: a factor above one for metrics with a geometric mean, else a difference."""
 
@@ -125,6 +136,10 @@ class Claim(Record):
             raise ValueError(f"{self.id}: equal needs a margin, the largest difference that does not matter")
         if (self.with_metric is not None) != (tests[0] == "correlated"):
             raise ValueError(f"{self.id}: 'with_metric' goes with correlated")
+        if self.over and tests[0] != "correlated":
+            raise ValueError(f"{self.id}: 'over' goes with correlated")
+        if self.reach is not None and not (isinstance(self.than, Arm) and self.step is None):
+            raise ValueError(f"{self.id}: 'reach' goes with two arms and without a step")
         return self
 
     @property
@@ -149,12 +164,15 @@ class Claim(Record):
     def test(self) -> str:
         """The test in one line."""
         one, other = self.arms
+        at = "" if self.step is None else f", at step {self.step:,}"
         if self.correlated is not None:
-            return f"{self.metric} and {self.with_metric} are correlated: {self.correlated}"
+            over = f", over {'; '.join(self.over)}" if self.over else ""
+            return f"{self.metric} and {self.with_metric} are correlated: {self.correlated}{over}{at}"
         second = f"{other:g}" if isinstance(other, float) else other.text if other else ""
         margin = f"; margin {self.margin:g}" if self.margin else ""
         word = {"lower": "lower than", "higher": "higher than", "differ": "differs from", "equal": "equals"}[self.kind]
-        return f"{self.metric} of {one.text} {word} {second}{margin}"
+        what = f"{self.reach} until {self.metric} reaches the last median of {second}:" if self.reach else self.metric
+        return f"{what} {'' if self.reach else 'of '}{one.text} {word} {second}{at}{margin}"
 
 
 class ClaimsFile(Record):
@@ -190,7 +208,7 @@ class ClaimsFile(Record):
 
 def _check_metric(claim: str, name: str) -> None:
     try:
-        metric_of(name)
+        metric_of(recorded_name(name))
     except InputError as error:
         raise ValueError(f"{claim}: {error}") from None
 

@@ -17,8 +17,8 @@ _WORDS = {"ratio": "Ratio", "difference": "Difference", "correlation": "Spearman
 
 
 def draw(decided: Decided) -> bytes | None:
-    """Return the figure as SVG: a row a start, coloured by its verdict; None where nothing can be drawn."""
-    rows = [tested for tested in decided.tested if math.isfinite(tested.comparison.effect)]
+    """Return the figure as SVG: a row a start that has an interval, coloured by its verdict; None without such rows."""
+    rows = [tested for tested in decided.tested if math.isfinite(tested.comparison.low)]
     if not rows:
         return None
     scale = rows[0].comparison.scale

@@ -72,7 +72,8 @@ def corrected(comparisons: list[Comparison]) -> list[Tested]:
         verdict: Verdict = "undecided"
         if comparison.reason == "no runs":
             verdict = "not run"
-        elif rejected == {True}:
+        # A difference that is certain, but was found smaller than the margin, is not yet what the claim says.
+        elif rejected == {True} and comparison.beyond:
             verdict = "true"
         # An effect that is there, but smaller than the margin, is not what the claim says.
         elif False in rejected:

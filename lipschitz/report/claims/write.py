@@ -21,9 +21,11 @@ COMPARISONS = "comparisons.csv"
 VERDICTS_CSV = "claims.csv"
 RULE = (
     "Welch's test, two-sided at 5 %, with Holm's correction over all comparisons of all claims of one experiment; five "
-    "seeds or more in each arm. True and false need every start and data set of the claim to agree. Depends: true from "
-    "one and false from another. Intervals are 95 % intervals without correction: of ratios of geometric means, or of "
-    "differences of means."
+    "seeds or more in each arm. Values of the same runs are compared in pairs. Diverged seeds count as worst, and then "
+    "ranks are compared (Mann and Whitney). True also needs an effect of at least the margin. True and false need all "
+    "starts and data sets of the claim to agree. Depends: true from one and false from another. Intervals are 95 % "
+    "intervals without correction: of ratios of geometric means, or of differences of means. P(lower) is the chance "
+    "that a seed of the first arm has the lower value."
 )
 
 
@@ -87,6 +89,8 @@ def effect_text(tested: Tested) -> str:
         return one.reason
     sign = {"ratio": "× ", "difference": "", "correlation": "ρ "}[one.scale]
     lost = f", {one.lost} lost" if one.lost else ""
+    if one.scale == "probability":
+        return f"P(lower) {show(one.effect)} (n = {one.n}{lost}{', ' if one.reason else ''}{one.reason})"
     return f"{sign}{show_range(one.effect, one.low, one.high)} (n = {one.n}{lost})"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import spearmanr, ttest_1samp, ttest_ind
+from scipy.stats import mannwhitneyu, spearmanr, ttest_1samp, ttest_ind, ttest_rel
 
 from lipschitz.errors import InputError
 from lipschitz.report.claims.claims_file import LABELS, Claim, ClaimsFile, read_claims
@@ -38,8 +38,8 @@ def records(values: dict[tuple[str, str], Any], metric: str = "w1") -> pd.DataFr
     return frame.assign(metric=metric)
 
 
-def from_he(one: Claim, values: dict[tuple[str, str], Any]) -> Any:
-    return compare(one, Values(records(values), Path("one")), "digits", "He", {"model": "he"})
+def from_he(one: Claim, values: dict[tuple[str, str], Any], diverged: tuple[str, ...] = ()) -> Any:
+    return compare(one, Values(records(values), Path("one"), frozenset(diverged)), "digits", "He", {"model": "he"})
 
 
 def draw(mean: float, seed: int, n: int = 6, spread: float = 0.2) -> np.ndarray:
@@ -108,7 +108,18 @@ def test_metrics_of_one_arm_are_compared() -> None:
     assert found.effect == pytest.approx(1 / 3, rel=0.2)
 
 
-def test_a_correlation_is_spearman_s_over_medians() -> None:
+def test_values_of_the_same_runs_are_compared_in_pairs() -> None:
+    a, b = draw(1, 0), draw(1, 0) * draw(1.2, 1, spread=0.02)
+    frame = pd.concat([records({("he", "x"): a}), records({("he", "x"): b}, "gradient_norm/noise")])
+    one = claim(differ=["x", {"constraint": "x", "metric": "gradient_norm/noise"}])
+    found = compare(one, Values(frame, Path("one")), "digits", "He", {"model": "he"})
+    theirs = ttest_rel(np.log(a), np.log(b))
+    assert found.hypotheses[0].p == pytest.approx(theirs.pvalue, rel=1e-9)
+    assert found.low == pytest.approx(math.exp(theirs.confidence_interval().low), rel=1e-9)
+    assert math.isnan(found.g)
+
+
+def test_a_correlation_is_over_runs_and_its_test_exchanges_constraints() -> None:
     values = {("he", name): draw(place, place) for place, name in enumerate("abcdef", start=1)}
     other = {key: 1 / (found + 1.5 * (key[1] == "c")) for key, found in values.items()}
     frame = pd.concat([records(values), records(other, "lipschitz_lower")])
@@ -119,21 +130,22 @@ def test_a_correlation_is_spearman_s_over_medians() -> None:
         "He",
         {"model": "he"},
     )
-    theirs = spearmanr([np.median(v) for v in values.values()], [np.median(v) for v in other.values()])
+    theirs = spearmanr(np.concatenate([*values.values()]), np.concatenate([*other.values()]))
     assert found.effect == pytest.approx(theirs.statistic)
-    assert found.hypotheses[0].p == pytest.approx(theirs.pvalue)
-    assert found.hypotheses[0].supports
-    assert -1 < found.low < found.effect < found.high
+    assert (found.n, found.hypotheses[0].supports) == (6, True)
+    # Orders of six constraints are 720, so that p is a multiple of 1/720, far above that of 36 independent runs.
+    assert found.hypotheses[0].p * 720 == pytest.approx(round(found.hypotheses[0].p * 720))
+    assert found.hypotheses[0].p >= 1 / 720 > theirs.pvalue
+    assert -1 <= found.low < found.effect < found.high
 
 
-def test_six_constraints_in_one_order_are_as_rare_as_their_permutations() -> None:
+def test_a_correlation_is_over_the_constraints_that_it_names() -> None:
     values = {("he", name): draw(place, place, spread=0.01) for place, name in enumerate("abcdef", start=1)}
     frame = pd.concat([records(values), records(values, "lipschitz_lower")])
-    one = claim(correlated="positive", with_metric="lipschitz_lower")
+    one = claim(correlated="positive", with_metric="lipschitz_lower", over=("a", "b", "c", "d", "e"))
     found = compare(one, Values(frame, Path("one")), "digits", "He", {"model": "he"})
-    assert found.effect == pytest.approx(1)
-    assert found.hypotheses[0].p == pytest.approx(2 / math.factorial(6))
-    assert found.low < found.effect <= found.high
+    assert (found.n, found.effect) == (5, pytest.approx(1))
+    assert found.hypotheses[0].p == pytest.approx(1 / math.factorial(5))
 
 
 def test_lost_seeds_are_counted_and_four_are_too_few() -> None:
@@ -142,6 +154,92 @@ def test_lost_seeds_are_counted_and_four_are_too_few() -> None:
     found = from_he(claim(lower="x", than="y"), {("he", "x"): a, ("he", "y"): draw(9.0, 1)})
     assert (found.hypotheses, found.lost, found.n) == ((), 2, 4)
     assert found.reason == "4 seeds with a value; 5 are needed"
+
+
+@pytest.mark.parametrize(("test", "supports"), [({"lower": "x"}, False), ({"higher": "x"}, True)])
+def test_diverged_seeds_count_as_worst_and_ranks_are_tested(test: dict[str, str], supports: bool) -> None:
+    a, b = draw(1.0, 0, n=8), draw(1.0, 1, n=8)
+    a[:5] = np.nan
+    found = from_he(
+        claim(**test, than="y", margin=1.1),
+        {("he", "x"): a, ("he", "y"): b},
+        tuple(f"he-x-{seed}" for seed in range(5)),
+    )
+    theirs = mannwhitneyu(np.where(np.isnan(a), np.inf, a), b)
+    assert [(one.supports, one.p) for one in found.hypotheses] == [(supports, pytest.approx(theirs.pvalue))]
+    assert (found.scale, found.n, found.lost, found.beyond) == ("probability", 8, 0, True)
+    assert found.effect == pytest.approx(1 - theirs.statistic / 64)
+    assert found.reason == "5 of 16 diverged"
+
+
+def test_diverged_seeds_do_not_make_arms_equal_and_are_lost_where_no_direction_is_better() -> None:
+    a, b = draw(1.0, 0), draw(1.0, 1)
+    a[:2] = np.nan
+    values, diverged = {("he", "x"): a, ("he", "y"): b}, ("he-x-0", "he-x-1")
+    assert from_he(claim(equal=["x", "y"], margin=2), values, diverged).hypotheses == ()
+    frame = records(values, "lipschitz_lower")
+    one = claim(lower="x", than="y", metric="lipschitz_lower")
+    found = compare(one, Values(frame, Path("one"), frozenset(diverged)), "digits", "He", {"model": "he"})
+    assert (found.hypotheses, found.lost, found.reason) == ((), 2, "2 of 12 diverged")
+
+
+def test_a_whole_arm_that_diverged_is_not_judged_by_its_first_step() -> None:
+    frame = records({("he", "x"): draw(1.0, 0), ("he", "y"): draw(1.0, 1)})
+    frame = frame[(frame["constraint"] == "y") | (frame["step"] == 0)]
+    runs = frozenset(f"he-x-{seed}" for seed in range(6))
+    found = compare(claim(higher="x", than="y"), Values(frame, Path("one"), runs), "digits", "He", {"model": "he"})
+    assert found.effect == 0
+    assert found.hypotheses[0].p == pytest.approx(mannwhitneyu([np.inf] * 6, draw(1.0, 1)).pvalue)
+
+
+def test_arms_without_spread_are_compared_by_ranks() -> None:
+    eight, seven = np.full(5, 8.0), np.full(5, 7.0)
+    one = claim(higher="x", than="y", metric="modes")
+    frame = records({("he", "x"): eight, ("he", "y"): seven}, "modes")
+    found = compare(one, Values(frame, Path("one")), "digits", "He", {"model": "he"})
+    assert found.hypotheses[0].p == pytest.approx(mannwhitneyu(eight, seven).pvalue)
+    assert found.hypotheses[0].p > 1e-3
+    same = from_he(claim(lower="x", than=2.0), {("he", "x"): eight})
+    assert (same.hypotheses, same.reason) == ((), "all seeds have the same value")
+
+
+def test_a_difference_below_the_margin_is_not_true(tmp_path: Path) -> None:
+    noise = np.linspace(-1, 1, 9)
+    spread = np.exp(0.04 * noise / noise.std(ddof=1))
+    values = {key: spread * (1.0 if key[1] == "x" else 1.09) for key in both(1, 1)}
+    for margin, verdict in ((1.01, "true"), (1.13, "undecided")):
+        folder = tmp_path / str(margin)
+        folder.mkdir()
+        (decided,) = decide(written(folder, values, [claim(lower="x", than="y", margin=margin)]), folder)
+        assert decided.verdict == verdict
+        assert all(one.corrected < 0.05 for one in decided.tested)
+
+
+def test_time_to_the_quality_of_the_other_arm_is_compared_by_ranks() -> None:
+    rows = [
+        (f"he-{name}-{seed}", "generation", "digits", "he", name, "hinge", "C", seed, step, step * pace, value)
+        for name, pace, values in (("x", 0.2, (9, 5, 1, 1)), ("y", 0.1, (9, 8, 6, 3)))
+        for seed in range(5)
+        for step, value in zip((0, 10, 20, 30), values, strict=True)
+    ]
+    frame = pd.DataFrame(rows, columns=["run", *LABELS, "seed", "step", "seconds", "value"]).assign(metric="w1")
+    values = Values(frame, Path("one"))
+    assert values.reach({"constraint": "x"}, "w1", 3, True, "steps").tolist() == [20] * 5
+    assert values.reach({"constraint": "x"}, "w1", 3, True, "seconds") == pytest.approx([4.0] * 5)
+    assert values.reach({"constraint": "y"}, "w1", 2, True, "steps").tolist() == [math.inf] * 5
+    steps, seconds = (
+        compare(claim(lower="x", than="y", reach=unit, margin=1.1), values, "digits", "He", {"model": "he"})
+        for unit in ("steps", "seconds")
+    )
+    assert (steps.effect, steps.hypotheses[0].supports) == (1, True)
+    assert (seconds.effect, seconds.hypotheses[0].supports) == (0, False)
+
+
+def test_the_largest_value_over_layers_is_tested() -> None:
+    first, second = draw(1, 0), draw(1, 1)
+    frame = pd.concat([records({("he", "x"): v}, f"sigma_operator/{i}") for i, v in enumerate((first, second))])
+    found = Values(frame, Path("one")).of({"constraint": "x"}, "largest_sigma_operator", None)
+    assert found == pytest.approx(np.maximum(first, second))
 
 
 def test_two_runs_of_one_seed_are_refused() -> None:
@@ -189,7 +287,7 @@ def test_the_correction_is_for_the_whole_experiment(tmp_path: Path) -> None:
     values = {key: draw(1.0 if key[1] == "x" else 1.28, index) for index, key in enumerate(both(1, 1))}
     alone = decide(written(tmp_path, values, [claim(lower="x", than="y")]), tmp_path)[0]
     (tmp_path / "more").mkdir()
-    others = [claim(id=f"b{i}", lower="x", than="x") for i in range(10)]
+    others = [claim(id=f"b{i}", lower="x", than="y") for i in range(10)]
     among = decide(written(tmp_path / "more", values, [claim(lower="x", than="y"), *others]), tmp_path / "more")[0]
     assert (alone.family, among.family) == (2, 22)
     assert alone.tested[0].corrected < among.tested[0].corrected
@@ -224,6 +322,8 @@ def test_everything_is_written(tmp_path: Path) -> None:
         ({"lower": "x"}, "'than' goes with lower and higher"),
         ({"equal": ["x", "y"]}, "equal needs a margin"),
         ({"lower": "x", "than": "y", "on": ["nowhere"]}, "nowhere"),
+        ({"lower": "x", "than": "y", "over": ["x"]}, "'over' goes with correlated"),
+        ({"lower": "x", "than": 1.0, "reach": "steps"}, "'reach' goes with two arms"),
         ({"lower": "x", "than": "y", "metric": "w2"}, "unknown metric 'w2'"),
         ({"lower": "x", "than": "y", "unknown": 1}, "unknown"),
     ],
