@@ -72,7 +72,7 @@ class Values:
     ) -> NDArray[np.float64]:
         """Return the first evaluation at which each seed is as good as ``target``, in steps or seconds of training.
 
-        It is inf where a seed is not as good at any evaluation. The untrained network at step 0 does not count.
+        It is inf where a seed is not as good at any evaluation, or diverged later. Step 0 does not count.
 
         Args:
             labels: by column, what the runs have.
@@ -85,7 +85,7 @@ class Values:
         frame = self._of_metric(frame[frame["step"] > 0], metric)
         good = frame[frame["value"] <= target if lower else frame["value"] >= target]
         first = good.groupby("run")["step" if unit == "steps" else "seconds"].min()
-        return first.reindex(runs).fillna(np.inf).to_numpy(float)
+        return np.where(runs.isin(self._diverged), np.inf, first.reindex(runs).fillna(np.inf).to_numpy(float))
 
     def _runs(self, labels: Mapping[str, str]) -> tuple[pd.DataFrame, "pd.Series[str]"]:
         """Return the records of the runs with these labels, and the ids of the runs in the order of their seeds."""
