@@ -27,6 +27,14 @@ def test_every_arm_has_five_runs_of_its_sweep(name: str) -> None:
                     seeds = [run["seed"] for run in found]
                     assert claim.correlated or len(seeds) == len(set(seeds)) >= 5, f"{claim.id}: {wanted}"
                     _check_step(claim, arm, sweep.runs, wanted)
+                for constraint in claim.over:
+                    wanted = {**labels, **claim.given, "constraint": constraint}
+                    assert sum(wanted.items() <= run.items() for run in runs) >= 5, f"{claim.id}: {wanted}"
+
+
+@pytest.mark.parametrize("claim", FILE.claims, ids=lambda claim: claim.id)
+def test_two_arms_are_compared_with_a_margin(claim: Claim) -> None:
+    assert claim.margin is not None or claim.correlated or not isinstance(claim.arms[1], Arm)
 
 
 def _check_step(claim: Claim, arm: Arm, runs: tuple, wanted: dict[str, str]) -> None:
