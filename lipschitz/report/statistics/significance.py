@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
+from scipy.special import binom, stdtr
 
 from lipschitz.report.statistics.intervals import CONFIDENCE, Interval, half_width
 
@@ -154,16 +154,20 @@ class _Samples(NamedTuple):
 
 
 def _welch(one: _Samples, other: _Samples) -> NDArray[np.float64]:
-    """Return the two-sided p-values of pairs, whose shapes are broadcast."""
+    """Return the two-sided p-values of pairs, whose shapes are broadcast.
+
+    Welch's test is not defined for two methods without any spread. Where their means differ, p is that of a permutation
+    test: 2 / C(n₁ + n₂, n₁), a third for two seeds each. Where they are equal it is one.
+    """
     smallest = np.finfo(float).tiny
     shares = one.variance / one.n, other.variance / other.n
     spread = shares[0] + shares[1]
     parts = shares[0] ** 2 / (one.n - 1) + shares[1] ** 2 / (other.n - 1)
     freedom = np.maximum(spread**2, smallest) / np.maximum(parts, smallest)
     difference = np.abs(one.mean - other.mean)
-    # Two methods without any spread differ for certain, or not at all.
     t = np.where(difference > 0, difference / np.sqrt(np.maximum(spread, smallest)), 0.0)
-    p_values: NDArray[np.float64] = 2 * stdtr(freedom, -t)
+    permutation = np.where(difference > 0, 2 / binom(one.n + other.n, one.n), 1.0)
+    p_values: NDArray[np.float64] = np.where(spread > 0, 2 * stdtr(freedom, -t), permutation)
     return p_values
 
 

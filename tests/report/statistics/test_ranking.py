@@ -32,8 +32,9 @@ def test_methods_with_overlapping_intervals_may_differ() -> None:
     assert signs(high, low).tolist() == [[0, 1], [-1, 0]]
 
 
-def test_without_variance_every_difference_is_significant() -> None:
-    assert signs([1.0, 1.0], [2.0, 2.0], [1.0, 1.0]).tolist() == [[0, -1, 0], [1, 0, 1], [0, -1, 0]]
+def test_without_variance_four_seeds_are_told_apart_and_two_are_not() -> None:
+    assert signs([1.0] * 4, [2.0] * 4, [1.0] * 4).tolist() == [[0, -1, 0], [1, 0, 1], [0, -1, 0]]
+    assert not signs([1.0, 1.0], [2.0, 2.0]).any()
 
 
 def test_methods_with_overlapping_intervals_share_ranks() -> None:

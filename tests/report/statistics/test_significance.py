@@ -36,10 +36,11 @@ def test_geometric_means_are_tested_by_logarithms() -> None:
     assert found.size == pytest.approx((logs[0].mean() - logs[1].mean()) / pooled * (1 - 3 / 15))
 
 
-def test_means_without_spread_differ_for_certain_or_not_at_all() -> None:
-    found = welch_p_values(*arrays([[1.0, 1.0], [2.0, 2.0], [2.0, 2.0]]))
-    assert found[0, 1] < 1e-9
+def test_means_without_spread_are_as_rare_as_a_permutation_of_their_seeds() -> None:
+    found = welch_p_values(*arrays([[8.0, 8.0], [7.0, 7.0], [7.0, 7.0]]))
+    assert found[0, 1] == pytest.approx(2 / math.comb(4, 2))
     assert found[1, 2] == 1
+    assert welch_p_values(*arrays([[8.0] * 5, [7.0] * 5]))[0, 1] == pytest.approx(2 / math.comb(10, 5))
 
 
 def test_holm_by_hand() -> None:
