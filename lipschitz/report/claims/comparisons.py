@@ -49,7 +49,7 @@ class Comparison(NamedTuple):
     rank test), or Spearman's correlation; NaN where there is no test."""
     low: float = math.nan
     high: float = math.nan
-    """Ends of the 95 % interval of the effect, without correction; NaN of a rank test."""
+    """Ends of the interval of the effect, without correction; NaN of a rank test."""
     g: float = math.nan
     """Hedges' g of a comparison of two independent arms, on the scale of the test; NaN otherwise."""
     beyond: bool = True

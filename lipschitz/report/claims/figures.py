@@ -1,4 +1,4 @@
-"""Draw the effect of a claim from each start, with its 95 % interval, around the value of no difference."""
+"""Draw the effect of a claim from each start, with its interval, around the value of no difference."""
 
 import io
 import math

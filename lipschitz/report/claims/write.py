@@ -14,6 +14,7 @@ from lipschitz.report.claims.claims_file import ClaimsFile
 from lipschitz.report.claims.figures import draw
 from lipschitz.report.claims.verdicts import VERDICTS, Decided, Tested, counts
 from lipschitz.report.number_format import show, show_range
+from lipschitz.report.statistics.intervals import MEAN
 from lipschitz.report.tables.markdown_and_latex import latex
 from lipschitz.report.tables.table import Cell, Column, Table
 
@@ -23,9 +24,9 @@ RULE = (
     "Welch's test, two-sided at 5 %, with Holm's correction over all comparisons of all claims of one experiment; five "
     "seeds or more in each arm. Values of the same runs are compared in pairs. Diverged seeds count as worst, and then "
     "ranks are compared (Mann and Whitney). True also needs an effect of at least the margin. True and false need all "
-    "starts and data sets of the claim to agree. Depends: true from one and false from another. Intervals are 95 % "
-    "intervals without correction: of ratios of geometric means, or of differences of means. P(lower) is the chance "
-    "that a seed of the first arm has the lower value."
+    "starts and data sets of the claim to agree. Depends: true from one and false from another. An interval is a "
+    f"{MEAN.short} without correction: of ratios of geometric means, or of differences of means. P(lower) is the "
+    "chance that a seed of the first arm has the lower value."
 )
 
 
@@ -151,7 +152,7 @@ def _markdown(file: ClaimsFile, decided: list[Decided]) -> str:
         chosen = [one for one in decided if one.verdict == verdict]
         if not chosen:
             continue
-        last = "Command (cost)" if verdict == "not run" else "Effect [95 % interval], by start"
+        last = "Command (cost)" if verdict == "not run" else f"Effect [{MEAN.short}], by start"
         lines += [f"## {verdict.capitalize()}", "", f"| Claim | Source | {last} |", "| :--- | :--- | :--- |"]
         for one in chosen:
             evidence = _evidence(file, one)
@@ -179,5 +180,7 @@ def _page(file: ClaimsFile, decided: list[Decided], figures: dict[str, str]) -> 
         }
         for one in decided
     ]
-    text: str = environment.get_template("claims.html.j2").render(entries=entries, summary=summary(decided), rule=RULE)
+    text: str = environment.get_template("claims.html.j2").render(
+        entries=entries, summary=summary(decided), rule=RULE, interval=MEAN.short
+    )
     return text
