@@ -46,7 +46,7 @@ def write(file: ClaimsFile, decided: list[Decided], out: Path) -> None:
         COMPARISONS: comparisons_csv(decided),
         "table.md": _markdown(file, decided),
         "table.tex": latex([_table(file, decided)]),
-        "index.html": _page(file, decided, figures),
+        "index.html": _page(file, sorted(decided, key=lambda one: VERDICTS.index(one.verdict)), figures),
     }
     for name, text in texts.items():
         write_bytes(out / name, text.encode())
