@@ -201,10 +201,13 @@ def link_first(source: Path, target: Path) -> bool:
     """
     try:
         os.link(source, target)
-    except FileExistsError:
-        # A file server may have made the link, lost its answer, and been asked again.
-        return source.samefile(target)
     except OSError as error:
+        # A file server may have made the link and lost its answer, whatever the error is.
+        with suppress(FileNotFoundError):
+            if source.samefile(target):
+                return True
+        if isinstance(error, FileExistsError):
+            return False
         error.filename, error.filename2 = str(target), None
         raise
     return True

@@ -66,7 +66,7 @@ class Attempt(RunFolder):
         self.path.mkdir(parents=True, exist_ok=True)
 
     def drop(self) -> None:
-        """Remove the folder."""
+        """Remove the folder of an attempt at a run that is not over."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _publish(self, result: dict[str, Any]) -> None:
@@ -90,31 +90,44 @@ class Attempt(RunFolder):
 def clear_attempts(run: RunFolder) -> None:
     """Move the files of the attempt that a run's result names to the run's folder, and remove all attempts.
 
-    Nothing is done for a run that is not over. Any process may do it, at any time and again: a result never changes.
+    Nothing is done for a run that is not over, and no attempt is removed before all files of the result are in the
+    run's folder. Any process may do it, at any time and again: a result never changes.
     """
     if not (attempts := run.attempts()) or not run.is_over():
         return
-    published = run.published()
-    if published is None and run.damage():
-        return
-    if published in attempts:
-        stay = ["result.json", "heartbeat.json"]
-        if not run.keeps_checkpoints():
-            stay += [run.checkpoint.name, run.previous_checkpoint.name]
-        with suppress(OSError):
-            for path in list(published.iterdir()):
-                if not path.name.startswith(".") and path.name not in stay:
-                    # Another process may be doing the same. A folder, as observers make them, stays where one is.
-                    with suppress(OSError):
-                        path.replace(run.path / path.name)
-        if any(path.name in ("run.json", "records.jsonl", "samples.npz", "networks.pt") for path in _left(published)):
+    # Whatever cannot be read or moved now is left to the next process that looks.
+    with suppress(OSError, ValueError):
+        published = run.published()
+        if published is None and run.damage():
             return
-    for path in attempts:
-        shutil.rmtree(path, ignore_errors=True)
+        if published in attempts and not _moved(run, published):
+            return
+        for path in attempts:
+            shutil.rmtree(path, ignore_errors=True)
 
 
-def _left(folder: Path) -> list[Path]:
+def _moved(run: RunFolder, published: Path) -> bool:
+    """Move the files of an attempt to the run's folder; say whether all that belong to the result are there.
+
+    Raises:
+        OSError: it cannot be seen what is there.
+    """
+    stay = ["result.json", "heartbeat.json"]
+    if not run.keeps_checkpoints():
+        stay += [run.checkpoint.name, run.previous_checkpoint.name]
+    for path in _files(published):
+        if not path.name.startswith(".") and path.name not in stay:
+            # Another process may be doing the same. A folder, as observers make them, stays where one is.
+            with suppress(OSError):
+                path.replace(run.path / path.name)
+    left, there = ({path.name for path in _files(folder)} for folder in (published, run.path))
+    needed = run.hashed() | {"run.json"}
+    return needed <= there and not needed & left
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return what is in a folder; nothing where it is gone, and only then."""
     try:
         return list(folder.iterdir())
-    except OSError:
+    except FileNotFoundError:
         return []

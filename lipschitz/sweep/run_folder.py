@@ -120,6 +120,14 @@ class RunFolder(RunPaths):
             result.pop(key, None)
         return result
 
+    def hashed(self) -> set[str]:
+        """Return the names of the files whose SHA-256 the result holds.
+
+        Raises:
+            OSError, ValueError: the result cannot be read.
+        """
+        return {Path(name).name for name in self._read_result().get(HASHES, {})}
+
     def finish(
         self, result: dict[str, Any], arrays: dict[str, np.ndarray], hashes: Mapping[str, str] | None = None
     ) -> None:

@@ -17,7 +17,7 @@ from lipschitz.errors import InputError
 from lipschitz.files import full_disk
 from lipschitz.global_state import GlobalState
 from lipschitz.out_of_memory import lacks_memory
-from lipschitz.sweep.attempt import Attempt, Superseded
+from lipschitz.sweep.attempt import Attempt, Superseded, clear_attempts
 from lipschitz.sweep.engine.active_run import ActiveRun, Channel
 from lipschitz.sweep.engine.earlier_attempts import go_on
 from lipschitz.sweep.engine.job import Job
@@ -230,7 +230,7 @@ class Worker:
             folder.heartbeat.write(trainer.step, trainer.steps, quality=last and last.quality)
         self._drop(active)
         if isinstance(folder, Attempt) and folder.is_over():
-            folder.drop()
+            clear_attempts(folder.run)
         self._channel.send(("stopped" if stopped else "ended", active.job.run.id))
 
     def _drop(self, active: ActiveRun) -> None:

@@ -1,0 +1,128 @@
+"""Attempts at one run: whatever fails, and whoever goes on when, no file of the result is lost or written by two."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from counter_task import Counter
+from sweeps import ProgressLog, write
+
+from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
+from lipschitz.sweep.engine.in_process import train
+from lipschitz.sweep.engine.job import Job
+from lipschitz.sweep.engine.site import Site
+from lipschitz.sweep.run_folder import RunFolder
+from lipschitz.sweep.store import SweepFolder
+
+# Checkpoints within and between evaluations: steps 0, 50, 80, 100, 120.
+TINY = """\
+    name: tiny
+    task: generation
+    datasets: [eight_gaussians]
+    models: [{mlp: {width: 2, depth: 1}}]
+    constraints: [none]
+    seeds: [0]
+    training: {steps: 120, batch_size: 2}
+    evaluation: {every: 80, samples: 8, gradient_samples: 2}
+"""
+SITE = Site(("cpu",), checkpoint_seconds=0.0, joins=True)
+OWN, OTHER = "attempt-aa-0", "attempt-bb-0"
+
+
+@pytest.fixture(autouse=True)
+def counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Job, "build", lambda job, data=None: Counter())
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    return load_sweep(write(tmp_path, TINY, "tiny.yaml"), out=tmp_path / "tiny")
+
+
+@pytest.fixture
+def run(sweep: Sweep) -> RunFolder:
+    return SweepFolder(sweep.folder).run(sweep.runs[0].id)
+
+
+def job_of(sweep: Sweep, attempt: str = "", device: str = "cpu: a", site: Site = SITE) -> Job:
+    """Return the job of a process that joined or, without an attempt, of a sweep by itself."""
+    return Job(sweep.runs[0], sweep.folder, site, "cpu", {"device": device}, "cpu: a", attempt=attempt)
+
+
+class At(ProgressLog):
+    """Calls something once, when the run has come to a step."""
+
+    def __init__(self, step: int, call: Callable[[], object]) -> None:
+        super().__init__()
+        self._at, self._call = step, call
+        self.was_there = False
+
+    def stepped(self, job: Job, step: int) -> None:
+        super().stepped(job, step)
+        if step == self._at and not self.was_there:
+            self.was_there = True
+            self._call()
+
+
+def files(run: RunFolder) -> set[str]:
+    return {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.name != "lock"}
+
+
+FINISHED = {"run.json", "records.jsonl", "samples.npz", "networks.pt", "result.json"}
+
+
+@pytest.mark.parametrize("name", ["records.jsonl", "samples.npz", "networks.pt", "run.json"])
+def test_a_file_that_cannot_be_moved_stays_in_its_attempt_until_it_can(
+    sweep: Sweep, run: RunFolder, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    replace = Path.replace
+
+    def fails(path: Path, target: Path) -> Path:
+        if path.name == name and path.parent.name == OWN and target.parent == run.path:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", fails)
+    train(job_of(sweep, OWN), ProgressLog())
+    assert run.status() == "finished"
+    assert f"{OWN}/{name}" in files(run)
+    monkeypatch.undo()
+    SweepFolder(sweep.folder).clear_attempts([run.run_id])
+    assert (run.status(), files(run)) == ("finished", FINISHED)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+def test_a_result_that_was_linked_in_spite_of_an_error_is_that_of_the_run(
+    sweep: Sweep, run: RunFolder, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    link = os.link
+
+    def fails(source: Any, target: Any) -> None:
+        link(source, target)
+        if Path(target).name == "result.json":
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", fails)
+    train(job_of(sweep, OWN), ProgressLog())
+    assert (run.status(), files(run)) == ("finished", FINISHED)
+
+
+def test_an_attempt_that_cannot_be_listed_is_not_taken_for_one_that_was_moved(
+    sweep: Sweep, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iterdir = Path.iterdir
+
+    def fails(path: Path) -> Any:
+        if path.name == OWN:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", fails)
+    train(job_of(sweep, OWN), ProgressLog())
+    monkeypatch.undo()
+    assert run.status() == "finished"
+    SweepFolder(sweep.folder).clear_attempts([run.run_id])
+    assert (run.status(), files(run)) == ("finished", FINISHED)
