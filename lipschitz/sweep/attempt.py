@@ -23,17 +23,31 @@ class Superseded(Exception):
 
 
 class Attempt(RunFolder):
-    """The folder ``runs/<run id>/attempt-<token>/``: like that of a run, and written by one process alone."""
+    """The folder ``runs/<run id>/attempt-<token>/``: like that of a run, and written by one process alone.
 
-    def __init__(self, run: Path, name: str) -> None:
-        """Name a folder in that of a run; that of the run itself, which a sweep by itself writes, is named ``.``."""
+    Args:
+        run: the folder of the run.
+        name: of the attempt's folder in it; empty for the folder of the run itself, which a sweep by itself writes.
+    """
+
+    def __init__(self, run: Path, name: str = "") -> None:
         super().__init__(run / name)
         self.run = RunFolder(run)
         self.run_id, self.error = self.run.run_id, self.run.error
+        self.is_alone = not name
+        """Whether a sweep by itself writes it."""
 
     def attempts(self) -> list[Path]:
         """Return no attempts: what is read of this folder is in it."""
         return []
+
+    def begun_on(self) -> str:
+        """Return the type of the device that it was last trained on, ``cpu`` or ``cuda``; empty where not known."""
+        return next((str(origin.get("device")).partition(":")[0] for origin in self.origins()[-1:]), "")
+
+    def has_checkpoint(self) -> bool:
+        """Say whether there is a checkpoint in it."""
+        return self.checkpoint.exists() or self.previous_checkpoint.exists()
 
     def is_over(self) -> bool:
         """Say whether the run has a result, this attempt's or another one's."""
@@ -51,23 +65,24 @@ class Attempt(RunFolder):
         return self.run._checked(networks=networks)
 
     def fail(self, reason: str) -> None:
-        """Write why the run failed, unless it is over."""
-        if not self.is_over():
+        """Write why the run failed, unless another attempt has ended it."""
+        if self.is_alone or not self.is_over():
             self.run.fail(reason)
 
     @classmethod
     def others(cls, run: Path, own: Path) -> list["Attempt"]:
         """Return every attempt at a run but that whose folder is ``own``, also what a sweep by itself has left."""
         found = [cls(run, path.name) for path in RunFolder(run).attempts()]
-        return [attempt for attempt in [cls(run, "."), *found] if attempt.path != own]
+        return [attempt for attempt in [cls(run), *found] if attempt.path != own]
 
     def open(self) -> None:
         """Make the folder."""
         self.path.mkdir(parents=True, exist_ok=True)
 
     def drop(self) -> None:
-        """Remove the folder of an attempt at a run that is not over."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Remove the folder of an attempt at a run that is not over; that of the run itself stays."""
+        if not self.is_alone:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def _publish(self, result: dict[str, Any]) -> None:
         """Make the result that of the run, and this attempt's files those of the run, if no other has been faster.
@@ -75,6 +90,9 @@ class Attempt(RunFolder):
         Raises:
             Superseded: another one has.
         """
+        if self.is_alone:
+            super()._publish(result)
+            return
         write_sealed(self._result, {**result, ATTEMPT: self.path.name}, self._named(self._result))
         if not link_first(self._result, self.run._result):
             raise Superseded

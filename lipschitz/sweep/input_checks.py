@@ -16,6 +16,7 @@ from lipschitz.features.protocols import SPLITS, Protocol
 from lipschitz.metrics.random_network import FrechetRandom
 from lipschitz.out_of_memory import lacks_memory
 from lipschitz.random_streams import begun_on_other_device
+from lipschitz.sweep.attempt import Attempt
 from lipschitz.sweep.definition.sweep_file import Sweep
 from lipschitz.sweep.engine.job import Job
 from lipschitz.tasks.precision import Precision, check_device, check_protocol
@@ -156,7 +157,12 @@ def check_begun(jobs: Sequence[Job]) -> None:
     """
     for job in jobs:
         folder, here = job.folder, torch.device(job.device).type
-        began = [str(origin.get("device")).partition(":")[0] for origin in folder.origins()[-1:]]
-        kept = folder.checkpoint.exists() or folder.previous_checkpoint.exists()
-        if kept and began in (["cpu"], ["cuda"]) and began != [here]:
-            raise InputError(f"{folder.path}: {begun_on_other_device(began[0], here)}")
+        begun = {folder.path: folder.begun_on()} if folder.has_checkpoint() else {}
+        # Others that have joined may make the run on theirs.
+        if not (begun or job.site.joins):
+            others = [other for other in Attempt.others(folder.path, folder.path) if other.has_checkpoint()]
+            begun = {other.path: other.begun_on() for other in others}
+        if begun and here not in begun.values():
+            for path, device in begun.items():
+                if device in ("cpu", "cuda"):
+                    raise InputError(f"{path}: {begun_on_other_device(device, here)}")

@@ -26,7 +26,7 @@ from lipschitz.files import (
     write_text,
 )
 from lipschitz.sweep.file_shapes import check_records
-from lipschitz.sweep.run_paths import ATTEMPT, RunPaths
+from lipschitz.sweep.run_paths import ATTEMPT, RECORDS, RunPaths
 
 Status = Literal["finished", "diverged", "damaged", "failed", "running", "waiting"]
 OVER: tuple[Status, ...] = ("finished", "diverged")
@@ -57,7 +57,7 @@ class RunFolder(RunPaths):
 
     def define(self, definition: dict[str, Any]) -> None:
         """Write ``run.json``."""
-        write_sealed(path := self._definition, definition, self._named(path))
+        write_sealed(path := self.path / "run.json", definition, self._named(path))
 
     def origins(self) -> list[dict[str, Any]]:
         """Return the provenance of each process that has trained the run, first to last."""
@@ -83,9 +83,10 @@ class RunFolder(RunPaths):
 
     def append_records(self, records: Iterable[dict[str, Any]]) -> int:
         """Append one line per record, force them to disk, and return the file's new size in bytes."""
-        is_new = not self._records.exists()
+        path = self.path / RECORDS
+        is_new = not path.exists()
         lines = json_lines(records)
-        with self._records.open("ab") as file:
+        with path.open("ab") as file:
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())
@@ -96,19 +97,21 @@ class RunFolder(RunPaths):
 
     def records_size(self) -> int:
         """Return the size of the records in bytes, with a last line that a crash cut short."""
-        return self._records.stat().st_size if self._records.exists() else 0
+        path = self.path / RECORDS
+        return path.stat().st_size if path.exists() else 0
 
     def recorded(self, size: int) -> bytes:
         """Return the first ``size`` bytes of the records, fewer where there are fewer."""
-        if not self._records.exists():
+        path = self.path / RECORDS
+        if not path.exists():
             return b""
-        check_regular(self._records)
-        with self._records.open("rb") as file:
+        check_regular(path)
+        with path.open("rb") as file:
             return file.read(size)
 
     def cut_records(self, size: int) -> None:
         """Cut the records back to their first ``size`` bytes, those written before the checkpoint that is resumed."""
-        os.truncate(self._records, size)
+        os.truncate(self.path / RECORDS, size)
 
     def result(self) -> dict[str, Any] | None:
         """Return ``result.json``, which marks a run that is over, or None where there is none that can be read."""
@@ -135,11 +138,12 @@ class RunFolder(RunPaths):
 
         ``hashes`` are the SHA-256 of other files of the run as they were written, by name; by default the records'.
         """
-        hashes = dict(hashes or ({self._records.name: sha256_of_file(self._records)} if self._records.exists() else {}))
+        records, samples = self.path / RECORDS, self.path / "samples.npz"
+        hashes = dict(hashes or ({RECORDS: sha256_of_file(records)} if records.exists() else {}))
         if arrays:
             content = npz_bytes(arrays)
-            write_bytes(self._samples, content)
-            hashes[self._samples.name] = hashlib.sha256(content).hexdigest()
+            write_bytes(samples, content)
+            hashes[samples.name] = hashlib.sha256(content).hexdigest()
         self._publish({**result, HASHES: hashes})
         self.error.unlink(missing_ok=True)
         self.heartbeat.remove()

@@ -12,6 +12,9 @@ from lipschitz.sweep.heartbeat import Heartbeat
 ATTEMPT = "attempt"
 """Key of ``result.json``: the folder of the attempt that made it; its name begins with this word and a hyphen."""
 
+RECORDS = "records.jsonl"
+"""The file of a run's records."""
+
 
 class RunPaths:
     """The files of one run, in its folder ``runs/<run id>/``.
@@ -76,15 +79,18 @@ class RunPaths:
         return self._result.exists()
 
     def place(self, name: str) -> Path:
-        """Return where a file of the run is read."""
+        """Return where a file of the run is read. It is written in ``path``."""
         attempts = self.attempts()
-        if not attempts:
+        if attempts and self.is_over():
+            attempts = [path for path in attempts if path == self.published()]
+        there = [path for path in attempts if (path / name).exists()]
+        if not there:
             return self.path / name
         if self.is_over():
-            chosen = self.published()
-        else:
-            chosen = max(attempts, key=lambda path: beat.step if (beat := Heartbeat.of(path).read()) else -1)
-        return chosen / name if chosen and (chosen / name).exists() else self.path / name
+            return there[0] / name
+        if (self.path / name).exists():
+            there.insert(0, self.path)
+        return max(there, key=lambda path: beat.step if (beat := Heartbeat.of(path).read()) else -1) / name
 
     @property
     def networks(self) -> Path:
@@ -97,7 +103,7 @@ class RunPaths:
 
     @property
     def _records(self) -> Path:
-        return self.place("records.jsonl")
+        return self.place(RECORDS)
 
     @property
     def _samples(self) -> Path:

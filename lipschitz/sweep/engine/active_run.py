@@ -11,7 +11,6 @@ import torch
 from pydantic import PrivateAttr
 
 from lipschitz.errors import InputError
-from lipschitz.sweep.attempt import Attempt
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.provenance import kernels_changed
 from lipschitz.sweep.run_folder import CHECKPOINTS_KEPT
@@ -79,7 +78,7 @@ class ActiveRun:
             InputError: it has waited for longer than the site's time-out.
         """
         folder, now = self.job.folder, time.monotonic()
-        if isinstance(folder, Attempt):
+        if not folder.is_alone:
             folder.open()
             return True
         if self.lock.enter_context(folder.writing(wait=False)):

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from lipschitz.files import read_bytes, write_bytes
 from lipschitz.sweep.attempt import KEPT, Attempt
-from lipschitz.sweep.run_folder import RunFolder
 from lipschitz.training import checkpoint
 from lipschitz.training.checkpoint import Unusable
 
@@ -22,36 +21,27 @@ class Source(NamedTuple):
     attempt: Attempt
 
 
-def go_on(folder: RunFolder, device: str) -> None:
+def go_on(folder: Attempt, device: str) -> None:
     """Copy the best checkpoint of the other attempts at a run to ``folder``, with its records, if it is a better one.
 
     The numbers of the run then equal those of an undisturbed one, whoever trained it before. Attempts of others that
     have come less far than the best few are removed.
 
     Args:
-        folder: an attempt that has just begun, or the folder of the run, whose lock this process holds.
+        folder: an attempt that has just begun; in a sweep by itself this process holds the lock of the run.
         device: type of the device, ``cpu`` or ``cuda``. A checkpoint of another type is left alone.
     """
-    run = folder.run.path if isinstance(folder, Attempt) else folder.path
-    others = Attempt.others(run, folder.path)
-    if not others:
-        return
-    others = [attempt for attempt in others if _began_on(attempt) in ("", device)]
+    others = Attempt.others(folder.run.path, folder.path)
+    others = [attempt for attempt in others if attempt.begun_on() in ("", device)]
     found = [source for attempt in others if (source := _source(attempt))]
     found.sort(key=lambda source: source.step, reverse=True)
-    own = _source(Attempt(run, "." if folder.path == run else folder.path.name))
+    own = _source(folder)
     if found and (own is None or found[0].step > own.step):
         _copy(found[0], folder)
-    # The folder of the run itself is no attempt that could be removed.
-    kept = {source.attempt.path for source in found[:KEPT]} if isinstance(folder, Attempt) else set()
+    kept = {source.attempt.path for source in found[:KEPT]}
     for attempt in others:
-        if attempt.path not in (*kept, run):
+        if attempt.path not in kept:
             attempt.drop()
-
-
-def _began_on(attempt: Attempt) -> str:
-    """Return the type of the device that an attempt was last trained on, empty where that is not known."""
-    return next((str(origin.get("device")).partition(":")[0] for origin in attempt.origins()[-1:]), "")
 
 
 def _source(attempt: Attempt) -> Source | None:
@@ -68,7 +58,7 @@ def _source(attempt: Attempt) -> Source | None:
     return None
 
 
-def _copy(source: Source, folder: RunFolder) -> None:
+def _copy(source: Source, folder: Attempt) -> None:
     # What observers have written goes on, too.
     for path in source.attempt.path.iterdir():
         if path.is_file() and path.name not in _OWN and not path.name.startswith("."):

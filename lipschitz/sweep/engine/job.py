@@ -13,7 +13,7 @@ from lipschitz.sweep.attempt import Attempt
 from lipschitz.sweep.definition.run import Run
 from lipschitz.sweep.definition.sweep_file import Sweep
 from lipschitz.sweep.engine.site import Site, device_kind
-from lipschitz.sweep.run_folder import OVER, RunFolder
+from lipschitz.sweep.run_folder import OVER
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.sweep.timing.timing_files import iteration_ms
 from lipschitz.tasks.precision import check_device, check_protocol
@@ -47,10 +47,9 @@ class Job:
     """Name of the folder of this attempt at the run, in a sweep that several processes joined; see `Attempt`."""
 
     @property
-    def folder(self) -> RunFolder:
-        """The folder of the run's results, or of this attempt at it."""
-        run = SweepFolder(self.sweep).run(self.run.id)
-        return Attempt(run.path, self.attempt) if self.attempt else run
+    def folder(self) -> Attempt:
+        """The folder that this attempt at the run is written to; that of the run itself in a sweep by itself."""
+        return Attempt(SweepFolder(self.sweep).run(self.run.id).path, self.attempt)
 
     @property
     def timing(self) -> dict[str, Any] | None:

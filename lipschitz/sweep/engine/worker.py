@@ -17,7 +17,7 @@ from lipschitz.errors import InputError
 from lipschitz.files import full_disk
 from lipschitz.global_state import GlobalState
 from lipschitz.out_of_memory import lacks_memory
-from lipschitz.sweep.attempt import Attempt, Superseded, clear_attempts
+from lipschitz.sweep.attempt import Superseded, clear_attempts
 from lipschitz.sweep.engine.active_run import ActiveRun, Channel
 from lipschitz.sweep.engine.earlier_attempts import go_on
 from lipschitz.sweep.engine.job import Job
@@ -107,8 +107,8 @@ class Worker:
             self._end(active)
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             # No signal raises here: code of the run does.
-            if active.job.attempt and active.job.folder.is_over():
-                # Another process was faster, and has removed the folder of this attempt.
+            if (active.job.attempt or active.trainer) and active.job.folder.is_over():
+                # Another process was faster, and may have removed the folder of this attempt.
                 self._end(active)
             elif full := full_disk(error):
                 self._stop_on_full_disk(active, full)
@@ -155,12 +155,12 @@ class Worker:
             # Other runs of the process go on meanwhile.
             self._stopping.wait(0 if any(other.trainer is not None for other in self._runs) else POLL_SECONDS)
             return False
-        if isinstance(folder, Attempt) and folder.is_over():
-            raise Superseded
-        folder.error.unlink(missing_ok=True)
-        if not job.attempt:
+        if folder.is_alone:
             for line in folder.set_aside_damage():
                 self._warn(line)
+        if folder.is_over():
+            raise Superseded
+        folder.error.unlink(missing_ok=True)
         go_on(folder, torch.device(job.device).type)
         steps = job.steps
         if not steps:
@@ -229,8 +229,12 @@ class Worker:
             last = folder.heartbeat.read()
             folder.heartbeat.write(trainer.step, trainer.steps, quality=last and last.quality)
         self._drop(active)
-        if isinstance(folder, Attempt) and folder.is_over():
+        if folder.is_over():
             clear_attempts(folder.run)
+            folder.heartbeat.remove()
+            if folder.is_alone:
+                # Where another process was faster.
+                folder.run.remove_leftovers()
         self._channel.send(("stopped" if stopped else "ended", active.job.run.id))
 
     def _drop(self, active: ActiveRun) -> None:

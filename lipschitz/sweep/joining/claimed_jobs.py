@@ -109,7 +109,7 @@ class ClaimedJobs(JobQueue):
         return [*self._returned, *self._jobs]
 
     def _is_over(self, job: Job) -> bool:
-        folder = replace(job, attempt="").folder
+        folder = job.folder.run
         if folder.is_over():
             clear_attempts(folder)
             return True

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,13 @@ import pytest
 from counter_task import Counter
 from sweeps import ProgressLog, write
 
+from lipschitz.errors import InputError
 from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
+from lipschitz.sweep.engine.earlier_attempts import go_on
 from lipschitz.sweep.engine.in_process import train
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.site import Site
+from lipschitz.sweep.input_checks import check_begun
 from lipschitz.sweep.run_folder import RunFolder
 from lipschitz.sweep.store import SweepFolder
 
@@ -55,16 +60,17 @@ def job_of(sweep: Sweep, attempt: str = "", device: str = "cpu: a", site: Site =
 class At(ProgressLog):
     """Calls something once, when the run has come to a step."""
 
-    def __init__(self, step: int, call: Callable[[], object]) -> None:
+    def __init__(self, calls: dict[int, Callable[[], object]]) -> None:
         super().__init__()
-        self._at, self._call = step, call
-        self.was_there = False
+        self._calls = calls
+
+    @property
+    def was_there(self) -> bool:
+        return not self._calls
 
     def stepped(self, job: Job, step: int) -> None:
         super().stepped(job, step)
-        if step == self._at and not self.was_there:
-            self.was_there = True
-            self._call()
+        self._calls.pop(step, lambda: None)()
 
 
 def files(run: RunFolder) -> set[str]:
@@ -126,3 +132,52 @@ def test_an_attempt_that_cannot_be_listed_is_not_taken_for_one_that_was_moved(
     assert run.status() == "finished"
     SweepFolder(sweep.folder).clear_attempts([run.run_id])
     assert (run.status(), files(run)) == ("finished", FINISHED)
+
+
+def test_a_sweep_by_itself_writes_nothing_to_an_attempt_of_another_device(sweep: Sweep, run: RunFolder) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(job_of(sweep, OTHER, "cuda: b"), At({100: lambda: signal.raise_signal(signal.SIGTERM)}))
+    kept = {path.name: path.read_bytes() for path in (run.path / OTHER).iterdir()}
+    with pytest.raises(InputError, match=rf"{OTHER}: .*cuda"):
+        check_begun([job_of(sweep, site=replace(SITE, joins=False))])
+    check_begun([job_of(sweep)])
+    written: dict[str, bytes] = {}
+    log = At({100: lambda: written.update({path.name: path.read_bytes() for path in (run.path / OTHER).iterdir()})})
+    train(job_of(sweep), log)
+    assert log.was_there
+    assert written == kept
+    assert (run.status(), files(run)) == ("finished", FINISHED)
+    assert [origin["device"] for origin in run.origins()] == ["cpu: a"], "the other process has not trained it"
+
+
+def test_a_sweep_by_itself_writes_nothing_to_an_attempt_that_appears(sweep: Sweep, run: RunFolder) -> None:
+    """As of a process that was stopped, was taken for lost, and goes on."""
+    expected: list[bytes] = []
+
+    def appears() -> None:
+        other = job_of(sweep, OTHER).folder
+        other.open()
+        go_on(other, "cpu")
+        other.heartbeat.write(90, 120)
+        expected.append((other.path / "records.jsonl").read_bytes())
+
+    written: list[bytes] = []
+    log = At({80: appears, 100: lambda: written.append((run.path / OTHER / "records.jsonl").read_bytes())})
+    train(job_of(sweep), log)
+    assert log.was_there
+    assert written == expected
+    assert (run.status(), files(run)) == ("finished", FINISHED)
+    assert {record["step"] for record in run.records()} == {0, 80, 120}
+
+
+def test_an_attempt_that_cannot_be_removed_is_not_written_to(
+    sweep: Sweep, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(job_of(sweep, OTHER), At({100: lambda: signal.raise_signal(signal.SIGTERM)}))
+    kept = (run.path / OTHER / "records.jsonl").read_bytes()
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
+    train(job_of(sweep), ProgressLog())
+    assert (run.path / OTHER / "records.jsonl").read_bytes() == kept
+    assert run.status() == "finished"
+    assert len(run.records()) == 3 * len(kept.splitlines()) // 2
