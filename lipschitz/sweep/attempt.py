@@ -4,6 +4,7 @@ Nothing keeps two processes from making the same run, and nothing has to: each w
 system decides by link(2) whose result is that of the run. Attempts of others are only read. No torch.
 """
 
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -36,6 +37,11 @@ class Attempt(RunFolder):
         self.run_id, self.error = self.run.run_id, self.run.error
         self.is_alone = not name
         """Whether a sweep by itself writes it."""
+
+    @property
+    def token(self) -> str:
+        """The token of the member that writes it; empty for a sweep by itself."""
+        return "" if self.is_alone else self.path.name.split("-")[1]
 
     def attempts(self) -> list[Path]:
         """Return no attempts: what is read of this folder is in it."""
@@ -90,28 +96,46 @@ class Attempt(RunFolder):
         Raises:
             Superseded: another one has.
         """
-        if self.is_alone:
-            super()._publish(result)
-            return
-        write_sealed(self._result, {**result, ATTEMPT: self.path.name}, self._named(self._result))
-        if not link_first(self._result, self.run._result):
+        own = self.path / f".result.json.{os.getpid()}" if self.is_alone else self._result
+        named = {} if self.is_alone else {ATTEMPT: self.path.name}
+        write_sealed(own, {**result, **named}, self._named(self._result))
+        if not self._link(own):
             raise Superseded
         sync_folder(self.run.path)
         self.heartbeat.remove()
         clear_attempts(self.run)
+
+    def _link(self, own: Path) -> bool:
+        if not self.is_alone:
+            return link_first(own, self.run._result)
+        try:
+            return link_first(own, self._result)
+        except OSError:
+            # A folder without hard links, in which no process can join.
+            if self.is_over():
+                return False
+            own.replace(self._result)
+            return True
+        finally:
+            own.unlink(missing_ok=True)
 
     def drop_checkpoints(self) -> None:
         """Remove the run's checkpoints, which nothing reads once it is over."""
         self.run.drop_checkpoints()
 
 
-def clear_attempts(run: RunFolder) -> None:
+def clear_attempts(run: RunFolder, *, is_free: bool = False) -> None:
     """Move the files of the attempt that a run's result names to the run's folder, and remove all attempts.
 
     Nothing is done for a run that is not over, and no attempt is removed before all files of the result are in the
     run's folder. Any process may do it, at any time and again: a result never changes.
+
+    Args:
+        run: the folder of the run.
+        is_free: whether it is known that no sweep by itself is in the folder. Otherwise nothing is moved while the lock
+            names one that may be alive: it looks for a result once it has the lock, and ends without one of its own.
     """
-    if not (attempts := run.attempts()) or not run.is_over():
+    if not (attempts := run.attempts()) or not run.is_over() or (not is_free and run.is_locked()):
         return
     # Whatever cannot be read or moved now is left to the next process that looks.
     with suppress(OSError, ValueError):

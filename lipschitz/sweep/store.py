@@ -114,13 +114,16 @@ class SweepFolder:
             remove_temporaries(folder, is_locked=False)
         for run_id in run_ids:
             run = self.run(run_id)
-            clear_attempts(run)
+            clear_attempts(run, is_free=True)
             run.remove_leftovers()
 
     def clear_attempts(self, run_ids: Iterable[str]) -> None:
-        """Move the files of runs that are over to their folders, where a process that joined ended before it had."""
+        """Move the files of runs that are over to their folders, where a process that joined ended before it had.
+
+        No sweep by itself is in the folder.
+        """
         for run_id in run_ids:
-            clear_attempts(self.run(run_id))
+            clear_attempts(self.run(run_id), is_free=True)
 
     def has_runs(self) -> bool:
         """Return whether the folders of runs are here, which a results folder that was only copied lacks."""

@@ -12,8 +12,10 @@ from pydantic import PrivateAttr
 
 from lipschitz.errors import InputError
 from lipschitz.sweep.engine.job import Job
+from lipschitz.sweep.joining.members import is_shut_out
 from lipschitz.sweep.provenance import kernels_changed
 from lipschitz.sweep.run_folder import CHECKPOINTS_KEPT
+from lipschitz.sweep.store import SweepFolder
 from lipschitz.training.loop import CHECKPOINT_SECONDS, Trainer
 from lipschitz.training.observers import Observer
 from lipschitz.training.task import Task
@@ -62,12 +64,15 @@ class ActiveRun:
         return torch.cuda.stream(self.stream)
 
     def is_superseded(self) -> bool:
-        """Say, about once a second, whether another attempt has ended the run of this one."""
+        """Say, about once a second, whether another attempt has ended the run, or a sweep by itself is to make it."""
         now = time.monotonic()
-        if not self.job.attempt or now - self.looked < LOOK_SECONDS:
+        if now - self.looked < LOOK_SECONDS:
             return False
         self.looked = now
-        return self.job.folder.is_over()
+        folder = self.job.folder
+        if folder.is_over() or folder.is_alone:
+            return folder.is_over()
+        return is_shut_out(SweepFolder(self.job.sweep).members, folder.token)
 
     def take_lock(self, warn: Callable[[str], object]) -> bool:
         """Take the lock of the run's folder if it is free, and say whether it was; ``warn`` of whom the run waits for.

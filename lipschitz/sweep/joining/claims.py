@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from lipschitz.errors import InputError
 from lipschitz.files import link_first
 from lipschitz.sweep.joining.members import Member, Members, OwnMember, read_member
 
@@ -39,6 +40,10 @@ def remove_claims(folder: Path) -> None:
         folder.rmdir()
 
 
+class ShutOut(InputError):
+    """This process was taken for lost, as it was stopped for long, and a sweep without --join has begun."""
+
+
 class Claims:
     """The claims in ``joined/claims/``, made and read by one member."""
 
@@ -67,12 +72,17 @@ class Claims:
         """Claim ``key``, on which ``claim`` is the last known, and say whether that was done before others did it.
 
         Raises:
+            ShutOut: this process was taken for lost, and a sweep by itself has begun.
             OSError: the folder cannot be written.
         """
         target = self._folder / f"{key}.{claim.number + 1 if claim else 1}"
         # The last member that leaves removes the folder.
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._own.write_again()
+        if not self._own.write_again():
+            raise ShutOut(
+                f"{self._folder.parent.parent}: this process stood still for longer than --lease, and a sweep without "
+                "--join has begun in this folder; wait for it, and start again"
+            )
         return link_first(self._own.path, target)
 
     def drop(self, key: str) -> None:

@@ -77,11 +77,19 @@ class OwnMember:
             # The last one out leaves no empty folders.
             self.path.parent.rmdir()
 
-    def write_again(self) -> None:
-        """Write the file anew, where others took this process for lost and removed it."""
+    def write_again(self) -> bool:
+        """Write the file anew, where others took this process for lost and removed it; say whether it is there.
+
+        It is not where a sweep by itself has begun meanwhile: of that and this process, each writes its own file and
+        then looks for the other's, so that one of them sees the other.
+        """
         with suppress(OSError):
             if not self.path.exists():
                 self._write()
+                if is_shut_out(self.path.parent):
+                    self.path.unlink(missing_ok=True)
+                    return False
+        return True
 
     def _write(self) -> None:
         spare = self.path.with_name(f".{self.token}")
@@ -125,6 +133,18 @@ def read_member(path: Path) -> Member | None:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def is_shut_out(folder: Path, token: str = "") -> bool:
+    """Say whether a sweep by itself may be alive, which nobody can join.
+
+    Args:
+        folder: of the members' files.
+        token: of a process that joined; as long as its file is there no sweep by itself begins. Empty: do not look.
+    """
+    if token and (folder / token).exists():
+        return False
+    return any(not member.joins and not is_gone(member.identity) for member in Members(folder).all())
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from counter_task import Counter
+from crash_points import in_process
 from sweeps import ProgressLog, write
 
 from lipschitz.errors import InputError
@@ -19,6 +20,8 @@ from lipschitz.sweep.engine.in_process import train
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.input_checks import check_begun
+from lipschitz.sweep.joining.claims import Claims
+from lipschitz.sweep.joining.members import Members, OwnMember
 from lipschitz.sweep.run_folder import RunFolder
 from lipschitz.sweep.store import SweepFolder
 
@@ -35,6 +38,8 @@ TINY = """\
 """
 SITE = Site(("cpu",), checkpoint_seconds=0.0, joins=True)
 OWN, OTHER = "attempt-aa-0", "attempt-bb-0"
+
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 
 @pytest.fixture(autouse=True)
@@ -181,3 +186,61 @@ def test_an_attempt_that_cannot_be_removed_is_not_written_to(
     assert (run.path / OTHER / "records.jsonl").read_bytes() == kept
     assert run.status() == "finished"
     assert len(run.records()) == 3 * len(kept.splitlines()) // 2
+
+
+def test_a_sweep_by_itself_ends_without_a_result_where_another_process_was_faster(
+    sweep: Sweep, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one was stopped, was taken for lost, and goes on."""
+    monkeypatch.setattr("lipschitz.sweep.engine.active_run.LOOK_SECONDS", 3600.0)
+    results: list[bytes] = []
+
+    def ends() -> None:
+        assert in_process(lambda: train(job_of(sweep, OTHER), ProgressLog()), sweep.folder) == 0
+        results.append((run.path / "result.json").read_bytes())
+        assert run.status() == "finished"
+        assert f"{OTHER}/records.jsonl" in files(run), "nothing is moved to where this process writes"
+
+    log = At({100: ends})
+    train(job_of(sweep), log)
+    assert log.was_there
+    assert [(run.path / "result.json").read_bytes()] == results
+    assert (run.status(), files(run)) == ("finished", FINISHED)
+
+
+def test_a_sweep_by_itself_looks_whether_its_run_is_over(
+    sweep: Sweep, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lipschitz.sweep.engine.active_run.LOOK_SECONDS", 0.0)
+    log = At({50: lambda: in_process(lambda: train(job_of(sweep, OTHER), ProgressLog()), sweep.folder)})
+    train(job_of(sweep), log)
+    assert log.was_there
+    assert not any(line.startswith("step 100") for line in log.lines)
+    assert (run.status(), files(run)) == ("finished", FINISHED)
+
+
+def test_who_was_taken_for_lost_stops_where_a_sweep_by_itself_has_begun(
+    sweep: Sweep, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lipschitz.sweep.engine.active_run.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("lipschitz.sweep.joining.members.BEAT_SECONDS", 3600.0)
+    folder = SweepFolder(sweep.folder)
+    own = OwnMember(folder.members, plan="p", joins=True)
+    alone: list[OwnMember] = []
+
+    def begins() -> None:
+        own.path.unlink()
+        alone.append(OwnMember(folder.members, plan="p", joins=False))
+
+    log = At({100: begins})
+    train(job_of(sweep, f"attempt-{own.token}-0"), log)
+    assert log.was_there
+    assert run.status() == "waiting"
+    assert (run.path / f"attempt-{own.token}-0/checkpoint.pt").exists()
+    claims = Claims(folder.claims, own, Members(folder.members, own.token))
+    with pytest.raises(InputError, match="stood still for longer than --lease"):
+        claims.take(run.run_id, None)
+    assert not own.path.exists()
+    alone[0].leave()
+    assert claims.take(run.run_id, None)
+    own.leave()
