@@ -85,6 +85,16 @@ class Attempt(RunFolder):
         """Make the folder."""
         self.path.mkdir(parents=True, exist_ok=True)
 
+    def is_gone(self) -> bool:
+        """Say whether another process has removed the folder: see `go_on`."""
+        try:
+            self.path.stat()
+        except FileNotFoundError:
+            return not self.is_alone
+        except OSError:
+            return False
+        return False
+
     def drop(self) -> None:
         """Remove the folder of an attempt at a run that is not over; that of the run itself stays."""
         if not self.is_alone:

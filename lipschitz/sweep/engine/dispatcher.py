@@ -173,6 +173,8 @@ class Dispatcher:
             case "stopped", (run_id,):
                 stopped = "its worker got a SIGTERM or SIGUSR1 that this sweep did not send"
                 self._try_again(worker, worker.jobs.pop(run_id), stopped)
+            case "left", (run_id,):
+                self._requeue([worker.jobs.pop(run_id)])
             case "full", (line,):
                 raise DiskFull(line)
             case "leaving", ():

@@ -39,6 +39,7 @@ def work(job: Job, channel: Connection) -> None:
     - ("turn", id): the next slice is that of this run, where there are several;
     - ("ended", id): a run is over, whether it finished or failed;
     - ("stopped", id): a run has stopped with a checkpoint;
+    - ("left", id): another process has taken this one for lost, and goes on with the run;
     - ("returned", ids, limit, reason): jobs that are given back, to be started again from their checkpoints, because
       there is memory for no more than ``limit`` runs at once. A limit of zero says that the first of them cannot be
       captured as a CUDA graph, for the reason;
@@ -107,8 +108,9 @@ class Worker:
             self._end(active)
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             # No signal raises here: code of the run does.
-            if (active.job.attempt or active.trainer) and active.job.folder.is_over():
-                # Another process was faster, and may have removed the folder of this attempt.
+            folder = active.job.folder
+            if folder.is_gone() or ((active.job.attempt or active.trainer) and folder.is_over()):
+                # Another process was faster, or has taken this one for lost and goes on with the run.
                 self._end(active)
             elif full := full_disk(error):
                 self._stop_on_full_disk(active, full)
@@ -235,7 +237,8 @@ class Worker:
             if folder.is_alone:
                 # Where another process was faster.
                 folder.run.remove_leftovers()
-        self._channel.send(("stopped" if stopped else "ended", active.job.run.id))
+        how = "stopped" if stopped else "ended" if failed or folder.is_over() else "left"
+        self._channel.send((how, active.job.run.id))
 
     def _drop(self, active: ActiveRun) -> None:
         self._runs.remove(active)

@@ -69,7 +69,12 @@ class ClaimedJobs(JobQueue):
         self._returned.extendleft(reversed(jobs))
 
     def take(self) -> Job | None:
-        """Claim a run that nobody has claimed, and return its job; None where there is none at the moment."""
+        """Claim a run that nobody has claimed, and return its job; None where there is none at the moment.
+
+        Raises:
+            ShutOut: this process was taken for lost, and a sweep by itself has begun.
+        """
+        self._claims.come_back()
         claims = self._claims.read()
         while self._returned:
             job = self._returned.popleft()

@@ -68,6 +68,18 @@ class Claims:
         """Return whether this process holds a claim."""
         return claim is not None and claim.member is not None and claim.member.token == self._own.token
 
+    def come_back(self) -> None:
+        """Write the file of this process anew, where others took it for lost and removed it.
+
+        Raises:
+            ShutOut: a sweep by itself has begun meanwhile.
+        """
+        if not self._own.write_again():
+            raise ShutOut(
+                f"{self._folder.parent.parent}: this process stood still for longer than --lease, and a sweep without "
+                "--join has begun in this folder; wait for it, and start again"
+            )
+
     def take(self, key: str, claim: Claim | None) -> bool:
         """Claim ``key``, on which ``claim`` is the last known, and say whether that was done before others did it.
 
@@ -78,11 +90,7 @@ class Claims:
         target = self._folder / f"{key}.{claim.number + 1 if claim else 1}"
         # The last member that leaves removes the folder.
         self._folder.mkdir(parents=True, exist_ok=True)
-        if not self._own.write_again():
-            raise ShutOut(
-                f"{self._folder.parent.parent}: this process stood still for longer than --lease, and a sweep without "
-                "--join has begun in this folder; wait for it, and start again"
-            )
+        self.come_back()
         return link_first(self._own.path, target)
 
     def drop(self, key: str) -> None:

@@ -294,6 +294,13 @@ def test_what_cannot_be_captured_is_not_tried_again(tmp_path: Path) -> None:
     assert list(dispatcher._queue) == jobs[:1]
 
 
+def test_a_run_that_another_process_goes_on_with_waits_again(tmp_path: Path) -> None:
+    jobs = jobs_in(tmp_path / "runs", pack=2)
+    dispatcher, worker = dispatcher_with([], jobs[:1])
+    dispatcher._handle(worker, "left", jobs[0].run.id)
+    assert (list(dispatcher._queue), worker.jobs) == (jobs[:1], {})
+
+
 def test_a_worker_that_leaves_is_given_nothing_more(tmp_path: Path) -> None:
     jobs = jobs_in(tmp_path / "runs", pack=3)
     dispatcher, worker = dispatcher_with(jobs[1:], jobs[:1])

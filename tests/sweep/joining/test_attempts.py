@@ -16,14 +16,16 @@ from sweeps import ProgressLog, write
 from lipschitz.errors import InputError
 from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
 from lipschitz.sweep.engine.earlier_attempts import go_on
-from lipschitz.sweep.engine.in_process import train
+from lipschitz.sweep.engine.in_process import _ProgressChannel, train
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.input_checks import check_begun
+from lipschitz.sweep.joining.claimed_jobs import ClaimedJobs
 from lipschitz.sweep.joining.claims import Claims
 from lipschitz.sweep.joining.members import Members, OwnMember
 from lipschitz.sweep.run_folder import RunFolder
 from lipschitz.sweep.store import SweepFolder
+from lipschitz.training.loop import Trainer
 
 # Checkpoints within and between evaluations: steps 0, 50, 80, 100, 120.
 TINY = """\
@@ -243,4 +245,48 @@ def test_who_was_taken_for_lost_stops_where_a_sweep_by_itself_has_begun(
     assert not own.path.exists()
     alone[0].leave()
     assert claims.take(run.run_id, None)
+    own.leave()
+
+
+def test_a_run_whose_attempt_was_removed_has_not_failed(
+    sweep: Sweep, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attempt stood still before its first checkpoint; another process took it for lost and began."""
+    restore = Trainer.restore
+
+    def stands_still(trainer: Trainer) -> list[str]:
+        lost = restore(trainer)
+        other = job_of(sweep, OTHER).folder
+        other.open()
+        go_on(other, "cpu")
+        return lost
+
+    sent: list[Any] = []
+    monkeypatch.setattr(Trainer, "restore", stands_still)
+    monkeypatch.setattr(_ProgressChannel, "send", lambda channel, message: sent.append(message))
+    train(job_of(sweep, OWN), ProgressLog())
+    assert sent[-1] == ("left", run.run_id)
+    assert not (run.path / OWN).exists()
+    assert (run.status(), run.error.exists()) == ("waiting", False)
+
+
+def test_a_run_that_another_process_goes_on_with_is_tried_again_once_that_is_gone(sweep: Sweep) -> None:
+    folder = SweepFolder(sweep.folder)
+    own, other = (OwnMember(folder.members, plan="p", joins=True) for _ in range(2))
+    queue, others = (
+        ClaimedJobs([job_of(sweep)], Claims(folder.claims, member, Members(folder.members, member.token)), member.token)
+        for member in (own, other)
+    )
+    job = queue.take()
+    assert job is not None
+    own.path.unlink()
+    taken = others.take()
+    assert taken is not None, "the first was taken for lost"
+    queue.give_back([job])
+    assert queue.take() is None
+    assert own.path.exists(), "it takes part again"
+    other.leave()
+    again = queue.take()
+    assert again is not None
+    assert again.folder.path != job.folder.path
     own.leave()
