@@ -136,6 +136,8 @@ def test_a_sweep_that_crashes_at_any_point_outside_its_runs_is_resumed_without_a
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lipschitz.sweep.provenance._git", lambda *_: None)
+    # Files that are changed once a second would make the number of crash points a matter of time.
+    monkeypatch.setattr("lipschitz.sweep.joining.members.BEAT_SECONDS", 3600.0)
     engine, path = f"{ENGINE}:InProcess", write(tmp_path, TINY)
     folder = tmp_path / "results" / "tiny"
     folder.parent.mkdir()
