@@ -62,9 +62,21 @@ class SweepFolder:
         """Return the timing of one configuration on the kind of device ``device``, or None."""
         return self._timings.on_device(configuration, device)
 
-    def write_timing(self, configuration: str, timing: dict[str, Any]) -> None:
-        """Write the timing of one configuration on the kind of device that the timing names."""
-        self._timings.write(configuration, timing)
+    def write_timing(
+        self, configuration: str, timing: dict[str, Any], *, joins: bool = False, adds: bool = False
+    ) -> None:
+        """Write the timing of one configuration on the kind of device that the timing names.
+
+        Args:
+            configuration: what was timed.
+            timing: see `lipschitz.sweep.timing.timing_pass.summarise_rounds`.
+            joins: whether other processes may write, too; the first timing on a kind of device then counts.
+            adds: whether it is one that was written before, to which something was added.
+        """
+        if joins:
+            self._timings.write_beside_others(configuration, timing, replaces=adds)
+        else:
+            self._timings.write(configuration, timing)
 
     def define(self, definition: dict[str, Any]) -> None:
         """Write ``sweep.json``."""

@@ -99,7 +99,7 @@ def time_configurations(groups: Sequence[Sequence[Job]], engine: Engine, progres
             continue
         kept = {key: value for key, value in packs.get(name, {}).items() if key not in ("captured", TIMED_OUT)}
         timings[name] = summarise_rounds(job, rounds[name]) | kept
-        SweepFolder(job.sweep).write_timing(name, timings[name])
+        SweepFolder(job.sweep).write_timing(name, timings[name], joins=job.site.joins)
     if line := drift_warning(timings):
         progress.warned(line)
 

@@ -62,7 +62,8 @@ def measure_workers(
                 continue
             found[kind][workers] = shared
             entries = [each._asdict() for each in found[kind].values()]
-            SweepFolder(job.sweep).write_timing(job.run.configuration, {**(job.timing or {}), "workers": entries})
+            timing = {**(job.timing or {}), "workers": entries}
+            SweepFolder(job.sweep).write_timing(job.run.configuration, timing, joins=job.site.joins, adds=True)
         if workers > 1 and _gains_little(timed, found, workers):
             break
     return found
