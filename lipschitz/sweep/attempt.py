@@ -111,9 +111,8 @@ class Attempt(RunFolder):
         write_sealed(own, {**result, **named}, self._named(self._result))
         if not self._link(own):
             raise Superseded
+        # The files stay until the observers, too, have written theirs: see `clear_attempts`.
         sync_folder(self.run.path)
-        self.heartbeat.remove()
-        clear_attempts(self.run)
 
     def _link(self, own: Path) -> bool:
         if not self.is_alone:
@@ -169,9 +168,14 @@ def _moved(run: RunFolder, published: Path) -> bool:
         stay += [run.checkpoint.name, run.previous_checkpoint.name]
     for path in _files(published):
         if not path.name.startswith(".") and path.name not in stay:
-            # Another process may be doing the same. A folder, as observers make them, stays where one is.
+            target = run.path / path.name
+            # Another process may be doing the same.
             with suppress(OSError):
-                path.replace(run.path / path.name)
+                if target.is_dir():
+                    # Of an observer, as a sweep by itself has left it.
+                    shutil.copytree(path, target, dirs_exist_ok=True)
+                else:
+                    path.replace(target)
     left, there = ({path.name for path in _files(folder)} for folder in (published, run.path))
     needed = run.hashed() | {"run.json"}
     return needed <= there and not needed & left

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from lipschitz.files import read_bytes, write_bytes
 from lipschitz.sweep.attempt import KEPT, Attempt
+from lipschitz.sweep.run_paths import ATTEMPT
 from lipschitz.training import checkpoint
 from lipschitz.training.checkpoint import Unusable
 
@@ -61,9 +62,12 @@ def _source(attempt: Attempt) -> Source | None:
 def _copy(source: Source, folder: Attempt) -> None:
     # What observers have written goes on, too.
     for path in source.attempt.path.iterdir():
-        if path.is_file() and path.name not in _OWN and not path.name.startswith("."):
+        if path.name not in _OWN and not path.name.startswith((".", f"{ATTEMPT}-")):
             with suppress(OSError):
-                shutil.copyfile(path, folder.path / path.name)
+                if path.is_dir():
+                    shutil.copytree(path, folder.path / path.name, dirs_exist_ok=True)
+                else:
+                    shutil.copyfile(path, folder.path / path.name)
     write_bytes(folder.path / "records.jsonl", source.records)
     with suppress(OSError, ValueError):
         folder.define(source.attempt.definition())

@@ -10,7 +10,7 @@ from pathlib import Path
 from lipschitz.sweep.attempt import clear_attempts
 from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.job_queue import JobQueue
-from lipschitz.sweep.joining.claims import Claims
+from lipschitz.sweep.joining.claims import Claim, Claims
 
 LOOK_SECONDS = 0.5
 """Time between two looks at runs that others have claimed."""
@@ -85,14 +85,14 @@ class ClaimedJobs(JobQueue):
         are_living = True
         for _ in range(len(self._jobs)):
             job = self._jobs.popleft()
-            if self._is_over(job):
+            claim = claims.get(job.run.id)
+            if self._is_over(job, claim):
                 self.made_elsewhere(job)
                 continue
-            claim = claims.get(job.run.id)
             if holder := self._claims.holder(claim):
                 are_living = are_living and self._claims.lives(holder)
             elif self._claims.take(job.run.id, claim):
-                if self._is_over(job):
+                if self._is_over(job, None):
                     self._claims.drop(job.run.id)
                     self.made_elsewhere(job)
                     continue
@@ -113,10 +113,12 @@ class ClaimedJobs(JobQueue):
         """Return the jobs that are left to others."""
         return [*self._returned, *self._jobs]
 
-    def _is_over(self, job: Job) -> bool:
+    def _is_over(self, job: Job, claim: Claim | None) -> bool:
         folder = job.folder.run
         if folder.is_over():
-            clear_attempts(folder)
+            # Who has made it may still write what observers have to say at the end.
+            if not self._claims.holder(claim):
+                clear_attempts(folder)
             return True
         return _signature(folder.error) not in (None, self._errors[job.run.id])
 

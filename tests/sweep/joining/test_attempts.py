@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from counter_task import Counter
 from crash_points import in_process
+from pydantic import PrivateAttr
 from sweeps import ProgressLog, write
 
 from lipschitz.errors import InputError
@@ -26,6 +27,7 @@ from lipschitz.sweep.joining.members import Members, OwnMember
 from lipschitz.sweep.run_folder import RunFolder
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.training.loop import Trainer
+from lipschitz.training.observers import Observer
 
 # Checkpoints within and between evaluations: steps 0, 50, 80, 100, 120.
 TINY = """\
@@ -290,3 +292,28 @@ def test_a_run_that_another_process_goes_on_with_is_tried_again_once_that_is_gon
     assert again is not None
     assert again.folder.path != job.folder.path
     own.leave()
+
+
+class Watches(Observer):
+    """Writes a file to a folder of its own when it begins, and one at the end."""
+
+    _folder: Path = PrivateAttr(Path())
+
+    def on_start(self, folder: Path, definition: dict[str, Any], step: int) -> None:
+        self._folder = folder
+        (folder / "events").mkdir(exist_ok=True)
+        (folder / "events" / f"from {step}").touch()
+
+    def on_end(self, result: dict[str, Any]) -> None:
+        (self._folder / "end.txt").touch()
+
+
+def test_what_observers_write_goes_on_and_stays(sweep: Sweep, run: RunFolder) -> None:
+    site = replace(SITE, observers=(Watches(),))
+    with pytest.raises(KeyboardInterrupt):
+        train(job_of(sweep, OTHER, site=site), At({100: lambda: signal.raise_signal(signal.SIGTERM)}))
+    log = ProgressLog()
+    train(job_of(sweep, OWN, site=site), log)
+    assert not [line for line in log.lines if "observer" in line]
+    assert run.status() == "finished"
+    assert files(run) == {*FINISHED, "events", "events/from 0", "events/from 100", "end.txt"}
