@@ -57,8 +57,8 @@ def join_sweep(request: Request, console: Console, *, force: bool, report: Calla
             origin = provenance(site.devices, site.workers, data, notes)
             jobs = unfinished_jobs(part, folder, site, origin)
             check_begun(jobs)
-            # Another process may have set the damaged files aside and not be done.
-            damaged = {job.run.id for job in jobs if job.folder.is_over()}
+            # Others may have ended runs meanwhile.
+            damaged = {job.run.id for job in jobs if job.folder.is_over() and job.folder.status() == "damaged"}
             for run_id in damaged:
                 warn(console, f"{run_id}: damaged, and left as it is; the same command without --join makes it again")
             jobs = claim_inputs([job for job in jobs if job.run.id not in damaged], data, folder)

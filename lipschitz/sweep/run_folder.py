@@ -194,8 +194,12 @@ class RunFolder(RunPaths):
             return [], {}
         is_moving = bool(self.attempts())
         found, result = self._damage(self.place if is_moving else self.path.joinpath, networks=networks)
-        # A process that ended the run may have moved its files meanwhile.
-        return self._damage(self.place, networks=networks) if found and is_moving else (found, result)
+        # Processes that look may be moving the files meanwhile: what is found twice is so.
+        before = None
+        while found and is_moving and found != before:
+            before = found
+            found, result = self._damage(self.place, networks=networks)
+        return found, result
 
     def _damage(self, place: Callable[[str], Path], *, networks: bool) -> tuple[list[tuple[Path, str]], dict[str, Any]]:
         found: list[tuple[Path, str]] = []

@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from socket import gethostname
@@ -300,6 +301,20 @@ def test_one_process_reports(sweep: Sweep) -> None:
         assert second.claims_report() is not None
         first.leave_report()
         assert second.claims_report() is None
+
+
+def test_a_run_that_another_process_ends_before_it_is_looked_at_is_not_damaged(
+    sweep: Sweep, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def ends(jobs: list[Job]) -> None:
+        train(replace(jobs[0], attempt="attempt-bb-0"), ProgressLog())
+
+    monkeypatch.setattr("lipschitz.commands.join.check_begun", ends)
+    options = ("--join", "--engine", f"{ENGINE}:Untimed", "--workers", 1, "--out", tmp_path / "tiny", "--no-report")
+    done = lipschitz("sweep", tmp_path / "tiny.yaml", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "damaged" not in done.stdout + done.stderr
+    assert found(sweep) == expected
 
 
 def test_status_shows_who_makes_a_run_and_locks_nothing(
