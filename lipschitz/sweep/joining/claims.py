@@ -91,7 +91,21 @@ class Claims:
         # The last member that leaves removes the folder.
         self._folder.mkdir(parents=True, exist_ok=True)
         self.come_back()
-        return link_first(self._own.path, target)
+        try:
+            return link_first(self._own.path, target)
+        except FileNotFoundError:
+            # The last member that left has just removed the folder, or another one the file of this process.
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self.come_back()
+            return link_first(self._own.path, target)
+
+    def leave(self, key: str) -> None:
+        """Give up the claim of this process on ``key``, which another one may have taken over."""
+        if (claim := self.read().get(key)) and self.is_own(claim):
+            with suppress(OSError):
+                # Its own last: those before it would count again.
+                for number in range(1, claim.number + 1):
+                    (self._folder / f"{key}.{number}").unlink(missing_ok=True)
 
     def drop(self, key: str) -> None:
         """Remove all claims on ``key``, which is over."""

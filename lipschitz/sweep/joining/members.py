@@ -86,7 +86,7 @@ class OwnMember:
         with suppress(OSError):
             if not self.path.exists():
                 self._write()
-                if is_shut_out(self.path.parent):
+                if self._joins and is_shut_out(self.path.parent):
                     self.path.unlink(missing_ok=True)
                     return False
         return True
@@ -108,9 +108,13 @@ class OwnMember:
     def _beat(self, seconds: float) -> None:
         while not self._over.wait(seconds):
             self._beats += 1
-            # In place, so that its other names, which are claims, and other machines see the same file.
             with suppress(OSError):
-                descriptor = os.open(self.path, os.O_WRONLY)
+                try:
+                    # In place, so that its other names, which are claims, and other machines see the same file.
+                    descriptor = os.open(self.path, os.O_WRONLY)
+                except FileNotFoundError:
+                    self.write_again()
+                    continue
                 try:
                     os.pwrite(descriptor, self._content().encode(), 0)
                 finally:
@@ -221,8 +225,8 @@ class Members:
         return is_running(member.identity)
 
     def remove_lost(self) -> None:
-        """Remove the files of members that are gone or lost, and what they had begun to write."""
-        with suppress(OSError):
-            for path in list(self._folder.iterdir()):
-                if not self.may_live(path.name):
-                    path.unlink(missing_ok=True)
+        """Remove the files of members that are gone or lost, but none that cannot be read, or is just being written."""
+        for member in self.all():
+            if not self.may_live(member.token):
+                with suppress(OSError):
+                    (self._folder / member.token).unlink(missing_ok=True)

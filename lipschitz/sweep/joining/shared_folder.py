@@ -73,7 +73,7 @@ class SharedFolder:
                 try:
                     yield is_needed()
                 finally:
-                    self._claims.drop(key)
+                    self._claims.leave(key)
                 return
         yield False
 
@@ -88,7 +88,7 @@ class SharedFolder:
 
     def leave_report(self) -> None:
         """Give up the claim on the report."""
-        self._claims.drop(REPORT)
+        self._claims.leave(REPORT)
 
 
 @contextmanager

@@ -153,3 +153,57 @@ def test_a_link_whose_answer_was_lost_counts_as_made(tmp_path: Path, monkeypatch
     monkeypatch.setattr(os, "link", twice)
     assert claims.take("run", None)
     member.leave()
+
+
+def test_a_member_whose_file_was_removed_takes_part_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lipschitz.sweep.joining.members.BEAT_SECONDS", 0.001)
+    member = own(tmp_path / "members")
+    for _ in range(2):
+        member.path.unlink()
+        end = time.monotonic() + 60
+        while read_member(member.path) is None:
+            assert time.monotonic() < end
+    member.leave()
+
+
+def test_only_the_files_of_members_that_are_known_to_be_lost_are_removed(tmp_path: Path) -> None:
+    clock = Clock()
+    members = Members(tmp_path, lease=60.0, clock=clock)
+    stranger(tmp_path, "aa")
+    (tmp_path / ".bb").write_text("")
+    (tmp_path / "cc").write_text("")
+    for clock.now in (0.0, 25.0, 50.0, 61.0):
+        members.may_live("aa")
+        members.remove_lost()
+    assert {path.name for path in tmp_path.iterdir()} == {".bb", "cc"}
+
+
+def test_who_was_taken_for_lost_gives_up_no_claim_of_its_successor(tmp_path: Path) -> None:
+    folder = tmp_path / "members"
+    first, second = own(folder), own(folder)
+    one, two = (Claims(tmp_path / "claims", each, Members(folder, each.token)) for each in (first, second))
+    assert one.take("timing-x", None)
+    assert two.take("timing-x", one.read()["timing-x"])
+    one.leave("timing-x")
+    assert two.is_own(two.read()["timing-x"])
+    two.leave("timing-x")
+    assert one.read() == {}
+    first.leave()
+    second.leave()
+
+
+def test_a_folder_of_claims_that_was_just_removed_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = own(tmp_path / "members")
+    claims = Claims(tmp_path / "claims", member, Members(tmp_path / "members", member.token))
+    link = os.link
+
+    def removed_before(source: Any, target: Any) -> None:
+        monkeypatch.setattr(os, "link", link)
+        (tmp_path / "claims").rmdir()
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", removed_before)
+    assert claims.take("run", None)
+    member.leave()
