@@ -73,8 +73,9 @@ class Check:
     def _run(self, run: RunFolder) -> None:
         path, name = run.path, run.path.name
         definition: dict[str, Any] = {}
-        # A run that failed before it began has none.
-        if any(other.suffix != ".txt" for other in path.iterdir() if other.name != "lock"):
+        # A run that failed, or was stopped, before it began has none.
+        begun = [other for place in (path, *run.attempts()) for other in place.iterdir() if not other.is_dir()]
+        if any(other.suffix != ".txt" and other.name not in ("lock", "heartbeat.json") for other in begun):
             definition = self._json(run.place("run.json"), f"{name}/run.json")
         if definition:
             with self._checking(path / "run.json"):
@@ -102,11 +103,13 @@ class Check:
             self.counts[FILES] += run.networks.name not in hashes
             with self._checking(run.networks):
                 _check_networks(run.networks)
-        for other in (run.checkpoint, run.previous_checkpoint):
-            if other.exists():
-                self.counts[FILES] += 1
-                with self._checking(other):
-                    _check_checkpoint(other, run, definition, records=path / "records.jsonl" not in damaged)
+        for writer in (run, *(RunFolder(other) for other in run.attempts())):
+            for other in (writer.checkpoint, writer.previous_checkpoint):
+                if other.exists():
+                    self.counts[FILES] += 1
+                    with self._checking(other):
+                        sees = writer.path / "records.jsonl" not in damaged
+                        _check_checkpoint(other, writer, name, definition, records=sees)
 
     def _json(self, path: Path, name: str) -> dict[str, Any]:
         """Return the object in a file without its checksum; empty, with a fault, where it is damaged."""
@@ -162,11 +165,11 @@ def _check_arrays(path: Path) -> None:
             archive[name]
 
 
-def _check_checkpoint(path: Path, run: RunFolder, definition: dict[str, Any], *, records: bool) -> None:
+def _check_checkpoint(path: Path, place: RunFolder, name: str, definition: dict[str, Any], *, records: bool) -> None:
     """Check that a checkpoint is whole and of the run and, if ``records``, that the records are those it has seen."""
     state = checkpoint.read(path)
     # Where run.json is damaged, that is a fault of its own.
     ours = {"inputs": state.get("identity", {}), "steps": state.get("steps", 0)} | definition
-    checkpoint.check(state, {**ours["inputs"], "run": run.path.name}, ours["steps"])
+    checkpoint.check(state, {**ours["inputs"], "run": name}, ours["steps"])
     if records:
-        checkpoint.check_records(state, run.recorded(state["size"]))
+        checkpoint.check_records(state, place.recorded(state["size"]))

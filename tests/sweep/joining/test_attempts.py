@@ -14,6 +14,7 @@ from crash_points import in_process
 from pydantic import PrivateAttr
 from sweeps import ProgressLog, write
 
+from lipschitz.commands.verify import verify
 from lipschitz.errors import InputError
 from lipschitz.sweep.definition.sweep_file import Sweep, load_sweep
 from lipschitz.sweep.engine.earlier_attempts import go_on
@@ -317,3 +318,16 @@ def test_what_observers_write_goes_on_and_stays(sweep: Sweep, run: RunFolder) ->
     assert not [line for line in log.lines if "observer" in line]
     assert run.status() == "finished"
     assert files(run) == {*FINISHED, "events", "events/from 0", "events/from 100", "end.txt"}
+
+
+def test_attempts_at_a_run_that_was_interrupted_are_verified(sweep: Sweep, run: RunFolder) -> None:
+    folder = SweepFolder(sweep.folder)
+    folder.path.mkdir()
+    folder.define(sweep.definition())
+    (run.path / OWN).mkdir(parents=True)
+    assert verify(sweep.folder), "it was stopped before it began"
+    with pytest.raises(KeyboardInterrupt):
+        train(job_of(sweep, OTHER), At({100: lambda: signal.raise_signal(signal.SIGTERM)}))
+    assert verify(sweep.folder)
+    (run.path / OTHER / "checkpoint.pt").write_bytes(b"damaged")
+    assert not verify(sweep.folder)
