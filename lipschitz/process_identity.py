@@ -31,6 +31,8 @@ def _state(named: str) -> str:
     if not here or here != _here() or not pid.isdecimal():
         return ""
     state, began = _found(int(pid))
+    if not state:
+        return ""
     if began != start or state in "ZX":
         return "gone"
     return "stopped" if state in "Tt" else "running"
@@ -46,9 +48,22 @@ def _here() -> str:
 
 
 def _found(pid: int) -> tuple[str, str]:
-    """Return the letter of a process's state, and when it started, in clock ticks since the boot; ("X", "") if gone."""
+    """Return the letter of a process's state, and when it started, in clock ticks since the boot.
+
+    ("X", "") if the process is gone, ("", "") if nothing can be read of it, as where processes of others are hidden.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     except OSError:
-        return "X", ""
+        return "X" if _is_absent(pid) else "", ""
     return (fields[0], fields[19]) if len(fields) > 19 else ("X", "")
+
+
+def _is_absent(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False

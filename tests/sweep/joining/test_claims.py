@@ -207,3 +207,16 @@ def test_a_folder_of_claims_that_was_just_removed_is_made_again(
     monkeypatch.setattr(os, "link", removed_before)
     assert claims.take("run", None)
     member.leave()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOENT])
+def test_a_process_of_which_nothing_can_be_read_is_not_gone(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    named, read = identity(), Path.read_text
+
+    def fails(path: Path, *arguments: Any, **options: Any) -> str:
+        if path.name == "stat":
+            raise OSError(number, os.strerror(number))
+        return read(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "read_text", fails)
+    assert (is_gone(named), is_running(named)) == (False, False)
