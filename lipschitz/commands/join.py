@@ -1,5 +1,6 @@
 """``lipschitz sweep --join``: take part in a sweep that other processes, on any machine, make at the same time."""
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,12 +11,15 @@ from lipschitz.commands.sweep import Outcome, Request, checked, print_failed, ti
 from lipschitz.commands.sweep_plan import print_growth, print_plan
 from lipschitz.errors import printable
 from lipschitz.extensions.entry import default_config
+from lipschitz.signals import raise_if_stopped
+from lipschitz.sweep.definition.sweep_file import Sweep
 from lipschitz.sweep.disk_space import check_space
 from lipschitz.sweep.display import warn
 from lipschitz.sweep.engine.base import ENGINES, Engine
 from lipschitz.sweep.engine.job import Job, unfinished_jobs
 from lipschitz.sweep.input_checks import check_begun
 from lipschitz.sweep.inputs import claim_inputs
+from lipschitz.sweep.joining.claimed_jobs import LOOK_SECONDS
 from lipschitz.sweep.joining.shared_folder import SharedFolder, shared_folder
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.run_folder import OVER
@@ -66,7 +70,7 @@ def join_sweep(request: Request, console: Console, *, force: bool, report: Calla
             if jobs:
                 _time(jobs, shared, engine, console, say)
                 train(jobs, part, folder, engine, console, shared.jobs)
-            further = request.plan() if plan.waiting else plan
+            further = _once_chosen(request, plan, part, shared)
             if further.waiting == plan.waiting:
                 break
             plan, part = further, request.part(further)
@@ -81,6 +85,16 @@ def join_sweep(request: Request, console: Console, *, force: bool, report: Calla
             _report(partial(report, folder.path), shared, say)
     print_failed(failed, folder, console)
     return Outcome(plan, failed)
+
+
+def _once_chosen(request: Request, plan: Sweep, part: Sweep, shared: SharedFolder) -> Sweep:
+    """Return the plan as soon as further settings are chosen; the same where no living process makes a run of it."""
+    while True:
+        further = request.plan() if plan.waiting else plan
+        if further.waiting != plan.waiting or not plan.waiting or not shared.are_made(run.id for run in part.runs):
+            return further
+        raise_if_stopped()
+        time.sleep(LOOK_SECONDS)
 
 
 def _time(

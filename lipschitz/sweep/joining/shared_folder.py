@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from socket import gethostname
 from typing import Any
@@ -51,6 +51,14 @@ class SharedFolder:
     def jobs(self, jobs: Sequence[Job]) -> ClaimedJobs:
         """Return the queue of ``jobs`` that this process shares with the others."""
         return ClaimedJobs(jobs, self._claims, self._own.token)
+
+    def are_made(self, run_ids: Iterable[str]) -> bool:
+        """Say whether another process that may be alive has claimed one of these runs, and it is not over."""
+        claims = self._claims.read()
+        claimed = [run_id for run_id in run_ids if run_id in claims and not self._claims.is_own(claims[run_id])]
+        held = [run_id for run_id in claimed if self._claims.holder(claims[run_id])]
+        runs = [self.folder.run(run_id) for run_id in held]
+        return any(not run.is_over() and not run.error.exists() for run in runs)
 
     @contextmanager
     def timing(self, kind: str, is_needed: Callable[[], bool], say: Callable[[str], object]) -> Iterator[bool]:

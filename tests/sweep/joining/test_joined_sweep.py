@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from socket import gethostname
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from crash_points import crash_points, crashed
 from in_process_engine import InProcess
 from sweeps import ProgressLog, write
 
+from lipschitz.commands import join
 from lipschitz.commands.status import show_status
 from lipschitz.errors import InputError
 from lipschitz.sweep.attempt import Attempt, Superseded
@@ -315,6 +317,34 @@ def test_a_run_that_another_process_ends_before_it_is_looked_at_is_not_damaged(
     assert done.returncode == 0, done.stderr
     assert "damaged" not in done.stdout + done.stderr
     assert found(sweep) == expected
+
+
+def test_who_waits_for_the_choice_of_settings_knows_whether_others_make_its_runs(sweep: Sweep) -> None:
+    ids = [run.id for run in sweep.runs]
+    with (
+        shared_folder(sweep, force=False, lease=60.0, say=print) as first,
+        shared_folder(sweep, force=False, lease=60.0, say=print) as second,
+    ):
+        first.define(sweep, {})
+        assert not second.are_made(ids)
+        job = first.jobs(unfinished_jobs(sweep, first.folder, SITE, {})).take()
+        assert job is not None
+        assert second.are_made(ids)
+        assert not first.are_made(ids), "its own are no reason to wait"
+        train(job, ProgressLog())
+        assert not second.are_made(ids), "it is over, though its claim is there"
+
+
+def test_a_process_waits_for_runs_by_which_settings_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def waiting(*names: str) -> Any:
+        return SimpleNamespace(waiting=names, runs=[])
+
+    plans, made = iter([waiting("a"), waiting("a"), waiting()]), iter([True, True])
+    request: Any = SimpleNamespace(plan=lambda: next(plans))
+    shared: Any = SimpleNamespace(are_made=lambda _: next(made))
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    assert join._once_chosen(request, waiting("a"), waiting("a"), shared).waiting == ()
+    assert next(plans, None) is None
 
 
 def test_status_shows_who_makes_a_run_and_locks_nothing(
