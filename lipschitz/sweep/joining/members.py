@@ -23,6 +23,8 @@ LEASE_SECONDS = 60.0
 """How long the file of a process may stay as it is before the process is taken for lost."""
 BEAT_SECONDS = 1.0
 """Time between two changes of the file, at most."""
+TRIES = 5
+"""How often it is tried to write the file where another process removes it or the folder."""
 DIGITS = 20
 """Of the number at the end of the file, which counts its changes."""
 
@@ -60,10 +62,12 @@ class OwnMember:
         known = {"host": gethostname(), "pid": os.getpid(), "identity": identity(), "plan": plan, "joins": joins}
         self._head = f"{json.dumps({'token': self.token, **known})}\n"
         self._beats, self._over = 0, threading.Event()
-        try:
-            self._write()
-        except FileNotFoundError:
-            # Another one has just removed the folder, as the last that left, or the file, as one that was not whole.
+        for _ in range(TRIES - 1):
+            # Another one may just remove the folder, as the last that left, or the file, as one that was not whole.
+            with suppress(FileNotFoundError):
+                self._write()
+                break
+        else:
             self._write()
         self._thread = threading.Thread(target=self._beat, args=(min(BEAT_SECONDS, lease / 5),), daemon=True)
         self._thread.start()
@@ -225,8 +229,13 @@ class Members:
         return is_running(member.identity)
 
     def remove_lost(self) -> None:
-        """Remove the files of members that are gone or lost, but none that cannot be read, or is just being written."""
-        for member in self.all():
-            if not self.may_live(member.token):
-                with suppress(OSError):
-                    (self._folder / member.token).unlink(missing_ok=True)
+        """Remove the files of members that are gone or lost, but none that cannot be read; and what was half written.
+
+        Who is just writing its file does that again: see `OwnMember`.
+        """
+        lost = [self._folder / member.token for member in self.all() if not self.may_live(member.token)]
+        with suppress(OSError):
+            for path in [*lost, *self._folder.glob(".*")]:
+                member = read_member(path)
+                if path in lost or member is None or is_gone(member.identity):
+                    path.unlink(missing_ok=True)

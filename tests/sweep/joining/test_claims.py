@@ -170,12 +170,29 @@ def test_only_the_files_of_members_that_are_known_to_be_lost_are_removed(tmp_pat
     clock = Clock()
     members = Members(tmp_path, lease=60.0, clock=clock)
     stranger(tmp_path, "aa")
-    (tmp_path / ".bb").write_text("")
+    stranger(tmp_path, ".bb")
+    (tmp_path / ".dd").write_text("")
     (tmp_path / "cc").write_text("")
     for clock.now in (0.0, 25.0, 50.0, 61.0):
         members.may_live("aa")
         members.remove_lost()
     assert {path.name for path in tmp_path.iterdir()} == {".bb", "cc"}
+
+
+def test_a_member_whose_file_is_removed_while_it_is_written_writes_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, left = os.link, iter(range(3))
+
+    def removed_before(source: Any, target: Any) -> None:
+        if next(left, None) is not None:
+            Path(source).unlink()
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", removed_before)
+    member = own(tmp_path / "members")
+    assert read_member(member.path)
+    member.leave()
 
 
 def test_who_was_taken_for_lost_gives_up_no_claim_of_its_successor(tmp_path: Path) -> None:
