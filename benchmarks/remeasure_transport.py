@@ -16,6 +16,7 @@ from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.engine.site import Site
 from lipschitz.sweep.process import set_up_torch
 from lipschitz.sweep.provenance import provenance
+from lipschitz.sweep.run_folder import RunFolder
 from lipschitz.tasks.transport.potential import AS_PUBLISHED
 from lipschitz.training.checkpoint import Unusable, read
 
@@ -38,7 +39,8 @@ def main() -> None:
 
 def remeasure(job: Job) -> str:
     """Add the new metrics to one finished run. Return "measured", or why the run is unchanged."""
-    folder = job.folder
+    # Not as an attempt of a sweep, whose first result counts: this one replaces it.
+    folder = RunFolder(job.folder.path)
     result = folder.result() or {}
     try:
         state = read(folder.checkpoint)
