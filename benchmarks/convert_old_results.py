@@ -6,9 +6,9 @@
 It reads sweep.json, records.csv and summary.csv, trains nothing, and changes no measured value. Each fact is checked:
 the sweep file expands to the ids of the folder's runs, which hash all that defines a run; means and intervals of the
 values after the last step are those of summary.csv; a relative difference above TOLERANCE is refused. Values of real
-data, of which the folder has the means alone, are measured again from the data and the seeds. Where their means are not
-those of summary.csv, as where another reference classifier is trained here, they are left out, but for a single seed,
-whose mean is its value; the protocols are then those of the folder's page.
+data are measured again from the data and the seeds, as the folder has their means alone. Where the new means are not
+those of summary.csv, for example because another reference classifier is trained here, these values are left out. Of a
+single seed the old mean is the value, and stays. The protocols are then those of the folder's page.
 
 What the folder does not hold by run is left out: values of the best step, samples, potentials and spectra, rounds of
 the timing pass, and what the bounds take for granted. runs.json says so, and every report of it repeats it.

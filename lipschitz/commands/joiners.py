@@ -90,7 +90,7 @@ def run_joiners(request: Request, arguments: Sequence[str], address: str, jobs: 
 
 
 def _command(arguments: Sequence[str]) -> list[str]:
-    """Return the command of a process that joins, as this one was called but for how it is started."""
+    """Return the command of a process that joins: the arguments of this one, without --slurm, --ray and --jobs."""
     kept = _without_options(arguments, ("--slurm", "--ray", "--jobs"))
     return [sys.executable, "-m", "lipschitz", *kept, *([] if "--join" in kept else ["--join"])]
 

@@ -7,21 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ENDS
-from synthetic import Plan, dump, write_sweep
+from synthetic import Plan, contents, dump, write_sweep
 
 from lipschitz.commands.status import show_status
 from lipschitz.errors import InputError
 from lipschitz.report.write import report
 from lipschitz.sweep.reported_runs import read_arrays
 from lipschitz.sweep.store import SweepFolder
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.relative_to(folder).parts[0] not in ("runs", "timing")
-    }
 
 
 @pytest.fixture(scope="module")

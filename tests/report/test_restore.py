@@ -7,20 +7,12 @@ from typing import Any
 import pytest
 from command_line import lipschitz
 from conftest import ENDS
-from synthetic import Plan, write_sweep
+from synthetic import Plan, contents, write_sweep
 
 from lipschitz.errors import InputError
 from lipschitz.report.restore import restore
 from lipschitz.report.write import report
 from lipschitz.sweep.store import SweepFolder
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.relative_to(folder).parts[0] not in ("runs", "timing")
-    }
 
 
 def in_order(record: dict[str, Any]) -> tuple[int, str, float, str]:

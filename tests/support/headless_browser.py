@@ -53,4 +53,4 @@ CUT_ELEMENTS = """() => [...document.querySelectorAll("body *")].filter((one) =>
   const right = document.documentElement.clientWidth + 0.5;
   return box.width && (!scrolls || scrolls === one) && (box.right > right || box.left < -0.5);
 }).map((one) => one.outerHTML.slice(0, 120))"""
-"""Script that returns what is cut at the sides of the page, but for what scrolls by itself."""
+"""Script that returns the elements that are cut at a side of the page. Parts of scrolling elements do not count."""

@@ -258,3 +258,12 @@ def digits(rng: np.random.Generator, noise: float) -> np.ndarray:
     ring, bar = np.abs(np.hypot(x, 1.3 * y) - 2.5) < 0.8, np.abs(x) < 1
     images = np.where(np.arange(64)[:, None, None] % 3, ring, bar)[..., None].astype(float)
     return np.clip(255 * (images + 0.4 * noise * rng.normal(size=images.shape)), 0, 255).astype(np.uint8)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the files of a report by path, without those of the runs and timings."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).parts[0] not in ("runs", "timing")
+    }

@@ -56,7 +56,7 @@ class Arm(Record):
 
 
 def _arm(value: Any) -> Any:
-    """Let a string stand for the runs of one constraint, and keys of labels stand beside metric and step."""
+    """Read both short forms of an arm: the label of a constraint, or labels beside ``metric`` and ``step``."""
     if isinstance(value, str):
         return {"runs": {"constraint": value}}
     if isinstance(value, dict) and "runs" not in value:

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from lipschitz.errors import InputError, first_line
@@ -40,7 +41,7 @@ def run_tasks(command: Sequence[str], address: str, tasks: int, say: Callable[[s
         # Kwargs of Ray are untyped.
         options: dict[str, Any] = {"num_cpus": 1, "num_gpus": gpus, "max_retries": -1}
         remote = ray.remote(**options)(_join)
-        started = [remote.remote(list(command), os.getcwd(), _environment()) for _ in range(tasks)]  # noqa: PTH109
+        started = [remote.remote(list(command), str(Path.cwd()), _environment()) for _ in range(tasks)]
         say(f"{tasks} {'task' if tasks == 1 else 'tasks'} started on {address}, each with {gpus:g} of a GPU")
         return [line for line in ray.get(started) if line]
     finally:

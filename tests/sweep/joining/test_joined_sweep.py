@@ -70,12 +70,12 @@ def sweep(tmp_path: Path) -> Sweep:
     return load_sweep(write(tmp_path, TINY, "tiny.yaml"), out=tmp_path / "tiny")
 
 
-def joined(sweep: Sweep, engine: InProcess = InProcess()) -> Callable[[], None]:  # noqa: B008  # has no state
+def joined(sweep: Sweep, engine: InProcess | None = None) -> Callable[[], None]:
     def call() -> None:
         with shared_folder(sweep, force=False, lease=60.0, say=print) as shared:
             shared.define(sweep, {"commit": None})
             jobs = unfinished_jobs(sweep, shared.folder, SITE, {"device": "cpu: a"})
-            engine.run(shared.jobs(jobs), SITE, ProgressLog())
+            (engine or InProcess()).run(shared.jobs(jobs), SITE, ProgressLog())
 
     return call
 
@@ -106,7 +106,7 @@ def found(sweep: Sweep) -> dict[str, Any]:
 
 
 def names(sweep: Sweep) -> set[str]:
-    """Return the files of a sweep, but for the lock, and temporary ones, which go with the next sweep after an hour."""
+    """Return the files of a sweep, without the lock and without temporary files, which a later sweep removes."""
     paths = [path for path in sweep.folder.rglob("*") if path.name != "lock"]
     return {
         str(path.relative_to(sweep.folder)) for path in paths if not path.name.startswith((".provenance", ".sweep"))
