@@ -47,13 +47,17 @@ def test_own_scripts_end_no_element_early() -> None:
 
 
 def test_scripts_and_licences_are_in_the_package() -> None:
-    patterns = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
-    packaged = {path for pattern in patterns["lipschitz"] for path in PACKAGE.glob(pattern)}
-    needed = [
-        path
+    """The package may be installed as a copy, so the folder of the sources is found from this file."""
+    root = Path(__file__).parents[3]
+    source = root / "lipschitz"
+    patterns = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    packaged = {path.relative_to(source) for pattern in patterns["lipschitz"] for path in source.glob(pattern)}
+    needed = {
+        path.relative_to(source)
         for folder in ("vendor", "interactive/scripts", "templates")
-        for path in (PACKAGE / "report" / folder).rglob("*")
+        for path in (source / "report" / folder).rglob("*")
         if path.is_file()
-    ]
-    assert set(needed) <= packaged
+    }
+    assert needed <= packaged
     assert len(needed) > 10
+    assert all((PACKAGE / path).is_file() for path in needed)
