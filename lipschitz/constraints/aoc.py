@@ -97,7 +97,7 @@ class ComposedKernel(CertifiedWeight):
         kernel = self._with_factors(kernel, frames.view(self.groups, count, channels, columns))
         if not first:
             kernel = self._composed(matrix.view(self.groups, outputs, inner, *self.window), kernel)
-        return self._with_unused_taps(kernel.flatten(0, 1), weight)
+        return with_unused_taps(kernel.flatten(0, 1), self.used, weight)
 
     def _inner_channels(self, outputs: int, inputs: int) -> int:
         """Return the channels between the factors and the reshaped kernel.
@@ -152,10 +152,12 @@ class ComposedKernel(CertifiedWeight):
         assert total is not None
         return total
 
-    def _with_unused_taps(self, kernel: Tensor, weight: Tensor) -> Tensor:
-        for axis, (used, n) in enumerate(zip(self.used, weight.shape[2:], strict=True)):
-            kernel = _padded(kernel.unsqueeze(0), axis, used.start, n - used.stop).squeeze(0)
-        return kernel
+
+def with_unused_taps(kernel: Tensor, used: Sequence[slice], weight: Tensor) -> Tensor:
+    """Return ``kernel`` ``(o, i, ...)`` of the ``used`` taps with zeros for the others of ``weight``."""
+    for axis, (taps, n) in enumerate(zip(used, weight.shape[2:], strict=True)):
+        kernel = _padded(kernel.unsqueeze(0), axis, taps.start, n - taps.stop).squeeze(0)
+    return kernel
 
 
 def _padded(kernel: Tensor, axis: int, before: int, after: int) -> Tensor:

@@ -86,6 +86,7 @@ FAMILIES = (
             "cayley",
             "lot",
             "sandwich",
+            "bcop",
         ),
         (
             *("#CC79A7", "#3E017F", "#990254", "#7847D0", "#BDA7FF", "#59123A"),

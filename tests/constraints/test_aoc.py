@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from layer_strategies import dense
+from layer_strategies import dense, on_a_torus
 from numpy.testing import assert_allclose
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lipschitz.constraints.aoc import AOC, ComposedKernel
 from lipschitz.constraints.base import constrain
@@ -32,15 +31,6 @@ CONVOLUTIONS = [
 
 def composed(layer: WeightedLayer, shape: tuple[int, ...], iterations: int = 15) -> WeightedLayer:
     return constrain(layer.double(), [AOC(iterations=iterations)], shape)  # type: ignore[return-value]
-
-
-def on_a_torus(layer: nn.Conv2d, channels: int, size: int) -> np.ndarray:
-    """Return the matrix of the convolution on maps that are continued periodically."""
-    x = torch.eye(channels * size**2, dtype=torch.float64).view(-1, channels, size, size)
-    reach = layer.dilation[0] * (layer.kernel_size[0] - 1)
-    padded = F.pad(x, (0, reach, 0, reach), mode="circular")
-    y = F.conv2d(padded, layer.weight.detach(), None, layer.stride, 0, layer.dilation, layer.groups)
-    return y.flatten(1).T.numpy()
 
 
 def test_two_taps_by_hand() -> None:

@@ -7,6 +7,7 @@ import torch
 from hypothesis import assume
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional as F
 
 from lipschitz.estimation.layers import AffineLayer
 from lipschitz.estimation.sigma.layer_sigmas import layer_sigmas
@@ -25,6 +26,15 @@ def dense(layer: AffineLayer, shape: torch.Size) -> np.ndarray:
     with torch.no_grad():
         images = layer(identity) - layer(torch.zeros_like(identity[:1]))
     return images.flatten(1).T.numpy()
+
+
+def on_a_torus(layer: nn.Conv2d, channels: int, size: int) -> np.ndarray:
+    """Return the matrix of the convolution without its bias, on maps that are continued periodically."""
+    x = torch.eye(channels * size**2, dtype=torch.float64).view(-1, channels, size, size)
+    reach = layer.dilation[0] * (layer.kernel_size[0] - 1)
+    padded = F.pad(x, (0, reach, 0, reach), mode="circular")
+    y = F.conv2d(padded, layer.weight.detach(), None, layer.stride, 0, layer.dilation, layer.groups)
+    return y.flatten(1).T.numpy()
 
 
 def operator_sigma(layer: AffineLayer, shape: tuple[int, ...], *, tolerance: float = 1e-3) -> float:
