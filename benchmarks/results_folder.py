@@ -1,6 +1,7 @@
 """Measure CPU time and memory of ``lipschitz report`` and ``status`` on folders of synthetic runs. See ``--help``.
 
-Each run has five evaluations of about thirty metrics. CPU time and memory are of the whole process, with imports.
+Each run has five evaluations of about thirty metrics, and the checksums that a sweep writes. CPU time and memory are of
+the whole process, with imports.
 """
 
 import argparse
@@ -14,7 +15,9 @@ from typing import NamedTuple
 
 from result_files import write_result
 
+from lipschitz.checksums import sealed, sha256_of_file
 from lipschitz.sweep.provenance import provenance
+from lipschitz.sweep.run_folder import HASHES
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 from synthetic import Plan, write_sweep
@@ -47,6 +50,7 @@ def main() -> None:
     for runs in options.runs:
         with tempfile.TemporaryDirectory() as folder:
             made = write_sweep(Path(folder) / "synthetic", Plan(seeds=range(runs // CONFIGURATIONS)))
+            seal(made)
             for command in options.commands:
                 calls = [used(command, made) for _ in range(CALLS)]
                 measured[command, runs] = Used(median(call.seconds for call in calls), max(call.mib for call in calls))
@@ -67,6 +71,15 @@ def main() -> None:
     }
     write_result(options.out, "results_folder", result, "# Folders of synthetic runs", [HEADINGS, *rows])
     print(options.out / "table.md")
+
+
+def seal(folder: Path) -> None:
+    """Add the checksums of runs that are over, by which ``report`` and ``status`` notice damaged files."""
+    for run in sorted((folder / "runs").iterdir()):
+        hashes = {path.name: sha256_of_file(path) for path in (run / "records.jsonl", run / "samples.npz")}
+        for name, more in (("run.json", {}), ("result.json", {HASHES: hashes})):
+            content = {**json.loads((run / name).read_text("utf-8")), **more}
+            (run / name).write_text(json.dumps(sealed(content, f"{run.name}/{name}"), indent=2), "utf-8")
 
 
 MEASURE = """

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 
 from lipschitz.errors import InputError, first_line
-from lipschitz.files import lock, write_atomically
+from lipschitz.files import write_atomically
+from lipschitz.locks import lock
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

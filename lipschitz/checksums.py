@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from lipschitz.files import open_regular, read_json, write_json
+from lipschitz.files import read_json, read_parts, write_json
 
 KEY, PREFIX = "checksum", "sha256:"
 """The key of a JSON object's checksum, and how its value begins: one flipped bit cannot hide both."""
@@ -66,8 +66,10 @@ def is_sealed(value: Mapping[str, Any]) -> bool:
 
 def sha256_of_file(path: Path) -> str:
     """Return the SHA-256 of a regular file, in hex."""
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for part in read_parts(path):
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def json_lines(values: Iterable[Any]) -> bytes:
@@ -98,5 +100,8 @@ def _checksum(value: Mapping[str, Any], name: str) -> str:
 
 def _digest(content: Mapping[str, Any], name: str) -> str:
     """Return the checksum of an object as it was read."""
-    canonical = json.dumps({name: content}, sort_keys=True, separators=(",", ":"))
-    return PREFIX + hashlib.sha256(canonical.encode()).hexdigest()
+    return PREFIX + hashlib.sha256(_CANONICAL.encode({name: content}).encode()).hexdigest()
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+"""Made once: a sweep may have thousands of files."""

@@ -1,7 +1,6 @@
-"""Write files atomically, so that a crash leaves the old or the new file; hold locks that end with their process."""
+"""Write files atomically, so that a crash leaves the old or the new file; read regular files only."""
 
 import errno
-import fcntl
 import json
 import os
 import re
@@ -9,18 +8,18 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
-from socket import gethostname
 from typing import Any, BinaryIO
-
-from lipschitz.process_identity import identity, is_gone
 
 _TEMPORARY = re.compile(r"\..+\.(\d+)", re.DOTALL)
 """Names of temporary files: a dot, the name of the file that is written, and the id of the process."""
 _OLD = 3600.0
 """Seconds after which a temporary file of a process that is not here is taken for one that a crash left."""
+_SMALL, _LARGE = 2**16, 2**20
+"""Bytes that are read at a time."""
+_NOT_REGULAR = "not a regular file"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -125,15 +124,26 @@ def open_regular(path: Path) -> BufferedReader:
     Raises:
         OSError: it cannot be opened, or is not a regular file.
     """
-    # Without O_NONBLOCK a pipe would be opened only when something writes to it.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
+    return os.fdopen(_open_regular(path)[0], "rb")
+
+
+def _open_regular(path: Path) -> tuple[int, int]:
+    """Open a regular file; return its descriptor and its size in bytes."""
+    try:
+        # Without O_NONBLOCK a pipe would be opened only when something writes to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            # A socket, or a device that is not there.
+            raise OSError(errno.EINVAL, _NOT_REGULAR, str(path)) from None
+        raise
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
-        if stat.S_ISDIR(mode):
+        if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return os.fdopen(descriptor, "rb")
+        raise OSError(errno.EINVAL, _NOT_REGULAR, str(path))
+    return descriptor, found.st_size
 
 
 def check_regular(path: Path) -> None:
@@ -143,7 +153,7 @@ def check_regular(path: Path) -> None:
         OSError: it is not there, or is not a regular file.
     """
     if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
+        raise OSError(errno.EINVAL, _NOT_REGULAR, str(path))
 
 
 def read_bytes(path: Path) -> bytes:
@@ -152,8 +162,28 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         OSError: it is not there, cannot be read, or is not a regular file.
     """
-    check_regular(path)
-    return path.read_bytes()
+    return b"".join(read_parts(path))
+
+
+def read_parts(path: Path) -> Iterator[bytes]:
+    """Yield the content of a regular file, at most `_LARGE` bytes at a time.
+
+    No buffer and few calls of the system: of thousands of runs each has several small files.
+
+    Raises:
+        OSError: see `read_bytes`.
+    """
+    descriptor, size = _open_regular(path)
+    try:
+        left = size
+        # One byte more than there are: the file may grow meanwhile.
+        while part := os.read(descriptor, min(max(size + 1, _SMALL), _LARGE)):
+            yield part
+            left -= len(part)
+            if not left:
+                return
+    finally:
+        os.close(descriptor)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -164,7 +194,7 @@ def read_json(path: Path) -> dict[str, Any]:
         ValueError: the content is not JSON, which has no NaN and no infinity, or not an object.
     """
     try:
-        value = json.loads(read_bytes(path).decode(), parse_constant=_refuse_constant)
+        value = _DECODER.decode(read_bytes(path).decode())
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(value, dict):
@@ -174,6 +204,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+"""Made once: a sweep may have thousands of files."""
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
@@ -211,59 +245,3 @@ def link_first(source: Path, target: Path) -> bool:
         error.filename, error.filename2 = str(target), None
         raise
     return True
-
-
-@contextmanager
-def lock(path: Path, *, wait: bool, signed: bool = False) -> Iterator[bool]:
-    """Hold the lock file ``path`` during the block; yield whether it was acquired. With ``wait`` it always is.
-
-    The operating system releases the lock when the process ends, even after a crash. It counts on one machine alone:
-    some network file systems let one process in on each. Where ``signed``, the file says which process holds it, for
-    `lock_holder` and `is_held`; another content is lost.
-    """
-    # Not blocking: opening a pipe would wait for ever; it is an error instead.
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
-    with open(os.open(path, flags, 0o666), "ab") as file:  # noqa: PTH123  # pathlib has no flags
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        except OSError as error:
-            # ENOLCK, ENOSYS: the error of the system names no file.
-            error.filename = str(path)
-            raise
-        if signed:
-            _sign(file.fileno(), f"process {os.getpid()} on {gethostname()}\n{identity()}")
-        try:
-            yield True
-        finally:
-            if signed:
-                _sign(file.fileno(), "")
-
-
-def _sign(descriptor: int, text: str) -> None:
-    # A full disk costs only the name.
-    with suppress(OSError):
-        os.truncate(descriptor, 0)
-        os.write(descriptor, text.encode())
-
-
-def lock_holder(path: Path) -> str:
-    """Return which process holds the signed lock file ``path``, where it is locked, such as "process 12 on a-host"."""
-    text = _signature(path).partition("\n")[0]
-    return text if text.startswith("process ") and text.isprintable() else "another process"
-
-
-def is_held(path: Path) -> bool:
-    """Return whether the signed lock file ``path`` names a process that may be alive. Nothing is locked to find out."""
-    holder, _, named = _signature(path).partition("\n")
-    # An earlier version named no process so, and left its signature.
-    return holder.startswith("process ") and bool(named) and not is_gone(named)
-
-
-def _signature(path: Path) -> str:
-    try:
-        return path.read_bytes()[:400].decode("ascii", "replace")
-    except OSError:
-        return ""

@@ -66,7 +66,7 @@ def show_status(
     # One write: of thousands of runs each would take its time.
     print("\n".join(lines) + "\n" * bool(lines), end="")
     planned = set(sweep.run_ids())
-    if others := [run.path.name for run in sweep.runs() if run.path.name not in planned]:
+    if others := [name for name in sweep.run_folders() if name not in planned]:
         number = f"{len(others)} folder{'' if len(others) == 1 else 's'}"
         print(printable(f"{number} in {folder / 'runs'} not of this plan, and not reported; the first: {others[0]}"))
     runs = counts.total()

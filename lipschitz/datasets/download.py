@@ -17,7 +17,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from lipschitz.errors import InputError, first_line, printable
-from lipschitz.files import lock, open_regular
+from lipschitz.files import open_regular
+from lipschitz.locks import lock
 
 
 def check_md5(path: Path, md5: str) -> None:

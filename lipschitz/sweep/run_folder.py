@@ -15,9 +15,6 @@ from lipschitz.checksums import SHOWN, is_damage, json_lines, read_sealed, set_a
 from lipschitz.errors import first_line
 from lipschitz.files import (
     check_regular,
-    is_held,
-    lock,
-    lock_holder,
     open_regular,
     read_bytes,
     remove_temporaries,
@@ -25,6 +22,7 @@ from lipschitz.files import (
     write_bytes,
     write_text,
 )
+from lipschitz.locks import is_held, lock, lock_holder
 from lipschitz.sweep.file_shapes import check_records
 from lipschitz.sweep.run_paths import ATTEMPT, RECORDS, RunPaths
 
@@ -219,9 +217,10 @@ class RunFolder(RunPaths):
             # Of an earlier version, or damaged itself.
             check(self._records, self.records)
         for name, expected in result.get(HASHES, {}).items():
-            path = place(Path(name).name)
-            if path.name == "networks.pt" and not networks:
+            name = name.rpartition("/")[2]
+            if name == "networks.pt" and not networks:
                 continue
+            path = place(name)
             actual = check(path, lambda path=path: sha256_of_file(path))  # type: ignore[misc]
             if actual not in (None, expected):
                 found.append((path, f"its SHA-256 is {actual[:SHOWN]}, that of {self._result.name} {expected[:SHOWN]}"))

@@ -1,5 +1,6 @@
 """Read and write the results of a sweep on disk: the only code that knows the paths of its folder. No torch."""
 
+import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -8,7 +9,8 @@ from typing import Any
 
 from lipschitz.checksums import read_sealed, write_sealed
 from lipschitz.errors import InputError
-from lipschitz.files import lock, lock_holder, remove_temporaries
+from lipschitz.files import remove_temporaries
+from lipschitz.locks import lock, lock_holder
 from lipschitz.sweep.attempt import clear_attempts
 from lipschitz.sweep.file_shapes import check_sweep
 from lipschitz.sweep.run_folder import RunFolder
@@ -143,7 +145,15 @@ class SweepFolder:
 
     def runs(self) -> list[RunFolder]:
         """Return every run folder that is there, also those that are not in the plan, in the order of their names."""
-        return [RunFolder(path) for path in sorted((self.path / "runs").glob("*/"))]
+        return [RunFolder(self._runs / name) for name in self.run_folders()]
+
+    def run_folders(self) -> list[str]:
+        """Return the name of every run folder that is there, also of those not in the plan, sorted."""
+        try:
+            with os.scandir(self._runs) as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir())
+        except OSError:
+            return []
 
     def writing(self) -> AbstractContextManager[bool]:
         """Hold the lock of the folder for a block, which gets False where another sweep holds it."""

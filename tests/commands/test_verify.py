@@ -12,7 +12,7 @@ from command_line import lipschitz
 from counter_task import Counter
 
 from lipschitz.commands.verify import Check, verify
-from lipschitz.files import lock
+from lipschitz.locks import lock
 from lipschitz.sweep.store import SweepFolder
 from lipschitz.training.loop import Trainer
 

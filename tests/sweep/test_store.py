@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lipschitz.errors import InputError
-from lipschitz.files import lock
+from lipschitz.locks import lock
 from lipschitz.sweep.run_folder import RunFolder
 from lipschitz.sweep.store import SweepFolder
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from lipschitz.constraints.spectral_normalization import SpectralNormalization
-from lipschitz.files import lock
+from lipschitz.locks import lock
 from lipschitz.models.mlp import MLP
 from lipschitz.sweep.run_folder import CHECKPOINTS_KEPT, RunFolder
 from lipschitz.sweep.store import SweepFolder

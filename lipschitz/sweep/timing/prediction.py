@@ -88,8 +88,12 @@ def predict(runs: Iterable[Run], rates: Rates = H200) -> Prediction:
     """Return the predicted seconds of training and of evaluation of ``runs``."""
     training = evaluation = 0.0
     unpredicted = 0
+    # Once a configuration: a sweep may have thousands of seeds.
+    by_configuration: dict[str, float | None] = {}
     for run in runs:
-        seconds = iteration_seconds(run, rates)
+        if run.configuration not in by_configuration:
+            by_configuration[run.configuration] = iteration_seconds(run, rates)
+        seconds = by_configuration[run.configuration]
         if seconds is None:
             unpredicted += 1
             continue

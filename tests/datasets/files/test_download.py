@@ -8,7 +8,7 @@ from file_server import serving
 
 from lipschitz.datasets.download import download
 from lipschitz.errors import InputError
-from lipschitz.files import lock
+from lipschitz.locks import lock
 
 CONTENT = bytes(range(256)) * 20_000
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
