@@ -10,26 +10,30 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lipschitz.commands.silence import Silence, Watched
 from lipschitz.errors import printable
 from lipschitz.process_identity import is_gone
 from lipschitz.sweep.heartbeat import Beat, Heartbeat
 from lipschitz.sweep.joining.claims import read_claims
-from lipschitz.sweep.joining.members import Member, read_member
-from lipschitz.sweep.progress_text import duration, progress_text
+from lipschitz.sweep.joining.members import Member, Members, read_member
+from lipschitz.sweep.progress_text import progress_text
 from lipschitz.sweep.reported_runs import read_reported_runs
 from lipschitz.sweep.run_folder import OVER, RunFolder, Status
 from lipschitz.sweep.store import SweepFolder
 
 WATCH_SECONDS = 2.0
 """Time between two looks at the runs that are watched."""
-SILENT_SECONDS = 60.0
-"""Age of a running run's last heartbeat above which the run is called silent."""
 HANGS_SECONDS = 600.0
 """Time without a step above which a run is said to hang, by default."""
 
 
 def show_status(
-    folder: Path, *, only_begun: bool = False, disk: bool = False, hangs: float = HANGS_SECONDS
+    folder: Path,
+    *,
+    only_begun: bool = False,
+    disk: bool = False,
+    hangs: float = HANGS_SECONDS,
+    watched: Watched | None = None,
 ) -> Counter[str]:
     """Print a line per run, with how far it has come, the file of its error or what is damaged; count by status.
 
@@ -42,6 +46,7 @@ def show_status(
         only_begun: leave out runs that are over, and those that have not begun.
         disk: print what the sweep takes on the disk, too.
         hangs: seconds without a step after which a run is said to hang.
+        watched: what was seen of the heartbeats before, where this is called again and again.
 
     Returns:
         The number of runs by status.
@@ -53,11 +58,15 @@ def show_status(
     reported = read_reported_runs(sweep)
     counts: Counter[str] = Counter()
     holders, lines = holders_of(sweep), []
+    # A sweep by itself claims no runs.
+    alone = next((member for member in Members(sweep.members).all() if not member.joins), None)
     for run_id in sweep.run_ids():
         if reported is None:
             run, holder = sweep.run(run_id), holders.get(run_id)
             found = run.status(is_claimed=holder is not None)
-            status, more = str(found), _reached(run, found, holder, hangs) + _reason(run, found)
+            maker = holder or alone
+            silence = Silence(hangs, watched, maker and sweep.members / maker.token)
+            status, more = str(found), _reached(run, found, holder, silence) + _reason(run, found)
         else:
             status, more = reported.status(run_id), ""
         counts[status] += 1
@@ -122,45 +131,37 @@ def watch_status(
     Raises:
         InputError: there is no sweep in the folder.
     """
+    watched = Watched()
     while True:
         console.clear()
-        if not show_status(folder, only_begun=True, hangs=hangs)["running"]:
+        if not show_status(folder, only_begun=True, hangs=hangs, watched=watched)["running"]:
             return
         wait(WATCH_SECONDS)
 
 
-def _reached(run: RunFolder, status: Status, holder: Member | None, hangs: float) -> str:
+def _reached(run: RunFolder, status: Status, holder: Member | None, silence: Silence) -> str:
     """Return how far a run that is not over has come, as far as its heartbeat tells, and who makes it."""
     if status in OVER:
         return ""
-    beat, is_running = last_beat(run, holder), status == "running"
+    found, is_running = last_beat(run, holder), status == "running"
     by = f", {holder.described()}" if holder and is_running else ""
-    if beat is None:
+    if found is None:
         return f"  {by[2:]}" if by else ""
+    heartbeat, beat = found
     interrupted = "interrupted, " if status == "waiting" else ""
     # The host of the heartbeat is that of the holder.
     where = beat if not by else beat._replace(host="")
-    silent = _silence(beat, hangs) if is_running else ""
+    silent = silence.in_words(heartbeat, beat) if is_running else ""
     return f"  {interrupted}{progress_text(where, is_running=is_running)}{by}{silent}"
 
 
-def _silence(beat: Beat, hangs: float) -> str:
-    """Return for how long a run has given no sign of life or made no step, by the clocks of both machines."""
-    silent = time.time() - beat.time
-    if silent <= SILENT_SECONDS:
-        return ""
-    hanging = f"; it hangs: more than {duration(hangs)} without a step" if silent > hangs else ""
-    return f", no sign of life for {silent / 60:.0f} min{hanging}"
-
-
-def last_beat(run: RunFolder, holder: Member | None) -> Beat | None:
+def last_beat(run: RunFolder, holder: Member | None) -> tuple[Heartbeat, Beat] | None:
     """Return the heartbeat of the attempt that the holder makes, or that of the one that has come farthest."""
     attempts = run.attempts()
     own = [path for path in attempts if holder and path.name.startswith(f"attempt-{holder.token}-")]
-    beats = [beat for path in own or attempts if (beat := Heartbeat.of(path).read())]
-    if not own and (beat := run.heartbeat.read()):
-        beats.append(beat)
-    return max(beats, key=lambda beat: beat.step, default=None)
+    hearts = [Heartbeat.of(path) for path in own or attempts] + ([] if own else [run.heartbeat])
+    beats = [(heart, beat) for heart in hearts if (beat := heart.read())]
+    return max(beats, key=lambda found: found[1].step, default=None)
 
 
 def _reason(run: RunFolder, status: Status) -> str:

@@ -35,7 +35,7 @@ class Heartbeat:
     """Writes and reads the heartbeat of a run that is not over. It is not forced to disk."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     @classmethod
     def of(cls, folder: Path) -> "Heartbeat":
@@ -52,12 +52,12 @@ class Heartbeat:
         """Write that the run has reached ``step`` of ``steps``. A disk that refuses it costs the run nothing."""
         beat = Beat(step, steps, time.time(), gethostname(), began, quality)
         with suppress(OSError):
-            self._path.write_text(json.dumps(beat._asdict()), "utf-8")
+            self.path.write_text(json.dumps(beat._asdict()), "utf-8")
 
     def read(self) -> Beat | None:
         """Return the last beat, or None where there is none that can be read."""
         try:
-            found = json.loads(self._path.read_text("utf-8"))
+            found = json.loads(self.path.read_text("utf-8"))
             began, quality = found.get("began"), found.get("quality")
             return Beat(
                 int(found["step"]),
@@ -73,4 +73,4 @@ class Heartbeat:
     def remove(self) -> None:
         """Remove it, as the run is over."""
         with suppress(OSError):
-            self._path.unlink()
+            self.path.unlink()
