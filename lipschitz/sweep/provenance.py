@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from lipschitz import __version__
+from lipschitz.checksums import SHOWN
 from lipschitz.sweep.engine.site import device_kind
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib")
@@ -30,13 +31,8 @@ def provenance(
         data: SHA-256 of each data set.
         warnings: of the data sets.
     """
-    commit = _git("rev-parse", "HEAD")
     return {
-        "commit": commit,
-        # Whether the code is as committed: a new file in the package, such as a method, is code, too.
-        "dirty": bool(_git("status", "--porcelain", "--", "lipschitz", "benchmarks", "pyproject.toml"))
-        if commit
-        else None,
+        **_commit(),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": devices_and_workers(devices, workers),
@@ -47,6 +43,21 @@ def provenance(
         "data": dict(data),
         **({"warnings": [*warnings]} if warnings else {}),
     }
+
+
+def code_in_words() -> str:
+    """Return which code this is, such as ``lipschitz 0.1.0 at commit 0123456789ab with changes``."""
+    found = _commit()
+    at = f" at commit {found['commit'][:SHOWN]}" if found["commit"] else ""
+    return f"lipschitz {__version__}{at}{' with changes' if found['dirty'] else ''}"
+
+
+def _commit() -> dict[str, Any]:
+    """Return the commit of the code, and whether the code is another; both are None where there is no checkout."""
+    commit = _git("rev-parse", "HEAD")
+    # A new file in the package, such as a method, is code, too.
+    changes = _git("status", "--porcelain", "--", "lipschitz", "benchmarks", "pyproject.toml") if commit else None
+    return {"commit": commit, "dirty": bool(changes) if commit else None}
 
 
 def kernels() -> dict[str, Any]:

@@ -4,13 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
+import pytest
 import torch
 from in_process_engine import InProcess
 from sweeps import ONE_CPU, SMALL, ProgressLog, write
 
+import lipschitz
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import unfinished_jobs
-from lipschitz.sweep.provenance import kernels, kernels_changed, provenance
+from lipschitz.sweep.provenance import code_in_words, kernels, kernels_changed, provenance
 from lipschitz.sweep.store import SweepFolder
 
 
@@ -28,6 +30,20 @@ def test_a_package_that_is_not_installed_has_a_version() -> None:
     not_installed = mock.patch("lipschitz.sweep.provenance.version", lambda name: {"lipschitz": None}.get(name, "1"))
     with not_installed:
         assert provenance(["cpu"], 1, {})["versions"]["lipschitz"] == declared
+
+
+def test_the_code_is_named_by_version_commit_and_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {"rev-parse": "0123456789abcdef", "status": " M lipschitz/cli.py"}
+    monkeypatch.setattr("lipschitz.sweep.provenance._git", lambda command, *_: answers[command])
+    named = f"lipschitz {lipschitz.__version__} at commit 0123456789ab"
+    assert code_in_words() == f"{named} with changes"
+    answers["status"] = ""
+    assert code_in_words() == named
+    found = provenance(["cpu"], 1, {})
+    assert (found["commit"], found["dirty"]) == ("0123456789abcdef", False)
+    monkeypatch.setattr("lipschitz.sweep.provenance._git", lambda *_: None)
+    assert code_in_words() == f"lipschitz {lipschitz.__version__}", "not a checkout"
+    assert provenance(["cpu"], 1, {})["dirty"] is None
 
 
 def test_only_other_kernels_are_a_change() -> None:

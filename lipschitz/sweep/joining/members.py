@@ -42,6 +42,8 @@ class Member:
     """Hash of the sweep file's content."""
     joins: bool = True
     """Whether others may take part, too: False for a sweep by itself."""
+    code: str = ""
+    """Version and commit of its code, in words; empty where an earlier version wrote the file."""
     beats: int = 0
 
     def described(self) -> str:
@@ -56,11 +58,11 @@ class OwnMember:
         OSError: the folder cannot be written; or, where others may join, has no hard links.
     """
 
-    def __init__(self, folder: Path, *, plan: str, joins: bool, lease: float = LEASE_SECONDS) -> None:
+    def __init__(self, folder: Path, *, plan: str, joins: bool, code: str = "", lease: float = LEASE_SECONDS) -> None:
         self.token = secrets.token_hex(4)
         self.path, self._joins = folder / self.token, joins
-        known = {"host": gethostname(), "pid": os.getpid(), "identity": identity(), "plan": plan, "joins": joins}
-        self._head = f"{json.dumps({'token': self.token, **known})}\n"
+        process = {"token": self.token, "host": gethostname(), "pid": os.getpid(), "identity": identity()}
+        self._head = f"{json.dumps({**process, 'plan': plan, 'joins': joins, 'code': code})}\n"
         self._beats, self._over = 0, threading.Event()
         for _ in range(TRIES - 1):
             # Another one may just remove the folder, as the last that left, or the file, as one that was not whole.
@@ -137,6 +139,7 @@ def read_member(path: Path) -> Member | None:
             str(found["identity"]),
             str(found["plan"]),
             bool(found["joins"]),
+            str(found.get("code", "")),
             int(beats or 0),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -15,7 +15,8 @@ from lipschitz.sweep.engine.job import Job
 from lipschitz.sweep.growth import growth, refuse_smaller
 from lipschitz.sweep.joining.claimed_jobs import LOOK_SECONDS, ClaimedJobs
 from lipschitz.sweep.joining.claims import Claims, remove_claims
-from lipschitz.sweep.joining.members import BEAT_SECONDS, Member, Members, OwnMember
+from lipschitz.sweep.joining.members import BEAT_SECONDS, LEASE_SECONDS, Member, Members, OwnMember
+from lipschitz.sweep.provenance import code_in_words
 from lipschitz.sweep.store import SweepFolder
 
 TIMING, REPORT = "timing", "report"
@@ -110,8 +111,8 @@ def shared_folder(sweep: Sweep, *, force: bool, lease: float, say: Callable[[str
     folder = SweepFolder(sweep.folder)
     if not force:
         refuse_smaller(folder, sweep)
-    plan = plan_hash(sweep)
-    with _member(folder, plan=plan, joins=True, lease=lease) as own:
+    plan, code = plan_hash(sweep), code_in_words()
+    with _member(folder, plan=plan, joins=True, code=code, lease=lease) as own:
         members = Members(folder.members, own.token, lease)
         for other in _living(members, lambda other: not other.joins or other.plan != plan, say):
             if not other.joins:
@@ -122,6 +123,11 @@ def shared_folder(sweep: Sweep, *, force: bool, lease: float, say: Callable[[str
             raise InputError(
                 f"{folder.path}: {other.described()} has joined with another sweep file; expected the same file and "
                 f"options as there{_differences(folder, sweep)}; wait for it, or use another --out"
+            )
+        if other := next((other for other in members.others() if other.code not in ("", code)), None):
+            say(
+                f"warning: {other.described()} has joined with other code, {other.code}; this process has {code}: "
+                "their runs may not be comparable"
             )
         members.remove_lost()
         folder.clear_attempts(run.id for run in sweep.runs)
@@ -135,7 +141,7 @@ def folder_of_one(sweep: Sweep, folder: SweepFolder, say: Callable[[str], object
     Raises:
         InputError: others that joined are in the folder, or a sweep on another machine is.
     """
-    with _member(folder, plan=plan_hash(sweep), joins=False) as own:
+    with _member(folder, plan=plan_hash(sweep), joins=False, code=code_in_words()) as own:
         members = Members(folder.members, own.token)
         for other in _living(members, lambda _: True, say):
             how = "processes that joined a sweep are running" if other.joins else "another sweep is running"
@@ -147,9 +153,11 @@ def folder_of_one(sweep: Sweep, folder: SweepFolder, say: Callable[[str], object
 
 
 @contextmanager
-def _member(folder: SweepFolder, *, plan: str, joins: bool, **lease: float) -> Iterator[OwnMember]:
+def _member(
+    folder: SweepFolder, *, plan: str, joins: bool, code: str, lease: float = LEASE_SECONDS
+) -> Iterator[OwnMember]:
     try:
-        own = OwnMember(folder.members, plan=plan, joins=joins, **lease)
+        own = OwnMember(folder.members, plan=plan, joins=joins, code=code, lease=lease)
     except OSError as error:
         needs = "; --join needs a folder with hard links that every process can write" if joins else ""
         why = f"results cannot be written here: {error.strerror}{needs}"

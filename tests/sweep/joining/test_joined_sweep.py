@@ -231,6 +231,27 @@ def test_another_plan_and_a_sweep_by_itself_are_refused(sweep: Sweep, tmp_path: 
     assert len(SweepFolder(sweep.folder).run_ids()) == 3, "once nobody is there, a sweep may grow"
 
 
+def test_who_joins_with_other_code_is_told_so(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    where = "lipschitz.sweep.joining.shared_folder.code_in_words"
+    monkeypatch.setattr(where, lambda: "lipschitz 0.1.0 at commit aaaa")
+    with shared_folder(sweep, force=False, lease=60.0, say=said.append) as first:
+        member = read_member(first._own.path)
+        assert member is not None
+        assert member.code == "lipschitz 0.1.0 at commit aaaa"
+        with shared_folder(sweep, force=False, lease=60.0, say=said.append):
+            assert said == [], "the same code"
+        monkeypatch.setattr(where, lambda: "lipschitz 0.1.0 at commit bbbb with changes")
+        with shared_folder(sweep, force=False, lease=60.0, say=said.append):
+            pass
+    assert said == [
+        f"warning: process {os.getpid()} on {gethostname()} has joined with other code, lipschitz 0.1.0 at commit aaaa; "
+        "this process has lipschitz 0.1.0 at commit bbbb with changes: their runs may not be comparable"
+    ]
+    with shared_folder(sweep, force=False, lease=60.0, say=said.append):
+        assert len(said) == 1, "nobody else is there"
+
+
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP, errno.EDQUOT])
 def test_a_folder_that_cannot_be_shared_is_one_clear_line(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch, number: int
