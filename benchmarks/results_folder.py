@@ -92,13 +92,13 @@ print(json.dumps([os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_s
 starts another as that of the other, so a small one must start it."""
 
 
-def used(command: str, folder: Path) -> Used:
-    """Run ``lipschitz <command> <folder>`` and return what it used."""
-    arguments = [sys.executable, "-m", "lipschitz", command, str(folder)]
-    done = subprocess.run([sys.executable, "-c", MEASURE, *arguments], check=True, stdout=subprocess.PIPE)
+def used(*arguments: object) -> Used:
+    """Run ``lipschitz`` with arguments and return what it used."""
+    command = [sys.executable, "-m", "lipschitz", *map(str, arguments)]
+    done = subprocess.run([sys.executable, "-c", MEASURE, *command], check=True, stdout=subprocess.PIPE)
     code, seconds, mib = json.loads(done.stdout)
     if code:
-        raise subprocess.CalledProcessError(code, arguments)
+        raise subprocess.CalledProcessError(code, command)
     return Used(seconds, mib)
 
 
