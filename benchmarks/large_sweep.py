@@ -1,8 +1,8 @@
 """Measure what a sweep of 10,000 runs costs besides its training: a dry run, and claiming the runs. See ``--help``.
 
 A dry run is measured in CPU seconds of the whole process, with imports and the steps that it times. Claiming is
-measured in CPU time of a process that joined: others hold claims, half of the runs are made by them meanwhile, and every
-run that is left is claimed, ended by an empty result, and given up. Writing that result is not counted.
+measured in CPU time of a process that joined: others hold claims, half of the runs are made by them meanwhile, and
+every run that is left is claimed, ended by an empty result, and given up. Writing that result is not counted.
 """
 
 import argparse
