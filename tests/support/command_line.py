@@ -30,3 +30,8 @@ def lipschitz(*arguments: object, cwd: Path) -> Done:
             code = ended.code or 0
     assert isinstance(code, int)
     return Done(code, out.getvalue(), err.getvalue())
+
+
+def swept(path: Path, *options: object) -> Done:
+    """Run a sweep in the folder of its file with two workers, without the report."""
+    return lipschitz("sweep", path, "--workers", 2, "--no-report", *options, cwd=path.parent)
