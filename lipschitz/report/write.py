@@ -22,6 +22,7 @@ from lipschitz.report.references import bibliography, citations, latex_comments
 from lipschitz.report.statistics.against_none import compare_with_none, is_tested_task
 from lipschitz.report.statistics.summary import Summary
 from lipschitz.report.statistics.time_to_target import check_targets, parse_targets
+from lipschitz.report.tables.average_rank import table as average_rank_table
 from lipschitz.report.tables.build import build
 from lipschitz.report.tables.markdown_and_latex import latex, markdown
 from lipschitz.report.tables.metrics_table import metrics_table
@@ -88,7 +89,8 @@ def report(
     table_for_paper = metrics_table(summary, metrics) if metrics else ""
     tests = compare_with_none(summary)
     tables, data = build(summary, targets, tests), SweepData(summary)
-    across = [robustness_table(settings) for settings in data.settings]
+    across = [average_rank_table(data.average_ranks)] if data.average_ranks else []
+    across += [robustness_table(settings) for settings in data.settings]
     across += [table for family in data.families for table in (*critic_tables.tables(family), *ranks.tables(family))]
     across += image_tables.tables(summary) + classifier_tables.tables(summary)
     if other is not None:

@@ -13,7 +13,6 @@ import torch
 from command_line import Done, lipschitz
 from torch import nn
 
-from lipschitz.commands import progress_lines as progress_lines_module
 from lipschitz.commands.measure import Measured, Request, measure_module, to_json, without_repetition
 from lipschitz.commands.progress_lines import progress_lines
 from lipschitz.errors import InputError
@@ -94,12 +93,10 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run the command line as the installed script does: the current folder is not on its path."""
-    # No progress, however slow the machine is.
-    monkeypatch.setattr(progress_lines_module, "SILENT_SECONDS", 1e6)
 
-    def measure_command(*arguments: object) -> Done:
+    def measure_command(*arguments: object, **options: float) -> Done:
         monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-        return lipschitz("measure", *arguments, cwd=folder)
+        return lipschitz("measure", *arguments, cwd=folder, **options)
 
     with torch.random.fork_rng(devices=[]):
         yield measure_command
@@ -187,12 +184,11 @@ def test_what_was_not_finished_in_time_is_named(run: Run) -> None:
     assert found["layers"][0] == {"name": "0", "type": "Conv2d", "reshaped": None, "operator": None, "upper": None}
 
 
-def test_a_slow_measurement_says_on_stderr_what_it_does(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_measurement_says_on_stderr_what_it_does(run: Run) -> None:
     options = ("--module", "own.networks:critic", "--input", "1,4,4", "--json")
     quick = run(*options)
     assert quick.stderr == ""
-    monkeypatch.setattr(progress_lines_module, "SILENT_SECONDS", 0.0)
-    slow = run(*options)
+    slow = run(*options, silent_seconds=0.0)
     assert slow.stdout == quick.stdout
     lines = slow.stderr.splitlines()
     assert all(line.startswith("measuring: ") for line in lines)

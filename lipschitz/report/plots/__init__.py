@@ -3,5 +3,5 @@
 base: registration, and plots from elsewhere. data: what figures are drawn from. gallery: order and limit. look: fonts,
 of the page and of a paper. panels, rows, lines, facets, heat_map: layout, axes, labels. Plots of a comparison:
 brackets, curves, gradients, layers, quality_by_cost, samples, spectra, step_time, surfaces. Plots of the whole sweep:
-final_quality, by_setting, by_dimension, surfaces.
+final_quality, average_rank, by_setting, by_dimension, surfaces.
 """

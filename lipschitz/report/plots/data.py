@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lipschitz.report.published.critics import CriticFamily, families
 from lipschitz.report.reading.comparisons import COMPARISON, Comparison, comparisons, file_suffixes
 from lipschitz.report.reading.results import Results
+from lipschitz.report.statistics.average_rank import AverageRanks, average_ranks
 from lipschitz.report.statistics.final_quality import FinalQuality, final_quality
 from lipschitz.report.statistics.geometric import IN_WORDS
 from lipschitz.report.statistics.intervals import aggregate
@@ -156,6 +157,11 @@ class SweepData:
     def final_quality(self) -> list[FinalQuality]:
         """The final quality on each data set; see `FinalQuality`."""
         return final_quality(self.summary)
+
+    @cached_property
+    def average_ranks(self) -> AverageRanks | None:
+        """The average ranks of methods over the places of the sweep; None where there are too few."""
+        return average_ranks(self.final_quality)
 
     @cached_property
     def settings(self) -> list[Settings]:

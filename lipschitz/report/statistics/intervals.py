@@ -49,6 +49,8 @@ MEDIAN = IntervalMethod(
 """Of the median of a timing: the union of the distribution-free interval of its calls and the medians of the rounds."""
 BOOTSTRAP = IntervalMethod(f"{LEVEL} interval by bootstrap", f"{LEVEL} interval", "quantiles of resampled values")
 """Of a rank correlation: methods are resampled, then the seeds of each."""
+SCORE = IntervalMethod(f"{LEVEL} interval by the score method", f"{LEVEL} interval", "Newcombe 2006, method 5")
+"""Of a probability of improvement; see `lipschitz.report.statistics.improvement`."""
 
 
 def method_of(metric: str) -> IntervalMethod:

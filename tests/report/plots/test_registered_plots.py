@@ -243,6 +243,7 @@ def test_the_plots_of_the_package_come_in_a_fixed_order() -> None:
     ]
     assert [one.name for one in plots if one.scope is not each_comparison] == [
         "final_quality",
+        "average_rank",
         "by_setting",
         "cosine_by_dimension",
         "cosine_as_published",
