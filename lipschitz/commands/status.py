@@ -65,7 +65,7 @@ def show_status(
             run, holder = sweep.run(run_id), holders.get(run_id)
             found = run.status(is_claimed=holder is not None)
             maker = holder or alone
-            silence = Silence(hangs, watched, maker and sweep.members / maker.token)
+            silence = Silence(hangs, watched, sweep.members / maker.token if maker else None)
             status, more = str(found), _reached(run, found, holder, silence) + _reason(run, found)
         else:
             status, more = reported.status(run_id), ""

@@ -124,9 +124,10 @@ def shared_folder(sweep: Sweep, *, force: bool, lease: float, say: Callable[[str
                 f"{folder.path}: {other.described()} has joined with another sweep file; expected the same file and "
                 f"options as there{_differences(folder, sweep)}; wait for it, or use another --out"
             )
-        if other := next((other for other in members.others() if other.code not in ("", code)), None):
+        differs = next((other for other in members.others() if other.code not in ("", code)), None)
+        if differs is not None:
             say(
-                f"warning: {other.described()} has joined with other code, {other.code}; this process has {code}: "
+                f"warning: {differs.described()} has joined with other code, {differs.code}; this process has {code}: "
                 "their runs may not be comparable"
             )
         members.remove_lost()
