@@ -6,8 +6,9 @@ from typing import Any
 
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from lipschitz.report.plots.file_formats import render
 from lipschitz.report.plots.look import report_style
-from lipschitz.report.plots.panels import log_tick, panels, render
+from lipschitz.report.plots.panels import log_tick, panels
 
 FLOOR = 1e-12
 """Smaller errors are drawn at this value."""

@@ -9,8 +9,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from peer_implementations import PEERS
 from speed_tables import median_ms
 
+from lipschitz.report.plots.file_formats import render
 from lipschitz.report.plots.look import report_style
-from lipschitz.report.plots.panels import panels, render
+from lipschitz.report.plots.panels import panels
 from lipschitz.report.style import GREY, ordered, styles
 
 ROW = 0.27

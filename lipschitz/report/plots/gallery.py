@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 
 from lipschitz.report.plots.base import Plot, Subject, each_comparison
 from lipschitz.report.plots.data import ComparisonData, SweepData
+from lipschitz.report.plots.file_formats import FORMATS, render
 from lipschitz.report.plots.look import report_style
-from lipschitz.report.plots.panels import FORMATS, DoesNotFitError, render
+from lipschitz.report.plots.panels import DoesNotFitError
 from lipschitz.report.reading.comparisons import Comparison
 
 PANELS = 120

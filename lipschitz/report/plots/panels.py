@@ -1,6 +1,5 @@
-"""Lay out figures with panels of fixed size, set the scale of their axes, and write them as SVG, PDF and PNG."""
+"""Lay out figures with panels of fixed size, and set the scale of their axes."""
 
-import io
 import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -13,7 +12,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from lipschitz.report.plots.look import paper_width, points, text_width
 from lipschitz.report.style import GREY
 
-FORMATS = ("svg", "pdf", "png")
 _NARROWEST = 0.85
 """Least width in inches of an axes in a paper's figure."""
 _HIGHEST = 9.4
@@ -211,20 +209,3 @@ def reference_line(axes: Axes, y: float, text: str) -> None:
         fontsize=points(7.5),
         color=GREY,
     )
-
-
-def render(figure: Figure, kinds: Sequence[str] = FORMATS) -> dict[str, bytes]:
-    """Return the figure in each of ``kinds``, without dates, so that the same figure gives the same bytes."""
-    metadata: dict[str, dict[str, None]] = {
-        "svg": {"Date": None},
-        "pdf": {"CreationDate": None},
-        "png": {"Software": None},
-    }
-    files = {}
-    for kind in kinds:
-        buffer = io.BytesIO()
-        # The default compression level takes twice as long and saves a few per cent.
-        options: dict[str, Any] = {"pil_kwargs": {"compress_level": 1}} if kind == "png" else {}
-        figure.savefig(buffer, format=kind, dpi=300 if paper_width() else 100, metadata=metadata[kind], **options)
-        files[kind] = buffer.getvalue()
-    return files
