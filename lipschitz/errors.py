@@ -76,6 +76,8 @@ class MissingInput(InputError):
 
 def printable(text: str) -> str:
     """Return ``text`` on one line, with escapes such as ``\\x1b`` for control characters and surrogates."""
+    if text.isprintable():
+        return text
     line = " ".join(text.splitlines())
     return line if line.isprintable() else "".join(map(_escaped, line))
 

@@ -94,7 +94,7 @@ def final_quality(found: FinalQuality) -> Figure | None:
     titles = [_broken_title(contest.title) for contest in found.contests]
     # In a paper titles and labels may take a second line.
     lines = max(text.count("\n") + (paper_width() is not None and bool(text)) for text in titles)
-    layout = Rows.of(names, _ROW, _LABEL_SHARE)
+    layout = Rows.of(names, _ROW, _LABEL_SHARE, [place for place, row in enumerate(rows) if not row.constraint])
     figure, axes = panels(
         len(found.contests),
         3,
@@ -117,9 +117,6 @@ def final_quality(found: FinalQuality) -> Figure | None:
                 _draw(panel, place, by_name[row.name], contest, looks[row.constraint], has_tests=has_tests)
         panel.set_title(in_width(panel, text))
         layout.label(panel, shown=index % columns_of(axes) == 0, foot=_FOOT)
-        for row, label in zip(rows, panel.get_yticklabels(), strict=False):
-            if not row.constraint:
-                label.set(color=GREY, fontweight="bold")
         panel.grid(axis="x", color="#ececec", linewidth=0.6)
         panel.set_axisbelow(True)
         is_lowest = index + columns_of(axes) >= len(axes)

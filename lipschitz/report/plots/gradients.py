@@ -1,5 +1,7 @@
 """Plot input-gradient norms of the discriminator by where they were measured: real, generated, between, noise."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,13 +15,14 @@ from lipschitz.report.plots.panels import Ticks, columns_of, fit_axis, panels
 from lipschitz.report.plots.rows import Rows
 from lipschitz.report.reading.metric_names import parse_metric
 from lipschitz.report.statistics.intervals import GEOMETRIC
-from lipschitz.report.style import GREY, Style
+from lipschitz.report.style import GREY
 from lipschitz.tasks.wording import wording
 
 WHERE = ("real", "interpolated", "fake", "old", "noise")
 """Places from left to right; a gradient penalty never samples the last two."""
 _MEAN, _LARGEST = "gradient_norm", "gradient_norm_max"
 _ROW = 0.19
+_GRID = "#ececec"
 _FEW_TICKS = Ticks(((100, (1.0,)),), 4, None)
 
 
@@ -52,16 +55,16 @@ def gradients(data: ComparisonData) -> Figure | None:
         above=0.2,
         height="rows",
     )
-    table = final.set_index(["place", "kind", "constraint"])
     for index, (place, panel) in enumerate(zip(places, axes, strict=True)):
         # One axis for all places, so that they are compared by looking.
         fit_axis(panel, "x", final["mean"], margins=(0.06, 0.06), ticks=_FEW_TICKS)
         panel.axvline(1.0, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-        for row, name in zip(rows.places, names, strict=True):
-            _draw(panel, row, [_value(table, (place, kind, name)) for kind in (_MEAN, _LARGEST)], data.styles[name])
+        means, largest = (_values(final, place, kind, names) for kind in (_MEAN, _LARGEST))
+        _draw(panel, rows.places, means, largest["mean"].to_numpy(), [data.styles[name].colour for name in names])
         rows.label(panel, shown=index % columns_of(axes) == 0)
         panel.set_title(task.places.get(place, place) or "norm")
-        panel.grid(axis="both", color="#ececec", linewidth=0.6)
+        panel.grid(axis="x", color=_GRID, linewidth=0.6)
+        panel.hlines(rows.places, *panel.get_xlim(), color=_GRID, linewidth=0.6, zorder=0.5)
         panel.set_axisbelow(True)
         panel.set_xlabel("Norm")
     return figure
@@ -77,19 +80,18 @@ def _subtitle(data: ComparisonData, final: pd.DataFrame) -> str:
     return text
 
 
-def _value(table: pd.DataFrame, key: tuple[str, str, str]) -> NDArray[np.float64]:
-    """Return the mean and the ends of its interval; NaN where there is none."""
-    if key not in table.index:
-        return np.full(3, np.nan)
-    found: NDArray[np.float64] = table.loc[key, ["mean", "low", "high"]].to_numpy(float)
-    return found
+def _values(final: pd.DataFrame, place: str, kind: str, names: Sequence[str]) -> pd.DataFrame:
+    """Return mean, low and high, a row for each of ``names``; NaN where there is none."""
+    rows = final[(final["place"] == place) & (final["kind"] == kind)].set_index("constraint")
+    return rows[["mean", "low", "high"]].astype(float).reindex(names)
 
 
-def _draw(panel: Axes, row: float, values: list[NDArray[np.float64]], style: Style) -> None:
-    (mean, low, high), (largest, *_) = values
-    left = panel.get_xlim()[0]
-    panel.hlines(row, mean, largest, color=style.colour, linewidth=0.6, alpha=0.4)
-    if np.isfinite(low):
-        panel.hlines(row, max(low, left), high, color=style.colour, linewidth=2.0, alpha=0.4)
-    panel.plot(largest, row, color=style.colour, marker="o", markersize=4, markerfacecolor="white", linestyle="")
-    panel.plot(mean, row, color=style.colour, marker="o", markersize=4.5, linestyle="")
+def _draw(
+    panel: Axes, rows: NDArray[np.float64], means: pd.DataFrame, largest: NDArray[np.float64], colours: Sequence[str]
+) -> None:
+    """Draw all methods, each kind of mark as one collection: an axes with a few artists is drawn much faster."""
+    mean, low, high = (means[name].to_numpy() for name in ("mean", "low", "high"))
+    panel.hlines(rows, mean, largest, colors=colours, linewidth=0.6, alpha=0.4)
+    panel.hlines(rows, np.maximum(low, panel.get_xlim()[0]), high, colors=colours, linewidth=2.0, alpha=0.4)
+    panel.scatter(largest, rows, s=4.0**2, facecolors="white", edgecolors=colours, linewidths=1.0, zorder=2)
+    panel.scatter(mean, rows, s=4.5**2, c=colours, linewidths=1.0, zorder=2)

@@ -127,11 +127,11 @@ def points(on_page: float) -> float:
 
 
 @lru_cache(maxsize=4096)
-def text_width(text: str, size: float = 8.0) -> float:
+def text_width(text: str, size: float = 8.0, *, bold: bool = False) -> float:
     """Return the width in inches of the longest line of a text of ``size`` points, in the font of the style."""
     if "\n" in text:
-        return max(text_width(line, size) for line in text.split("\n"))
-    font = FontProperties(size=size)
+        return max(text_width(line, size, bold=bold) for line in text.split("\n"))
+    font = FontProperties(size=size, weight="bold" if bold else None)
     if mpl.rcParams["text.usetex"]:
         return float(TextPath((0, 0), text, prop=font, usetex=True).get_extents().width) / 72
     return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / 72

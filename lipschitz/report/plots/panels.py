@@ -84,7 +84,7 @@ def panels(
     columns = balanced_columns(number, columns)
     top = 0.72 + above + 0.16 * subtitle.count("\n")
     title_width = 0.25 + max(
-        text_width(title, 11) * 1.15, *(1.04 * text_width(line) for line in subtitle.split("\n")), 0
+        text_width(title, 11, bold=True), *(1.04 * text_width(line) for line in subtitle.split("\n")), 0
     )
     width = max(left + columns * size[0] + (columns - 1) * gap[0] + right, title_width)
     if (paper := paper_width()) is not None:

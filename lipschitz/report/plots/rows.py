@@ -1,7 +1,7 @@
 """Rows of a figure, one for each method: their labels in lines that fit, their heights, and the margin on the left."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lipschitz.report.plots.look import paper_width, points, text_width
+from lipschitz.report.style import GREY
 
 LINE = 0.133
 """Inches of a line of text."""
@@ -28,20 +29,25 @@ class Rows:
         labels: as they are written, in lines.
         heights: of each row, in units of a row with one line.
         unit: inches of such a row.
+        titles: places of the labels that are titles of the rows below them: bold and grey.
     """
 
     labels: list[str]
     heights: list[float]
     unit: float
+    titles: frozenset[int] = frozenset()
 
     @classmethod
-    def of(cls, labels: Sequence[str], on_page: float, share: float = _LABEL_SHARE) -> "Rows":
+    def of(
+        cls, labels: Sequence[str], on_page: float, share: float = _LABEL_SHARE, titles: Collection[int] = ()
+    ) -> "Rows":
         """Return the rows with these labels, ``on_page`` inches high, or with ``share`` of a paper's width for them."""
+        bold = frozenset(titles)
         width = paper_width()
         if width is None:
-            return cls(list(labels), [1.0] * len(labels), on_page)
-        written = [broken(label, share * width) for label in labels]
-        return cls(written, [1 + LINE * text.count("\n") / _PAPER_ROW for text in written], _PAPER_ROW)
+            return cls(list(labels), [1.0] * len(labels), on_page, bold)
+        written = [broken(label, share * width, bold=place in bold) for place, label in enumerate(labels)]
+        return cls(written, [1 + LINE * text.count("\n") / _PAPER_ROW for text in written], _PAPER_ROW, bold)
 
     @property
     def places(self) -> NDArray[np.float64]:
@@ -59,17 +65,24 @@ class Rows:
     @property
     def margin(self) -> float:
         """Inches that the labels need on the left."""
-        return 0.22 + max((text_width(line, points(8)) for text in self.labels for line in text.split("\n")), default=0)
+        widths = (text_width(text, points(8), bold=place in self.titles) for place, text in enumerate(self.labels))
+        return 0.22 + max(widths, default=0)
 
     def tall(self, foot: float = 0.0) -> float:
         """Return the inches of all rows and a ``foot`` below them, in units."""
         return self.unit * (sum(self.heights) + foot)
 
     def label(self, axes: Axes, *, shown: bool = True, foot: float = 0.0) -> None:
-        """Set the limits of the y axis and write the labels, which have no ticks."""
+        """Set the limits of the y axis and write the labels, which have no ticks; without labels there is no grid."""
         axes.set_ylim(sum(self.heights) - 0.5 + foot, -0.5)
-        axes.set_yticks(self.places, self.labels if shown else [""] * len(self.labels))
+        if not shown:
+            axes.set_yticks([])
+            return
+        axes.set_yticks(self.places, self.labels)
         axes.tick_params(axis="y", length=0, labelsize=points(8))
+        written = axes.get_yticklabels()
+        for place in self.titles:
+            written[place].set(color=GREY, fontweight="bold")
 
 
 def in_width(panel: Axes, text: str) -> str:
@@ -79,11 +92,11 @@ def in_width(panel: Axes, text: str) -> str:
     return broken(text, panel.get_position().width * cast(Figure, panel.get_figure()).get_figwidth())
 
 
-def broken(text: str, widest: float) -> str:
+def broken(text: str, widest: float, *, bold: bool = False) -> str:
     """Return a label in lines of at most ``widest`` inches, broken after spaces, underscores, brackets and signs."""
     lines = [""]
     for part in _BREAK.findall(text) or [text]:
-        if lines[-1] and text_width((lines[-1] + part).rstrip(), points(8)) > widest:
+        if lines[-1] and text_width((lines[-1] + part).rstrip(), points(8), bold=bold) > widest:
             lines.append("")
         lines[-1] += part
     return "\n".join(line.rstrip(" ") for line in lines)

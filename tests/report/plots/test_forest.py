@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from synthetic import METHODS, Plan, dump, write_sweep
@@ -105,3 +106,12 @@ def test_the_table_has_a_row_a_seed_with_mean_ends_and_verdict(tmp_path: Path) -
         assert rows["mean"].iloc[0] == pytest.approx(np.exp(np.log(rows["value"]).mean()))
         assert set(rows["significantly_worse"]) == {name not in contest.not_worse}
     assert pd.api.types.is_bool_dtype(table["significantly_worse"])
+
+
+def test_the_bold_title_of_a_family_is_not_cut_where_it_is_wider_than_every_method(tmp_path: Path) -> None:
+    methods = ("none", "frobenius_penalty", "weight_clipping", "gradient_penalty", "zero_gp", *CERTIFIED)
+    _, figure = drawn(tmp_path, methods)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    left = {label.get_text(): label.get_window_extent(renderer).x0 for label in figure.axes[0].get_yticklabels()}
+    assert min(left, key=left.__getitem__) == "penalised weights or outputs"
+    assert min(left.values()) >= 0.05 * figure.dpi

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from synthetic import METHODS, Plan, write_sweep
 
@@ -68,9 +68,6 @@ def test_a_row_of_gradients_is_a_method_and_a_panel_a_place(data: ComparisonData
     assert len(limits) == 1
     chosen = (table["place"] == "fake") & (table["kind"] == "gradient_norm")
     means = table[chosen].set_index("constraint")["mean"]
-    filled = {
-        float(np.asarray(line.get_ydata())[0]): float(np.asarray(line.get_xdata())[0])
-        for line in figure.axes[2].lines
-        if line.get_marker() == "o" and line.get_markerfacecolor() != "white"
-    }
+    _, marks = [one for one in figure.axes[2].collections if isinstance(one, PathCollection)]
+    filled = {float(row): float(norm) for norm, row in marks.get_offsets()}
     assert filled == {float(row): pytest.approx(means[name]) for row, name in enumerate(data.constraints)}
