@@ -42,9 +42,10 @@ def accuracy_by_lipschitz(data: ComparisonData) -> Figure | None:
         return None
     subtitle = (
         "Horizontal bar: bracket of Lip(D), from the steepest pair of points found (marker) to the certified bound;\n"
-        f"arrow: none was found, or one over 10⁶ times the lower. Last step, mean over {data.seeds_text}\n"
-        f"(bounds: geometric). Vertical bar: {MEAN.short}, cut at the panel's edge."
+        f"arrow: none was found, or one over 10⁶ times the lower. Last step, {data.mean_over_seeds()}"
     )
+    interval = f"\n(bounds: geometric). Vertical bar: {MEAN.short}, cut at the panel's edge."
+    subtitle += "." if data.has_one_seed else interval
     found = facets(data.constraints)
     subtitle += facets_note(found, data.constraints)
     figure, cells = facet_grid(

@@ -50,7 +50,7 @@ def brackets(data: ComparisonData) -> Figure | None:
     subtitle = (
         "Bar: bracket of Lip(D), eval mode. Filled: lower bound, steepest pair of points found.\n"
         f"Open: certified upper bound{layers}; arrow: none was found, or one over 10⁶ times the lower.\n"
-        f"Last step, geometric mean over {data.seeds_text}. Right: upper over lower bound."
+        f"Last step, {data.mean_over_seeds('geometric mean')}. Right: upper over lower bound."
     )
     further = [
         *(["Black dot: exact constant."] if bounds["lipschitz_exact"].notna().any() else []),

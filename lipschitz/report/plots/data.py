@@ -92,16 +92,22 @@ class ComparisonData:
         }
 
     @cached_property
-    def seeds_text(self) -> str:
-        """The number of seeds behind the means, which labels name where it is another: ``5 seeds``."""
+    def has_one_seed(self) -> bool:
+        """Whether every constraint has one seed, so that there are neither means nor intervals."""
+        return set(self._seeds.values()) == {"n = 1"}
+
+    def mean_over_seeds(self, kind: str = "mean") -> str:
+        """Return what is shown, such as ``mean over 5 seeds``; labels name the number of seeds where it is another."""
+        if self.has_one_seed:
+            return "one seed"
         number = self._usual_seeds.removeprefix("n = ")
         unless = " unless named" if len(set(self._seeds.values())) > 1 else ""
-        return f"{number} seed{'' if number == '1' else 's'}{unless}"
+        return f"{kind} over {number} seed{'' if number == '1' else 's'}{unless}"
 
     @cached_property
     def means_text(self) -> str:
         """What a mean is, where a figure may show both kinds: of how many seeds, and when it is geometric."""
-        return f"mean over {self.seeds_text} (geometric for {IN_WORDS})"
+        return self.mean_over_seeds() + ("" if self.has_one_seed else f" (geometric for {IN_WORDS})")
 
     @cached_property
     def _usual_seeds(self) -> str:

@@ -1,7 +1,7 @@
 """Plot the final quality of all methods on a data set: a forest plot with means, intervals and every seed as a dot."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -152,12 +152,11 @@ def _rows(found: FinalQuality) -> list[_Row]:
 
 def _subtitle(found: FinalQuality) -> str:
     counts = {method.interval.n for contest in found.contests for method in contest.methods if method.interval.n}
-    seeds = (
-        f"{min(counts)} seeds" if len(counts) == 1 else f"{min(counts, default=0)} to {max(counts, default=0)} seeds"
-    )
     kind = "geometric mean" if is_geometric(found.metric) else "mean"
-    text = f"After the last step, {kind} over {seeds.replace('1 seeds', 'one seed')}; small dots: the seeds."
+    text = f"After the last step, {kind} over {_number_of_seeds(counts)}; small dots: the seeds."
     text += f" Line: {MEAN.short}, cut at the panel's edge.\n"
+    if counts == {1}:
+        text = "After the last step; one seed, and so no interval.\n"
     if any(contest.compared for contest in found.contests):
         text += "Filled: not significantly worse than the best mean of its panel; open: significantly worse "
         text += f"(Welch's test at {100 * LEVEL:g} %, Holm's correction)."
@@ -166,6 +165,10 @@ def _subtitle(found: FinalQuality) -> str:
     else:
         text += "Nothing was tested for significance."
     return text
+
+
+def _number_of_seeds(counts: Collection[int]) -> str:
+    return f"{min(counts)} seeds" if len(counts) == 1 else f"{min(counts, default=0)} to {max(counts, default=0)} seeds"
 
 
 def _set_axis(panel: Axes, found: FinalQuality) -> None:

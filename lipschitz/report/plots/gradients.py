@@ -72,7 +72,8 @@ def gradients(data: ComparisonData) -> Figure | None:
 
 def _subtitle(data: ComparisonData, final: pd.DataFrame) -> str:
     task, found = wording(data.comparison.task), set(final["place"])
-    text = f"After the last step, geometric mean over {data.seeds_text}. Filled: mean norm, with its {GEOMETRIC.short}."
+    interval = "" if data.has_one_seed else f", with its {GEOMETRIC.short}"
+    text = f"After the last step, {data.mean_over_seeds('geometric mean')}. Filled: mean norm{interval}."
     text += " Open: largest norm." if (final["kind"] == _LARGEST).any() else ""
     text += "\nOld: between real and an earlier generator's samples." if "old" in found else ""
     if "interpolated" in found:

@@ -124,7 +124,7 @@ def _heat_maps(
         len(tables),
         2 if len(layers) <= _MOST_SIDE_BY_SIDE else 1,
         figure_title(title, data),
-        f"After the last step, {kind} over {data.seeds_text}. {note}",
+        f"After the last step, {data.mean_over_seeds(kind)}. {note}",
         size=(COLUMN * len(layers), rows.tall()),
         gap=(0.25, 0.35 + label_height(layers)),
         left=rows.margin,

@@ -36,7 +36,7 @@ _OTHERS = "#d8d8d8"
 
 def lines_note(data: ComparisonData) -> str:
     """Return the part of a subtitle that explains lines, bands and crosses."""
-    shaded = f", shaded: {MEAN.short}, cut at the panel's edge" if _has_bands(data) else ""
+    shaded = f", shaded: {MEAN.short}, cut at the panel's edge" if _has_bands(data) and not data.has_one_seed else ""
     cross = "" if data.diverged.empty else " A thin line ending in × is a diverged seed."
     return f"{_capitalised(data.means_text)}{shaded}.{cross}"
 

@@ -43,7 +43,7 @@ def robust_accuracy(data: ComparisonData) -> Figure | None:
     title = figure_title("Robust accuracy", data)
     subtitle = (
         "Upper line: accuracy under PGD. Lower, dashed: certified accuracy. The robust accuracy lies in the band.\n"
-        f"l2 change of size ε, pixels in [0, 1]. Mean over {data.seeds_text} after the last step,\n"
+        f"l2 change of size ε, pixels in [0, 1]. After the last step, {data.mean_over_seeds()},\n"
         "on the attacked test images. Grey: the other methods."
     )
     # A title must not reach into the next panel.

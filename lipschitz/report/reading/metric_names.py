@@ -88,7 +88,7 @@ def separate_protocols(
     """
     facts = facts.join(runs[["dataset", "configuration"]], on="run")
     # Earlier versions did not name the data; runs on other data are refused elsewhere.
-    facts["facts"] = facts["facts"].map(_without_data)
+    facts["facts"] = facts["facts"].map({text: _without_data(text) for text in facts["facts"].unique()})
     protocols = []
     for key, group in facts.groupby(["dataset", "metric"], sort=False):
         dataset, metric = map(str, key)

@@ -151,11 +151,13 @@ def _outcomes_of(measured: list[_Measured]) -> pd.DataFrame:
 
 
 def _facts_of(reported: dict[str, ReportedRun]) -> pd.DataFrame:
-    rows = [
-        (run_id, name, _comparable(fact))
-        for run_id, run in reported.items()
-        for name, fact in run.result.get("protocols", {}).items()
-    ]
+    # Nearly all runs of a sweep share the facts of a metric: one text for all of them.
+    texts: dict[str, str] = {}
+    rows = []
+    for run_id, run in reported.items():
+        for name, fact in run.result.get("protocols", {}).items():
+            text = _comparable(fact)
+            rows.append((run_id, name, texts.setdefault(text, text)))
     return pd.DataFrame(rows, columns=FACT_COLUMNS)
 
 

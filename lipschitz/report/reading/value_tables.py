@@ -10,12 +10,13 @@ from array import array
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lipschitz.files import open_regular, write_text
+from lipschitz.files import open_regular, write_atomically
 
 INTEGERS = ("seed", "step", "steps", "batch_size")
 _LONG = ["metric", "value"]
@@ -39,17 +40,24 @@ def write_values(path: Path, values: pd.DataFrame, runs: pd.DataFrame) -> None:
     keys = values.iloc[first][lead].join(runs, on="run")[["run", *runs.columns, *lead[1:]]]
     numbers = values["value"].to_numpy(dtype=float)
     ends = np.searchsorted(row_of, np.arange(0, len(first) + _ROWS_AT_ONCE, _ROWS_AT_ONCE))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*keys.columns, *metrics])
-    # To strings at once: a label is text, and a number is written so that it is read back exactly.
-    leading = list(zip(*(map(str, keys[name].tolist()) for name in keys.columns), strict=True))
-    for part, (start, end) in enumerate(pairwise(ends)):
-        at = part * _ROWS_AT_ONCE
-        cells = np.full((min(_ROWS_AT_ONCE, len(first) - at), len(metrics)), "", dtype=object)
-        cells[row_of[start:end] - at, metric_of[start:end]] = list(map(repr, numbers[start:end].tolist()))
-        writer.writerows([*lead, *row] for lead, row in zip(leading[at:], cells.tolist(), strict=False))
-    write_text(path, text.getvalue())
+
+    def write(file: BinaryIO) -> None:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*keys.columns, *metrics])
+        # A few thousand rows at a time: all rows of a large sweep as text take a hundred megabytes.
+        for part, (start, end) in enumerate(pairwise(ends)):
+            at = part * _ROWS_AT_ONCE
+            some = keys.iloc[at : at + _ROWS_AT_ONCE]
+            # To strings at once: a label is text, and a number is written so that it is read back exactly.
+            leading = zip(*(map(str, some[name].tolist()) for name in keys.columns), strict=True)
+            cells = np.full((len(some), len(metrics)), "", dtype=object)
+            cells[row_of[start:end] - at, metric_of[start:end]] = list(map(repr, numbers[start:end].tolist()))
+            writer.writerows([*lead, *row] for lead, row in zip(leading, cells.tolist(), strict=True))
+        text.flush()
+        text.detach()
+
+    write_atomically(path, write)
 
 
 def _rows(

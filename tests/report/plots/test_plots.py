@@ -189,3 +189,15 @@ def test_ticks_of_a_logarithmic_axis() -> None:
         "100",
         "10⁵",
     ]
+
+
+@pytest.mark.parametrize("name", ["quality_by_step", "gradients", "sigma", "brackets", "final_quality"])
+def test_a_figure_of_one_seed_speaks_of_no_mean_and_no_interval(tmp_path: Path, name: str) -> None:
+    plan = Plan(("digits",), ("none", "gradient_penalty"), seeds=(0,), evaluations=2, pictures=False)
+    data = SweepData(Summary(load(write_sweep(tmp_path, plan))))
+    (chosen,) = [one for one in registered_plots([]) if one.name == name]
+    (picture,) = gallery(data, [chosen], None, [], kinds=["svg"])
+    text = picture.text.replace("geometric for", "geometric mean")
+    assert "one seed" in text.lower()
+    assert "geometric mean" not in text
+    assert "interval" not in text.replace("no interval", "")
