@@ -188,9 +188,7 @@ def arrays_of(results: Results, runs: pd.DataFrame) -> RunArrays | None:
 def comparison_data(summary: Summary) -> list[ComparisonData]:
     """Return the data of every comparison of the sweep, in the order of its plan."""
     results, columns = summary.results, [*COMPARISON, "constraint"]
-    records = results.labelled(results.records, [*columns, "status"])
-    curves = aggregate(records[records["status"] == "finished"], [*columns, "metric", "step"])
-    diverged = records[(records["status"] == "diverged") & np.isfinite(records["value"])]
+    curves, diverged = _curves(results, columns), _diverged(results, columns)
     found = comparisons(results.runs)
     suffixes = file_suffixes(found, COMPARISON, results.shown)
     style_of = styles(results.runs["constraint"])
@@ -212,6 +210,27 @@ def comparison_data(summary: Summary) -> list[ComparisonData]:
         )
         for comparison, suffix in zip(found, suffixes, strict=True)
     ]
+
+
+def _curves(results: Results, columns: list[str]) -> pd.DataFrame:
+    """Return each metric at each step over the seeds that finished: ``columns``, metric, step and those of `aggregate`.
+
+    Records get the number of their group, and only its means the labels: a large sweep has millions of records.
+    """
+    runs, records = results.runs, results.records
+    group_of = runs.groupby(columns, sort=False).ngroup()
+    labels = runs[columns].set_axis(group_of).groupby(level=0).first()
+    group = records["run"].map(group_of[runs["status"] == "finished"])
+    is_finished = group.notna()
+    finished = records.loc[is_finished, ["metric", "step", "value"]].assign(group=group[is_finished].astype(int))
+    return aggregate(finished, ["group", "metric", "step"]).join(labels, on="group").drop(columns="group")
+
+
+def _diverged(results: Results, columns: list[str]) -> pd.DataFrame:
+    """Return the records of the runs that diverged, as long as they were finite, with ``columns`` of the runs."""
+    runs, records = results.runs, results.records
+    of_diverged = records["run"].isin(runs.index[runs["status"] == "diverged"])
+    return results.labelled(records[of_diverged & np.isfinite(records["value"])], columns)
 
 
 def _timings(results: Results, runs: pd.DataFrame) -> dict[str, dict[str, Any]]:
