@@ -39,9 +39,15 @@ def provenance_lines(provenance: dict[str, Any]) -> list[str]:
     return [
         f"Device: {provenance['device']}. Versions: {versions}.",
         "",
-        f"Commit: {commit}. Date: {provenance['date']}. Command: `{provenance['command']}`.",
+        f"Commit: {commit}. Date: {provenance['date']}. Command: `{_as_typed(provenance['command'])}`.",
         "",
     ]
+
+
+def _as_typed(command: str) -> str:
+    """Return a command as it is typed in the repository: that of a script of this folder is its name alone."""
+    script = Path(__file__).parent / command.partition(" ")[0]
+    return f"python benchmarks/{command}" if script.is_file() else command
 
 
 def earlier_result(path: Path, result: dict[str, Any]) -> dict[str, Any] | None:

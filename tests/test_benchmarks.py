@@ -390,3 +390,13 @@ def test_gpu_first_reports_what_there_is_in_time(
     given = {"sweep": Path("s.yaml"), "out": tmp_path, "device": "cpu", "workers": 1, "minutes": 2 / 60}
     assert gpu_first.sweep_and_report(SimpleNamespace(**given), [], time.monotonic()) == code
     assert calls.read_text().split() == ["sweep", *(["status", "report"] if reported else [])]
+
+
+def test_the_provenance_of_a_measurement_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    lines = importlib.import_module("result_files").provenance_lines
+    facts = {"versions": {}, "commit": "ab", "dirty": False, "device": "cpu", "date": "today"}
+    assert "Command: `python benchmarks/overhead.py --pairs 3`." in "".join(
+        lines(facts | {"command": "overhead.py --pairs 3"})
+    )
+    assert "Command: `lipschitz sweep mine.yaml`." in "".join(lines(facts | {"command": "lipschitz sweep mine.yaml"}))

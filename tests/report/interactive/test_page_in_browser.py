@@ -173,6 +173,12 @@ def test_nothing_is_cut(browser: Any, folder: Path, width: int) -> None:
         assert found.messages == []
 
 
+def test_on_a_phone_the_text_of_a_figure_keeps_its_size(browser: Any, folder: Path) -> None:
+    with opened(browser, folder / "index.html", 420) as found:
+        figure = found.page.locator("figure > a.scroll > img").first
+        assert figure.evaluate("(one) => one.clientWidth") == int(figure.get_attribute("width")) > 420
+
+
 def test_without_javascript_the_figures_and_tables_stand(browser: Any, folder: Path) -> None:
     with opened(browser, folder / "index.html", java_script_enabled=False) as found:
         assert not found.page.locator("#explore").is_visible()
