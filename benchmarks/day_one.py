@@ -29,6 +29,7 @@ WHEELS = (
     "annotated-types",
     "pydantic",
     "pydantic-core",
+    "pypdfium2",
     "pytorch-fid",
     "ruamel.yaml",
     "typing-extensions",

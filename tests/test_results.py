@@ -106,3 +106,9 @@ def test_every_figure_is_a_committed_result_with_its_provenance(document: str) -
         assert path.is_file(), f"{document}: {target}"
         folder = ROOT / "results" / path.relative_to(ROOT / "results").parts[0]
         assert any(folder.glob("*.json")), f"{document}: {target} has no provenance beside it"
+
+
+def test_no_result_names_a_place_of_the_machine_that_measured_it() -> None:
+    texts = [path for path in (ROOT / "results").rglob("*") if path.suffix in TEXTS and "runs" not in path.parts]
+    places = re.compile(r"(?<![\w.])/(?:home|work|tmp|root|Users)/")
+    assert not [path for path in texts if places.search(path.read_text())]

@@ -33,7 +33,7 @@ def provenance(
     """
     return {
         **_commit(),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command_in_words(sys.argv),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": devices_and_workers(devices, workers),
         "versions": {"lipschitz": __version__, "python": platform.python_version()}
@@ -43,6 +43,22 @@ def provenance(
         "data": dict(data),
         **({"warnings": [*warnings]} if warnings else {}),
     }
+
+
+def command_in_words(argv: Sequence[str]) -> str:
+    """Return a command as it is typed. Of a path outside the current folder only the last name is kept, ``.../data``.
+
+    The rest of such a path says where something is on one machine.
+    """
+    program = Path(argv[0])
+    is_module = program.name == "__main__.py" and program.parent.name == "lipschitz"
+    return shlex.join(["lipschitz" if is_module else program.name, *map(_without_place, argv[1:])])
+
+
+def _without_place(argument: str) -> str:
+    option, equals, value = argument.rpartition("=") if argument.startswith("--") else ("", "", argument)
+    path = Path(value)
+    return f"{option}{equals}.../{path.name}" if path.is_absolute() or path.parts[:1] == ("..",) else argument
 
 
 def code_in_words() -> str:

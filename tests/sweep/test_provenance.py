@@ -12,7 +12,7 @@ from sweeps import ONE_CPU, SMALL, ProgressLog, write
 import lipschitz
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import unfinished_jobs
-from lipschitz.sweep.provenance import code_in_words, kernels, kernels_changed, provenance
+from lipschitz.sweep.provenance import code_in_words, command_in_words, kernels, kernels_changed, provenance
 from lipschitz.sweep.store import SweepFolder
 
 
@@ -71,3 +71,17 @@ def test_a_run_that_is_resumed_with_other_kernels_warns(tmp_path: Path) -> None:
     InProcess().run([replace(job, provenance={"kernels": {"capability": "AVX512"}})], ONE_CPU, log)
     (warning,) = log.warnings
     assert "trained with kernels capability AVX2 so far, and from here with capability AVX512" in warning
+
+
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        (["/usr/bin/lipschitz", "sweep", "mine.yaml"], "lipschitz sweep mine.yaml"),
+        (["/src/lipschitz/__main__.py", "sweep", "a b.yaml"], "lipschitz sweep 'a b.yaml'"),
+        (["benchmarks/speed.py", "--out", "results/speed"], "speed.py --out results/speed"),
+        (["lipschitz", "--data-root", "/home/me/data", "../mine.yaml"], "lipschitz --data-root .../data .../mine.yaml"),
+        (["lipschitz", "--data-root=/home/me/data", "-o", "lr=0.1"], "lipschitz --data-root=.../data -o lr=0.1"),
+    ],
+)
+def test_a_command_names_no_place_of_the_machine(argv: list[str], text: str) -> None:
+    assert command_in_words(argv) == text

@@ -84,7 +84,7 @@ def _subtitle(data: ComparisonData, final: pd.DataFrame) -> str:
 def _values(final: pd.DataFrame, place: str, kind: str, names: Sequence[str]) -> pd.DataFrame:
     """Return mean, low and high, a row for each of ``names``; NaN where there is none."""
     rows = final[(final["place"] == place) & (final["kind"] == kind)].set_index("constraint")
-    return rows[["mean", "low", "high"]].astype(float).reindex(names)
+    return rows[["mean", "low", "high"]].astype(float).reindex(pd.Index(names))
 
 
 def _draw(

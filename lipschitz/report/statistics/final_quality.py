@@ -130,7 +130,7 @@ def _contests(summary: Summary, runs: pd.DataFrame, task: str, dataset: str, met
             counts = own["status"].value_counts()
             if not counts.get("finished", 0) and not counts.get("diverged", 0):
                 continue
-            name = f"{constraint}, {results.shown(str(model))}" if several else results.shown(str(constraint))
+            name = ", ".join(map(results.shown, map(str, (constraint, model)) if several else [str(constraint)]))
             interval = lookup.interval(labels, metric)
             seeds = tuple(own["value"].dropna())
             failures = (int(counts.get("diverged", 0)), int(counts.get("failed", 0)))
