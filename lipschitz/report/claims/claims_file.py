@@ -120,6 +120,8 @@ class Claim(Record):
     """Compare the time until ``metric`` is as good as the last median of ``than``, and not ``metric`` itself."""
     margin: Annotated[float, Field(gt=0)] | None = None
     """The smallest difference that matters: a factor above one for metrics with a geometric mean, else a difference."""
+    note: str = ""
+    """What to know when reading the verdict. It may be written after the sweep, and is no part of the test."""
 
     @model_validator(mode="after")
     def _has_one_test(self) -> Self:

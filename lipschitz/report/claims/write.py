@@ -73,13 +73,14 @@ def comparisons_csv(decided: Iterable[Decided]) -> str:
 
 
 def verdicts_csv(file: ClaimsFile, decided: Iterable[Decided]) -> str:
-    """Return one row a claim: id, verdict, claim, source, test, experiment, number of hypotheses, command, cost."""
-    head = ["id", "verdict", "claim", "source", "test", "experiment", "hypotheses", "command", "cost"]
+    """Return a row a claim: id, verdict, claim, source, test, experiment, number of hypotheses, command, cost, note."""
+    head = ["id", "verdict", "claim", "source", "test", "experiment", "hypotheses", "command", "cost", "note"]
     rows = []
     for one in decided:
         experiment = file.experiments[one.claim.experiment]
         about = [one.claim.claim, one.claim.source, one.claim.test, one.claim.experiment]
-        rows.append([one.claim.id, one.verdict, *about, one.family, experiment.command, experiment.cost])
+        costs = [experiment.command, experiment.cost, one.claim.note]
+        rows.append([one.claim.id, one.verdict, *about, one.family, *costs])
     return _csv(head, rows)
 
 
@@ -120,7 +121,8 @@ def _evidence(file: ClaimsFile, one: Decided) -> str:
     if one.verdict == "not run":
         experiment = file.experiments[one.claim.experiment]
         return f"`{experiment.command}` ({experiment.cost})"
-    return "; ".join(f"{t.comparison.place}, {t.comparison.start}: {effect_text(t)}" for t in one.tested)
+    effects = "; ".join(f"{t.comparison.place}, {t.comparison.start}: {effect_text(t)}" for t in one.tested)
+    return f"{effects}. {one.claim.note}" if one.claim.note else effects
 
 
 def _table(file: ClaimsFile, decided: list[Decided]) -> Table:
