@@ -157,7 +157,7 @@ def test_the_page_sorts_in_a_browser_without_cuts_or_requests(
         table = found.page.locator("table.sortable").nth(1)
         found.page.evaluate("document.addEventListener('sort-end', () => { window.isSorted = true; })")
         table.locator("thead tr:last-child th").nth(1).click()
-        found.page.wait_for_function("window.isSorted")
+        found.page.wait_for_function("() => window.isSorted")
         values = table.locator("tbody td:nth-child(2)").all_inner_texts()
         numbers = [float(text.split()[0]) for text in values]
         assert len(numbers) == len(METHODS)

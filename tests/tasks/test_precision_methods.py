@@ -63,6 +63,7 @@ BOUNDS: Mapping[str, tuple[Callable[[nn.Module], float], float]] = MappingProxyT
         "aol": (operators, ROUNDED),
         "gram_normalization": (operators, ROUNDED),
         "aoc": (operators, ROUNDED),
+        "bcop": (operators, ROUNDED),
         "cpl": (operators, ROUNDED),
         "sll": (operators, ROUNDED),
         "soc": (operators, ROUNDED),

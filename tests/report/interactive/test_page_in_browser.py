@@ -14,7 +14,7 @@ from lipschitz.report.write import report
 ENDS = {("eight_gaussians", "weight_clipping", 1): "diverged"}
 LABELS = "Object.values(explorer.charts).map((chart) => chart.data.datasets.map((one) => one.label))"
 AXIS = "((chart) => [chart.scales.x.type, [chart.scales.x.options.title.text].flat().join(' ')])(explorer.charts.final)"
-OVERVIEW = "table.sortable >> nth=0"
+OVERVIEW = "details.part table.sortable >> nth=0"
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,8 @@ def column(page: Any, number: int) -> list[str]:
 
 def wait_for_order(page: Any, first: str) -> None:
     page.wait_for_function(
-        "first => document.querySelector('table.sortable').tBodies[0].rows[0].textContent.includes(first)", arg=first
+        "first => document.querySelector('details.part table.sortable').tBodies[0].rows[0].textContent.includes(first)",
+        arg=first,
     )
 
 
@@ -88,11 +89,11 @@ def test_the_row_of_real_data_stays_last(shown: Opened) -> None:
 
 def test_a_table_shows_the_rows_that_hold_all_words(shown: Opened) -> None:
     page = shown.page
-    page.locator(".filter input").first.fill("spectral NORM")
+    page.locator("details.part .filter input").first.fill("spectral NORM")
     rows = page.locator(f"{OVERVIEW} >> tbody tr:visible")
     assert rows.count() == 1
-    assert page.locator(".filter output").first.inner_text() == "1 of 5 rows"
-    page.locator(".filter input").first.fill("")
+    assert page.locator("details.part .filter output").first.inner_text() == "1 of 5 rows"
+    page.locator("details.part .filter input").first.fill("")
     assert rows.count() == 5
 
 
@@ -132,7 +133,7 @@ def test_a_mark_shows_its_value_and_marks_the_rows_of_its_method(shown: Opened) 
     box = canvas.bounding_box()
     at = page.evaluate("(({x, y}) => ({x, y}))(explorer.charts.final.getDatasetMeta(1).data[0])")
     page.mouse.move(box["x"] + at["x"], box["y"] + at["y"])
-    page.wait_for_function("explorer.charts.final.tooltip.opacity === 1")
+    page.wait_for_function("() => explorer.charts.final.tooltip.opacity === 1")
     (text,) = page.evaluate("explorer.charts.final.tooltip.body.flatMap((one) => one.lines)")[:1]
     assert text.startswith("gradient_penalty: 0.1")
     assert text.endswith(", n = 3")
@@ -148,12 +149,12 @@ def test_a_chosen_row_highlights_its_lines_until_it_is_let_go(shown: Opened) -> 
     assert dict(page.evaluate(colour)) == looks
     page.locator(f"{OVERVIEW} >> tbody tr", has_text="spectral_regularization").click()
     page.mouse.move(0, 0)
-    page.wait_for_function("explorer.charts.training.data.datasets[0].borderColor === '#d8d8d8'")
+    page.wait_for_function("() => explorer.charts.training.data.datasets[0].borderColor === '#d8d8d8'")
     found = dict(page.evaluate(colour))
     assert found.pop("spectral_regularization") == looks["spectral_regularization"]
     assert set(found.values()) == {"#d8d8d8"}
     page.keyboard.press("Escape")
-    page.wait_for_function("explorer.charts.training.data.datasets[0].borderColor !== '#d8d8d8'")
+    page.wait_for_function("() => explorer.charts.training.data.datasets[0].borderColor !== '#d8d8d8'")
     assert dict(page.evaluate(colour)) == looks
 
 

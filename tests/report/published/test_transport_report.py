@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from synthetic_transport import (
     CLIPPING,
@@ -156,13 +158,12 @@ def test_each_method_is_shown_at_its_own_last_step(sweep: Results) -> None:
         places = drawn(gradients(data)).axes
     assert [panel.get_title(loc="left") for panel in places] == ["P", "between", "Q"]
     colour = styles([CLIPPING.label])[CLIPPING.label].colour
-    norms = [
-        float(np.asarray(line.get_xdata())[0])
-        for panel in places
-        for line in panel.lines
-        if (line.get_color(), line.get_markerfacecolor()) == (colour, colour) and line.get_marker() == "o"
-    ]
-    assert [norm for norm in norms if np.isfinite(norm)] == [0.9, 0.9, 0.9]
+    norms = []
+    for panel in places:
+        *_, means = (one for one in panel.collections if isinstance(one, PathCollection))
+        x, colours = np.asarray(means.get_offsets())[:, 0], [to_hex(one) for one in means.get_facecolors()]
+        norms += [float(value) for value, one in zip(x, colours, strict=True) if one == colour.lower()]
+    assert norms == [0.9, 0.9, 0.9]
 
 
 def test_seconds_are_critic_steps_only(sweep: Results) -> None:
