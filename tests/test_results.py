@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lipschitz.checksums import read_sealed
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*.md"))]
 TEXTS = {".md", ".csv", ".json", ".html"}
@@ -112,3 +114,8 @@ def test_no_result_names_a_place_of_the_machine_that_measured_it() -> None:
     texts = [path for path in (ROOT / "results").rglob("*") if path.suffix in TEXTS and "runs" not in path.parts]
     places = re.compile(r"(?<![\w.])/(?:home|work|tmp|root|Users)/")
     assert not [path for path in texts if places.search(path.read_text())]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*/runs.json")), ids=lambda path: path.parent.name)
+def test_the_runs_of_a_report_are_those_that_it_wrote(path: Path) -> None:
+    assert read_sealed(path, path.name)["runs"]
