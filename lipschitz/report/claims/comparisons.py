@@ -12,6 +12,7 @@ from lipschitz.metrics.catalogue import metric_of
 from lipschitz.report.claims.claims_file import Arm, Claim, recorded_name
 from lipschitz.report.claims.values import Values
 from lipschitz.report.statistics.geometric import is_geometric
+from lipschitz.report.statistics.improvement import share_below
 from lipschitz.report.statistics.intervals import CONFIDENCE
 from lipschitz.report.statistics.rank_correlation import rank_correlation
 
@@ -166,7 +167,7 @@ def _ranks(kind: str, a: Array, b: Array, margin: float | None, found: Compariso
     """
     if np.unique(np.concatenate([a, b])).size == 1:
         return found._replace(reason=found.reason or "all seeds have the same value")
-    lower = float(np.mean((a[:, None] < b) + 0.5 * (a[:, None] == b)))
+    lower = share_below(a, b)
     # With ties the p-value is approximate: no order of the seeds is rarer than one of all, in either direction.
     p = max(float(mannwhitneyu(a, b).pvalue), 2 / math.comb(len(a) + len(b), len(a)))
     with np.errstate(invalid="ignore"):

@@ -55,9 +55,10 @@ def average_ranks(found: Sequence[FinalQuality]) -> AverageRanks | None:
     sample of what else one might train on. Where methods and places make no full table, its largest part is ranked.
     """
     every = [(one, contest) for one in found for contest in one.contests if contest.compared is not None]
-    contests, names = _largest_block(every)
-    if len(contests) < 2 or len(names) < _FEWEST:
+    chosen, names = _largest_block([contest for _, contest in every])
+    if len(chosen) < 2 or len(names) < _FEWEST:
         return None
+    contests = [every[place] for place in chosen]
     usable = [_usable(contest) for _, contest in contests]
     lower = [one.is_lower_better for one, _ in contests]
     values = [
@@ -68,35 +69,38 @@ def average_ranks(found: Sequence[FinalQuality]) -> AverageRanks | None:
     ]
     ranks = np.array([_ranks(np.array(row)) for row in costs]).T
     order = np.argsort(ranks.mean(axis=1), kind="stable")
-    reference = next((place for place, name in enumerate(names) if usable[0][name].constraint == _NONE), int(order[0]))
+    nones = (at for at, name in enumerate(names) if usable[0][name].constraint == _NONE)
+    reference = next(nones, int(order[0]))
     methods = []
-    for place in map(int, order):
-        pairs = [(row[place], row[reference]) for row in values]
-        improvement = None if place == reference else probability_of_improvement(pairs, lower)
-        average = _within(mean_interval(ranks[place].tolist()), len(names))
-        constraint = usable[0][names[place]].constraint
-        methods.append(RankedMethod(constraint, names[place], tuple(ranks[place].tolist()), average, improvement))
+    for at in map(int, order):
+        pairs = [(row[at], row[reference]) for row in values]
+        improvement = None if at == reference else probability_of_improvement(pairs, lower)
+        average = _within(mean_interval(ranks[at].tolist()), len(names))
+        constraint = usable[0][names[at]].constraint
+        methods.append(RankedMethod(constraint, names[at], tuple(ranks[at].tolist()), average, improvement))
     trained = dict.fromkeys(method.name for _, contest in every for method in contest.methods)
     return AverageRanks(
         [_place(*one) for one in contests],
         methods,
         names[reference],
         [name for name in trained if name not in names],
-        [_place(*one) for one in every if one not in contests],
+        [_place(*one) for place, one in enumerate(every) if place not in chosen],
     )
 
 
-def _largest_block(
-    every: Sequence[tuple[FinalQuality, Contest]],
-) -> tuple[list[tuple[FinalQuality, Contest]], list[str]]:
-    """Return the places with most methods, as many as leave most pairs of a place and a method, and these methods."""
-    places = sorted(every, key=lambda one: -len(_usable(one[1])))
+def _largest_block(contests: Sequence[Contest]) -> tuple[list[int], list[str]]:
+    """Return which contests are ranked, and the names of the methods that all of them have.
+
+    These are the contests with the most methods, as many as make the largest full table of contests and methods.
+    """
+    usable = [_usable(contest) for contest in contests]
+    most_first = sorted(range(len(contests)), key=lambda place: -len(usable[place]))
     blocks = []
-    for count in range(2, len(places) + 1):
-        first, *others = (_usable(contest) for _, contest in places[:count])
-        blocks.append((places[:count], [name for name in first if all(name in methods for methods in others)]))
+    for count in range(2, len(contests) + 1):
+        first, *others = (usable[place] for place in most_first[:count])
+        blocks.append((most_first[:count], [name for name in first if all(name in methods for methods in others)]))
     chosen, names = max(blocks, key=lambda block: len(block[0]) * len(block[1]), default=([], []))
-    return [one for one in every if one in chosen], names
+    return sorted(chosen), names
 
 
 def _usable(contest: Contest) -> dict[str, Method]:

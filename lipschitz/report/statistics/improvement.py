@@ -38,18 +38,23 @@ def probability_of_improvement(
 
     Source: Agarwal et al. 2021, arXiv:2108.13264, Sec. 4.3.
     """
-    shares = [_share(*pair, lower) for pair, lower in zip(pairs, lower_is_better, strict=True)]
+    shares = [
+        share_below(*pair) if lower else share_below(*reversed(pair))
+        for pair, lower in zip(pairs, lower_is_better, strict=True)
+    ]
     probability = float(np.mean(shares))
     sizes = [(len(first), len(second)) for first, second in pairs]
     return Improvement(probability, *_score_interval(probability, sizes))
 
 
-def _share(first: NDArray[np.float64], second: NDArray[np.float64], lower_is_better: bool) -> float:
-    """Return the share of pairs in which the first is better, by places among the sorted values of the second."""
-    ordered = np.sort(second)
-    below, up_to = (np.searchsorted(ordered, first, side) for side in ("left", "right"))
-    higher = float(np.mean(below + up_to)) / (2 * len(second))
-    return 1 - higher if lower_is_better else higher
+def share_below(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Return the share of pairs of a value of ``first`` and one of ``second`` in which the first is lower.
+
+    Equal values count as a half. Values ``(n,)`` and ``(m,)`` may be infinite, but not NaN.
+    """
+    ordered = np.sort(first)
+    below, up_to = (np.searchsorted(ordered, second, side) for side in ("left", "right"))
+    return float(np.mean(below + up_to)) / (2 * len(first))
 
 
 def _score_interval(probability: float, sizes: Sequence[tuple[int, int]]) -> tuple[float, float]:
