@@ -19,7 +19,7 @@ from results_folder import used
 from lipschitz.sweep.definition.sweep_file import load_sweep
 from lipschitz.sweep.engine.job import unfinished_jobs
 from lipschitz.sweep.engine.site import Site
-from lipschitz.sweep.joining.shared_folder import shared_folder
+from lipschitz.sweep.joining.shared_folder import SharedFolder, shared_folder
 from lipschitz.sweep.provenance import provenance
 from lipschitz.sweep.store import SweepFolder
 
@@ -80,7 +80,10 @@ def claimed(file: Path, out: Path, others: int) -> dict[str, Any]:
     plan = load_sweep(file, out=out)
     with ExitStack() as stack:
         waiting = unfinished_jobs(plan, SweepFolder(out), site, {})
-        join = lambda: stack.enter_context(shared_folder(plan, force=False, lease=60.0, say=print))  # noqa: E731
+
+        def join() -> SharedFolder:
+            return stack.enter_context(shared_folder(plan, force=False, lease=60.0, say=print))
+
         for shared in [join() for _ in range(others)]:
             if shared.jobs(waiting).take() is None:
                 raise AssertionError("nothing is left to claim")

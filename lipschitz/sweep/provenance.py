@@ -46,9 +46,9 @@ def provenance(
 
 
 def command_in_words(argv: Sequence[str]) -> str:
-    """Return a command as it is typed. Of a path outside the current folder only the last name is kept, ``.../data``.
+    """Return a command as it is typed, without the places of one machine.
 
-    The rest of such a path says where something is on one machine.
+    Of an absolute path, and of one that begins with ``..``, only the last name is kept: ``.../data``.
     """
     program = Path(argv[0])
     is_module = program.name == "__main__.py" and program.parent.name == "lipschitz"
